@@ -1,0 +1,48 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+TOY_ADAPTER = Path(__file__).parent / "toy_adapter.py"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test has a feature cache of its own, and none reaches a hub."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("VLMBENCH_CACHE", str(folder))
+    monkeypatch.delenv("VLMBENCH_CARDS", raising=False)
+    yield folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of small real datasets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("VLMBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real test data at {folder} (set VLMBENCH_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make an image folder of noise: ``make_folder({"cat": 3, "dog": 2})``."""
+
+    def make(classes: dict[str, int], name: str = "images", seed: int = 0) -> Path:
+        random = np.random.default_rng(seed)
+        for folder, count in classes.items():
+            (tmp_path / name / folder).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                PIL.Image.fromarray(pixels).save(tmp_path / name / folder / f"{index:03}.png")
+        return tmp_path / name
+
+    return make

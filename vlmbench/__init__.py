@@ -1,0 +1,33 @@
+"""vlmbench: zero-shot evaluation of vision-language models.
+
+>>> import vlmbench
+>>> records = vlmbench.evaluate("demo-clip", "demo-scenes")  # doctest: +SKIP
+>>> print(records[0].main.value)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vlmbench.api import evaluate, load_model, load_task
+    from vlmbench.records import Record
+
+_LAZY = {
+    "evaluate": "vlmbench.api",
+    "load_model": "vlmbench.api",
+    "load_task": "vlmbench.api",
+    "Record": "vlmbench.records",
+}
+
+__all__ = ["Record", "__version__", "evaluate", "load_model", "load_task"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch and friends only when they are used: ``vlmbench --help`` must answer at once."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'vlmbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

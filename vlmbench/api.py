@@ -1,0 +1,121 @@
+"""The Python API behind ``import vlmbench``: the same power as the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cards import ModelCard, TaskCard, check_templates
+from vlmbench.catalogue import find_models, find_tasks
+from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.features.precision import resolve_device
+from vlmbench.models import ADAPTERS
+from vlmbench.models.base import LoadOptions, VisionLanguageModel
+from vlmbench.records import Record
+from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.run.quiet import Quiet
+from vlmbench.tasks.base import TaskOptions
+
+Names = str | Iterable[str]
+
+
+def evaluate(
+    models: Names,
+    tasks: Names,
+    *,
+    results: str | Path = "results/runs",
+    data_root: str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    templates: Sequence[str] | None = None,
+    **settings: Any,
+) -> list[Record]:
+    """Evaluate every model on every task; records found on disk are not computed again.
+
+    Args:
+        models: what ``vlmbench run -m`` takes.
+        tasks: what ``vlmbench run -t`` takes.
+        results: where records go.
+        data_root: where datasets are looked up.
+        limit: score a seeded random subset of this size.
+        seed: of that subset and of the bootstrap.
+        class_names: used instead of the card's.
+        templates: used instead of the card's.
+        settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
+
+    Returns:
+        One record a pair, models first.
+
+    Raises:
+        VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
+    """
+    try:
+        request = RunRequest(
+            models=_names(models),
+            tasks=_names(tasks),
+            results=Path(results),
+            data_root=Path(data_root) if data_root is not None else None,
+            options=task_options(limit=limit, seed=seed, class_names=class_names, templates=templates),
+            **settings,
+        )
+    except TypeError as error:
+        raise UsageError(f"evaluate: {error}") from error
+    outcomes = execute(make_plan(request), request, Quiet())
+    return [_record(outcome) for outcome in outcomes]
+
+
+def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> VisionLanguageModel:
+    """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
+    card = _one(find_models(name), name)
+    options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
+    return ADAPTERS.get(card.adapter)(card, options)
+
+
+def load_task(name: str) -> TaskCard:
+    """One task card by its name, YAML file or ``KIND:PATH``."""
+    return _one(find_tasks(name), name)
+
+
+def task_options(
+    *, limit: int | None, seed: int, class_names: Sequence[str] | None, templates: Sequence[str] | None
+) -> TaskOptions:
+    """Checked options.
+
+    Raises:
+        UsageError: a limit below 1, an empty list, or a template without a place for the class name.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {limit}")
+    if class_names is not None and not class_names:
+        raise UsageError("the list of class names is empty")
+    try:
+        check_templates(list(templates) if templates is not None else None)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return TaskOptions(
+        limit=limit,
+        seed=seed,
+        class_names=tuple(class_names) if class_names is not None else None,
+        templates=tuple(templates) if templates is not None else None,
+    )
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _one(cards: list[Any], name: str) -> Any:
+    if len(cards) != 1:
+        raise UsageError(f"{name!r} stands for {len(cards)} cards; name one of them")
+    return cards[0]
+
+
+def _record(outcome: PairResult) -> Record:
+    if outcome.record is not None:
+        return outcome.record
+    failure = outcome.failure
+    message = failure.message if failure else "no record"
+    raise VlmbenchError(f"{outcome.model} on {outcome.task}: {message}", hint=failure.hint if failure else None)

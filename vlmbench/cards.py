@@ -1,0 +1,181 @@
+"""Model cards, task cards and suites: the schemas of the YAML files.
+
+Where cards are found is :mod:`vlmbench.catalogue`'s matter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vlmbench.errors import CardError
+
+try:  # the C loader is ten times faster and just as safe, where libyaml is there
+    from yaml import CSafeLoader as _Loader
+except ImportError:
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    noun: ClassVar[str] = "card"
+
+
+class ModelCard(_Card):
+    """How to load one pretrained VLM, and what is known of it (the survey's columns)."""
+
+    noun = "model card"
+    name: str = Field(min_length=1)
+    adapter: str
+    spec: str = ""
+    options: dict[str, Any] = {}
+    title: str | None = None
+    description: str = ""
+    objective: str | None = None
+    """Contrastive, generative, alignment: the survey's Table 3."""
+    architecture: str | None = None
+    image_encoder: str | None = None
+    text_encoder: str | None = None
+    training_data: str | None = None
+    samples_seen: str | None = None
+    licence: str | None = None
+    paper: str | None = None
+    url: str | None = None
+    notes: str = ""
+
+
+class SourceSpec(_Card):
+    """One place where a task's samples may be found.
+
+    Attributes:
+        kind: a registered source ("imagefolder", "wds", "hub", "demo").
+        location: a path (relative ones are looked up under ``--data-root``), a hub repository or a set's name.
+        split: the split to read, where the layout has splits.
+        revision: the commit of a hub repository.
+        folders: for image folders, the class folders' names in label order, where they are not the class names.
+        options: whatever else the source understands.
+    """
+
+    kind: str
+    location: str
+    split: str | None = None
+    revision: str | None = None
+    folders: list[str] | None = None
+    options: dict[str, Any] = {}
+
+
+class TaskCard(_Card):
+    """Dataset, prompts, protocol and metrics: one benchmark entry."""
+
+    noun = "task card"
+    name: str = Field(min_length=1)
+    plugin: str = "classification"
+    version: int = Field(default=1, ge=1)
+    """Raised whenever the card's numbers stop being comparable with older ones."""
+    title: str | None = None
+    description: str = ""
+    sources: list[SourceSpec] = Field(min_length=1)
+    samples: int | None = Field(default=None, ge=1)
+    """How many samples the standard split has; another count is a warning in the record."""
+    classes: list[str] | None = None
+    """Class names in label order; None: as the data states them."""
+    templates: list[str] | None = None
+    """Prompts with ``{}`` or ``{c}`` for the class name; None: the data's own, else "a photo of a {}."."""
+    multi_label: bool = False
+    metrics: list[str] = ["acc1", "acc5", "mean_per_class_recall", "ece"]
+    main_metric: str = "acc1"
+    licence: str | None = None
+    citation: str | None = None
+    source_url: str | None = None
+    notes: str = ""
+
+    @field_validator("templates")
+    @classmethod
+    def _templates_have_a_place(cls, templates: list[str] | None) -> list[str] | None:
+        check_templates(templates)
+        return templates
+
+    @model_validator(mode="after")
+    def _main_metric_is_computed(self) -> TaskCard:
+        if self.main_metric not in self.metrics:
+            raise ValueError(f"main_metric {self.main_metric!r} is not among metrics {self.metrics}")
+        return self
+
+
+class Suite(_Card):
+    """A named list of task cards."""
+
+    noun = "suite"
+    name: str = Field(pattern=NAME_PATTERN)
+    title: str | None = None
+    description: str = ""
+    tasks: list[str] = Field(min_length=1)
+
+
+def check_templates(templates: list[str] | None) -> None:
+    """Refuse prompt templates without a place for the class name.
+
+    Raises:
+        ValueError: one template has neither ``{}`` nor ``{c}``, or the list is empty.
+    """
+    if templates is None:
+        return
+    if not templates:
+        raise ValueError("the list of templates is empty")
+    for template in templates:
+        if "{}" not in template and "{c}" not in template:
+            raise ValueError(f"template {template!r} has no place for the class name: write {{}} or {{c}}")
+
+
+def fill_template(template: str, class_name: str) -> str:
+    """The prompt of one class. Plain replacement: braces elsewhere mean nothing."""
+    return template.replace("{c}", class_name).replace("{}", class_name)
+
+
+C = TypeVar("C", bound=_Card)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file, loaded safely.
+
+    Raises:
+        CardError: the file cannot be read or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read: {error}") from error
+    try:
+        return yaml.load(text, Loader=_Loader)  # a safe loader, C or Python
+    except yaml.YAMLError as error:
+        raise CardError(f"{path}: not valid YAML: {error}") from error
+
+
+def parse_card(schema: type[C], data: Any, *, where: str) -> C:
+    """A card from plain data.
+
+    Args:
+        schema: ModelCard, TaskCard or Suite.
+        data: what the YAML file held.
+        where: the file's name, for the message.
+
+    Raises:
+        CardError: the data does not fit the schema; every misfit is listed.
+    """
+    if not isinstance(data, dict):
+        raise CardError(f"{where}: a {schema.noun} is a mapping of fields, not {type(data).__name__}")
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        misfits = [
+            f"  {'.'.join(map(str, problem['loc'])) or 'card'}: {problem['msg']}" for problem in error.errors()
+        ]
+        raise CardError(
+            f"{where}: not a valid {schema.noun}:\n" + "\n".join(misfits),
+            hint=f"Fields of a {schema.noun}: {', '.join(schema.model_fields)}.",
+        ) from error

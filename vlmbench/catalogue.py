@@ -1,0 +1,183 @@
+"""Where cards are found, and how a name on the command line becomes one.
+
+Cards ship inside the package (a wheel holds them under ``vlmbench/_shipped``; a source checkout and an editable
+install find them at the top of the repository). ``VLMBENCH_CARDS`` adds folders of one's own, each laid out like the
+repository: ``model_cards/*.yaml``, ``tasks/**/*.yaml``, ``tasks/suites/*.yaml``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, parse_card, read_yaml
+from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.registry import did_you_mean
+
+
+def shipped_root() -> Path:
+    """The folder that holds the shipped ``model_cards/``, ``tasks/`` and ``results/``."""
+    package = Path(__file__).parent
+    in_wheel = package / "_shipped"
+    return in_wheel if in_wheel.is_dir() else package.parent
+
+
+def card_roots() -> list[Path]:
+    """Every folder searched for cards, the user's own first.
+
+    Raises:
+        UsageError: ``VLMBENCH_CARDS`` names a folder that does not exist.
+    """
+    own = [Path(part).expanduser() for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
+    for root in own:
+        if not root.is_dir():
+            raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is no folder")
+    return [*own, shipped_root()]
+
+
+def model_card_files() -> dict[str, Path]:
+    """Model card names to their files."""
+    return _by_stem(root / "model_cards" for root in card_roots())
+
+
+def task_card_files() -> dict[str, Path]:
+    """Task card names to their files."""
+    files = _by_stem(root / "tasks" for root in card_roots())
+    return {name: path for name, path in files.items() if path.parent.name != "suites"}
+
+
+def suite_files() -> dict[str, Path]:
+    """Suite names to their files."""
+    return _by_stem(root / "tasks" / "suites" for root in card_roots())
+
+
+def model_cards(pattern: str = "*") -> list[ModelCard]:
+    """Every model card whose name matches a shell pattern or contains it, sorted by name."""
+    return [_read_model(path) for name, path in sorted(model_card_files().items()) if _matches(name, pattern)]
+
+
+def task_cards(pattern: str = "*") -> list[TaskCard]:
+    """Every task card whose name matches a shell pattern or contains it, sorted by name."""
+    return [_read_task(path) for name, path in sorted(task_card_files().items()) if _matches(name, pattern)]
+
+
+def suites() -> list[Suite]:
+    """Every suite, sorted by name."""
+    return [_read_suite(path) for _, path in sorted(suite_files().items())]
+
+
+def find_models(name: str) -> list[ModelCard]:
+    """The model cards that one ``-m`` argument stands for.
+
+    Args:
+        name: a card's name, a shell pattern of names, a YAML file, or ``ADAPTER:SPEC`` with no card needed.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+        CardError: the card is invalid.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return [_read_model(Path(name).expanduser())]
+    files = model_card_files()
+    if name in files:
+        return [_read_model(files[name])]
+    if ":" in name:
+        adapter, _, spec = name.partition(":")
+        return [ModelCard(name=name, adapter=adapter, spec=spec)]
+    if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
+        return [_read_model(files[match]) for match in found]
+    hints = [
+        did_you_mean(name, files),
+        "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
+        "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k.",
+    ]
+    raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
+
+
+def find_tasks(name: str) -> list[TaskCard]:
+    """The task cards that one ``-t`` argument stands for.
+
+    Args:
+        name: a card's name, a suite's name, a shell pattern of card names, a YAML file of either, or ``KIND:PATH``
+            for a folder or webdataset that has no card.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+        CardError: a card is invalid, or a suite names a task that does not exist.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _read_tasks_file(Path(name).expanduser())
+    files, suite_paths = task_card_files(), suite_files()
+    if name in files:
+        return [_read_task(files[name])]
+    if name in suite_paths:
+        return _suite_tasks(_read_suite(suite_paths[name]), where=str(suite_paths[name]))
+    if ":" in name:
+        kind, _, location = name.partition(":")
+        return [TaskCard(name=name, sources=[SourceSpec(kind=kind, location=location)])]
+    if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
+        return [_read_task(files[match]) for match in found]
+    hints = [
+        did_you_mean(name, [*files, *suite_paths]),
+        "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH or wds:PATH.",
+    ]
+    raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or pattern.casefold() in name
+
+
+def _by_stem(folders: Iterable[Path]) -> dict[str, Path]:
+    """File stems to paths. Two files of one name would make the name ambiguous, so that is refused."""
+    found: dict[str, Path] = {}
+    for path in _yaml_files(folders):
+        known = found.setdefault(path.stem, path)
+        if known != path:
+            raise CardError(f"two cards are named {path.stem!r}: {known} and {path}", hint="Rename one of them.")
+    return found
+
+
+def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if folder.is_dir():
+            yield from sorted(folder.rglob("*.yaml"))
+
+
+@lru_cache(maxsize=None)
+def _read_model(path: Path) -> ModelCard:
+    return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
+
+
+@lru_cache(maxsize=None)
+def _read_task(path: Path) -> TaskCard:
+    return _named_after_file(parse_card(TaskCard, read_yaml(path), where=str(path)), path)
+
+
+def _read_suite(path: Path) -> Suite:
+    return parse_card(Suite, read_yaml(path), where=str(path))
+
+
+def _named_after_file(card, path):  # type: ignore[no-untyped-def]
+    """Files are found by their name, so a card of another name could never be asked for."""
+    if card.name != path.stem:
+        raise CardError(f"{path}: the card is named {card.name!r}, its file {path.stem!r}", hint="Make them equal.")
+    return card
+
+
+def _read_tasks_file(path: Path) -> list[TaskCard]:
+    data = read_yaml(path)
+    if isinstance(data, dict) and "tasks" in data:
+        return _suite_tasks(parse_card(Suite, data, where=str(path)), where=str(path))
+    return [_read_task(path)]
+
+
+def _suite_tasks(suite: Suite, *, where: str) -> list[TaskCard]:
+    files = task_card_files()
+    for name in suite.tasks:
+        if name not in files:
+            raise CardError(f"{where}: unknown task {name!r}", hint=did_you_mean(name, files) or None)
+    return [_read_task(files[name]) for name in suite.tasks]

@@ -1,0 +1,67 @@
+"""What the subcommands share: where they print, and how an error looks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from vlmbench.errors import StoreError, VlmbenchError
+from vlmbench.reports.table import Table
+
+PIPED_WIDTH = 160
+"""Columns a table may use where the output is no terminal and nobody says."""
+
+
+def stdout() -> Console:
+    """Standard output: colours and the window's width in a terminal, plain text elsewhere."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Standard error, for progress, notes and errors."""
+    return _console(stderr=True)
+
+
+def print_error(error: VlmbenchError) -> None:
+    """An error in two parts: what is wrong, and what to do about it."""
+    console = stderr()
+    console.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
+    if error.hint:
+        console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
+
+
+def rich_table(table: Table) -> RichTable:
+    """A table for a terminal. Cells are text, never markup."""
+    shown = RichTable(title=table.title or None, title_justify="left", header_style="bold", show_edge=False)
+    for index, column in enumerate(table.columns):
+        number = column.align == "right"
+        shown.add_column(
+            column.name, justify=column.align, no_wrap=number, overflow="fold", style="bold" if index == 3 else None
+        )
+    for row in table.rows:
+        shown.add_row(*[Text(cell, style="red" if cell in ("failed", "unsupported") else "") for cell in row])
+    return shown
+
+
+def write_output(text: str, output: Path | None) -> None:
+    """Print, or write to a file.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write {str(output)!r}: {error.strerror}") from error
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)

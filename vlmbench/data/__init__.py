@@ -1,0 +1,21 @@
+"""Sources: where samples come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmbench.registry import Registry
+
+if TYPE_CHECKING:
+    from vlmbench.data.base import Source
+
+SOURCES: Registry[Source] = Registry(
+    "data source",
+    {
+        "imagefolder": "vlmbench.data.imagefolder:open_source",
+        "wds": "vlmbench.data.webdataset:open_source",
+        "hub": "vlmbench.data.hub:open_source",
+        "demo": "vlmbench.data.demo:open_source",
+    },
+    group="vlmbench.sources",
+)

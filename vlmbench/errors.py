@@ -1,0 +1,98 @@
+"""The exception tree. Every message says what went wrong and where; the hint says what to do next."""
+
+from __future__ import annotations
+
+
+class VlmbenchError(Exception):
+    """The root of every error that vlmbench raises on purpose.
+
+    Args:
+        message: what went wrong, naming the file, card, sample or option.
+        hint: what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(VlmbenchError):
+    """The command line or a call asked for something that cannot be."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A model, task, suite, adapter, plugin or metric that nobody registered."""
+
+
+class CardError(UsageError):
+    """A card (YAML) that does not fit its schema."""
+
+
+class PluginError(VlmbenchError):
+    """A third-party plugin that cannot be loaded."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(VlmbenchError):
+    """A package that this model or dataset needs is not installed."""
+
+    exit_code = 2
+
+
+class ModelError(VlmbenchError):
+    """A model that cannot be loaded: missing weights, another architecture, a corrupt file."""
+
+
+class NonFiniteFeaturesError(ModelError):
+    """An encoder returned NaN or infinite features."""
+
+
+class UnsupportedError(VlmbenchError):
+    """A (model, task) pair whose capability is missing."""
+
+
+class DataError(VlmbenchError):
+    """A dataset that cannot be used as it is."""
+
+
+class MissingDataError(DataError):
+    """A dataset that is in none of the places where it was looked for."""
+
+
+class LabelError(DataError):
+    """Class names, folders or labels that do not fit together."""
+
+
+class BadSampleError(DataError):
+    """One sample that cannot be read or decoded.
+
+    Args:
+        sample_id: the sample's id in its source.
+        reason: what is wrong with it, in a few words.
+    """
+
+    def __init__(self, sample_id: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"sample {sample_id!r}: {reason}", hint=hint)
+        self.sample_id = sample_id
+        self.reason = reason
+
+
+class RecordError(VlmbenchError):
+    """A record file that cannot be read: broken, foreign or of a newer schema."""
+
+
+class StoreError(VlmbenchError):
+    """A results folder that cannot be written: read-only, full, or not a folder."""
+
+
+class VlmbenchWarning(UserWarning):
+    """Something a reader of the numbers should know, while the work goes on. It lands in the record's warnings."""

@@ -1,0 +1,244 @@
+"""The feature cache: vectors on disk under the hash of everything that can change them.
+
+A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type and
+library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a prompt's
+text to a float32 vector with its CRC-32. SQLite gives atomic writes, safe readers beside a writer, and survives
+``kill -9``; a row that fails its check is computed again with a warning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import warnings
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from vlmbench.errors import VlmbenchWarning
+
+Vector = npt.NDArray[np.float32]
+DEFAULT_LIMIT_BYTES = 20 * 2**30
+_BUSY_SECONDS = 60.0
+_COMMIT_EVERY = 4096
+"""Rows between commits: often enough that a killed run loses little, seldom enough that syncing costs nothing."""
+
+
+def cache_root() -> Path:
+    """Where the cache lives: ``VLMBENCH_CACHE``, else the platform's user cache folder."""
+    own = os.environ.get("VLMBENCH_CACHE")
+    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("vlmbench"))
+
+
+def content_key(content: bytes) -> bytes:
+    """The key of an image file or of a prompt's UTF-8 text: its SHA-256, 32 bytes."""
+    return sha256(content).digest()
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """What one cache file holds.
+
+    Attributes:
+        path: the file.
+        description: the space in words (model, precision, …), as it was opened.
+        vectors: how many vectors it holds.
+        size: bytes on disk.
+        last_used: seconds since the epoch.
+    """
+
+    path: Path
+    description: Mapping[str, object]
+    vectors: int
+    size: int
+    last_used: float
+
+
+class FeatureSpace:
+    """The cached vectors of one encoder. Reads from any thread; writes from the thread that opened it.
+
+    A cache that cannot be used (read-only, full, broken beyond reading) turns itself off with one warning: the run
+    goes on and computes what it needs.
+
+    Args:
+        folder: the cache's ``features`` folder.
+        description: everything that can change a vector; its hash names the file.
+        dim: length of the vectors.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, object], dim: int) -> None:
+        text = json.dumps(description, sort_keys=True, default=str)
+        self.path = folder / f"{sha256(text.encode()).hexdigest()[:32]}.sqlite"
+        self._dim = dim
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        self._pending = 0
+        self.usable = True
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            connection = self._connection()
+            connection.execute("CREATE TABLE IF NOT EXISTS space (description TEXT NOT NULL)")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
+            )
+            if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
+                connection.execute("INSERT INTO space VALUES (?)", (text,))
+            connection.commit()
+            os.utime(self.path)
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+
+    def get(self, key: bytes) -> Vector | None:
+        """The vector of this key, or None where it is not held or fails its check."""
+        if not self.usable:
+            return None
+        try:
+            row = self._connection().execute("SELECT value, crc FROM vectors WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            self._fail(error)
+            return None
+        if row is None:
+            return None
+        value, crc = row
+        if not isinstance(value, bytes) or zlib.crc32(key + value) != crc or len(value) != 4 * self._dim:
+            warnings.warn(f"a cached feature in {self.path} is damaged; it is computed again", VlmbenchWarning, stacklevel=2)
+            return None
+        return np.frombuffer(value, dtype="<f4")
+
+    def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
+        """Keep vectors, (N, D) float32, under their N keys."""
+        if not self.usable:
+            return
+        values = np.ascontiguousarray(vectors, dtype="<f4")
+        rows = [
+            (key, data, zlib.crc32(key + data))
+            for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
+        ]
+        try:
+            connection = self._connection()
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            self._pending += len(rows)
+            if self._pending >= _COMMIT_EVERY:
+                connection.commit()
+                self._pending = 0
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def flush(self) -> None:
+        """Make what was put so far durable and visible to other runs."""
+        if not self.usable:
+            return
+        try:
+            self._connection().commit()
+            self._pending = 0
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Flush and let go of the file."""
+        self.flush()
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self.usable = False
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
+            # Readers and the writer do not wait for each other; a lost last commit costs only a recomputation.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _fail(self, error: Exception) -> None:
+        if not self.usable:
+            return
+        self.usable = False
+        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        if broken:
+            self.path.unlink(missing_ok=True)
+        what = "it was broken and has been removed" if broken else "features of this run are not kept"
+        warnings.warn(
+            f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=3
+        )
+
+
+def spaces(root: Path | None = None) -> list[SpaceInfo]:
+    """What the cache holds, the most recently used first."""
+    found = []
+    for path in _space_files(root):
+        description, vectors = _peek(path)
+        size = sum(part.stat().st_size for part in _parts(path))
+        found.append(SpaceInfo(path, description, vectors, size, path.stat().st_mtime))
+    return sorted(found, key=lambda space: -space.last_used)
+
+
+def clear(root: Path | None = None) -> int:
+    """Remove every cached feature. Returns the bytes freed."""
+    return sum(_remove(path) for path in _space_files(root))
+
+
+def limit_bytes() -> int:
+    """The size the cache is kept under: ``VLMBENCH_CACHE_GB`` gibibytes, 20 by default."""
+    own = os.environ.get("VLMBENCH_CACHE_GB")
+    return int(float(own) * 2**30) if own else DEFAULT_LIMIT_BYTES
+
+
+def evict(limit: int, root: Path | None = None, *, keep: Iterable[Path] = ()) -> int:
+    """Remove the spaces that were used longest ago until the rest fits. Returns the bytes freed.
+
+    Args:
+        limit: bytes that may stay.
+        root: the cache's folder; None: :func:`cache_root`.
+        keep: files in use by this run.
+    """
+    kept, freed = set(keep), 0
+    held = spaces(root)
+    total = sum(space.size for space in held)
+    for space in reversed(held):
+        if total - freed <= limit:
+            break
+        if space.path not in kept:
+            freed += _remove(space.path)
+    return freed
+
+
+def _space_files(root: Path | None) -> list[Path]:
+    return sorted(((root or cache_root()) / "features").glob("*.sqlite"))
+
+
+def _parts(path: Path) -> list[Path]:
+    """The database and the files SQLite keeps beside it."""
+    return [part for part in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm"))) if part.exists()]
+
+
+def _remove(path: Path) -> int:
+    freed = 0
+    for part in _parts(path):
+        freed += part.stat().st_size
+        part.unlink(missing_ok=True)
+    return freed
+
+
+def _peek(path: Path) -> tuple[Mapping[str, object], int]:
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0) as connection:
+            text = connection.execute("SELECT description FROM space").fetchone()
+            (vectors,) = connection.execute("SELECT COUNT(*) FROM vectors").fetchone()
+    except sqlite3.Error:
+        return {"model": "(unreadable)"}, 0
+    return (json.loads(text[0]) if text else {}), vectors

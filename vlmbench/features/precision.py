@@ -1,0 +1,56 @@
+"""Devices and floating-point precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+
+from vlmbench.errors import UsageError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> str:
+    """The torch device a name stands for.
+
+    Args:
+        name: "auto" (the first CUDA device, else Apple's, else the CPU), or a torch device.
+
+    Raises:
+        UsageError: there is no such device on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used: {reason}", hint="Try --device cpu, or auto.") from error
+    return str(device)
+
+
+@contextmanager
+def inference(device: str, precision: Precision) -> Iterator[None]:
+    """Run encoders without gradients, under autocast where a lower precision was asked for.
+
+    fp32 means fp32: TensorFloat-32, which cuDNN's convolutions use unasked, is off.
+    """
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.inference_mode():
+            if precision == "fp32":
+                yield
+            else:
+                with torch.autocast(torch.device(device).type, dtype=_AUTOCAST[precision]):
+                    yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed

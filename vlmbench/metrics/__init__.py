@@ -1,0 +1,51 @@
+"""Pure functions from predictions to numbers and their 95 % intervals. NumPy only."""
+
+from vlmbench.metrics.base import CONFIDENCE, RESAMPLES, Estimate
+from vlmbench.metrics.classification import (
+    ECE_BINS,
+    ClassRow,
+    confusion_counts,
+    expected_calibration_error,
+    mean_per_class_recall,
+    per_class,
+    top_k_accuracy,
+)
+from vlmbench.metrics.intervals import (
+    WeightedStatistic,
+    Weights,
+    bootstrap_estimate,
+    bootstrap_interval,
+    wilson,
+)
+from vlmbench.metrics.ranking import (
+    average_precision,
+    average_precision_11_point,
+    mean_average_precision,
+    mean_average_precision_11_point,
+    mean_roc_auc,
+    roc_auc,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "ECE_BINS",
+    "RESAMPLES",
+    "ClassRow",
+    "Estimate",
+    "WeightedStatistic",
+    "Weights",
+    "average_precision",
+    "average_precision_11_point",
+    "bootstrap_estimate",
+    "bootstrap_interval",
+    "confusion_counts",
+    "expected_calibration_error",
+    "mean_average_precision",
+    "mean_average_precision_11_point",
+    "mean_per_class_recall",
+    "mean_roc_auc",
+    "per_class",
+    "roc_auc",
+    "top_k_accuracy",
+    "wilson",
+]

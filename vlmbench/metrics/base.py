@@ -1,0 +1,25 @@
+"""What every metric returns, and the constants of its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with its 95 % interval.
+
+    Args:
+        value: a fraction in [0, 1]; nan where the metric is undefined on these samples.
+        low: the interval's lower end; None where there is no interval.
+        high: its upper end; None where there is no interval.
+        n: the number of samples used.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int

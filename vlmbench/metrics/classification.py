@@ -1,0 +1,229 @@
+"""Metrics of single-label classification, from predicted classes and confidences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.inputs import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    class_indices,
+    flags,
+    real_scores,
+    same_length,
+)
+from vlmbench.metrics.intervals import Weights, bootstrap_estimate, wilson
+
+ECE_BINS = 15  # Guo et al. 2017, section 5
+
+# A softmax in float32 may end a rounding error above 1.
+CONFIDENCE_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class's line in a per-class table; fractions in [0, 1].
+
+    Args:
+        index: the class.
+        n: its samples.
+        recall: None where the class has no sample.
+        precision: None where the class was never predicted.
+        f1: 2 TP / (2 TP + FP + FN); None where the class has no sample and was never predicted.
+        low: the lower end of the recall's 95 % Wilson interval; None where recall is.
+        high: its upper end.
+    """
+
+    index: int
+    n: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+    low: float | None
+    high: float | None
+
+
+def top_k_accuracy(top_indices: IntArray, labels: IntArray, k: int) -> Estimate:
+    """The share of samples whose label is among their k best-scored classes, with Wilson's interval.
+
+    Args:
+        top_indices: (N, K) classes, best first.
+        labels: (N,) true classes.
+        k: how many of the K count, 1 to K.
+
+    Raises:
+        ValueError: no samples, lengths that differ, a negative index, or k outside [1, K].
+
+    >>> top_k_accuracy(np.array([[0, 1], [2, 0], [1, 2], [0, 2]]), np.array([0, 0, 0, 2]), k=2).value
+    0.75
+    """
+    top = class_indices(top_indices, "top_indices", ndim=2)
+    truth = class_indices(labels, "labels")
+    n = same_length(top_indices=top, labels=truth)
+    if not 1 <= k <= top.shape[1]:
+        raise ValueError(f"top-{k} accuracy needs 1 <= k <= {top.shape[1]}, the columns of top_indices")
+    hits = int((top[:, :k] == truth[:, None]).any(axis=1).sum())
+    low, high = wilson(hits, n)
+    return Estimate(value=hits / n, low=low, high=high, n=n)
+
+
+def mean_per_class_recall(
+    predicted: IntArray, labels: IntArray, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """Recall averaged over the classes that have samples (balanced accuracy), with a bootstrap interval.
+
+    In a resample, too, the mean is over the classes that were drawn. Equals
+    `sklearn.metrics.balanced_accuracy_score`, and `mean_per_class_recall` in LAION-AI/CLIP_benchmark
+    `clip_benchmark/metrics/zeroshot_classification.py`.
+
+    Args:
+        predicted: (N,) predicted classes.
+        labels: (N,) true classes.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: no samples, lengths that differ, or a negative index.
+
+    >>> mean_per_class_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 2]), resamples=0).value
+    0.5
+    """
+    guess = class_indices(predicted, "predicted")
+    truth = class_indices(labels, "labels")
+    n = same_length(predicted=guess, labels=truth)
+    classes, dense = np.unique(truth, return_inverse=True)
+    # Samples of one class and one outcome are alike: sorted, each such cell is a run of columns. The draws do
+    # not tell one column from another, so they may be those of the sorted samples.
+    cells, starts = np.unique(np.sort(2 * dense + (guess == truth)), return_index=True)
+
+    def recall(weights: Weights) -> NDArray[np.float64]:
+        counts = np.zeros((len(weights), 2 * len(classes)), dtype=np.int32)
+        counts[:, cells] = np.add.reduceat(weights, starts, axis=1, dtype=np.int32)
+        wrong, right = counts[:, 0::2], counts[:, 1::2]
+        drawn = wrong + right
+        mean: NDArray[np.float64] = (right / np.maximum(drawn, 1)).sum(axis=1) / (drawn > 0).sum(axis=1)
+        return mean
+
+    return bootstrap_estimate(recall, n, seed=seed, resamples=resamples)
+
+
+def expected_calibration_error(
+    confidence: FloatArray,
+    correct: BoolArray,
+    *,
+    bins: int = ECE_BINS,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """The gap between confidence and accuracy in equal-width bins, weighted by samples; bootstrap interval.
+
+    Bin m of M holds the confidences in ((m - 1) / M, m / M]; a confidence of 0 goes to the first. Lower is
+    better. The estimator is biased upwards, and a resample more so: for a well-calibrated model the interval
+    can lie above the value.
+
+    Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equations 2, 3 and 5.
+
+    Args:
+        confidence: (N,) probability of the predicted class, in [0, 1].
+        correct: (N,) whether the prediction was right.
+        bins: M.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: no samples, lengths that differ, bins below 1, or a confidence that is no probability.
+
+    >>> estimate = expected_calibration_error(np.array([0.9, 0.9, 0.6]), np.array([True, False, True]))
+    >>> round(estimate.value, 6)
+    0.4
+    """
+    certainty = real_scores(confidence, "confidence")
+    right = flags(correct, "correct")
+    n = same_length(confidence=certainty, correct=right)
+    if bins < 1:
+        raise ValueError(f"calibration error needs at least one bin, got {bins}")
+    outside = (certainty < 0) | (certainty > 1 + CONFIDENCE_SLACK)
+    if outside.any():
+        first = int(outside.argmax())
+        raise ValueError(f"confidence[{first}] is {certainty[first]}; it must be a probability in [0, 1]")
+    certainty = np.minimum(certainty, 1.0)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    bin_index = np.maximum(np.searchsorted(edges, certainty, side="left") - 1, 0)
+    gap = right - certainty
+    order = np.lexsort((gap, bin_index))
+    gap = gap[order]
+    starts = np.unique(bin_index[order], return_index=True)[1]
+    stops = np.append(starts[1:], n)
+
+    def calibration_error(weights: Weights) -> NDArray[np.float64]:
+        total = np.zeros(len(weights))
+        for start, stop in zip(starts, stops, strict=True):
+            total += np.abs(weights[:, start:stop] @ gap[start:stop])
+        return total / n
+
+    return bootstrap_estimate(calibration_error, n, seed=seed, resamples=resamples)
+
+
+def per_class(top_indices: IntArray, labels: IntArray, num_classes: int) -> list[ClassRow]:
+    """Recall (with Wilson's interval), precision and F1 of each class, for top-1 predictions.
+
+    Args:
+        top_indices: (N, K) classes, best first; only the first column counts.
+        labels: (N,) true classes.
+        num_classes: the number of rows.
+
+    Returns:
+        One row a class, in order, absent classes included.
+
+    Raises:
+        ValueError: no samples, lengths that differ, or an index outside [0, num_classes).
+    """
+    guess = class_indices(top_indices, "top_indices", num_classes=num_classes, ndim=2)[:, 0]
+    truth = class_indices(labels, "labels", num_classes=num_classes)
+    same_length(top_indices=guess, labels=truth)
+    # Not from the confusion matrix: its size is quadratic in the classes.
+    support = np.bincount(truth, minlength=num_classes).tolist()
+    predicted = np.bincount(guess, minlength=num_classes).tolist()
+    hits = np.bincount(truth[guess == truth], minlength=num_classes).tolist()
+    return [
+        _class_row(index, *counts) for index, counts in enumerate(zip(support, predicted, hits, strict=True))
+    ]
+
+
+def confusion_counts(predicted: IntArray, labels: IntArray, num_classes: int) -> NDArray[np.int64]:
+    """The confusion matrix: (C, C) counts, rows true, columns predicted. Takes 8 C^2 bytes.
+
+    Args:
+        predicted: (N,) predicted classes.
+        labels: (N,) true classes.
+        num_classes: C.
+
+    Raises:
+        ValueError: no samples, lengths that differ, or an index outside [0, C).
+
+    >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    guess = class_indices(predicted, "predicted", num_classes=num_classes)
+    truth = class_indices(labels, "labels", num_classes=num_classes)
+    same_length(predicted=guess, labels=truth)
+    counts = np.bincount(truth * num_classes + guess, minlength=num_classes * num_classes)
+    return counts.reshape(num_classes, num_classes).astype(np.int64, copy=False)
+
+
+def _class_row(index: int, support: int, predicted: int, hits: int) -> ClassRow:
+    low, high = wilson(hits, support) if support else (None, None)
+    return ClassRow(
+        index=index,
+        n=support,
+        recall=hits / support if support else None,
+        precision=hits / predicted if predicted else None,
+        f1=2 * hits / (support + predicted) if support + predicted else None,
+        low=low,
+        high=high,
+    )

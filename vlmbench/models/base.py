@@ -1,0 +1,116 @@
+"""What a vision-language model is here: one protocol, and capabilities beside it.
+
+An adapter is a function ``(card, options) -> VisionLanguageModel``. It registers under a name, either in
+:data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a Python file that the
+command line names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
+
+import PIL.Image
+from torch import Tensor
+
+from vlmbench.cards import ModelCard
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load a model.
+
+    Attributes:
+        device: a torch device ("cpu", "cuda", "cuda:1", "mps").
+        offline: never ask a hub; only files that are here already.
+        trust_remote_code: let a hub repository's own Python code run. Off unless the user asked for it.
+    """
+
+    device: str = "cpu"
+    offline: bool = False
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """All that fixes a model's features: with equal identities, equal inputs give equal features.
+
+    Attributes:
+        weights_sha256: over every parameter's and buffer's name, type, shape and values.
+        parameters: how many parameters the towers have.
+        architecture: all that shapes the forward pass besides the weights, such as the configuration and activation.
+        preprocess: the image transform in words, complete enough that two different transforms differ.
+        tokenizer: the tokenizer in words, with its context length and a hash of its vocabulary.
+        libraries: version of each package whose code makes the features.
+        notes: what the user must know of how the model was loaded, such as a corrected activation.
+    """
+
+    weights_sha256: str
+    parameters: int
+    architecture: str
+    preprocess: str
+    tokenizer: str
+    libraries: Mapping[str, str]
+    notes: tuple[str, ...] = field(default=())
+
+
+class VisionLanguageModel(Protocol):
+    """Images and texts into one space of ``embedding_dim`` dimensions.
+
+    ``preprocess`` is called from several threads at once. The encoders are called under ``torch.inference_mode``,
+    possibly under autocast, with inputs on the model's device, and return features on that device.
+    ``logit_scale`` is exp'd; it is 1.0 and ``logit_bias`` 0.0 where the model has none.
+    """
+
+    card: ModelCard
+    identity: ModelIdentity
+    capabilities: Mapping[str, object]
+    device: str
+    embedding_dim: int
+    logit_scale: float
+    logit_bias: float
+
+    def preprocess(self, image: PIL.Image.Image) -> Tensor:
+        """The model's own transform, of an image in any mode. Returns (3, H, W) float32."""
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D), unit length."""
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, D), unit length. The plain path: every other way must give the same."""
+
+
+Adapter = Callable[[ModelCard, LoadOptions], VisionLanguageModel]
+
+
+@runtime_checkable
+class PrefixTextEncoder(Protocol):
+    """The capability of text towers whose features do not depend on what follows the text.
+
+    Causal towers that pool at the end-of-text token have it (nothing after that token can reach it), and so have
+    towers that mask their padding. Then sorting by length and cutting each batch to its longest text is exact.
+    """
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, L) int64 token ids, on the CPU, padded to the context length or the longest text."""
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        """(N, L) to (N,) int64: how many leading tokens each text needs."""
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """(N, l) token ids on the model's device, l at least the longest length, to (N, D), unit length."""
+
+
+C = TypeVar("C")
+
+
+def capability(model: VisionLanguageModel, kind: type[C]) -> C | None:
+    """What the model offers under this capability's name, or None.
+
+    Args:
+        model: any model.
+        kind: the capability's protocol, such as :class:`PrefixTextEncoder`; runtime checkable.
+    """
+    offered = model.capabilities.get(kind.__name__)
+    return offered if isinstance(offered, kind) else None

@@ -1,0 +1,181 @@
+"""The record: what one (model, task) pair answered, and everything that can change the answer.
+
+Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'s matter.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = "vlmbench.record/1"
+FAILURE_SCHEMA = "vlmbench.failure/1"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=(), populate_by_name=True)
+
+
+class ModelInfo(_Part):
+    """The model as it was loaded."""
+
+    name: str
+    adapter: str
+    spec: str
+    options: dict[str, Any] = {}
+    weights_sha256: str
+    parameters: int
+    architecture: str
+    preprocess: str
+    tokenizer: str
+    capabilities: list[str]
+    embedding_dim: int
+    logit_scale: float
+    logit_bias: float
+
+
+class DatasetInfo(_Part):
+    """The data as it was read."""
+
+    source: str
+    location: str
+    revision: str | None = None
+    split: str | None = None
+    samples: int
+    """Samples scored: after ``--limit``, without the bad ones that were skipped."""
+    fingerprint: str
+    """Over the content and label of every sample scored."""
+
+
+class TaskInfo(_Part):
+    """The question as it was asked."""
+
+    name: str
+    plugin: str
+    version: str
+    """``card.plugin``: the card's version, then the plugin's; numbers of two versions are not comparable."""
+    dataset: DatasetInfo
+    prompts_sha256: str
+    protocol: dict[str, Any] = {}
+
+
+class MetricValue(_Part):
+    """One number.
+
+    ``value`` is None where the data cannot define it (no positive sample, one class only).
+    """
+
+    value: float | None
+    ci95: tuple[float, float] | None = None
+    n: int
+    higher_is_better: bool = True
+    unit: Literal["fraction"] = "fraction"
+    chance: float | None = None
+    """What answering at random would give, where that is known."""
+
+
+class ClassResult(_Part):
+    """One class's share of the result."""
+
+    name: str
+    n: int
+    values: dict[str, float | None]
+    ci95: tuple[float, float] | None = None
+    """Of the first value."""
+
+
+class Predictions(_Part):
+    """The Parquet file beside the record."""
+
+    file: str
+    rows: int
+
+
+class CacheUse(_Part):
+    """How many features came from the cache, and how many were computed."""
+
+    image_hits: int = 0
+    image_misses: int = 0
+    text_hits: int = 0
+    text_misses: int = 0
+
+
+class RunInfo(_Part):
+    """How the answer was computed. Times are wall-clock seconds."""
+
+    started: str
+    seconds: dict[str, float]
+    images_per_second: float | None
+    """Over the image stage, cached images left out."""
+    device: str
+    precision: str
+    batch_size: int
+    limit: int | None = None
+    seed: int
+    cache: CacheUse
+
+
+class Environment(_Part):
+    """Where it ran."""
+
+    vlmbench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    git: str | None = None
+
+
+class BadSample(_Part):
+    """A sample left out under ``--skip-bad``."""
+
+    id: str
+    reason: str
+
+
+class Record(_Part):
+    """One (model, task) pair's answer."""
+
+    schema_: Literal["vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    id: str
+    model: ModelInfo
+    task: TaskInfo
+    metrics: dict[str, MetricValue]
+    main_metric: str
+    per_class: list[ClassResult] = []
+    predictions: Predictions
+    run: RunInfo
+    environment: Environment
+    warnings: list[str] = []
+    bad_samples: list[BadSample] = []
+
+    @property
+    def main(self) -> MetricValue:
+        """The metric that tables show."""
+        return self.metrics[self.main_metric]
+
+
+class Failure(_Part):
+    """A pair that gave no answer, and why. It is no record: nothing can be read from it but the reason."""
+
+    schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
+    model: str
+    task: str
+    status: Literal["failed", "unsupported"]
+    error: str
+    """The exception's class name."""
+    message: str
+    hint: str | None = None
+    started: str
+    environment: Environment
+
+
+def safe_name(name: str) -> str:
+    """A file name for any string: readable, without separators, and different for different names.
+
+    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
+    return plain if plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,136 @@
+"""The ``results`` table: what every record holds, one row a (model, task) pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vlmbench.records import Failure, MetricValue, Record
+from vlmbench.reports.table import Column, Table
+from vlmbench.store import Unreadable
+
+COLUMNS = (
+    Column("model"),
+    Column("task"),
+    Column("metric"),
+    Column("score %", "right"),
+    Column("95% interval", "right"),
+    Column("chance", "right"),
+    Column("n", "right"),
+    Column("images/s", "right"),
+    Column(""),
+)
+DASH = "–"
+
+
+def results_table(
+    entries: Iterable[Record | Failure | Unreadable], *, title: str = "Results", all_metrics: bool = False
+) -> Table:
+    """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
+
+    Args:
+        entries: as a store yields them; a failure is left out where the same pair has a record.
+        title: the table's.
+        all_metrics: every metric instead of the main one.
+    """
+    known = list(entries)
+    records = newest([entry for entry in known if isinstance(entry, Record)])
+    answered = {(record.model.name, record.task.name) for record in records}
+    failures = [e for e in known if isinstance(e, Failure) and (e.model, e.task) not in answered]
+    rows: list[list[str]] = []
+    data: list[dict[str, object]] = []
+    for record in records:
+        for name in record.metrics if all_metrics else [record.main_metric]:
+            rows.append(_row(record, name, record.metrics[name]))
+            data.append(_datum(record, name, record.metrics[name]))
+    for failure in failures:
+        rows.append([failure.model, failure.task, DASH, failure.status, *[""] * 4, failure.message.splitlines()[0]])
+        data.append(
+            {"model": failure.model, "task": failure.task, "status": failure.status, "reason": failure.message}
+        )
+    notes = [f"left out: {e.reason}" for e in known if isinstance(e, Unreadable)]
+    return Table(title, COLUMNS, rows, data, notes)
+
+
+def newest(records: Sequence[Record]) -> list[Record]:
+    """The latest record of each pair and settings that change the question, in their order of appearance.
+
+    Records of one pair differ in data, prompts, limit or precision; those are different questions and all stay. Two
+    records of the same question (another version of weights, say) leave the later one.
+    """
+    latest: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        key = (
+            record.model.name,
+            record.task.name,
+            record.task.version,
+            record.task.prompts_sha256,
+            record.task.dataset.fingerprint,
+            record.run.precision,
+        )
+        if key not in latest or latest[key].run.started <= record.run.started:
+            latest[key] = record
+    return list(latest.values())
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as percent, a dash where there is none."""
+    return DASH if value is None else f"{100 * value:.{digits}f}"
+
+
+def interval(metric: MetricValue) -> str:
+    """A metric's 95% interval in percent."""
+    return DASH if metric.ci95 is None else f"{percent(metric.ci95[0])} to {percent(metric.ci95[1])}"
+
+
+def remarks(record: Record) -> str:
+    """What a reader must know beside the number, in a few words."""
+    said = []
+    if record.run.limit is not None:
+        said.append(f"subset of {record.task.dataset.samples:,}")
+    if record.run.precision != "fp32":
+        said.append(record.run.precision)
+    for part in ("class_names", "templates"):
+        if record.task.protocol.get(f"{part}_from") == "option":
+            said.append(f"own {part.replace('_', ' ')}")
+    if record.bad_samples:
+        said.append(f"{len(record.bad_samples)} bad left out")
+    return ", ".join(said)
+
+
+def _row(record: Record, name: str, metric: MetricValue) -> list[str]:
+    speed = record.run.images_per_second
+    arrow = "" if metric.higher_is_better else " ↓"
+    return [
+        record.model.name,
+        record.task.name,
+        name + arrow,
+        percent(metric.value),
+        interval(metric),
+        percent(metric.chance),
+        f"{metric.n:,}",
+        "cached" if speed is None else f"{speed:,.0f}",
+        remarks(record),
+    ]
+
+
+def _datum(record: Record, name: str, metric: MetricValue) -> dict[str, object]:
+    low, high = metric.ci95 or (None, None)
+    return {
+        "model": record.model.name,
+        "task": record.task.name,
+        "status": "done",
+        "metric": name,
+        "value": metric.value,
+        "ci95_low": low,
+        "ci95_high": high,
+        "chance": metric.chance,
+        "n": metric.n,
+        "higher_is_better": metric.higher_is_better,
+        "main": name == record.main_metric,
+        "precision": record.run.precision,
+        "limit": record.run.limit,
+        "bad_samples": len(record.bad_samples),
+        "images_per_second": record.run.images_per_second,
+        "started": record.run.started,
+        "run_id": record.id,
+    }

@@ -1,0 +1,107 @@
+"""From an outcome to a record: everything that can change a number is written down here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+from vlmbench.errors import UsageError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.precision import PRECISIONS, Precision
+from vlmbench.models.base import VisionLanguageModel
+from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
+from vlmbench.registry import did_you_mean
+from vlmbench.run.identity import environment
+from vlmbench.tasks.base import Outcome, Question, TaskOptions
+
+
+def check_precision(name: str) -> Precision:
+    """A precision by its name.
+
+    Raises:
+        UsageError: there is no such precision.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"unknown precision {name!r}", hint=did_you_mean(name, PRECISIONS))
+    return cast(Precision, name)
+
+
+def build_record(
+    *,
+    id: str,
+    engine: FeatureEngine,
+    question: Question,
+    outcome: Outcome,
+    version: str,
+    content_fingerprint: str,
+    warnings: list[str],
+    options: TaskOptions,
+    started: datetime,
+) -> Record:
+    """The record of one pair."""
+    card, tally = question.card, engine.tally
+    scored = len(outcome.contents)
+    if card.samples is not None and options.limit is None and len(question.dataset.samples) != card.samples:
+        warnings.append(
+            f"{card.name} has {card.samples:,} samples in its standard split; this data has "
+            f"{len(question.dataset.samples):,}: the number is not comparable with published ones"
+        )
+    if tally.bad:
+        warnings.append(f"{len(tally.bad)} of {len(question.indices):,} samples could not be decoded and were left out")
+    image_seconds = engine.seconds.get("images", 0.0)
+    return Record(
+        id=id,
+        model=_model_info(engine.model),
+        task=TaskInfo(
+            name=card.name,
+            plugin=card.plugin,
+            version=version,
+            dataset=DatasetInfo(
+                source=question.dataset.info.kind,
+                location=question.dataset.info.location,
+                revision=question.dataset.info.revision,
+                split=question.dataset.info.split,
+                samples=scored,
+                fingerprint=content_fingerprint,
+            ),
+            prompts_sha256=question.prompts_sha256,
+            protocol=dict(question.protocol),
+        ),
+        metrics=dict(outcome.metrics),
+        main_metric=card.main_metric,
+        per_class=list(outcome.per_class),
+        predictions=Predictions(file=f"{id}.parquet", rows=outcome.predictions.num_rows),
+        run=RunInfo(
+            started=started.isoformat(timespec="seconds"),
+            seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
+            images_per_second=round(tally.encoded / image_seconds, 2) if tally.encoded and image_seconds else None,
+            device=engine.model.device,
+            precision=engine.settings.precision,
+            batch_size=engine.settings.batch_size,
+            limit=options.limit,
+            seed=options.seed,
+            cache=engine.cache_use(),
+        ),
+        environment=environment(),
+        warnings=list(dict.fromkeys([*warnings, *outcome.warnings])),
+        bad_samples=tally.bad,
+    )
+
+
+def _model_info(model: VisionLanguageModel) -> ModelInfo:
+    card, identity = model.card, model.identity
+    return ModelInfo(
+        name=card.name,
+        adapter=card.adapter,
+        spec=card.spec,
+        options=card.options,
+        weights_sha256=identity.weights_sha256,
+        parameters=identity.parameters,
+        architecture=identity.architecture,
+        preprocess=identity.preprocess,
+        tokenizer=identity.tokenizer,
+        capabilities=sorted(model.capabilities),
+        embedding_dim=model.embedding_dim,
+        logit_scale=model.logit_scale,
+        logit_bias=model.logit_bias,
+    )

@@ -1,0 +1,73 @@
+"""What a dataset holds, known without a second pass where it can be: the content fingerprints of earlier runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from vlmbench.data.base import ImageDataset, fingerprint
+
+
+class FingerprintIndex:
+    """Remembers each dataset state's content fingerprint.
+
+    A state is a hash of names, sizes and times, which costs nothing; a content fingerprint needs every byte. A run
+    reads every byte anyway and leaves the answer here, so that a later run of the same command finds its records at
+    once. Like ``make`` and ``git``, it trusts that a file of the same size and time is the same file; ``--force`` does
+    not. Features are never looked up this way: they go by content alone.
+
+    Args:
+        folder: where the index is kept; None: nowhere, and every answer is computed.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._known: dict[str, str] = {}
+
+    def get(self, dataset: ImageDataset, indices: Sequence[int], skipped: frozenset[str]) -> str:
+        """The fingerprint of these samples, from the index or by reading them.
+
+        Args:
+            dataset: the dataset.
+            indices: which samples.
+            skipped: ids left out as bad.
+
+        Raises:
+            BadSampleError: a sample cannot be read.
+        """
+        kept = [index for index in indices if dataset.samples[index].id not in skipped]
+        return self._remembered(
+            self._key(dataset, kept),
+            lambda: fingerprint(
+                (sha256(dataset.read(index)).hexdigest(), dataset.samples[index].target) for index in kept
+            ),
+        )
+
+    def put(self, dataset: ImageDataset, indices: Sequence[int], content_fingerprint: str) -> None:
+        """Remember what a run has read."""
+        key = self._key(dataset, indices)
+        self._known[key] = content_fingerprint
+        if self._folder is None:
+            return
+        temporary = self._folder / f".{key}.{os.getpid()}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(content_fingerprint)
+            temporary.replace(self._folder / key)
+        except OSError:  # only a convenience is lost: the next run reads the bytes again
+            temporary.unlink(missing_ok=True)
+
+    def _remembered(self, key: str, compute: Callable[[], str]) -> str:
+        if key not in self._known:
+            path = self._folder / key if self._folder else None
+            stored = path.read_text() if path and path.is_file() else ""
+            self._known[key] = stored if len(stored) == 64 else compute()
+        return self._known[key]
+
+    @staticmethod
+    def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:
+        digest = sha256(f"{dataset.info.kind} {dataset.info.location} {dataset.state()} ".encode())
+        digest.update(",".join(map(str, indices)).encode())
+        return digest.hexdigest()

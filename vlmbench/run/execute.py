@@ -1,0 +1,270 @@
+"""Carrying out a plan: each model loaded once, each pair answered, recorded, or noted as failed with its reason."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from time import perf_counter
+from typing import Literal, Protocol
+
+import pyarrow.parquet as pq
+
+from vlmbench.cards import ModelCard
+from vlmbench.data.base import fingerprint
+from vlmbench.errors import StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning
+from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
+from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.precision import resolve_device
+from vlmbench.features.progress import Progress
+from vlmbench.models import ADAPTERS
+from vlmbench.models.base import LoadOptions, VisionLanguageModel, capability
+from vlmbench.records import Failure, Record
+from vlmbench.run.assemble import build_record, check_precision
+from vlmbench.run.contents import FingerprintIndex
+from vlmbench.run.identity import environment, feature_space, plan_id, run_id, task_version
+from vlmbench.run.plan import Plan, PlannedTask, RunRequest
+from vlmbench.store import ResultStore
+from vlmbench.tasks.base import Question
+
+Status = Literal["done", "found", "failed", "unsupported"]
+
+CPU_BATCH, ACCELERATOR_BATCH = 32, 256
+"""Images a forward pass where the user names no number: enough to fill the device, halved where memory runs out."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """What became of one pair.
+
+    Attributes:
+        status: done now, found on disk, failed, or unsupported.
+        record: the answer, where there is one.
+        failure: the reason, where there is none.
+        path: the file that holds either.
+    """
+
+    model: str
+    task: str
+    status: Status
+    record: Record | None = None
+    failure: Failure | None = None
+    path: Path | None = None
+
+
+class Listener(Progress, Protocol):
+    """Told how a run goes on."""
+
+    def loading(self, model: ModelCard) -> None:
+        """A model is being loaded."""
+
+    def pair_started(self, model: str, task: str) -> None:
+        """A pair's work begins."""
+
+    def pair_finished(self, result: PairResult) -> None:
+        """A pair is done, found or failed."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know."""
+
+
+def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
+    """Run every pair of a plan. A pair that fails is noted and the rest goes on.
+
+    Raises:
+        UsageError: the device or the precision cannot be used.
+        StoreError: results cannot be written.
+    """
+    store = ResultStore(request.results)
+    store.check_writable()
+    run = _Run(request, store, listener, resolve_device(request.device))
+    results = [result for model in plan.models for result in run.model(model, plan.tasks)]
+    if request.use_cache:
+        evict(limit_bytes(), keep=run.used_spaces)
+    return results
+
+
+class _Run:
+    """The state of one run: settings, what was loaded, what was used."""
+
+    def __init__(self, request: RunRequest, store: ResultStore, listener: Listener, device: str) -> None:
+        self.request = request
+        self.store = store
+        self.listener = listener
+        self.device = device
+        self.precision = check_precision(request.precision)
+        self.contents = FingerprintIndex(cache_root() / "fingerprints" if request.use_cache else None)
+        self.used_spaces: list[Path] = []
+
+    def model(self, card: ModelCard, tasks: tuple[PlannedTask, ...]) -> Iterator[PairResult]:
+        """Load a model, then answer every task with it."""
+        model: VisionLanguageModel | None = None
+        problem: VlmbenchError | None = None
+        if any(task.question for task in tasks):
+            self.listener.loading(card)
+            try:
+                model = ADAPTERS.get(card.adapter)(card, self._load_options())
+                for note in model.identity.notes:
+                    self.listener.note(f"{card.name}: {note}")
+            except VlmbenchError as error:
+                problem = error
+            except Exception as error:  # an adapter's own bug
+                logging.getLogger(__name__).info("unexpected error", exc_info=error)
+                problem = _unexpected(error)
+        for task in tasks:
+            yield self._pair(card, model, problem or task.problem, task)
+
+    def _load_options(self) -> LoadOptions:
+        return LoadOptions(
+            device=self.device, offline=self.request.offline, trust_remote_code=self.request.trust_remote_code
+        )
+
+    def _pair(
+        self, card: ModelCard, model: VisionLanguageModel | None, problem: VlmbenchError | None, task: PlannedTask
+    ) -> PairResult:
+        started = datetime.now(timezone.utc)
+        self.listener.pair_started(card.name, task.card.name)
+        try:
+            if model is None or task.question is None or problem is not None:
+                raise problem or AssertionError("a pair without a model or a question has a problem")
+            result = self._answer(model, task, task.question, started)
+        except StoreError:  # nothing more can be recorded, so nothing more is worth computing
+            raise
+        except VlmbenchError as error:
+            result = self._failed(card, task, error, started)
+        except Exception as error:  # a model's or plugin's own bug: the pair's failure, not the run's
+            logging.getLogger(__name__).info("unexpected error", exc_info=error)
+            result = self._failed(card, task, _unexpected(error), started)
+        self.listener.pair_finished(result)
+        return result
+
+    def _answer(
+        self, model: VisionLanguageModel, task: PlannedTask, question: Question, started: datetime
+    ) -> PairResult:
+        missing = [kind.__name__ for kind in task.plugin.requires if capability(model, kind) is None]
+        if missing:
+            raise UnsupportedError(f"{model.card.name} does not offer {', '.join(missing)}, which {task.card.name} needs")
+        if not self.request.force and (found := self._earlier(model, task, question)):
+            return PairResult(model.card.name, task.card.name, "found", found, path=self._path(found))
+        with _own_warnings(self.listener) as said, self._engine(model) as engine:
+            began = perf_counter()
+            outcome = question.answer(engine)
+            engine.seconds["total"] = perf_counter() - began
+        pairs = [(content, question.dataset.samples[index].target) for index, content in outcome.contents.items()]
+        content_fingerprint = fingerprint(pairs)
+        record = build_record(
+            id=self._id(model, task, question, content_fingerprint),
+            engine=engine,
+            question=question,
+            outcome=outcome,
+            version=task_version(task.card, task.plugin),
+            content_fingerprint=content_fingerprint,
+            warnings=[*model.identity.notes, *said],
+            options=self.request.options,
+            started=started,
+        )
+        path = self.store.write(record, lambda file: pq.write_table(outcome.predictions, file, compression="zstd"))
+        self.store.clear_failure(model.card.name, task.card.name, self._plan_id(model.card, task))
+        self.contents.put(question.dataset, sorted(outcome.contents), content_fingerprint)
+        return PairResult(model.card.name, task.card.name, "done", record, path=path)
+
+    def _earlier(self, model: VisionLanguageModel, task: PlannedTask, question: Question) -> Record | None:
+        """The record that this pair would write again.
+
+        Data is looked at only where a record exists whose id fits everything but the data.
+        """
+        for record in self.store.pair_records(model.card.name, task.card.name):
+            if record.id != self._id(model, task, question, record.task.dataset.fingerprint):
+                continue
+            if record.bad_samples and not self.request.skip_bad:
+                continue
+            skipped = frozenset(bad.id for bad in record.bad_samples)
+            if self.contents.get(question.dataset, question.indices, skipped) == record.task.dataset.fingerprint:
+                return self.store.find(model.card.name, task.card.name, record.id)
+        return None
+
+    @contextmanager
+    def _engine(self, model: VisionLanguageModel) -> Iterator[FeatureEngine]:
+        settings = EngineSettings(
+            precision=self.precision,
+            batch_size=self.request.batch_size or (CPU_BATCH if self.device == "cpu" else ACCELERATOR_BATCH),
+            workers=self.request.workers,
+            skip_bad=self.request.skip_bad,
+        )
+        spaces = [self._space(model, encoder) for encoder in ("image", "text")] if self.request.use_cache else [None] * 2
+        try:
+            yield FeatureEngine(model, settings, spaces[0], spaces[1], self.listener)
+        finally:
+            for space in spaces:
+                if space:
+                    space.close()
+
+    def _space(self, model: VisionLanguageModel, encoder: str) -> FeatureSpace:
+        description = feature_space(model, encoder, self.precision)
+        space = FeatureSpace(cache_root() / "features", description, model.embedding_dim)
+        self.used_spaces.append(space.path)
+        return space
+
+    def _id(self, model: VisionLanguageModel, task: PlannedTask, question: Question, content_fingerprint: str) -> str:
+        return run_id(
+            model,
+            question,
+            version=task_version(task.card, task.plugin),
+            precision=self.precision,
+            fingerprint=content_fingerprint,
+            options=self.request.options,
+        )
+
+    def _plan_id(self, card: ModelCard, task: PlannedTask) -> str:
+        return plan_id(card, task.card, self.request.options, self.precision)
+
+    def _path(self, record: Record) -> Path:
+        return self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
+
+    def _failed(self, card: ModelCard, task: PlannedTask, error: VlmbenchError, started: datetime) -> PairResult:
+        status: Literal["failed", "unsupported"] = "unsupported" if isinstance(error, UnsupportedError) else "failed"
+        failure = Failure(
+            model=card.name,
+            task=task.card.name,
+            status=status,
+            error=type(error).__name__,
+            message=error.message,
+            hint=error.hint,
+            started=started.isoformat(timespec="seconds"),
+            environment=environment(),
+        )
+        path = self.store.write_failure(failure, self._plan_id(card, task))
+        return PairResult(card.name, task.card.name, status, failure=failure, path=path)
+
+
+def _unexpected(error: Exception) -> VlmbenchError:
+    """An error that nobody foresaw, as one that can be recorded."""
+    message = str(error).strip().splitlines()
+    wrapped = VlmbenchError(
+        f"unexpected {type(error).__name__}: {message[0] if message else 'no message'}",
+        hint="Set VLMBENCH_DEBUG=1 to see where it comes from; if it is ours, please report it.",
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+@contextmanager
+def _own_warnings(listener: Listener) -> Iterator[list[str]]:
+    """Collect what vlmbench warns of, each once, and tell the listener; other libraries' warnings go to the log."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield said
+        finally:
+            for warning in caught:
+                message = str(warning.message)
+                if not issubclass(warning.category, VlmbenchWarning):
+                    logging.getLogger(__name__).info("%s: %s", warning.category.__name__, message)
+                elif message not in said:
+                    said.append(message)
+                    listener.note(message)

@@ -1,0 +1,126 @@
+"""From names to a plan: every model and task resolved and checked before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.catalogue import find_models, find_tasks
+from vlmbench.data import SOURCES
+from vlmbench.data.base import SourceContext
+from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.models import ADAPTERS
+from vlmbench.tasks import PLUGINS
+from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for, in one place: the command line and :func:`vlmbench.evaluate` both make one.
+
+    Attributes:
+        models: card names, patterns, YAML files or ``ADAPTER:SPEC``.
+        tasks: card or suite names, patterns, YAML files or ``KIND:PATH``.
+        results: where records go.
+        data_root: where datasets are looked up.
+        device: a torch device, or "auto".
+        precision: "fp32", "bf16" or "fp16".
+        batch_size: images a forward pass; None chooses by device.
+        options: limit, seed, class names and templates.
+        offline: ask no hub.
+        force: run pairs whose record exists.
+        skip_bad: leave out undecodable samples.
+        use_cache: keep and reuse features on disk.
+        workers: decoding threads; None: one a core.
+        trust_remote_code: let hub repositories run their own code.
+    """
+
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    results: Path
+    data_root: Path | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    options: TaskOptions = field(default_factory=TaskOptions)
+    offline: bool = False
+    force: bool = False
+    skip_bad: bool = False
+    use_cache: bool = True
+    workers: int | None = None
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan: its question, or why there is none.
+
+    Attributes:
+        card: the task card.
+        plugin: its plugin.
+        question: None where the data cannot be opened.
+        problem: why not.
+    """
+
+    card: TaskCard
+    plugin: TaskPlugin
+    question: Question | None
+    problem: VlmbenchError | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every model against every task, in the order they were named."""
+
+    models: tuple[ModelCard, ...]
+    tasks: tuple[PlannedTask, ...]
+
+
+def make_plan(request: RunRequest) -> Plan:
+    """Resolve names, check cards and open every dataset. No model is loaded.
+
+    A dataset that cannot be opened becomes its task's ``problem``: its pairs fail with that reason while others go on.
+
+    Raises:
+        UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
+    """
+    models = _unique((card for name in request.models for card in find_models(name)), "model")
+    cards = _unique((card for name in request.tasks for card in find_tasks(name)), "task")
+    if not models or not cards:
+        raise UsageError("nothing to run", hint="Name at least one model (-m) and one task (-t).")
+    for model in models:
+        ADAPTERS.get(model.adapter)
+    plugins = {card.name: PLUGINS.get(card.plugin) for card in cards}
+    for card in cards:
+        for spec in card.sources:
+            SOURCES.get(spec.kind)
+        plugins[card.name].check(card, request.options)
+    if request.data_root is not None and not request.data_root.is_dir():
+        raise UsageError(f"--data-root {str(request.data_root)!r} is no folder")
+    return Plan(models, tuple(_plan_task(card, plugins[card.name], request) for card in cards))
+
+
+def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> PlannedTask:
+    from vlmbench.data.open import open_dataset
+
+    context = SourceContext(
+        data_root=request.data_root,
+        offline=request.offline,
+        class_names=tuple(card.classes) if card.classes else None,
+        multi_label=card.multi_label,
+    )
+    try:
+        return PlannedTask(card, plugin, plugin.ask(card, open_dataset(card.sources, context), request.options))
+    except VlmbenchError as error:
+        return PlannedTask(card, plugin, None, error)
+
+
+def _unique(cards: Iterable, kind: str) -> tuple:  # type: ignore[type-arg]
+    """Cards named twice count once; two different cards of one name would write over each other's records."""
+    by_name: dict[str, ModelCard | TaskCard] = {}
+    for card in cards:
+        if by_name.setdefault(card.name, card) != card:
+            raise UsageError(f"two different {kind}s are named {card.name!r}", hint="Rename one of them.")
+    return tuple(by_name.values())

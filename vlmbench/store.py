@@ -1,0 +1,200 @@
+"""The ResultStore: records on disk, each file written whole or not at all.
+
+``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it. The Parquet file is renamed into place first,
+so a record that exists is complete; a run that is killed leaves at most a hidden temporary file, swept by the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlmbench.errors import RecordError, StoreError
+from vlmbench.records import Failure, Record, safe_name
+
+FAILED = ".failed.json"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file in the store that is no record of ours: broken, foreign or newer."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class ResultStore:
+    """Records under one folder.
+
+    Args:
+        root: the results folder; it need not exist until something is written.
+    """
+
+    root: Path
+
+    def check_writable(self) -> None:
+        """Find out before any work starts whether records can be written.
+
+        Raises:
+            StoreError: the folder cannot be made or written to, or is no folder.
+        """
+        probe = self.root / f".probe.{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"vlmbench")
+            probe.unlink()
+        except OSError as error:
+            raise _cannot_write(self.root, error) from error
+
+    def folder(self, model: str, task: str) -> Path:
+        """Where the records of one (model, task) pair live."""
+        return self.root / safe_name(model) / safe_name(task)
+
+    def write(self, record: Record, write_predictions: Callable[[Path], None]) -> Path:
+        """Write a record and its predictions; an older record of the same id is replaced.
+
+        Args:
+            record: the record, its ``predictions.file`` already named ``<id>.parquet``.
+            write_predictions: called with the path to write the Parquet file to.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
+        """
+        folder = self.folder(record.model.name, record.task.name)
+        path = folder / f"{record.id}.json"
+        _sweep(folder)
+        _write_atomically(folder / record.predictions.file, write_predictions)
+        _write_text(path, record.model_dump_json(by_alias=True, indent=1))
+        return path
+
+    def write_failure(self, failure: Failure, plan_id: str) -> Path:
+        """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
+        path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
+        _write_text(path, failure.model_dump_json(by_alias=True, indent=1))
+        return path
+
+    def clear_failure(self, model: str, task: str, plan_id: str) -> None:
+        """Drop the note of an earlier failure of a pair that has now succeeded."""
+        (self.folder(model, task) / f"{plan_id}{FAILED}").unlink(missing_ok=True)
+
+    def find(self, model: str, task: str, run_id: str) -> Record | None:
+        """The complete record of this run, or None where there is none.
+
+        An unreadable file in its place counts as none: the run is done again and replaces it.
+        """
+        path = self.folder(model, task) / f"{run_id}.json"
+        if not path.is_file():
+            return None
+        try:
+            record = read_record(path)
+        except RecordError:
+            return None
+        return record if (path.parent / record.predictions.file).is_file() else None
+
+    def pair_records(self, model: str, task: str) -> list[Record]:
+        """Every readable record of one pair."""
+        folder = self.folder(model, task)
+        return [entry for entry in _read_all(sorted(folder.glob("*.json"))) if isinstance(entry, Record)]
+
+    def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
+        """Everything in the store, in the order of its paths."""
+        yield from _read_all(sorted(self.root.glob("*/*/*.json")))
+
+
+def read_record(path: Path) -> Record:
+    """One record file.
+
+    Raises:
+        RecordError: it is broken, foreign or of a newer schema.
+    """
+    return _parse(Record, path)
+
+
+def _read_all(paths: list[Path]) -> Iterator[Record | Failure | Unreadable]:
+    for path in paths:
+        schema = Failure if path.name.endswith(FAILED) else Record
+        try:
+            yield _parse(schema, path)
+        except RecordError as error:
+            yield Unreadable(path, error.message)
+
+
+def _parse(schema: type[Any], path: Path) -> Any:
+    try:
+        return schema.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "file"
+        raise RecordError(
+            f"{path}: not a record this version reads: {place}: {problem['msg']}",
+            hint="It is broken, of another program, or of a newer vlmbench.",
+        ) from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    _write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8") and None)
+
+
+def _write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+    except BaseException:  # Ctrl-C too must leave nothing half-written
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of this machine's processes that no longer live (kill -9, power loss)."""
+    for temporary in folder.glob(".*.tmp"):
+        *_, host, pid, _ = temporary.name.rsplit(".", 3)
+        if temporary.name.count(f".{socket.gethostname()}.") and pid.isdigit() and not _alive(int(pid)):
+            temporary.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _cannot_write(path: Path, error: OSError) -> StoreError:
+    reasons = {
+        errno.ENOSPC: ("the disk is full", "Free some space or choose another folder with --results."),
+        errno.EDQUOT: ("the disk quota is used up", "Free some space or choose another folder with --results."),
+        errno.EROFS: ("the file system is read-only", "Choose another folder with --results."),
+        errno.EACCES: ("permission denied", "Choose another folder with --results."),
+        errno.ENOTDIR: ("a part of the path is a file", "Choose another folder with --results."),
+        errno.EEXIST: ("it is a file, not a folder", "Choose another folder with --results."),
+    }
+    reason, hint = reasons.get(error.errno or 0, (error.strerror or str(error), "Choose another with --results."))
+    return StoreError(f"cannot write to {str(path)!r}: {reason}", hint=hint)

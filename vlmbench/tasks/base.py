@@ -1,0 +1,96 @@
+"""What a task plugin is: it turns a card and its data into a question, and a question and an engine into an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from vlmbench.cards import TaskCard
+from vlmbench.data.base import ImageDataset
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.records import ClassResult, MetricValue
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What the user may change of a card.
+
+    Attributes:
+        limit: score a seeded random subset of this size; None: everything.
+        seed: of that subset and of the bootstrap.
+        class_names: used instead of the card's, in label order.
+        templates: used instead of the card's.
+    """
+
+    limit: int | None = None
+    seed: int = 0
+    class_names: tuple[str, ...] | None = None
+    templates: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A pair's answer, before it becomes a record.
+
+    Attributes:
+        metrics: by name.
+        per_class: each class's share; empty where a task has no classes.
+        predictions: one row a sample, in the dataset's order.
+        contents: sample index to the hex SHA-256 of its file, for every sample scored.
+        warnings: what a reader of the numbers must know.
+    """
+
+    metrics: Mapping[str, MetricValue]
+    per_class: Sequence[ClassResult]
+    predictions: pa.Table
+    contents: Mapping[int, str]
+    warnings: Sequence[str] = ()
+
+
+class Question(Protocol):
+    """A card made concrete: these prompts about these samples. The same for every model."""
+
+    card: TaskCard
+    dataset: ImageDataset
+    indices: Sequence[int]
+    prompts_sha256: str
+    protocol: Mapping[str, Any]
+    """Everything else that can change a number, in plain values for the record."""
+
+    def answer(self, engine: FeatureEngine) -> Outcome:
+        """Ask the engine's model."""
+
+
+class TaskPlugin(Protocol):
+    """One kind of task."""
+
+    version: int
+    """Raised whenever the plugin's numbers stop being comparable with older ones."""
+    requires: tuple[type, ...]
+    """Capability protocols that a model must offer."""
+
+    def check(self, card: TaskCard, options: TaskOptions) -> None:
+        """Refuse a card or options that can never work, before any data is touched.
+
+        Raises:
+            CardError, UsageError, UnknownNameError: what is wrong.
+        """
+
+    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> Question:
+        """Make the card concrete on its data.
+
+        Raises:
+            LabelError, DataError: prompts, labels and data do not fit together.
+        """
+
+
+def choose(count: int, limit: int | None, seed: int) -> list[int]:
+    """Which of ``count`` samples are scored: all, or a seeded random subset in the dataset's order."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    chosen = np.random.default_rng(seed).choice(count, size=limit, replace=False)
+    return sorted(chosen.tolist())

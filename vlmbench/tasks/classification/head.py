@@ -1,0 +1,91 @@
+"""The zero-shot head: prompts, their ensemble, and where the words came from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import sha256
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.cards import TaskCard, fill_template
+from vlmbench.data.base import ImageDataset
+from vlmbench.errors import LabelError
+from vlmbench.tasks.base import TaskOptions
+
+DEFAULT_TEMPLATE = "a photo of a {}."
+"""CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Class names and templates, and where each came from ("card", "data", "option", "default")."""
+
+    class_names: tuple[str, ...]
+    templates: tuple[str, ...]
+    class_names_from: str
+    templates_from: str
+
+    @property
+    def prompts(self) -> list[str]:
+        """Every prompt, (C * T), the templates of the first class first."""
+        return [fill_template(template, name) for name in self.class_names for template in self.templates]
+
+    @property
+    def sha256(self) -> str:
+        """Over class names and templates, in order."""
+        return sha256(json.dumps([self.class_names, self.templates]).encode()).hexdigest()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Class names that occur twice cannot be told apart by any model."""
+        repeated = [name for name, count in Counter(self.class_names).items() if count > 1]
+        if not repeated:
+            return []
+        return [f"{len(repeated)} class names occur more than once, e.g. {repeated[0]!r}"]
+
+
+def prompt_set(card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> PromptSet:
+    """The prompts of a card on its data: the user's words before the card's before the data's.
+
+    Raises:
+        LabelError: there are no class names at all, or the user's are of another number than the data's classes.
+    """
+    stated = tuple(card.classes) if card.classes else dataset.classes
+    if options.class_names is not None:
+        if stated is not None and len(options.class_names) != len(stated):
+            raise LabelError(
+                f"{len(options.class_names)} class names were given, but {card.name} has {len(stated)} classes",
+                hint="One name a line, in label order; `vlmbench tasks show NAME` prints the card's own.",
+            )
+        names, names_from = options.class_names, "option"
+    elif stated is not None:
+        names, names_from = stated, "card" if card.classes else "data"
+    else:
+        raise LabelError(
+            f"{card.name}: neither the card nor the data states class names", hint="Give them with --classnames FILE."
+        )
+    if options.templates is not None:
+        templates, templates_from = options.templates, "option"
+    elif card.templates:
+        templates, templates_from = tuple(card.templates), "card"
+    elif dataset.templates:
+        templates, templates_from = dataset.templates, "data"
+    else:
+        templates, templates_from = (DEFAULT_TEMPLATE,), "default"
+    return PromptSet(tuple(names), tuple(templates), names_from, templates_from)
+
+
+def ensemble(features: Tensor, num_classes: int) -> Tensor:
+    """CLIP's prompt ensemble: unit features, their mean over templates, unit length again.
+
+    Args:
+        features: (C * T, D), unit length, the templates of the first class first.
+        num_classes: C.
+
+    Returns:
+        (C, D), unit length. Source: openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb.
+    """
+    return F.normalize(features.unflatten(0, (num_classes, -1)).mean(dim=1), dim=-1)

@@ -1,0 +1,173 @@
+"""The metrics a classification card can name, each with what it needs and what chance would give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from vlmbench.errors import CardError, UnknownNameError
+from vlmbench.metrics import (
+    Estimate,
+    average_precision,
+    expected_calibration_error,
+    mean_average_precision,
+    mean_average_precision_11_point,
+    mean_per_class_recall,
+    mean_roc_auc,
+    per_class,
+    top_k_accuracy,
+)
+from vlmbench.records import ClassResult, MetricValue
+from vlmbench.registry import did_you_mean
+from vlmbench.tasks.classification.scores import Scored
+
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of a card.
+
+    Attributes:
+        compute: scores and the bootstrap's seed to an estimate.
+        labels: which kind of data it is defined on: "single", "multi" or "both".
+        keeps_scores: it needs every class's score of every sample.
+        higher_is_better: False for errors.
+        chance: what random answers give in expectation; None where that depends on the model.
+        min_classes: with fewer it says nothing, and is left out.
+    """
+
+    compute: Callable[[Scored, int], Estimate]
+    labels: str
+    keeps_scores: bool = False
+    higher_is_better: bool = True
+    chance: Callable[[Scored], float | None] = lambda scored: None
+    min_classes: int = 2
+
+
+def _labels(scored: Scored) -> Labels:
+    return cast(Labels, scored.labels)  # check() lets no single-label measure meet multi-label data
+
+
+def _scores(scored: Scored) -> npt.NDArray[np.float32]:
+    return cast(npt.NDArray[np.float32], scored.scores)
+
+
+def _targets(scored: Scored) -> npt.NDArray[np.bool_]:
+    return cast(npt.NDArray[np.bool_], scored.targets)
+
+
+def _roc_auc(scored: Scored, seed: int) -> Estimate:
+    if scored.targets is not None:
+        return mean_roc_auc(_scores(scored), scored.targets, seed=seed)
+    scores = _scores(scored).astype(np.float64)
+    if scored.num_classes > 2:  # one-vs-rest ranks samples by probability, as scikit-learn's callers do
+        exponents = np.exp(scored.logit_scale * (scores - scores.max(axis=1, keepdims=True)))
+        scores = exponents / exponents.sum(axis=1, keepdims=True)
+    return mean_roc_auc(scores, _labels(scored), seed=seed)
+
+
+def _prevalence(scored: Scored) -> float:
+    """A random ranking's expected average precision is near the share of positives (over classes that have any)."""
+    share = _targets(scored).mean(axis=0)
+    return float(share[share > 0].mean())
+
+
+MEASURES: dict[str, Measure] = {
+    "acc1": Measure(
+        lambda s, seed: top_k_accuracy(s.top, _labels(s), 1), "single", chance=lambda s: 1 / s.num_classes
+    ),
+    "acc5": Measure(
+        lambda s, seed: top_k_accuracy(s.top, _labels(s), 5),
+        "single",
+        chance=lambda s: 5 / s.num_classes,
+        min_classes=5,
+    ),
+    "mean_per_class_recall": Measure(
+        lambda s, seed: mean_per_class_recall(s.top[:, 0], _labels(s), seed=seed),
+        "single",
+        chance=lambda s: 1 / s.num_classes,
+    ),
+    "ece": Measure(
+        lambda s, seed: expected_calibration_error(s.confidence, s.top[:, 0] == _labels(s), seed=seed),
+        "single",
+        higher_is_better=False,
+    ),
+    "mean_average_precision": Measure(
+        lambda s, seed: mean_average_precision(_scores(s), _targets(s), seed=seed),
+        "multi",
+        keeps_scores=True,
+        chance=_prevalence,
+    ),
+    "map_11_point": Measure(
+        lambda s, seed: mean_average_precision_11_point(_scores(s), _targets(s), seed=seed),
+        "multi",
+        keeps_scores=True,
+        chance=_prevalence,
+    ),
+    "roc_auc": Measure(_roc_auc, "both", keeps_scores=True, chance=lambda s: 0.5),
+}
+
+
+def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> None:
+    """Refuse metrics that do not exist or do not fit the kind of labels.
+
+    Raises:
+        UnknownNameError: nobody knows the metric.
+        CardError: it is of the other kind of labels.
+    """
+    kind = "multi" if multi_label else "single"
+    for name in names:
+        if name not in MEASURES:
+            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
+        if MEASURES[name].labels not in (kind, "both"):
+            raise CardError(f"{where}: metric {name!r} is for {MEASURES[name].labels}-label data, not {kind}-label")
+
+
+def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, MetricValue]:
+    """The named metrics; one that says nothing on so few classes is left out."""
+    values = {}
+    for name in names:
+        measure = MEASURES[name]
+        if scored.num_classes >= measure.min_classes:
+            estimate = measure.compute(scored, seed)
+            values[name] = MetricValue(
+                value=None if math.isnan(estimate.value) else estimate.value,
+                ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
+                n=estimate.n,
+                higher_is_better=measure.higher_is_better,
+                chance=measure.chance(scored),
+            )
+    return values
+
+
+def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResult]:
+    """Recall, precision and F1 of each class, or its average precision where labels are many."""
+    if scored.targets is not None:
+        scores = None if scored.scores is None else scored.scores
+        return [
+            ClassResult(
+                name=name,
+                n=int(present.sum()),
+                values={
+                    "average_precision": None
+                    if scores is None or not present.any()
+                    else average_precision(scores[:, index], present)
+                },
+            )
+            for index, (name, present) in enumerate(zip(class_names, scored.targets.T, strict=True))
+        ]
+    return [
+        ClassResult(
+            name=class_names[row.index],
+            n=row.n,
+            values={"recall": row.recall, "precision": row.precision, "f1": row.f1},
+            ci95=None if row.low is None or row.high is None else (row.low, row.high),
+        )
+        for row in per_class(scored.top, _labels(scored), scored.num_classes)
+    ]

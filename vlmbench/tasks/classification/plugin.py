@@ -1,0 +1,93 @@
+"""The classification plugin: card and data to prompts, prompts and images to metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlmbench.cards import TaskCard
+from vlmbench.data.base import ImageDataset
+from vlmbench.data.labels import check_targets
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.tasks.base import Outcome, TaskOptions, choose
+from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
+from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
+from vlmbench.tasks.classification.scores import prediction_table, score
+
+
+@dataclass(frozen=True)
+class ClassificationQuestion:
+    """Which class does each image show? Or which classes, where the card says several."""
+
+    card: TaskCard
+    dataset: ImageDataset
+    indices: Sequence[int]
+    prompts: PromptSet
+    seed: int
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Over class names and templates."""
+        return self.prompts.sha256
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """See :class:`~vlmbench.tasks.base.Question`."""
+        return {
+            "head": "prompt ensemble",
+            "classes": len(self.prompts.class_names),
+            "class_names_from": self.prompts.class_names_from,
+            "templates": list(self.prompts.templates),
+            "templates_from": self.prompts.templates_from,
+            "multi_label": self.card.multi_label,
+            "metrics": list(self.card.metrics),
+        }
+
+    def answer(self, engine: FeatureEngine) -> Outcome:
+        """Encode the prompts and the images, score each image against every class, measure."""
+        head = ensemble(engine.texts(self.prompts.prompts), len(self.prompts.class_names))
+        scored = score(
+            engine.images(self.dataset, self.indices),
+            head,
+            self.dataset,
+            logit_scale=engine.model.logit_scale,
+            multi_label=self.card.multi_label,
+            keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
+        )
+        with engine.timed("metrics"):
+            return Outcome(
+                metrics=metric_values(self.card.metrics, scored, self.seed),
+                per_class=class_results(scored, self.prompts.class_names),
+                predictions=prediction_table(scored, self.dataset),
+                contents=dict(zip(scored.indices.tolist(), scored.contents, strict=True)),
+                warnings=self.prompts.warnings,
+            )
+
+
+class Classification:
+    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+
+    version = 1
+    requires: tuple[type, ...] = ()
+
+    def check(self, card: TaskCard, options: TaskOptions) -> None:
+        """Refuse unknown metrics before any work starts."""
+        check_metrics(card.metrics, multi_label=card.multi_label, where=f"task {card.name!r}")
+
+    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> ClassificationQuestion:
+        """Settle the prompts and the samples."""
+        prompts = prompt_set(card, dataset, options)
+        check_targets(
+            dataset.samples, len(prompts.class_names), place=dataset.info.location, multi_label=card.multi_label
+        )
+        return ClassificationQuestion(
+            card=card,
+            dataset=dataset,
+            indices=choose(len(dataset.samples), options.limit, options.seed),
+            prompts=prompts,
+            seed=options.seed,
+        )
+
+
+PLUGIN = Classification()

@@ -1,0 +1,142 @@
+"""The stream of images against the head: what is kept of each sample, and nothing of size images × classes unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from vlmbench.data.base import ImageDataset
+from vlmbench.errors import DataError
+from vlmbench.features.images import ImageBatch
+
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Every sample's answer, N samples of C classes in the dataset's order, K = min(5, C).
+
+    Attributes:
+        indices: (N,) which samples of the dataset.
+        contents: N hex SHA-256 of the files.
+        labels: (N,) true classes; None for multi-label data.
+        targets: (N, C) which classes are present; None for single-label data.
+        top: (N, K) best classes, best first.
+        top_scores: (N, K) their cosine similarities.
+        confidence: (N,) softmax probability of the best class at the model's own logit scale.
+        scores: (N, C) cosine similarities; None unless a metric needs them all.
+    """
+
+    indices: npt.NDArray[np.int64]
+    contents: list[str]
+    labels: npt.NDArray[np.int64] | None
+    targets: npt.NDArray[np.bool_] | None
+    top: npt.NDArray[np.int64]
+    top_scores: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32] | None
+    num_classes: int
+    logit_scale: float
+
+
+def score(
+    batches: Iterable[ImageBatch],
+    head: Tensor,
+    dataset: ImageDataset,
+    *,
+    logit_scale: float,
+    multi_label: bool,
+    keep_scores: bool,
+) -> Scored:
+    """Score every image against the head, batch by batch.
+
+    Args:
+        batches: image features, (B, D) each.
+        head: (C, D), unit length.
+        dataset: for the targets.
+        logit_scale: exp'd; a bias would not change a softmax.
+        multi_label: targets are tuples.
+        keep_scores: keep (N, C) scores.
+
+    Raises:
+        DataError: not one sample could be read.
+    """
+    kept = min(TOP, len(head))
+    indices: list[int] = []
+    contents: list[str] = []
+    tops: list[Tensor] = []
+    top_scores: list[Tensor] = []
+    confidences: list[Tensor] = []
+    all_scores: list[Tensor] = []
+    for batch in batches:
+        cosine = batch.features @ head.T
+        values, classes = cosine.topk(kept, dim=1)
+        indices.extend(batch.indices)
+        contents.extend(batch.contents)
+        tops.append(classes)
+        top_scores.append(values)
+        confidences.append((logit_scale * cosine).softmax(dim=1).amax(dim=1))
+        if keep_scores:
+            all_scores.append(cosine)
+    if not indices:
+        raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+
+    order = np.argsort(np.asarray(indices), kind="stable")
+    chosen = np.asarray(indices)[order]
+    labels, targets = _truth(dataset, chosen, len(head), multi_label)
+    return Scored(
+        indices=chosen,
+        contents=[contents[place] for place in order],
+        labels=labels,
+        targets=targets,
+        top=torch.cat(tops).numpy()[order],
+        top_scores=torch.cat(top_scores).numpy()[order],
+        confidence=torch.cat(confidences).numpy()[order],
+        scores=torch.cat(all_scores).numpy()[order] if keep_scores else None,
+        num_classes=len(head),
+        logit_scale=logit_scale,
+    )
+
+
+def _truth(
+    dataset: ImageDataset, chosen: npt.NDArray[np.int64], num_classes: int, multi_label: bool
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.bool_] | None]:
+    samples = [dataset.samples[index].target for index in chosen]
+    if not multi_label:
+        return np.asarray(samples, dtype=np.int64), None
+    targets = np.zeros((len(samples), num_classes), dtype=bool)
+    for row, present in enumerate(samples):
+        targets[row, list(present if isinstance(present, tuple) else (present,))] = True
+    return None, targets
+
+
+def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
+    """One row a sample: what was true, what was answered, how surely.
+
+    Columns: sample (id), content (hex SHA-256 of the file), label or labels, top and top_scores (K best classes and
+    their cosine similarities), confidence, and scores (C) where a metric needs them all.
+    """
+    columns: dict[str, pa.Array] = {
+        "sample": pa.array([dataset.samples[index].id for index in scored.indices], pa.string()),
+        "content": pa.array(scored.contents, pa.string()),
+    }
+    if scored.labels is not None:
+        columns["label"] = pa.array(scored.labels, pa.int32())
+    if scored.targets is not None:
+        columns["labels"] = pa.array([np.flatnonzero(row).tolist() for row in scored.targets], pa.list_(pa.int32()))
+    columns["top"] = _fixed_lists(scored.top.astype(np.int32))
+    columns["top_scores"] = _fixed_lists(scored.top_scores)
+    columns["confidence"] = pa.array(scored.confidence, pa.float32())
+    if scored.scores is not None:
+        columns["scores"] = _fixed_lists(scored.scores)
+    return pa.table(columns)
+
+
+def _fixed_lists(rows: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
