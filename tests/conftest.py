@@ -11,7 +11,6 @@ import PIL.Image
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-TOY_ADAPTER = Path(__file__).parent / "toy_adapter.py"
 
 
 @pytest.fixture(autouse=True)

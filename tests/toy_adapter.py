@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -21,6 +22,7 @@ from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, ModelIdentity
 
 DIM = 16
+TOY_ADAPTER = Path(__file__)
 
 
 @dataclass
@@ -71,6 +73,11 @@ class ToyModel:
             for letter in text.encode():
                 counts[row, letter % 128] += 1
         return F.normalize(counts @ self.text_weight, dim=-1)
+
+
+def toy(flaw: str = "") -> ToyModel:
+    """One toy, not loaded through a card."""
+    return ToyModel(ModelCard(name="toy", adapter="toy"), "cpu", 1, flaw)
 
 
 LOADED: list[ToyModel] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vlmbench.cards import ModelCard, TaskCard, check_templates
 from vlmbench.catalogue import find_models, find_tasks
@@ -67,7 +67,9 @@ def evaluate(
     return [_record(outcome) for outcome in outcomes]
 
 
-def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> VisionLanguageModel:
+def load_model(
+    name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False
+) -> VisionLanguageModel:
     """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
     card = _one(find_models(name), name)
     options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
@@ -107,7 +109,10 @@ def _names(names: Names) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _one(cards: list[Any], name: str) -> Any:
+CardT = TypeVar("CardT", ModelCard, TaskCard)
+
+
+def _one(cards: list[CardT], name: str) -> CardT:
     if len(cards) != 1:
         raise UsageError(f"{name!r} stands for {len(cards)} cards; name one of them")
     return cards[0]

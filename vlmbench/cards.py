@@ -172,9 +172,7 @@ def parse_card(schema: type[C], data: Any, *, where: str) -> C:
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        misfits = [
-            f"  {'.'.join(map(str, problem['loc'])) or 'card'}: {problem['msg']}" for problem in error.errors()
-        ]
+        misfits = [f"  {'.'.join(map(str, problem['loc'])) or 'card'}: {problem['msg']}" for problem in error.errors()]
         raise CardError(
             f"{where}: not a valid {schema.noun}:\n" + "\n".join(misfits),
             hint=f"Fields of a {schema.noun}: {', '.join(schema.model_fields)}.",

@@ -10,8 +10,9 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
@@ -147,12 +148,12 @@ def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(folder.rglob("*.yaml"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_model(path: Path) -> ModelCard:
     return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_task(path: Path) -> TaskCard:
     return _named_after_file(parse_card(TaskCard, read_yaml(path), where=str(path)), path)
 
@@ -161,7 +162,10 @@ def _read_suite(path: Path) -> Suite:
     return parse_card(Suite, read_yaml(path), where=str(path))
 
 
-def _named_after_file(card, path):  # type: ignore[no-untyped-def]
+CardT = TypeVar("CardT", ModelCard, TaskCard)
+
+
+def _named_after_file(card: CardT, path: Path) -> CardT:
     """Files are found by their name, so a card of another name could never be asked for."""
     if card.name != path.stem:
         raise CardError(f"{path}: the card is named {card.name!r}, its file {path.stem!r}", hint="Make them equal.")

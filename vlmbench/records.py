@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = "vlmbench.record/1"
-FAILURE_SCHEMA = "vlmbench.failure/1"
+SCHEMA: Literal["vlmbench.record/1"] = "vlmbench.record/1"
+FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
 class _Part(BaseModel):
@@ -46,6 +46,8 @@ class DatasetInfo(_Part):
     split: str | None = None
     samples: int
     """Samples scored: after ``--limit``, without the bad ones that were skipped."""
+    standard_samples: int | None = None
+    """How many the card's standard split has."""
     fingerprint: str
     """Over the content and label of every sample scored."""
 
@@ -178,4 +180,4 @@ def safe_name(name: str) -> str:
     Names of plain characters stay as they are; whatever had to change carries a hash of the original.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
-    return plain if plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
+    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"

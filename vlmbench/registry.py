@@ -59,7 +59,9 @@ class Registry(Generic[T]):
             PluginError: the name is taken by something else.
         """
         taken = self._entries.get(name)
-        if taken is not None and taken != entry:
+        if taken == entry:
+            return
+        if taken is not None:
             raise PluginError(
                 f"{self.kind} {name!r} from {origin} is already registered by {self._origin[name]}",
                 hint="Give one of them another name.",
@@ -77,9 +79,7 @@ class Registry(Generic[T]):
         """
         self._read_entry_points()
         if name not in self._entries:
-            raise UnknownNameError(
-                f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self._entries) or None
-            )
+            raise UnknownNameError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self._entries) or None)
         entry = self._entries[name]
         if isinstance(entry, str):
             entry = self._load(name, entry)

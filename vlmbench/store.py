@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -120,14 +120,16 @@ def read_record(path: Path) -> Record:
 
 def _read_all(paths: list[Path]) -> Iterator[Record | Failure | Unreadable]:
     for path in paths:
-        schema = Failure if path.name.endswith(FAILED) else Record
         try:
-            yield _parse(schema, path)
+            yield _parse(Failure, path) if path.name.endswith(FAILED) else _parse(Record, path)
         except RecordError as error:
             yield Unreadable(path, error.message)
 
 
-def _parse(schema: type[Any], path: Path) -> Any:
+EntryT = TypeVar("EntryT", Record, Failure)
+
+
+def _parse(schema: type[EntryT], path: Path) -> EntryT:
     try:
         return schema.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -142,7 +144,10 @@ def _parse(schema: type[Any], path: Path) -> Any:
 
 
 def _write_text(path: Path, text: str) -> None:
-    _write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8") and None)
+    def write(temporary: Path) -> None:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+    _write_atomically(path, write)
 
 
 def _write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -172,8 +177,8 @@ def _sync(path: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove temporary files of this machine's processes that no longer live (kill -9, power loss)."""
     for temporary in folder.glob(".*.tmp"):
-        *_, host, pid, _ = temporary.name.rsplit(".", 3)
-        if temporary.name.count(f".{socket.gethostname()}.") and pid.isdigit() and not _alive(int(pid)):
+        rest, _, pid = temporary.stem.rpartition(".")
+        if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not _alive(int(pid)):
             temporary.unlink(missing_ok=True)
 
 
@@ -190,7 +195,10 @@ def _alive(pid: int) -> bool:
 def _cannot_write(path: Path, error: OSError) -> StoreError:
     reasons = {
         errno.ENOSPC: ("the disk is full", "Free some space or choose another folder with --results."),
-        errno.EDQUOT: ("the disk quota is used up", "Free some space or choose another folder with --results."),
+        errno.EDQUOT: (
+            "the disk quota is used up",
+            "Free some space or choose another folder with --results.",
+        ),
         errno.EROFS: ("the file system is read-only", "Choose another folder with --results."),
         errno.EACCES: ("permission denied", "Choose another folder with --results."),
         errno.ENOTDIR: ("a part of the path is a file", "Choose another folder with --results."),

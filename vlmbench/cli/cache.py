@@ -27,10 +27,16 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
             {**space.description, "file": str(space.path), "vectors": space.vectors, "bytes": space.size}
             for space in held
         ]
-        typer.echo(json.dumps({"root": str(cache_root()), "bytes": total, "limit": limit_bytes(), "spaces": rows}, indent=1))
+        typer.echo(
+            json.dumps({"root": str(cache_root()), "bytes": total, "limit": limit_bytes(), "spaces": rows}, indent=1)
+        )
         return
     console = stdout()
-    console.print(f"{cache_root()}: {size_text(total)} of at most {size_text(limit_bytes())}", soft_wrap=True, markup=False)
+    console.print(
+        f"{cache_root()}: {size_text(total)} of at most {size_text(limit_bytes())}",
+        soft_wrap=True,
+        markup=False,
+    )
     if not held:
         return
     table = Table(header_style="bold", show_edge=False)

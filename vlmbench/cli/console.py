@@ -40,7 +40,11 @@ def rich_table(table: Table) -> RichTable:
     for index, column in enumerate(table.columns):
         number = column.align == "right"
         shown.add_column(
-            column.name, justify=column.align, no_wrap=number, overflow="fold", style="bold" if index == 3 else None
+            column.name,
+            justify=column.align,
+            no_wrap=number,
+            overflow="fold",
+            style="bold" if index == 3 else None,
         )
     for row in table.rows:
         shown.add_row(*[Text(cell, style="red" if cell in ("failed", "unsupported") else "") for cell in row])

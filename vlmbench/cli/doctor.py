@@ -106,6 +106,10 @@ def _folders() -> list[Finding]:
     free = shutil.disk_usage(existing).free
     here = shutil.disk_usage(Path.cwd()).free
     return [
-        ("ok" if writable else "warn", "cache", f"{root}, {size_text(free)} free{'' if writable else ', not writable'}"),
+        (
+            "ok" if writable else "warn",
+            "cache",
+            f"{root}, {size_text(free)} free{'' if writable else ', not writable'}",
+        ),
         ("ok", "disk", f"{Path.cwd()}, {size_text(here)} free"),
     ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -21,7 +20,7 @@ def pattern_or_command(default: str) -> type[TyperGroup]:
     """A group where ``vlmbench models PATTERN`` means ``vlmbench models list PATTERN``."""
 
     class PatternGroup(TyperGroup):
-        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # typer brings its own click
             if args[:1] not in (["--help"], ["-h"]) and (not args or args[0] not in self.commands):
                 args = [default, *args]
             return super().parse_args(ctx, args)

@@ -23,7 +23,12 @@ from vlmbench.records import Record
 from vlmbench.reports.results import interval, percent, remarks
 from vlmbench.run.execute import PairResult, Status
 
-MARKS = {"done": ("✓", "green"), "found": ("=", "cyan"), "failed": ("✗", "bold red"), "unsupported": ("–", "yellow")}
+MARKS = {
+    "done": ("✓", "green"),
+    "found": ("=", "cyan"),
+    "failed": ("✗", "bold red"),
+    "unsupported": ("–", "yellow"),
+}
 
 
 class RateColumn(ProgressColumn):
@@ -93,7 +98,9 @@ class TerminalListener:
         self._finished += 1
         mark, style = MARKS[result.status]
         line = Text.assemble(
-            (f"{mark} ", style), (f"[{self._finished}/{self._pairs}] ", "dim"), f"{result.model} · {result.task}  "
+            (f"{mark} ", style),
+            (f"[{self._finished}/{self._pairs}] ", "dim"),
+            f"{result.model} · {result.task}  ",
         )
         if result.record is not None:
             line.append_text(_score(result.record, result.status))
@@ -113,7 +120,9 @@ class TerminalListener:
 
 def _score(record: Record, status: Status) -> Text:
     text = Text.assemble(
-        f"{record.main_metric} ", (f"{percent(record.main.value)}%", "bold"), (f"  ({interval(record.main)})", "dim")
+        f"{record.main_metric} ",
+        (f"{percent(record.main.value)}%", "bold"),
+        (f"  ({interval(record.main)})", "dim"),
     )
     if status == "found":
         text.append("  found on disk; --force runs it again", style="dim")

@@ -31,9 +31,7 @@ def report(
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
     if not results.is_dir():
-        raise UsageError(
-            f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`."
-        )
+        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     made = results_table(ResultStore(results), title="", all_metrics=table == "metrics")
     for note in made.notes:
         stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)

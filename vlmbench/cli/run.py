@@ -10,6 +10,8 @@ import typer
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from vlmbench.run.execute import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
@@ -23,7 +25,11 @@ def run(
     ],
     task: Annotated[
         list[str],
-        typer.Option("--task", "-t", help="A task, suite or pattern, a YAML file, imagefolder:PATH, wds:PATH. Repeatable."),
+        typer.Option(
+            "--task",
+            "-t",
+            help="A task, suite or pattern, a YAML file, imagefolder:PATH, wds:PATH. Repeatable.",
+        ),
     ],
     results: Annotated[Path, typer.Option(help="Where records are written.")] = DEFAULT_RESULTS,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
@@ -35,7 +41,9 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of the subset and of the bootstrap.", min=0)] = 0,
     classnames: Annotated[Path | None, typer.Option(help="File of class names, one a line, in label order.")] = None,
     templates: Annotated[Path | None, typer.Option(help="File of prompts, one a line, {} for the class name.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub; use only what is here.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
@@ -106,7 +114,11 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
     console = stdout()
     console.print()
     console.print(rich_table(results_table(entries, title=title)))
-    stderr().print(f"\nRecords in {results}. See them again with: vlmbench report results --results {results}", style="dim", soft_wrap=True)
+    stderr().print(
+        f"\nRecords in {results}. See them again with: vlmbench report results --results {results}",
+        style="dim",
+        soft_wrap=True,
+    )
 
 
 def parse_batch_size(text: str) -> int | None:
@@ -148,7 +160,7 @@ def load_plugins(paths: list[Path]) -> None:
         load_plugin_file(path.expanduser())
 
 
-def _plan_table(plan: Plan):  # type: ignore[no-untyped-def]
+def _plan_table(plan: Plan) -> RichTable:
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table
 
@@ -161,5 +173,12 @@ def _plan_table(plan: Plan):  # type: ignore[no-untyped-def]
                 rows.append([model.name, task.card.name, "–", reason])
             else:
                 info = task.question.dataset.info
-                rows.append([model.name, task.card.name, f"{len(task.question.indices):,}", f"{info.kind}: {info.location}"])
+                rows.append(
+                    [
+                        model.name,
+                        task.card.name,
+                        f"{len(task.question.indices):,}",
+                        f"{info.kind}: {info.location}",
+                    ]
+                )
     return rich_table(Table("Plan", columns, rows, []))

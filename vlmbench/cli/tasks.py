@@ -23,7 +23,9 @@ def list_tasks(
     cards = task_cards(pattern)
     found = [suite for suite in suites() if pattern == "*" or pattern.casefold() in suite.name]
     rows = [(c.name, c.plugin, f"{c.samples:,}" if c.samples else "–", c.main_metric, c.title or "") for c in cards]
-    rows += [(suite.name, "suite", "–", "–", f"{suite.title or suite.name}: {', '.join(suite.tasks)}") for suite in found]
+    rows += [
+        (suite.name, "suite", "–", "–", f"{suite.title or suite.name}: {', '.join(suite.tasks)}") for suite in found
+    ]
     Listing(
         columns=("name", "kind", "samples", "metric", "title"),
         rows=rows,

@@ -110,7 +110,11 @@ class FeatureSpace:
             return None
         value, crc = row
         if not isinstance(value, bytes) or zlib.crc32(key + value) != crc or len(value) != 4 * self._dim:
-            warnings.warn(f"a cached feature in {self.path} is damaged; it is computed again", VlmbenchWarning, stacklevel=2)
+            warnings.warn(
+                f"a cached feature in {self.path} is damaged; it is computed again",
+                VlmbenchWarning,
+                stacklevel=2,
+            )
             return None
         return np.frombuffer(value, dtype="<f4")
 
@@ -172,9 +176,7 @@ class FeatureSpace:
         if broken:
             self.path.unlink(missing_ok=True)
         what = "it was broken and has been removed" if broken else "features of this run are not kept"
-        warnings.warn(
-            f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=3
-        )
+        warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=3)
 
 
 def spaces(root: Path | None = None) -> list[SpaceInfo]:

@@ -68,10 +68,15 @@ class FeatureEngine:
         """N texts to (N, D) float32 on the CPU, unit length; see :func:`~vlmbench.features.text.encode_texts`."""
         with self.timed("text"):
             features, use = encode_texts(
-                self.model, texts, precision=self.settings.precision, space=self.text_space, progress=self.progress
+                self.model,
+                texts,
+                precision=self.settings.precision,
+                space=self.text_space,
+                progress=self.progress,
             )
         self.text_use = CacheUse(
-            text_hits=self.text_use.text_hits + use.text_hits, text_misses=self.text_use.text_misses + use.text_misses
+            text_hits=self.text_use.text_hits + use.text_hits,
+            text_misses=self.text_use.text_misses + use.text_misses,
         )
         return features
 
@@ -94,6 +99,4 @@ class FeatureEngine:
 
     def cache_use(self) -> CacheUse:
         """Hits and misses so far, images and prompts together."""
-        return self.text_use.model_copy(
-            update={"image_hits": self.tally.hits, "image_misses": self.tally.encoded}
-        )
+        return self.text_use.model_copy(update={"image_hits": self.tally.hits, "image_misses": self.tally.encoded})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,6 +16,7 @@ from itertools import islice
 from time import perf_counter
 
 import numpy as np
+import PIL.Image
 import torch
 from torch import Tensor
 
@@ -143,10 +144,13 @@ def default_workers() -> int:
     return min(16, cores)
 
 
-def _preprocess(model: VisionLanguageModel, image, sample_id: str) -> Tensor:  # type: ignore[no-untyped-def]
+def _preprocess(model: VisionLanguageModel, image: PIL.Image.Image, sample_id: str) -> Tensor:
     try:
         return model.preprocess(image)
-    except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # Pillow's own complaints about an image it opened but cannot convert
         raise BadSampleError(sample_id, f"the model's transform refuses it: {error}") from error
 
 
@@ -195,7 +199,9 @@ def _forward(
     return features
 
 
-def _in_threads(prepare, indices, workers, ahead):  # type: ignore[no-untyped-def]
+def _in_threads(
+    prepare: Callable[[int], _Ready], indices: Sequence[int], workers: int, ahead: int
+) -> Iterator[_Ready | BadSampleError]:
     """Results in order, at most ``ahead`` of them waiting; a bad sample comes as its exception."""
     todo = iter(indices)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vlmbench-decode")

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 
 from vlmbench.errors import UsageError
+from vlmbench.registry import did_you_mean
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check_precision(name: str) -> Precision:
+    """A precision by its name.
+
+    Raises:
+        UsageError: there is no such precision.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"unknown precision {name!r}", hint=did_you_mean(name, PRECISIONS))
+    return cast(Precision, name)
 
 
 def resolve_device(name: str) -> str:

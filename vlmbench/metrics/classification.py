@@ -190,9 +190,7 @@ def per_class(top_indices: IntArray, labels: IntArray, num_classes: int) -> list
     support = np.bincount(truth, minlength=num_classes).tolist()
     predicted = np.bincount(guess, minlength=num_classes).tolist()
     hits = np.bincount(truth[guess == truth], minlength=num_classes).tolist()
-    return [
-        _class_row(index, *counts) for index, counts in enumerate(zip(support, predicted, hits, strict=True))
-    ]
+    return [_class_row(index, *counts) for index, counts in enumerate(zip(support, predicted, hits, strict=True))]
 
 
 def confusion_counts(predicted: IntArray, labels: IntArray, num_classes: int) -> NDArray[np.int64]:

@@ -12,9 +12,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 
-def class_indices(
-    values: IntArray, name: str, *, num_classes: int | None = None, ndim: int = 1
-) -> NDArray[np.int64]:
+def class_indices(values: IntArray, name: str, *, num_classes: int | None = None, ndim: int = 1) -> NDArray[np.int64]:
     """Class indices as int64, each at least 0 and below `num_classes` where that is given.
 
     Raises:

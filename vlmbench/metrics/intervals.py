@@ -108,9 +108,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def bootstrap_estimate(
-    statistic: WeightedStatistic, n: int, *, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def bootstrap_estimate(statistic: WeightedStatistic, n: int, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The value of a weighted statistic (every sample drawn once) with its 95 % bootstrap interval.
 
     Where the value is nan or `resamples` is 0 there is no interval. A percentile interval need not hold the

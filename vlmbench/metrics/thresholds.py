@@ -96,9 +96,7 @@ def precision_at_positives(ranking: Ranking, weights: Weights) -> NDArray[np.flo
     return _ratio((hits * precision).sum(axis=1), positives)
 
 
-def _curve(
-    ranking: Ranking, weights: Weights
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+def _curve(ranking: Ranking, weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """(B, G) true positives and precision at each threshold with a positive, and (B,) positives in all."""
     true_positives = np.cumsum(ranking.hits(weights), axis=1, dtype=np.int64)
     retrieved = ranking.ranked(weights)[:, ranking.stops]
@@ -126,9 +124,7 @@ def _last(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return counts[:, -1] if counts.shape[1] else np.zeros(len(counts), dtype=np.int64)
 
 
-def _ratio(
-    numerator: NDArray[np.int64] | NDArray[np.float64], denominator: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _ratio(numerator: NDArray[np.int64] | NDArray[np.float64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
     """Their quotient, nan where the denominator is 0."""
     quotient = np.full(len(numerator), np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator > 0)

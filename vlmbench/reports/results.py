@@ -43,9 +43,23 @@ def results_table(
             rows.append(_row(record, name, record.metrics[name]))
             data.append(_datum(record, name, record.metrics[name]))
     for failure in failures:
-        rows.append([failure.model, failure.task, DASH, failure.status, *[""] * 4, failure.message.splitlines()[0]])
+        rows.append(
+            [
+                failure.model,
+                failure.task,
+                DASH,
+                failure.status,
+                *[""] * 4,
+                failure.message.splitlines()[0].rstrip(":"),
+            ]
+        )
         data.append(
-            {"model": failure.model, "task": failure.task, "status": failure.status, "reason": failure.message}
+            {
+                "model": failure.model,
+                "task": failure.task,
+                "status": failure.status,
+                "reason": failure.message,
+            }
         )
     notes = [f"left out: {e.reason}" for e in known if isinstance(e, Unreadable)]
     return Table(title, COLUMNS, rows, data, notes)
@@ -85,8 +99,11 @@ def interval(metric: MetricValue) -> str:
 def remarks(record: Record) -> str:
     """What a reader must know beside the number, in a few words."""
     said = []
-    if record.run.limit is not None:
-        said.append(f"subset of {record.task.dataset.samples:,}")
+    data = record.task.dataset
+    if data.standard_samples is not None and data.samples != data.standard_samples:
+        said.append(f"{data.samples:,} of {data.standard_samples:,} samples")
+    elif record.run.limit is not None:
+        said.append(f"subset of {data.samples:,}")
     if record.run.precision != "fp32":
         said.append(record.run.precision)
     for part in ("class_names", "templates"):

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
-from vlmbench.errors import UsageError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.features.precision import PRECISIONS, Precision
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
-from vlmbench.registry import did_you_mean
 from vlmbench.run.identity import environment
 from vlmbench.tasks.base import Outcome, Question, TaskOptions
-
-
-def check_precision(name: str) -> Precision:
-    """A precision by its name.
-
-    Raises:
-        UsageError: there is no such precision.
-    """
-    if name not in PRECISIONS:
-        raise UsageError(f"unknown precision {name!r}", hint=did_you_mean(name, PRECISIONS))
-    return cast(Precision, name)
 
 
 def build_record(
@@ -62,6 +47,7 @@ def build_record(
                 revision=question.dataset.info.revision,
                 split=question.dataset.info.split,
                 samples=scored,
+                standard_samples=card.samples,
                 fingerprint=content_fingerprint,
             ),
             prompts_sha256=question.prompts_sha256,

@@ -19,12 +19,12 @@ from vlmbench.data.base import fingerprint
 from vlmbench.errors import StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning
 from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.features.precision import resolve_device
+from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.progress import Progress
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel, capability
 from vlmbench.records import Failure, Record
-from vlmbench.run.assemble import build_record, check_precision
+from vlmbench.run.assemble import build_record
 from vlmbench.run.contents import FingerprintIndex
 from vlmbench.run.identity import environment, feature_space, plan_id, run_id, task_version
 from vlmbench.run.plan import Plan, PlannedTask, RunRequest
@@ -124,7 +124,11 @@ class _Run:
         )
 
     def _pair(
-        self, card: ModelCard, model: VisionLanguageModel | None, problem: VlmbenchError | None, task: PlannedTask
+        self,
+        card: ModelCard,
+        model: VisionLanguageModel | None,
+        problem: VlmbenchError | None,
+        task: PlannedTask,
     ) -> PairResult:
         started = datetime.now(timezone.utc)
         self.listener.pair_started(card.name, task.card.name)
@@ -147,7 +151,9 @@ class _Run:
     ) -> PairResult:
         missing = [kind.__name__ for kind in task.plugin.requires if capability(model, kind) is None]
         if missing:
-            raise UnsupportedError(f"{model.card.name} does not offer {', '.join(missing)}, which {task.card.name} needs")
+            raise UnsupportedError(
+                f"{model.card.name} does not offer {', '.join(missing)}, which {task.card.name} needs"
+            )
         if not self.request.force and (found := self._earlier(model, task, question)):
             return PairResult(model.card.name, task.card.name, "found", found, path=self._path(found))
         with _own_warnings(self.listener) as said, self._engine(model) as engine:
@@ -195,7 +201,9 @@ class _Run:
             workers=self.request.workers,
             skip_bad=self.request.skip_bad,
         )
-        spaces = [self._space(model, encoder) for encoder in ("image", "text")] if self.request.use_cache else [None] * 2
+        spaces = (
+            [self._space(model, encoder) for encoder in ("image", "text")] if self.request.use_cache else [None] * 2
+        )
         try:
             yield FeatureEngine(model, settings, spaces[0], spaces[1], self.listener)
         finally:

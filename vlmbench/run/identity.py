@@ -45,7 +45,12 @@ def run_id(
         {
             "schema": SCHEMA,
             "model": [model.card.name, model.card.adapter, model.card.options],
-            "weights": [identity.weights_sha256, identity.architecture, identity.preprocess, identity.tokenizer],
+            "weights": [
+                identity.weights_sha256,
+                identity.architecture,
+                identity.preprocess,
+                identity.tokenizer,
+            ],
             "task": [question.card.name, question.card.plugin, version],
             "prompts": question.prompts_sha256,
             "protocol": dict(question.protocol),

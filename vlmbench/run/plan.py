@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.tasks import PLUGINS
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
@@ -86,6 +88,8 @@ def make_plan(request: RunRequest) -> Plan:
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
     """
+    check_precision(request.precision)
+    resolve_device(request.device)
     models = _unique((card for name in request.models for card in find_models(name)), "model")
     cards = _unique((card for name in request.tasks for card in find_tasks(name)), "task")
     if not models or not cards:
@@ -117,9 +121,12 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
         return PlannedTask(card, plugin, None, error)
 
 
-def _unique(cards: Iterable, kind: str) -> tuple:  # type: ignore[type-arg]
+CardT = TypeVar("CardT", ModelCard, TaskCard)
+
+
+def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
     """Cards named twice count once; two different cards of one name would write over each other's records."""
-    by_name: dict[str, ModelCard | TaskCard] = {}
+    by_name: dict[str, CardT] = {}
     for card in cards:
         if by_name.setdefault(card.name, card) != card:
             raise UsageError(f"two different {kind}s are named {card.name!r}", hint="Rename one of them.")

@@ -65,7 +65,8 @@ def prompt_set(card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> P
         names, names_from = stated, "card" if card.classes else "data"
     else:
         raise LabelError(
-            f"{card.name}: neither the card nor the data states class names", hint="Give them with --classnames FILE."
+            f"{card.name}: neither the card nor the data states class names",
+            hint="Give them with --classnames FILE.",
         )
     if options.templates is not None:
         templates, templates_from = options.templates, "option"
@@ -88,4 +89,4 @@ def ensemble(features: Tensor, num_classes: int) -> Tensor:
     Returns:
         (C, D), unit length. Source: openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb.
     """
-    return F.normalize(features.unflatten(0, (num_classes, -1)).mean(dim=1), dim=-1)
+    return F.normalize(features.reshape(num_classes, -1, features.shape[-1]).mean(dim=1), dim=-1)

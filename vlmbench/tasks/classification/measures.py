@@ -79,9 +79,7 @@ def _prevalence(scored: Scored) -> float:
 
 
 MEASURES: dict[str, Measure] = {
-    "acc1": Measure(
-        lambda s, seed: top_k_accuracy(s.top, _labels(s), 1), "single", chance=lambda s: 1 / s.num_classes
-    ),
+    "acc1": Measure(lambda s, seed: top_k_accuracy(s.top, _labels(s), 1), "single", chance=lambda s: 1 / s.num_classes),
     "acc5": Measure(
         lambda s, seed: top_k_accuracy(s.top, _labels(s), 5),
         "single",

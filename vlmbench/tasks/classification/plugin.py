@@ -9,6 +9,7 @@ from typing import Any
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset
 from vlmbench.data.labels import check_targets
+from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.tasks.base import Outcome, TaskOptions, choose
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
@@ -79,8 +80,14 @@ class Classification:
         """Settle the prompts and the samples."""
         prompts = prompt_set(card, dataset, options)
         check_targets(
-            dataset.samples, len(prompts.class_names), place=dataset.info.location, multi_label=card.multi_label
+            dataset.samples,
+            len(prompts.class_names),
+            place=dataset.info.location,
+            multi_label=card.multi_label,
         )
+        fewest = MEASURES[card.main_metric].min_classes
+        if len(prompts.class_names) < fewest:
+            raise LabelError(f"{card.name}: {card.main_metric} needs at least {fewest} classes")
         return ClassificationQuestion(
             card=card,
             dataset=dataset,

@@ -1,0 +1,278 @@
+"""The command line as a newcomer and as an attacker use it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from toy_adapter import TOY_ADAPTER
+
+from vlmbench.cli.main import main
+from vlmbench.records import Record
+from vlmbench.store import ResultStore
+
+CLASSES = {"cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3}
+
+
+@dataclass(frozen=True)
+class Finished:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def vlmbench(*arguments: object) -> Finished:
+    """The command in this process, where torch is loaded already."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["vlmbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+            sys.exit(0)
+    code = left.value.code
+    return Finished(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+
+
+def command(*arguments: object) -> list[str]:
+    """The command as a process of its own."""
+    return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
+
+
+def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def run_toy(folder: Path, results: Path, *arguments: object, model: str = "toy:a") -> Finished:
+    return vlmbench("run", "-m", model, "-t", f"imagefolder:{folder}", "--results", results, *arguments)
+
+
+@pytest.fixture
+def folder(make_folder: Callable[..., Path]) -> Path:
+    return make_folder(CLASSES)
+
+
+def test_run_then_report_in_every_format(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "runs"
+    done = run_toy(folder, results)
+    assert done.returncode == 0, done.stderr
+    assert "acc1" in done.stdout and "95% interval" in done.stdout and "20.0" in done.stdout  # chance, in percent
+    (record,) = [entry for entry in ResultStore(results) if isinstance(entry, Record)]
+    shown = {
+        f: vlmbench("report", "results", "--results", results, "--format", f).stdout
+        for f in ("text", "md", "csv", "json")
+    }
+    assert json.loads(shown["json"])[0]["value"] == record.main.value
+    assert f"{100 * record.main.value:.1f}" in shown["text"] and "| toy:a |" in shown["md"]
+    assert shown["csv"].splitlines()[0].startswith("model,task,status,metric,value")
+    every = json.loads(vlmbench("report", "metrics", "--results", results, "--format", "json").stdout)
+    assert {row["metric"] for row in every} == set(record.metrics)
+    again = run_toy(folder, results)
+    assert again.returncode == 0 and "found on disk" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "-m", "demo-clop", "-t", "demo"], "Did you mean 'demo-clip'"),
+        (["run", "-m", "demo-clip", "-t", "demmo"], "Did you mean 'demo'"),
+        (["run", "-m", "open_clop:ViT-B-32/openai", "-t", "demo"], "Did you mean 'open_clip'"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--precision", "fp31"], "Did you mean 'fp32'"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--batch-size", "0"], "--batch-size"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--limit", "0"], "--limit"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--device", "cuda:77"], "cuda:77"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--classnames", "/no/file"], "/no/file"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--plugin", "/no/plugin.py"], "/no/plugin.py"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--data-root", "/no/root"], "/no/root"),
+        (["run", "-m", "demo-clip", "-t", "demo", "--limt", "3"], "--limit"),
+        (["run", "-m", "demo-clip"], "--task"),
+        (["rum"], "run"),
+        (["models", "show", "nothing"], "unknown model"),
+        (["models", "zzz"], "no model card matches"),
+        (["report", "reslts"], "Did you mean 'results'"),
+        (["report", "results", "--format", "xml"], "unknown format"),
+        (["report", "results", "--results", "/no/results"], "no results folder"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_exit_code_2(arguments: list[str], said: str) -> None:
+    wrong = vlmbench(*arguments)
+    assert wrong.returncode == 2, wrong.stderr
+    assert said in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_a_failed_pair_is_exit_code_1_and_the_rest_is_done(folder: Path, tmp_path: Path) -> None:
+    failed = vlmbench(
+        "run",
+        "-m",
+        "toy:a@crash",
+        "-m",
+        "toy:b",
+        "-t",
+        f"imagefolder:{folder}",
+        "--results",
+        tmp_path / "runs",
+    )
+    assert failed.returncode == 1
+    assert "the toy broke" in failed.stderr and "failed" in failed.stdout and "Traceback" not in failed.stderr
+
+
+def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    planned = run_toy(folder, tmp_path / "runs", "--dry-run", "--limit", 7)
+    assert planned.returncode == 0 and " 7 " in planned.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_own_class_names_and_templates_from_files(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    (tmp_path / "prompts.txt").write_text("a {c}\n{} b\n\n")
+    done = run_toy(
+        folder,
+        tmp_path / "runs",
+        "--classnames",
+        tmp_path / "names.txt",
+        "--templates",
+        tmp_path / "prompts.txt",
+    )
+    assert done.returncode == 0, done.stderr
+    (record,) = [entry for entry in ResultStore(tmp_path / "runs") if isinstance(entry, Record)]
+    assert record.task.protocol["templates"] == ["a {c}", "{} b"]
+    assert [row.name for row in record.per_class] == ["one", "two", "three", "four", "five"]
+    assert "own class names, own templates" in done.stdout
+    (tmp_path / "prompts.txt").write_text("no place\n")
+    wrong = run_toy(folder, tmp_path / "runs", "--templates", tmp_path / "prompts.txt")
+    assert wrong.returncode == 2 and "no place for the class name" in wrong.stderr
+
+
+def test_json_output_is_only_json(folder: Path) -> None:
+    assert any(card["name"] == "demo-clip" for card in json.loads(vlmbench("models", "--json").stdout))
+    assert any(card["name"] == "demo" for card in json.loads(vlmbench("tasks", "--json").stdout))
+    assert json.loads(vlmbench("tasks", "show", "cifar10", "--json").stdout)[0]["samples"] == 10000
+    assert json.loads(vlmbench("cache", "info", "--json").stdout)["spaces"] == []
+
+
+def test_cache_is_shown_and_cleared(folder: Path, tmp_path: Path) -> None:
+    run_toy(folder, tmp_path / "runs")
+    spaces = json.loads(vlmbench("cache", "info", "--json").stdout)["spaces"]
+    assert {(space["encoder"], space["vectors"]) for space in spaces} == {("image", 19), ("text", 5)}
+    assert "19" in vlmbench("cache", "info").stdout
+    assert "freed" in vlmbench("cache", "clear").stdout
+    assert json.loads(vlmbench("cache", "info", "--json").stdout)["spaces"] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["tasks", "show", "cifar10"], ["report"]])
+def test_light_commands_import_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    code = (
+        "import sys; from vlmbench.cli.main import main\n"
+        f"sys.argv = ['vlmbench', *{arguments!r}]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0 and "Traceback" not in ran.stderr
+
+
+def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder: Path, tmp_path: Path) -> None:
+    package = tmp_path / "site" / "evil-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[vlmbench.models]\nevil = evil_module:load\nopen_clip = evil_module:load\n"
+    )
+    (tmp_path / "site" / "evil_module.py").write_text("raise RuntimeError('I am broken')")
+    path = str(tmp_path / "site")
+    listed = process("models", PYTHONPATH=path)
+    assert listed.returncode == 0 and "demo-clip" in listed.stdout
+    used = process("run", "-m", "evil:x", "-t", f"imagefolder:{folder}", "--results", tmp_path / "r", PYTHONPATH=path)
+    assert used.returncode == 2 and "the package evil" in used.stderr and "I am broken" in used.stderr
+    assert "Traceback" not in used.stderr
+    health = process("doctor", PYTHONPATH=path)
+    assert "I am broken" in health.stdout and "open_clip" in health.stdout
+
+
+SLOW = """
+import time
+from pathlib import Path
+import toy_adapter
+real = toy_adapter.ToyModel.encode_image
+def encode_image(self, pixels):
+    Path({marker!r}).touch()
+    time.sleep(0.3)
+    return real(self, pixels)
+toy_adapter.ToyModel.encode_image = encode_image
+"""
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_in_the_middle_then_the_same_command_again(
+    make_folder: Callable[..., Path], tmp_path: Path, kill: signal.Signals
+) -> None:
+    folder = make_folder({"a": 20, "b": 20})
+    marker = tmp_path / "encoding"
+    plugin = tmp_path / "slow.py"
+    plugin.write_text(f"import sys; sys.path.insert(0, {str(TOY_ADAPTER.parent)!r})\n{SLOW.format(marker=str(marker))}")
+    line = command(
+        "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
+        "--results", tmp_path / "runs", "--batch-size", 4,
+    )  # fmt: skip
+    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    started.send_signal(kill)
+    _, errors = started.communicate(timeout=60)
+    if kill == signal.SIGINT:
+        assert started.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
+    assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
+    again = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 2
+    leftovers = [path for path in (tmp_path / "runs").rglob(".*") if path.is_file()]
+    assert leftovers == []
+
+
+def test_two_runs_at_once_on_the_same_results_and_cache(folder: Path, tmp_path: Path) -> None:
+    line = command(
+        "run", "--plugin", TOY_ADAPTER, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
+        "--results", tmp_path / "runs",
+    )  # fmt: skip
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for running in both:
+        _, errors = running.communicate(timeout=120)
+        assert running.returncode == 0, errors
+    entries = list(ResultStore(tmp_path / "runs"))
+    assert len(entries) == 2 and all(isinstance(entry, Record) for entry in entries)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_results_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir(mode=0o555)
+    refused = run_toy(folder, tmp_path / "runs")
+    assert refused.returncode == 1 and "permission denied" in refused.stderr
+
+
+def test_hostile_names_are_harmless(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder({"[red]x[red]": 2, "a|b": 2, "<script>": 2}, name="[bold]evil")
+    done = run_toy(folder, tmp_path / "runs", model="toy:../../[blink]")
+    assert done.returncode == 0, done.stderr
+    assert "[blink]" in done.stderr and "[bold]evil" in done.stderr
+    assert all(path.is_relative_to(tmp_path / "runs") for path in (tmp_path / "runs").rglob("*"))
+    table = vlmbench("report", "--results", tmp_path / "runs", "--format", "md").stdout
+    assert "toy:../../[blink]" in table

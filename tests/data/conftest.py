@@ -1,0 +1,32 @@
+"""A hub and caches of its own for each test that needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from data.hub_server import Hub, running_hub
+
+
+@pytest.fixture
+def hub_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty caches of the hub's client and of ``datasets``, and no settings of the user's own."""
+    import datasets
+    from huggingface_hub import constants
+
+    # The libraries read HF_HOME when they are imported: what they made of it is replaced.
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_XET_CACHE", str(tmp_path / "cache" / "xet"), raising=False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache" / "datasets")
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def hub(hub_caches: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A running hub that HF_ENDPOINT names."""
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub

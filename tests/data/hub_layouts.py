@@ -1,0 +1,21 @@
+"""What the tests of hub repositories share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.hub import open_source
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def opened(location: str | Path, context: SourceContext | None = None, **fields: object) -> ImageDataset:
+    """The hub source's dataset of a repository or folder."""
+    spec = SourceSpec.model_validate({"kind": "hub", "location": str(location), **fields})
+    return open_source(spec, context or SourceContext())

@@ -1,0 +1,87 @@
+"""open_dataset: the first source that is there, or one message with every place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data.layouts import CLASSES, image_bytes, named, write_folder, write_wds
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data import SOURCES
+from vlmbench.data.base import Sample, SourceContext, SourceInfo
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import DataError, LabelError, MissingDataError, UnknownNameError
+
+
+def wds(location: Path | str, **fields: object) -> SourceSpec:
+    return SourceSpec.model_validate({"kind": "wds", "location": str(location), **fields})
+
+
+def folder(location: Path | str) -> SourceSpec:
+    return SourceSpec(kind="imagefolder", location=str(location))
+
+
+def test_the_first_source_that_is_there_is_taken(tmp_path: Path) -> None:
+    write_wds(tmp_path / "wds", [0])
+    write_folder(tmp_path / "folder", {"cat/1.png": image_bytes(1)})
+    context = SourceContext(data_root=tmp_path)
+    assert open_dataset([folder("none"), wds("wds"), folder("folder")], context).info.kind == "wds"
+    assert open_dataset([folder("folder"), wds("wds")], context).info.kind == "imagefolder"
+
+
+def test_a_broken_source_is_not_passed_over(tmp_path: Path) -> None:
+    write_wds(tmp_path / "wds", [0])
+    (tmp_path / "wds" / "test" / "0.tar").write_bytes(b"")
+    write_folder(tmp_path / "folder", {"cat/1.png": image_bytes(1)})
+    with pytest.raises(DataError, match="damaged"):
+        open_dataset([wds("wds"), folder("folder")], SourceContext(data_root=tmp_path))
+
+
+def test_nowhere_lists_every_place_and_every_way(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError) as raised:
+        open_dataset([folder("pets"), wds("wds/pets")], SourceContext(data_root=tmp_path))
+    text = str(raised.value)
+    for part in (f"{tmp_path}/pets", f"{tmp_path}/wds/pets", f"{Path.cwd()}/pets", "--data-root DIR"):
+        assert part in text
+
+
+def test_an_unknown_kind_is_said() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown data source 'imagefoder'[\s\S]*imagefolder"):
+        open_dataset([SourceSpec(kind="imagefoder", location="x")], SourceContext())
+
+
+def test_a_permutation_of_the_cards_classes_is_refused(tmp_path: Path) -> None:
+    source = wds(write_wds(tmp_path, [0, 1, 2]), options={"class_names": "card"})
+    assert open_dataset([source], named("Sea lion", "border collie", "t-shirt")).classes == CLASSES
+    with pytest.raises(LabelError, match="another order"):
+        open_dataset([source], named("border collie", "sea lion", "t-shirt"))
+
+
+def test_the_card_may_rename_classes_if_it_says_so(tmp_path: Path) -> None:
+    root = write_wds(tmp_path, [0, 1, 2])
+    names = named("sea lion", "sheepdog", "t-shirt")
+    with pytest.raises(LabelError, match=r"1: 'Border-Collie' in the data, 'sheepdog' in the card"):
+        open_dataset([wds(root)], names)
+    assert len(open_dataset([wds(root, options={"class_names": "card"})], names).samples) == 3
+
+
+def test_labels_are_checked_against_the_cards_classes_or_the_datas(tmp_path: Path) -> None:
+    root = write_wds(tmp_path, [0, 3])
+    with pytest.raises(LabelError, match=r"sample 's0000001' has label 3, outside the allowed range 0 to 2"):
+        open_dataset([wds(root)], SourceContext())
+    (root / "classnames.txt").unlink()
+    assert len(open_dataset([wds(root)], SourceContext()).samples) == 2
+    with pytest.raises(LabelError, match="outside the allowed range 0 to 1"):
+        open_dataset([wds(root)], named("a", "b"))
+
+
+def test_no_samples_is_an_error() -> None:
+    class Empty:
+        info = SourceInfo("x", "y")
+        samples: tuple[Sample, ...] = ()
+        classes = templates = None
+
+    SOURCES.register("empty", lambda spec, context: Empty())  # type: ignore[arg-type, return-value]
+    with pytest.raises(DataError, match="x 'y': there is not one sample"):
+        open_dataset([SourceSpec(kind="empty", location="y")], SourceContext())

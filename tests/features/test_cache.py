@@ -1,0 +1,125 @@
+"""The feature cache: never the cause of a wrong number."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vlmbench.errors import VlmbenchWarning
+from vlmbench.features.cache import FeatureSpace, clear, content_key, evict, spaces
+
+KEYS = [content_key(text) for text in (b"a", b"b", b"c")]
+VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def open_space(root: Path, **description: object) -> FeatureSpace:
+    return FeatureSpace(root / "features", {"model": "m", **description}, 4)
+
+
+def test_what_is_put_comes_back_and_outlives_the_space(tmp_path: Path) -> None:
+    space = open_space(tmp_path)
+    assert space.get(KEYS[0]) is None
+    space.put(KEYS, VECTORS)
+    space.close()
+    again = open_space(tmp_path)
+    for key, vector in zip(KEYS, VECTORS, strict=True):
+        found = again.get(key)
+        assert found is not None
+        np.testing.assert_array_equal(found, vector)
+
+
+def test_another_description_is_another_space(tmp_path: Path) -> None:
+    space = open_space(tmp_path, precision="fp32")
+    space.put(KEYS, VECTORS)
+    space.close()
+    assert open_space(tmp_path, precision="bf16").get(KEYS[0]) is None
+
+
+def test_a_damaged_row_is_missed_with_a_warning(tmp_path: Path) -> None:
+    space = open_space(tmp_path)
+    space.put(KEYS, VECTORS)
+    space.close()
+    with sqlite3.connect(space.path) as connection:
+        connection.execute("UPDATE vectors SET value = ? WHERE key = ?", (b"\1" * 16, KEYS[1]))
+    again = open_space(tmp_path)
+    with pytest.warns(VlmbenchWarning, match="damaged"):
+        assert again.get(KEYS[1]) is None
+    assert again.get(KEYS[0]) is not None
+
+
+def test_a_vector_under_another_key_is_missed(tmp_path: Path) -> None:
+    space = open_space(tmp_path)
+    space.put(KEYS[:1], VECTORS[:1])
+    space.close()
+    with sqlite3.connect(space.path) as connection:
+        connection.execute("UPDATE vectors SET key = ?", (KEYS[2],))
+    with pytest.warns(VlmbenchWarning, match="damaged"):
+        assert open_space(tmp_path).get(KEYS[2]) is None
+
+
+def test_a_file_that_is_no_database_is_removed_and_the_run_goes_on(tmp_path: Path) -> None:
+    path = open_space(tmp_path).path
+    clear(tmp_path)
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.warns(VlmbenchWarning, match="cannot be used"):
+        space = open_space(tmp_path)
+    assert not space.usable
+    assert space.get(KEYS[0]) is None
+    space.put(KEYS, VECTORS)
+    space.flush()
+    assert open_space(tmp_path).usable
+
+
+def test_a_cache_that_cannot_be_written_only_warns(tmp_path: Path) -> None:
+    (tmp_path / "features").touch()
+    with pytest.warns(VlmbenchWarning, match="features of this run are not kept"):
+        space = open_space(tmp_path)
+    space.put(KEYS, VECTORS)
+    assert space.get(KEYS[0]) is None
+
+
+def test_two_spaces_on_one_file_and_reads_from_threads(tmp_path: Path) -> None:
+    first, second = open_space(tmp_path), open_space(tmp_path)
+    first.put(KEYS[:2], VECTORS[:2])
+    first.flush()
+    second.put(KEYS[1:], VECTORS[1:])
+    second.flush()
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda key=key: found.append(first.get(key))) for key in KEYS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3 and all(vector is not None for vector in found)
+
+
+def test_what_was_flushed_survives_a_process_that_never_closes(tmp_path: Path) -> None:
+    space = open_space(tmp_path)
+    space.put(KEYS[:1], VECTORS[:1])
+    space.flush()
+    space.put(KEYS[1:], VECTORS[1:])  # never committed: as after kill -9
+    other = open_space(tmp_path)
+    assert other.get(KEYS[0]) is not None
+    assert other.get(KEYS[1]) is None
+
+
+def test_info_clear_and_eviction_of_the_oldest(tmp_path: Path) -> None:
+    import os
+
+    for index, name in enumerate(("old", "middle", "new")):
+        space = FeatureSpace(tmp_path / "features", {"model": name}, 4)
+        space.put(KEYS, VECTORS)
+        space.close()
+        os.utime(space.path, (index, index))
+    held = spaces(tmp_path)
+    assert [space.description["model"] for space in held] == ["new", "middle", "old"]
+    assert [space.vectors for space in held] == [3, 3, 3]
+    oldest = held[-1]
+    freed = evict(held[0].size + held[1].size, tmp_path)
+    assert freed == oldest.size and not oldest.path.exists()
+    assert evict(0, tmp_path, keep=[held[0].path]) == held[1].size
+    assert clear(tmp_path) > 0 and spaces(tmp_path) == []

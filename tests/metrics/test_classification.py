@@ -1,0 +1,257 @@
+"""Classification metrics against hand-worked cases, scikit-learn and their own laws."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
+
+from vlmbench.metrics.base import Estimate
+from vlmbench.metrics.classification import (
+    ClassRow,
+    confusion_counts,
+    expected_calibration_error,
+    mean_per_class_recall,
+    per_class,
+    top_k_accuracy,
+)
+
+CLASSES = 5
+
+
+@st.composite
+def predictions(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N, 3) distinct classes, best first, and (N,) labels."""
+    n = draw(st.integers(1, 40))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return generator.random((n, CLASSES)).argsort(axis=1)[:, :3], generator.integers(0, CLASSES, n)
+
+
+def random_case(n: int = 3000, classes: int = 12) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Predictions with an absent class (the last) and one never predicted (the one before)."""
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, classes - 1, n)
+    predicted = np.where(generator.random(n) < 0.6, labels, generator.integers(0, classes, n))
+    predicted[predicted == classes - 2] = 0
+    return predicted, labels
+
+
+def test_top_k_accuracy_by_hand() -> None:
+    top = np.array([[2, 0, 1], [1, 2, 0], [0, 1, 2], [0, 2, 1]])
+    labels = np.array([2, 2, 2, 1])
+    assert [top_k_accuracy(top, labels, k).value for k in (1, 2, 3)] == [0.25, 0.5, 1.0]
+
+
+def test_top_k_accuracy_agrees_with_sklearn_and_scipy() -> None:
+    generator = np.random.default_rng(0)
+    scores, labels = generator.normal(size=(500, 20)), generator.integers(0, 20, 500)
+    top = np.argsort(-scores, axis=1)
+    for k in (1, 5):
+        estimate = top_k_accuracy(top, labels, k)
+        reference = top_k_accuracy_score(labels, scores, k=k, labels=range(20))
+        assert estimate.value == pytest.approx(reference)
+        interval = binomtest(round(reference * 500), 500).proportion_ci(0.95, method="wilson")
+        assert (estimate.low, estimate.high) == pytest.approx((interval.low, interval.high))
+        assert estimate.n == 500
+
+
+@pytest.mark.parametrize("k", [0, -1, 4])
+def test_top_k_needs_k_columns(k: int) -> None:
+    with pytest.raises(ValueError, match=rf"top-{k} accuracy needs 1 <= k <= 3"):
+        top_k_accuracy(np.array([[0, 1, 2]]), np.array([0]), k)
+
+
+@settings(deadline=None)
+@given(predictions(), st.randoms(use_true_random=False))
+def test_top_k_laws(case: tuple[NDArray[np.int64], NDArray[np.int64]], random: Any) -> None:
+    top, labels = case
+    values = [top_k_accuracy(top, labels, k).value for k in (1, 2, 3)]
+    assert 0 <= values[0] <= values[1] <= values[2] <= 1
+    estimate = top_k_accuracy(top, labels, 2)
+    assert estimate.low is not None and estimate.high is not None
+    assert estimate.low <= estimate.value <= estimate.high
+    order = np.array(random.sample(range(len(labels)), len(labels)))
+    assert top_k_accuracy(top[order], labels[order], 2) == estimate
+
+
+@settings(deadline=None)
+@given(predictions(), st.integers(0, 39))
+def test_one_more_right_never_lowers(case: tuple[NDArray[np.int64], NDArray[np.int64]], place: int) -> None:
+    top, labels = case
+    better = top.copy()
+    place %= len(labels)
+    gained = (better[place, 0] != labels[place]) / len(labels)
+    better[place] = labels[place]
+    after, before = top_k_accuracy(better, labels, 1), top_k_accuracy(top, labels, 1)
+    assert after.value == pytest.approx(before.value + gained)
+    recalls = [mean_per_class_recall(guess[:, 0], labels, resamples=0).value for guess in (top, better)]
+    assert recalls[1] >= recalls[0] - 1e-12
+    assert (recalls[1] > recalls[0]) == (gained > 0)
+
+
+def test_mean_per_class_recall_by_hand() -> None:
+    # Recalls 3/4 and 0/1; class 2 is predicted but has no sample.
+    estimate = mean_per_class_recall(np.array([0, 0, 0, 2, 2]), np.array([0, 0, 0, 0, 1]))
+    assert (estimate.value, estimate.n) == (0.375, 5)
+
+
+def test_mean_per_class_recall_agrees_with_sklearn() -> None:
+    predicted, labels = random_case()
+    estimate = mean_per_class_recall(predicted, labels)
+    assert estimate.value == pytest.approx(balanced_accuracy_score(labels, predicted), abs=1e-12)
+
+
+def test_mean_per_class_recall_bootstraps_samples() -> None:
+    predicted, labels = random_case(n=400, classes=6)
+    generator = np.random.default_rng(1)
+    draws = generator.integers(0, 400, size=(1500, 400))
+    hits = predicted == labels
+    literal = [np.mean([hits[d][labels[d] == c].mean() for c in np.unique(labels[d])]) for d in draws]
+    estimate = mean_per_class_recall(predicted, labels, resamples=3000)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(literal, [0.025, 0.975])), abs=0.006)
+
+
+@settings(max_examples=40, deadline=None)
+@given(predictions(), st.randoms(use_true_random=False))
+def test_mean_per_class_recall_laws(case: tuple[NDArray[np.int64], NDArray[np.int64]], random: Any) -> None:
+    top, labels = case
+    estimate = mean_per_class_recall(top[:, 0], labels, resamples=50)
+    assert estimate.low is not None and estimate.high is not None
+    assert 0 <= estimate.low <= estimate.high <= 1
+    assert 0 <= estimate.value <= 1
+    order = np.array(random.sample(range(len(labels)), len(labels)))
+    assert mean_per_class_recall(top[order, 0], labels[order], resamples=50) == estimate
+    assert mean_per_class_recall(labels, labels, resamples=50) == Estimate(1.0, 1.0, 1.0, len(labels))
+
+
+def test_the_seed_fixes_the_interval() -> None:
+    predicted, labels = random_case(n=200)
+    first = mean_per_class_recall(predicted, labels, seed=1, resamples=100)
+    assert mean_per_class_recall(predicted, labels, seed=1, resamples=100) == first
+    other = mean_per_class_recall(predicted, labels, seed=2, resamples=100)
+    assert other.value == first.value
+    assert (other.low, other.high) != (first.low, first.high)
+
+
+def literal_calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int) -> float:
+    """Guo et al. 2017, equation 5, bin by bin."""
+    error = 0.0
+    for index in range(bins):
+        low, high = np.linspace(0, 1, bins + 1)[index : index + 2]
+        held = (confidence > low) & (confidence <= high)
+        if held.any():
+            error += held.mean() * abs(correct[held].mean() - confidence[held].mean())
+    return error
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two bins: (0, 0.5] holds 0.2 and 0.5, mean 0.35, accuracy 1/2; (0.5, 1] holds 0.9, accuracy 0.
+    estimate = expected_calibration_error(np.array([0.2, 0.5, 0.9]), np.array([True, False, False]), bins=2)
+    assert estimate.value == pytest.approx(2 / 3 * 0.15 + 1 / 3 * 0.9)
+    assert estimate.n == 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_calibration_error_agrees_with_the_formula(dtype: type, bins: int) -> None:
+    generator = np.random.default_rng(2)
+    confidence: NDArray[Any] = generator.beta(4, 2, 2000).astype(dtype)
+    confidence[:30] = np.linspace(0, 1, bins + 1)[generator.integers(1, bins + 1, 30)]
+    correct = generator.random(2000) < confidence**2
+    estimate = expected_calibration_error(confidence, correct, bins=bins, resamples=0)
+    reference = literal_calibration_error(confidence.astype(np.float64), correct, bins)
+    assert estimate.value == pytest.approx(reference, abs=1e-12)
+
+
+def test_an_edge_belongs_to_the_bin_below_and_zero_to_the_first() -> None:
+    # With [lo, hi) bins 0.5 would share a bin with 0.9 and the errors would cancel to 0.2.
+    confidence, correct = np.array([0.5, 0.9]), np.array([True, False])
+    assert expected_calibration_error(confidence, correct, bins=2).value == pytest.approx(0.5 * 0.5 + 0.5 * 0.9)
+    assert expected_calibration_error(np.array([0.0]), np.array([True]), bins=2).value == 1.0
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 20))
+def test_sure_and_right_is_calibrated(n: int, bins: int) -> None:
+    ones = np.ones(n)
+    assert expected_calibration_error(ones, ones > 0, bins=bins, resamples=10) == Estimate(0.0, 0.0, 0.0, n)
+    assert expected_calibration_error(ones, ones < 0, bins=bins, resamples=10) == Estimate(1.0, 1.0, 1.0, n)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_calibration_error_laws(n: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    confidence, correct = generator.random(n), generator.random(n) < 0.5
+    estimate = expected_calibration_error(confidence, correct, resamples=40)
+    assert estimate.low is not None and estimate.high is not None
+    assert 0 <= estimate.low <= estimate.high <= 1
+    assert abs(correct.mean() - confidence.mean()) - 1e-12 <= estimate.value <= 1
+    order = generator.permutation(n)
+    assert expected_calibration_error(confidence[order], correct[order], resamples=40) == estimate
+
+
+def test_calibration_error_bootstraps_samples() -> None:
+    generator = np.random.default_rng(6)
+    confidence = generator.random(300)
+    correct = generator.random(300) < confidence**3
+    draws = generator.integers(0, 300, size=(1500, 300))
+    literal = [literal_calibration_error(confidence[draw], correct[draw], 15) for draw in draws]
+    estimate = expected_calibration_error(confidence, correct, resamples=3000)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(literal, [0.025, 0.975])), abs=0.01)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, 87.0])
+def test_a_confidence_is_a_probability(value: float) -> None:
+    with pytest.raises(ValueError, match=rf"confidence\[1\] is {value}"):
+        expected_calibration_error(np.array([0.5, value]), np.array([True, True]))
+
+
+def test_a_rounding_error_above_one_is_one() -> None:
+    confidence = np.array([np.nextafter(np.float32(1), np.float32(2))])
+    assert expected_calibration_error(confidence, np.array([True])).value == 0.0
+
+
+def test_calibration_needs_a_bin() -> None:
+    with pytest.raises(ValueError, match="at least one bin"):
+        expected_calibration_error(np.array([0.5]), np.array([True]), bins=0)
+
+
+def test_per_class_by_hand() -> None:
+    rows = per_class(np.array([[0], [0], [1], [3]]), np.array([0, 0, 0, 1]), 5)
+    low, high = binomtest(2, 3).proportion_ci(0.95, method="wilson")
+    assert rows[0].low == pytest.approx(low) and rows[0].high == pytest.approx(high)
+    assert dataclasses.replace(rows[0], low=None, high=None) == ClassRow(0, 3, 2 / 3, 1.0, 0.8, None, None)
+    assert (rows[1].n, rows[1].recall, rows[1].precision, rows[1].f1) == (1, 0.0, 0.0, 0.0)
+    assert rows[2] == ClassRow(2, 0, None, None, None, None, None)
+    assert rows[3] == ClassRow(3, 0, None, 0.0, 0.0, None, None)
+    assert len(rows) == 5
+
+
+def test_per_class_agrees_with_sklearn() -> None:
+    predicted, labels = random_case()
+    rows = per_class(predicted[:, None], labels, 12)
+    reference = precision_recall_fscore_support(labels, predicted, labels=range(12), zero_division=0.0)
+    for name, column in zip(("precision", "recall", "f1", "n"), reference, strict=True):
+        assert [getattr(row, name) or 0 for row in rows] == pytest.approx(column)
+    assert rows[11].recall is None and rows[10].precision is None
+    assert all(row.recall is not None and row.precision is not None for row in rows[:10])
+
+
+def test_confusion_counts_agree_with_sklearn() -> None:
+    predicted, labels = random_case()
+    counts = confusion_counts(predicted, labels, 12)
+    assert counts.dtype == np.int64
+    np.testing.assert_array_equal(counts, confusion_matrix(labels, predicted, labels=range(12)))

@@ -1,0 +1,247 @@
+"""Plans, runs and resumption, with the toy model on folders of noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import PIL.Image
+import pyarrow.parquet as pq
+import pytest
+import toy_adapter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlmbench.cards import ModelCard
+from vlmbench.data.base import fingerprint
+from vlmbench.errors import StoreError, UnknownNameError, UsageError
+from vlmbench.records import Failure, Record
+from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.run.quiet import Quiet
+from vlmbench.store import ResultStore
+from vlmbench.tasks.base import TaskOptions
+
+
+@pytest.fixture
+def folder(make_folder: Callable[..., Path]) -> Path:
+    return make_folder({"cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3})
+
+
+@pytest.fixture
+def request_(folder: Path, tmp_path: Path) -> RunRequest:
+    return RunRequest(models=("toy:a",), tasks=(f"imagefolder:{folder}",), results=tmp_path / "runs", device="cpu")
+
+
+def run(request: RunRequest) -> list[PairResult]:
+    toy_adapter.LOADED.clear()
+    return execute(make_plan(request), request, Quiet())
+
+
+def only(request: RunRequest) -> PairResult:
+    (result,) = run(request)
+    return result
+
+
+def encoded() -> int:
+    return sum(model.image_calls for model in toy_adapter.LOADED)
+
+
+def test_a_pair_becomes_a_record_with_its_predictions(request_: RunRequest) -> None:
+    result = only(request_)
+    record = result.record
+    assert result.status == "done" and record is not None and result.path is not None
+    assert json.loads(result.path.read_text())["schema"] == "vlmbench.record/1"
+    assert ResultStore(request_.results).find("toy:a", record.task.name, record.id) == record
+    table = pq.read_table(result.path.with_suffix(".parquet"))
+    assert table.num_rows == record.predictions.rows == record.task.dataset.samples == 19
+    samples = [
+        (content, label)
+        for content, label in zip(table["content"].to_pylist(), table["label"].to_pylist(), strict=True)
+    ]
+    assert record.task.dataset.fingerprint == fingerprint(samples)
+    assert record.model.weights_sha256 == "toy-1" and record.run.precision == "fp32"
+    assert set(record.run.seconds) >= {"text", "images", "image_forward", "metrics", "total"}
+    assert record.task.protocol["templates"] == ["a photo of a {}."]
+
+
+def test_many_models_and_tasks_load_each_model_once(request_: RunRequest, make_folder: Callable[..., Path]) -> None:
+    other = make_folder({"x": 3, "y": 3}, name="other", seed=7)
+    request = replace(request_, models=("toy:a", "toy:bb"), tasks=(*request_.tasks, f"imagefolder:{other}"))
+    results = run(request)
+    assert [(r.model, r.status) for r in results] == [("toy:a", "done")] * 2 + [("toy:bb", "done")] * 2
+    assert len(toy_adapter.LOADED) == 2
+
+
+def test_a_second_run_finds_the_record(request_: RunRequest) -> None:
+    first = only(request_)
+    again = only(request_)
+    assert again.status == "found" and again.record == first.record and encoded() == 0
+    forced = only(replace(request_, force=True, use_cache=False))
+    assert forced.status == "done" and encoded() == 19
+    assert forced.record is not None and first.record is not None
+    assert forced.record.id == first.record.id and forced.record.metrics == first.record.metrics
+    assert len(list(ResultStore(request_.results))) == 1
+
+
+def test_batch_size_and_workers_do_not_make_another_run(request_: RunRequest) -> None:
+    first = only(replace(request_, batch_size=2, workers=1))
+    assert only(replace(request_, batch_size=7, workers=3)).status == "found"
+    fresh = only(replace(request_, batch_size=7, use_cache=False, force=True))
+    assert fresh.record is not None and first.record is not None
+    for name, metric in fresh.record.metrics.items():
+        assert metric.value == pytest.approx(first.record.metrics[name].value, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": TaskOptions(templates=("{}!",))},
+        {"options": TaskOptions(class_names=("a", "b", "c", "d", "e"))},
+        {"options": TaskOptions(limit=10)},
+        {"options": TaskOptions(seed=1)},
+        {"precision": "bf16"},
+    ],
+)
+def test_whatever_can_change_a_number_makes_another_run(request_: RunRequest, change: dict[str, object]) -> None:
+    first = only(request_)
+    second = only(replace(request_, **change))  # type: ignore[arg-type]
+    assert second.status == "done"
+    assert second.record is not None and first.record is not None and second.record.id != first.record.id
+
+
+def test_one_changed_image_makes_another_run(request_: RunRequest, folder: Path) -> None:
+    only(request_)
+    PIL.Image.new("RGB", (8, 8), "red").save(folder / "cat" / "000.png")
+    changed = only(request_)
+    assert changed.status == "done" and encoded() == 1  # the other eighteen come from the cache
+
+
+def test_one_moved_label_makes_another_run(request_: RunRequest, folder: Path) -> None:
+    only(request_)
+    (folder / "cat" / "000.png").rename(folder / "dog" / "zzz.png")
+    assert only(request_).status == "done"
+
+
+def test_a_new_cache_finds_the_record_by_reading_the_data(
+    request_: RunRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(request_)
+    monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "another"))
+    assert only(request_).status == "found"
+
+
+def test_a_failed_pair_is_recorded_and_the_rest_goes_on(request_: RunRequest) -> None:
+    request = replace(request_, models=("toy:a@missing", "toy:b@nan", "toy:c@crash", "toy:d"))
+    results = run(request)
+    assert [r.status for r in results] == ["failed", "failed", "failed", "done"]
+    failures = [entry for entry in ResultStore(request.results) if isinstance(entry, Failure)]
+    reasons = {failure.model: (failure.error, failure.message, failure.hint) for failure in failures}
+    assert reasons["toy:a@missing"] == ("ModelError", "the toy has no weights", "Buy another toy.")
+    assert reasons["toy:b@nan"][0] == "NonFiniteFeaturesError"
+    assert "unexpected RuntimeError: the toy broke" in reasons["toy:c@crash"][1]
+
+
+def test_a_success_clears_the_earlier_failure(request_: RunRequest, folder: Path) -> None:
+    good = (folder / "cat" / "001.png").read_bytes()
+    (folder / "cat" / "001.png").write_bytes(good[:40])
+    assert only(request_).status == "failed"
+    (folder / "cat" / "001.png").write_bytes(good)
+    assert only(request_).status == "done"
+    assert [type(entry) for entry in ResultStore(request_.results)] == [Record]
+
+
+def test_bad_samples_fail_by_default_and_are_counted_on_request(request_: RunRequest, folder: Path) -> None:
+    (folder / "cat" / "002.png").write_bytes(b"")
+    failed = only(request_)
+    assert failed.failure is not None and "cat/002.png" in failed.failure.message
+    skipped = only(replace(request_, skip_bad=True))
+    assert skipped.record is not None
+    assert [bad.id for bad in skipped.record.bad_samples] == ["cat/002.png"]
+    assert skipped.record.task.dataset.samples == 18 and skipped.record.main.n == 18
+    assert any("could not be decoded" in warning for warning in skipped.record.warnings)
+    assert only(replace(request_, skip_bad=True)).status == "found"
+    assert only(request_).status == "failed"  # a record with samples left out does not answer for a strict run
+
+
+def test_missing_data_fails_its_pairs_only(request_: RunRequest) -> None:
+    request = replace(request_, tasks=("imagenet1k", *request_.tasks), offline=True)
+    results = run(request)
+    assert [r.status for r in results] == ["failed", "done"]
+    assert results[0].failure is not None and "imagenet/val" in results[0].failure.message
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"models": ("toyy:a",)}, UnknownNameError, "unknown model adapter 'toyy'"),
+        ({"models": ("demo-clup",)}, UnknownNameError, "demo-clup"),
+        ({"tasks": ("imagefoldr:x",)}, UnknownNameError, "unknown data source"),
+        ({"data_root": Path("/no/such/folder")}, UsageError, "no folder"),
+        ({"models": ()}, UsageError, "nothing to run"),
+    ],
+)
+def test_wrong_requests_are_refused_before_any_work(
+    request_: RunRequest, change: dict[str, object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        make_plan(replace(request_, **change))  # type: ignore[arg-type]
+    assert not request_.results.exists()
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda:99"}, {"device": "gpu"}, {"precision": "fp8"}])
+def test_impossible_devices_and_precisions(request_: RunRequest, change: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        run(replace(request_, **change))  # type: ignore[arg-type]
+
+
+def test_results_that_cannot_be_written_are_said_before_any_work(request_: RunRequest) -> None:
+    request_.results.write_text("a file")
+    with pytest.raises(StoreError):
+        run(request_)
+    assert toy_adapter.LOADED == []
+
+
+def test_a_full_disk_stops_the_run_with_nothing_half_written(
+    request_: RunRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(table: object, path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(StoreError, match="disk is full"):
+        run(request_)
+    assert [path for path in request_.results.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+
+
+def test_another_sample_count_than_the_cards_is_said(request_: RunRequest, folder: Path, tmp_path: Path) -> None:
+    card = tmp_path / "mine.yaml"
+    card.write_text(f"name: mine\nsamples: 1000\nsources: [{{kind: imagefolder, location: {folder}}}]\n")
+    record = only(replace(request_, tasks=(str(card),))).record
+    assert record is not None and any("1,000 samples" in warning for warning in record.warnings)
+
+
+def test_two_cards_of_one_name_are_refused(request_: RunRequest, tmp_path: Path) -> None:
+    path = tmp_path / "cifar10.yaml"
+    path.write_text("name: cifar10\nsources: [{kind: imagefolder, location: x}]\n")
+    with pytest.raises(UsageError, match="two different tasks are named 'cifar10'"):
+        make_plan(replace(request_, tasks=("cifar10", str(path))))
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 3)), max_size=6), st.randoms())
+def test_fingerprints_ignore_order_and_know_every_label(pairs: list[tuple[str, int]], random) -> None:  # type: ignore[no-untyped-def]
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert fingerprint(pairs) == fingerprint(shuffled)
+    if pairs:
+        changed = [(pairs[0][0], pairs[0][1] + 1), *pairs[1:]]
+        assert fingerprint(changed) != fingerprint(pairs)
+
+
+def test_the_toy_is_what_a_plugin_author_writes() -> None:
+    model = toy_adapter.load(ModelCard(name="x", adapter="toy"), toy_adapter.LoadOptions())
+    assert model.encode_text(["a"]).shape == (1, model.embedding_dim)

@@ -1,0 +1,88 @@
+"""Image files to pixels: a damaged file is a reason in words, never a traceback or a half-grey picture."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from vlmbench.errors import BadSampleError
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "it is a Git LFS pointer: the file itself was never fetched"),
+    (b"\xff\xd8\xff", "a JPEG with a damaged header"),
+    (b"\x89PNG", "a PNG with a damaged header"),
+    (b"GIF8", "a GIF with a damaged header"),
+    (b"\x1f\x8b", "looks like gzip"),
+    (b"PK\x03\x04", "looks like a zip archive"),
+    (b"%PDF", "looks like PDF"),
+    (b"\x93NUMPY", "looks like a NumPy array"),
+)
+_SNIFFED = 512
+"""How many bytes are looked at to say what a file that is no image might be."""
+
+
+def decode_image(data: bytes, sample_id: str) -> Image.Image:
+    """Open and fully load an image, so that a truncated file shows here and not as grey pixels.
+
+    The mode (L, P, CMYK, I;16, ...) and the EXIF orientation are left alone: converting is part of the
+    model's own preprocessing. Of an animation, the first frame. May be called from several threads at once.
+
+    Args:
+        data: the encoded file.
+        sample_id: named in the error.
+
+    Raises:
+        BadSampleError: the file is empty, no image, truncated, too large, or of a kind Pillow cannot read.
+    """
+    if not data:
+        raise BadSampleError(sample_id, "the file is empty (0 bytes)")
+    # A process-wide switch that other libraries turn on: with it, an image's missing half is silently grey.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except UnidentifiedImageError as error:
+        raise BadSampleError(sample_id, f"not an image that Pillow can read: {_describe(data)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadSampleError(sample_id, f"refused as a possible decompression bomb: {error}") from error
+    except MemoryError:
+        raise  # the machine's trouble, not the sample's: dropping samples by luck would change the numbers
+    except Exception as error:  # decoders meet bad bytes with OSError, SyntaxError, ValueError, struct.error, ...
+        raise BadSampleError(sample_id, _decoding_failure(error, len(data))) from error
+    return image
+
+
+def _decoding_failure(error: Exception, size: int) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, EOFError) or "truncated" in text.casefold():
+        return f"truncated: the image ends early ({size:,} bytes; {text})"
+    return f"cannot be decoded: {text}"
+
+
+def _describe(data: bytes) -> str:
+    head = data[:_SNIFFED]
+    for signature, words in _SIGNATURES:
+        if head.startswith(signature):
+            return words
+    if head[4:8] == b"ftyp":
+        return f"looks like {head[8:12].decode('ascii', 'replace').strip()} (HEIF, AVIF or video)"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = text[:15].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "looks like HTML (perhaps an error page that was saved as the file)"
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in text):
+        return "looks like SVG, which has no pixels"
+    if start.startswith(b"<"):
+        return "looks like XML"
+    if start.startswith((b"{", b"[")) and _is_text(head):
+        return "looks like JSON"
+    if _is_text(head):
+        return "looks like text"
+    if not head.strip(b"\0"):
+        return "it starts with nothing but zero bytes"
+    return f"unknown format, starting with {head[:8].hex(' ')}"
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head)

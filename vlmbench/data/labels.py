@@ -1,0 +1,119 @@
+"""Labels and class names, checked: a silent permutation is the worst error that a benchmark can make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vlmbench.data.base import ImageDataset, Sample
+from vlmbench.errors import DataError, LabelError
+
+LISTED = 10
+"""How many names or differences a message lists before it says how many more there are."""
+
+
+def normalise(name: str) -> str:
+    """A class name as it is compared: case, ``_``, ``-`` and runs of blanks make no difference."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def listing(items: Iterable[str]) -> str:
+    """The first :data:`LISTED` items, and how many more there are."""
+    every = list(items)
+    more = len(every) - LISTED
+    return ", ".join(every[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def check_dataset(
+    dataset: ImageDataset,
+    class_names: Sequence[str] | None,
+    *,
+    multi_label: bool,
+    card_names_win: bool = False,
+) -> None:
+    """Check what every source has to hold, whatever its layout.
+
+    Args:
+        dataset: as a source opened it.
+        class_names: the card's, in label order; None where the card leaves them to the data.
+        multi_label: whether targets are to be tuples of class indices.
+        card_names_win: the card renames the data's classes on purpose: only number and order are checked.
+
+    Raises:
+        DataError: there are no samples.
+        LabelError: the data's class names contradict the card's, or a target is outside the allowed range.
+    """
+    place = f"{dataset.info.kind} {dataset.info.location!r}"
+    if not dataset.samples:
+        raise DataError(f"{place}: there is not one sample")
+    if class_names is not None and dataset.classes is not None:
+        check_class_names(dataset.classes, class_names, place=place, card_names_win=card_names_win)
+    names = class_names if class_names is not None else dataset.classes
+    check_targets(dataset.samples, len(names) if names is not None else None, place=place, multi_label=multi_label)
+
+
+def check_class_names(
+    found: Sequence[str], expected: Sequence[str], *, place: str, card_names_win: bool = False
+) -> None:
+    """Compare the data's class names with the card's, label by label.
+
+    Raises:
+        LabelError: another number of them, another order, or (unless the card's win) other names.
+    """
+    if len(found) != len(expected):
+        raise LabelError(
+            f"{place}: the data has {len(found)} classes, the card names {len(expected)}",
+            hint="Only in one of them: " + (listing(_only_in_one(found, expected)) or "none, some names repeat") + ".",
+        )
+    ours, theirs = [normalise(name) for name in expected], [normalise(name) for name in found]
+    different = [label for label, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
+    if not different:
+        return
+    pairs = listing(f"{label}: {found[label]!r} in the data, {expected[label]!r} in the card" for label in different)
+    if sorted(ours) == sorted(theirs):
+        raise LabelError(
+            f"{place}: the data has the card's class names in another order ({len(different)}: {pairs})",
+            hint="Labels are positions in the data's order: put the card's classes in that order.",
+        )
+    moved = {name for name in ours if ours.count(name) == 1} & {name for name in theirs if theirs.count(name) == 1}
+    if card_names_win and not any(ours.index(name) != theirs.index(name) for name in moved):
+        return
+    raise LabelError(
+        f"{place}: {len(different)} of the data's class names contradict the card's ({pairs})",
+        hint="If the card renames these classes on purpose, add to its source: options: {class_names: card}. "
+        "Names that both have must still stand at the same labels.",
+    )
+
+
+def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str, multi_label: bool) -> None:
+    """Check every sample's target.
+
+    Args:
+        samples: all of the dataset's.
+        classes: how many there are; None where nobody says, then only negative labels are wrong.
+        place: names the dataset in messages.
+        multi_label: whether targets are to be tuples.
+
+    Raises:
+        LabelError: a target of the wrong kind or out of range; names the sample.
+    """
+    for sample in samples:
+        if isinstance(sample.target, tuple) is not multi_label:
+            kinds = "one class" if multi_label else "several classes"
+            asked = "multi-label" if multi_label else "single-label"
+            raise LabelError(f"{place}: sample {sample.id!r} is labelled with {kinds}, but the task is {asked}")
+        for label in sample.target if isinstance(sample.target, tuple) else (sample.target,):
+            if label < 0 or (classes is not None and label >= classes):
+                allowed = f"0 to {classes - 1}" if classes is not None else "0 and up"
+                one_based = label == classes and not any(s.target == 0 for s in samples)
+                raise LabelError(
+                    f"{place}: sample {sample.id!r} has label {label}, outside the allowed range {allowed}",
+                    hint="No sample has label 0: these labels seem to start at 1." if one_based else None,
+                )
+
+
+def _only_in_one(found: Sequence[str], expected: Sequence[str]) -> list[str]:
+    in_found, in_expected = {normalise(n): n for n in found}, {normalise(n): n for n in expected}
+    return [
+        *(f"{name!r} (data)" for key, name in in_found.items() if key not in in_expected),
+        *(f"{name!r} (card)" for key, name in in_expected.items() if key not in in_found),
+    ]

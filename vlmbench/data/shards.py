@@ -1,0 +1,163 @@
+"""Which tar files a webdataset location means: the clip-benchmark repositories' layout, and patterns."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import SourceContext
+from vlmbench.data.labels import listing
+from vlmbench.data.location import candidates, exists, missing
+from vlmbench.errors import DataError, MissingDataError
+
+_RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
+_INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
+_PATTERN_CHARACTERS = re.compile(r"[*?\[{]")
+DEFAULT_SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The tar files of one split.
+
+    Attributes:
+        tars: in numeric order.
+        split: its name; None where the location names the files themselves.
+        metadata: the folders where classnames.txt and its like may be, the first one found counts.
+    """
+
+    tars: tuple[Path, ...]
+    split: str | None
+    metadata: tuple[Path, ...]
+
+    def metadata_file(self, name: str) -> Path | None:
+        """The path of ``classnames.txt`` or its like, None if there is none."""
+        return next((folder / name for folder in self.metadata if (folder / name).is_file()), None)
+
+
+def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
+    """Resolve a location: a dataset's root, a split's folder, one ``.tar``, a ``{0..9}`` or ``*`` pattern.
+
+    Raises:
+        MissingDataError: nothing is there, or not the split that was asked for.
+        DataError: the split cannot be guessed, or shards are missing.
+    """
+    places = candidates(spec.location, context)
+    for place in places:
+        if exists(place):
+            try:
+                return _in_folder(place, spec) if place.is_dir() else _files([place])
+            except OSError as error:
+                raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
+        if _PATTERN_CHARACTERS.search(spec.location) and (tars := _expand(str(place))):
+            return _files(tars)
+    raise missing(spec, places)
+
+
+def shards_of_split(root: Path, split: str) -> Shards:
+    """The shards of ``<root>/<split>/``, complete by its ``nshards.txt`` where it has one.
+
+    Raises:
+        DataError: shards are missing, or there are more than ``nshards.txt`` says.
+    """
+    folder = root / split
+    tars = sorted(folder.glob("*.tar"), key=_numeric)
+    count = folder / "nshards.txt"
+    if count.is_file():
+        text = count.read_text(encoding="utf-8", errors="replace").strip()
+        if not text.isdecimal():
+            raise DataError(f"{count}: not a number of shards: {text[:40]!r}")
+        expected = [f"{number}.tar" for number in range(int(text))]
+        names = [tar.name for tar in tars]
+        if absent := [name for name in expected if name not in set(names)]:
+            raise DataError(f"{count} says {text} shards; {len(absent)} missing: {listing(absent)}")
+        if extra := [name for name in names if name not in set(expected)]:
+            raise DataError(f"{count} says {text} shards, but there are more: {listing(extra)}")
+    if not tars:
+        packed = [path.name for path in sorted(folder.glob("*.t*gz"))]
+        why = f"only compressed ones ({listing(packed)}): unpack them to .tar" if packed else "nothing ends in .tar"
+        raise DataError(f"{folder} has no shards: {why}")
+    return Shards(tuple(tars), split, (root, folder))
+
+
+def _in_folder(place: Path, spec: SourceSpec) -> Shards:
+    splits = sorted(entry.name for entry in place.iterdir() if entry.is_dir() and _has_shards(entry))
+    if spec.split is not None:
+        if spec.split in splits or (place / spec.split).is_dir():
+            return shards_of_split(place, spec.split)
+        if _has_shards(place) and place.resolve().name == spec.split:
+            return shards_of_split(place.resolve().parent, spec.split)
+        known = f"it has {listing(splits)}" if splits else "it has no splits"
+        raise MissingDataError(f"{spec.kind} {spec.location!r}: no split {spec.split!r} in {place}: {known}")
+    if _has_shards(place):
+        return shards_of_split(place.resolve().parent, place.resolve().name)
+    if DEFAULT_SPLIT in splits:
+        return shards_of_split(place, DEFAULT_SPLIT)
+    if len(splits) == 1:
+        return shards_of_split(place, splits[0])
+    if splits:
+        raise DataError(
+            f"{spec.kind} {spec.location!r}: several splits and none asked for: {listing(splits)}",
+            hint="Name one as `split` of the card's source, or as the location's last folder.",
+        )
+    raise DataError(
+        f"{spec.kind} {spec.location!r}: {place} has no shards",
+        hint=f"Expected: {place}/classnames.txt, {place}/test/nshards.txt, {place}/test/0.tar, 1.tar, ...",
+    )
+
+
+def _files(tars: list[Path]) -> Shards:
+    folders = dict.fromkeys(folder for tar in tars for folder in (tar.parent, tar.parent.parent))
+    return Shards(tuple(tars), None, tuple(folders))
+
+
+def _expand(pattern: str) -> list[Path]:
+    """The files a brace or glob pattern means; every brace alternative must be there, or none.
+
+    Raises:
+        DataError: some of the alternatives are there and some are not.
+    """
+    found: list[Path] = []
+    absent: list[str] = []
+    for name in expand_braces(pattern):
+        if exists(Path(name)):
+            found.append(Path(name))
+        elif matches := [Path(match) for match in glob.glob(name)]:
+            found += sorted(matches, key=_numeric)
+        else:
+            absent.append(name)
+    if found and absent:
+        raise DataError(f"{pattern}: {len(absent)} of the shards are missing: {listing(absent)}")
+    return list(dict.fromkeys(found))
+
+
+def expand_braces(pattern: str) -> Iterator[str]:
+    """Expand ``{a,b}`` and ``{000..012}`` like a shell; braces without a comma or range stay as they are."""
+    for match in _INNERMOST_BRACES.finditer(pattern):
+        bounds = _RANGE.match(match[1])
+        if bounds:
+            first, last = bounds.groups()
+            width = len(first) if first.startswith("0") or last.startswith("0") else 0
+            step = 1 if int(first) <= int(last) else -1
+            parts = [str(number).zfill(width) for number in range(int(first), int(last) + step, step)]
+        elif "," in match[1]:
+            parts = match[1].split(",")
+        else:
+            continue
+        for part in parts:
+            yield from expand_braces(pattern[: match.start()] + part + pattern[match.end() :])
+        return
+    yield pattern
+
+
+def _has_shards(folder: Path) -> bool:
+    return (folder / "nshards.txt").is_file() or next(folder.glob("*.tar"), None) is not None
+
+
+def _numeric(path: Path) -> tuple[tuple[int, str], ...]:
+    """Sorts 2.tar before 10.tar."""
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name))

@@ -1,0 +1,137 @@
+"""Where each file of a tar shard begins, grouped into samples as the ``webdataset`` library does."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from vlmbench.errors import BadSampleError, DataError
+
+_KEY_AND_SUFFIX = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
+"""webdataset/tariterators.py ``base_plus_ext``: the key is the path up to the name's first dot."""
+_META = re.compile(r"__[^/]*__($|/)")
+"""webdataset/tariterators.py ``tar_file_iterator``: members that are no samples."""
+_GZIP = b"\x1f\x8b"
+_BLOCK = 512
+_LONGEST_PADDING = 2**20
+"""Tar pads to 20 blocks, 10 KiB; with other blocking factors to more, but hardly to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The bytes of one file within a shard."""
+
+    shard: Path
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TarSample:
+    """Consecutive files of one shard with the same key.
+
+    Attributes:
+        key: the common path up to the name's first dot.
+        members: suffix in lower case (``jpg``, ``cls``, ``seg.png``) to place.
+        small: content of the members whose suffix was asked for with ``load``.
+    """
+
+    key: str
+    members: dict[str, Member] = field(default_factory=dict)
+    small: dict[str, bytes] = field(default_factory=dict)
+
+
+def scan(shard: Path, *, load: frozenset[str]) -> Iterator[TarSample]:
+    """The samples of one uncompressed tar file, in its order. Only headers, and members to load, are read.
+
+    Args:
+        shard: the tar file.
+        load: the suffixes whose content is wanted at once, such as labels.
+
+    Raises:
+        DataError: the shard cannot be read, is compressed, no tar, damaged or cut short, or a sample has two
+            files of the same suffix.
+    """
+    current: TarSample | None = None
+    for name, member, content in _files(shard, load):
+        match = None if _META.match(name) else _KEY_AND_SUFFIX.match(name)
+        if match is None:
+            continue
+        key, suffix = match[1], match[2].lower()
+        if current is None or current.key != key:
+            if current is not None:
+                yield current
+            current = TarSample(key)
+        if suffix in current.members:
+            raise DataError(f"shard {shard}: sample {key!r} has two files that end in .{suffix}")
+        current.members[suffix] = member
+        if content is not None:
+            current.small[suffix] = content
+    if current is None:
+        raise DataError(_damaged(shard, "it has not one sample"))
+    yield current
+
+
+def read_member(member: Member, sample_id: str) -> bytes:
+    """The content of a member. Each call opens the shard: any number of threads, and no file stays open.
+
+    Raises:
+        BadSampleError: the shard is gone, or shorter than when it was scanned.
+    """
+    try:
+        with member.shard.open("rb", buffering=0) as file:
+            file.seek(member.offset)
+            data = bytearray()
+            while len(data) < member.size and (part := file.read(member.size - len(data))):
+                data += part
+    except OSError as error:
+        raise BadSampleError(sample_id, f"{member.shard}: {error.strerror or error}") from error
+    if len(data) != member.size:
+        raise BadSampleError(sample_id, f"{member.shard} became shorter since it was opened")
+    return bytes(data)
+
+
+def _files(shard: Path, load: frozenset[str]) -> Iterator[tuple[str, Member, bytes | None]]:
+    try:
+        with shard.open("rb") as file:
+            if file.read(2) == _GZIP:
+                raise DataError(
+                    f"shard {shard} is compressed: single images cannot be read from it",
+                    hint="Unpack it: gunzip, and name it .tar. Images hardly shrink anyway.",
+                )
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                while (info := tar.next()) is not None:
+                    tar.members = []  # type: ignore[attr-defined]  # else a shard's headers are all kept
+                    if not info.isreg():
+                        continue
+                    if info.issparse():
+                        raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")
+                    wanted = info.name.rpartition("/")[2].partition(".")[2].lower() in load
+                    stream = tar.extractfile(info) if wanted else None
+                    content = stream.read() if stream is not None else None
+                    yield info.name, Member(shard, info.offset_data, info.size), content
+                _check_end(file, tar.offset, shard)
+    except tarfile.TarError as error:
+        raise DataError(_damaged(shard, str(error))) from error
+    except OSError as error:
+        raise DataError(f"shard {shard} cannot be read: {error.strerror or error}") from error
+
+
+def _check_end(file: BinaryIO, offset: int, shard: Path) -> None:
+    # tarfile takes a damaged header after the first for the end. The true end is zeros, and only as many as
+    # pad: more come from downloads that reserved their space and stopped, other bytes from glued tar files.
+    file.seek(offset)
+    tail = file.read(_LONGEST_PADDING + 1)
+    if tail[:_BLOCK] != bytes(_BLOCK):
+        raise DataError(_damaged(shard, "it has no end-of-archive mark"))
+    if len(tail) > _LONGEST_PADDING or any(tail):
+        raise DataError(_damaged(shard, "it goes on after its end-of-archive mark"))
+
+
+def _damaged(shard: Path, why: str) -> str:
+    return f"shard {shard} is no tar file, or is damaged or cut short ({why}): fetch it again"

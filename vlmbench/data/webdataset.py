@@ -1,0 +1,195 @@
+"""WebDatasets: images and labels in tar shards, laid out as LAION's CLIP_benchmark writes and reads them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec, check_templates
+from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target
+from vlmbench.data.labels import listing
+from vlmbench.data.location import check_options, files_state
+from vlmbench.data.shards import Shards, find_shards
+from vlmbench.data.tarindex import Member, TarSample, read_member, scan
+from vlmbench.errors import DataError, LabelError
+
+IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
+SINGLE_LABEL, MULTI_LABEL = "cls", "npy"
+CLASS_NAMES = "classnames.txt"
+TEMPLATES = "zeroshot_classification_templates.txt"
+DATASET_TYPE = "dataset_type.txt"
+_LONGEST_LABEL = 18
+"""Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
+METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
+
+
+class WebDataset:
+    """The images of tar shards. Holds their places only; each is read when it is asked for."""
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        shards: Shards,
+        samples: Sequence[Sample],
+        images: Sequence[Member],
+        classes: tuple[str, ...] | None,
+        templates: tuple[str, ...] | None,
+    ) -> None:
+        self.info = info
+        self.samples = samples
+        self.classes = classes
+        self.templates = templates
+        self._shards = shards
+        self._images = images
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
+        return read_member(self._images[index], self.samples[index].id)
+
+    def state(self) -> str:
+        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
+        metadata = [path for name in METADATA_FILES if (path := self._shards.metadata_file(name))]
+        return files_state((path.name, path) for path in (*self._shards.tars, *metadata))
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Open ``<root>/<split>/<n>.tar`` with ``classnames.txt`` and the templates beside the splits.
+
+    The layout is CLIP_benchmark's (its webdataset_builder.py, and datasets/builder.py ``build_wds_dataset``):
+    ``nshards.txt`` in the split's folder; per sample one image and ``.cls`` (an integer) or, in sets whose
+    ``dataset_type.txt`` says "multilabel", ``.npy`` (a vector of 0 and 1, one a class). The order is that of
+    the shards and of the files in them. Ids are the keys; where a key comes twice, every id begins with its
+    shard's name.
+
+    Raises:
+        MissingDataError: nothing is there, or not the split.
+        LabelError: a label is missing, unreadable or of the other kind.
+        DataError: shards are missing, compressed or damaged, or samples without exactly one image.
+    """
+    check_options(spec, ("class_names",))
+    shards = find_shards(spec, context)
+    return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
+
+
+def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> ImageDataset:
+    """The dataset of shards that are already found; raises as :func:`open_source` does."""
+    _check_type(shards, context)
+    classes = _lines(shards.metadata_file(CLASS_NAMES))
+    if classes is not None and "" in classes:
+        raise LabelError(f"{shards.metadata_file(CLASS_NAMES)}: line {classes.index('') + 1} is empty")
+    names = classes if classes is not None else context.class_names
+    found: list[tuple[str, str, Target]] = []
+    images: list[Member] = []
+    label_suffix = MULTI_LABEL if context.multi_label else SINGLE_LABEL
+    for shard in shards.tars:
+        for sample in scan(shard, load=frozenset((label_suffix,))):
+            where = f"shard {shard}: sample {sample.key!r}"
+            images.append(_only_image(sample, where))
+            label = _label(sample, label_suffix, where)
+            if context.multi_label:
+                target: Target = present_classes(label, len(names) if names else None, where)
+            else:
+                target = class_index(label, where)
+            found.append((shard.stem, sample.key, target))
+    return WebDataset(info, shards, _with_ids(found), images, classes, _templates(shards))
+
+
+def class_index(data: bytes, where: str) -> int:
+    """The integer of a ``.cls`` file.
+
+    Raises:
+        LabelError: it is none.
+    """
+    text = data.strip()
+    if not text.removeprefix(b"-").isdigit() or len(text) > _LONGEST_LABEL:
+        raise LabelError(f"{where}: its .cls is not an integer: {data[:40]!r}")
+    return int(text)
+
+
+def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, ...]:
+    """The indices that are 1 in a ``.npy`` vector of shape (C,).
+
+    Raises:
+        LabelError: no such vector, of another length than there are classes, or with values besides 0 and 1.
+    """
+    import numpy as np
+
+    try:
+        vector = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise LabelError(f"{where}: its .npy cannot be read: {error}") from error
+    if not isinstance(vector, np.ndarray) or vector.ndim != 1:
+        raise LabelError(f"{where}: its .npy is not a vector of one number a class")
+    if classes is not None and len(vector) != classes:
+        raise LabelError(f"{where}: its .npy has {len(vector)} numbers for {classes} classes")
+    if not np.isin(vector, (0, 1)).all():
+        raise LabelError(f"{where}: its .npy has values other than 0 and 1")
+    return tuple(int(label) for label in np.flatnonzero(vector))
+
+
+def _check_type(shards: Shards, context: SourceContext) -> None:
+    path = shards.metadata_file(DATASET_TYPE)
+    kind = (_lines(path) or ("",))[0].lower()
+    if kind == "retrieval":
+        raise DataError(f"{path}: a retrieval set has captions, not classes", hint="Use a retrieval task for it.")
+    if kind == "multilabel" and not context.multi_label:
+        raise LabelError(f"{path}: the set is multi-label, the task is not", hint="Set multi_label: true in the card.")
+
+
+def _only_image(sample: TarSample, where: str) -> Member:
+    found = [suffix for suffix in IMAGE_SUFFIXES if suffix in sample.members]
+    if not found:
+        raise DataError(f"{where}: no image, only {listing(f'.{suffix}' for suffix in sample.members)}")
+    if len(found) > 1:
+        raise DataError(f"{where}: {len(found)} images ({listing(f'.{suffix}' for suffix in found)})")
+    return sample.members[found[0]]
+
+
+def _label(sample: TarSample, suffix: str, where: str) -> bytes:
+    if suffix in sample.small:
+        return sample.small[suffix]
+    hint = None
+    if suffix == SINGLE_LABEL and MULTI_LABEL in sample.members:
+        hint = "It has a .npy: is this a multi-label set?"
+    elif suffix == MULTI_LABEL and SINGLE_LABEL in sample.members:
+        hint = "It has a .cls: is this a single-label set?"
+    elif "txt" in sample.members:
+        hint = "It has a .txt: is this a retrieval set?"
+    raise LabelError(f"{where}: no label (.{suffix})", hint=hint)
+
+
+def _with_ids(found: Sequence[tuple[str, str, Target]]) -> list[Sample]:
+    keys = {key for _, key, _ in found}
+    if len(keys) == len(found):
+        return [Sample(key, target) for _, key, target in found]
+    samples = [Sample(f"{shard}/{key}", target) for shard, key, target in found]
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise DataError(f"two samples are both {sample.id!r} (shard and key): their files must stand together")
+        seen.add(sample.id)
+    return samples
+
+
+def _templates(shards: Shards) -> tuple[str, ...] | None:
+    path = shards.metadata_file(TEMPLATES)
+    templates = tuple(line for line in _lines(path) or () if line)
+    try:
+        check_templates(list(templates) or None)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    return templates or None
+
+
+def _lines(path: Path | None) -> tuple[str, ...] | None:
+    """The stripped lines of a file, as CLIP_benchmark reads them, less empty ones at the end."""
+    if path is None:
+        return None
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(lines)
