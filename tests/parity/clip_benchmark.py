@@ -38,13 +38,29 @@ model, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrain
 tokenizer = open_clip.get_tokenizer("ViT-B-32")
 model.eval()
 dataset = build_dataset("wds/cifar10", root=f"{work}/wds", transform=transform, split="test", download=False)
-loader = torch.utils.data.DataLoader(dataset.batched(batch), batch_size=None, shuffle=False, num_workers=2)
+loader = torch.utils.data.DataLoader(dataset.batched(batch), batch_size=None, shuffle=False, num_workers=1)
 loader.dataset.classes = dataset.classes
+kept = {}
+
+
+def keep(name):
+    # evaluate() returns only metrics: keep what its steps return on the way
+    step = getattr(zsc, name)
+
+    def kept_step(*args, **kwargs):
+        kept[name] = step(*args, **kwargs)
+        return kept[name]
+
+    setattr(zsc, name, kept_step)
+
+
+keep("zero_shot_classifier")
+keep("run_classification")
 started = time.perf_counter()
 metrics = zsc.evaluate(model, loader, tokenizer, dataset.classes, dataset.templates, "cpu", amp=False)
 seconds = time.perf_counter() - started
-head = zsc.zero_shot_classifier(model, tokenizer, dataset.classes, dataset.templates, "cpu", amp=False)
-logits, target = zsc.run_classification(model, head, loader, "cpu", amp=False)
+head = kept["zero_shot_classifier"]
+logits, target = kept["run_classification"]
 np.savez(f"{work}/peer.npz", head=head.T.numpy(), logits=logits.numpy(), target=target.numpy())
 json.dump({"metrics": metrics, "seconds": seconds}, open(f"{work}/peer.json", "w"))
 """

@@ -1,0 +1,28 @@
+"""Draw the README's picture from real records: ``python docs/picture.py results/demo docs/demo.svg``."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from vlmbench.cli.console import rich_table
+from vlmbench.reports.results import results_table
+from vlmbench.store import ResultStore
+
+
+def main(results: Path, picture: Path) -> None:
+    """Write the results table of a folder as an SVG."""
+    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True)
+    console.print(Text.assemble(("$ ", "green"), ("vlmbench demo", "bold")))
+    console.print()
+    console.print(rich_table(results_table(ResultStore(results), title="Zero-shot results of the demo")))
+    console.save_svg(str(picture), title="vlmbench", theme=MONOKAI)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

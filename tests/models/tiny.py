@@ -1,0 +1,88 @@
+"""Small seeded architectures, odd images and prompts: real code paths of the libraries, a few layers each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+
+from vlmbench.models.base import VisionLanguageModel
+
+VISION = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16, "head_width": 32}
+TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+CONFIG: dict[str, Any] = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "tiny": CONFIG,
+    "tiny-quickgelu": {**CONFIG, "quick_gelu": True},
+    "tiny-deep": {**CONFIG, "vision_cfg": {**VISION, "layers": 3, "width": 96}},
+    "tiny-large-image": {**CONFIG, "vision_cfg": {**VISION, "image_size": 64}},
+    "tiny-custom": {**CONFIG, "custom_text": True},
+    "tiny-eos": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "pool_type": "eos", "eos_id": 49407}},
+    "tiny-bias": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "proj_bias": True}},
+    "tiny-blocks": {**CONFIG, "text_cfg": {**TEXT, "qk_norm": True, "scale_heads": True}},
+    "tiny-short": {**CONFIG, "text_cfg": {**TEXT, "context_length": 16}},
+    "tiny-sigmoid": {
+        **CONFIG,
+        "init_logit_bias": -10,
+        "custom_text": True,
+        "text_cfg": {**TEXT, "no_causal_mask": True, "pool_type": "last", "proj_bias": True},
+    },
+    "tiny-last": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "pool_type": "last"}},
+    "tiny-bidirectional": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "no_causal_mask": True}},
+    "tiny-class-token": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "embed_cls": True}},
+    "tiny-coca": {
+        **CONFIG,
+        "custom_text": True,
+        "vision_cfg": {**VISION, "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+        "text_cfg": {**TEXT, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {"context_length": 76, "width": 24, "heads": 2, "layers": 1, "vocab_size": 49408},
+    },
+}
+
+PROMPTS = [
+    "a photo of a cat",
+    "",
+    "a",
+    " ".join(f"word{number}" for number in range(90)),
+    "фотография кошки, 猫の写真, صورة قطة",
+    "A PHOTO, of a dog!! ünï¢ödé 🐈",
+    "two <end_of_text> in one",
+    " ".join(["cat"] * 75),
+]
+"""Empty, short, longer than the context, exactly as long, not Latin, with the end-of-text token written out."""
+
+
+def image_of_mode(mode: str) -> PIL.Image.Image:
+    """A gradient that is no two pixels the same in most modes: small, not square, and as odd as its mode allows."""
+    gradient = PIL.Image.linear_gradient("L").resize((60, 44))
+    colour = PIL.Image.merge("RGB", (gradient, gradient.rotate(180), gradient.point(lambda value: value // 2)))
+    if mode == "P-transparent":
+        palette = colour.quantize(16)
+        palette.info["transparency"] = 3
+        return palette
+    if mode == "LA":
+        return PIL.Image.merge("LA", (gradient, gradient.rotate(180)))
+    if mode == "RGBA":
+        return PIL.Image.merge("RGBA", (*colour.split(), gradient))
+    if mode == "I;16":
+        return PIL.Image.fromarray(np.asarray(gradient).astype(np.uint16) * 257)
+    if mode == "EXIF":
+        colour.getexif()[0x0112] = 6  # rotate by 90 degrees to show
+        return colour
+    return colour.convert(mode)
+
+
+def prefix_difference(model: VisionLanguageModel, texts: list[str]) -> float:
+    """The largest difference between features of cut batches and of the plain path, over several batch make-ups."""
+    prefix: Any = model.capabilities["PrefixTextEncoder"]
+    with torch.inference_mode():
+        plain = torch.cat([model.encode_text([text]) for text in texts])
+        tokens = prefix.tokenize(texts)
+        lengths = prefix.lengths(tokens)
+        together = prefix.encode_tokens(tokens[:, : int(lengths.max())])
+        alone = torch.cat(
+            [prefix.encode_tokens(tokens[row : row + 1, : int(length)]) for row, length in enumerate(lengths)]
+        )
+    return max(float((together - plain).abs().max()), float((alone - plain).abs().max()))

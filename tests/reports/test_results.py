@@ -1,0 +1,72 @@
+"""Tables from records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from make_record import make_failure, make_record
+
+from vlmbench.records import BadSample
+from vlmbench.reports.results import interval, newest, percent, remarks, results_table
+from vlmbench.reports.table import to_csv, to_json, to_markdown
+from vlmbench.store import Unreadable
+
+
+def test_a_row_says_the_number_its_interval_chance_and_n() -> None:
+    table = results_table([make_record(value=0.5)])
+    assert table.rows == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10", ""]]
+    assert table.data[0]["value"] == 0.5 and table.data[0]["ci95_low"] == 0.4
+
+
+def test_undefined_values_and_errors_are_shown_as_such() -> None:
+    table = results_table([make_record()], all_metrics=True)
+    assert [row[2:5] for row in table.rows] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
+
+
+def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_record() -> None:
+    table = results_table([make_record(), make_failure(), make_failure(task="other", message="no\ndata")])
+    assert len(table.rows) == 2
+    assert table.rows[1][:4] == ["m", "other", "–", "failed"] and table.rows[1][-1] == "no"
+    assert "value" not in table.data[1]
+
+
+def test_of_two_records_of_one_question_the_later_counts() -> None:
+    old = make_record(id="a" * 16, started="2026-01-01T00:00:00+00:00")
+    new = make_record(id="b" * 16, started="2026-02-01T00:00:00+00:00", value=0.6)
+    other = make_record(id="c" * 16, precision="bf16")
+    assert newest([new, old, other]) == [new, other]
+
+
+def test_remarks_say_what_differs_from_the_standard() -> None:
+    record = make_record(limit=10, precision="bf16")
+    protocol = record.task.model_copy(update={"protocol": {"class_names_from": "option", "templates_from": "card"}})
+    bad = [BadSample(id="x", reason="empty")]
+    changed = record.model_copy(update={"task": protocol, "bad_samples": bad})
+    assert remarks(changed) == "subset of 10, bf16, own class names, 1 bad left out"
+    data = record.task.dataset.model_copy(update={"standard_samples": 1000})
+    part = record.model_copy(update={"task": record.task.model_copy(update={"dataset": data})})
+    assert remarks(part) == "10 of 1,000 samples, bf16"
+
+
+def test_unreadable_files_become_notes() -> None:
+    table = results_table([Unreadable(Path("x.json"), "x.json: broken")])
+    assert table.rows == [] and table.notes == ["left out: x.json: broken"]
+
+
+def test_formats_hold_the_same_rows_and_hostile_names_are_harmless() -> None:
+    record = make_record(model="a|b<script>", task="=SUM(A1)")
+    table = results_table([record, make_failure(model="x\ny")])
+    assert "a\\|b&lt;script&gt;" in to_markdown(table)
+    assert all(line.startswith("|") for line in to_markdown(table).strip().splitlines())
+    rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert rows[0]["model"] == "a|b<script>" and rows[0]["task"] == "'=SUM(A1)"
+    assert float(rows[0]["value"]) == 0.5 and rows[1]["status"] == "failed"
+    assert json.loads(to_json(table))[0]["task"] == "=SUM(A1)"
+
+
+def test_percent_and_interval() -> None:
+    assert (percent(None), percent(0.12345), percent(1.0, 0)) == ("–", "12.3", "100")
+    assert interval(make_record().metrics["ece"]) == "–"

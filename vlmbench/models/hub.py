@@ -1,0 +1,71 @@
+"""The Hugging Face hub at arm's length: offline means offline, and a failed fetch says what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import huggingface_hub.constants
+
+from vlmbench.errors import ModelError
+
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def hub_access(*, offline: bool) -> Iterator[None]:
+    """Keep the hub's libraries off the network while a model loads.
+
+    open_clip and its tokenizers have no such argument, and the environment variable is read only at import: so the
+    library's own switch is set, and put back. The lock keeps two loading threads from undoing each other's switch.
+    """
+    if not offline:
+        yield
+        return
+    with _LOCK:
+        before = huggingface_hub.constants.HF_HUB_OFFLINE
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def fetch_error(what: str, error: Exception, *, offline: bool, repository: str | None = None) -> ModelError:
+    """The error for something that is neither here nor could be fetched.
+
+    Args:
+        what: what was wanted, in words that name it.
+        error: what the library raised.
+        offline: whether fetching was forbidden.
+        repository: the hub repository that holds it.
+    """
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if offline:
+        fetch = f": hf download {repository}" if repository else ", or run once without --offline"
+        return ModelError(
+            f"{what} is not in this machine's cache, and --offline forbids fetching it",
+            hint=f"Fetch it where there is a network{fetch}; the cache is the folder HF_HOME names.",
+        )
+    return ModelError(
+        f"{what} could not be fetched: {reason[:300]}",
+        hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "
+        "With --offline only the cache is read.",
+    )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' progress bars and load reports: what they would tell is checked, and raised or noted."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,113 @@
+"""open_clip's text side: tokenizers, and text towers that may be cut to the longest text of a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from open_clip.model import CLIP, CustomTextCLIP
+from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+from open_clip.transformer import TextTransformer, Transformer, text_global_pool
+from torch import Tensor, nn
+
+from vlmbench.models.weights import json_sha256
+
+POOLS_AT_END = ("argmax", "eos")
+"""How a tower may pick the end-of-text token: the highest id, or the one of this name. Both take the first."""
+
+
+class CausalTextEncoder:
+    """Text features from the leading tokens alone: a ``PrefixTextEncoder``.
+
+    In a causal tower no token sees those after it, and the feature is read at the end-of-text token, so the padding
+    behind that cannot change it. open_clip's own ``encode_text`` insists on the full length; this walks the same
+    modules with the positions and the mask cut to the input's length.
+
+    Args:
+        tower: ``CLIP`` itself, which holds its text tower's parts, or a ``TextTransformer``.
+        tokenizer: texts to (N, context length) ids.
+        pool_type: see :data:`POOLS_AT_END`.
+        eos_id: the end-of-text token, for "eos".
+    """
+
+    def __init__(self, tower: Any, tokenizer: Any, pool_type: str, eos_id: int | None) -> None:
+        self._tower = tower
+        self._tokenizer = tokenizer
+        self._pool_type = pool_type
+        self._eos_id = eos_id if pool_type == "eos" else None
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return tokenized(self._tokenizer, texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        ends = tokens.eq(self._eos_id).int() if self._eos_id is not None else tokens
+        return ends.argmax(dim=-1) + 1
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        tower, length = self._tower, tokens.shape[1]
+        dtype = tower.transformer.get_cast_dtype()
+        x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+        x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+        x = text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id)
+        projection = tower.text_projection
+        if projection is not None:
+            x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+        return F.normalize(x, dim=-1)
+
+
+def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
+    """The model's text tower as a :class:`CausalTextEncoder`, or None where cutting would change its features.
+
+    Only the two classes whose forward pass is known here qualify, and of those only towers with a strictly causal mask,
+    no class token behind the text (CoCa), and pooling at the end of text.
+    """
+    if type(model) is CLIP:
+        tower, pool_type, eos_id = cast(Any, model), model.text_pool_type, model.text_eos_id
+    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
+        tower, pool_type, eos_id = cast(Any, model.text), model.text.pool_type, model.text.eos_id
+        if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
+            return None
+    else:
+        return None
+    mask = tower.attn_mask
+    causal = mask is not None and bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
+    if not causal or pool_type not in POOLS_AT_END or type(tower.transformer) is not Transformer:
+        return None
+    return CausalTextEncoder(tower, tokenizer, pool_type, eos_id)
+
+
+def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """N strings to (N, context length) int64 ids on the CPU; N may be 0."""
+    if not texts:
+        return torch.zeros(0, tokenizer.context_length, dtype=torch.long)
+    return cast(Tensor, tokenizer(list(texts)))
+
+
+def describe_tokenizer(tokenizer: Any) -> str:
+    """Class, context length, cleaning, and a hash of the vocabulary and merges."""
+    if isinstance(tokenizer, SimpleTokenizer):
+        rules = json_sha256([tokenizer.encoder, [" ".join(pair) for pair in tokenizer.bpe_ranks]])
+    else:
+        rules = huggingface_rules_sha256(tokenizer.tokenizer)
+    parts = [
+        f"{type(tokenizer).__name__}(context_length={tokenizer.context_length}",
+        f"clean={getattr(getattr(tokenizer, 'clean_fn', None), '__name__', 'none')}",
+        f"rules_sha256={rules}",
+    ]
+    if isinstance(tokenizer, HFTokenizer):
+        parts.append(f"mode={tokenizer.tokenizer_mode!r}, strip_sep_token={tokenizer.strip_sep_token}")
+    elif getattr(tokenizer, "reduction_fn", None) is not None:
+        parts.append(f"reduction={tokenizer.reduction_fn}")
+    return ", ".join(parts) + ")"
+
+
+def huggingface_rules_sha256(tokenizer: Any) -> str:
+    """A hash of all that a Hugging Face tokenizer does to a text. Padding and truncation are left to its caller."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return json_sha256([type(tokenizer).__name__, tokenizer.get_vocab()])
+    rules = json.loads(backend.to_str())
+    return json_sha256({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
