@@ -96,3 +96,14 @@ class StoreError(VlmbenchError):
 
 class VlmbenchWarning(UserWarning):
     """Something a reader of the numbers should know, while the work goes on. It lands in the record's warnings."""
+
+
+def unexpected(error: Exception) -> VlmbenchError:
+    """An error that nobody foresaw, as one that can be shown and recorded."""
+    lines = str(error).strip().splitlines()
+    wrapped = VlmbenchError(
+        f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
+        hint="Set VLMBENCH_DEBUG=1 to see where it comes from; if it is ours, please report it.",
+    )
+    wrapped.__cause__ = error
+    return wrapped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ def two_threads() -> None:
     torch.set_num_threads(2)
 
 
+# Reading the merges takes half a second, and every model has a tokenizer.
+SIMPLE_TOKENIZER = functools.cache(open_clip.SimpleTokenizer)
+
+
 @pytest.fixture(autouse=True)
 def tiny_architectures(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """open_clip knows the tiny architectures, each through a config file, as it learns of a user's own."""
@@ -34,6 +39,7 @@ def tiny_architectures(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", list(open_clip.factory._MODEL_CONFIG_PATHS))
     monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(open_clip.factory._MODEL_CONFIGS))
     open_clip.add_model_config(folder)
+    monkeypatch.setattr(open_clip.factory, "SimpleTokenizer", SIMPLE_TOKENIZER)
 
 
 @pytest.fixture
@@ -58,10 +64,10 @@ def open_model(make_card: Callable[..., ModelCard]) -> Callable[..., OpenClipMod
 def write_weights(tmp_path: Path) -> Callable[..., Path]:
     """Write an architecture's seeded weights: ``write_weights("tiny", "name.pt")``."""
 
-    def write(architecture: str, name: str, **extra: Any) -> Path:
+    def write(architecture: str, file_name: str, /, **extra: Any) -> Path:
         torch.manual_seed(7)
         state = open_clip.create_model(architecture, pretrained_text=False).state_dict()
-        path = tmp_path / name
+        path = tmp_path / file_name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".safetensors":
             from safetensors.torch import save_file

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 import torch
 from models.tiny import ARCHITECTURES, CONFIG, PROMPTS, prefix_difference
+from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.models.base import PrefixTextEncoder, capability
@@ -83,7 +84,7 @@ def test_other_towers_do_not_offer_to_be_cut(architecture, open_model):
 
 def test_preprocess_is_the_librarys_transform(open_model, odd_image):
     model = open_model("tiny", random_seed=0)
-    library = open_clip.image_transform_v2(open_clip.PreprocessCfg(size=32), is_train=False)
+    library = image_transform_v2(PreprocessCfg(size=32), is_train=False)
     assert torch.equal(model.preprocess(odd_image), library(odd_image))
     assert model.preprocess(odd_image).shape == (3, 32, 32)
 
@@ -180,6 +181,7 @@ def test_which_of_several_files_was_taken_is_told(open_model, write_weights, tmp
         write_weights("tiny", name)
     (tmp_path / "release" / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG}))
     with caplog.at_level(logging.DEBUG):
+        caplog.clear()
         model = open_model(f"local-dir:{tmp_path / 'release'}")
     assert any("a.safetensors" in note and "Multiple" in note for note in model.identity.notes)
     assert not caplog.records  # noted, and so not logged as well

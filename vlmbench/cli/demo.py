@@ -18,7 +18,7 @@ def demo(
 ) -> None:
     """Evaluate two small models on real and rendered images: no network, about a minute.
 
-    demo-clip is a CLIP of ours with 1.6 million parameters, trained on rendered scenes; ConSE joins an ImageNet
+    demo-clip is a CLIP of ours with 1.9 million parameters, trained on rendered scenes; ConSE joins an ImageNet
     classifier to a sentence encoder. What neither was made for, they do badly: the numbers are what they are.
     """
     from vlmbench.cli.run import run_and_show

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import NoReturn
 
 import typer
 
 import vlmbench
 from vlmbench.cli import cache, demo, doctor, models, report, run, tasks
-from vlmbench.errors import VlmbenchError
+from vlmbench.errors import VlmbenchError, unexpected
 
 INTERRUPTED = 130
 """The exit code shells expect after Ctrl-C (128 + SIGINT)."""
@@ -53,18 +54,24 @@ def main() -> None:
     try:
         app()
     except VlmbenchError as error:
-        from vlmbench.cli.console import print_error
-
-        print_error(error)
-        if os.environ.get("VLMBENCH_DEBUG"):
-            logging.getLogger(__name__).exception("where it was raised")
-        sys.exit(error.exit_code)
+        _leave(error)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:  # nobody foresaw it: still a message, and the trace for who asks
+        _leave(unexpected(error))
+
+
+def _leave(error: VlmbenchError) -> NoReturn:
+    from vlmbench.cli.console import print_error
+
+    print_error(error)
+    if os.environ.get("VLMBENCH_DEBUG"):
+        logging.getLogger(__name__).error("where it was raised", exc_info=error)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ CAPTIONS_PER_IMAGE = 2
 LEARNING_RATE = 1.5e-3
 WEIGHT_DECAY = 0.05
 WARMUP_STEPS = 100
-SAVE_EVERY = 400
+SAVE_EVERY = 200
 MAX_LOGIT_SCALE = math.log(100)
 
 MODEL_CONFIG: dict[str, Any] = {
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m vlmbench.demo.train", description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=CHECKPOINT, metavar="DIR")
-    parser.add_argument("--steps", type=int, default=2000, metavar="N")
+    parser.add_argument("--steps", type=int, default=2300, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads (2)")
     options = parser.parse_args(arguments)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from vlmbench.errors import VlmbenchWarning
+from vlmbench.errors import UsageError, VlmbenchWarning
 
 Vector = npt.NDArray[np.float32]
 DEFAULT_LIMIT_BYTES = 20 * 2**30
@@ -195,9 +195,21 @@ def clear(root: Path | None = None) -> int:
 
 
 def limit_bytes() -> int:
-    """The size the cache is kept under: ``VLMBENCH_CACHE_GB`` gibibytes, 20 by default."""
-    own = os.environ.get("VLMBENCH_CACHE_GB")
-    return int(float(own) * 2**30) if own else DEFAULT_LIMIT_BYTES
+    """The size the cache is kept under: ``VLMBENCH_CACHE_GIB`` gibibytes, 20 by default.
+
+    Raises:
+        UsageError: the variable holds no number above 0.
+    """
+    own = os.environ.get("VLMBENCH_CACHE_GIB")
+    if not own:
+        return DEFAULT_LIMIT_BYTES
+    try:
+        gibibytes = float(own)
+    except ValueError:
+        gibibytes = 0.0
+    if not 0 < gibibytes < 2**20:
+        raise UsageError(f"VLMBENCH_CACHE_GIB must be a number of gibibytes above 0, not {own!r}")
+    return int(gibibytes * 2**30)
 
 
 def evict(limit: int, root: Path | None = None, *, keep: Iterable[Path] = ()) -> int:

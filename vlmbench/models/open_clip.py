@@ -14,7 +14,6 @@ from typing import Any, cast
 import open_clip
 import PIL.Image
 import torch
-import torch.nn.functional as F
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import fetch_error, hub_access
-from vlmbench.models.open_clip_build import Built, build
+from vlmbench.models.open_clip_build import Built, build, open_clip_log
 from vlmbench.models.open_clip_source import Source, parse_spec
 from vlmbench.models.open_clip_text import causal_text_encoder, describe_tokenizer, tokenized
 from vlmbench.models.options import Kinds, check_options
@@ -54,8 +53,8 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
     seeded = "random_seed" in card.options
     source = parse_spec(card.spec, card.options.get("pretrained"), seeded=seeded)
     with hub_access(offline=options.offline):
-        tokenizer = _tokenizer(source, card.options.get("context_length"), offline=options.offline)
         built = build(source, card.options, offline=options.offline)
+        tokenizer = _tokenizer(source, built, card.options.get("context_length"), offline=options.offline)
     return OpenClipModel(card, built, tokenizer, options.device)
 
 
@@ -93,18 +92,19 @@ class OpenClipModel:
         return cast(Tensor, self._transform(image))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        return F.normalize(self.network.encode_image(pixels), dim=-1)
+        return cast(Tensor, self.network.encode_image(pixels, normalize=True))
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.device)
         tokens = tokenized(self._tokenizer, texts).to(self.device)
-        return F.normalize(self.network.encode_text(tokens), dim=-1)
+        return cast(Tensor, self.network.encode_text(tokens, normalize=True))
 
 
-def _tokenizer(source: Source, context_length: int | None, *, offline: bool) -> Any:
+def _tokenizer(source: Source, built: Built, context_length: int | None, *, offline: bool) -> Any:
     try:
-        return open_clip.get_tokenizer(source.name, context_length=context_length)
+        with open_clip_log():
+            return open_clip.get_tokenizer(source.name, context_length=context_length)
     except ImportError as error:
         raise MissingDependencyError(
             f"the tokenizer of {source.name} needs a package that is not installed: {error}",
@@ -114,4 +114,5 @@ def _tokenizer(source: Source, context_length: int | None, *, offline: bool) -> 
         if source.schema == "local-dir":
             folder = Path(source.location).absolute()
             raise ModelError(f"no tokenizer can be read from {folder}: {error}") from error
-        raise fetch_error(f"the tokenizer of {source.name}", error, offline=offline) from error
+        repository = built.config["text_cfg"].get("hf_tokenizer_name")
+        raise fetch_error(f"the tokenizer of {source.name}", error, offline=offline, repository=repository) from error

@@ -60,7 +60,7 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     transform, transform_notes = choose_transform(source, options, facts)
     image_size = options.get("image_size")
     seed = options.get("random_seed")
-    with _open_clip_log() as said, torch.random.fork_rng(devices=[]):
+    with open_clip_log() as said, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed or 0)
         try:
             network = open_clip.create_model(
@@ -156,7 +156,7 @@ def _interpolated(network: nn.Module, header: CheckpointHeader) -> list[str]:
 
 
 @contextmanager
-def _open_clip_log() -> Iterator[list[str]]:
+def open_clip_log() -> Iterator[list[str]]:
     """Collect what open_clip logs as a warning or worse, and keep it off the terminal.
 
     open_clip logs through the root logger, whose module-level functions install a handler where there is none; a null

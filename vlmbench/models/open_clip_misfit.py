@@ -34,7 +34,9 @@ def _misfits(architecture: str, shapes: Shapes) -> list[str]:
     try:
         # On the meta device a model has shapes and no values, so that building it again costs nothing.
         with torch.device("meta"):
-            model: nn.Module = open_clip.create_model(architecture, load_weights=False, pretrained_text=False)
+            model: nn.Module = open_clip.create_model(
+                architecture, load_weights=False, pretrained_text=False, device="meta"
+            )
     except Exception:  # some towers cannot be built there; the message is then the library's own
         return []
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}

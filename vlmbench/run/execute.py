@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import fingerprint
-from vlmbench.errors import StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning
+from vlmbench.errors import StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning, unexpected
 from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
@@ -81,10 +81,11 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     """
     store = ResultStore(request.results)
     store.check_writable()
+    cache_limit = limit_bytes()
     run = _Run(request, store, listener, resolve_device(request.device))
     results = [result for model in plan.models for result in run.model(model, plan.tasks)]
     if request.use_cache:
-        evict(limit_bytes(), keep=run.used_spaces)
+        evict(cache_limit, keep=run.used_spaces)
     return results
 
 
@@ -114,7 +115,7 @@ class _Run:
                 problem = error
             except Exception as error:  # an adapter's own bug
                 logging.getLogger(__name__).info("unexpected error", exc_info=error)
-                problem = _unexpected(error)
+                problem = unexpected(error)
         for task in tasks:
             yield self._pair(card, model, problem or task.problem, task)
 
@@ -142,7 +143,7 @@ class _Run:
             result = self._failed(card, task, error, started)
         except Exception as error:  # a model's or plugin's own bug: the pair's failure, not the run's
             logging.getLogger(__name__).info("unexpected error", exc_info=error)
-            result = self._failed(card, task, _unexpected(error), started)
+            result = self._failed(card, task, unexpected(error), started)
         self.listener.pair_finished(result)
         return result
 
@@ -247,17 +248,6 @@ class _Run:
         )
         path = self.store.write_failure(failure, self._plan_id(card, task))
         return PairResult(card.name, task.card.name, status, failure=failure, path=path)
-
-
-def _unexpected(error: Exception) -> VlmbenchError:
-    """An error that nobody foresaw, as one that can be recorded."""
-    message = str(error).strip().splitlines()
-    wrapped = VlmbenchError(
-        f"unexpected {type(error).__name__}: {message[0] if message else 'no message'}",
-        hint="Set VLMBENCH_DEBUG=1 to see where it comes from; if it is ours, please report it.",
-    )
-    wrapped.__cause__ = error
-    return wrapped
 
 
 @contextmanager
