@@ -61,7 +61,7 @@ def test_unknown_names(spec, hint):
 def test_local_folder(tmp_path):
     with pytest.raises(ModelError, match="does not exist"):
         parse_spec(f"local-dir:{tmp_path / 'absent'}")
-    with pytest.raises(ModelError, match="no open_clip_config.json"):
+    with pytest.raises(ModelError, match="no open_clip_config"):
         parse_spec(f"local-dir:{tmp_path}")
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert parse_spec(f"local-dir:{tmp_path}").location == str(tmp_path)
@@ -77,6 +77,6 @@ def test_shapes_tell_the_architecture(architecture):
     import torch
 
     with torch.device("meta"):
-        model = open_clip.create_model(architecture, device="meta")
+        model = open_clip.create_model(architecture, device="meta", load_weights=False)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert guess_architectures(shapes) == [architecture]

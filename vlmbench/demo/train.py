@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=CHECKPOINT, metavar="DIR")
     parser.add_argument("--steps", type=int, default=2300, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads (2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads (1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     started = time.monotonic()

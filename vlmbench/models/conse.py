@@ -24,10 +24,15 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import quiet_transformers
-from vlmbench.models.open_clip_text import huggingface_rules_sha256
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.sentence_text import MaskedTextEncoder
-from vlmbench.models.weights import count_parameters, library_versions, read_header, state_sha256
+from vlmbench.models.weights import (
+    count_parameters,
+    huggingface_rules_sha256,
+    library_versions,
+    read_header,
+    state_sha256,
+)
 
 OPTIONS: Mapping[str, Kinds] = {"top_k": (int,)}
 TOP_K = 10

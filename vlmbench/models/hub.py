@@ -45,11 +45,11 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
     if offline:
         fetch = f": hf download {repository}" if repository else ", or run once without --offline"
         return ModelError(
-            f"{what} is not in this machine's cache, and --offline forbids fetching it",
+            f"not in this machine's cache: {what}; --offline forbids fetching",
             hint=f"Fetch it where there is a network{fetch}; the cache is the folder HF_HOME names.",
         )
     return ModelError(
-        f"{what} could not be fetched: {reason[:300]}",
+        f"cannot fetch {what}: {reason[:300]}",
         hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "
         "With --offline only the cache is read.",
     )

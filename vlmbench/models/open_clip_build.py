@@ -126,7 +126,7 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
     entry = open_clip.get_pretrained_cfg(architecture, tag)
     repository = entry.get("hf_hub", "").rpartition("/")[0] or None
     what = f"the weights {architecture}/{tag}"
-    if offline and repository is None:
+    if offline and repository is None and "file" not in entry:  # from a bare URL, into open_clip's own cache
         cached = Path("~/.cache/clip").expanduser() / Path(entry["url"]).name
         if not cached.is_file():
             raise fetch_error(what, FileNotFoundError(str(cached)), offline=True)

@@ -77,15 +77,18 @@ def _listed(what: str, names: list[str]) -> list[str]:
 def guess_architectures(shapes: Shapes) -> list[str]:
     """Architectures of open_clip's own towers whose widths, depths and patch size are those of these tensors.
 
-    Where several differ in image size alone, only those of the tensors' size are named. Few at most; often one.
+    Where several differ in image size alone, only those of the tensors' size are named.
     """
     seen = _signature_of_tensors(shapes)
     if seen is None:
         return []
+    captions = any(name.startswith("text_decoder.") for name in shapes)
     fitting: dict[str, int | None] = {}
     for name in open_clip.list_models():
         config = open_clip.get_model_config(name)
-        if config and not name.endswith(QUICKGELU_SUFFIX) and _signature_of_config(config) == seen:
+        if not config or name.endswith(QUICKGELU_SUFFIX) or ("multimodal_cfg" in config) != captions:
+            continue
+        if _signature_of_config(config) == seen:
             vision = config["vision_cfg"]
             size, patch = vision.get("image_size", 224), vision.get("patch_size", 16)
             fitting[name] = (size // patch) ** 2 + 1 if isinstance(size, int) and isinstance(patch, int) else None

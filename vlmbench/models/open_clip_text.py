@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transformer import TextTransformer, Transformer, text_global_pool
 from torch import Tensor, nn
 
-from vlmbench.models.weights import json_sha256
+from vlmbench.models.weights import huggingface_rules_sha256, json_sha256
 
 POOLS_AT_END = ("argmax", "eos")
 """How a tower may pick the end-of-text token: the highest id, or the one of this name. Both take the first."""
@@ -102,12 +101,3 @@ def describe_tokenizer(tokenizer: Any) -> str:
     elif getattr(tokenizer, "reduction_fn", None) is not None:
         parts.append(f"reduction={tokenizer.reduction_fn}")
     return ", ".join(parts) + ")"
-
-
-def huggingface_rules_sha256(tokenizer: Any) -> str:
-    """A hash of all that a Hugging Face tokenizer does to a text. Padding and truncation are left to its caller."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return json_sha256([type(tokenizer).__name__, tokenizer.get_vocab()])
-    rules = json.loads(backend.to_str())
-    return json_sha256({key: value for key, value in rules.items() if key not in ("padding", "truncation")})

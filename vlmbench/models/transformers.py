@@ -23,9 +23,8 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import fetch_error, hub_access, quiet_transformers
-from vlmbench.models.open_clip_text import huggingface_rules_sha256
 from vlmbench.models.options import Kinds, check_options
-from vlmbench.models.weights import count_parameters, library_versions, state_sha256
+from vlmbench.models.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
 
 OPTIONS: Mapping[str, Kinds] = {"revision": (str,), "lowercase": (bool,)}
 """``revision``: a commit, branch or tag of the hub repository. ``lowercase``: lower the texts before the tokenizer."""
@@ -80,9 +79,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
                 f"{spec}: model type {config.model_type!r} is none that the transformers adapter knows",
                 hint=f"It knows {', '.join(FAMILIES)}; many others load through the adapter open_clip.",
             )
-        network, info = _loaded(
-            spec, options, "weights", transformers.AutoModel, {**common, "config": config, "output_loading_info": True}
-        )
+        weights = {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}  # refused below
+        network, info = _loaded(spec, options, "weights", transformers.AutoModel, {**common, **weights})
         _refuse_incomplete(spec, info)
         tokenizer = _loaded(spec, options, "tokenizer", transformers.AutoTokenizer, common)
         processor = _loaded(spec, options, "image processor", transformers.AutoImageProcessor, common)

@@ -1,4 +1,4 @@
-"""Weights: which they are (hashes, counts, versions), and a safe look into a checkpoint file before it is loaded."""
+"""Weights and vocabularies: which they are (hashes, counts, versions), and a safe look into a checkpoint file."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ def _tensor_digest(tensor: Tensor) -> bytes:
 def json_sha256(value: object) -> str:
     """A short hash (16 hex digits) of plain data, such as a vocabulary or a configuration."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def huggingface_rules_sha256(tokenizer: Any) -> str:
+    """A hash of all that a Hugging Face tokenizer does to a text. Padding and truncation are left to its caller."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return json_sha256([type(tokenizer).__name__, tokenizer.get_vocab()])
+    rules = json.loads(backend.to_str())
+    return json_sha256({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
 
 
 def count_parameters(module: nn.Module) -> int:

