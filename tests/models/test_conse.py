@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import torch
 from models.tiny import prefix_difference
+from torch import Tensor
 from torchvision.transforms import functional
 
 from vlmbench.cards import ModelCard
@@ -27,9 +30,9 @@ def model() -> conse.ConseModel:
     return conse.load(card(), LoadOptions(offline=True))
 
 
-CIFAR_HITS = 0
-IMAGENET_HITS = 0
-"""Of 100 images each."""
+CIFAR_HITS = 28
+IMAGENET_HITS = 45
+"""Of 50 images each; another build of torch or Pillow may tip one."""
 
 PROMPTS = [
     "cat",
@@ -117,16 +120,17 @@ def correct(model: conse.ConseModel, files: list[tuple[Path, int]], scores: Any)
 
 
 def test_zero_shot_on_real_photographs(model, real_data):
-    """All 600 images of the sample give 347 (57.8 %), 10 of each class the count below."""
+    """All 600 images of the sample give 347 (57.8 %), 5 of each class the count below."""
     folders = sorted((real_data / "cifar10" / "test").iterdir())
-    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())[:10]]
+    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())[:5]]
     with torch.inference_mode():
         texts = model.encode_text([folder.name for folder in folders])
-    assert correct(model, files, lambda pixels: model.encode_image(pixels) @ texts.T) == CIFAR_HITS
+    hits = correct(model, files, lambda pixels: model.encode_image(pixels) @ texts.T)
+    assert hits == pytest.approx(CIFAR_HITS, abs=1)
 
 
 def test_classifier_on_real_photographs(model, real_data):
-    """All 1,000 images of the sample give 820 (82.0 %), every tenth class the count below."""
+    """All 1,000 images of the sample give 820 (82.0 %), every twentieth class the count below."""
     folders = sorted((real_data / "imagenet-sample" / "val").iterdir())
-    files = [(next(folder.iterdir()), label) for label, folder in enumerate(folders)][::10]
-    assert correct(model, files, model.classify) == IMAGENET_HITS
+    files = [(next(folder.iterdir()), label) for label, folder in enumerate(folders)][::20]
+    assert correct(model, files, model.classify) == pytest.approx(IMAGENET_HITS, abs=1)

@@ -67,6 +67,11 @@ def test_formats_hold_the_same_rows_and_hostile_names_are_harmless() -> None:
     assert json.loads(to_json(table))[0]["task"] == "=SUM(A1)"
 
 
+def test_an_interval_that_reaches_down_to_chance_is_said() -> None:
+    assert "not above chance" in results_table([make_record(value=0.15)]).rows[0][-1]
+    assert results_table([make_record(value=0.25)]).rows[0][-1] == ""
+
+
 def test_percent_and_interval() -> None:
     assert (percent(None), percent(0.12345), percent(1.0, 0)) == ("–", "12.3", "100")
     assert interval(make_record().metrics["ece"]) == "–"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -35,19 +36,29 @@ def print_error(error: VlmbenchError) -> None:
 
 
 def rich_table(table: Table) -> RichTable:
-    """A table for a terminal. Cells are text, never markup."""
-    shown = RichTable(title=table.title or None, title_justify="left", header_style="bold", show_edge=False)
-    for index, column in enumerate(table.columns):
-        number = column.align == "right"
+    """A table for a terminal. Cells are text, never markup; a column with nothing in it is left out."""
+    shown = RichTable(
+        title=table.title or None,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    used = [index for index in range(len(table.columns)) if not table.rows or any(row[index] for row in table.rows)]
+    for index in used:
+        column = table.columns[index]
         shown.add_column(
             column.name,
             justify=column.align,
-            no_wrap=number,
+            no_wrap=column.align == "right",
             overflow="fold",
-            style="bold" if index == 3 else None,
+            style="bold" if column.strong else None,
         )
     for row in table.rows:
-        shown.add_row(*[Text(cell, style="red" if cell in ("failed", "unsupported") else "") for cell in row])
+        shown.add_row(
+            *[Text(row[index], style="red" if row[index] in ("failed", "unsupported") else "") for index in used]
+        )
     return shown
 
 

@@ -112,7 +112,6 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     console = stdout()
-    console.print()
     console.print(rich_table(results_table(entries, title=title)))
     stderr().print(
         f"\nRecords in {results}. See them again with: vlmbench report results --results {results}",

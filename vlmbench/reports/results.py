@@ -12,12 +12,12 @@ COLUMNS = (
     Column("model"),
     Column("task"),
     Column("metric"),
-    Column("score %", "right"),
+    Column("score %", "right", strong=True),
     Column("95% interval", "right"),
     Column("chance", "right"),
     Column("n", "right"),
     Column("images/s", "right"),
-    Column(""),
+    Column("remarks"),
 )
 DASH = "–"
 
@@ -96,6 +96,11 @@ def interval(metric: MetricValue) -> str:
     return DASH if metric.ci95 is None else f"{percent(metric.ci95[0])} to {percent(metric.ci95[1])}"
 
 
+def not_above_chance(metric: MetricValue) -> bool:
+    """Whether random answers could have done as well: the interval reaches down to the chance level."""
+    return metric.chance is not None and metric.ci95 is not None and metric.ci95[0] <= metric.chance
+
+
 def remarks(record: Record) -> str:
     """What a reader must know beside the number, in a few words."""
     said = []
@@ -126,7 +131,7 @@ def _row(record: Record, name: str, metric: MetricValue) -> list[str]:
         percent(metric.chance),
         f"{metric.n:,}",
         "cached" if speed is None else f"{speed:,.0f}",
-        remarks(record),
+        ", ".join(filter(None, [remarks(record), "not above chance" if not_above_chance(metric) else ""])),
     ]
 
 

@@ -14,10 +14,11 @@ Align = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column's heading and alignment."""
+    """One column's heading and alignment; a strong one is what the reader came for."""
 
     name: str
     align: Align = "left"
+    strong: bool = False
 
 
 @dataclass(frozen=True)
