@@ -17,7 +17,7 @@ from vlmbench.store import ResultStore
 
 def main(results: Path, picture: Path) -> None:
     """Write the results table of a folder as an SVG."""
-    console = Console(record=True, width=124, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=134, file=io.StringIO(), force_terminal=True)
     console.print(Text.assemble(("$ ", "green"), ("vlmbench demo", "bold")))
     console.print(rich_table(results_table(ResultStore(results), title="Zero-shot results of the demo")))
     console.save_svg(str(picture), title="vlmbench", theme=MONOKAI)
