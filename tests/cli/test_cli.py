@@ -220,6 +220,11 @@ toy_adapter.ToyModel.encode_image = encode_image
 """
 
 
+def hear_ctrl_c() -> None:
+    """Shells start background jobs with SIGINT ignored, and the tests may run in one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_in_the_middle_then_the_same_command_again(
     make_folder: Callable[..., Path], tmp_path: Path, kill: signal.Signals
@@ -232,7 +237,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
-    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     deadline = time.monotonic() + 60
     while not marker.exists() and time.monotonic() < deadline:
         time.sleep(0.02)

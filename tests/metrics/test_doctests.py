@@ -1,0 +1,14 @@
+"""The examples in the metrics' docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["classification", "intervals", "ranking"])
+def test_examples(module: str) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(f"vlmbench.metrics.{module}"))
+    assert tried > 0 and failed == 0
