@@ -1,0 +1,73 @@
+"""Shipped suites: the right cards, and DataComp's protocol where the suite bears its name."""
+
+from __future__ import annotations
+
+import pytest
+from cards.protocols import SURVEY, Reference
+
+from vlmbench.catalogue import find_tasks, suites
+
+SUITES = {suite.name: suite for suite in suites()}
+TABLE_6 = {"Cars": "Stanford Cars", "Aircraft": "FGVC Aircraft", "DTD": "Describable Textures", "Food101": "Food-101",
+           "Pets": "Oxford-IIIT PETS", "Caltech101": "Caltech-101", "Flowers102": "Oxford 102 Flowers"}  # fmt: skip
+NOT_CLASSIFICATION_OF_IMAGES = {"UCF101", "Kinetics700"}
+NOT_ON_THE_CLIP_BENCHMARK_HUB = ("retrieval/", "misc/", "wilds/", "fairness/")
+NOT_AVERAGED = {"fairness/fairface", "fairness/utkface"}
+
+
+@pytest.mark.parametrize("name", sorted(SUITES))
+def test_a_suite_resolves_and_names_no_task_twice(name: str) -> None:
+    assert [card.name for card in find_tasks(name)] == SUITES[name].tasks
+    assert len(set(SUITES[name].tasks)) == len(SUITES[name].tasks)
+    assert SUITES[name].title and SUITES[name].description
+
+
+def test_survey_classification_is_table_6(reference: Reference) -> None:
+    header = list(reference.rows("survey/survey_table6_zeroshot_classification.csv")[0])
+    columns = header[header.index("ImageNet-1k") : header.index("source")]
+    assert [SURVEY[name] for name in SUITES["survey-classification"].tasks] == [TABLE_6.get(c, c) for c in columns]
+
+
+def test_survey_27_is_table_2(reference: Reference) -> None:
+    assert [SURVEY[name] for name in SUITES["survey-27"].tasks] == [
+        dataset for dataset in reference.protocols if dataset not in NOT_CLASSIFICATION_OF_IMAGES
+    ]
+
+
+def test_datacomp_is_its_classification_tasks_with_its_metrics(reference: Reference) -> None:
+    rows = [
+        row
+        for row in reference.rows("published/openclip_csv_metric_per_dataset.csv")
+        if not row["task_key"].startswith(NOT_ON_THE_CLIP_BENCHMARK_HUB)
+    ]
+    cards = find_tasks("datacomp-38")
+    assert len(cards) == len(rows) == 30
+    for card, row in zip(cards, rows, strict=True):
+        hub = next(spec.location for spec in card.sources if spec.kind == "hub")
+        key = row["task_key"].replace("/", "-")
+        assert hub.removeprefix("clip-benchmark/wds_") in (key, f"vtab-{key}")
+        assert (card.samples, len(card.classes or ())) == (int(row["test_size"]), int(row["num_classes"])), card.name
+        assert card.main_metric == row["main_metric"].split()[0], card.name
+
+
+def test_datacomp_says_what_is_missing(reference: Reference) -> None:
+    description = SUITES["datacomp-38"].description
+    said = {"Flickr": "Flickr30k"}
+    for row in reference.rows("published/openclip_csv_metric_per_dataset.csv"):
+        if row["task_key"].startswith(NOT_ON_THE_CLIP_BENCHMARK_HUB):
+            column = row["column_name_in_openclip_results"]
+            assert said.get(column, column) in description
+    missing = 40 - len(NOT_AVERAGED) - len(SUITES["datacomp-38"].tasks)
+    assert missing == 8
+
+
+def test_vtab_has_its_three_groups() -> None:
+    tasks = SUITES["vtab"].tasks
+    assert len(tasks) == 19
+    assert tasks.index("svhn") < tasks.index("eurosat-vtab") < tasks.index("clevr-count-all-vtab")
+
+
+def test_robustness_compares_with_imagenet_itself() -> None:
+    assert SUITES["robustness"].tasks == [
+        "imagenet1k", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch", "imagenet-o", "objectnet",
+    ]  # fmt: skip
