@@ -28,8 +28,6 @@ from vlmbench.errors import UsageError, VlmbenchWarning
 Vector = npt.NDArray[np.float32]
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _BUSY_SECONDS = 60.0
-_COMMIT_EVERY = 4096
-"""Rows between commits: often enough that a killed run loses little, seldom enough that syncing costs nothing."""
 
 
 def cache_root() -> Path:
@@ -81,7 +79,6 @@ class FeatureSpace:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
-        self._pending = 0
         self.usable = True
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +116,10 @@ class FeatureSpace:
         return np.frombuffer(value, dtype="<f4")
 
     def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
-        """Keep vectors, (N, D) float32, under their N keys."""
+        """Keep vectors, (N, D) float32, under their N keys.
+
+        Each call is a transaction of its own: no other run ever waits for more than one batch.
+        """
         if not self.usable:
             return
         values = np.ascontiguousarray(vectors, dtype="<f4")
@@ -128,28 +128,13 @@ class FeatureSpace:
             for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
         ]
         try:
-            connection = self._connection()
-            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-            self._pending += len(rows)
-            if self._pending >= _COMMIT_EVERY:
-                connection.commit()
-                self._pending = 0
-        except sqlite3.Error as error:
-            self._fail(error)
-
-    def flush(self) -> None:
-        """Make what was put so far durable and visible to other runs."""
-        if not self.usable:
-            return
-        try:
-            self._connection().commit()
-            self._pending = 0
+            with self._connection() as transaction:
+                transaction.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._fail(error)
 
     def close(self) -> None:
-        """Flush and let go of the file."""
-        self.flush()
+        """Let go of the file."""
         with self._lock:
             for connection in self._connections:
                 connection.close()
@@ -160,7 +145,8 @@ class FeatureSpace:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
-            # Readers and the writer do not wait for each other; a lost last commit costs only a recomputation.
+            # Readers and the writer do not wait for each other, and commits need no sync: after a power loss the last
+            # ones may be gone, which costs only a recomputation.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             self._local.connection = connection

@@ -134,8 +134,6 @@ def encode_images(
     if waiting:
         yield _encode(model, dataset, waiting, precision, space, tally)
         progress.advance(len(waiting))
-    if space:
-        space.flush()
 
 
 def default_workers() -> int:

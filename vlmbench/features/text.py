@@ -57,8 +57,6 @@ def encode_texts(
         if space:
             space.put([content_key(name.encode()) for name in names], np.asarray(features[rows]))
         progress.advance(len(rows))
-    if space:
-        space.flush()
     use = CacheUse(text_hits=len(distinct) - len(missing), text_misses=len(missing))
     return features[[row_of[text] for text in texts]], use
 
