@@ -223,3 +223,16 @@ def test_real_imagenet_by_its_wordnet_folders(real_data: Path) -> None:
     folders = sorted(path.name for path in root.iterdir())
     dataset = opened(root, named(*(f"class {i}" for i in range(1000))), folders=folders)
     assert [sample.target for sample in dataset.samples] == list(range(1000))
+
+
+def test_names_that_are_no_utf8_become_readable_ids(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    strange = os.fsencode(tmp_path / "cat") + b"/\xff.png"
+    try:
+        with open(strange, "wb") as file:
+            file.write(image_bytes(0))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    dataset = open_source(SourceSpec(kind="imagefolder", location=str(tmp_path)), SourceContext())
+    assert [sample.id for sample in dataset.samples] == ["cat/\\xff.png"]
+    assert dataset.read(0) == image_bytes(0) and len(dataset.state()) == 64

@@ -23,16 +23,19 @@ class ImageFolder:
 
     templates: tuple[str, ...] | None = None
 
-    def __init__(self, root: Path, info: SourceInfo, samples: Sequence[Sample], classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, root: Path, info: SourceInfo, files: Sequence[tuple[str, int]], classes: tuple[str, ...]
+    ) -> None:
         self._root = root
         self.info = info
-        self.samples = samples
+        self._paths = [path for path, _ in files]
+        self.samples: Sequence[Sample] = [Sample(_readable(path), label) for path, label in files]
         self.classes: tuple[str, ...] | None = classes
 
     def read(self, index: int) -> bytes:
         """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         sample = self.samples[index]
-        path = self._root / sample.id
+        path = self._root / self._paths[index]
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise BadSampleError(sample.id, "not a regular file")  # opening a pipe would wait for ever
@@ -42,7 +45,8 @@ class ImageFolder:
 
     def state(self) -> str:
         """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        return files_state((f"{s.id}\0{s.target}", self._root / s.id) for s in self.samples)
+        places = zip(self.samples, self._paths, strict=True)
+        return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -76,17 +80,15 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise DataError(f"{place}: {root} is a file, not a folder of class folders")
     folders, classes = _label_order(_class_folders(root, place), spec, context, place)
     above = frozenset(_identity(folder) for folder in (root, *root.resolve().parents))
-    samples = [
-        Sample(path, label)
-        for label, folder in enumerate(folders)
-        for path in sorted(_images(root / folder, folder, above))
+    files = [
+        (path, label) for label, folder in enumerate(folders) for path in sorted(_images(root / folder, folder, above))
     ]
-    if not samples:
+    if not files:
         raise DataError(
             f"{place}: no image in any of the {len(folders)} class folders of {root}",
             hint=f"Images are files that end in {', '.join(sorted(IMAGE_EXTENSIONS))}.",
         )
-    return ImageFolder(root, SourceInfo(spec.kind, spec.location, split=spec.split), samples, classes)
+    return ImageFolder(root, SourceInfo(spec.kind, spec.location, split=spec.split), files, classes)
 
 
 def _class_folders(root: Path, place: str) -> list[str]:
@@ -129,7 +131,12 @@ def _label_order(
 
 
 def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:
-    return tuple(folder.replace("_", " ") for folder in folders)
+    return tuple(_readable(folder).replace("_", " ") for folder in folders)
+
+
+def _readable(name: str) -> str:
+    """A file name as valid text: bytes that are no UTF-8 are spelled out, or no record could hold them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _refuse_difference(expected: set[str], found: set[str], place: str, *, hint: str) -> None:
