@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from vlmbench.records import (
@@ -17,6 +18,8 @@ from vlmbench.records import (
     TaskInfo,
 )
 
+ROWS = b"rows"
+"""What stands for a record's Parquet file."""
 ENVIRONMENT = Environment(vlmbench="0", python="3.11", platform="test", packages={})
 
 
@@ -51,7 +54,7 @@ def make_record(
             "ece": MetricValue(value=None, n=10, higher_is_better=False),
         },
         main_metric="acc1",
-        predictions=Predictions(file=f"{id}.parquet", rows=10),
+        predictions=Predictions(file=f"{id}.parquet", rows=10, sha256=sha256(ROWS).hexdigest()),
         run=RunInfo(
             **{
                 "started": "2026-01-01T00:00:00+00:00",
@@ -69,13 +72,15 @@ def make_record(
     )
 
 
-def make_failure(model: str = "m", task: str = "t", message: str = "it broke") -> Failure:
+def make_failure(
+    model: str = "m", task: str = "t", message: str = "it broke", started: str = "2026-01-01T00:00:00+00:00"
+) -> Failure:
     return Failure(
         model=model,
         task=task,
         status="failed",
         error="ModelError",
         message=message,
-        started="2026-01-01T00:00:00+00:00",
+        started=started,
         environment=ENVIRONMENT,
     )

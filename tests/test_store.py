@@ -10,20 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_record import make_failure, make_record
+from make_record import ROWS, make_failure, make_record
 
 from vlmbench.errors import StoreError
 from vlmbench.records import Record, safe_name
 from vlmbench.store import ResultStore, Unreadable
 
 
-def write_parquet(path: Path) -> None:
-    path.write_bytes(b"rows")
-
-
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store, record = ResultStore(tmp_path / "runs"), make_record("org/model", "t")
-    path = store.write(record, write_parquet)
+    path = store.write(record, ROWS)
     assert path == tmp_path / "runs" / safe_name("org/model") / "t" / "0123456789abcdef.json"
     assert store.find("org/model", "t", record.id) == record
     assert list(store) == [record]
@@ -33,36 +29,37 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ]
 
 
-def test_a_record_without_its_predictions_is_not_found(tmp_path: Path) -> None:
+def test_a_record_without_its_own_predictions_is_not_found(tmp_path: Path) -> None:
     store, record = ResultStore(tmp_path), make_record()
-    store.write(record, write_parquet)
-    (store.folder("m", "t") / record.predictions.file).unlink()
+    store.write(record, ROWS)
+    predictions = store.folder("m", "t") / record.predictions.file
+    predictions.write_bytes(b"another run's rows")
+    assert store.find("m", "t", record.id) is None
+    predictions.unlink()
     assert store.find("m", "t", record.id) is None
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_a_failing_disk_leaves_nothing_half_written(tmp_path: Path, number: int) -> None:
-    store = ResultStore(tmp_path)
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), OSError(errno.EROFS, "read-only"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("file", [".parquet", ".json"])
+def test_what_stops_a_write_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, file: str
+) -> None:
+    store, write = ResultStore(tmp_path), Path.write_bytes
 
-    def fill(path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(number, os.strerror(number))
+    def stopped(path: Path, data: bytes) -> int:
+        if file in path.name:
+            write(path, data[:2])
+            raise error
+        return write(path, data)
 
-    with pytest.raises(StoreError, match="cannot write"):
-        store.write(make_record(), fill)
-    assert list(store.folder("m", "t").iterdir()) == []
-
-
-def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
-    store = ResultStore(tmp_path)
-
-    def interrupted(path: Path) -> None:
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        store.write(make_record(), interrupted)
-    assert list(store.folder("m", "t").iterdir()) == []
+    monkeypatch.setattr(Path, "write_bytes", stopped)
+    with pytest.raises((StoreError, KeyboardInterrupt)):
+        store.write(make_record(), ROWS)
+    names = [path.name for path in store.folder("m", "t").iterdir()]
+    assert names == ([] if file == ".parquet" else ["0123456789abcdef.parquet"])
+    assert list(store) == []
 
 
 def test_leftovers_of_dead_processes_are_swept_and_living_ones_stay(tmp_path: Path) -> None:
@@ -74,7 +71,7 @@ def test_leftovers_of_dead_processes_are_swept_and_living_ones_stay(tmp_path: Pa
     elsewhere = folder / ".x.json.another-host.1.tmp"
     for path in (dead, alive, elsewhere):
         path.touch()
-    store.write(make_record(), write_parquet)
+    store.write(make_record(), ROWS)
     assert not dead.exists() and alive.exists() and elsewhere.exists()
     assert len(list(store)) == 1
 
@@ -89,7 +86,7 @@ def test_a_results_folder_that_is_a_file(tmp_path: Path) -> None:
 
 def test_broken_foreign_and_newer_files_are_named_not_fatal(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
-    store.write(make_record(), write_parquet)
+    store.write(make_record(), ROWS)
     folder = store.folder("m", "t")
     (folder / "broken.json").write_text("{")
     (folder / "foreign.json").write_text('{"schema": "other/1"}')

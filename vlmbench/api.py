@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vlmbench.cards import ModelCard, TaskCard, check_templates
+from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Record
+from vlmbench.registry import load_plugin_file
 from vlmbench.run.execute import PairResult, execute
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.quiet import Quiet
@@ -31,6 +32,7 @@ def evaluate(
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
+    plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
     """Evaluate every model on every task; records found on disk are not computed again.
@@ -44,6 +46,7 @@ def evaluate(
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's.
         templates: used instead of the card's.
+        plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
     Returns:
@@ -52,12 +55,14 @@ def evaluate(
     Raises:
         VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
     """
+    for plugin in plugins:
+        load_plugin_file(Path(plugin).expanduser())
     try:
         request = RunRequest(
             models=_names(models),
             tasks=_names(tasks),
-            results=Path(results),
-            data_root=Path(data_root) if data_root is not None else None,
+            results=Path(results).expanduser(),
+            data_root=Path(data_root).expanduser() if data_root is not None else None,
             options=task_options(limit=limit, seed=seed, class_names=class_names, templates=templates),
             **settings,
         )
@@ -84,19 +89,7 @@ def load_task(name: str) -> TaskCard:
 def task_options(
     *, limit: int | None, seed: int, class_names: Sequence[str] | None, templates: Sequence[str] | None
 ) -> TaskOptions:
-    """Checked options.
-
-    Raises:
-        UsageError: a limit below 1, an empty list, or a template without a place for the class name.
-    """
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {limit}")
-    if class_names is not None and not class_names:
-        raise UsageError("the list of class names is empty")
-    try:
-        check_templates(list(templates) if templates is not None else None)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    """Options from lists, as callers have them."""
     return TaskOptions(
         limit=limit,
         seed=seed,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,15 +144,13 @@ def _by_stem(folders: Iterable[Path]) -> dict[str, Path]:
 def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
         if folder.is_dir():
-            yield from sorted(folder.rglob("*.yaml"))
+            yield from sorted(path for path in folder.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
-@cache
 def _read_model(path: Path) -> ModelCard:
     return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
 
 
-@cache
 def _read_task(path: Path) -> TaskCard:
     return _named_after_file(parse_card(TaskCard, read_yaml(path), where=str(path)), path)
 

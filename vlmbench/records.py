@@ -31,6 +31,8 @@ class ModelInfo(_Part):
     architecture: str
     preprocess: str
     tokenizer: str
+    libraries: dict[str, str] = {}
+    """Version of each package whose code makes the features."""
     capabilities: list[str]
     embedding_dim: int
     logit_scale: float
@@ -94,6 +96,8 @@ class Predictions(_Part):
 
     file: str
     rows: int
+    sha256: str
+    """Of the file: a record and a file that do not belong together are told apart."""
 
 
 class CacheUse(_Part):
@@ -111,11 +115,12 @@ class RunInfo(_Part):
     started: str
     seconds: dict[str, float]
     images_per_second: float | None
-    """Over the image stage, cached images left out."""
+    """Over the whole image stage (read, decode, encode); None where any image came from the cache."""
     device: str
     precision: str
     batch_size: int
     limit: int | None = None
+    """The size of the random subset; None where everything was scored."""
     seed: int
     cache: CacheUse
 
@@ -135,6 +140,8 @@ class BadSample(_Part):
 
     id: str
     reason: str
+    content: str | None = None
+    """The hex SHA-256 of its file; None where that could not be read."""
 
 
 class Record(_Part):

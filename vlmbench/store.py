@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,7 +47,7 @@ class ResultStore:
         Raises:
             StoreError: the folder cannot be made or written to, or is no folder.
         """
-        probe = self.root / f".probe.{os.getpid()}"
+        probe = self.root / f".probe.{socket.gethostname()}.{os.getpid()}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"vlmbench")
@@ -58,12 +59,12 @@ class ResultStore:
         """Where the records of one (model, task) pair live."""
         return self.root / safe_name(model) / safe_name(task)
 
-    def write(self, record: Record, write_predictions: Callable[[Path], None]) -> Path:
+    def write(self, record: Record, predictions: bytes) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.
 
         Args:
-            record: the record, its ``predictions.file`` already named ``<id>.parquet``.
-            write_predictions: called with the path to write the Parquet file to.
+            record: the record; its ``predictions`` name the Parquet file and its hash.
+            predictions: the content of that file.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
@@ -71,14 +72,14 @@ class ResultStore:
         folder = self.folder(record.model.name, record.task.name)
         path = folder / f"{record.id}.json"
         _sweep(folder)
-        _write_atomically(folder / record.predictions.file, write_predictions)
-        _write_text(path, record.model_dump_json(by_alias=True, indent=1))
+        _write_atomically(folder / record.predictions.file, predictions)
+        _write_atomically(path, _json(record))
         return path
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
         path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
-        _write_text(path, failure.model_dump_json(by_alias=True, indent=1))
+        _write_atomically(path, _json(failure))
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
@@ -88,7 +89,8 @@ class ResultStore:
     def find(self, model: str, task: str, run_id: str) -> Record | None:
         """The complete record of this run, or None where there is none.
 
-        An unreadable file in its place counts as none: the run is done again and replaces it.
+        An unreadable file in its place, or predictions that are not the record's own (two machines wrote at once, or
+        one was killed while it replaced them), count as none: the run is done again and replaces it.
         """
         path = self.folder(model, task) / f"{run_id}.json"
         if not path.is_file():
@@ -97,7 +99,10 @@ class ResultStore:
             record = read_record(path)
         except RecordError:
             return None
-        return record if (path.parent / record.predictions.file).is_file() else None
+        predictions = path.parent / record.predictions.file
+        if not predictions.is_file() or sha256(predictions.read_bytes()).hexdigest() != record.predictions.sha256:
+            return None
+        return record
 
     def pair_records(self, model: str, task: str) -> list[Record]:
         """Every readable record of one pair."""
@@ -143,18 +148,15 @@ def _parse(schema: type[EntryT], path: Path) -> EntryT:
         ) from error
 
 
-def _write_text(path: Path, text: str) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-    _write_atomically(path, write)
+def _json(entry: Record | Failure) -> bytes:
+    return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
 
-def _write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def _write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
+        temporary.write_bytes(data)
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)

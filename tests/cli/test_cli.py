@@ -35,6 +35,7 @@ def vlmbench(*arguments: object) -> Finished:
     """The command in this process, where torch is loaded already."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("COLUMNS", "200")
         patch.setattr(sys, "argv", ["vlmbench", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
@@ -139,7 +140,7 @@ def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_own_class_names_and_templates_from_files(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "names.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo \r\nthree\r\nfour\r\nfive\r\n\r\n")
     (tmp_path / "prompts.txt").write_text("a {c}\n{} b\n\n")
     done = run_toy(
         folder,
@@ -154,6 +155,9 @@ def test_own_class_names_and_templates_from_files(folder: Path, tmp_path: Path) 
     assert record.task.protocol["templates"] == ["a {c}", "{} b"]
     assert [row.name for row in record.per_class] == ["one", "two", "three", "four", "five"]
     assert "own class names, own templates" in done.stdout
+    (tmp_path / "names.txt").write_text("one\n\nthree\nfour\nfive\n")
+    shifted = run_toy(folder, tmp_path / "runs", "--classnames", tmp_path / "names.txt")
+    assert shifted.returncode == 2 and "empty line 2" in shifted.stderr
     (tmp_path / "prompts.txt").write_text("no place\n")
     wrong = run_toy(folder, tmp_path / "runs", "--templates", tmp_path / "prompts.txt")
     assert wrong.returncode == 2 and "no place for the class name" in wrong.stderr
@@ -162,6 +166,7 @@ def test_own_class_names_and_templates_from_files(folder: Path, tmp_path: Path) 
 def test_json_output_is_only_json(folder: Path) -> None:
     assert any(card["name"] == "demo-clip" for card in json.loads(vlmbench("models", "--json").stdout))
     assert any(card["name"] == "demo" for card in json.loads(vlmbench("tasks", "--json").stdout))
+    assert len(json.loads(vlmbench("models", "show", "*", "--json").stdout)) >= 2
     assert json.loads(vlmbench("tasks", "show", "cifar10", "--json").stdout)[0]["samples"] == 10000
     assert json.loads(vlmbench("cache", "info", "--json").stdout)["spaces"] == []
 

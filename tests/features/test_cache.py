@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vlmbench.errors import VlmbenchWarning
+from vlmbench.features import cache
 from vlmbench.features.cache import FeatureSpace, clear, content_key, evict, spaces
 
 KEYS = [content_key(text) for text in (b"a", b"b", b"c")]
@@ -124,3 +126,45 @@ def test_info_clear_and_eviction_of_the_oldest(tmp_path: Path) -> None:
     assert freed == oldest.size and not oldest.path.exists()
     assert evict(0, tmp_path, keep=[held[0].path]) == held[1].size
     assert clear(tmp_path) > 0 and spaces(tmp_path) == []
+
+
+def test_runs_that_open_a_new_space_together_all_get_it(tmp_path: Path) -> None:
+    opened: list[FeatureSpace] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        threads = [threading.Thread(target=lambda: opened.append(open_space(tmp_path))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(opened) == 8 and all(space.usable for space in opened)
+
+
+def test_a_read_after_close_is_a_miss_and_harms_nothing(tmp_path: Path) -> None:
+    space = open_space(tmp_path)
+    space.put(KEYS, VECTORS)
+    space.close()
+    assert space.get(KEYS[0]) is None
+    assert open_space(tmp_path).get(KEYS[0]) is not None
+
+
+def test_evictions_at_the_same_time_do_not_trip_over_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        FeatureSpace(tmp_path / "features", {"model": name}, 4).close()
+    real = cache._parts
+
+    def raced(path: Path) -> list[Path]:
+        parts = real(path)
+        path.unlink(missing_ok=True)  # the other run was faster
+        return parts
+
+    monkeypatch.setattr(cache, "_parts", raced)
+    assert evict(0, tmp_path) == 0
+
+
+def test_clearing_forgets_datasets_too(tmp_path: Path) -> None:
+    (tmp_path / "fingerprints").mkdir()
+    (tmp_path / "fingerprints" / "key").write_text("f" * 64)
+    assert clear(tmp_path) == 64 and not (tmp_path / "fingerprints" / "key").exists()

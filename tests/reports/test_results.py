@@ -26,9 +26,11 @@ def test_undefined_values_and_errors_are_shown_as_such() -> None:
     assert [row[2:5] for row in table.rows] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
 
 
-def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_record() -> None:
+def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -> None:
     table = results_table([make_record(), make_failure(), make_failure(task="other", message="no\ndata")])
     assert len(table.rows) == 2
+    later = make_failure(started="2026-02-01T00:00:00+00:00")
+    assert [row[3] for row in results_table([make_record(), later]).rows] == ["50.0", "failed"]
     assert table.rows[1][:4] == ["m", "other", "–", "failed"] and table.rows[1][-1] == "no"
     assert "value" not in table.data[1]
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.cards import ModelCard
+from vlmbench.data import SOURCES
 from vlmbench.data.base import fingerprint
-from vlmbench.errors import StoreError, UnknownNameError, UsageError
+from vlmbench.errors import StoreError, UnknownNameError, UsageError, VlmbenchWarning
 from vlmbench.records import Failure, Record
 from vlmbench.run.execute import PairResult, execute
 from vlmbench.run.plan import RunRequest, make_plan
@@ -56,6 +57,7 @@ def test_a_pair_becomes_a_record_with_its_predictions(request_: RunRequest) -> N
     assert json.loads(result.path.read_text())["schema"] == "vlmbench.record/1"
     assert ResultStore(request_.results).find("toy:a", record.task.name, record.id) == record
     table = pq.read_table(result.path.with_suffix(".parquet"))
+    assert json.loads(table.schema.metadata[b"vlmbench"])["run_id"] == record.id
     assert table.num_rows == record.predictions.rows == record.task.dataset.samples == 19
     samples = [
         (content, label)
@@ -207,13 +209,15 @@ def test_results_that_cannot_be_written_are_said_before_any_work(request_: RunRe
 def test_a_full_disk_stops_the_run_with_nothing_half_written(
     request_: RunRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(table: object, path: Path, **_: object) -> None:
-        path.write_bytes(b"half")
+    def full(path: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    plan = make_plan(request_)
+    request_.results.mkdir()
+    monkeypatch.setattr(ResultStore, "check_writable", lambda store: None)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match="disk is full"):
-        run(request_)
+        execute(plan, request_, Quiet())
     assert [path for path in request_.results.rglob("*") if path.is_file()] == []
     monkeypatch.undo()
 
@@ -245,3 +249,91 @@ def test_fingerprints_ignore_order_and_know_every_label(pairs: list[tuple[str, i
 def test_the_toy_is_what_a_plugin_author_writes() -> None:
     model = toy_adapter.load(ModelCard(name="x", adapter="toy"), toy_adapter.LoadOptions())
     assert model.encode_text(["a"]).shape == (1, model.embedding_dim)
+
+
+def test_a_repaired_sample_is_looked_at_again(request_: RunRequest, folder: Path) -> None:
+    request = replace(request_, skip_bad=True)
+    good = (folder / "cat" / "002.png").read_bytes()
+    (folder / "cat" / "002.png").write_bytes(b"hello")
+    broken = only(request)
+    assert broken.record is not None and broken.record.bad_samples[0].content is not None
+    assert only(request).status == "found"
+    (folder / "cat" / "002.png").write_bytes(good)
+    repaired = only(request)
+    assert repaired.status == "done" and repaired.record is not None and repaired.record.task.dataset.samples == 19
+    again = only(request)
+    assert again.status == "found" and again.record == repaired.record
+
+
+def test_a_sample_that_can_no_longer_be_read_is_left_out_not_fatal(request_: RunRequest, folder: Path) -> None:
+    request = replace(request_, skip_bad=True)
+    only(request)
+    (folder / "cat" / "001.png").unlink()
+    (folder / "cat" / "001.png").symlink_to(folder / "gone.png")
+    result = only(request)
+    assert result.status == "done" and result.record is not None
+    assert [bad.id for bad in result.record.bad_samples] == ["cat/001.png"]
+
+
+def test_data_that_changes_during_a_run_is_read_again(
+    request_: RunRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = toy_adapter.ToyModel.encode_image
+
+    def replacing(model, pixels):  # type: ignore[no-untyped-def]
+        PIL.Image.new("RGB", (8, 8), "blue").save(folder / "bird" / "000.png")
+        return real(model, pixels)
+
+    monkeypatch.setattr(toy_adapter.ToyModel, "encode_image", replacing)
+    only(replace(request_, batch_size=32, workers=1))
+    monkeypatch.undo()
+    assert only(request_).status == "done"
+
+
+def test_another_main_metric_or_adapter_source_makes_another_run(
+    request_: RunRequest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "mine.yaml"
+    text = f"name: mine\nsources: [{{kind: imagefolder, location: {folder}}}]\n"
+    card.write_text(text)
+    request = replace(request_, tasks=(str(card),))
+    only(request)
+    card.write_text(text + "main_metric: ece\n")
+    other = only(request)
+    assert other.status == "done" and other.record is not None and other.record.main_metric == "ece"
+    monkeypatch.setattr("vlmbench.run.identity._source_sha256", lambda kind: "edited")
+    assert only(request).status == "done"
+
+
+def test_a_limit_above_the_count_is_no_limit(request_: RunRequest) -> None:
+    record = only(replace(request_, options=TaskOptions(limit=1000))).record
+    assert record is not None and record.run.limit is None
+    assert only(request_).status == "found"
+
+
+def test_a_source_with_a_bug_fails_its_task_only(request_: RunRequest, tmp_path: Path) -> None:
+    def broken(spec: object, context: object) -> None:
+        raise ValueError("a bug")
+
+    SOURCES.register("broken", broken)
+    results = run(replace(request_, tasks=("broken:x", *request_.tasks)))
+    assert [result.status for result in results] == ["failed", "done"]
+    assert results[0].failure is not None and "unexpected ValueError: a bug" in results[0].failure.message
+
+
+def test_warnings_reach_the_record_and_the_caller(request_: RunRequest) -> None:
+    with pytest.warns(VlmbenchWarning, match="out of memory"):
+        result = only(replace(request_, models=("toy:a@memory",), use_cache=False))
+    assert result.record is not None and any("out of memory" in said for said in result.record.warnings)
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": -1}, {"batch_size": "auto"}, {"workers": 0}])
+def test_impossible_settings(request_: RunRequest, wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        replace(request_, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 2.5}, {"seed": -1}, {"class_names": ()}, {"templates": ("no place",)}])
+def test_impossible_options(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        TaskOptions(**wrong)  # type: ignore[arg-type]

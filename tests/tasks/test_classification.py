@@ -22,7 +22,7 @@ from vlmbench.tasks.base import TaskOptions, choose
 from vlmbench.tasks.classification.head import ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES
 from vlmbench.tasks.classification.plugin import PLUGIN
-from vlmbench.tasks.classification.scores import score
+from vlmbench.tasks.classification.scores import Scored, score
 
 CLASSES = {"red cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3, "cow": 2}
 
@@ -38,6 +38,22 @@ def card_of(folder: Path, **fields: object) -> TaskCard:
 
 def dataset_of(card: TaskCard) -> ImageDataset:
     return open_dataset(card.sources, SourceContext(class_names=tuple(card.classes) if card.classes else None))
+
+
+def scored_of(targets: np.ndarray, scores: np.ndarray | None = None) -> Scored:
+    n, classes = targets.shape
+    return Scored(
+        indices=np.arange(n),
+        contents=[""] * n,
+        labels=None,
+        targets=targets,
+        top=np.zeros((n, 1), dtype=np.int64),
+        top_scores=np.zeros((n, 1), dtype=np.float32),
+        confidence=np.zeros(n, dtype=np.float32),
+        scores=scores,
+        num_classes=classes,
+        logit_scale=20.0,
+    )
 
 
 def answer(card: TaskCard, options: TaskOptions | None = None, model: ToyModel | None = None):  # type: ignore[no-untyped-def]
@@ -156,7 +172,27 @@ def test_multi_label_targets_and_average_precision() -> None:
 
     expected = np.mean([average_precision_score(scored.targets[:, c], scored.scores[:, c]) for c in range(3)])
     assert MEASURES["mean_average_precision"].compute(scored, 0).value == pytest.approx(expected)
-    assert MEASURES["map_11_point"].chance(scored) == pytest.approx((0.25 + 0.25 + 0.5) / 3)
+
+
+def test_chance_of_average_precision_is_that_of_random_rankings() -> None:
+    random = np.random.default_rng(0)
+    targets = np.zeros((20, 2), dtype=bool)
+    targets[:8, 0], targets[:3, 1] = True, True
+    scored = scored_of(targets=targets)
+    for name in ("mean_average_precision", "map_11_point"):
+        measure = MEASURES[name]
+        drawn = [
+            measure.compute(scored_of(targets=targets, scores=random.random((20, 2))), 0).value for _ in range(150)
+        ]
+        assert measure.chance(scored) == pytest.approx(np.mean(drawn), abs=0.03)
+        assert measure.chance(scored) > targets.mean(axis=0).mean()
+
+
+def test_a_model_without_a_temperature_has_no_calibration(folder: Path) -> None:
+    model = toy()
+    model.logit_scale = 1.0
+    assert answer(card_of(folder), model=model).metrics["ece"].value is None
+    assert answer(card_of(folder)).metrics["ece"].value is not None
 
 
 def test_no_sample_at_all_is_an_error() -> None:

@@ -24,5 +24,7 @@ def demo(
     from vlmbench.cli.run import run_and_show
     from vlmbench.run.plan import RunRequest
 
-    request = RunRequest(models=MODELS, tasks=(SUITE,), results=results, device=device, offline=True, force=force)
+    request = RunRequest(
+        models=MODELS, tasks=(SUITE,), results=results.expanduser(), device=device, offline=True, force=force
+    )
     run_and_show(request, title="Zero-shot results of the demo")

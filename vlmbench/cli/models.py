@@ -39,8 +39,9 @@ def show_model(
     from vlmbench.catalogue import find_models
     from vlmbench.cli.listing import show_fields
 
-    for card in find_models(name):
-        if as_json:
-            typer.echo(json.dumps(card.model_dump(), indent=1, ensure_ascii=False))
-        else:
-            show_fields(card.model_dump(exclude_defaults=True))
+    cards = find_models(name)
+    if as_json:
+        typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
+        return
+    for card in cards:
+        show_fields(card.model_dump(exclude_defaults=True))

@@ -30,6 +30,7 @@ def report(
         raise UsageError(f"unknown table {table!r}", hint=did_you_mean(table, TABLES))
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
+    results = results.expanduser()
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     made = results_table(ResultStore(results), title="", all_metrics=table == "metrics")

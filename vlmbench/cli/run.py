@@ -47,7 +47,7 @@ def run(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub; use only what is here.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the models, tasks and data, and stop.")] = False,
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
@@ -64,7 +64,7 @@ def run(
     request = RunRequest(
         models=tuple(model),
         tasks=tuple(task),
-        results=results,
+        results=results.expanduser(),
         data_root=data_root.expanduser() if data_root else None,
         device=device,
         precision=precision,
@@ -134,21 +134,22 @@ def parse_batch_size(text: str) -> int | None:
 
 
 def read_lines(path: Path | None) -> list[str] | None:
-    """A text file's lines, without empty ones; None for no file.
+    """A text file's lines, trimmed, empty ones at the end left out; None for no file.
 
     Raises:
-        UsageError: the file cannot be read or is empty.
+        UsageError: the file cannot be read, is empty, or has an empty line in the middle, which would shift labels.
     """
     if path is None:
         return None
     try:
-        lines = [line.strip("\r\n") for line in path.expanduser().read_text(encoding="utf-8").split("\n")]
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {str(path)!r}: {error}") from error
-    kept = [line for line in lines if line.strip()]
-    if not kept:
-        raise UsageError(f"{str(path)!r} is empty")
-    return kept
+    lines = [line.strip() for line in text.rstrip().split("\n")]
+    if "" in lines:
+        place = "is empty" if len(lines) == 1 else f"has an empty line {lines.index('') + 1}"
+        raise UsageError(f"{str(path)!r} {place}")
+    return lines
 
 
 def load_plugins(paths: list[Path]) -> None:

@@ -3,7 +3,8 @@
 A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type and
 library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a prompt's
 text to a float32 vector with its CRC-32. SQLite gives atomic writes, safe readers beside a writer, and survives
-``kill -9``; a row that fails its check is computed again with a warning.
+``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a local disk: on a cluster, point
+``VLMBENCH_CACHE`` at one.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +31,9 @@ from vlmbench.errors import UsageError, VlmbenchWarning
 Vector = npt.NDArray[np.float32]
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _BUSY_SECONDS = 60.0
+_SET_UP_ATTEMPTS = 200
+_BROKEN = ("malformed", "not a database")
+"""What SQLite says of a file that it can never read again."""
 
 
 def cache_root() -> Path:
@@ -82,17 +88,32 @@ class FeatureSpace:
         self.usable = True
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            connection = self._connection()
+            self._set_up(text)
+            os.utime(self.path)
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+
+    def _set_up(self, text: str) -> None:
+        """Make the tables where they are not there yet, waiting for another run that is doing the same."""
+        for attempt in range(_SET_UP_ATTEMPTS):
+            try:
+                self._create(text)
+                return
+            except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
+                if "locked" not in str(error) or attempt == _SET_UP_ATTEMPTS - 1:
+                    raise
+                time.sleep(0.05)
+
+    def _create(self, text: str) -> None:
+        connection = self._connection()
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE IF NOT EXISTS space (description TEXT NOT NULL)")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
             )
             if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
                 connection.execute("INSERT INTO space VALUES (?)", (text,))
-            connection.commit()
-            os.utime(self.path)
-        except (sqlite3.Error, OSError) as error:
-            self._fail(error)
 
     def get(self, key: bytes) -> Vector | None:
         """The vector of this key, or None where it is not held or fails its check."""
@@ -135,11 +156,11 @@ class FeatureSpace:
 
     def close(self) -> None:
         """Let go of the file."""
+        self.usable = False  # first: a thread that still reads gets None, not a closed connection
         with self._lock:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
-        self.usable = False
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -158,26 +179,25 @@ class FeatureSpace:
         if not self.usable:
             return
         self.usable = False
-        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        broken = any(sign in str(error) for sign in _BROKEN)
         if broken:
-            self.path.unlink(missing_ok=True)
+            _remove(self.path)
         what = "it was broken and has been removed" if broken else "features of this run are not kept"
         warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=3)
 
 
 def spaces(root: Path | None = None) -> list[SpaceInfo]:
     """What the cache holds, the most recently used first."""
-    found = []
-    for path in _space_files(root):
-        description, vectors = _peek(path)
-        size = sum(part.stat().st_size for part in _parts(path))
-        found.append(SpaceInfo(path, description, vectors, size, path.stat().st_mtime))
+    found = [
+        SpaceInfo(path, *_peek(path), size=size, last_used=used) for path, size, used in _sizes(_space_files(root))
+    ]
     return sorted(found, key=lambda space: -space.last_used)
 
 
 def clear(root: Path | None = None) -> int:
-    """Remove every cached feature. Returns the bytes freed."""
-    return sum(_remove(path) for path in _space_files(root))
+    """Remove every cached feature, and what was remembered of datasets. Returns the bytes freed."""
+    remembered = ((root or cache_root()) / "fingerprints").glob("*")
+    return sum(_remove(path) for path in [*_space_files(root), *remembered])
 
 
 def limit_bytes() -> int:
@@ -207,14 +227,25 @@ def evict(limit: int, root: Path | None = None, *, keep: Iterable[Path] = ()) ->
         keep: files in use by this run.
     """
     kept, freed = set(keep), 0
-    held = spaces(root)
-    total = sum(space.size for space in held)
-    for space in reversed(held):
+    held = sorted(_sizes(_space_files(root)), key=lambda entry: entry[2])
+    total = sum(size for _, size, _ in held)
+    for path, _, _ in held:
         if total - freed <= limit:
             break
-        if space.path not in kept:
-            freed += _remove(space.path)
+        if path not in kept:
+            freed += _remove(path)
     return freed
+
+
+def _sizes(paths: Iterable[Path]) -> list[tuple[Path, int, float]]:
+    """(path, bytes, seconds since the epoch) of those that are still there: other runs may evict at the same time."""
+    found = []
+    for path in paths:
+        try:
+            found.append((path, sum(part.stat().st_size for part in _parts(path)), path.stat().st_mtime))
+        except FileNotFoundError:
+            continue
+    return found
 
 
 def _space_files(root: Path | None) -> list[Path]:
@@ -229,14 +260,18 @@ def _parts(path: Path) -> list[Path]:
 def _remove(path: Path) -> int:
     freed = 0
     for part in _parts(path):
-        freed += part.stat().st_size
-        part.unlink(missing_ok=True)
+        try:
+            size = part.stat().st_size
+            part.unlink()
+            freed += size
+        except OSError:  # another run was faster, or the file is not ours to remove: nothing freed here
+            continue
     return freed
 
 
 def _peek(path: Path) -> tuple[Mapping[str, object], int]:
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)) as connection:
             text = connection.execute("SELECT description FROM space").fetchone()
             (vectors,) = connection.execute("SELECT COUNT(*) FROM vectors").fetchone()
     except sqlite3.Error:

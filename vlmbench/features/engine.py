@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -80,7 +80,7 @@ class FeatureEngine:
         )
         return features
 
-    def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Iterator[ImageBatch]:
+    def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         """The chosen samples' features in batches; see :func:`~vlmbench.features.images.encode_images`."""
         with self.timed("images"):
             yield from encode_images(

@@ -76,6 +76,14 @@ class _Ready:
     pixels: Tensor | None
 
 
+@dataclass(frozen=True)
+class _Bad:
+    """One sample that cannot be read or decoded; its file's hash where it could be read."""
+
+    error: BadSampleError
+    content: str | None
+
+
 def encode_images(
     model: VisionLanguageModel,
     dataset: ImageDataset,
@@ -108,22 +116,27 @@ def encode_images(
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
     """
 
-    def prepare(index: int) -> _Ready:
-        data = dataset.read(index)
-        content = sha256(data).digest()
-        known = space.get(content) if space else None
-        if known is not None:
-            return _Ready(index, content, torch.from_numpy(known.copy()), None)
-        image = decode_image(data, dataset.samples[index].id)
-        return _Ready(index, content, None, _preprocess(model, image, dataset.samples[index].id))
+    def prepare(index: int) -> _Ready | _Bad:
+        content = None
+        try:
+            data = dataset.read(index)
+            content = sha256(data).digest()
+            known = space.get(content) if space else None
+            if known is not None:
+                return _Ready(index, content, torch.from_numpy(known.copy()), None)
+            image = decode_image(data, dataset.samples[index].id)
+            return _Ready(index, content, None, _preprocess(model, image, dataset.samples[index].id))
+        except BadSampleError as error:
+            return _Bad(error, content.hex() if content else None)
 
     progress.start("images", len(indices))
     waiting: list[_Ready] = []
     for ready in _in_threads(prepare, indices, workers or default_workers(), AHEAD * batch_size):
-        if isinstance(ready, BadSampleError):
+        if isinstance(ready, _Bad):
             if not skip_bad:
-                raise ready
-            tally.bad.append(BadSample(id=ready.sample_id, reason=ready.reason))
+                raise ready.error
+            bad = BadSample(id=ready.error.sample_id, reason=ready.error.reason, content=ready.content)
+            tally.bad.append(bad)
             progress.advance(1)
             continue
         waiting.append(ready)
@@ -198,18 +211,17 @@ def _forward(
 
 
 def _in_threads(
-    prepare: Callable[[int], _Ready], indices: Sequence[int], workers: int, ahead: int
-) -> Iterator[_Ready | BadSampleError]:
-    """Results in order, at most ``ahead`` of them waiting; a bad sample comes as its exception."""
+    prepare: Callable[[int], _Ready | _Bad], indices: Sequence[int], workers: int, ahead: int
+) -> Iterator[_Ready | _Bad]:
+    """Results in order, at most ``ahead`` of them waiting."""
     todo = iter(indices)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vlmbench-decode")
-    queue: deque[Future[_Ready]] = deque(pool.submit(prepare, index) for index in islice(todo, max(ahead, workers)))
+    queue: deque[Future[_Ready | _Bad]] = deque(
+        pool.submit(prepare, index) for index in islice(todo, max(ahead, workers))
+    )
     try:
         while queue:
-            try:
-                yield queue.popleft().result()
-            except BadSampleError as error:
-                yield error
+            yield queue.popleft().result()
             queue.extend(pool.submit(prepare, index) for index in islice(todo, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -28,14 +28,17 @@ def results_table(
     """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
 
     Args:
-        entries: as a store yields them; a failure is left out where the same pair has a record.
+        entries: as a store yields them; a failure is left out where the same pair has a later record.
         title: the table's.
         all_metrics: every metric instead of the main one.
     """
     known = list(entries)
     records = newest([entry for entry in known if isinstance(entry, Record)])
-    answered = {(record.model.name, record.task.name) for record in records}
-    failures = [e for e in known if isinstance(e, Failure) and (e.model, e.task) not in answered]
+    answered: dict[tuple[str, str], str] = {}
+    for record in records:
+        pair = (record.model.name, record.task.name)
+        answered[pair] = max(answered.get(pair, ""), record.run.started)
+    failures = [e for e in known if isinstance(e, Failure) and e.started > answered.get((e.model, e.task), "")]
     rows: list[list[str]] = []
     data: list[dict[str, object]] = []
     for record in records:
@@ -109,6 +112,8 @@ def remarks(record: Record) -> str:
         said.append(f"{data.samples:,} of {data.standard_samples:,} samples")
     elif record.run.limit is not None:
         said.append(f"subset of {data.samples:,}")
+    if record.run.limit is not None and record.run.seed:
+        said.append(f"seed {record.run.seed}")
     if record.run.precision != "fp32":
         said.append(record.run.precision)
     for part in ("class_names", "templates"):

@@ -22,11 +22,13 @@ def build_record(
     warnings: list[str],
     options: TaskOptions,
     started: datetime,
+    predictions_sha256: str,
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
     scored = len(outcome.contents)
-    if card.samples is not None and options.limit is None and len(question.dataset.samples) != card.samples:
+    limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
+    if card.samples is not None and limit is None and len(question.dataset.samples) != card.samples:
         warnings.append(
             f"{card.name} has {card.samples:,} samples in its standard split; this data has "
             f"{len(question.dataset.samples):,}: the number is not comparable with published ones"
@@ -56,15 +58,15 @@ def build_record(
         metrics=dict(outcome.metrics),
         main_metric=card.main_metric,
         per_class=list(outcome.per_class),
-        predictions=Predictions(file=f"{id}.parquet", rows=outcome.predictions.num_rows),
+        predictions=Predictions(file=f"{id}.parquet", rows=outcome.predictions.num_rows, sha256=predictions_sha256),
         run=RunInfo(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
-            images_per_second=round(tally.encoded / image_seconds, 2) if tally.encoded and image_seconds else None,
+            images_per_second=round(tally.encoded / image_seconds, 2) if image_seconds and not tally.hits else None,
             device=engine.model.device,
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
-            limit=options.limit,
+            limit=limit,
             seed=options.seed,
             cache=engine.cache_use(),
         ),
@@ -86,6 +88,7 @@ def _model_info(model: VisionLanguageModel) -> ModelInfo:
         architecture=identity.architecture,
         preprocess=identity.preprocess,
         tokenizer=identity.tokenizer,
+        libraries=dict(identity.libraries),
         capabilities=sorted(model.capabilities),
         embedding_dim=model.embedding_dim,
         logit_scale=model.logit_scale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -45,13 +46,22 @@ class FingerprintIndex:
             ),
         )
 
-    def put(self, dataset: ImageDataset, indices: Sequence[int], content_fingerprint: str) -> None:
-        """Remember what a run has read."""
+    def put(self, dataset: ImageDataset, state: str, indices: Sequence[int], content_fingerprint: str) -> None:
+        """Remember what a run has read, unless files changed while it ran.
+
+        Args:
+            dataset: the dataset.
+            state: its state before it was read.
+            indices: the samples read.
+            content_fingerprint: of these samples.
+        """
+        if dataset.state() != state:
+            return
         key = self._key(dataset, indices)
         self._known[key] = content_fingerprint
         if self._folder is None:
             return
-        temporary = self._folder / f".{key}.{os.getpid()}"
+        temporary = self._folder / f".{key}.{socket.gethostname()}.{os.getpid()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary.write_text(content_fingerprint)
@@ -61,10 +71,17 @@ class FingerprintIndex:
 
     def _remembered(self, key: str, compute: Callable[[], str]) -> str:
         if key not in self._known:
-            path = self._folder / key if self._folder else None
-            stored = path.read_text() if path and path.is_file() else ""
-            self._known[key] = stored if len(stored) == 64 else compute()
+            self._known[key] = self._stored(key) or compute()
         return self._known[key]
+
+    def _stored(self, key: str) -> str | None:
+        if self._folder is None:
+            return None
+        try:
+            stored = (self._folder / key).read_text()
+        except (OSError, UnicodeDecodeError):  # not there, or not to be read: computed again
+            return None
+        return stored if len(stored) == 64 else None
 
     @staticmethod
     def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:

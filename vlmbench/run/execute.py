@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmbench.cards import ModelCard
-from vlmbench.data.base import fingerprint
-from vlmbench.errors import StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning, unexpected
+from vlmbench.data.base import ImageDataset, fingerprint
+from vlmbench.errors import BadSampleError, StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning, unexpected
 from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
@@ -159,14 +162,22 @@ class _Run:
             )
         if not self.request.force and (found := self._earlier(model, task, question)):
             return PairResult(model.card.name, task.card.name, "found", found, path=self._path(found))
-        with _own_warnings(self.listener) as said, self._engine(model) as engine:
-            began = perf_counter()
-            outcome = question.answer(engine)
-            engine.seconds["total"] = perf_counter() - began
+        state = question.dataset.state()
+        said: list[str] = []
+        try:
+            with _collected(said), self._engine(model) as engine:
+                began = perf_counter()
+                outcome = question.answer(engine)
+                engine.seconds["total"] = perf_counter() - began
+        finally:
+            for message in said:
+                self.listener.note(message)
         pairs = [(content, question.dataset.samples[index].target) for index, content in outcome.contents.items()]
         content_fingerprint = fingerprint(pairs)
+        identifier = self._id(model, task, question, content_fingerprint)
+        predictions = _parquet(outcome.predictions, identifier, model, question, content_fingerprint)
         record = build_record(
-            id=self._id(model, task, question, content_fingerprint),
+            id=identifier,
             engine=engine,
             question=question,
             outcome=outcome,
@@ -175,26 +186,42 @@ class _Run:
             warnings=[*model.identity.notes, *said],
             options=self.request.options,
             started=started,
+            predictions_sha256=sha256(predictions).hexdigest(),
         )
-        path = self.store.write(record, lambda file: pq.write_table(outcome.predictions, file, compression="zstd"))
+        path = self.store.write(record, predictions)
         self.store.clear_failure(model.card.name, task.card.name, self._plan_id(model.card, task))
-        self.contents.put(question.dataset, sorted(outcome.contents), content_fingerprint)
+        self.contents.put(question.dataset, state, sorted(outcome.contents), content_fingerprint)
         return PairResult(model.card.name, task.card.name, "done", record, path=path)
 
     def _earlier(self, model: VisionLanguageModel, task: PlannedTask, question: Question) -> Record | None:
-        """The record that this pair would write again.
+        """The record that this pair would write again; of several, the one that left out fewest samples.
 
         Data is looked at only where a record exists whose id fits everything but the data.
         """
-        for record in self.store.pair_records(model.card.name, task.card.name):
+        records = self.store.pair_records(model.card.name, task.card.name)
+        for record in sorted(records, key=lambda record: len(record.bad_samples)):
             if record.id != self._id(model, task, question, record.task.dataset.fingerprint):
                 continue
-            if record.bad_samples and not self.request.skip_bad:
-                continue
-            skipped = frozenset(bad.id for bad in record.bad_samples)
-            if self.contents.get(question.dataset, question.indices, skipped) == record.task.dataset.fingerprint:
+            if self._answers(record, question):
                 return self.store.find(model.card.name, task.card.name, record.id)
         return None
+
+    def _answers(self, record: Record, question: Question) -> bool:
+        """Whether the data is what the record scored, and what it left out would be left out again."""
+        if record.bad_samples and not self.request.skip_bad:
+            return False
+        left_out = {bad.id: bad.content for bad in record.bad_samples}
+        dataset = question.dataset
+        try:
+            if any(
+                left_out[dataset.samples[index].id] != _content(dataset, index)
+                for index in question.indices
+                if dataset.samples[index].id in left_out
+            ):
+                return False
+            return self.contents.get(dataset, question.indices, frozenset(left_out)) == record.task.dataset.fingerprint
+        except BadSampleError:  # a sample that was scored can no longer be read
+            return False
 
     @contextmanager
     def _engine(self, model: VisionLanguageModel) -> Iterator[FeatureEngine]:
@@ -252,19 +279,40 @@ class _Run:
         return PairResult(card.name, task.card.name, status, failure=failure, path=path)
 
 
+def _content(dataset: ImageDataset, index: int) -> str | None:
+    """The hash of one sample's file; None where it cannot be read."""
+    try:
+        return sha256(dataset.read(index)).hexdigest()
+    except BadSampleError:
+        return None
+
+
+def _parquet(
+    table: pa.Table, identifier: str, model: VisionLanguageModel, question: Question, content_fingerprint: str
+) -> bytes:
+    """Predictions as a Parquet file that says of itself what they are."""
+    described = {
+        "run_id": identifier,
+        "model": model.card.name,
+        "task": question.card.name,
+        "dataset_fingerprint": content_fingerprint,
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({"vlmbench": json.dumps(described)}), sink, compression="zstd")
+    return cast(bytes, sink.getvalue().to_pybytes())
+
+
 @contextmanager
-def _own_warnings(listener: Listener) -> Iterator[list[str]]:
-    """Collect what vlmbench warns of, each once, and tell the listener; other libraries' warnings go to the log."""
-    said: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
+def _collected(said: list[str]) -> Iterator[None]:
+    """Gather what vlmbench warns of, each once; other libraries' warnings go to the log. Threads may warn too."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if not issubclass(category, VlmbenchWarning):
+            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
+        elif str(message) not in said:
+            said.append(str(message))
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
-        try:
-            yield said
-        finally:
-            for warning in caught:
-                message = str(warning.message)
-                if not issubclass(warning.category, VlmbenchWarning):
-                    logging.getLogger(__name__).info("%s: %s", warning.category.__name__, message)
-                elif message not in said:
-                    said.append(message)
-                    listener.note(message)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield

@@ -45,6 +45,7 @@ def run_id(
         {
             "schema": SCHEMA,
             "model": [model.card.name, model.card.adapter, model.card.options],
+            "adapter source": _plugin_source(type(model)),
             "weights": [
                 identity.weights_sha256,
                 identity.architecture,
@@ -115,6 +116,11 @@ def _source_sha256(kind: type) -> str:
     """The hash of the file that defines an adapter: a plugin's code may change while its weights do not."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return sha256(Path(file).read_bytes()).hexdigest()[:_ID_LENGTH] if file and Path(file).is_file() else ""
+
+
+def _plugin_source(kind: type) -> str:
+    """The source hash of a third party's adapter. Ours changes its numbers only with its libraries and versions."""
+    return "" if kind.__module__.startswith("vlmbench.") else _source_sha256(kind)
 
 
 def _git_commit() -> str | None:

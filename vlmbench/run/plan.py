@@ -11,7 +11,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
-from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.errors import UsageError, VlmbenchError, unexpected
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.tasks import PLUGINS
@@ -53,6 +53,11 @@ class RunRequest:
     use_cache: bool = True
     workers: int | None = None
     trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name} must be a whole number above 0, or None, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
         return PlannedTask(card, plugin, plugin.ask(card, open_dataset(card.sources, context), request.options))
     except VlmbenchError as error:
         return PlannedTask(card, plugin, None, error)
+    except Exception as error:  # a source's own bug: its task's failure, not the run's
+        return PlannedTask(card, plugin, None, unexpected(error))
 
 
 CardT = TypeVar("CardT", ModelCard, TaskCard)

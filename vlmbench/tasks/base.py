@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from vlmbench.cards import TaskCard
+from vlmbench.cards import TaskCard, check_templates
 from vlmbench.data.base import ImageDataset
+from vlmbench.errors import UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.records import ClassResult, MetricValue
 
@@ -24,12 +25,27 @@ class TaskOptions:
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's, in label order.
         templates: used instead of the card's.
+
+    Raises:
+        UsageError: a limit below 1, a negative seed, an empty list, or a template without a place for the class name.
     """
 
     limit: int | None = None
     seed: int = 0
     class_names: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            raise UsageError(f"--limit must be a whole number above 0, not {self.limit!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise UsageError(f"--seed must be a whole number, 0 or above, not {self.seed!r}")
+        if self.class_names is not None and not self.class_names:
+            raise UsageError("the list of class names is empty")
+        try:
+            check_templates(list(self.templates) if self.templates is not None else None)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
 
 @dataclass(frozen=True)

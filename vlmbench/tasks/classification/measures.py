@@ -40,6 +40,7 @@ class Measure:
         higher_is_better: False for errors.
         chance: what random answers give in expectation; None where that depends on the model.
         min_classes: with fewer it says nothing, and is left out.
+        defined: whether it means anything for this model; where not, its value is None.
     """
 
     compute: Callable[[Scored, int], Estimate]
@@ -48,6 +49,7 @@ class Measure:
     higher_is_better: bool = True
     chance: Callable[[Scored], float | None] = lambda scored: None
     min_classes: int = 2
+    defined: Callable[[Scored], bool] = lambda scored: True
 
 
 def _labels(scored: Scored) -> Labels:
@@ -72,10 +74,34 @@ def _roc_auc(scored: Scored, seed: int) -> Estimate:
     return mean_roc_auc(scores, _labels(scored), seed=seed)
 
 
-def _prevalence(scored: Scored) -> float:
-    """A random ranking's expected average precision is near the share of positives (over classes that have any)."""
-    share = _targets(scored).mean(axis=0)
-    return float(share[share > 0].mean())
+def _random_average_precision(scored: Scored) -> float:
+    """The expected average precision of a random ranking, mean over the classes with positives.
+
+    Of n samples with p positives, rank k holds a positive with chance p / n, and then k samples down to it hold
+    1 + (k - 1)(p - 1) / (n - 1) of them on average; so E[AP] = (H_n + (n - H_n)(p - 1) / (n - 1)) / n, where H_n is
+    the n-th harmonic number. It is above the share of positives, which is its limit.
+    """
+    targets = _targets(scored)
+    n = len(targets)
+    positives = targets.sum(axis=0)
+    positives = positives[positives > 0]
+    if n == 1 or not len(positives):
+        return float(len(positives) > 0)
+    harmonic = float((1 / np.arange(1, n + 1)).sum())
+    return float(((harmonic + (n - harmonic) * (positives - 1) / (n - 1)) / n).mean())
+
+
+def _random_11_point(scored: Scored) -> float:
+    """The mean of the metric over seeded random rankings: its expectation has no simple form."""
+    targets = _targets(scored)
+    random = np.random.default_rng(0)
+    drawn = (mean_average_precision_11_point(random.random(targets.shape), targets, resamples=0) for _ in range(50))
+    return float(np.mean([estimate.value for estimate in drawn]))
+
+
+def _has_temperature(scored: Scored) -> bool:
+    """A softmax of bare cosines is nearly uniform whatever the model knows: no confidence to calibrate."""
+    return scored.logit_scale != 1.0
 
 
 MEASURES: dict[str, Measure] = {
@@ -95,18 +121,19 @@ MEASURES: dict[str, Measure] = {
         lambda s, seed: expected_calibration_error(s.confidence, s.top[:, 0] == _labels(s), seed=seed),
         "single",
         higher_is_better=False,
+        defined=_has_temperature,
     ),
     "mean_average_precision": Measure(
         lambda s, seed: mean_average_precision(_scores(s), _targets(s), seed=seed),
         "multi",
         keeps_scores=True,
-        chance=_prevalence,
+        chance=_random_average_precision,
     ),
     "map_11_point": Measure(
         lambda s, seed: mean_average_precision_11_point(_scores(s), _targets(s), seed=seed),
         "multi",
         keeps_scores=True,
-        chance=_prevalence,
+        chance=_random_11_point,
     ),
     "roc_auc": Measure(_roc_auc, "both", keeps_scores=True, chance=lambda s: 0.5),
 }
@@ -132,7 +159,9 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
     values = {}
     for name in names:
         measure = MEASURES[name]
-        if scored.num_classes >= measure.min_classes:
+        if not measure.defined(scored):
+            values[name] = MetricValue(value=None, n=len(scored.indices), higher_is_better=measure.higher_is_better)
+        elif scored.num_classes >= measure.min_classes:
             estimate = measure.compute(scored, seed)
             values[name] = MetricValue(
                 value=None if math.isnan(estimate.value) else estimate.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,19 +44,22 @@ class ClassificationQuestion:
             "templates_from": self.prompts.templates_from,
             "multi_label": self.card.multi_label,
             "metrics": list(self.card.metrics),
+            "main_metric": self.card.main_metric,
+            "confidence": "softmax of logit_scale x cosine",
         }
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the images, score each image against every class, measure."""
         head = ensemble(engine.texts(self.prompts.prompts), len(self.prompts.class_names))
-        scored = score(
-            engine.images(self.dataset, self.indices),
-            head,
-            self.dataset,
-            logit_scale=engine.model.logit_scale,
-            multi_label=self.card.multi_label,
-            keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
-        )
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+            scored = score(
+                batches,
+                head,
+                self.dataset,
+                logit_scale=engine.model.logit_scale,
+                multi_label=self.card.multi_label,
+                keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
+            )
         with engine.timed("metrics"):
             return Outcome(
                 metrics=metric_values(self.card.metrics, scored, self.seed),
