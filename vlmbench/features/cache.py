@@ -271,7 +271,7 @@ def _remove(path: Path) -> int:
 
 def _peek(path: Path) -> tuple[Mapping[str, object], int]:
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=1.0)) as connection:
             text = connection.execute("SELECT description FROM space").fetchone()
             (vectors,) = connection.execute("SELECT COUNT(*) FROM vectors").fetchone()
     except sqlite3.Error:
