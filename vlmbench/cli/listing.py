@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from vlmbench.errors import UsageError
@@ -71,7 +72,18 @@ class Listing:
         stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
 
 
-def show_fields(fields: Mapping[str, Any]) -> None:
+def show_cards(cards: Sequence[BaseModel], *, as_json: bool) -> None:
+    """Cards with all their fields: a JSON array, or one after the other for people."""
+    if as_json:
+        typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
+        return
+    for index, card in enumerate(cards):
+        if index:
+            typer.echo()
+        _show_fields(card.model_dump(exclude_none=True))
+
+
+def _show_fields(fields: Mapping[str, Any]) -> None:
     """One card, a field a line; long lists are cut and counted."""
     from rich.table import Table
     from rich.text import Text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -37,11 +36,6 @@ def show_model(
 ) -> None:
     """Show what is known of one model."""
     from vlmbench.catalogue import find_models
-    from vlmbench.cli.listing import show_fields
+    from vlmbench.cli.listing import show_cards
 
-    cards = find_models(name)
-    if as_json:
-        typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
-        return
-    for card in cards:
-        show_fields(card.model_dump(exclude_defaults=True))
+    show_cards(find_models(name), as_json=as_json)

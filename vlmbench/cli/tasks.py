@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -43,11 +42,6 @@ def show_task(
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
     from vlmbench.catalogue import find_tasks
-    from vlmbench.cli.listing import show_fields
+    from vlmbench.cli.listing import show_cards
 
-    cards = find_tasks(name)
-    if as_json:
-        typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
-        return
-    for card in cards:
-        show_fields(card.model_dump(exclude_none=True))
+    show_cards(find_tasks(name), as_json=as_json)
