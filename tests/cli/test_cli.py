@@ -133,6 +133,12 @@ def test_a_failed_pair_is_exit_code_1_and_the_rest_is_done(folder: Path, tmp_pat
     assert "the toy broke" in failed.stderr and "failed" in failed.stdout and "Traceback" not in failed.stderr
 
 
+def test_an_architecture_that_does_not_exist_is_wrong_usage_found_late(folder: Path, tmp_path: Path) -> None:
+    wrong = run_toy(folder, tmp_path / "runs", "-m", "toy:a", model="open_clip:ViT-B-33/openai")
+    assert wrong.returncode == 2 and "ViT-B-33" in wrong.stderr and "Did you mean" in wrong.stderr
+    assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 1
+
+
 def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     planned = run_toy(folder, tmp_path / "runs", "--dry-run", "--limit", 7)
     assert planned.returncode == 0 and " 7 " in planned.stdout

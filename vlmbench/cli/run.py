@@ -83,7 +83,7 @@ def run(
 
 
 def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "") -> list[PairResult]:
-    """Plan, run, and print the summary table; leaves with exit code 1 where a pair failed."""
+    """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
     from vlmbench.cli.console import stderr, stdout
     from vlmbench.cli.progress import TerminalListener
     from vlmbench.run.execute import execute
@@ -100,8 +100,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "")
             stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
             raise
     show_summary(outcomes, request.results, title=title)
-    if any(outcome.status == "failed" for outcome in outcomes):
-        raise typer.Exit(1)
+    if code := max(outcome.exit_code for outcome in outcomes):
+        raise typer.Exit(code)
     return outcomes
 
 

@@ -51,6 +51,7 @@ class PairResult:
         record: the answer, where there is one.
         failure: the reason, where there is none.
         path: the file that holds either.
+        exit_code: what this alone would leave the program with: 2 where the pair names something that does not exist.
     """
 
     model: str
@@ -59,6 +60,7 @@ class PairResult:
     record: Record | None = None
     failure: Failure | None = None
     path: Path | None = None
+    exit_code: int = 0
 
 
 class Listener(Progress, Protocol):
@@ -276,7 +278,8 @@ class _Run:
             environment=environment(),
         )
         path = self.store.write_failure(failure, self._plan_id(card, task))
-        return PairResult(card.name, task.card.name, status, failure=failure, path=path)
+        code = error.exit_code if status == "failed" else 0
+        return PairResult(card.name, task.card.name, status, failure=failure, path=path, exit_code=code)
 
 
 def _content(dataset: ImageDataset, index: int) -> str | None:
