@@ -18,7 +18,9 @@ SHARDS = [(name, spec) for name, card in sorted(CARDS.items()) for spec in card.
 
 def context(card: TaskCard, root: Path) -> SourceContext:
     return SourceContext(
-        data_root=root, class_names=tuple(card.classes) if card.classes else None, multi_label=card.multi_label
+        data_root=root,
+        class_names=tuple(card.classes) if card.classes else None,
+        target="classes" if card.multi_label else "class",
     )
 
 

@@ -80,4 +80,4 @@ def contents(dataset: ImageDataset) -> list[tuple[str, object, bytes]]:
 
 def named(*names: str, multi_label: bool = False) -> SourceContext:
     """A context whose card has these class names."""
-    return SourceContext(class_names=names, multi_label=multi_label)
+    return SourceContext(class_names=names, target="classes" if multi_label else "class")

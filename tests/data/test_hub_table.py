@@ -91,7 +91,7 @@ def test_columns_are_found_or_named(tmp_path: Path) -> None:
 def test_multi_label_tables_need_lists_of_class_labels(tmp_path: Path) -> None:
     import datasets
 
-    multi = SourceContext(multi_label=True)
+    multi = SourceContext(target="classes")
     feature = datasets.Sequence(class_label("a", "b", "c"))
     root = table(tmp_path / "m" / "test.parquet", [[2, 0], []], feature).parent
     dataset = opened(root, multi)

@@ -206,7 +206,7 @@ def test_what_is_no_image_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a file, not a folder"):
         opened(flat / "1.png")
     with pytest.raises(LabelError, match="multi-label"):
-        opened(flat, SourceContext(multi_label=True))
+        opened(flat, SourceContext(target="classes"))
     with pytest.raises(UsageError, match="unknown option 'recursive'"):
         opened(flat, options={"recursive": True})
 

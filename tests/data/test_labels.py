@@ -53,21 +53,21 @@ def test_renaming_does_not_hide_a_moved_class() -> None:
 
 def test_a_target_out_of_range_names_the_sample_and_the_range() -> None:
     with pytest.raises(LabelError, match=r"'b' has label 2, outside the allowed range 0 to 1"):
-        check_targets([Sample("a", 0), Sample("b", 2)], 2, place="x", multi_label=False)
+        check_targets([Sample("a", 0), Sample("b", 2)], 2, place="x", target="class")
     with pytest.raises(LabelError, match=r"'b' has label -1, outside the allowed range 0 and up"):
-        check_targets([Sample("a", 9), Sample("b", -1)], None, place="x", multi_label=False)
+        check_targets([Sample("a", 9), Sample("b", -1)], None, place="x", target="class")
     with pytest.raises(LabelError, match=r"'a' has label 2"):
-        check_targets([Sample("a", (0, 2))], 2, place="x", multi_label=True)
+        check_targets([Sample("a", (0, 2))], 2, place="x", target="classes")
 
 
 def test_labels_that_start_at_one_are_recognised() -> None:
     with pytest.raises(LabelError, match="seem to start at 1"):
-        check_targets([Sample("a", 1), Sample("b", 2)], 2, place="x", multi_label=False)
+        check_targets([Sample("a", 1), Sample("b", 2)], 2, place="x", target="class")
 
 
 def test_kinds_of_targets_are_not_mixed() -> None:
-    with pytest.raises(LabelError, match="several classes, but the task is single-label"):
-        check_targets([Sample("a", (0,))], 2, place="x", multi_label=False)
-    with pytest.raises(LabelError, match="one class, but the task is multi-label"):
-        check_targets([Sample("a", 0)], 2, place="x", multi_label=True)
-    check_targets([Sample("a", ()), Sample("b", (0, 1))], 2, place="x", multi_label=True)
+    with pytest.raises(LabelError, match="several classes, but the task needs one class"):
+        check_targets([Sample("a", (0,))], 2, place="x", target="class")
+    with pytest.raises(LabelError, match="one class, but the task needs several classes"):
+        check_targets([Sample("a", 0)], 2, place="x", target="classes")
+    check_targets([Sample("a", ()), Sample("b", (0, 1))], 2, place="x", target="classes")

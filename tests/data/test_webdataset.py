@@ -17,7 +17,7 @@ from vlmbench.data.webdataset import open_source
 from vlmbench.errors import DataError, LabelError, UsageError
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-MULTI = SourceContext(multi_label=True)
+MULTI = SourceContext(target="classes")
 
 
 def opened(location: Path, context: SourceContext | None = None, **fields: object) -> ImageDataset:

@@ -6,12 +6,16 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from vlmbench.cards import SourceSpec
 
-Target = int | tuple[int, ...]
-"""A class index, or the indices of every class present (multi-label, sorted, possibly empty)."""
+Target = int | tuple[int, ...] | tuple[str, ...]
+"""What is true of a sample; which of the three, says its :data:`TargetKind`."""
+
+TargetKind = Literal["class", "classes", "captions"]
+"""What a task needs to know of each sample: its class index; the indices of every class present (sorted, possibly
+none); or its captions (one or more, in the data's order)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,13 @@ class SourceContext:
         data_root: the folder under which relative paths are looked up; None: only the working directory.
         offline: never ask a hub; only its cache.
         class_names: the card's class names, in label order; None where the card leaves them to the data.
-        multi_label: targets are tuples of class indices.
+        target: what each sample's target is to be.
     """
 
     data_root: Path | None = None
     offline: bool = False
     class_names: tuple[str, ...] | None = None
-    multi_label: bool = False
+    target: TargetKind = "class"
 
 
 Source = Callable[[SourceSpec, SourceContext], ImageDataset]

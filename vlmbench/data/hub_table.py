@@ -81,7 +81,7 @@ def read_table(
     feature = table.features[label_column]
     inner = getattr(feature, "feature", feature)
     names = getattr(inner, "names", None)
-    if names is None and context.multi_label:
+    if names is None and context.target == "classes":
         raise LabelError(
             f"{place}: the lists in {label_column!r} may be class indices or 0/1 vectors: nothing says which",
             hint="Multi-label tables need a column of lists of ClassLabel.",
@@ -148,12 +148,12 @@ def _choose(option: str, found: list[str], table: Any, spec: SourceSpec, place: 
 
 
 def _target(label: object, row: str, context: SourceContext, place: str) -> Target:
-    if isinstance(label, list) and context.multi_label and all(_is_index(item) for item in label):
+    if isinstance(label, list) and context.target == "classes" and all(_is_index(item) for item in label):
         return tuple(sorted(set(label)))
-    if _is_index(label) and not context.multi_label:
+    if _is_index(label) and context.target == "class":
         assert isinstance(label, int)
         return label
-    wanted = "a list of class indices" if context.multi_label else "a class index"
+    wanted = "a list of class indices" if context.target == "classes" else "a class index"
     raise LabelError(f"{place}: row {row}: its label is {label!r}, not {wanted}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
-from vlmbench.data.labels import listing, normalise
+from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import check_options, files_state, find_local, missing
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
@@ -64,13 +64,15 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     Raises:
         MissingDataError: there is no such folder.
-        LabelError: folders and class names do not fit together, or the task is multi-label.
+        LabelError: folders and class names do not fit together, or the task needs more than a class.
         DataError: it is no folder, or one below it cannot be read.
     """
     check_options(spec, ())
     place = f"{spec.kind} {spec.location!r}"
-    if context.multi_label:
-        raise LabelError(f"{place}: a folder gives each image one class, but the task is multi-label")
+    if context.target != "class":
+        raise LabelError(
+            f"{place}: a folder gives each image one class, but the task needs {TARGET_WORDS[context.target]}"
+        )
     root = find_local(spec, context)
     if spec.split is not None:
         root = root / spec.split

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vlmbench.data.base import ImageDataset, Sample
+from vlmbench.data.base import ImageDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
 
 LISTED = 10
 """How many names or differences a message lists before it says how many more there are."""
+
+TARGET_WORDS: dict[TargetKind, str] = {
+    "class": "one class an image",
+    "classes": "several classes an image (multi-label)",
+    "captions": "captions",
+}
 
 
 def normalise(name: str) -> str:
@@ -27,7 +33,7 @@ def check_dataset(
     dataset: ImageDataset,
     class_names: Sequence[str] | None,
     *,
-    multi_label: bool,
+    target: TargetKind,
     card_names_win: bool = False,
 ) -> None:
     """Check what every source has to hold, whatever its layout.
@@ -35,7 +41,7 @@ def check_dataset(
     Args:
         dataset: as a source opened it.
         class_names: the card's, in label order; None where the card leaves them to the data.
-        multi_label: whether targets are to be tuples of class indices.
+        target: what targets are to be.
         card_names_win: the card renames the data's classes on purpose: only number and order are checked.
 
     Raises:
@@ -47,8 +53,10 @@ def check_dataset(
         raise DataError(f"{place}: there is not one sample")
     if class_names is not None and dataset.classes is not None:
         check_class_names(dataset.classes, class_names, place=place, card_names_win=card_names_win)
+    if target == "captions":
+        return check_captions(dataset.samples, place=place)
     names = class_names if class_names is not None else dataset.classes
-    check_targets(dataset.samples, len(names) if names is not None else None, place=place, multi_label=multi_label)
+    check_targets(dataset.samples, len(names) if names is not None else None, place=place, target=target)
 
 
 def check_class_names(
@@ -84,24 +92,44 @@ def check_class_names(
     )
 
 
-def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str, multi_label: bool) -> None:
-    """Check every sample's target.
+def check_captions(samples: Sequence[Sample], *, place: str) -> None:
+    """Check that every sample has captions, none of them empty.
+
+    Raises:
+        LabelError: one has not; names the sample.
+    """
+    for sample in samples:
+        if not isinstance(sample.target, tuple):
+            raise LabelError(f"{place}: sample {sample.id!r} has a class, but the task needs captions")
+        if not sample.target:
+            raise LabelError(f"{place}: sample {sample.id!r} has no caption")
+        for caption in sample.target:
+            if not isinstance(caption, str) or not caption.strip():
+                raise LabelError(f"{place}: sample {sample.id!r} has a caption without words: {caption!r}")
+
+
+def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str, target: TargetKind) -> None:
+    """Check every sample's class or classes.
 
     Args:
         samples: all of the dataset's.
         classes: how many there are; None where nobody says, then only negative labels are wrong.
         place: names the dataset in messages.
-        multi_label: whether targets are to be tuples.
+        target: "class" or "classes".
 
     Raises:
         LabelError: a target of the wrong kind or out of range; names the sample.
     """
     for sample in samples:
-        if isinstance(sample.target, tuple) is not multi_label:
-            kinds = "one class" if multi_label else "several classes"
-            asked = "multi-label" if multi_label else "single-label"
-            raise LabelError(f"{place}: sample {sample.id!r} is labelled with {kinds}, but the task is {asked}")
+        several = isinstance(sample.target, tuple)
+        if several is not (target == "classes"):
+            found = "several classes" if several else "one class"
+            raise LabelError(
+                f"{place}: sample {sample.id!r} is labelled with {found}, but the task needs {TARGET_WORDS[target]}"
+            )
         for label in sample.target if isinstance(sample.target, tuple) else (sample.target,):
+            if not isinstance(label, int):
+                raise LabelError(f"{place}: sample {sample.id!r} is labelled with {label!r}, not with a class index")
             if label < 0 or (classes is not None and label >= classes):
                 allowed = f"0 to {classes - 1}" if classes is not None else "0 and up"
                 one_based = label == classes and not any(s.target == 0 for s in samples)

@@ -39,7 +39,7 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
         check_dataset(
             dataset,
             context.class_names,
-            multi_label=context.multi_label,
+            target=context.target,
             card_names_win=spec.options.get("class_names") == "card",
         )
         return dataset

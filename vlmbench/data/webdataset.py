@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target
+from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target, TargetKind
 from vlmbench.data.labels import listing
 from vlmbench.data.location import check_options, files_state
 from vlmbench.data.shards import Shards, find_shards
@@ -15,7 +15,8 @@ from vlmbench.data.tarindex import Member, TarSample, read_member, scan
 from vlmbench.errors import DataError, LabelError
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
-SINGLE_LABEL, MULTI_LABEL = "cls", "npy"
+LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
+"""Which of a sample's files tells its target."""
 CLASS_NAMES = "classnames.txt"
 TEMPLATES = "zeroshot_classification_templates.txt"
 DATASET_TYPE = "dataset_type.txt"
@@ -58,7 +59,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     The layout is CLIP_benchmark's (its webdataset_builder.py, and datasets/builder.py ``build_wds_dataset``):
     ``nshards.txt`` in the split's folder; per sample one image and ``.cls`` (an integer) or, in sets whose
-    ``dataset_type.txt`` says "multilabel", ``.npy`` (a vector of 0 and 1, one a class). The order is that of
+    ``dataset_type.txt`` says "multilabel", ``.npy`` (a vector of 0 and 1, one a class) or, where it says "retrieval",
+    ``.txt`` (one caption a line). The order is that of
     the shards and of the files in them. Ids are the keys; where a key comes twice, every id begins with its
     shard's name.
 
@@ -83,18 +85,38 @@ def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> Ima
     names = classes if classes is not None else context.class_names
     found: list[tuple[str, str, Target]] = []
     images: list[Member] = []
-    label_suffix = MULTI_LABEL if context.multi_label else SINGLE_LABEL
+    label_suffix = LABEL_SUFFIX[context.target]
     for shard in shards.tars:
         for sample in scan(shard, load=frozenset((label_suffix,))):
             where = f"shard {shard}: sample {sample.key!r}"
             images.append(_only_image(sample, where))
             label = _label(sample, label_suffix, where)
-            if context.multi_label:
-                target: Target = present_classes(label, len(names) if names else None, where)
-            else:
-                target = class_index(label, where)
-            found.append((shard.stem, sample.key, target))
+            found.append((shard.stem, sample.key, _target(label, context.target, len(names) if names else None, where)))
     return WebDataset(info, shards, _with_ids(found), images, classes, _templates(shards))
+
+
+def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> Target:
+    if kind == "captions":
+        return captions(label, where)
+    return present_classes(label, classes, where) if kind == "classes" else class_index(label, where)
+
+
+def captions(data: bytes, where: str) -> tuple[str, ...]:
+    """The lines of a ``.txt`` file, without the blanks around them; empty lines are none.
+
+    CLIP_benchmark splits at newlines and keeps all; its own sets have no empty line.
+
+    Raises:
+        LabelError: it is no UTF-8, or has not one caption.
+    """
+    try:
+        lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
+    found = tuple(line for line in lines if line)
+    if not found:
+        raise LabelError(f"{where}: its .txt has no caption")
+    return found
 
 
 def class_index(data: bytes, where: str) -> int:
@@ -133,9 +155,11 @@ def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, 
 def _check_type(shards: Shards, context: SourceContext) -> None:
     path = shards.metadata_file(DATASET_TYPE)
     kind = (_lines(path) or ("",))[0].lower()
-    if kind == "retrieval":
+    if kind == "retrieval" and context.target != "captions":
         raise DataError(f"{path}: a retrieval set has captions, not classes", hint="Use a retrieval task for it.")
-    if kind == "multilabel" and not context.multi_label:
+    if kind and kind != "retrieval" and context.target == "captions":
+        raise LabelError(f"{path}: the set is {kind}: it has classes, not captions")
+    if kind == "multilabel" and context.target == "class":
         raise LabelError(f"{path}: the set is multi-label, the task is not", hint="Set multi_label: true in the card.")
 
 
@@ -152,12 +176,10 @@ def _label(sample: TarSample, suffix: str, where: str) -> bytes:
     if suffix in sample.small:
         return sample.small[suffix]
     hint = None
-    if suffix == SINGLE_LABEL and MULTI_LABEL in sample.members:
-        hint = "It has a .npy: is this a multi-label set?"
-    elif suffix == MULTI_LABEL and SINGLE_LABEL in sample.members:
-        hint = "It has a .cls: is this a single-label set?"
-    elif "txt" in sample.members:
-        hint = "It has a .txt: is this a retrieval set?"
+    for other, words in (("npy", "multi-label"), ("cls", "single-label"), ("txt", "retrieval")):
+        if other != suffix and other in sample.members:
+            hint = f"It has a .{other}: is this a {words} set?"
+            break
     raise LabelError(f"{where}: no label (.{suffix})", hint=hint)
 
 

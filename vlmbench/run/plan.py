@@ -118,7 +118,7 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
         data_root=request.data_root,
         offline=request.offline,
         class_names=tuple(card.classes) if card.classes else None,
-        multi_label=card.multi_label,
+        target=plugin.target(card),
     )
     try:
         return PlannedTask(card, plugin, plugin.ask(card, open_dataset(card.sources, context), request.options))

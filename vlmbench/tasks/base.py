@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from vlmbench.cards import TaskCard, check_templates
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.records import ClassResult, MetricValue
@@ -88,6 +88,9 @@ class TaskPlugin(Protocol):
     """Raised whenever the plugin's numbers stop being comparable with older ones."""
     requires: tuple[type, ...]
     """Capability protocols that a model must offer."""
+
+    def target(self, card: TaskCard) -> TargetKind:
+        """What the card's question needs to know of each sample."""
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
         """Refuse a card or options that can never work, before any data is touched.

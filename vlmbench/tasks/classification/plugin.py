@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlmbench.cards import TaskCard
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
@@ -76,6 +76,10 @@ class Classification:
     version = 1
     requires: tuple[type, ...] = ()
 
+    def target(self, card: TaskCard) -> TargetKind:
+        """A class, or classes where the card says several."""
+        return "classes" if card.multi_label else "class"
+
     def check(self, card: TaskCard, options: TaskOptions) -> None:
         """Refuse unknown metrics before any work starts."""
         check_metrics(card.metrics, multi_label=card.multi_label, where=f"task {card.name!r}")
@@ -87,7 +91,7 @@ class Classification:
             dataset.samples,
             len(prompts.class_names),
             place=dataset.info.location,
-            multi_label=card.multi_label,
+            target=self.target(card),
         )
         fewest = MEASURES[card.main_metric].min_classes
         if len(prompts.class_names) < fewest:
