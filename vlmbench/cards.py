@@ -21,6 +21,21 @@ except ImportError:
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 
+DEFAULT_METRICS: dict[str, tuple[str, ...]] = {
+    "classification": ("acc1", "acc5", "mean_per_class_recall", "ece"),
+    "retrieval": (
+        "mean_recall@1",
+        *(f"{direction}_recall@{k}" for direction in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
+        *(
+            f"{direction}_{mean}_rank"
+            for direction in ("image_to_text", "text_to_image")
+            for mean in ("median", "mean")
+        ),
+    ),
+}
+"""What a card of each kind of task measures where it does not say; the first is the main metric."""
+
+
 class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     noun: ClassVar[str] = "card"
@@ -87,12 +102,26 @@ class TaskCard(_Card):
     templates: list[str] | None = None
     """Prompts with ``{}`` or ``{c}`` for the class name; None: the data's own, else "a photo of a {}."."""
     multi_label: bool = False
-    metrics: list[str] = ["acc1", "acc5", "mean_per_class_recall", "ece"]
-    main_metric: str = "acc1"
+    captions_per_image: int | None = Field(default=None, ge=1)
+    """Retrieval: only the first so many captions of each image count; None: all."""
+    metrics: list[str] = Field(min_length=1)
+    main_metric: str
     licence: str | None = None
     citation: str | None = None
     source_url: str | None = None
     notes: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_metrics(cls, data: Any) -> Any:
+        """Metrics are the kind of task's own where the card names none, and the main one is the first."""
+        if not isinstance(data, dict):
+            return data
+        usual = DEFAULT_METRICS.get(str(data.get("plugin", "classification")))
+        metrics = data.get("metrics", list(usual) if usual else None)
+        if metrics and isinstance(metrics, list):
+            return {**data, "metrics": metrics, "main_metric": data.get("main_metric", metrics[0])}
+        return data
 
     @field_validator("templates")
     @classmethod
@@ -105,6 +134,11 @@ class TaskCard(_Card):
         if self.main_metric not in self.metrics:
             raise ValueError(f"main_metric {self.main_metric!r} is not among metrics {self.metrics}")
         return self
+
+
+def make_task(name: str, plugin: str, source: SourceSpec) -> TaskCard:
+    """The card of data that has none: its kind of task's own metrics and prompts."""
+    return TaskCard.model_validate({"name": name, "plugin": plugin, "sources": [source]})
 
 
 class Suite(_Card):

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, parse_card, read_yaml
+from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.registry import did_you_mean
+
+_PLUGIN_OF_SOURCE = {"captions": "retrieval"}
+"""What is asked of data that is named without a card; of all other kinds, its classes."""
 
 
 def shipped_root() -> Path:
@@ -117,7 +120,8 @@ def find_tasks(name: str) -> list[TaskCard]:
         return _suite_tasks(_read_suite(suite_paths[name]), where=str(suite_paths[name]))
     if ":" in name:
         kind, _, location = name.partition(":")
-        return [TaskCard(name=name, sources=[SourceSpec(kind=kind, location=location)])]
+        plugin = _PLUGIN_OF_SOURCE.get(kind, "classification")
+        return [make_task(name, plugin, SourceSpec(kind=kind, location=location))]
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
         return [_read_task(files[match]) for match in found]
     hints = [

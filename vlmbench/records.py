@@ -76,7 +76,8 @@ class MetricValue(_Part):
     ci95: tuple[float, float] | None = None
     n: int
     higher_is_better: bool = True
-    unit: Literal["fraction"] = "fraction"
+    unit: Literal["fraction", "rank"] = "fraction"
+    """A rank counts from 1."""
     chance: float | None = None
     """What answering at random would give, where that is known."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from make_record import make_failure, make_record
 
-from vlmbench.records import BadSample
-from vlmbench.reports.results import interval, newest, percent, remarks, results_table
+from vlmbench.records import BadSample, MetricValue
+from vlmbench.reports.results import interval, newest, percent, remarks, results_table, score
 from vlmbench.reports.table import to_csv, to_json, to_markdown
 from vlmbench.store import Unreadable
 
@@ -24,6 +24,17 @@ def test_a_row_says_the_number_its_interval_chance_and_n() -> None:
 def test_undefined_values_and_errors_are_shown_as_such() -> None:
     table = results_table([make_record()], all_metrics=True)
     assert [row[2:5] for row in table.rows] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
+
+
+def test_ranks_are_ranks_and_not_percent() -> None:
+    record = make_record()
+    rank = MetricValue(value=31.95, ci95=(27.4, 1037.1), n=10, higher_is_better=False, unit="rank", chance=100.5)
+    record = record.model_copy(update={"metrics": {"mean_rank": rank}, "main_metric": "mean_rank"})
+    (row,) = results_table([record]).rows
+    assert row[2:6] == ["mean_rank ↓", "rank 31.9", "27.4 to 1,037.1", "rank 100.5"]
+    assert row[-1] == "not above chance", "its interval reaches up to chance, and low is good"
+    assert results_table([record]).data[0]["unit"] == "rank"
+    assert score(rank) == "rank 31.9" and score(make_record().main) == "50.0%"
 
 
 def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -> None:

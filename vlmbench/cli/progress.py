@@ -20,7 +20,7 @@ from rich.text import Text
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
 from vlmbench.records import Record
-from vlmbench.reports.results import interval, percent, remarks
+from vlmbench.reports.results import interval, remarks, score
 from vlmbench.run.execute import PairResult, Status
 
 MARKS = {
@@ -122,7 +122,7 @@ class TerminalListener:
 def _score(record: Record, status: Status) -> Text:
     text = Text.assemble(
         f"{record.main_metric} ",
-        (f"{percent(record.main.value)}%", "bold"),
+        (score(record.main), "bold"),
         (f"  ({interval(record.main)})", "dim"),
     )
     if status == "found":

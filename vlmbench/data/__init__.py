@@ -13,6 +13,7 @@ SOURCES: Registry[Source] = Registry(
     "data source",
     {
         "imagefolder": "vlmbench.data.imagefolder:open_source",
+        "captions": "vlmbench.data.captions:open_source",
         "wds": "vlmbench.data.webdataset:open_source",
         "hub": "vlmbench.data.hub:open_source",
         "demo": "vlmbench.data.demo:open_source",

@@ -10,7 +10,7 @@ from typing import Any
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.location import check_options
-from vlmbench.errors import UnknownNameError
+from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 
 _SETS_MODULE = "vlmbench.demo.sets"
@@ -47,11 +47,18 @@ class DemoDataset:
         return digest.hexdigest()
 
 
+def _sample(made: Any, context: SourceContext, spec: SourceSpec) -> Sample:
+    if context.target == "captions" and not made.captions:
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, and the task needs them")
+    return Sample(made.id, made.captions if context.target == "captions" else made.target)
+
+
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Render a set of ``vlmbench.demo.sets.DEMO_SETS``.
 
     Raises:
         UnknownNameError: there is no set of this name.
+        LabelError: the task needs captions and the set has none.
     """
     check_options(spec, ("class_names",))
     sets: dict[str, Any] = importlib.import_module(_SETS_MODULE).DEMO_SETS
@@ -60,7 +67,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     made = sets[spec.location]()
     return DemoDataset(
         SourceInfo(spec.kind, spec.location),
-        [Sample(sample.id, sample.target) for sample in made.samples],
+        [_sample(sample, context, spec) for sample in made.samples],
         [sample.image for sample in made.samples],
         tuple(made.classes),
         tuple(made.templates) or None,

@@ -15,7 +15,7 @@ from vlmbench.data.shards import DEFAULT_SPLIT, shards_of_split
 from vlmbench.data.webdataset import METADATA_FILES, read_shards
 from vlmbench.errors import DataError, MissingDataError
 
-OPTIONS = ("class_names", "name", "image_column", "label_column", "data_files")
+OPTIONS = ("class_names", "name", "image_column", "label_column", "caption_column", "data_files")
 CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
 """What ``datasets`` looks at beside the data: configurations and features."""
 
@@ -28,8 +28,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     ``<configuration or data>/<split>-*`` where there are files of that name (``push_to_hub`` writes them so),
     else everything. A location that begins with ``/``, ``~`` or ``.`` is a folder instead of a repository.
 
-    Options: ``name`` (configuration), ``image_column`` and ``label_column`` (found where there is but one
-    candidate), ``data_files`` (patterns of the split's files), ``class_names: card``. HF_ENDPOINT, HF_HOME,
+    Options: ``name`` (configuration), ``image_column`` and ``label_column`` or ``caption_column`` (found where there is
+    but one candidate), ``data_files`` (patterns of the split's files), ``class_names: card``. HF_ENDPOINT, HF_HOME,
     HF_TOKEN and HF_HUB_OFFLINE hold as usual.
 
     Raises:

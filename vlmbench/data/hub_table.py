@@ -14,6 +14,7 @@ from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDependencyError
 
 _USUAL_LABEL_COLUMNS = ("label", "labels")
+_USUAL_CAPTION_COLUMNS = ("caption", "captions", "sentences", "text")
 
 
 class TableDataset:
@@ -65,18 +66,20 @@ def read_table(
     Args:
         folder: a repository's snapshot, or any folder of Parquet, JSON, CSV or image files.
         info: as the dataset will tell it; names the split.
-        spec: with the options ``name``, ``image_column`` and ``label_column``.
-        context: says whether targets are tuples.
+        spec: with the options ``name``, ``image_column``, ``label_column`` and ``caption_column``.
+        context: says what targets are to be.
         data_files: patterns of the split's files; empty: as the folder's card or file names say.
 
     Raises:
         MissingDependencyError: ``datasets`` is not installed.
         DataError: no such split or configuration, no readable table, no image column.
-        LabelError: no label column, or rows without a usable label.
+        LabelError: no label or caption column, or rows without a usable label.
     """
     table = _load(folder, info, spec, data_files)
     place = f"{info.kind} {info.location!r}"
     image_column = _image_column(table, spec, place)
+    if context.target == "captions":
+        return _captioned(table, info, spec, folder, image_column)
     label_column = _label_column(table, spec, place)
     feature = table.features[label_column]
     inner = getattr(feature, "feature", feature)
@@ -90,11 +93,32 @@ def read_table(
         _target(label, str(row), context, place)
         for row, label in enumerate(table.data.column(label_column).to_pylist())
     ]
+    samples = [Sample(str(row), target) for row, target in enumerate(targets)]
+    return TableDataset(
+        info, samples, tuple(names) if names else None, _stored(table, image_column), image_column, folder
+    )
+
+
+def _captioned(table: Any, info: SourceInfo, spec: SourceSpec, folder: Path, image_column: str) -> ImageDataset:
+    """Rows with one caption or a list of them."""
+    place = f"{info.kind} {info.location!r}"
+    kinds = {name: getattr(feature, "feature", feature) for name, feature in table.features.items()}
+    found = [name for name in _USUAL_CAPTION_COLUMNS if getattr(kinds.get(name), "dtype", None) == "string"]
+    column = _choose("caption_column", found, table, spec, place, LabelError)
+    samples = []
+    for row, cell in enumerate(table.data.column(column).to_pylist()):
+        captions = cell if isinstance(cell, list) else [cell]
+        if not all(isinstance(caption, str) for caption in captions):
+            raise LabelError(f"{place}: row {row}: its {column!r} is {cell!r}, not a caption or a list of captions")
+        samples.append(Sample(str(row), tuple(caption.strip() for caption in captions)))
+    return TableDataset(info, samples, None, _stored(table, image_column), image_column, folder)
+
+
+def _stored(table: Any, image_column: str) -> Any:
+    """The column of images as their stored bytes."""
     import datasets
 
-    images = table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))
-    samples = [Sample(str(row), target) for row, target in enumerate(targets)]
-    return TableDataset(info, samples, tuple(names) if names else None, images, image_column, folder)
+    return table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))
 
 
 def _load(folder: Path, info: SourceInfo, spec: SourceSpec, data_files: Sequence[str]) -> Any:

@@ -84,16 +84,24 @@ def shards_of_split(root: Path, split: str) -> Shards:
     return Shards(tuple(tars), split, (root, folder))
 
 
+def has_shards(folder: Path, split: str | None) -> bool:
+    """Whether a folder looks like a webdataset: shards in it or, where a split is asked for or not, one level below."""
+    if _holds_shards(folder):
+        return True
+    inside = [folder / split] if split else [path for path in folder.iterdir() if path.is_dir()]
+    return any(path.is_dir() and _holds_shards(path) for path in inside)
+
+
 def _in_folder(place: Path, spec: SourceSpec) -> Shards:
-    splits = sorted(entry.name for entry in place.iterdir() if entry.is_dir() and _has_shards(entry))
+    splits = sorted(entry.name for entry in place.iterdir() if entry.is_dir() and _holds_shards(entry))
     if spec.split is not None:
         if spec.split in splits or (place / spec.split).is_dir():
             return shards_of_split(place, spec.split)
-        if _has_shards(place) and place.resolve().name == spec.split:
+        if _holds_shards(place) and place.resolve().name == spec.split:
             return shards_of_split(place.resolve().parent, spec.split)
         known = f"it has {listing(splits)}" if splits else "it has no splits"
         raise MissingDataError(f"{spec.kind} {spec.location!r}: no split {spec.split!r} in {place}: {known}")
-    if _has_shards(place):
+    if _holds_shards(place):
         return shards_of_split(place.resolve().parent, place.resolve().name)
     if DEFAULT_SPLIT in splits:
         return shards_of_split(place, DEFAULT_SPLIT)
@@ -154,7 +162,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
     yield pattern
 
 
-def _has_shards(folder: Path) -> bool:
+def _holds_shards(folder: Path) -> bool:
     return (folder / "nshards.txt").is_file() or next(folder.glob("*.tar"), None) is not None
 
 

@@ -25,6 +25,7 @@ from vlmbench.metrics.ranking import (
     mean_roc_auc,
     roc_auc,
 )
+from vlmbench.metrics.retrieval import mean_rank, mean_recall_at_k, median_rank, recall_at_k
 
 __all__ = [
     "CONFIDENCE",
@@ -43,8 +44,12 @@ __all__ = [
     "mean_average_precision",
     "mean_average_precision_11_point",
     "mean_per_class_recall",
+    "mean_rank",
+    "mean_recall_at_k",
     "mean_roc_auc",
+    "median_rank",
     "per_class",
+    "recall_at_k",
     "roc_auc",
     "top_k_accuracy",
     "wilson",

@@ -13,7 +13,7 @@ class Estimate:
     """A metric's value with its 95 % interval.
 
     Args:
-        value: a fraction in [0, 1]; nan where the metric is undefined on these samples.
+        value: a fraction in [0, 1], or a rank from 1; nan where the metric is undefined on these samples.
         low: the interval's lower end; None where there is no interval.
         high: its upper end; None where there is no interval.
         n: the number of samples used.

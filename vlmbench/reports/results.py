@@ -43,7 +43,7 @@ def results_table(
     data: list[dict[str, object]] = []
     for record in records:
         for name in record.metrics if all_metrics else [record.main_metric]:
-            rows.append(_row(record, name, record.metrics[name]))
+            rows.append(_row(record, name, record.metrics[name], "" if all_metrics else _speed(record)))
             data.append(_datum(record, name, record.metrics[name]))
     for failure in failures:
         rows.append(
@@ -94,14 +94,34 @@ def percent(value: float | None, digits: int = 1) -> str:
     return DASH if value is None else f"{100 * value:.{digits}f}"
 
 
+def shown(value: float | None, metric: MetricValue) -> str:
+    """A value in its metric's unit: percent, or a rank, which says that it is one."""
+    if value is None or metric.unit == "fraction":
+        return percent(value)
+    return f"rank {value:,.1f}"
+
+
+def score(metric: MetricValue) -> str:
+    """A metric's value with its unit, as it reads outside of a table."""
+    return f"{percent(metric.value)}%" if metric.unit == "fraction" else shown(metric.value, metric)
+
+
 def interval(metric: MetricValue) -> str:
-    """A metric's 95% interval in percent."""
-    return DASH if metric.ci95 is None else f"{percent(metric.ci95[0])} to {percent(metric.ci95[1])}"
+    """A metric's 95% interval, in percent or ranks."""
+    if metric.ci95 is None:
+        return DASH
+    low, high = metric.ci95
+    if metric.unit == "rank":
+        return f"{low:,.1f} to {high:,.1f}"
+    return f"{percent(low)} to {percent(high)}"
 
 
 def not_above_chance(metric: MetricValue) -> bool:
-    """Whether random answers could have done as well: the interval reaches down to the chance level."""
-    return metric.chance is not None and metric.ci95 is not None and metric.ci95[0] <= metric.chance
+    """Whether random answers could have done as well: the interval reaches the chance level."""
+    if metric.chance is None or metric.ci95 is None:
+        return False
+    low, high = metric.ci95
+    return low <= metric.chance if metric.higher_is_better else high >= metric.chance
 
 
 def remarks(record: Record) -> str:
@@ -124,18 +144,22 @@ def remarks(record: Record) -> str:
     return ", ".join(said)
 
 
-def _row(record: Record, name: str, metric: MetricValue) -> list[str]:
+def _speed(record: Record) -> str:
     speed = record.run.images_per_second
+    return "cached" if speed is None else f"{speed:,.0f}"
+
+
+def _row(record: Record, name: str, metric: MetricValue, speed: str) -> list[str]:
     arrow = "" if metric.higher_is_better else " ↓"
     return [
         record.model.name,
         record.task.name,
         name + arrow,
-        percent(metric.value),
+        shown(metric.value, metric),
         interval(metric),
-        percent(metric.chance),
+        shown(metric.chance, metric),
         f"{metric.n:,}",
-        "cached" if speed is None else f"{speed:,.0f}",
+        speed,
         ", ".join(filter(None, [remarks(record), "not above chance" if not_above_chance(metric) else ""])),
     ]
 
@@ -153,6 +177,7 @@ def _datum(record: Record, name: str, metric: MetricValue) -> dict[str, object]:
         "chance": metric.chance,
         "n": metric.n,
         "higher_is_better": metric.higher_is_better,
+        "unit": metric.unit,
         "main": name == record.main_metric,
         "precision": record.run.precision,
         "limit": record.run.limit,

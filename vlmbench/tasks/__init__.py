@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 PLUGINS: Registry[TaskPlugin] = Registry(
     "task plugin",
-    {"classification": "vlmbench.tasks.classification.plugin:PLUGIN"},
+    {
+        "classification": "vlmbench.tasks.classification.plugin:PLUGIN",
+        "retrieval": "vlmbench.tasks.retrieval.plugin:PLUGIN",
+    },
     group="vlmbench.tasks",
 )

@@ -1,0 +1,202 @@
+"""Folders of captioned images in the layouts that people have, and retrieval sets in shards and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from data.hub_layouts import tree
+from data.hub_server import Hub
+from data.layouts import contents, image_bytes, write_folder, write_tar
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError
+
+CAPTIONS = SourceContext(target="captions")
+IMAGES = {"1.png": image_bytes(1), "2.png": image_bytes(2), "3.png": image_bytes(3)}
+TABLE = b"image,caption\n1.png,one\n2.png,two\n1.png,uno\n3.png,three\n"
+EXPECTED = [
+    ("1.png", ("one", "uno"), image_bytes(1)),
+    ("2.png", ("two",), image_bytes(2)),
+    ("3.png", ("three",), image_bytes(3)),
+]
+
+
+def opened(location: Path, *, kind: str = "captions", split: str | None = None, **options: object) -> ImageDataset:
+    spec = SourceSpec(kind=kind, location=str(location), split=split, options=options)
+    return open_dataset([spec], CAPTIONS)
+
+
+@pytest.mark.parametrize("place", ["", "Images/", "flickr30k_images/flickr30k_images/"])
+def test_images_are_found_beside_or_below_the_captions(place: str, tmp_path: Path) -> None:
+    write_folder(tmp_path, {f"{place}{name}": content for name, content in IMAGES.items()} | {"captions.txt": TABLE})
+    assert contents(opened(tmp_path)) == EXPECTED
+    assert contents(opened(tmp_path / "captions.txt")) == EXPECTED
+
+
+def test_cocos_own_layout(tmp_path: Path) -> None:
+    data = {
+        "images": [{"id": int(name[0]), "file_name": name} for name in IMAGES],
+        "annotations": [
+            {"image_id": int(name[0]), "caption": caption} for name, captions, _ in EXPECTED for caption in captions
+        ],
+    }
+    files = {f"val2017/{name}": content for name, content in IMAGES.items()}
+    write_folder(tmp_path, {**files, "annotations/captions_val2017.json": json.dumps(data).encode()})
+    assert contents(opened(tmp_path)) == EXPECTED
+    asked = opened(tmp_path, annotations=["x.json", "annotations/captions_val2017.json"], images="val2017")
+    assert contents(asked) == EXPECTED
+
+
+def test_a_list_chooses_and_orders_the_images(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE, "test.txt": b"3.png\n1\n"})
+    assert contents(opened(tmp_path, list="test.txt")) == [EXPECTED[2], EXPECTED[0]]
+    (tmp_path / "test.txt").write_text("3.png\n4.png\n")
+    with pytest.raises(DataError, match=r"1 of its images have no captions .*: 4.png"):
+        opened(tmp_path, list="test.txt")
+    with pytest.raises(MissingDataError):
+        opened(tmp_path, list="none.txt")
+
+
+def test_what_is_not_there_lets_the_next_source_answer(tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", {**IMAGES, "captions.txt": TABLE})
+    specs = [
+        SourceSpec(kind="captions", location="none"),
+        SourceSpec(kind="captions", location="set", options={"annotations": "other.json"}),
+        SourceSpec(kind="captions", location="set"),
+    ]
+    context = SourceContext(target="captions", data_root=tmp_path)
+    assert contents(open_dataset(specs, context)) == EXPECTED
+    with pytest.raises(MissingDataError, match=r"none[\s\S]*other.json"):
+        open_dataset(specs[:2], context)
+
+
+def test_what_cannot_be_guessed_is_asked(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE, "captions.csv": TABLE, "copy/1.png": b"x"})
+    with pytest.raises(DataError, match=r"several .* the captions: captions.txt, captions.csv\n.*annotations"):
+        opened(tmp_path)
+    with pytest.raises(DataError, match=r"in several folders: .*\n.*images"):
+        opened(tmp_path / "captions.txt")
+    assert contents(opened(tmp_path, annotations="captions.txt", images=".")) == EXPECTED
+    with pytest.raises(DataError, match="no file of captions"):
+        opened(tmp_path / "copy")
+
+
+def test_captions_without_their_images_are_said(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"captions.txt": TABLE})
+    with pytest.raises(DataError, match=r"lists 3 images, but '1.png' and the next are not there\nLooked in"):
+        opened(tmp_path)
+    (tmp_path / "2.png").write_bytes(image_bytes(2))
+    dataset = opened(tmp_path)  # one of several is missing: a bad sample, which --skip-bad may leave out
+    with pytest.raises(BadSampleError, match=r"'1.png': cannot be read from .*: No such file"):
+        dataset.read(0)
+
+
+def test_an_image_without_words_is_an_error(tmp_path: Path) -> None:
+    data = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": []}
+    write_folder(tmp_path, {**IMAGES, "captions.json": json.dumps(data).encode()})
+    with pytest.raises(LabelError, match=r"'1\.png' has no caption"):
+        opened(tmp_path)
+    data["annotations"] = [{"image_id": 1, "caption": "  "}]
+    (tmp_path / "captions.json").write_text(json.dumps(data))
+    with pytest.raises(LabelError, match=r"'1\.png' has a caption without words"):
+        opened(tmp_path)
+
+
+def test_state_follows_images_captions_and_list(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE, "test.txt": b"1.png\n"})
+    states = {opened(tmp_path, list="test.txt").state()}
+    for name, content in (
+        ("1.png", b"longer than before"),
+        ("captions.txt", TABLE + b"1.png,more\n"),
+        ("test.txt", b"1\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        states.add(opened(tmp_path, list="test.txt").state())
+    assert len(states) == 4
+
+
+def test_a_task_of_classes_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE})
+    with pytest.raises(LabelError, match="has captions, but the task needs classes"):
+        open_dataset([SourceSpec(kind="captions", location=str(tmp_path))], SourceContext())
+    with pytest.raises(LabelError, match="one class, but the task needs captions"):
+        opened(tmp_path, kind="imagefolder")
+
+
+def retrieval_shards(root: Path) -> Path:
+    members = [
+        member
+        for name, captions, content in EXPECTED
+        for member in ((name, content), (f"{name[0]}.txt", ("\n".join(captions) + "\n").encode()))
+    ]
+    write_tar(root / "test" / "0.tar", members)
+    write_folder(root, {"test/nshards.txt": b"1\n", "dataset_type.txt": b"retrieval\n"})
+    return root
+
+
+@pytest.mark.parametrize("kind", ["wds", "captions"])
+def test_retrieval_shards(kind: str, tmp_path: Path) -> None:
+    dataset = opened(retrieval_shards(tmp_path), kind=kind)
+    assert contents(dataset) == [(name[0], captions, content) for name, captions, content in EXPECTED]
+
+
+def test_shards_of_the_other_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a retrieval set has captions, not classes"):
+        open_dataset([SourceSpec(kind="wds", location=str(retrieval_shards(tmp_path)))], SourceContext())
+    write_tar(tmp_path / "classes" / "test" / "0.tar", [("a.png", b"x"), ("a.cls", b"0")])
+    with pytest.raises(LabelError, match=r"no label \(.txt\)\n.*single-label set"):
+        opened(tmp_path / "classes", kind="wds")
+    (tmp_path / "classes" / "dataset_type.txt").write_text("multilabel")
+    with pytest.raises(LabelError, match="the set is multilabel"):
+        opened(tmp_path / "classes", kind="wds")
+
+
+@pytest.mark.parametrize(("text", "message"), [(b"\n \n", "no caption"), (b"\xff\xff", "no UTF-8")])
+def test_shards_with_unreadable_captions_are_refused(text: bytes, message: str, tmp_path: Path) -> None:
+    write_tar(tmp_path / "test" / "0.tar", [("a.png", b"x"), ("a.txt", text)])
+    with pytest.raises(LabelError, match=message):
+        opened(tmp_path, kind="wds")
+
+
+def test_the_same_captions_through_a_hub(hub: Hub, tmp_path: Path) -> None:
+    hub.repo("org/captions").commit(tree(retrieval_shards(tmp_path)))
+    dataset = open_dataset([SourceSpec(kind="hub", location="org/captions")], CAPTIONS)
+    assert contents(dataset) == [(name[0], captions, content) for name, captions, content in EXPECTED]
+
+
+@pytest.mark.usefixtures("hub_caches")
+def test_a_table_of_captions(tmp_path: Path) -> None:
+    import datasets
+
+    cells = [{"bytes": content, "path": None} for content in IMAGES.values()]
+    several = datasets.Features({"image": datasets.Image(), "caption": datasets.Sequence(datasets.Value("string"))})
+    columns = {"image": cells, "caption": [list(captions) for _, captions, _ in EXPECTED]}
+    datasets.Dataset.from_dict(columns, features=several).to_parquet(str(tmp_path / "many" / "test.parquet"))
+    found = [(sample.target, dataset.read(i)) for dataset in [opened(tmp_path / "many", kind="hub", split="test")]
+             for i, sample in enumerate(dataset.samples)]  # fmt: skip
+    assert found == [(captions, content) for _, captions, content in EXPECTED]
+
+    one = datasets.Features(
+        {"image": datasets.Image(), "text": datasets.Value("string"), "caption": datasets.Value("string")}
+    )
+    columns = {"image": cells, "text": ["a", "b", "c"], "caption": ["x", None, "z"]}
+    datasets.Dataset.from_dict(columns, features=one).to_parquet(str(tmp_path / "one" / "test.parquet"))
+    with pytest.raises(LabelError, match=r"which is the caption_column\? several may be it: caption, text"):
+        opened(tmp_path / "one", kind="hub", split="test")
+    dataset = opened(tmp_path / "one", kind="hub", split="test", caption_column="text")
+    assert [sample.target for sample in dataset.samples] == [("a",), ("b",), ("c",)]
+    with pytest.raises(LabelError, match="row 1: its 'caption' is None"):
+        opened(tmp_path / "one", kind="hub", split="test", caption_column="caption")
+
+
+def test_real_flickr8k_and_coco(real_data: Path) -> None:
+    flickr = opened(real_data / "flickr8k")
+    assert len(flickr.samples) == 200 and all(len(sample.target) == 5 for sample in flickr.samples)  # type: ignore[arg-type]
+    assert not any('"' in caption[:1] for sample in flickr.samples for caption in sample.target)  # type: ignore[union-attr, index]
+    coco = opened(real_data / "coco")
+    assert len(coco.samples) == 79 and sum(len(sample.target) for sample in coco.samples) == 395  # type: ignore[arg-type]
+    assert coco.read(0)[:2] == b"\xff\xd8"

@@ -1,0 +1,155 @@
+"""Images with captions on disk: COCO, Flickr8k, Flickr30k and whatever is laid out like them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.caption_files import CaptionedImage, read_captions
+from vlmbench.data.labels import listing
+from vlmbench.data.location import check_options, files_state, find_local, missing
+from vlmbench.data.shards import find_shards, has_shards
+from vlmbench.data.webdataset import read_shards
+from vlmbench.errors import BadSampleError, DataError, LabelError
+
+OPTIONS = ("annotations", "images", "list")
+_ANNOTATION_PATTERNS = (
+    "captions.txt",
+    "captions.csv",
+    "results.csv",
+    "*.token*",
+    "dataset_*.json",
+    "*karpathy*.json",
+    "*karpathy*.txt",
+    "captions*.json",
+    "annotations/captions*.json",
+)
+"""What a folder's captions are called where nobody says. Of several, none is taken."""
+_PROBED = 5
+"""Listed images that are looked for to recognise their folder: one of them may be missing."""
+
+
+class CaptionedImages:
+    """Files of one folder and their captions. Holds names and captions only; each file is opened when it is read."""
+
+    classes: tuple[str, ...] | None = None
+    templates: tuple[str, ...] | None = None
+
+    def __init__(self, folder: Path, info: SourceInfo, entries: Sequence[CaptionedImage], said_by: Sequence[Path]):
+        self._folder = folder
+        self._said_by = said_by
+        self.info = info
+        self.samples: Sequence[Sample] = [Sample(entry.image, entry.captions) for entry in entries]
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
+        name = self.samples[index].id
+        path = self._folder / name
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise BadSampleError(name, "not a regular file")  # opening a pipe would wait for ever
+            return path.read_bytes()
+        except OSError as error:
+            raise BadSampleError(name, f"cannot be read from {self._folder}: {error.strerror or error}") from error
+
+    def state(self) -> str:
+        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
+        images = ((sample.id, self._folder / sample.id) for sample in self.samples)
+        return files_state((*((path.name, path) for path in self._said_by), *images))
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Open a folder of images with a file of captions, in any format of :mod:`~vlmbench.data.caption_files`.
+
+    The location is the folder, or the caption file itself; a folder of webdataset shards is read as such. Options:
+
+    - ``annotations``: the caption file, relative to the folder, or a list of which the first that is there counts.
+      Without it there must be just one file that is named
+      like one (``captions.txt``, ``annotations/captions_val2017.json``, ``dataset_flickr30k.json``, …).
+    - ``images``: the folder of the images, relative to the location's. Without it: wherever the first listed ones are,
+      among the folder, the folders in it, and those of the same name in these.
+    - ``list``: a text file of image names, one a line (``Flickr_8k.testImages.txt``): only these count.
+
+    Raises:
+        MissingDataError: there is no such folder, caption file or list.
+        DataError: the caption file cannot be read, or none of its images is there.
+        LabelError: the task needs classes.
+    """
+    check_options(spec, OPTIONS)
+    place = f"{spec.kind} {spec.location!r}"
+    if context.target != "captions":
+        raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
+    found = find_local(spec, context)
+    if found.is_dir() and "annotations" not in spec.options and has_shards(found, spec.split):
+        shards = find_shards(spec, context)
+        return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
+    root, annotations = (found, _annotations(found, spec)) if found.is_dir() else (found.parent, found)
+    said_by = [annotations]
+    entries = read_captions(annotations, spec.split)
+    if "list" in spec.options:
+        chosen = root / str(spec.options["list"])
+        if not chosen.is_file():
+            raise missing(spec, [chosen])
+        entries = _chosen(entries, chosen, annotations)
+        said_by.append(chosen)
+    folder = _image_folder(root, entries, spec, annotations)
+    return CaptionedImages(folder, SourceInfo(spec.kind, spec.location, split=spec.split), entries, said_by)
+
+
+def _annotations(root: Path, spec: SourceSpec) -> Path:
+    if "annotations" in spec.options:
+        named = spec.options["annotations"]
+        places = [root / str(name) for name in (named if isinstance(named, list) else [named])]
+        there = [place for place in places if place.is_file()]
+        if not there:
+            raise missing(spec, places)
+        return there[0]
+    found = list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
+    if len(found) == 1:
+        return found[0]
+    names = [path.relative_to(root).as_posix() for path in found]
+    what = f"several files may be the captions: {listing(names)}" if found else "no file of captions"
+    raise DataError(
+        f"{spec.kind} {spec.location!r}: {root} has {what}",
+        hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
+    )
+
+
+def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) -> list[CaptionedImage]:
+    """The entries whose image a list names, in the list's order. A list may leave out the extension."""
+    by_name = {key: entry for entry in entries for key in (entry.image, os.path.splitext(entry.image)[0])}
+    try:
+        names = [line.strip() for line in chosen.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{chosen} cannot be read: {error}") from error
+    unknown = [name for name in names if name not in by_name]
+    if unknown or not names:
+        what = f"{len(unknown)} of its images have no captions in {annotations}: {listing(unknown)}"
+        raise DataError(f"{chosen}: {what if unknown else 'it is empty'}")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def _image_folder(root: Path, entries: Sequence[CaptionedImage], spec: SourceSpec, annotations: Path) -> Path:
+    if "images" in spec.options:
+        places = [root / str(spec.options["images"])]
+    else:
+        inside = sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
+        places = [root, *inside, *(folder / folder.name for folder in inside)]
+    probed = [entry.image for entry in entries[:_PROBED]]
+    found = [place for place in places if any((place / image).is_file() for image in probed)]
+    if len(found) == 1:
+        return found[0]
+    where = f"{spec.kind} {spec.location!r}"
+    if not found:
+        raise DataError(
+            f"{where}: {annotations} lists {len(entries):,} images, but {probed[0]!r} and the next are not there",
+            hint=f"Looked in {listing(str(place) for place in places)}.",
+        )
+    raise DataError(
+        f"{where}: the images of {annotations} are in several folders: {listing(str(place) for place in found)}",
+        hint="Name one as `options: {images: …}` of a card's source.",
+    )

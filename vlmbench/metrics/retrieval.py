@@ -1,0 +1,158 @@
+"""Metrics of cross-modal retrieval, from the rank of each query's best true match.
+
+Queries come in groups: the captions of one image are about the same picture, so they are drawn together in a resample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.inputs import IntArray, class_indices, same_length
+from vlmbench.metrics.intervals import Weights, bootstrap_estimate, wilson
+
+
+def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The share of queries with a true match among their k best candidates.
+
+    It is 1 or 0 a query, however many matches there are, as `clip_benchmark/metrics/zeroshot_retrieval.py` in
+    LAION-AI/CLIP_benchmark has it and CLIP-like papers report it. The interval is Wilson's where each group has one
+    query, else a bootstrap over groups.
+
+    Args:
+        ranks: (Q,) the best true match's place among the candidates, from 1.
+        groups: (Q,) the image each query belongs to.
+        k: 1 or more.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: no queries, lengths that differ, a rank below 1 or k below 1.
+
+    >>> recall_at_k(np.array([1, 3, 2, 9]), np.array([0, 0, 1, 1]), k=2).value
+    0.5
+    """
+    place, dense, n = _queries(ranks, groups)
+    if k < 1:
+        raise ValueError(f"recall@k needs k of 1 or more, got {k}")
+    hit = (place <= k).astype(np.float64)
+    if n == len(place):
+        hits = int(hit.sum())
+        low, high = wilson(hits, n)
+        return Estimate(value=hits / n, low=low, high=high, n=n)
+    return _mean_over_queries(hit, dense, n, seed, resamples)
+
+
+def mean_recall_at_k(
+    image_ranks: IntArray,
+    caption_ranks: IntArray,
+    caption_images: IntArray,
+    k: int,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """The mean of image-to-text and text-to-image recall@k; a bootstrap over images, each with its captions.
+
+    DataComp's `mean_recall@1` (mlfoundations/datacomp, tasklist.yml).
+
+    Args:
+        image_ranks: (I,) of image queries.
+        caption_ranks: (Q,) of caption queries.
+        caption_images: (Q,) each caption's image, an index into `image_ranks`; every image has one or more.
+        k: 1 or more.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: as `recall_at_k`; also where an image has no caption.
+
+    >>> mean_recall_at_k(np.array([1, 2]), np.array([1, 1, 1, 5]), np.array([0, 0, 1, 1]), k=1).value
+    0.625
+    """
+    images, _, n = _queries(image_ranks, np.arange(len(image_ranks)))
+    place, owners, owning = _queries(caption_ranks, caption_images)
+    if owning != n:
+        raise ValueError(f"{n} images, but captions of {owning}")
+    image_hits = (images <= k).astype(np.float64)
+    caption_hits = np.bincount(owners, weights=place <= k, minlength=n)
+    captions = np.bincount(owners, minlength=n)
+
+    def mean_recall(weights: Weights) -> NDArray[np.float64]:
+        recall: NDArray[np.float64] = ((weights @ image_hits) / n + (weights @ caption_hits) / (weights @ captions)) / 2
+        return recall
+
+    return bootstrap_estimate(mean_recall, n, seed=seed, resamples=resamples)
+
+
+def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The mean place of the best true match; lower is better. A bootstrap over groups.
+
+    Args:
+        ranks: (Q,) places from 1.
+        groups: (Q,) the image each query belongs to.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: as `recall_at_k`.
+
+    >>> mean_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
+    4.0
+    """
+    place, dense, n = _queries(ranks, groups)
+    return _mean_over_queries(place.astype(np.float64), dense, n, seed, resamples)
+
+
+def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The median place of the best true match, as `numpy.median`; lower is better. A bootstrap over groups.
+
+    Args:
+        ranks: (Q,) places from 1.
+        groups: (Q,) the image each query belongs to.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: as `recall_at_k`.
+
+    >>> median_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
+    2.5
+    """
+    place, dense, n = _queries(ranks, groups)
+    order = np.argsort(place, kind="stable")
+    ordered, owners = place[order].astype(np.float64), dense[order]
+
+    def median(weights: Weights) -> NDArray[np.float64]:
+        drawn = np.cumsum(weights[:, owners], axis=1, dtype=np.int64)
+        total = drawn[:, -1:]
+        lower = (drawn > (total - 1) // 2).argmax(axis=1)
+        upper = (drawn > total // 2).argmax(axis=1)
+        middle: NDArray[np.float64] = (ordered[lower] + ordered[upper]) / 2
+        return middle
+
+    return bootstrap_estimate(median, n, seed=seed, resamples=resamples)
+
+
+def _queries(ranks: IntArray, groups: IntArray) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Ranks, groups as 0 to n - 1, and n."""
+    place = class_indices(ranks, "ranks")
+    if place.min() < 1:
+        raise ValueError(f"ranks count from 1, got {int(place.min())}")
+    same_length(ranks=place, groups=class_indices(groups, "groups"))
+    found, dense = np.unique(groups, return_inverse=True)
+    return place, dense.astype(np.int64), len(found)
+
+
+def _mean_over_queries(
+    values: NDArray[np.float64], groups: NDArray[np.int64], n: int, seed: int, resamples: int
+) -> Estimate:
+    sums = np.bincount(groups, weights=values, minlength=n)
+    counts = np.bincount(groups, minlength=n)
+
+    def mean(weights: Weights) -> NDArray[np.float64]:
+        drawn: NDArray[np.float64] = (weights @ sums) / (weights @ counts)
+        return drawn
+
+    return bootstrap_estimate(mean, n, seed=seed, resamples=resamples)

@@ -1,0 +1,137 @@
+"""The metrics a retrieval card can name, and what chance would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vlmbench.errors import UnknownNameError
+from vlmbench.metrics import Estimate, mean_rank, mean_recall_at_k, median_rank, recall_at_k
+from vlmbench.records import MetricValue
+from vlmbench.registry import did_you_mean
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the true matches were, I images with M captions in all.
+
+    Attributes:
+        image_ranks: (I,) of each image's best caption among the M.
+        caption_ranks: (M,) of each caption's image among the I.
+        caption_images: (M,) each caption's image.
+    """
+
+    image_ranks: Ints
+    caption_ranks: Ints
+    caption_images: Ints
+
+    @property
+    def captions(self) -> Ints:
+        """(I,) how many captions each image has."""
+        return np.bincount(self.caption_images, minlength=len(self.image_ranks))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric: how it is computed (with the bootstrap's seed), what random answers give, and how it reads."""
+
+    compute: Callable[[Found, int], Estimate]
+    chance: Callable[[Found], float | None]
+    unit: Literal["fraction", "rank"] = "fraction"
+
+
+def _image_to_text(k: int, found: Found, seed: int) -> Estimate:
+    return recall_at_k(found.image_ranks, np.arange(len(found.image_ranks)), k, seed=seed)
+
+
+def _text_to_image(k: int, found: Found, seed: int) -> Estimate:
+    return recall_at_k(found.caption_ranks, found.caption_images, k, seed=seed)
+
+
+def _random_image_to_text(k: int, found: Found) -> float:
+    """One minus the chance that k of M captions drawn at random hold none of an image's own, mean over images."""
+    total = len(found.caption_ranks)
+    drawn = np.arange(min(k, total))
+    missed = np.clip((total - found.captions[:, None] - drawn) / (total - drawn), 0, None).prod(axis=1)
+    return float(1 - missed.mean())
+
+
+def _random_text_to_image(k: int, found: Found) -> float:
+    return min(1.0, k / len(found.image_ranks))
+
+
+def _random_image_rank(found: Found) -> float:
+    """The expected place of the first of p among M in random order is (M + 1) / (p + 1)."""
+    return float(((len(found.caption_ranks) + 1) / (found.captions + 1)).mean())
+
+
+def _random_caption_rank(found: Found) -> float:
+    return (len(found.image_ranks) + 1) / 2
+
+
+def _of_images(metric: Callable[..., Estimate], found: Found, seed: int) -> Estimate:
+    return metric(found.image_ranks, np.arange(len(found.image_ranks)), seed=seed)
+
+
+def _of_captions(metric: Callable[..., Estimate], found: Found, seed: int) -> Estimate:
+    return metric(found.caption_ranks, found.caption_images, seed=seed)
+
+
+def _mean_recall(k: int) -> Measure:
+    return Measure(
+        lambda f, seed: mean_recall_at_k(f.image_ranks, f.caption_ranks, f.caption_images, k, seed=seed),
+        lambda f: (_random_image_to_text(k, f) + _random_text_to_image(k, f)) / 2,
+    )
+
+
+RECALLS = (1, 5, 10)
+MEASURES: dict[str, Measure] = {
+    **{f"mean_recall@{k}": _mean_recall(k) for k in RECALLS},
+    **{
+        f"image_to_text_recall@{k}": Measure(partial(_image_to_text, k), partial(_random_image_to_text, k))
+        for k in RECALLS
+    },
+    **{
+        f"text_to_image_recall@{k}": Measure(partial(_text_to_image, k), partial(_random_text_to_image, k))
+        for k in RECALLS
+    },
+    "image_to_text_median_rank": Measure(partial(_of_images, median_rank), lambda f: None, unit="rank"),
+    "image_to_text_mean_rank": Measure(partial(_of_images, mean_rank), _random_image_rank, unit="rank"),
+    "text_to_image_median_rank": Measure(partial(_of_captions, median_rank), _random_caption_rank, unit="rank"),
+    "text_to_image_mean_rank": Measure(partial(_of_captions, mean_rank), _random_caption_rank, unit="rank"),
+}
+
+
+def check_metrics(names: Sequence[str], *, where: str) -> None:
+    """Refuse metrics that do not exist.
+
+    Raises:
+        UnknownNameError: nobody knows the metric.
+    """
+    for name in names:
+        if name not in MEASURES:
+            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
+
+
+def metric_values(names: Sequence[str], found: Found, seed: int) -> dict[str, MetricValue]:
+    """The named metrics; ``n`` counts the queries, and for means of both directions the images."""
+    values = {}
+    for name in names:
+        measure = MEASURES[name]
+        estimate = measure.compute(found, seed)
+        values[name] = MetricValue(
+            value=estimate.value,
+            ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
+            n=len(found.caption_ranks) if name.startswith("text_to_image") else len(found.image_ranks),
+            higher_is_better=measure.unit == "fraction",
+            unit=measure.unit,
+            chance=measure.chance(found),
+        )
+    return values

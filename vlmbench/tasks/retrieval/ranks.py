@@ -1,0 +1,57 @@
+"""Where each query's true matches stand among all candidates, block by block: no matrix of queries × candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+TOP = 5
+BLOCK_SCORES = 2**24
+"""Scores in memory at once: 64 MiB of them, and a few times that in comparisons."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Every query's answer, Q queries over C candidates, K = min(5, C).
+
+    Attributes:
+        ranks: (Q,) place of the best true match, from 1; equal scores count against the model.
+        top: (Q, K) best candidates, best first.
+    """
+
+    ranks: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int32]
+
+
+@torch.inference_mode()
+def rank(queries: Tensor, candidates: Tensor, first: Tensor, last: Tensor, *, columns: Tensor | None = None) -> Ranked:
+    """Rank all candidates for each query by cosine similarity.
+
+    A query's rank is 1 plus the number of false candidates that score as high as its best true one, or higher. So a
+    model that gives everything the same score finds nothing, however the candidates are ordered.
+
+    Args:
+        queries: (Q, D), unit length.
+        candidates: (R, D), unit length; R is C, or fewer where ``columns`` says which rows are used how often.
+        first: (Q,) each query's first true candidate among the C.
+        last: (Q,) the one after its last true candidate, which follow each other.
+        columns: (C,) the row of each candidate: equal candidates are scored once, and so exactly alike.
+    """
+    count = len(candidates) if columns is None else len(columns)
+    place = torch.arange(count, device=queries.device)
+    rows = max(1, BLOCK_SCORES // count)
+    ranks, top = [], []
+    for start in range(0, len(queries), rows):
+        block = slice(start, start + rows)
+        scores = queries[block] @ candidates.T
+        if columns is not None:
+            scores = scores[:, columns]
+        true = (place >= first[block, None]) & (place < last[block, None])
+        best = scores.masked_fill(~true, -torch.inf).amax(dim=1, keepdim=True)
+        ranks.append(1 + ((scores >= best) & ~true).sum(dim=1))
+        top.append(scores.topk(min(TOP, count), dim=1).indices.to(torch.int32))
+    return Ranked(torch.cat(ranks).cpu().numpy(), torch.cat(top).cpu().numpy())
