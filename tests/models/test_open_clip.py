@@ -11,7 +11,7 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from models.tiny import ARCHITECTURES, CONFIG, PROMPTS, prefix_difference
+from models.tiny import ARCHITECTURES, CONFIG, PROMPTS, assert_same_features, prefix_difference
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from vlmbench.errors import ModelError, UnknownNameError
@@ -32,8 +32,8 @@ def test_features_are_the_librarys(architecture, open_model):
     tokens = open_clip.get_tokenizer(architecture)(PROMPTS)
     pixels = torch.randn(3, 3, 32, 32)
     with torch.inference_mode():
-        assert torch.equal(model.encode_text(PROMPTS), library.encode_text(tokens, normalize=True))
-        assert torch.equal(model.encode_image(pixels), library.encode_image(pixels, normalize=True))
+        assert_same_features(model.encode_text(PROMPTS), library.encode_text(tokens, normalize=True))
+        assert_same_features(model.encode_image(pixels), library.encode_image(pixels, normalize=True))
         assert model.encode_text([]).shape == (0, model.embedding_dim)
     assert model.embedding_dim == CONFIG["embed_dim"]
     assert model.logit_scale == pytest.approx(library.logit_scale.exp().item())
