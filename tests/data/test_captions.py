@@ -162,6 +162,16 @@ def test_shards_with_unreadable_captions_are_refused(text: bytes, message: str, 
         opened(tmp_path, kind="wds")
 
 
+def test_newlines_in_captions_are_as_in_cocos_json(tmp_path: Path) -> None:
+    """COCO's "A cat.\\n" is the line "A cat.\\\\n" in CLIP_benchmark's shards."""
+    write_tar(tmp_path / "test" / "0.tar", [("a.png", b"x"), ("a.txt", rb"A cat.\n" + b"\n\nA dog." + b"\r\n")])
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": []}
+    data["annotations"] = [{"image_id": 1, "caption": caption} for caption in ("A cat.\n", "A dog.")]
+    write_folder(tmp_path / "coco", {"a.png": b"x", "captions.json": json.dumps(data).encode()})
+    targets = [opened(tmp_path, kind="wds").samples[0].target, opened(tmp_path / "coco").samples[0].target]
+    assert targets == [("A cat.", "A dog.")] * 2
+
+
 def test_the_same_captions_through_a_hub(hub: Hub, tmp_path: Path) -> None:
     hub.repo("org/captions").commit(tree(retrieval_shards(tmp_path)))
     dataset = open_dataset([SourceSpec(kind="hub", location="org/captions")], CAPTIONS)

@@ -102,15 +102,16 @@ def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> 
 
 
 def captions(data: bytes, where: str) -> tuple[str, ...]:
-    """The lines of a ``.txt`` file, without the blanks around them; empty lines are none.
+    r"""The lines of a ``.txt`` file, without the blanks around them; empty lines are none.
 
-    CLIP_benchmark splits at newlines and keeps all; its own sets have no empty line.
+    CLIP_benchmark (webdataset_builder.py) writes a newline within a caption, which many of COCO's end in, as the two
+    characters ``\n``, and reads them as such; here they are the newline again, and the captions those of COCO's JSON.
 
     Raises:
         LabelError: it is no UTF-8, or has not one caption.
     """
     try:
-        lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
+        lines = [line.replace(r"\n", "\n").strip() for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
     found = tuple(line for line in lines if line)
