@@ -67,6 +67,15 @@ def task_cards(pattern: str = "*") -> list[TaskCard]:
     return [_read_task(path) for name, path in sorted(task_card_files().items()) if _matches(name, pattern)]
 
 
+def find_suite(name: str) -> Suite | None:
+    """The suite of this name, or in this YAML file; None where it is no suite's."""
+    if name.endswith((".yaml", ".yml")):
+        data = read_yaml(Path(name).expanduser())
+        return parse_card(Suite, data, where=name) if isinstance(data, dict) and "tasks" in data else None
+    path = None if name in task_card_files() else suite_files().get(name)
+    return None if path is None else _read_suite(path)
+
+
 def suites() -> list[Suite]:
     """Every suite, sorted by name."""
     return [_read_suite(path) for _, path in sorted(suite_files().items())]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import typer
 from pydantic import BaseModel
@@ -15,6 +15,9 @@ from vlmbench.errors import UsageError
 
 SHOWN_ITEMS = 12
 """Items of a long list that are printed before the rest is counted."""
+
+ROOMY = 100
+"""Columns of a window in which every cell but the last can be shown whole."""
 
 
 def pattern_or_command(default: str) -> type[TyperGroup]:
@@ -63,27 +66,46 @@ class Listing:
 
         from vlmbench.cli.console import stderr, stdout
 
+        console = stdout()
         table = Table(header_style="bold", show_edge=False, box=None, pad_edge=False)
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if column == "samples" else "left", no_wrap=index == 0)
+            justify: Literal["left", "right"] = "right" if column == "samples" else "left"
+            # In a narrow window words are cut short before the last column, the only one that wraps, is squeezed out.
+            whole = index == 0 or (console.width >= ROOMY and index < len(self.columns) - 1)
+            table.add_column(column, justify=justify, no_wrap=whole)
         for row in self.rows:
             table.add_row(*map(Text, row))
-        stdout().print(table)
+        console.print(table)
         stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
 
 
-def show_cards(cards: Sequence[BaseModel], *, as_json: bool) -> None:
-    """Cards with all their fields: a JSON array, or one after the other for people."""
+CardT = TypeVar("CardT", bound=BaseModel)
+
+
+def _dumped(card: BaseModel) -> Mapping[str, Any]:
+    return card.model_dump(exclude_none=True)
+
+
+def show_cards(
+    cards: Sequence[CardT], *, as_json: bool, fields: Callable[[CardT], Mapping[str, Any]] = _dumped
+) -> None:
+    """Cards with all their fields: a JSON array, or one after the other for people.
+
+    Args:
+        cards: what is shown.
+        as_json: every field as it is, for programs.
+        fields: a card's fields as people read them.
+    """
     if as_json:
         typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
         return
     for index, card in enumerate(cards):
         if index:
             typer.echo()
-        _show_fields(card.model_dump(exclude_none=True))
+        show_fields(fields(card))
 
 
-def _show_fields(fields: Mapping[str, Any]) -> None:
+def show_fields(fields: Mapping[str, Any]) -> None:
     """One card, a field a line; long lists are cut and counted."""
     from rich.table import Table
     from rich.text import Text
@@ -94,7 +116,7 @@ def _show_fields(fields: Mapping[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields.items():
-        if value not in ("", [], {}):
+        if value not in (None, "", [], {}):
             table.add_row(name.replace("_", " "), Text(_text(value)))
     stdout().print(table)
 

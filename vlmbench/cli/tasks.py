@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from vlmbench.cards import SourceSpec, Suite, TaskCard
 from vlmbench.cli.listing import Listing, pattern_or_command
 
 app = typer.Typer(cls=pattern_or_command("list"), help="List task cards and suites, or show one.")
@@ -19,17 +21,10 @@ def list_tasks(
     """List task cards and suites whose name matches."""
     from vlmbench.catalogue import suites, task_cards
 
-    cards = task_cards(pattern)
     found = [suite for suite in suites() if pattern == "*" or pattern.casefold() in suite.name]
-    rows = [(c.name, c.plugin, f"{c.samples:,}" if c.samples else "–", c.main_metric, c.title or "") for c in cards]
-    rows += [
-        (suite.name, "suite", "–", "–", f"{suite.title or suite.name}: {', '.join(suite.tasks)}") for suite in found
-    ]
-    Listing(
-        columns=("name", "kind", "samples", "metric", "title"),
-        rows=rows,
-        data=[{"kind": "task", **c.model_dump(exclude_none=True, exclude={"classes"})} for c in cards]
-        + [{"kind": "suite", **suite.model_dump(exclude_none=True)} for suite in found],
+    _listing(
+        task_cards(pattern),
+        found,
         nothing=f"no task or suite matches {pattern!r}",
         hint="Your own data runs without a card: vlmbench run -t imagefolder:PATH …",
     ).show(as_json=as_json)
@@ -41,7 +36,49 @@ def show_task(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
-    from vlmbench.catalogue import find_tasks
-    from vlmbench.cli.listing import show_cards
+    from vlmbench.catalogue import find_suite, find_tasks
+    from vlmbench.cli.listing import show_cards, show_fields
 
-    show_cards(find_tasks(name), as_json=as_json)
+    cards = find_tasks(name)
+    suite = None if as_json else find_suite(name)
+    if suite is None:
+        show_cards(cards, as_json=as_json, fields=_fields)
+        return
+    show_fields({"suite": suite.name, "title": suite.title, "description": suite.description})
+    typer.echo()
+    _listing(cards, [], nothing="", hint="Each task in full: vlmbench tasks show NAME").show(as_json=False)
+
+
+def _listing(cards: Sequence[TaskCard], found: Sequence[Suite], *, nothing: str, hint: str) -> Listing:
+    """Tasks, then suites."""
+    rows = [(c.name, c.plugin, f"{c.samples:,}" if c.samples else "–", c.main_metric, c.title or "") for c in cards]
+    rows += [(suite.name, "suite", "–", "–", f"{suite.title or suite.name} ({len(suite.tasks)})") for suite in found]
+    return Listing(
+        columns=("name", "kind", "samples", "metric", "title"),
+        rows=rows,
+        data=[{"kind": "task", **c.model_dump(exclude_none=True, exclude={"classes"})} for c in cards]
+        + [{"kind": "suite", **suite.model_dump(exclude_none=True)} for suite in found],
+        nothing=nothing,
+        hint=hint,
+    )
+
+
+def _fields(card: TaskCard) -> dict[str, object]:
+    """A card's fields as people read them: the places of the data in the order in which they are tried."""
+    fields = card.model_dump(exclude_none=True, exclude={"sources"} if card.multi_label else {"sources", "multi_label"})
+    data = [_place(number, spec) for number, spec in enumerate(card.sources, start=1)]
+    return {**{name: fields[name] for name in ("name", "plugin", "version")}, "data": "\n".join(data), **fields}
+
+
+def _place(number: int, spec: SourceSpec) -> str:
+    details = [
+        f"split {spec.split}" if spec.split else "",
+        f"revision {spec.revision}" if spec.revision else "",
+        f"{len(spec.folders):,} class folders" if spec.folders else "",
+        *(
+            f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in spec.options.items()
+        ),
+    ]
+    said = "; ".join(filter(None, details))
+    return f"{number}. {spec.kind} {spec.location}" + (f" ({said})" if said else "")
