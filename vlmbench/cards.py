@@ -68,8 +68,10 @@ class SourceSpec(_Card):
     """One place where a task's samples may be found.
 
     Attributes:
-        kind: a registered source ("imagefolder", "wds", "hub", "demo").
-        location: a path (relative ones are looked up under ``--data-root``), a hub repository or a set's name.
+        kind: a registered source ("imagefolder", "torchvision", "filelist", "voc", "wds", "hub", "demo").
+        location: a path (relative ones are looked up under ``--data-root``), a class of torchvision, a hub repository
+            or a set's name.
+        other_locations: for folders and lists of files, other names under which people keep the very same layout.
         split: the split to read, where the layout has splits.
         revision: the commit of a hub repository.
         folders: for image folders, the class folders' names in label order, where they are not the class names.
@@ -78,6 +80,7 @@ class SourceSpec(_Card):
 
     kind: str
     location: str
+    other_locations: list[str] = []
     split: str | None = None
     revision: str | None = None
     folders: list[str] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class VlmbenchError(Exception):
     """The root of every error that vlmbench raises on purpose.
@@ -65,7 +67,16 @@ class DataError(VlmbenchError):
 
 
 class MissingDataError(DataError):
-    """A dataset that is in none of the places where it was looked for."""
+    """A dataset that is in none of the places where it was looked for.
+
+    Args:
+        looked_for: the layouts of which nothing is there, relative to the folders looked in, so that a list of
+            several sources can name those folders once. None: only the message says it.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, looked_for: Sequence[str] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.looked_for = looked_for
 
 
 class LabelError(DataError):

@@ -191,8 +191,64 @@ def test_the_place_is_looked_for_under_the_data_root_then_here(tmp_path: Path, m
 def test_a_split_is_a_folder_between(tmp_path: Path) -> None:
     two_classes(tmp_path / "val")
     assert opened(tmp_path, split="val").info.split == "val"
-    with pytest.raises(MissingDataError):
+    with pytest.raises(MissingDataError, match="no split 'test' in"):
         opened(tmp_path, split="test")
+
+
+def test_other_locations_are_tried_in_order_under_each_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    context = SourceContext(data_root=tmp_path / "root")
+    two_classes(tmp_path / "here" / "a")
+    assert opened(Path("a"), context, other_locations=["b", "c"]).info.location == "a"
+    two_classes(tmp_path / "root" / "c")
+    assert opened(Path("a"), context, other_locations=["b", "c"]).info.location == "c", "the data root comes first"
+    two_classes(tmp_path / "root" / "b")
+    assert opened(Path("a"), context, other_locations=["b", "c"]).info.location == "b"
+    with pytest.raises(MissingDataError, match=r"not found at x, y \(looked in .*root and .*here\)"):
+        opened(Path("x"), context, other_locations=["y"])
+
+
+def test_other_folders_are_ignored_only_where_the_card_says_so(tmp_path: Path) -> None:
+    write_folder(two_classes(tmp_path), {"dog/3.png": image_bytes(3)})
+    for fields, context in (({"folders": ["sea_lion", "cat"]}, SourceContext()), ({}, named("sea lion", "cat"))):
+        with pytest.raises(LabelError, match="1 unexpected: dog"):
+            opened(tmp_path, context, **fields)
+        dataset = opened(tmp_path, context, options={"other_folders": "ignore"}, **fields)
+        assert [(s.id, s.target) for s in dataset.samples] == [("sea_lion/1.png", 0), ("cat/2.png", 1)]
+        with pytest.raises(UsageError, match="'refuse' or 'ignore', not 'skip'"):
+            opened(tmp_path, context, options={"other_folders": "skip"}, **fields)
+    with pytest.raises(LabelError, match="1 missing: eel"):
+        opened(tmp_path, folders=["cat", "eel"], options={"other_folders": "ignore"})
+
+
+def test_a_shared_name_without_any_of_the_classes_is_another_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_classes(tmp_path / "here" / "val")
+    monkeypatch.chdir(tmp_path / "here")
+    write_folder(tmp_path / "root", {"val/n01/1.png": b"1"})
+    context = SourceContext(data_root=tmp_path / "root", class_names=("cat", "sea lion"))
+    shared = {"options": {"shared": True}}
+    assert opened(Path("val"), context, **shared).read(0) == image_bytes(2), "the one here has them"
+    (tmp_path / "root" / "val" / "cat").mkdir()
+    with pytest.raises(LabelError, match="1 missing: sea lion; 1 unexpected: n01"):
+        opened(Path("val"), context, **shared)
+    for path in ("flat/val/1.png", "file/val"):
+        write_folder(tmp_path / path.split("/")[0], {path.split("/", 1)[1]: b"1"})
+        root = tmp_path / path.split("/")[0]
+        monkeypatch.chdir(root)
+        with pytest.raises(MissingDataError, match="val"):
+            opened(Path("val"), SourceContext(data_root=root, class_names=("cat", "sea lion")), **shared)
+    monkeypatch.chdir(tmp_path / "flat")
+    with pytest.raises(MissingDataError, match=r"val \(there, but with none of the 2 class folders\)"):
+        opened(Path("val"), named("cat", "sea lion"), **shared)
+    with pytest.raises(MissingDataError, match="none of the 1 class folders"):
+        opened(Path("val"), folders=["n02"], **shared)
+    with pytest.raises(UsageError, match="shared is true or false, not 'no'"):
+        opened(Path("val"), options={"shared": "no"})
+    with pytest.raises(UsageError, match="must name its classes"):
+        opened(Path("val"), **shared)
 
 
 def test_what_is_no_image_folder_is_said(tmp_path: Path) -> None:

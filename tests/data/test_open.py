@@ -38,12 +38,41 @@ def test_a_broken_source_is_not_passed_over(tmp_path: Path) -> None:
         open_dataset([wds("wds"), folder("folder")], SourceContext(data_root=tmp_path))
 
 
-def test_nowhere_lists_every_place_and_every_way(tmp_path: Path) -> None:
+def test_nowhere_lists_every_layout_and_names_the_folders_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_caches: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    context = SourceContext(data_root=tmp_path / "root", offline=True)
+    long = wds("a/rather/long/path/to/a/webdataset, which/no/line/of/a/terminal/can/hold/as/a/whole")
+    pets = SourceSpec(kind="imagefolder", location="pets", other_locations=["cats"])
     with pytest.raises(MissingDataError) as raised:
-        open_dataset([folder("pets"), wds("wds/pets")], SourceContext(data_root=tmp_path))
-    text = str(raised.value)
-    for part in (f"{tmp_path}/pets", f"{tmp_path}/wds/pets", f"{Path.cwd()}/pets", "--data-root DIR"):
-        assert part in text
+        open_dataset([pets, folder("/no/where"), long, SourceSpec(kind="hub", location="org/pets")], context)
+    text = str(raised.value).replace(str(tmp_path), "DIR").splitlines()
+    assert text[:6] == [
+        "the dataset is in none of its places:",
+        "  looked in DIR/root and DIR for",
+        "    imagefolder  pets",
+        "                 cats",
+        "    wds          a/rather/long/path/to/a/webdataset,",
+        "                   which/no/line/of/a/terminal/can/hold/as/a/whole",
+    ]
+    assert text[6] == "  imagefolder '/no/where': not found at /no/where"
+    assert text[7].startswith("  hub 'org/pets': not (or not completely) in the cache")
+    assert text[-1] == "Name the folder that has one of these layouts with --data-root DIR."
+    assert all(len(line) <= 80 for line in text[:6])
+
+
+def test_one_source_that_is_nowhere_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingDataError) as raised:
+        open_dataset([folder("pets")], SourceContext())
+    assert str(raised.value).splitlines() == [
+        f"imagefolder 'pets': not found at {tmp_path}/pets",
+        "Name the folder that has it with --data-root DIR.",
+    ]
+    with pytest.raises(MissingDataError) as raised:
+        open_dataset([folder(tmp_path / "pets")], SourceContext())
+    assert str(raised.value) == f"imagefolder '{tmp_path}/pets': not found at {tmp_path}/pets"
 
 
 def test_an_unknown_kind_is_said() -> None:

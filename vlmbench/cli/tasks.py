@@ -81,4 +81,6 @@ def _place(number: int, spec: SourceSpec) -> str:
         ),
     ]
     said = "; ".join(filter(None, details))
-    return f"{number}. {spec.kind} {spec.location}" + (f" ({said})" if said else "")
+    return f"{number}. {spec.kind} {' or '.join([spec.location, *spec.other_locations])}" + (
+        f" ({said})" if said else ""
+    )

@@ -14,6 +14,9 @@ SOURCES: Registry[Source] = Registry(
     {
         "imagefolder": "vlmbench.data.imagefolder:open_source",
         "captions": "vlmbench.data.captions:open_source",
+        "torchvision": "vlmbench.data.torchvision:open_source",
+        "filelist": "vlmbench.data.filelist:open_source",
+        "voc": "vlmbench.data.voc:open_source",
         "wds": "vlmbench.data.webdataset:open_source",
         "hub": "vlmbench.data.hub:open_source",
         "demo": "vlmbench.data.demo:open_source",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.caption_files import CaptionedImage, read_captions
+from vlmbench.data.files import read_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import check_options, files_state, find_local, missing
+from vlmbench.data.location import check_options, existing_places, files_state, find_local, missing
 from vlmbench.data.shards import find_shards, has_shards
 from vlmbench.data.webdataset import read_shards
-from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.errors import DataError, LabelError
 
 OPTIONS = ("annotations", "images", "list")
 _ANNOTATION_PATTERNS = (
@@ -48,13 +48,7 @@ class CaptionedImages:
     def read(self, index: int) -> bytes:
         """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         name = self.samples[index].id
-        path = self._folder / name
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise BadSampleError(name, "not a regular file")  # opening a pipe would wait for ever
-            return path.read_bytes()
-        except OSError as error:
-            raise BadSampleError(name, f"cannot be read from {self._folder}: {error.strerror or error}") from error
+        return read_file(self._folder / name, name)
 
     def state(self) -> str:
         """See :meth:`vlmbench.data.base.ImageDataset.state`."""
@@ -68,8 +62,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     The location is the folder, or the caption file itself; a folder of webdataset shards is read as such. Options:
 
     - ``annotations``: the caption file, relative to the folder, or a list of which the first that is there counts.
-      Without it there must be just one file that is named
-      like one (``captions.txt``, ``annotations/captions_val2017.json``, ``dataset_flickr30k.json``, …).
+      Without it there must be just one file that is named like one (``captions.txt``, ``dataset_flickr30k.json``,
+      ``annotations/captions_val2017.json``, …).
     - ``images``: the folder of the images, relative to the location's. Without it: wherever the first listed ones are,
       among the folder, the folders in it, and those of the same name in these.
     - ``list``: a text file of image names, one a line (``Flickr_8k.testImages.txt``): only these count.
@@ -83,31 +77,42 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "captions":
         raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
-    found = find_local(spec, context)
-    if found.is_dir() and "annotations" not in spec.options and has_shards(found, spec.split):
-        shards = find_shards(spec, context)
-        return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
-    root, annotations = (found, _annotations(found, spec)) if found.is_dir() else (found.parent, found)
-    said_by = [annotations]
-    entries = read_captions(annotations, spec.split)
+    if "annotations" not in spec.options:
+        found = find_local(spec, context).path
+        if found.is_dir() and has_shards(found, spec.split):
+            shards = find_shards(spec, context)
+            return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
+    location, root, annotations = _find(spec, context)
+    entries, said_by = read_captions(annotations, spec.split), [annotations]
     if "list" in spec.options:
         chosen = root / str(spec.options["list"])
-        if not chosen.is_file():
-            raise missing(spec, [chosen])
         entries = _chosen(entries, chosen, annotations)
         said_by.append(chosen)
     folder = _image_folder(root, entries, spec, annotations)
-    return CaptionedImages(folder, SourceInfo(spec.kind, spec.location, split=spec.split), entries, said_by)
+    return CaptionedImages(folder, SourceInfo(spec.kind, location, split=spec.split), entries, said_by)
 
 
-def _annotations(root: Path, spec: SourceSpec) -> Path:
-    if "annotations" in spec.options:
-        named = spec.options["annotations"]
-        places = [root / str(name) for name in (named if isinstance(named, list) else [named])]
-        there = [place for place in places if place.is_file()]
-        if not there:
-            raise missing(spec, places)
-        return there[0]
+def _find(spec: SourceSpec, context: SourceContext) -> tuple[str, Path, Path]:
+    """The first location with captions, its folder and its caption file.
+
+    Raises:
+        MissingDataError: none has them, or the list that is asked for.
+        DataError: a folder has no captions by any usual name, or several, and nobody says which count.
+    """
+    asked = spec.options.get("annotations", [])
+    names = [str(name) for name in (asked if isinstance(asked, list) else [asked])]
+    beside = [str(spec.options["list"])] if "list" in spec.options else []
+    for place in existing_places(spec, context):
+        if not place.path.is_dir():
+            return place.location, place.path.parent, place.path
+        there = [place.path / name for name in names if (place.path / name).is_file()]
+        if all((place.path / name).is_file() for name in beside) and (there or not names):
+            return place.location, place.path, there[0] if there else _guessed(place.path, spec)
+    every = [f"{location}/{name}" for location in (spec.location, *spec.other_locations) for name in (*names, *beside)]
+    raise missing(spec, context, looked_for=every or None)
+
+
+def _guessed(root: Path, spec: SourceSpec) -> Path:
     found = list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
     if len(found) == 1:
         return found[0]

@@ -40,7 +40,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     check_options(spec, OPTIONS)
     split = spec.split or DEFAULT_SPLIT
     if spec.location.startswith(("/", "~", ".")):
-        folder = find_local(spec, context)
+        folder = find_local(spec, context).path
         files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         info = SourceInfo(spec.kind, spec.location, split=split)
         return _open_folder(folder, info, spec, context, files)

@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
+from vlmbench.data.files import ImageFiles, readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import check_options, files_state, find_local, missing
-from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.data.location import check_options, existing_places, exists, find_local, missing
+from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
+
+OPTIONS = ("other_folders", "shared")
 
 IMAGE_EXTENSIONS = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 )
-
-
-class ImageFolder:
-    """The files of class folders. Holds their names only; each file is opened when it is read."""
-
-    templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self, root: Path, info: SourceInfo, files: Sequence[tuple[str, int]], classes: tuple[str, ...]
-    ) -> None:
-        self._root = root
-        self.info = info
-        self._paths = [path for path, _ in files]
-        self.samples: Sequence[Sample] = [Sample(_readable(path), label) for path, label in files]
-        self.classes: tuple[str, ...] | None = classes
-
-    def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
-        sample = self.samples[index]
-        path = self._root / self._paths[index]
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise BadSampleError(sample.id, "not a regular file")  # opening a pipe would wait for ever
-            return path.read_bytes()
-        except OSError as error:
-            raise BadSampleError(sample.id, f"cannot be read: {error.strerror or error}") from error
-
-    def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        places = zip(self.samples, self._paths, strict=True)
-        return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -62,24 +33,22 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     An empty class folder is a class without samples. Sample ids are POSIX paths relative to the location.
 
+    Options: ``other_folders: ignore`` (folders that are none of the expected ones are not read; by default they are
+    an error); ``shared: true`` (other datasets have a folder of this name too, such as ``val``: one that holds none
+    of the expected folders is another's, and counts as not there).
+
     Raises:
         MissingDataError: there is no such folder.
         LabelError: folders and class names do not fit together, or the task needs more than a class.
         DataError: it is no folder, or one below it cannot be read.
     """
-    check_options(spec, ())
+    check_options(spec, OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
         raise LabelError(
             f"{place}: a folder gives each image one class, but the task needs {TARGET_WORDS[context.target]}"
         )
-    root = find_local(spec, context)
-    if spec.split is not None:
-        root = root / spec.split
-        if not root.exists():
-            raise missing(spec, [root])
-    if not root.is_dir():
-        raise DataError(f"{place}: {root} is a file, not a folder of class folders")
+    location, root = _find(spec, context, place)
     folders, classes = _label_order(_class_folders(root, place), spec, context, place)
     above = frozenset(_identity(folder) for folder in (root, *root.resolve().parents))
     files = [
@@ -90,7 +59,48 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             f"{place}: no image in any of the {len(folders)} class folders of {root}",
             hint=f"Images are files that end in {', '.join(sorted(IMAGE_EXTENSIONS))}.",
         )
-    return ImageFolder(root, SourceInfo(spec.kind, spec.location, split=spec.split), files, classes)
+    return ImageFiles(root, SourceInfo(spec.kind, location, split=spec.split), files, classes)
+
+
+def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
+    """The location that is there, and the folder of its class folders.
+
+    Raises:
+        MissingDataError: none is there; with ``shared``, or none of them is this dataset's.
+        DataError: it is a file.
+    """
+    shared = spec.options.get("shared", False)
+    if not isinstance(shared, bool):
+        raise UsageError(f"{place}: shared is true or false, not {shared!r}")
+    if shared:
+        return _find_shared(spec, context, place)
+    found = find_local(spec, context)
+    root = found.path if spec.split is None else found.path / spec.split
+    if not exists(root):
+        raise MissingDataError(f"{place}: no split {spec.split!r} in {found.path}")
+    if not root.is_dir():
+        raise DataError(f"{place}: {root} is a file, not a folder of class folders")
+    return found.location, root
+
+
+def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
+    keys = set(spec.folders) if spec.folders is not None else {normalise(name) for name in context.class_names or ()}
+    if not keys:
+        raise UsageError(f"{place}: with `shared`, the card must name its classes or `folders`")
+    others = []
+    for found in existing_places(spec, context):
+        root = found.path if spec.split is None else found.path / spec.split
+        if not root.is_dir():
+            continue
+        names = [entry.name for entry in _entries(root) if os.path.isdir(entry.path)]
+        if any((name if spec.folders is not None else normalise(name)) in keys for name in names):
+            return found.location, root
+        others.append(found.location)
+    notes = [
+        f"{name} (there, but with none of the {len(keys)} class folders)" if name in others else name
+        for name in (spec.location, *spec.other_locations)
+    ]
+    raise missing(spec, context, looked_for=notes)
 
 
 def _class_folders(root: Path, place: str) -> list[str]:
@@ -111,10 +121,12 @@ def _label_order(
 ) -> tuple[list[str], tuple[str, ...]]:
     """The class folders in label order, and the class names."""
     names = context.class_names
+    ignore_others = _ignores_others(spec, place)
     if spec.folders is not None:
         if names is not None and len(names) != len(spec.folders):
             raise LabelError(f"{place}: {len(spec.folders)} folders for {len(names)} class names")
-        _refuse_difference(set(spec.folders), set(found), place, hint="`folders` must name every class folder.")
+        present = set(found) & set(spec.folders) if ignore_others else set(found)
+        _refuse_difference(set(spec.folders), present, place, hint="`folders` must name every class folder.")
         if len(set(spec.folders)) != len(spec.folders):
             raise LabelError(f"{place}: `folders` names a folder twice")
         return list(spec.folders), names or _as_class_names(spec.folders)
@@ -128,17 +140,20 @@ def _label_order(
     wanted = {normalise(name): name for name in names}
     if len(wanted) != len(names):
         raise LabelError(f"{place}: two classes of the card have the same name, so folders cannot tell them", hint=hint)
-    _refuse_difference({folder_of.get(key, name) for key, name in wanted.items()}, set(found), place, hint=hint)
+    expected = {folder_of.get(key, name) for key, name in wanted.items()}
+    _refuse_difference(expected, set(found) & expected if ignore_others else set(found), place, hint=hint)
     return [folder_of[key] for key in wanted], names
 
 
 def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_readable(folder).replace("_", " ") for folder in folders)
+    return tuple(readable(folder).replace("_", " ") for folder in folders)
 
 
-def _readable(name: str) -> str:
-    """A file name as valid text: bytes that are no UTF-8 are spelled out, or no record could hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+def _ignores_others(spec: SourceSpec, place: str) -> bool:
+    asked = spec.options.get("other_folders", "refuse")
+    if asked not in ("refuse", "ignore"):
+        raise UsageError(f"{place}: other_folders is 'refuse' or 'ignore', not {asked!r}")
+    return bool(asked == "ignore")
 
 
 def _refuse_difference(expected: set[str], found: set[str], place: str, *, hint: str) -> None:

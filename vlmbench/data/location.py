@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
@@ -11,30 +13,61 @@ from vlmbench.data.base import SourceContext
 from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.registry import did_you_mean
 
+_WITH_OTHER_LOCATIONS = ("imagefolder", "captions", "filelist", "voc")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One of the places that a source may mean.
+
+    Attributes:
+        location: as the card writes it.
+        path: where that is.
+    """
+
+    location: str
+    path: Path
+
+
+def roots(context: SourceContext) -> list[Path]:
+    """The folders under which relative locations are looked up, in order."""
+    found = [Path.cwd()]
+    if context.data_root is not None:
+        found.insert(0, context.data_root.expanduser().absolute())
+    return list(dict.fromkeys(found))
+
 
 def candidates(location: str, context: SourceContext) -> list[Path]:
     """The places that a location may mean, in the order they are tried."""
     path = Path(location).expanduser()
-    if path.is_absolute():
-        return [path]
-    roots = [Path.cwd()]
-    if context.data_root is not None:
-        roots.insert(0, context.data_root.expanduser().absolute())
-    return list(dict.fromkeys(root / path for root in roots))
+    return [path] if path.is_absolute() else [root / path for root in roots(context)]
 
 
-def find_local(spec: SourceSpec, context: SourceContext) -> Path:
-    """The first of :func:`candidates` that exists.
+def existing_places(spec: SourceSpec, context: SourceContext) -> Iterator[Place]:
+    """The places of the source that exist: all of the data root's before those of the working directory.
+
+    Raises:
+        DataError: one may not be looked at.
+    """
+    every = [
+        [Place(location, path) for path in candidates(location, context)]
+        for location in (spec.location, *spec.other_locations)
+    ]
+    for same_root in zip_longest(*every):
+        yield from (place for place in same_root if place is not None and exists(place.path))
+
+
+def find_local(spec: SourceSpec, context: SourceContext) -> Place:
+    """The first place of the source that exists.
 
     Raises:
         MissingDataError: none does; the message lists them.
         DataError: one may not be looked at.
     """
-    places = candidates(spec.location, context)
-    for place in places:
-        if exists(place):
-            return place
-    raise missing(spec, places)
+    found = next(existing_places(spec, context), None)
+    if found is None:
+        raise missing(spec, context)
+    return found
 
 
 def exists(place: Path) -> bool:
@@ -49,9 +82,21 @@ def exists(place: Path) -> bool:
         raise DataError(f"{place} cannot be looked at: {error.strerror or error}") from error
 
 
-def missing(spec: SourceSpec, places: list[Path]) -> MissingDataError:
-    """The error of a local source of which nothing is there."""
-    return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {', '.join(str(p) for p in places)}")
+def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[str] | None = None) -> MissingDataError:
+    """The error of a local source of which nothing is there.
+
+    Args:
+        spec: the source.
+        context: says where it was looked for.
+        looked_for: the layouts; None: the source's locations.
+    """
+    layouts = looked_for if looked_for is not None else [spec.location, *spec.other_locations]
+    if len(layouts) == 1 and looked_for is None:
+        where = ", ".join(map(str, candidates(layouts[0], context)))
+    else:
+        where = f"{', '.join(layouts)} (looked in {' and '.join(map(str, roots(context)))})"
+    relative = [layout for layout in layouts if not Path(layout).expanduser().is_absolute()]
+    return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
 
 
 def files_state(files: Iterable[tuple[str, Path]], *, salt: str = "") -> str:
@@ -76,10 +121,14 @@ def check_options(spec: SourceSpec, known: tuple[str, ...]) -> None:
     """Refuse what a source does not understand: a misspelt option would change nothing, silently.
 
     Raises:
-        UsageError: an option is not among the known, or ``folders`` is given to no image folder.
+        UsageError: an option is not among the known, or a field is given to a source that has no use for it.
     """
     if spec.folders is not None and spec.kind != "imagefolder":
         raise UsageError(f"{spec.kind} {spec.location!r}: `folders` is for image folders only")
+    if spec.other_locations and spec.kind not in _WITH_OTHER_LOCATIONS:
+        raise UsageError(
+            f"{spec.kind} {spec.location!r}: `other_locations` is for {', '.join(_WITH_OTHER_LOCATIONS)} only"
+        )
     for option in spec.options:
         if option not in known:
             hint = did_you_mean(option, known) or "It takes no options."

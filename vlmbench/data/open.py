@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.labels import check_dataset
+from vlmbench.data.location import roots
 from vlmbench.errors import MissingDataError
 
-_LOCAL_KINDS = ("imagefolder", "wds")
-"""Sources whose relative locations are looked up under the data root."""
+_COLUMNS = 80
 
 
 def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDataset:
@@ -29,12 +30,12 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
         DataError, LabelError: the one that is there cannot be used as it is.
         UnknownNameError: nobody registered a source's kind.
     """
-    absent: list[MissingDataError] = []
+    absent: list[tuple[SourceSpec, MissingDataError]] = []
     for spec in specs:
         try:
             dataset = SOURCES.get(spec.kind)(spec, context)
         except MissingDataError as error:
-            absent.append(error)
+            absent.append((spec, error))
             continue
         check_dataset(
             dataset,
@@ -43,21 +44,44 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
             card_names_win=spec.options.get("class_names") == "card",
         )
         return dataset
-    raise MissingDataError(_nowhere(absent), hint=_next_step(specs, absent, context))
+    if len(absent) == 1 and absent[0][1].hint is not None:
+        raise absent[0][1]
+    raise MissingDataError(_nowhere(absent, context), hint=_next_step(absent))
 
 
-def _nowhere(absent: Sequence[MissingDataError]) -> str:
+def _nowhere(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> str:
+    """One line a layout: the folders that all of them are relative to are named once."""
     if len(absent) == 1:
-        return absent[0].message
-    lines = [f"  {str(error).replace(chr(10), chr(10) + '    ')}" for error in absent]
-    return "\n".join(["the dataset is in none of its places:", *lines])
+        return absent[0][1].message
+    lines = ["the dataset is in none of its places:"]
+    layouts = [(spec.kind, layout) for spec, error in absent for layout in error.looked_for or ()]
+    if layouts:
+        lines.append(f"  looked in {' and '.join(map(str, roots(context)))} for")
+        width = max(len(kind) for kind, _ in layouts)
+        kinds = [kind for kind, _ in layouts]
+        for (kind, layout), before in zip(layouts, ["", *kinds], strict=False):
+            first = f"    {'' if kind == before else kind:{width}}  "
+            lines += _wrapped(layout, first, " " * (len(first) + 2))
+    for _, error in absent:
+        if error.looked_for is None:
+            said = error.message if error.hint is None else f"{error.message}. {error.hint}"
+            lines += _wrapped(said, "  ", "    ")
+    return "\n".join(lines)
 
 
-def _next_step(specs: Sequence[SourceSpec], absent: Sequence[MissingDataError], context: SourceContext) -> str | None:
-    """What each source says is in the list of places already, unless there is only one."""
-    own = absent[0].hint if len(absent) == 1 else None
-    local = [spec.location for spec in specs if spec.kind in _LOCAL_KINDS]
-    if own is not None or not local:
-        return own
-    where = f" (now {context.data_root})" if context.data_root is not None else ""
-    return f"Put the data in a folder that has {' or '.join(local)}, and name it with --data-root DIR{where}."
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    """Lines for a narrow terminal; a path is never broken, so that it can be copied."""
+    return wrap(
+        text,
+        _COLUMNS,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | None:
+    if not any(error.looked_for for _, error in absent):
+        return None
+    return f"Name the folder that has {'it' if len(absent) == 1 else 'one of these layouts'} with --data-root DIR."

@@ -55,7 +55,7 @@ def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
                 raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
         if _PATTERN_CHARACTERS.search(spec.location) and (tars := _expand(str(place))):
             return _files(tars)
-    raise missing(spec, places)
+    raise missing(spec, context)
 
 
 def shards_of_split(root: Path, split: str) -> Shards:

@@ -1,0 +1,97 @@
+"""A list of image files beside their folders: how several datasets say which images a split has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
+from vlmbench.data.files import ImageFiles
+from vlmbench.data.labels import TARGET_WORDS, listing, normalise
+from vlmbench.data.location import check_options, find_local
+from vlmbench.errors import DataError, LabelError, UsageError
+
+OPTIONS = ("images", "skip_folders")
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Open the images that a text file lists, one path a line, in its order.
+
+    An image's class is its folder in the list (``/`` and ``_`` read as blanks), compared with the card's class names
+    after :func:`~vlmbench.data.labels.normalise`; a card without any takes the sorted folders.
+
+    Options: ``images``, the folder that the paths are relative to, itself relative to the list's folder, or several of
+    which one is used, the first that has a listed image (by default the list's folder); ``skip_folders``, how many
+    leading folders of a path are no part of the class (SUN397's ``/a/abbey/sun_x.jpg`` has one).
+
+    Raises:
+        MissingDataError: there is no such list.
+        DataError: it cannot be read, is empty or names a file twice, or none of its images is there.
+        LabelError: a folder is none of the card's classes, or one of these has no image.
+    """
+    check_options(spec, OPTIONS)
+    place = f"{spec.kind} {spec.location!r}"
+    if context.target != "class":
+        raise LabelError(f"{place}: a folder is one class, but the task needs {TARGET_WORDS[context.target]}")
+    if spec.split is not None:
+        raise UsageError(f"{place}: the list is the split, so none can be asked for")
+    found = find_local(spec, context)
+    paths = _listed(found.path)
+    root = _images_folder(spec, found.path, paths, place)
+    names = [_folder_name(path, spec, place) for path in paths]
+    label_of, classes = _labels(names, context.class_names, found.path)
+    files = [(path, label_of[normalise(name)]) for path, name in zip(paths, names, strict=True)]
+    return ImageFiles(root, SourceInfo(spec.kind, found.location), files, classes)
+
+
+def _listed(file: Path) -> list[str]:
+    try:
+        lines = [line.strip().lstrip("/") for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+    paths = [line for line in lines if line]
+    if not paths:
+        raise DataError(f"{file} lists no images")
+    if twice := [path for path, count in Counter(paths).items() if count > 1]:
+        raise DataError(f"{file} lists {len(twice)} files more than once: {listing(twice)}")
+    return paths
+
+
+def _images_folder(spec: SourceSpec, file: Path, paths: Sequence[str], place: str) -> Path:
+    asked = spec.options.get("images", ".")
+    if not isinstance(asked, str | list) or not all(isinstance(folder, str) for folder in asked):
+        raise UsageError(f"{place}: images is a folder or a list of folders, not {asked!r}")
+    folders: list[str] = [asked] if isinstance(asked, str) else asked
+    for folder in folders:
+        if any((file.parent / folder / path).exists() for path in paths):
+            return file.parent / folder
+    raise DataError(
+        f"{place}: {file} is there, but none of the {len(paths)} images that it lists",
+        hint=f"Expected {paths[0]} below {' or '.join(str(file.parent / folder) for folder in folders)}.",
+    )
+
+
+def _folder_name(path: str, spec: SourceSpec, place: str) -> str:
+    skipped = spec.options.get("skip_folders", 0)
+    if not isinstance(skipped, int) or skipped < 0:
+        raise UsageError(f"{place}: skip_folders is a number, not {skipped!r}")
+    folders = PurePosixPath(path).parts[skipped:-1]
+    if not folders:
+        raise LabelError(f"{place}: the listed {path!r} has no folder that could be its class")
+    return " ".join(folders).replace("_", " ")
+
+
+def _labels(names: Sequence[str], card: tuple[str, ...] | None, file: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The label of each normalised class name, and the class names."""
+    classes = card if card is not None else tuple(sorted(set(names)))
+    label_of = {normalise(name): label for label, name in enumerate(classes)}
+    if len(label_of) != len(classes):
+        raise LabelError(f"{file}: two classes have the same name, so folders cannot tell them")
+    listed = {normalise(name) for name in names}
+    if unknown := sorted(listed - set(label_of)):
+        raise LabelError(f"{file}: {len(unknown)} of its folders are no class of the card: {listing(unknown)}")
+    if absent := [name for key, name in zip(label_of, classes, strict=True) if key not in listed]:
+        raise LabelError(f"{file}: it lists no image of {len(absent)} classes: {listing(absent)}")
+    return label_of, classes

@@ -1,0 +1,61 @@
+"""Labelled image files: what every source of loose files hands on."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlmbench.data.base import Sample, SourceInfo, Target
+from vlmbench.data.location import files_state
+from vlmbench.errors import BadSampleError
+
+
+class ImageFiles:
+    """Image files below one folder. Holds their names only; each file is opened when it is read.
+
+    Args:
+        root: the folder.
+        info: where the dataset came from.
+        files: (POSIX path relative to the root, target) of every sample; the path is its id.
+        classes: see :class:`vlmbench.data.base.ImageDataset`.
+    """
+
+    templates: tuple[str, ...] | None = None
+
+    def __init__(
+        self, root: Path, info: SourceInfo, files: Sequence[tuple[str, Target]], classes: tuple[str, ...] | None
+    ) -> None:
+        self._root = root
+        self.info = info
+        self._paths = [path for path, _ in files]
+        self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
+        self.classes = classes
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
+        return read_file(self._root / self._paths[index], self.samples[index].id)
+
+    def state(self) -> str:
+        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
+        places = zip(self.samples, self._paths, strict=True)
+        return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
+
+
+def read_file(path: Path, sample_id: str) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        BadSampleError: it cannot be read, or is no regular file.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadSampleError(sample_id, "not a regular file")  # opening a pipe would wait for ever
+        return path.read_bytes()
+    except OSError as error:
+        raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
+
+
+def readable(name: str) -> str:
+    """A file name as valid text: bytes that are no UTF-8 are spelled out, or no record could hold them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
