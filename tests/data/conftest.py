@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from data.hub_server import Hub, running_hub
@@ -30,3 +32,16 @@ def hub(hub_caches: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with running_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield hub
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further attempts come at once, timeouts soon, and what arrives is written in small pieces."""
+    from huggingface_hub import constants, file_download
+
+    from vlmbench.data import hub_transfer
+
+    monkeypatch.setattr(hub_transfer, "RETRY_PAUSE_S", 0.0)
+    monkeypatch.setattr(hub_transfer, "_WRITE_BYTES", 512)
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _: None}))
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)

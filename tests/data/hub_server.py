@@ -2,7 +2,8 @@
 
 Spoken: ``/api/datasets/ID[/revision/REV]``, ``/api/datasets/ID/tree/REV`` and, HEAD and GET with ranges,
 ``/datasets/ID/resolve/REV/PATH``; as https://huggingface.co does, with ``X-Repo-Commit``, ``ETag`` and
-``X-Error-Code``.
+``X-Error-Code``. Tars and tables are in large file storage (known by their SHA-256), other files in git (by their
+object id). It can be in every kind of trouble that a network knows: see :class:`Hub`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,13 +27,16 @@ class HubRepo:
         revisions: commit to files.
         branches: branch or tag to commit.
         gated: every request is refused as for an account without access.
-        private: every request is refused as for somebody not logged in.
+        gated_files: the status with which files are refused, while anybody may look at the repository: 401 for
+            somebody not logged in, 403 for an account without access.
+        private: every request without this token is refused as for somebody not logged in.
     """
 
     revisions: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     gated: bool = False
-    private: bool = False
+    gated_files: int | None = None
+    private: str | None = None
 
     def commit(self, files: Mapping[str, bytes], branch: str = "main") -> str:
         """Set a branch to these files; returns the commit's hash."""
@@ -52,19 +57,40 @@ class Hub:
         url: for HF_ENDPOINT.
         repos: by ``org/name``.
         requests: ("GET", path) of every request so far.
+        ranges: (path, where it was to start) of every GET of a part.
         failing: paths that contain one of these get this status.
         cut_after: GET bodies of these paths break off after so many bytes.
+        gone_after: as ``cut_after``, and from then on nobody answers.
+        gone: nobody answers.
+        damaged: so many next GET bodies of these paths have other bytes than they should.
+        stuck: GET bodies of these paths stop coming after so many bytes, until ``released``.
+        released: set when the server ends.
+        cdn: where large files are redirected to; the place refuses who shows it a token.
     """
 
     url: str = ""
     repos: dict[str, HubRepo] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    ranges: list[tuple[str, int]] = field(default_factory=list)
     failing: dict[str, int] = field(default_factory=dict)
     cut_after: dict[str, int] = field(default_factory=dict)
+    gone_after: dict[str, int] = field(default_factory=dict)
+    gone: bool = False
+    damaged: dict[str, int] = field(default_factory=dict)
+    stuck: dict[str, int] = field(default_factory=dict)
+    released: threading.Event = field(default_factory=threading.Event)
+    cdn: str = ""
 
     def repo(self, repo_id: str) -> HubRepo:
         """The repository of this name, new if there was none."""
         return self.repos.setdefault(repo_id, HubRepo())
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Return once it holds, looked at whenever the server is idle for a moment; fail after a minute."""
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, "it never came to it"
+            self.released.wait(0.02)
 
     def fetched(self) -> list[str]:
         """The files whose content was asked for, in the repository's paths."""
@@ -73,15 +99,17 @@ class Hub:
 
 
 @contextmanager
-def running_hub() -> Iterator[Hub]:
-    """Serve a :class:`Hub` until the block ends; then nobody listens at its address."""
-    hub = Hub()
+def running_hub(hub: Hub | None = None) -> Iterator[Hub]:
+    """Serve a hub until the block ends; then nobody listens at its address. One that ran before gets the same again."""
+    hub = hub or Hub()
+    hub.gone = False
+    hub.released.clear()
 
     class Handler(_Handler):
         pass
 
     Handler.hub = hub
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", urlsplit(hub.url).port or 0), Handler)
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -89,6 +117,7 @@ def running_hub() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.released.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -101,19 +130,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         self.hub.requests.append((self.command, path))
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.hub.gone:
+            self.close_connection = True
+            return None
         for part, status in self.hub.failing.items():
             if part in path:
                 return self._fail(status, "", "The test says so.")
-        segments = path.removeprefix("api/").split("/")
+        delivering = path.startswith("cdn/")
+        if delivering and token:
+            return self._fail(400, "", "A token is nothing for strangers.")
+        segments = path.removeprefix("api/").removeprefix("cdn/").split("/")
         if len(segments) < 3 or segments[0] != "datasets":
             return self._fail(404, "", "Unknown path")
         repo = self.hub.repos.get("/".join(segments[1:3]))
         if repo is None:
             return self._fail(404, "RepoNotFound", "Repository not found")
-        if repo.private:
+        if repo.private and token != repo.private and not delivering:
             return self._fail(401, "RepoNotFound", "Invalid username or password.")
-        if repo.gated:
-            return self._fail(403, "GatedRepo", "Access to this dataset is restricted.")
+        if repo.gated or (repo.gated_files and not path.startswith("api/")):
+            return self._fail(repo.gated_files or 403, "GatedRepo", "Access to this dataset is restricted.")
         verb = segments[3] if len(segments) > 3 else "revision"
         # A ref such as refs/pr/1 comes as one quoted segment, which unquoting has split: none is used here.
         revision = segments[4] if len(segments) > 4 else "main"
@@ -126,22 +162,36 @@ class _Handler(BaseHTTPRequestHandler):
         name = "/".join(segments[5:])
         if name not in files:
             return self._fail(404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": sha})
-        return self._file(files[name], sha, self.hub.cut_after.get(path.partition("/resolve/")[2].partition("/")[2]))
+        if self.hub.cdn and not delivering and _is_large(name):
+            return self._redirect(f"{self.hub.cdn}/cdn/{path}", files[name], sha)
+        return self._file(name, files[name], sha)
 
     do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
         pass
 
-    def _file(self, content: bytes, sha: str, cut: int | None) -> None:
-        etag = hashlib.sha256(content).hexdigest()
+    def _redirect(self, address: str, content: bytes, sha: str) -> None:
+        linked = {"X-Linked-Etag": f'"{content_hash("x.tar", content)}"', "X-Linked-Size": str(len(content))}
+        self._send(302, b"", {"Location": address, "X-Repo-Commit": sha, **linked})
+
+    def _file(self, name: str, content: bytes, sha: str) -> None:
         first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
         start = int(first or 0)
         body = content[start : int(last) + 1 if last else None]
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{content_hash(name, content)}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         if first:
             headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(content)}"
-        self._send(206 if first else 200, body, headers, cut)
+        if self.command == "HEAD":
+            return self._send(206 if first else 200, body, headers)
+        if first:
+            self.hub.ranges.append((name, start))
+        if self.hub.damaged.get(name, 0):
+            self.hub.damaged[name] -= 1
+            body = bytes(byte ^ 1 for byte in body)
+        self.hub.gone = self.hub.gone or name in self.hub.gone_after
+        cut = self.hub.gone_after.get(name, self.hub.cut_after.get(name))
+        self._send(206 if first else 200, body, headers, cut, self.hub.stuck.get(name))
 
     def _json(self, data: object) -> None:
         self._send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})
@@ -150,24 +200,56 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps({"error": message}).encode()
         self._send(status, body, {"X-Error-Code": code, "X-Error-Message": message, **(headers or {})})
 
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str], cut: int | None = None) -> None:
+    def _send(
+        self, status: int, body: bytes, headers: Mapping[str, str], cut: int | None = None, stuck: int | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body if cut is None else body[:cut])
-        if cut is not None:
-            self.close_connection = True
+        if self.command == "HEAD":
+            return
+        self.close_connection = cut is not None or stuck is not None
+        self.wfile.write(body[:stuck] if cut is None else body[:cut])
+        if stuck is not None:
+            self.wfile.flush()
+            self.hub.released.wait()
+
+
+def content_hash(name: str, content: bytes) -> str:
+    """By what the hub knows a file: large files by their SHA-256, others as git does."""
+    if _is_large(name):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _is_large(name: str) -> bool:
+    return name.endswith((".tar", ".parquet"))
 
 
 def _info(repo_id: str, sha: str, files: Mapping[str, bytes]) -> dict[str, object]:
-    siblings = [{"rfilename": name} for name in files]
+    siblings = [_sibling(name, content) for name, content in files.items()]
     return {"id": repo_id, "sha": sha, "siblings": siblings, "private": False, "gated": False, "tags": []}
 
 
+def _sibling(name: str, content: bytes) -> dict[str, object]:
+    described: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": content_hash("", content)}
+    if _is_large(name):
+        described["lfs"] = {"size": len(content), "sha256": content_hash(name, content), "pointerSize": 130}
+    return described
+
+
 def _tree(files: Mapping[str, bytes]) -> list[dict[str, object]]:
-    return [
-        {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha256(content).hexdigest()[:40]}
-        for name, content in files.items()
-    ]
+    return [_entry(name, content) for name, content in files.items()]
+
+
+def _entry(name: str, content: bytes) -> dict[str, object]:
+    described: dict[str, object] = {
+        "type": "file",
+        "path": name,
+        "size": len(content),
+        "oid": content_hash("", content),
+    }
+    if _is_large(name):
+        described["lfs"] = {"size": len(content), "oid": content_hash(name, content), "pointerSize": 130}
+    return described

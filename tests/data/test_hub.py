@@ -114,7 +114,7 @@ def test_an_unknown_split_lists_the_known(hub: Hub, tmp_path: Path) -> None:
 
 def test_no_access_and_no_such_repository_say_what_to_do(hub: Hub) -> None:
     hub.repo("org/gated").gated = True
-    hub.repo("org/private").private = True
+    hub.repo("org/private").private = "secret"
     with pytest.raises(MissingDataError, match=rf"gated[\s\S]*{hub.url}/datasets/org/gated, then log in"):
         opened("org/gated")
     for name in ("org/none", "org/private"):

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 import vlmbench
-from vlmbench.cli import cache, demo, doctor, models, report, run, tasks
+from vlmbench.cli import cache, demo, doctor, fetch, models, report, run, tasks
 from vlmbench.errors import VlmbenchError, unexpected
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.command("report")(report.report)

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
-from vlmbench.data.hub_download import Repo, fetch, list_files
+from vlmbench.data.hub_download import Listing, Repo, list_files
+from vlmbench.data.hub_transfer import fetch
 from vlmbench.data.labels import listing
 from vlmbench.data.location import check_options, find_local
 from vlmbench.data.shards import DEFAULT_SPLIT, shards_of_split
@@ -39,15 +40,31 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """
     check_options(spec, OPTIONS)
     split = spec.split or DEFAULT_SPLIT
-    if spec.location.startswith(("/", "~", ".")):
+    if not is_remote(spec):
         folder = find_local(spec, context).path
         files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         info = SourceInfo(spec.kind, spec.location, split=split)
         return _open_folder(folder, info, spec, context, files)
-    found = list_files(Repo(spec.location, spec.revision, context.offline))
-    folder, commit = fetch(found.repo, _patterns(found.files, split, spec))
-    info = SourceInfo(spec.kind, spec.location, revision=commit, split=split)
-    return _open_folder(folder, info, spec, context, found.files)
+    found, patterns = look_up(spec, offline=context.offline)
+    folder = fetch(found, patterns)
+    info = SourceInfo(spec.kind, spec.location, revision=folder.name, split=split)
+    return _open_folder(folder, info, spec, context, found.paths)
+
+
+def is_remote(spec: SourceSpec) -> bool:
+    """Whether the location is a repository, not a folder."""
+    return not spec.location.startswith(("/", "~", "."))
+
+
+def look_up(spec: SourceSpec, *, offline: bool) -> tuple[Listing, list[str]]:
+    """A repository's files, and the patterns of those that a run reads: what is fetched, is decided here alone.
+
+    Raises:
+        MissingDataError, DataError, UsageError: as :func:`open_source`.
+    """
+    check_options(spec, OPTIONS)
+    found = list_files(Repo(spec.location, spec.revision, offline))
+    return found, _patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)
 
 
 def _open_folder(

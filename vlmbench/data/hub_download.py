@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
@@ -34,12 +34,47 @@ class Repo:
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The files that a repository (or, offline, its cache) has."""
+class RemoteFile:
+    """One file of a repository, with what its content must be.
 
-    files: tuple[str, ...]
+    Attributes:
+        path: within the repository.
+        size: bytes; None where the hub did not say.
+        sha256: of the content, for files in large file storage.
+        git_sha1: the git object id of the others.
+    """
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files that a repository (or, offline, its cache) has.
+
+    Attributes:
+        files: all of them, of every split.
+        repo: the repository that was asked for; offline if the cache answered.
+        commit: what the revision means now.
+        trouble: why the cache answered although the hub was asked.
+    """
+
+    files: tuple[RemoteFile, ...]
     repo: Repo
-    """The repository that was asked for; offline if the hub could not be reached and the cache answered."""
+    commit: str
+    trouble: VlmbenchError | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(repository, commit): equal for equal files."""
+        return self.repo.id, self.commit
+
+    @property
+    def paths(self) -> list[str]:
+        """The files' paths."""
+        return [file.path for file in self.files]
 
 
 def list_files(repo: Repo) -> Listing:
@@ -53,44 +88,54 @@ def list_files(repo: Repo) -> Listing:
     from huggingface_hub.utils import HfHubHTTPError
 
     if repo.offline or _env_offline():
-        return _cached(Repo(repo.id, repo.revision, offline=True))
+        return _cached(repo)
     try:
-        info = HfApi(endpoint=_endpoint()).dataset_info(repo.id, revision=repo.revision, timeout=_LISTING_TIMEOUT_S)
+        info = HfApi(endpoint=endpoint()).dataset_info(
+            repo.id, revision=repo.revision, timeout=_LISTING_TIMEOUT_S, files_metadata=True
+        )
     except Exception as error:
         server_trouble = isinstance(error, HfHubHTTPError) and error.response.status_code >= 500
+        trouble = explain(error, repo)
         if is_network_error(error) or server_trouble:
             try:
-                return _cached(Repo(repo.id, repo.revision, offline=True))
+                return _cached(repo, trouble)
             except MissingDataError:
                 pass  # the first error says more: the user did not ask to be offline
-        raise explain(error, repo) from error
-    return Listing(tuple(sibling.rfilename for sibling in info.siblings or ()), repo)
+        raise trouble from error
+    if not info.sha:
+        raise DataError(f"hub {repo.id!r}: {_hub_name()} named no commit", hint="Check HF_ENDPOINT.")
+    return Listing(tuple(_remote_file(sibling, repo) for sibling in info.siblings or ()), repo, info.sha)
 
 
-def fetch(repo: Repo, patterns: Sequence[str]) -> tuple[Path, str]:
-    """Download the files that match one of the patterns, unless the cache has them.
+def select(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:
+    """The files that match one of the patterns, as the hub's client understands them."""
+    from huggingface_hub.utils import filter_repo_objects
 
-    Returns:
-        The snapshot's folder and the commit it is of.
+    return list(filter_repo_objects(files, allow_patterns=list(patterns), key=lambda file: file.path))
+
+
+def snapshot(repo: Repo, patterns: Sequence[str]) -> Path:
+    """The folder of a repository's commit, with the matching files linked into it; what is not cached is downloaded.
 
     Raises:
         MissingDataError, DataError: as :func:`list_files`; also when the disk is full or the cache read-only.
     """
-    from huggingface_hub import snapshot_download, utils
+    from huggingface_hub import snapshot_download
 
     try:
-        with quiet_unless_terminal(utils):
-            folder = snapshot_download(
-                repo.id,
-                repo_type="dataset",
-                revision=repo.revision,
-                allow_patterns=list(patterns),
-                local_files_only=repo.offline,
-                endpoint=_endpoint(),
+        with quiet_client():
+            return Path(
+                snapshot_download(
+                    repo.id,
+                    repo_type="dataset",
+                    revision=repo.revision,
+                    allow_patterns=list(patterns),
+                    local_files_only=repo.offline,
+                    endpoint=endpoint(),
+                )
             )
     except Exception as error:
         raise explain(error, repo) from error
-    return Path(folder), Path(folder).name
 
 
 def explain(error: Exception, repo: Repo) -> VlmbenchError:
@@ -98,7 +143,7 @@ def explain(error: Exception, repo: Repo) -> VlmbenchError:
     from huggingface_hub import errors as hub
 
     place = f"hub {repo.id!r}" + (f" at {repo.revision!r}" if repo.revision else "")
-    where = _endpoint() or "https://huggingface.co"
+    where = _hub_name()
     if isinstance(error, VlmbenchError):
         return error
     if isinstance(error, hub.HFValidationError):
@@ -125,7 +170,7 @@ def explain(error: Exception, repo: Repo) -> VlmbenchError:
         return MissingDataError(f"{place}: {where} answered {status}", hint=step)
     if repo.offline and isinstance(error, hub.LocalEntryNotFoundError):
         return MissingDataError(
-            f"{place}: not (or not completely) in the cache {_cache_folder()}, and --offline (or "
+            f"{place}: not (or not completely) in the cache {cache_folder()}, and --offline (or "
             "HF_HUB_OFFLINE) forbids to download it",
             hint="Run once online: then it is cached.",
         )
@@ -136,12 +181,17 @@ def explain(error: Exception, repo: Repo) -> VlmbenchError:
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(
-            f"{place}: no space left for the cache {_cache_folder()}",
+            f"{place}: no space left for the cache {cache_folder()}",
             hint="Free some, or set HF_HOME to a folder on a larger disk.",
+        )
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return DataError(
+            f"{place}: a file is larger than the cache {cache_folder()} may hold ({error.strerror})",
+            hint="Look at `ulimit -f` and the kind of file system, or set HF_HOME to another folder.",
         )
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return DataError(
-            f"{place}: the cache {_cache_folder()} cannot be written ({error.strerror})",
+            f"{place}: the cache {cache_folder()} cannot be written ({error.strerror})",
             hint="Set HF_HOME to a folder that can be.",
         )
     return DataError(f"{place}: cannot be fetched: {type(error).__name__}: {error}")
@@ -152,15 +202,31 @@ def is_network_error(error: Exception) -> bool:
     return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)
 
 
-def _cached(repo: Repo) -> Listing:
-    folder, _ = fetch(repo, [])  # no file in particular: only where the snapshot is
+def _cached(repo: Repo, trouble: VlmbenchError | None = None) -> Listing:
+    offline = replace(repo, offline=True)
+    folder = snapshot(offline, [])  # no file in particular: only where the snapshot is
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return Listing(tuple(files), repo)
+    return Listing(tuple(map(RemoteFile, files)), offline, folder.name, trouble)
 
 
-def _endpoint() -> str | None:
+def _remote_file(sibling: Any, repo: Repo) -> RemoteFile:
+    path = PurePosixPath(sibling.rfilename)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"hub {repo.id!r}: it lists {sibling.rfilename!r}, which is outside of it")
+    large = sibling.lfs
+    if large is None:
+        return RemoteFile(sibling.rfilename, sibling.size, git_sha1=sibling.blob_id)
+    return RemoteFile(sibling.rfilename, large.size, sha256=large.sha256)
+
+
+def endpoint() -> str | None:
+    """The hub that HF_ENDPOINT names; None: the client's own default."""
     # The client reads HF_ENDPOINT when it is imported, which may have been long before anybody set it.
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def _hub_name() -> str:
+    return endpoint() or "https://huggingface.co"
 
 
 def _env_offline() -> bool:
@@ -169,10 +235,28 @@ def _env_offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def _cache_folder() -> str:
+def cache_folder() -> Path:
+    """Where the hub's client keeps what it downloads."""
     from huggingface_hub import constants
 
-    return str(constants.HF_HUB_CACHE)
+    return Path(constants.HF_HUB_CACHE).expanduser()
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Silence the client's own bars and warnings: progress is ours, and errors are explained."""
+    from huggingface_hub import utils
+
+    verbosity, hidden = utils.logging.get_verbosity(), utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    if not hidden:
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(verbosity)
+        if not hidden:
+            utils.enable_progress_bars()
 
 
 @contextmanager

@@ -95,8 +95,7 @@ def make_plan(request: RunRequest) -> Plan:
     """
     check_precision(request.precision)
     resolve_device(request.device)
-    models = _unique((card for name in request.models for card in find_models(name)), "model")
-    cards = _unique((card for name in request.tasks for card in find_tasks(name)), "task")
+    models, cards = unique_models(request.models), unique_tasks(request.tasks)
     if not models or not cards:
         raise UsageError("nothing to run", hint="Name at least one model (-m) and one task (-t).")
     for model in models:
@@ -126,6 +125,24 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
         return PlannedTask(card, plugin, None, error)
     except Exception as error:  # a source's own bug: its task's failure, not the run's
         return PlannedTask(card, plugin, None, unexpected(error))
+
+
+def unique_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
+    """The model cards that some ``-m`` arguments stand for, each once.
+
+    Raises:
+        UsageError: two different ones have one name.
+    """
+    return _unique((card for name in names for card in find_models(name)), "model")
+
+
+def unique_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
+    """The task cards that some ``-t`` arguments stand for, each once.
+
+    Raises:
+        UsageError: two different ones have one name.
+    """
+    return _unique((card for name in names for card in find_tasks(name)), "task")
 
 
 CardT = TypeVar("CardT", ModelCard, TaskCard)

@@ -1,0 +1,170 @@
+"""``vlmbench fetch`` as a newcomer, a cluster's script and an attacker use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from cli.test_cli import Finished, command, hear_ctrl_c, vlmbench
+from data.hub_layouts import tree
+from data.hub_server import Hub, running_hub
+from data.layouts import write_wds
+from toy_adapter import TOY_ADAPTER
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with ``org/set``, caches of its own, for this process and for others."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "30")
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.repo("org/set").commit(tree(write_wds(tmp_path / "made", [2, 0, 1])))
+        yield hub
+
+
+def card(folder: Path, name: str = "toy-set", location: str = "org/set", **fields: object) -> Path:
+    path = folder / f"{name}.yaml"
+    sources = [{"kind": "hub", "location": location, **fields}]
+    path.write_text(yaml.safe_dump({"name": name, "sources": sources}))
+    return path
+
+
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_fetch_then_run_without_a_network(hub: Hub, tmp_path: Path) -> None:
+    task = card(tmp_path)
+    done = vlmbench("fetch", task, "-m", "toy:a")
+    assert done.returncode == 0, done.stderr
+    assert "hub: org/set" in done.stdout and "to fetch into" in done.stdout
+    assert "toy-set  3 samples" in done.stdout and "toy:a  2,816 parameters" in done.stdout
+    asked = len(hub.requests)
+    ran = vlmbench("run", "-m", "toy:a", "-t", task, "--results", tmp_path / "runs", "--offline")
+    assert ran.returncode == 0, ran.stderr
+    assert len(hub.requests) == asked
+    again = vlmbench("fetch", task)
+    assert again.returncode == 0 and "cached" in again.stdout and "0 B to fetch" in again.stdout
+    hub.gone = True
+    alone = vlmbench("fetch", task)
+    assert alone.returncode == 0 and "from the cache alone" in alone.stderr
+
+
+def test_a_dry_run_shows_the_plan_and_fetches_nothing(hub: Hub, tmp_path: Path) -> None:
+    sha = hub.repo("org/set").branches["main"]
+    shown = vlmbench("fetch", card(tmp_path), card(tmp_path, "other", revision=sha), "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    for heading in ("task", "source", "revision", "files", "size", "to fetch"):
+        assert heading in shown.stdout
+    row = next(line for line in shown.stdout.splitlines() if "toy-set" in line)
+    assert sha[:12] in row and " 5 " in row and "KiB" in row
+    assert "with toy-set" in next(line for line in shown.stdout.splitlines() if "other" in line)
+    assert hub.fetched() == [] and not (tmp_path / "cache").exists()
+
+
+def test_json_is_only_json(hub: Hub, tmp_path: Path) -> None:
+    planned = json.loads(vlmbench("fetch", card(tmp_path), "--dry-run", "--json").stdout)
+    (task,) = planned["tasks"]
+    assert task["state"] == "hub" and task["files"] == 5 and task["to_fetch"] == task["bytes"] == planned["to_fetch"]
+    assert planned["free"] > 0 and planned["cache"].startswith(str(tmp_path))
+    failed = vlmbench("fetch", card(tmp_path), card(tmp_path, "typo", "org/sett"), "-m", "toy:a", "--json")
+    shown = json.loads(failed.stdout)
+    good, bad = shown["tasks"]
+    assert failed.returncode == 1
+    assert (good["samples"], good["error"], good["to_fetch"]) == (3, None, 0)
+    assert bad["state"] == "failed" and "no such dataset repository" in bad["error"] and "HF_TOKEN" in bad["hint"]
+    assert shown["models"] == [{"model": "toy:a", "parameters": 2816, "error": None, "hint": None}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["cifar11"], "Did you mean 'cifar10"),
+        (["cifar10", "-m", "open_clop:x"], "Did you mean 'open_clip'"),
+        (["cifar10", "--data-root", "/no/root"], "/no/root"),
+        (["cifar10", "--workers", "0"], "--workers"),
+        ([], "nothing to fetch"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str) -> None:
+    wrong = vlmbench("fetch", *arguments)
+    assert wrong.returncode == 2 and said in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_help_says_what_it_is_for() -> None:
+    shown = vlmbench("fetch", "--help")
+    assert shown.returncode == 0 and "run --offline" in shown.stdout and "--verify" in shown.stdout
+
+
+def test_what_must_be_brought_by_hand_is_exit_code_1(hub: Hub, tmp_path: Path) -> None:
+    missing: Finished = vlmbench("fetch", "iiit5k", card(tmp_path), "--data-root", tmp_path)
+    assert missing.returncode == 1
+    assert "by hand" in missing.stdout and "iiit5k/test" in missing.stdout and "✓ toy-set" in missing.stdout
+    assert vlmbench("fetch", "iiit5k", "--data-root", tmp_path, "--dry-run").returncode == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_words(hub: Hub) -> None:
+    failed = vlmbench("fetch", "-m", "toy:a@missing", "-m", "toy:a")
+    assert failed.returncode == 1
+    assert "the toy has no weights" in failed.stdout and "Buy another toy" in failed.stdout
+    assert "✓ toy:a  " in failed.stdout
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_path: Path, kill: signal.Signals) -> None:
+    big = os.urandom(3 << 20)
+    hub.repo("org/big").commit({"test/0.tar": big, "test/nshards.txt": b"1"})
+    hub.stuck["test/0.tar"] = 2 << 20
+    line = command("fetch", card(tmp_path, "big", "org/big"))
+    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
+    blobs = tmp_path / "cache" / "hub" / "datasets--org--big" / "blobs"
+    hub.wait_for(lambda: any(path.stat().st_size > 1 << 20 for path in blobs.glob("*.incomplete")))
+    started.send_signal(kill)
+    _, errors = started.communicate(timeout=20)
+    if kill == signal.SIGINT:
+        assert started.returncode == 130 and "What has arrived is kept" in errors and "Traceback" not in errors
+    hub.stuck.clear()
+    again = in_a_process("fetch", card(tmp_path, "big", "org/big"))
+    assert "Traceback" not in again.stderr
+    ((name, start),) = hub.ranges
+    assert name == "test/0.tar" and start > 1 << 20
+    (snapshot,) = (blobs.parent / "snapshots").iterdir()
+    assert (snapshot / "test" / "0.tar").read_bytes() == big
+
+
+def test_two_at_once_fetch_each_file_once(hub: Hub, tmp_path: Path) -> None:
+    line = command("fetch", card(tmp_path))
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for running in both:
+        out, errors = running.communicate(timeout=120)
+        assert running.returncode == 0, errors
+        assert "3 samples" in out
+    tars = [path for method, path in hub.requests if method == "GET" and path.endswith(".tar")]
+    assert len(tars) == len(set(tars)) == 2
+
+
+def test_a_file_size_limit_is_words(hub: Hub, tmp_path: Path) -> None:
+    hub.repo("org/big").commit({"test/0.tar": bytes(2 << 20), "test/nshards.txt": b"1"})
+    limited = f"ulimit -f 1024; exec {sys.executable} -m vlmbench.cli.main fetch {card(tmp_path, 'big', 'org/big')}"
+    ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 1 and "File too large" in ran.stdout and "ulimit" in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_plugin_of_ones_own(hub: Hub) -> None:
+    done = in_a_process("fetch", "--plugin", TOY_ADAPTER, "-m", "toy:a")
+    assert done.returncode == 0, done.stderr

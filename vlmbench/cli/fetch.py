@@ -1,0 +1,215 @@
+"""``vlmbench fetch``: data and weights into the caches, so that runs need no network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vlmbench.errors import UsageError, VlmbenchError
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from vlmbench.data.hub_fetch import FetchPlan, TaskOutcome, TaskPlan
+    from vlmbench.run.prepare import ModelOutcome
+
+DEFAULT_WORKERS = 8
+COMMIT_DIGITS = 12
+"""Of a commit, in tables: enough to tell it, and to find it."""
+
+
+def fetch(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="TASK|SUITE…", help="Tasks, suites, patterns or YAML files.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="Load this model once, so that its weights are cached. Repeatable."),
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    workers: Annotated[int, typer.Option(help="Files downloaded at once.", min=1)] = DEFAULT_WORKERS,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the hashes of files cached earlier too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
+    ] = False,
+) -> None:
+    """Download the data of tasks and the weights of models, so that `run --offline` finds them.
+
+    Only what is missing is fetched, what was broken off is continued, and every file is checked against its hash.
+
+    Exit code 1 where something is still missing at the end.
+    """
+    from vlmbench.cli.console import stderr, stdout
+    from vlmbench.cli.run import load_plugins
+
+    load_plugins(plugin or [])
+    if not tasks and not model:
+        raise UsageError("nothing to fetch", hint="Name tasks or suites, or models with -m.")
+    from vlmbench.data.hub_fetch import plan_fetch
+    from vlmbench.run.prepare import wanted_models, wanted_tasks
+
+    models = wanted_models(model or [])
+    wanted = wanted_tasks(tasks or [], data_root.expanduser() if data_root else None)
+    with stderr().status("looking at what is here and on the hub"):
+        plan = plan_fetch(wanted, workers=workers, verify=verify)
+    if plan.tasks and not as_json:
+        stdout().print(_plan_table(plan))
+        stdout().print(_totals(plan), soft_wrap=True, markup=False)
+    for task in plan.tasks:
+        if task.listing and task.listing.trouble:
+            note = f"note: {task.name}: from the cache alone; {task.listing.trouble.message}"
+            stderr().print(note, style="yellow", soft_wrap=True, markup=False)
+    if dry_run:
+        _leave_dry(plan, as_json=as_json)
+        return
+    plan.check_space()
+    outcomes = _download(plan, workers)
+    loaded = [_load(card, trust_remote_code=trust_remote_code) for card in models]
+    if as_json:
+        rows = [_task_json(outcome.plan, outcome) for outcome in outcomes]
+        _print_json(plan, rows, [_model_json(outcome) for outcome in loaded])
+    else:
+        _summary(outcomes, loaded)
+    if any(task.problem for task in outcomes) or any(model.problem for model in loaded):
+        raise typer.Exit(1)
+
+
+def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from vlmbench.cli.console import stderr
+    from vlmbench.data.hub_fetch import carry_out
+
+    console = stderr()
+    jobs = plan.jobs
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left", style="dim"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal or not jobs,
+    )
+    bar = progress.add_task(f"{len(jobs)} {'file' if len(jobs) == 1 else 'files'}", total=plan.to_fetch)
+    try:
+        with progress:
+            return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
+    except KeyboardInterrupt:
+        console.print("Interrupted. What has arrived is kept; the same command continues.", style="yellow")
+        raise
+
+
+def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:
+    from vlmbench.cli.console import stderr
+    from vlmbench.run.prepare import fetch_model
+
+    console = stderr()
+    if console.is_terminal:
+        console.print(f"loading {card.name}", style="dim", markup=False)
+    return fetch_model(card, trust_remote_code=trust_remote_code)
+
+
+def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(plan, [_task_json(task, None) for task in plan.tasks], [])
+    problems = [(task.name, task.problem) for task in plan.tasks if task.problem]
+    if not as_json:
+        for name, problem in problems:
+            _print_line(name, problem)
+    plan.check_space()
+    if problems:
+        raise typer.Exit(1)
+
+
+def _plan_table(plan: FetchPlan) -> RichTable:
+    from vlmbench.cli.cache import size_text
+    from vlmbench.cli.console import rich_table
+    from vlmbench.reports.table import Column, Table
+
+    columns = [Column("task"), Column("source"), Column("revision")]
+    columns += [Column(name, "right") for name in ("files", "size", "to fetch")]
+    rows = []
+    for task in plan.tasks:
+        source = f"{task.source.kind}: {task.source.location}" if task.source else "–"
+        row = [task.name, source, task.listing.commit[:COMMIT_DIGITS] if task.listing else "–"]
+        if task.listing is None:
+            rows.append([*row, "–", "–", task.state])
+            continue
+        size = size_text(task.size) if all(file.size is not None for file in task.files) else "–"
+        other = plan.shared_with(task)
+        to_fetch = f"with {other}" if other else size_text(task.to_fetch) if task.jobs else "cached"
+        rows.append([*row, f"{len(task.files):,}", size, to_fetch])
+    return rich_table(Table("Plan", columns, rows, []))
+
+
+def _totals(plan: FetchPlan) -> str:
+    from vlmbench.cli.cache import size_text
+
+    return f"{size_text(plan.to_fetch)} to fetch into {plan.cache}, which has {size_text(plan.free)} free"
+
+
+def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
+    for task in outcomes:
+        _print_line(task.plan.name, task.problem or f"{task.samples:,} samples")
+    for model in models:
+        _print_line(model.name, model.problem or f"{model.parameters:,} parameters")
+
+
+def _print_line(name: str, said: VlmbenchError | str) -> None:
+    from rich.text import Text
+
+    from vlmbench.cli.console import stdout
+
+    wrong = isinstance(said, VlmbenchError)
+    line = Text.assemble(("✗ ", "bold red") if wrong else ("✓ ", "green"), (name, "bold"), "  ")
+    if isinstance(said, VlmbenchError):
+        line.append(said.message)
+        if said.hint:
+            line.append(f"\n    {said.hint}", style="dim")
+    else:
+        line.append(said, style="dim")
+    stdout().print(line, soft_wrap=True)
+
+
+def _print_json(plan: FetchPlan, tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> None:
+    shown = {"cache": str(plan.cache), "free": plan.free, "to_fetch": plan.to_fetch, "tasks": tasks, "models": models}
+    typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+
+
+def _task_json(plan: TaskPlan, outcome: TaskOutcome | None) -> dict[str, Any]:
+    problem = outcome.problem if outcome else plan.problem
+    return {
+        "task": plan.name,
+        "state": plan.state,
+        "source": plan.source.model_dump(exclude_none=True, exclude_defaults=True) if plan.source else None,
+        "revision": plan.listing.commit if plan.listing else None,
+        "files": len(plan.files),
+        "bytes": plan.size,
+        "to_fetch": plan.to_fetch if outcome is None else 0,
+        "samples": outcome.samples if outcome else None,
+        **_problem_json(problem),
+    }
+
+
+def _model_json(outcome: ModelOutcome) -> dict[str, Any]:
+    return {"model": outcome.name, "parameters": outcome.parameters, **_problem_json(outcome.problem)}
+
+
+def _problem_json(problem: VlmbenchError | None) -> dict[str, Any]:
+    return {"error": problem.message if problem else None, "hint": problem.hint if problem else None}

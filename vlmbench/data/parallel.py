@@ -1,0 +1,50 @@
+"""Work in threads that never outlive the program: Ctrl-C leaves at once, also from a download that hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_parallel(
+    work: Callable[[T], R], items: Sequence[T], *, workers: int, stop: Event | None = None
+) -> Iterator[tuple[int, R | Exception]]:
+    """Do the work for every item. Yields (the item's index, result or the exception raised), as they are done.
+
+    Threads of an executor are waited for when the program ends; these are not.
+
+    Args:
+        work: called from several threads at once.
+        items: what to do it for, started in this order.
+        workers: how many threads.
+        stop: set when the caller leaves early, by an exception too; no further item is started then.
+    """
+    stop = stop or Event()
+    todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, R | Exception]] = SimpleQueue()
+    for numbered in enumerate(items):
+        todo.put(numbered)
+
+    def loop() -> None:
+        while not stop.is_set():
+            try:
+                index, item = todo.get_nowait()
+            except Empty:
+                return
+            try:
+                done.put((index, work(item)))
+            except Exception as error:  # the caller's to judge
+                done.put((index, error))
+
+    for _ in range(min(workers, len(items))):
+        Thread(target=loop, daemon=True).start()
+    try:
+        for _ in items:
+            yield done.get()
+    finally:
+        stop.set()

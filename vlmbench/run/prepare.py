@@ -1,0 +1,76 @@
+"""Everything a run needs, brought here beforehand: from names to data and weights in the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.cards import ModelCard
+from vlmbench.data import SOURCES
+from vlmbench.data.base import SourceContext
+from vlmbench.data.hub_fetch import Wanted
+from vlmbench.errors import UsageError, VlmbenchError, unexpected
+from vlmbench.models import ADAPTERS
+from vlmbench.models.base import LoadOptions
+from vlmbench.run.plan import unique_models, unique_tasks
+from vlmbench.tasks import PLUGINS
+from vlmbench.tasks.base import TaskOptions
+
+
+@dataclass(frozen=True)
+class ModelOutcome:
+    """What became of one model's weights.
+
+    Attributes:
+        name: the model's.
+        parameters: of the model as it was loaded; None where it could not be.
+        problem: why not.
+    """
+
+    name: str
+    parameters: int | None = None
+    problem: VlmbenchError | None = None
+
+
+def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
+    """The tasks that some names stand for, each with what its plugin asks of the data.
+
+    Raises:
+        UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise UsageError(f"--data-root {str(data_root)!r} is no folder")
+    wanted = []
+    for card in unique_tasks(names):
+        plugin = PLUGINS.get(card.plugin)
+        plugin.check(card, TaskOptions())
+        for spec in card.sources:
+            SOURCES.get(spec.kind)
+        class_names = tuple(card.classes) if card.classes else None
+        wanted.append(Wanted(card, SourceContext(data_root, class_names=class_names, target=plugin.target(card))))
+    return wanted
+
+
+def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
+    """The models that some names stand for.
+
+    Raises:
+        UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
+    """
+    models = unique_models(names)
+    for model in models:
+        ADAPTERS.get(model.adapter)
+    return models
+
+
+def fetch_model(card: ModelCard, *, trust_remote_code: bool) -> ModelOutcome:
+    """Load a model once on the CPU, which leaves its weights in the cache."""
+    options = LoadOptions(device="cpu", trust_remote_code=trust_remote_code)
+    try:
+        model = ADAPTERS.get(card.adapter)(card, options)
+    except VlmbenchError as error:
+        return ModelOutcome(card.name, problem=error)
+    except Exception as error:  # an adapter's own bug
+        return ModelOutcome(card.name, problem=unexpected(error))
+    return ModelOutcome(card.name, parameters=model.identity.parameters)
