@@ -68,13 +68,14 @@ class SourceSpec(_Card):
     """One place where a task's samples may be found.
 
     Attributes:
-        kind: a registered source ("imagefolder", "torchvision", "filelist", "voc", "wds", "hub", "demo").
+        kind: a registered source ("imagefolder", "torchvision", "frames", "captions", "wds", "hub", …).
         location: a path (relative ones are looked up under ``--data-root``), a class of torchvision, a hub repository
             or a set's name.
         other_locations: for folders and lists of files, other names under which people keep the very same layout.
         split: the split to read, where the layout has splits.
         revision: the commit of a hub repository.
-        folders: for image folders, the class folders' names in label order, where they are not the class names.
+        folders: for folders of images or clips, the class folders' names in label order, where they are not the class
+            names.
         options: whatever else the source understands.
     """
 

@@ -102,7 +102,7 @@ class Predictions(_Part):
 
 
 class CacheUse(_Part):
-    """How many features came from the cache, and how many were computed."""
+    """How many features came from the cache, and how many were computed; of clips, those of their frames."""
 
     image_hits: int = 0
     image_misses: int = 0
@@ -116,7 +116,8 @@ class RunInfo(_Part):
     started: str
     seconds: dict[str, float]
     images_per_second: float | None
-    """Over the whole image stage (read, decode, encode); None where any image came from the cache."""
+    """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
+    from the cache."""
     device: str
     precision: str
     batch_size: int

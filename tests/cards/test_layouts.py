@@ -11,7 +11,7 @@ from data.torchvision_files import build, sun_folder
 from data.voc_files import devkit
 
 from vlmbench.cards import SourceSpec, TaskCard
-from vlmbench.data.base import SourceContext
+from vlmbench.data.base import ClipDataset, SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import LabelError, MissingDataError
 
@@ -23,6 +23,7 @@ FOLDERS = [
     for location in (spec.location, *spec.other_locations)
 ]
 TORCHVISION = [(name, spec) for name, spec in SOURCES if spec.kind == "torchvision"]
+CLIPS = [(name, spec) for name, spec in SOURCES if spec.kind == "frames"]
 SHARDS = [(name, spec) for name, spec in SOURCES if spec.kind == "wds"]
 
 
@@ -41,7 +42,8 @@ def case(pair: tuple[str, SourceSpec]) -> str:
 
 def test_every_source_of_every_card_is_tested() -> None:
     """Those on the hub in tests/data/test_hub.py and, for their class names, in test_protocols.py."""
-    assert {spec.kind for _, spec in SOURCES} == {"imagefolder", "torchvision", "filelist", "voc", "wds", "hub"}
+    kinds = {"imagefolder", "torchvision", "frames", "filelist", "voc", "wds", "hub"}
+    assert {spec.kind for _, spec in SOURCES} == kinds
     assert {name for name, spec in SOURCES if spec.kind == "filelist"} == {"sun397", "dtd"}
     assert {name for name, spec in SOURCES if spec.kind == "voc"} == {"voc2007-multilabel", "voc2007-objects"}
 
@@ -142,6 +144,28 @@ def test_voc_wherever_the_devkit_was_unpacked(below: str, root: str, tmp_path: P
         dataset = open_dataset(CARDS[name].sources, context(CARDS[name], tmp_path / root))
         assert dataset.info.kind == "voc"
         assert dataset.samples[0].target == first, "a dog and a person"
+
+
+@pytest.mark.parametrize("pair", CLIPS, ids=case)
+def test_folders_of_clips(pair: tuple[str, SourceSpec], tmp_path: Path) -> None:
+    card, spec = CARDS[pair[0]], pair[1]
+    root = tmp_path / spec.location / (spec.split or "")
+    folders = spec.folders or [name.replace(" ", "_") for name in card.classes or ()]
+    for label, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True)
+        for clip in ("listed", "unlisted"):
+            (root / folder / f"v_{clip}_{label}.avi").touch()
+    chosen = ["listed", "unlisted"]
+    if "list" in spec.options:
+        chosen = ["listed"]
+        listed = root.parent / spec.options["list"]
+        listed.parent.mkdir()
+        listed.write_text("".join(f"{folder}/v_listed_{label}.avi\n" for label, folder in enumerate(folders)))
+    dataset = open_dataset([spec], context(card, tmp_path))
+    assert [(Path(sample.id).stem, sample.target) for sample in dataset.samples] == [
+        (f"v_{clip}_{label}", label) for label in range(len(folders)) for clip in chosen
+    ]
+    assert isinstance(dataset, ClipDataset) and dataset.frames_per_clip == 1
 
 
 @pytest.mark.parametrize("pair", [pair for pair in SHARDS if pair[0] not in WITHOUT_PROMPTS], ids=case)

@@ -55,9 +55,10 @@ def test_a_card_is_complete(name: str) -> None:
         if spec.kind == "hub":
             assert spec.split == "test"
             assert spec.revision or "not pinned" in card.notes
-    assert [spec.kind for spec in card.sources] == sorted(
-        (spec.kind for spec in card.sources), key=["imagefolder", "torchvision", "filelist", "voc", "wds", "hub"].index
-    ), "data on disk comes before the hub, what has its own labels before webdatasets"
+    kinds = ["imagefolder", "frames", "torchvision", "filelist", "voc", "wds", "hub"]
+    assert [spec.kind for spec in card.sources] == sorted((spec.kind for spec in card.sources), key=kinds.index), (
+        "data on disk comes before the hub, what has its own labels before webdatasets"
+    )
     if name in WITHOUT_PROMPTS:
         assert card.classes is None and card.templates is None
     else:

@@ -1,14 +1,15 @@
-"""fingerprint: the content, whatever its order and names."""
+"""fingerprint: the content, whatever its order and names; and which frames stand for a clip."""
 
 from __future__ import annotations
 
 import hashlib
+from fractions import Fraction
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.data.base import Target, fingerprint
+from vlmbench.data.base import Target, fingerprint, segment_centres
 
 TARGETS = st.integers(0, 9) | st.lists(st.integers(0, 9), unique=True).map(lambda labels: tuple(sorted(labels)))
 PAIRS = st.lists(st.tuples(st.binary(max_size=4), TARGETS), min_size=1, max_size=8)
@@ -33,3 +34,11 @@ def test_one_byte_or_label_changed_makes_one(content: list[tuple[bytes, Target]]
     other_image[index] = (image + b"\0", target)
     other_target[index] = (image, data.draw(TARGETS.filter(lambda label: label != target)))
     assert len({of(content), of(other_image), of(other_target), of([*content, content[index]])}) == 4
+
+
+@given(st.integers(1, 10_000), st.integers(1, 64))
+def test_segment_centres_are_the_formulas_and_never_outside(count: int, frames: int) -> None:
+    centres = segment_centres(count, frames)
+    assert centres == [int((i + Fraction(1, 2)) * count / frames) for i in range(frames)]
+    assert len(centres) == frames and centres == sorted(centres) and centres[0] >= 0 and centres[-1] < count
+    assert segment_centres(count, 1) == [count // 2]

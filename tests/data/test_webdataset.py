@@ -141,7 +141,7 @@ def test_broken_metadata_is_said(tmp_path: Path) -> None:
         opened(root)
     with pytest.raises(UsageError, match=r"'class_name'[\s\S]*class_names"):
         opened(root, options={"class_name": "card"})
-    with pytest.raises(UsageError, match="`folders` is for image folders only"):
+    with pytest.raises(UsageError, match="`folders` is for imagefolder and frames only"):
         opened(root, folders=["a"])
 
 
@@ -179,3 +179,9 @@ def test_real_cifar10_is_the_same_as_a_folder_and_as_the_webdataset_library_read
 
 def fingerprint_of(dataset: ImageDataset) -> str:
     return fingerprint((hashlib.sha256(data).hexdigest(), target) for _, target, data in contents(dataset))  # type: ignore[misc]
+
+
+def test_a_webdataset_says_of_no_sample_that_it_does_not_show_its_class(tmp_path: Path) -> None:
+    spec = SourceSpec(kind="wds", location=str(write_wds(tmp_path, [0, 1])))
+    with pytest.raises(LabelError, match="does not have a class that each sample may or may not show"):
+        open_source(spec, SourceContext(target="annotated class"))

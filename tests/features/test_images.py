@@ -17,7 +17,8 @@ from toy_adapter import DIM, ToyModel, toy
 from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.errors import BadSampleError, ModelError, NonFiniteFeaturesError, VlmbenchWarning
 from vlmbench.features.cache import FeatureSpace
-from vlmbench.features.images import AHEAD, ImageBatch, ImageTally, encode_images
+from vlmbench.features.image_batch import ImageBatch, ImageTally
+from vlmbench.features.images import AHEAD, encode_images
 from vlmbench.features.progress import Silent
 
 

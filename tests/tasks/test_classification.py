@@ -17,7 +17,7 @@ from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import CardError, DataError, LabelError, UnknownNameError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.features.images import ImageBatch
+from vlmbench.features.image_batch import ImageBatch
 from vlmbench.tasks.base import TaskOptions, choose
 from vlmbench.tasks.classification.head import ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES

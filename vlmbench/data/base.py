@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
+from vlmbench.errors import BadSampleError
 
 Target = int | tuple[int, ...] | tuple[str, ...]
-"""What is true of a sample; which of the three, says its :data:`TargetKind`."""
+"""What is true of a sample; which of them, says its :data:`TargetKind`."""
 
-TargetKind = Literal["class", "classes", "captions"]
+TargetKind = Literal["class", "classes", "captions", "annotated class"]
 """What a task needs to know of each sample: its class index; the indices of every class present (sorted, possibly
-none); or its captions (one or more, in the data's order)."""
+none); its captions (one or more, in the data's order); or the index of a class that it may or may not show, the data
+saying which (see :mod:`vlmbench.data.rareact`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,76 @@ class ImageDataset(Protocol):
         """A cheap hash that changes when the files do (names, sizes, times, revision): no content is read."""
 
 
+@runtime_checkable
+class ClipDataset(ImageDataset, Protocol):
+    """Labelled clips: each sample is the same number of frames of a video.
+
+    Attributes:
+        frames_per_clip: N. Of a clip's n frames those at the centres of N equal segments are used, see
+            :func:`segment_centres`. Where N is 1, :meth:`ImageDataset.read` gives that frame; where it is more, no
+            single image stands for a clip, and ``read`` raises DataError.
+    """
+
+    frames_per_clip: int
+
+    def read_frames(self, index: int) -> Iterator[bytes]:
+        """The N frames of ``samples[index]`` in order of time, each an encoded image.
+
+        One call goes through the clip once, however many frames it gives, and holds one of them at a time.
+
+        Raises:
+            BadSampleError: one of them cannot be read.
+        """
+
+
+def segment_centres(count: int, frames: int) -> list[int]:
+    """Which of ``count`` frames stand for a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
+
+    One frame is the middle one, as CLIP takes it (Radford et al. 2021, appendix A.1); several are the centres of
+    equal segments. A clip with fewer frames than asked for gives some of them more than once.
+
+    >>> segment_centres(10, 1), segment_centres(9, 1), segment_centres(10, 4)
+    ([5], [4], [1, 3, 6, 8])
+    """
+    return [(2 * i + 1) * count // (2 * frames) for i in range(frames)]
+
+
+def frames_per_sample(dataset: ImageDataset) -> int:
+    """How many images a sample is: a clip's frames, else one."""
+    return dataset.frames_per_clip if isinstance(dataset, ClipDataset) else 1
+
+
+def sample_images(dataset: ImageDataset, index: int) -> Iterator[bytes]:
+    """The encoded images of one sample: the one, or a clip's frames in order.
+
+    Raises:
+        BadSampleError: one of them cannot be read, or the source gave another number of frames than it said.
+    """
+    if not isinstance(dataset, ClipDataset) or dataset.frames_per_clip == 1:
+        yield dataset.read(index)
+        return
+    given = 0
+    for data in dataset.read_frames(index):
+        given += 1
+        yield data
+    if given != dataset.frames_per_clip:
+        raise BadSampleError(dataset.samples[index].id, f"{given} frames were read, not {dataset.frames_per_clip}")
+
+
+def sample_digest(digests: Sequence[bytes]) -> bytes:
+    """The content hash of a sample from its images' SHA-256: one image's is its own, several are hashed together."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
+
+
+def content_sha256(dataset: ImageDataset, index: int) -> str:
+    """The hex content hash of one sample: of its file's bytes; of a clip of several frames, over its frames' hashes.
+
+    Raises:
+        BadSampleError: it cannot be read.
+    """
+    return sample_digest([hashlib.sha256(data).digest() for data in sample_images(dataset, index)]).hex()
+
+
 @dataclass(frozen=True)
 class SourceContext:
     """What a source may use besides its own spec.
@@ -96,7 +168,7 @@ def fingerprint(pairs: Iterable[tuple[str, Target]]) -> str:
     one label changed gives another.
 
     Args:
-        pairs: (hex SHA-256 of the image file, target) of every sample.
+        pairs: (content hash as :func:`content_sha256` gives it, target) of every sample.
     """
     digest = hashlib.sha256()
     for line in sorted(f"{content} {target!r}" for content, target in pairs):

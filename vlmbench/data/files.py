@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.location import files_state
@@ -43,15 +45,27 @@ class ImageFiles:
 
 
 def read_file(path: Path, sample_id: str) -> bytes:
-    """The content of an image file.
+    """The content of a sample's file.
 
     Raises:
         BadSampleError: it cannot be read, or is no regular file.
     """
+    with regular_file(path, sample_id) as file:
+        return file.read()
+
+
+@contextmanager
+def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
+    """A sample's file, open for reading.
+
+    Raises:
+        BadSampleError: it cannot be opened or read, or is no regular file (opening a pipe would wait for ever).
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise BadSampleError(sample_id, "not a regular file")  # opening a pipe would wait for ever
-        return path.read_bytes()
+            raise BadSampleError(sample_id, "not a regular file")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
 

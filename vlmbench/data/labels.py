@@ -14,6 +14,7 @@ TARGET_WORDS: dict[TargetKind, str] = {
     "class": "one class an image",
     "classes": "several classes an image (multi-label)",
     "captions": "captions",
+    "annotated class": "a class that each sample may or may not show",
 }
 
 

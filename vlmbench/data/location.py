@@ -13,7 +13,8 @@ from vlmbench.data.base import SourceContext
 from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.registry import did_you_mean
 
-_WITH_OTHER_LOCATIONS = ("imagefolder", "captions", "filelist", "voc")
+_WITH_CLASS_FOLDERS = ("imagefolder", "frames")
+_WITH_OTHER_LOCATIONS = (*_WITH_CLASS_FOLDERS, "captions", "filelist", "voc", "rareact")
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def check_options(spec: SourceSpec, known: tuple[str, ...]) -> None:
     Raises:
         UsageError: an option is not among the known, or a field is given to a source that has no use for it.
     """
-    if spec.folders is not None and spec.kind != "imagefolder":
-        raise UsageError(f"{spec.kind} {spec.location!r}: `folders` is for image folders only")
+    if spec.folders is not None and spec.kind not in _WITH_CLASS_FOLDERS:
+        raise UsageError(f"{spec.kind} {spec.location!r}: `folders` is for {' and '.join(_WITH_CLASS_FOLDERS)} only")
     if spec.other_locations and spec.kind not in _WITH_OTHER_LOCATIONS:
         raise UsageError(
             f"{spec.kind} {spec.location!r}: `other_locations` is for {', '.join(_WITH_OTHER_LOCATIONS)} only"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target, TargetKind
-from vlmbench.data.labels import listing
+from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import check_options, files_state
 from vlmbench.data.shards import Shards, find_shards
 from vlmbench.data.tarindex import Member, TarSample, read_member, scan
@@ -155,6 +155,8 @@ def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, 
 
 def _check_type(shards: Shards, context: SourceContext) -> None:
     path = shards.metadata_file(DATASET_TYPE)
+    if context.target not in LABEL_SUFFIX:
+        raise LabelError(f"{shards.tars[0]}: a webdataset does not have {TARGET_WORDS[context.target]}")
     kind = (_lines(path) or ("",))[0].lower()
     if kind == "retrieval" and context.target != "captions":
         raise DataError(f"{path}: a retrieval set has captions, not classes", hint="Use a retrieval task for it.")

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.cache import FeatureSpace
-from vlmbench.features.images import ImageBatch, ImageTally, encode_images
+from vlmbench.features.image_batch import ImageBatch, ImageTally
+from vlmbench.features.images import encode_images
 from vlmbench.features.precision import Precision
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.text import encode_texts

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from time import perf_counter
@@ -20,11 +20,13 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import ImageDataset, frames_per_sample, sample_digest, sample_images
 from vlmbench.data.decode import decode_image
 from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache import FeatureSpace
+from vlmbench.features.clips import average_clips
+from vlmbench.features.image_batch import ImageBatch, ImageTally
 from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress
 from vlmbench.models.base import VisionLanguageModel
@@ -35,40 +37,8 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
-class ImageBatch:
-    """Some of a dataset's images, encoded; batches come in no particular order.
-
-    Attributes:
-        indices: which samples, B of them.
-        features: (B, D) float32, unit length, on the CPU.
-        contents: the hex SHA-256 of each file's bytes.
-    """
-
-    indices: list[int]
-    features: Tensor
-    contents: list[str]
-
-
-@dataclass
-class ImageTally:
-    """What went by, filled while batches are drawn.
-
-    Attributes:
-        hits: images whose features came from the cache.
-        encoded: images that went through the encoder.
-        forward_seconds: time in the encoder.
-        bad: samples left out.
-    """
-
-    hits: int = 0
-    encoded: int = 0
-    forward_seconds: float = 0.0
-    bad: list[BadSample] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class _Ready:
-    """One sample out of a worker: either its cached features or its pixels."""
+    """One image out of a worker: either its cached features or its pixels."""
 
     index: int
     content: bytes
@@ -78,7 +48,7 @@ class _Ready:
 
 @dataclass(frozen=True)
 class _Bad:
-    """One sample that cannot be read or decoded; its file's hash where it could be read."""
+    """One sample that cannot be read or decoded; its content hash where it could be read."""
 
     error: BadSampleError
     content: str | None
@@ -96,17 +66,20 @@ def encode_images(
     tally: ImageTally,
     skip_bad: bool = False,
     workers: int | None = None,
-) -> Iterator[ImageBatch]:
+) -> Generator[ImageBatch, None, None]:
     """Encode the chosen samples of a dataset, batch by batch.
+
+    A clip of several frames is encoded frame by frame, in full batches, each frame cached by its own content; its
+    feature is their mean, see :func:`~vlmbench.features.clips.average_clips`. One bad frame makes its clip bad.
 
     Args:
         model: the encoder.
         dataset: where bytes are read from.
         indices: which samples.
-        batch_size: images a forward pass; halved for a batch that does not fit.
+        batch_size: images (of clips: frames) a forward pass; halved for a batch that does not fit.
         precision: see :func:`~vlmbench.features.precision.inference`.
         space: the model's feature cache; None: everything is encoded.
-        progress: told of every sample done, good or bad.
+        progress: told of every image done, good or bad.
         tally: filled on the way.
         skip_bad: leave out samples that cannot be decoded and note them, instead of failing.
         workers: decoding threads; by default one a core, at most 16.
@@ -116,34 +89,66 @@ def encode_images(
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
     """
 
-    def prepare(index: int) -> _Ready | _Bad:
-        content = None
-        try:
-            data = dataset.read(index)
-            content = sha256(data).digest()
-            known = space.get(content) if space else None
-            if known is not None:
-                return _Ready(index, content, torch.from_numpy(known.copy()), None)
-            image = decode_image(data, dataset.samples[index].id)
-            return _Ready(index, content, None, _preprocess(model, image, dataset.samples[index].id))
-        except BadSampleError as error:
-            return _Bad(error, content.hex() if content else None)
+    frames = frames_per_sample(dataset)
+    images = _encode_each(
+        model, dataset, indices, frames, batch_size, precision, space, progress, tally, skip_bad, workers
+    )
+    yield from images if frames == 1 else average_clips(images, dataset, frames)
 
-    progress.start("images", len(indices))
+
+def _encode_each(
+    model: VisionLanguageModel,
+    dataset: ImageDataset,
+    indices: Sequence[int],
+    frames: int,
+    batch_size: int,
+    precision: Precision,
+    space: FeatureSpace | None,
+    progress: Progress,
+    tally: ImageTally,
+    skip_bad: bool,
+    workers: int | None,
+) -> Generator[ImageBatch, None, None]:
+    """Every image of the chosen samples; those of one sample follow each other."""
+
+    def prepare_image(index: int, data: bytes, content: bytes) -> _Ready:
+        known = space.get(content) if space else None
+        if known is not None:
+            return _Ready(index, content, torch.from_numpy(known.copy()), None)
+        image = decode_image(data, dataset.samples[index].id)
+        return _Ready(index, content, None, _preprocess(model, image, dataset.samples[index].id))
+
+    def prepare(index: int) -> list[_Ready] | _Bad:
+        ready: list[_Ready] = []
+        digests: list[bytes] = []
+        problem: BadSampleError | None = None
+        try:
+            for data in sample_images(dataset, index):
+                digests.append(sha256(data).digest())
+                try:
+                    if problem is None:
+                        ready.append(prepare_image(index, data, digests[-1]))
+                except BadSampleError as error:
+                    problem = error  # the sample is bad as a whole, but its content hash needs the images that follow
+        except BadSampleError as error:
+            return _Bad(problem or error, None)
+        return _Bad(problem, sample_digest(digests).hex()) if problem else ready
+
+    progress.start("images", len(indices) * frames)
     waiting: list[_Ready] = []
-    for ready in _in_threads(prepare, indices, workers or default_workers(), AHEAD * batch_size):
-        if isinstance(ready, _Bad):
+    for prepared in _in_threads(prepare, indices, workers or default_workers(), AHEAD * batch_size // frames):
+        if isinstance(prepared, _Bad):
             if not skip_bad:
-                raise ready.error
-            bad = BadSample(id=ready.error.sample_id, reason=ready.error.reason, content=ready.content)
+                raise prepared.error
+            bad = BadSample(id=prepared.error.sample_id, reason=prepared.error.reason, content=prepared.content)
             tally.bad.append(bad)
-            progress.advance(1)
+            progress.advance(frames)
             continue
-        waiting.append(ready)
-        if len(waiting) == batch_size:
-            yield _encode(model, dataset, waiting, precision, space, tally)
-            progress.advance(len(waiting))
-            waiting = []
+        waiting.extend(prepared)
+        while len(waiting) >= batch_size:
+            batch, waiting = waiting[:batch_size], waiting[batch_size:]
+            yield _encode(model, dataset, batch, precision, space, tally)
+            progress.advance(len(batch))
     if waiting:
         yield _encode(model, dataset, waiting, precision, space, tally)
         progress.advance(len(waiting))
@@ -211,12 +216,12 @@ def _forward(
 
 
 def _in_threads(
-    prepare: Callable[[int], _Ready | _Bad], indices: Sequence[int], workers: int, ahead: int
-) -> Iterator[_Ready | _Bad]:
+    prepare: Callable[[int], list[_Ready] | _Bad], indices: Sequence[int], workers: int, ahead: int
+) -> Iterator[list[_Ready] | _Bad]:
     """Results in order, at most ``ahead`` of them waiting."""
     todo = iter(indices)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vlmbench-decode")
-    queue: deque[Future[_Ready | _Bad]] = deque(
+    queue: deque[Future[list[_Ready] | _Bad]] = deque(
         pool.submit(prepare, index) for index in islice(todo, max(ahead, workers))
     )
     try:

@@ -25,16 +25,25 @@ from vlmbench.metrics.ranking import (
     mean_roc_auc,
     roc_auc,
 )
+from vlmbench.metrics.rare_actions import (
+    ActionRows,
+    action_rows,
+    mean_sampled_average_precision,
+    mean_weighted_average_precision,
+    weighted_average_precision,
+)
 from vlmbench.metrics.retrieval import mean_rank, mean_recall_at_k, median_rank, recall_at_k
 
 __all__ = [
     "CONFIDENCE",
     "ECE_BINS",
     "RESAMPLES",
+    "ActionRows",
     "ClassRow",
     "Estimate",
     "WeightedStatistic",
     "Weights",
+    "action_rows",
     "average_precision",
     "average_precision_11_point",
     "bootstrap_estimate",
@@ -47,10 +56,13 @@ __all__ = [
     "mean_rank",
     "mean_recall_at_k",
     "mean_roc_auc",
+    "mean_sampled_average_precision",
+    "mean_weighted_average_precision",
     "median_rank",
     "per_class",
     "recall_at_k",
     "roc_auc",
     "top_k_accuracy",
+    "weighted_average_precision",
     "wilson",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from vlmbench.data.base import ImageDataset, fingerprint
+from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
 
 
 class FingerprintIndex:
@@ -41,9 +41,7 @@ class FingerprintIndex:
         kept = [index for index in indices if dataset.samples[index].id not in skipped]
         return self._remembered(
             self._key(dataset, kept),
-            lambda: fingerprint(
-                (sha256(dataset.read(index)).hexdigest(), dataset.samples[index].target) for index in kept
-            ),
+            lambda: fingerprint((content_sha256(dataset, index), dataset.samples[index].target) for index in kept),
         )
 
     def put(self, dataset: ImageDataset, state: str, indices: Sequence[int], content_fingerprint: str) -> None:

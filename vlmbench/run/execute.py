@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmbench.cards import ModelCard
-from vlmbench.data.base import ImageDataset, fingerprint
+from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
 from vlmbench.errors import BadSampleError, StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning, unexpected
 from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
 from vlmbench.features.engine import EngineSettings, FeatureEngine
@@ -283,9 +283,9 @@ class _Run:
 
 
 def _content(dataset: ImageDataset, index: int) -> str | None:
-    """The hash of one sample's file; None where it cannot be read."""
+    """The content hash of one sample; None where it cannot be read."""
     try:
-        return sha256(dataset.read(index)).hexdigest()
+        return content_sha256(dataset, index)
     except BadSampleError:
         return None
 

@@ -19,7 +19,7 @@ from vlmbench.records import SCHEMA, Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
 _ID_LENGTH = 16
-_PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm")
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av")
 
 
 def task_version(card: TaskCard, plugin: TaskPlugin) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from vlmbench.cards import TaskCard, check_templates
-from vlmbench.data.base import ImageDataset, TargetKind
+from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.records import ClassResult, MetricValue
@@ -56,7 +56,7 @@ class Outcome:
         metrics: by name.
         per_class: each class's share; empty where a task has no classes.
         predictions: one row a sample, in the dataset's order.
-        contents: sample index to the hex SHA-256 of its file, for every sample scored.
+        contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
         warnings: what a reader of the numbers must know.
     """
 
@@ -113,3 +113,8 @@ def choose(count: int, limit: int | None, seed: int) -> list[int]:
         return list(range(count))
     chosen = np.random.default_rng(seed).choice(count, size=limit, replace=False)
     return sorted(chosen.tolist())
+
+
+def clip_protocol(dataset: ImageDataset) -> dict[str, Any]:
+    """What a question on clips adds to its protocol: how many frames speak for one. For images, nothing."""
+    return {"frames_per_clip": dataset.frames_per_clip} if isinstance(dataset, ClipDataset) else {}

@@ -12,7 +12,7 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import CardError, LabelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.tasks.base import Outcome, TaskOptions, choose
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.scores import prediction_table, score
@@ -46,6 +46,7 @@ class ClassificationQuestion:
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
             "confidence": "softmax of logit_scale x cosine",
+            **clip_protocol(self.dataset),
         }
 
     def answer(self, engine: FeatureEngine) -> Outcome:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import DataError
-from vlmbench.features.images import ImageBatch
+from vlmbench.features.image_batch import ImageBatch
 
 TOP = 5
 
@@ -24,7 +24,7 @@ class Scored:
 
     Attributes:
         indices: (N,) which samples of the dataset.
-        contents: N hex SHA-256 of the files.
+        contents: N hex content hashes.
         labels: (N,) true classes; None for multi-label data.
         targets: (N, C) which classes are present; None for single-label data.
         top: (N, K) best classes, best first.
@@ -119,7 +119,7 @@ def _truth(
 def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
     """One row a sample: what was true, what was answered, how surely.
 
-    Columns: sample (id), content (hex SHA-256 of the file), label or labels, top and top_scores (K best classes and
+    Columns: sample (id), content (hex content hash), label or labels, top and top_scores (K best classes and
     their cosine similarities), confidence, and scores (C) where a metric needs them all.
     """
     columns: dict[str, pa.Array] = {

@@ -1,0 +1,210 @@
+"""One folder a class: which folders there are and in which order, for images and for clips alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import SourceContext
+from vlmbench.data.files import readable
+from vlmbench.data.labels import TARGET_WORDS, listing, normalise
+from vlmbench.data.location import existing_places, exists, find_local, missing
+from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
+
+FOLDER_OPTIONS = ("other_folders", "shared")
+"""What sources of class folders understand besides their own options, see :func:`find_class_folders`."""
+
+IMAGE_EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+)
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The class folders of a source, in label order.
+
+    Attributes:
+        location: the one of the source's locations that is there.
+        root: the folder they lie in.
+        folders: their names.
+        classes: the class names, as many.
+    """
+
+    location: str
+    root: Path
+    folders: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What sources call the things in class folders, for messages.
+
+    Attributes:
+        one: "image", "clip".
+        example: a path below the class folder.
+        extensions: of the files; those found directly in the root are counted in the message.
+    """
+
+    one: str
+    example: str
+    extensions: frozenset[str]
+
+
+def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Contents) -> ClassFolders:
+    """The class folders of ``<location>[/<split>]``, matched to the card's classes.
+
+    Only folders are looked at, and no hidden ones. Labels come, in this order, from
+
+    1. ``spec.folders``: exactly these folders, in label order;
+    2. the card's class names: each folder is one of them after :func:`~vlmbench.data.labels.normalise`;
+    3. the sorted folder names, which then are the class names (``_`` read as a blank).
+
+    Options: ``other_folders: ignore`` (folders that are none of the expected ones are not read; by default they are
+    an error); ``shared: true`` (other datasets have a folder of this name too, such as ``val``: one that holds none
+    of the expected folders is another's, and counts as not there).
+
+    Raises:
+        MissingDataError: there is no such folder.
+        LabelError: folders and class names do not fit together, or the task needs more than a class.
+        DataError: it is no folder, or cannot be read.
+    """
+    place = f"{spec.kind} {spec.location!r}"
+    if context.target != "class":
+        raise LabelError(
+            f"{place}: a folder gives each {contents.one} one class, but the task needs {TARGET_WORDS[context.target]}"
+        )
+    location, root = _find(spec, context, place)
+    folders, classes = _label_order(_class_folders(root, place, contents), spec, context, place)
+    return ClassFolders(location, root, tuple(folders), classes)
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, but for hidden things.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"folder {folder} cannot be read: {error.strerror or error}") from error
+
+
+def identity(folder: Path) -> tuple[int, int]:
+    """What makes a folder the same one under any path."""
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+def identities_above(root: Path) -> frozenset[tuple[int, int]]:
+    """The root and every folder above it: a link below the root to one of them leads in a circle."""
+    return frozenset(identity(folder) for folder in (root, *root.resolve().parents))
+
+
+def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
+    """The location that is there, and the folder of its class folders.
+
+    Raises:
+        MissingDataError: none is there; with ``shared``, or none of them is this dataset's.
+        DataError: it is a file.
+    """
+    shared = spec.options.get("shared", False)
+    if not isinstance(shared, bool):
+        raise UsageError(f"{place}: shared is true or false, not {shared!r}")
+    if shared:
+        return _find_shared(spec, context, place)
+    found = find_local(spec, context)
+    root = found.path if spec.split is None else found.path / spec.split
+    if not exists(root):
+        raise MissingDataError(f"{place}: no split {spec.split!r} in {found.path}")
+    if not root.is_dir():
+        raise DataError(f"{place}: {root} is a file, not a folder of class folders")
+    return found.location, root
+
+
+def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
+    keys = set(spec.folders) if spec.folders is not None else {normalise(name) for name in context.class_names or ()}
+    if not keys:
+        raise UsageError(f"{place}: with `shared`, the card must name its classes or `folders`")
+    others = []
+    for found in existing_places(spec, context):
+        root = found.path if spec.split is None else found.path / spec.split
+        if not root.is_dir():
+            continue
+        names = [entry.name for entry in entries(root) if os.path.isdir(entry.path)]
+        if any((name if spec.folders is not None else normalise(name)) in keys for name in names):
+            return found.location, root
+        others.append(found.location)
+    notes = [
+        f"{name} (there, but with none of the {len(keys)} class folders)" if name in others else name
+        for name in (spec.location, *spec.other_locations)
+    ]
+    raise missing(spec, context, looked_for=notes)
+
+
+def _class_folders(root: Path, place: str, contents: Contents) -> list[str]:
+    found = entries(root)
+    folders = sorted(entry.name for entry in found if os.path.isdir(entry.path))
+    if not folders:
+        loose = sum(Path(entry.name).suffix.lower() in contents.extensions for entry in found)
+        what = f"{loose} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
+        raise LabelError(
+            f"{place}: {root} has {what}",
+            hint=f"Expected: {root}/<class name>/{contents.example}, one folder a class.",
+        )
+    return folders
+
+
+def _label_order(
+    found: list[str], spec: SourceSpec, context: SourceContext, place: str
+) -> tuple[list[str], tuple[str, ...]]:
+    """The class folders in label order, and the class names."""
+    names = context.class_names
+    ignore_others = _ignores_others(spec, place)
+    if spec.folders is not None:
+        if names is not None and len(names) != len(spec.folders):
+            raise LabelError(f"{place}: {len(spec.folders)} folders for {len(names)} class names")
+        present = set(found) & set(spec.folders) if ignore_others else set(found)
+        _refuse_difference(set(spec.folders), present, place, hint="`folders` must name every class folder.")
+        if len(set(spec.folders)) != len(spec.folders):
+            raise LabelError(f"{place}: `folders` names a folder twice")
+        return list(spec.folders), names or _as_class_names(spec.folders)
+    if names is None:
+        return found, _as_class_names(found)
+    hint = "Rename the folders, or list the folders' own names in label order as `folders` of the card's source."
+    folder_of: dict[str, str] = {}
+    for folder in found:
+        if (other := folder_of.setdefault(normalise(folder), folder)) != folder:
+            raise LabelError(f"{place}: folders {other!r} and {folder!r} have the same class name", hint=hint)
+    wanted = {normalise(name): name for name in names}
+    if len(wanted) != len(names):
+        raise LabelError(f"{place}: two classes of the card have the same name, so folders cannot tell them", hint=hint)
+    expected = {folder_of.get(key, name) for key, name in wanted.items()}
+    _refuse_difference(expected, set(found) & expected if ignore_others else set(found), place, hint=hint)
+    return [folder_of[key] for key in wanted], names
+
+
+def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(readable(folder).replace("_", " ") for folder in folders)
+
+
+def _ignores_others(spec: SourceSpec, place: str) -> bool:
+    asked = spec.options.get("other_folders", "refuse")
+    if asked not in ("refuse", "ignore"):
+        raise UsageError(f"{place}: other_folders is 'refuse' or 'ignore', not {asked!r}")
+    return bool(asked == "ignore")
+
+
+def _refuse_difference(expected: set[str], found: set[str], place: str, *, hint: str) -> None:
+    parts = []
+    if absent := sorted(expected - found):
+        parts.append(f"{len(absent)} missing: {listing(absent)}")
+    if extra := sorted(found - expected):
+        parts.append(f"{len(extra)} unexpected: {listing(extra)}")
+    if parts:
+        raise LabelError(f"{place}: the class folders do not fit the classes ({'; '.join(parts)})", hint=hint)

@@ -1,0 +1,222 @@
+"""Video files to frames, with PyAV: exactly the frames that were asked for, or a reason in words.
+
+Frames of a whole video are counted by reading the container without decoding it, and found by decoding from the start:
+neither seeking nor times are exact in every container. Segments can only be found by their times. Each call opens the
+file for itself and decodes in one thread, so that calls may run side by side. A frame is handed on as a binary PPM of
+8-bit RGB, which has one spelling: its hash depends on the pixels alone.
+
+As with torchvision's reader, no rotation that the container asks for is applied, and interlaced video stays
+interlaced. (A frame that the ``ffmpeg`` program extracts is rotated.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from vlmbench.data.base import segment_centres
+from vlmbench.data.files import regular_file
+from vlmbench.errors import BadSampleError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+VIDEO_EXTENSIONS = frozenset((".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg"))
+
+_FORMATS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,m4v,mpeg,mpegts,mpegvideo,asf,flv"
+"""Containers that hold their own frames. FFmpeg also knows playlists and scripts, by content and under any file name:
+a text file could have other files or addresses opened."""
+
+_MAX_PIXELS = 178_956_970
+"""Of one frame: where Pillow, too, refuses an image as a decompression bomb."""
+
+_COMPLETE = 0.95
+"""The share of the frames announced in the header that must be there. Headers of sound files may be off by a few."""
+
+
+def read_video_frames(path: Path, frames: int, sample_id: str) -> Iterator[bytes]:
+    """The frames of a video at the centres of equal segments, in order of time.
+
+    A container that says how many frames or how many seconds it holds must hold them; damage counts from a broken
+    frame to the next keyframe, and only where a wanted frame lies there. What the decoder does not notice (noise in
+    arithmetic-coded streams, a stream without any header cut short) nobody can.
+
+    Args:
+        path: the video file; its first video stream is read.
+        frames: how many.
+        sample_id: named in the error.
+
+    Raises:
+        BadSampleError: the file cannot be read, is no video, has no frames, ends early or is damaged.
+        MissingDependencyError: PyAV is not installed.
+    """
+    with _container_errors(path, sample_id) as (av, file):
+        with closing(_open(av, file)) as container:
+            count = _count(container, _video_stream(container, sample_id), sample_id)
+        file.seek(0)
+        with closing(_open(av, file)) as container:
+            numbered = enumerate(_decoded(container, _video_stream(container, sample_id)))
+            yield from _chosen(numbered, segment_centres(count, frames), f"of {count:,}", sample_id)
+
+
+def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, sample_id: str) -> Iterator[bytes]:
+    """The frames of a segment of a video, [start, end) in seconds from its beginning, at the centres of equal parts.
+
+    Frames are found by their times: reading begins at the keyframe before the segment.
+
+    Args:
+        path: the video file; its first video stream is read.
+        seconds: start and end.
+        frames: how many.
+        sample_id: named in the error.
+
+    Raises:
+        BadSampleError: as :func:`read_video_frames`, or the video ends before the segment, or states no times.
+        MissingDependencyError: PyAV is not installed.
+    """
+    with _container_errors(path, sample_id) as (av, file):
+        with closing(_open(av, file)) as container:
+            times = _times_within(container, _video_stream(container, sample_id), seconds)
+        if not times:
+            raise BadSampleError(sample_id, f"there are no frames from {seconds[0]:g} to {seconds[1]:g} seconds")
+        file.seek(0)
+        wanted = [times[place] for place in segment_centres(len(times), frames)]
+        with closing(_open(av, file)) as container:
+            stream = _video_stream(container, sample_id)
+            container.seek(wanted[0], stream=stream)
+            numbered = ((frame.pts, frame) for frame in _decoded(container, stream))
+            yield from _chosen(numbered, wanted, f"at {seconds[0]:g} to {seconds[1]:g} seconds", sample_id)
+
+
+def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple[float, float]) -> list[int]:
+    """The times of a segment's frames in order, in the stream's units."""
+    base, begin = stream.time_base or Fraction(1), stream.start_time or 0
+    start, end = (begin + round(Fraction(second) / base) for second in seconds)
+    container.seek(start, stream=stream)
+    times = []
+    for packet in container.demux(stream):
+        if packet.dts is not None and packet.dts >= end:
+            break  # packets come in decoding order, and no frame is shown before it is decoded
+        if packet.size and not packet.is_discard and packet.pts is not None and start <= packet.pts < end:
+            times.append(packet.pts)
+    return sorted(times)
+
+
+def decoder_version(place: str) -> str:
+    """What decodes the videos: another version may give other pixels.
+
+    Raises:
+        MissingDependencyError: PyAV is not installed.
+    """
+    av = _import_av(place)
+    return f"PyAV {av.__version__} {sorted(av.library_versions.items())}"
+
+
+def _import_av(place: str) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{place}: videos are decoded with PyAV, which is not installed", hint="pip install 'vlmbench[video]'"
+        ) from error
+    return av
+
+
+@contextmanager
+def _container_errors(path: Path, sample_id: str) -> Iterator[tuple[Any, BinaryIO]]:
+    """PyAV and the open file; what goes wrong with them becomes a bad sample."""
+    av = _import_av(f"sample {sample_id!r}")
+    with regular_file(path, sample_id) as file:
+        try:
+            yield av, file
+        except (MemoryError, BadSampleError):
+            raise  # the machine's trouble; and what has its reason already
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise BadSampleError(sample_id, _failure(error, path)) from error
+
+
+def _count(container: InputContainer, stream: VideoStream, sample_id: str) -> int:
+    """How many frames there are to decode, one a packet."""
+    count, end, partial = 0, 0, False
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            count += 1
+            end = max(end, (packet.pts or 0) + (packet.duration or 0))
+            partial = packet.is_corrupt
+    if not count:
+        raise BadSampleError(sample_id, "the video has no frames")
+    if partial or count < _COMPLETE * stream.frames:
+        announced = f" of {stream.frames:,} announced" if stream.frames else ""
+        raise BadSampleError(sample_id, f"truncated: the video ends after {count:,}{announced} frames")
+    seconds, announced_seconds = float(end * (stream.time_base or 0)), _announced_seconds(stream)
+    if seconds < _COMPLETE * announced_seconds:
+        raise BadSampleError(
+            sample_id, f"truncated: the video ends after {seconds:.2f} of {announced_seconds:.2f} seconds announced"
+        )
+    return count
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+    return container.decode(stream)
+
+
+def _chosen(
+    frames: Iterable[tuple[int | None, VideoFrame]], wanted: Sequence[int], among: str, sample_id: str
+) -> Iterator[bytes]:
+    """The wanted ones of numbered frames, decoding no further than the last of them."""
+    place = 0
+    damaged = False
+    for number, frame in frames:
+        damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+        if number != wanted[place]:
+            continue
+        if damaged:
+            raise BadSampleError(sample_id, f"damaged: frame {number} {among} cannot be decoded soundly")
+        data = _as_ppm(frame)
+        while place < len(wanted) and wanted[place] == number:
+            yield data
+            place += 1
+        if place == len(wanted):
+            return
+    raise BadSampleError(sample_id, f"damaged: frame {wanted[place]} {among} is wanted, but decoding ends before it")
+
+
+def _open(av: Any, file: BinaryIO) -> InputContainer:
+    # An open file and no path: no protocol is involved, and file names may be any bytes.
+    container: InputContainer = av.open(file, mode="r", options={"format_whitelist": _FORMATS})
+    return container
+
+
+def _video_stream(container: InputContainer, sample_id: str) -> VideoStream:
+    if not container.streams.video:
+        raise BadSampleError(sample_id, "the container has no video stream")
+    return container.streams.video[0]
+
+
+def _announced_seconds(stream: VideoStream) -> float:
+    """The stream's length as Matroska's tags state it (``00:00:04.000000000``); 0 where nothing does."""
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except ValueError:  # no tag, or one in words
+        return 0.0
+
+
+def _as_ppm(frame: VideoFrame) -> bytes:
+    pixels = frame.to_ndarray(format="rgb24")
+    height, width, _ = pixels.shape
+    return b"P6\n%d %d\n255\n" % (width, height) + pixels.tobytes()
+
+
+def _failure(error: Exception, path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty (0 bytes)"
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return f"not a video that FFmpeg can read, or damaged: {text}"

@@ -1,0 +1,186 @@
+"""RareAct's mean weighted and mean sampled average precision: rankings in which no video speaks more than once.
+
+Of each action only some rows are ranked: its own annotated clips, and every other action's positive clips. Clips of one
+video are near copies, so that plain average precision would count some videos many times over.
+
+Source: A. Miech et al., "RareAct: A video dataset of unusual interactions", arXiv 2008.01018 (2020);
+antoine77340/RareAct `compute_score.py`, whose numbers these are (up to its unseeded sampling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.inputs import FloatArray, IntArray, class_indices, real_scores, same_length
+from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+
+NEGATIVE, POSITIVE = 0, 1
+"""Annotations of a clip for its action; above them are the hard negatives (only the verb is right, only the noun is, or
+both are but not together)."""
+
+SAMPLINGS = 100  # the authors' README: "mSAP (n=100)"
+
+
+@dataclass(frozen=True)
+class ActionRows:
+    """The R rows that are ranked for one action.
+
+    Attributes:
+        action: its index.
+        rows: (R,) which rows.
+        positive: (R,) which of them show it.
+        videos: (R,) the video of each.
+        units: (R,) 0 ... U - 1: rows of one video in one group (positive, negative, hard negative) are one unit.
+    """
+
+    action: int
+    rows: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    videos: NDArray[np.int64]
+    units: NDArray[np.int64]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(R,): a unit's rows share a weight of 1."""
+        return 1 / np.bincount(self.units)[self.units]
+
+
+def action_rows(
+    actions: IntArray, annotations: IntArray, videos: IntArray, verbs: Sequence[str], nouns: Sequence[str]
+) -> list[ActionRows]:
+    """What is ranked for each action that has a positive.
+
+    For an action, the other actions' positives are hard negatives where verb or noun is the same, else negatives.
+
+    Args:
+        actions: (N,) the action that each row was annotated for.
+        annotations: (N,) 0 negative, 1 positive, more: hard negative.
+        videos: (N,) the video of each row.
+        verbs: C, of each action.
+        nouns: C; no two actions share both words.
+
+    Raises:
+        ValueError: no rows, lengths that differ, an index out of range, or two actions of the same words.
+    """
+    asked = class_indices(actions, "actions", num_classes=len(verbs))
+    marks = class_indices(annotations, "annotations")
+    video_of = class_indices(videos, "videos")
+    same_length(actions=asked, annotations=marks, videos=video_of)
+    if len(set(zip(verbs, nouns, strict=True))) != len(verbs):
+        raise ValueError("two actions have the same verb and noun")
+    verb_of, noun_of = np.asarray(verbs)[asked], np.asarray(nouns)[asked]
+    ranked = []
+    for action in np.unique(asked[marks == POSITIVE]).tolist():
+        own, shown_elsewhere = asked == action, (asked != action) & (marks == POSITIVE)
+        related = (verb_of == verbs[action]) | (noun_of == nouns[action])
+        positive = own & (marks == POSITIVE)
+        hard = (own & (marks > POSITIVE)) | (shown_elsewhere & related)
+        rows = np.flatnonzero(own | shown_elsewhere)
+        group = np.where(positive, 0, np.where(hard, 1, 2))[rows]
+        _, units = np.unique(group * (video_of.max() + 1) + video_of[rows], return_inverse=True)
+        ranked.append(ActionRows(action, rows, positive[rows], video_of[rows], units))
+    return ranked
+
+
+def weighted_average_precision(scores: FloatArray, rows: ActionRows) -> float:
+    """One action's: average precision in which a video's rows of one group share a weight of 1.
+
+    Equals `sklearn.metrics.average_precision_score` with those sample weights.
+
+    Args:
+        scores: (N,) of every row for this action.
+        rows: what is ranked.
+    """
+    return float(_areas(real_scores(scores, "scores")[rows.rows], rows.positive, rows.weights[None])[0])
+
+
+def mean_weighted_average_precision(
+    scores: FloatArray, ranked: Sequence[ActionRows], *, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """mWAP: `weighted_average_precision` averaged over the actions with a positive.
+
+    The bootstrap draws videos, not rows: the clips of a video come and go together.
+
+    Args:
+        scores: (N, C).
+        ranked: from `action_rows`; not empty.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: no rows, a NaN score, or no action has a positive.
+    """
+    columns = _checked(scores, ranked)
+    drawn, _ = np.unique(np.concatenate([rows.videos for rows in ranked]), return_inverse=True)
+    places = [np.searchsorted(drawn, rows.videos) for rows in ranked]
+
+    def mean(weights: Weights) -> NDArray[np.float64]:
+        values = [
+            _areas(columns[rows.rows, rows.action], rows.positive, weights[:, place] * rows.weights)
+            for rows, place in zip(ranked, places, strict=True)
+        ]
+        defined = ~np.isnan(values)  # an action of whose positives no video was drawn is left out
+        total: NDArray[np.float64] = np.nansum(values, axis=0) / np.maximum(defined.sum(axis=0), 1)
+        return np.where(defined.any(axis=0), total, np.nan)
+
+    return replace(bootstrap_estimate(mean, len(drawn), seed=seed, resamples=resamples), n=len(columns))
+
+
+def mean_sampled_average_precision(
+    scores: FloatArray, ranked: Sequence[ActionRows], *, seed: int = 0, samplings: int = SAMPLINGS
+) -> Estimate:
+    """mSAP: average precision of one random row a video and group, averaged over samplings, then over actions.
+
+    The sampling is the authors', with a seed. There is no interval.
+
+    Args:
+        scores: (N, C).
+        ranked: from `action_rows`; not empty.
+        seed: of the samplings.
+        samplings: how many.
+
+    Raises:
+        ValueError: no rows, a NaN score, no action has a positive, or samplings below 1.
+    """
+    columns = _checked(scores, ranked)
+    if samplings < 1:
+        raise ValueError(f"sampled average precision needs at least one sampling, got {samplings}")
+    random = np.random.default_rng(seed)
+    values = []
+    for rows in ranked:
+        order = np.argsort(rows.units, kind="stable")
+        sizes = np.bincount(rows.units)
+        first = np.cumsum(sizes) - sizes
+        picked = order[first + (random.random((samplings, len(sizes))) * sizes).astype(np.int64)]
+        weights = np.zeros((samplings, len(rows.rows)))
+        np.put_along_axis(weights, picked, 1.0, axis=1)
+        values.append(_areas(columns[rows.rows, rows.action], rows.positive, weights).mean())
+    return Estimate(value=float(np.mean(values)), low=None, high=None, n=len(columns))
+
+
+def _checked(scores: FloatArray, ranked: Sequence[ActionRows]) -> NDArray[np.float64]:
+    columns = real_scores(scores, "scores", ndim=2)
+    if not ranked:
+        raise ValueError("no action has a positive")
+    return columns
+
+
+def _areas(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(B,) average precisions under (B, R) weights; equal scores are one threshold; nan without a positive's weight."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    ranked = weights[:, order]
+    retrieved = np.cumsum(ranked, axis=1)[:, ends]
+    hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
+    precision = np.divide(hits, retrieved, out=np.zeros_like(hits), where=retrieved > 0)
+    area = (np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1)
+    total = hits[:, -1]
+    average: NDArray[np.float64] = np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0)
+    return average
