@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from vlmbench.cards import TaskCard, check_templates
 from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import UsageError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.metrics import Estimate
 from vlmbench.records import ClassResult, MetricValue
 
 
@@ -105,6 +107,33 @@ class TaskPlugin(Protocol):
         Raises:
             LabelError, DataError: prompts, labels and data do not fit together.
         """
+
+
+def metric_value(
+    estimate: Estimate,
+    *,
+    chance: float | None = None,
+    higher_is_better: bool = True,
+    n: int | None = None,
+    unit: Literal["fraction", "rank"] = "fraction",
+) -> MetricValue:
+    """An estimate as a record has it: undefined is None, never nan.
+
+    Args:
+        estimate: the value and its interval.
+        chance: what random answers would give.
+        higher_is_better: False for errors and ranks.
+        n: how many answers the value is over, where that is not the number of samples drawn in a resample.
+        unit: of the value, its interval and chance.
+    """
+    return MetricValue(
+        value=None if math.isnan(estimate.value) else estimate.value,
+        ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
+        n=estimate.n if n is None else n,
+        higher_is_better=higher_is_better,
+        unit=unit,
+        chance=chance,
+    )
 
 
 def choose(count: int, limit: int | None, seed: int) -> list[int]:

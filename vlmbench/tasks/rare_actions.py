@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ from vlmbench.errors import CardError, DataError, UnknownNameError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import (
     ActionRows,
-    Estimate,
     action_rows,
     mean_sampled_average_precision,
     mean_weighted_average_precision,
@@ -30,7 +28,7 @@ from vlmbench.metrics import (
 from vlmbench.metrics.rare_actions import SAMPLINGS
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol, metric_value
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 
@@ -60,11 +58,7 @@ class RareActionsQuestion:
         annotated = cast(AnnotatedActions, self.dataset)
         text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
         return {
-            "head": "prompt ensemble",
-            "classes": len(self.prompts.class_names),
-            "class_names_from": self.prompts.class_names_from,
-            "templates": list(self.prompts.templates),
-            "templates_from": self.prompts.templates_from,
+            **self.prompts.protocol,
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
             "samplings": SAMPLINGS,
@@ -124,22 +118,14 @@ def _metric_values(
         mean_weighted_average_precision(random.random(scores.shape), ranked, resamples=0).value
         for _ in range(_RANDOM_RANKINGS)
     ]
-    computed: dict[str, Estimate] = {}
+    values = {}
     for name in names:
         if name == "mwap":
-            computed[name] = mean_weighted_average_precision(scores, ranked, seed=seed)
+            estimate = mean_weighted_average_precision(scores, ranked, seed=seed)
+            values[name] = metric_value(estimate, chance=float(np.mean(draws)))
         else:
-            computed[name] = mean_sampled_average_precision(scores, ranked, seed=seed)
-    return {
-        name: MetricValue(
-            value=None if math.isnan(estimate.value) else estimate.value,
-            ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
-            n=estimate.n,
-            higher_is_better=True,
-            chance=float(np.mean(draws)) if name == "mwap" else None,
-        )
-        for name, estimate in computed.items()
-    }
+            values[name] = metric_value(mean_sampled_average_precision(scores, ranked, seed=seed))
+    return values
 
 
 def _class_results(scored: Scored, ranked: Sequence[ActionRows], class_names: Sequence[str]) -> list[ClassResult]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,6 +38,17 @@ class PromptSet:
     def sha256(self) -> str:
         """Over class names and templates, in order."""
         return sha256(json.dumps([self.class_names, self.templates]).encode()).hexdigest()
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How the head was made, for the record. The class names themselves are in its per-class table."""
+        return {
+            "head": "prompt ensemble",
+            "classes": len(self.class_names),
+            "class_names_from": self.class_names_from,
+            "templates": list(self.templates),
+            "templates_from": self.templates_from,
+        }
 
     @property
     def warnings(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -24,6 +23,7 @@ from vlmbench.metrics import (
 )
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
+from vlmbench.tasks.base import metric_value
 from vlmbench.tasks.classification.scores import Scored
 
 Labels = npt.NDArray[np.int64]
@@ -162,13 +162,10 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
         if not measure.defined(scored):
             values[name] = MetricValue(value=None, n=len(scored.indices), higher_is_better=measure.higher_is_better)
         elif scored.num_classes >= measure.min_classes:
-            estimate = measure.compute(scored, seed)
-            values[name] = MetricValue(
-                value=None if math.isnan(estimate.value) else estimate.value,
-                ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
-                n=estimate.n,
-                higher_is_better=measure.higher_is_better,
+            values[name] = metric_value(
+                measure.compute(scored, seed),
                 chance=measure.chance(scored),
+                higher_is_better=measure.higher_is_better,
             )
     return values
 

@@ -37,11 +37,7 @@ class ClassificationQuestion:
     def protocol(self) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
-            "head": "prompt ensemble",
-            "classes": len(self.prompts.class_names),
-            "class_names_from": self.prompts.class_names_from,
-            "templates": list(self.prompts.templates),
-            "templates_from": self.prompts.templates_from,
+            **self.prompts.protocol,
             "multi_label": self.card.multi_label,
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,

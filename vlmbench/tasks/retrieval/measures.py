@@ -14,6 +14,7 @@ from vlmbench.errors import UnknownNameError
 from vlmbench.metrics import Estimate, mean_rank, mean_recall_at_k, median_rank, recall_at_k
 from vlmbench.records import MetricValue
 from vlmbench.registry import did_you_mean
+from vlmbench.tasks.base import metric_value
 
 Ints = npt.NDArray[np.int64]
 
@@ -125,13 +126,11 @@ def metric_values(names: Sequence[str], found: Found, seed: int) -> dict[str, Me
     values = {}
     for name in names:
         measure = MEASURES[name]
-        estimate = measure.compute(found, seed)
-        values[name] = MetricValue(
-            value=estimate.value,
-            ci95=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
-            n=len(found.caption_ranks) if name.startswith("text_to_image") else len(found.image_ranks),
-            higher_is_better=measure.unit == "fraction",
-            unit=measure.unit,
+        values[name] = metric_value(
+            measure.compute(found, seed),
             chance=measure.chance(found),
+            higher_is_better=measure.unit == "fraction",
+            n=len(found.caption_ranks) if name.startswith("text_to_image") else len(found.image_ranks),
+            unit=measure.unit,
         )
     return values
