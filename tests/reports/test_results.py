@@ -46,6 +46,11 @@ def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -
     assert "value" not in table.data[1]
 
 
+def test_of_a_pairs_failures_the_last_is_shown() -> None:
+    first, last = make_failure(message="first"), make_failure(message="last", started="2026-02-01T00:00:00+00:00")
+    assert [row[-1] for row in results_table([last, first]).rows] == ["last"]
+
+
 def test_of_two_records_of_one_question_the_later_counts() -> None:
     old = make_record(id="a" * 16, started="2026-01-01T00:00:00+00:00")
     new = make_record(id="b" * 16, started="2026-02-01T00:00:00+00:00", value=0.6)

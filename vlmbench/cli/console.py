@@ -14,6 +14,8 @@ from rich.text import Text
 from vlmbench.errors import StoreError, VlmbenchError
 from vlmbench.reports.table import Table
 
+LONGEST_CELL = 28
+"""Columns of a window that a cell may ask for before it is folded: names are rarely longer, remarks are sentences."""
 PIPED_WIDTH = 160
 """Columns a table may use where the output is no terminal and nobody says."""
 
@@ -36,8 +38,13 @@ def print_error(error: VlmbenchError) -> None:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
 
-def rich_table(table: Table) -> RichTable:
-    """A table for a terminal. Cells are text, never markup; a column with nothing in it is left out."""
+def rich_table(table: Table, width: int | None = None) -> RichTable:
+    """A table for a terminal. Cells are text, never markup.
+
+    Args:
+        table: what is shown. A column with nothing in it is left out.
+        width: columns of the window; where they are too few, spare columns give way before cells are folded.
+    """
     shown = RichTable(
         title=table.title or None,
         title_justify="left",
@@ -47,6 +54,8 @@ def rich_table(table: Table) -> RichTable:
         padding=(0, 1, 0, 0),
     )
     used = [index for index in range(len(table.columns)) if not table.rows or any(row[index] for row in table.rows)]
+    if width is not None:
+        used = _fitting(table, used, width)
     for index in used:
         column = table.columns[index]
         shown.add_column(
@@ -61,6 +70,19 @@ def rich_table(table: Table) -> RichTable:
             *[Text(row[index], style="red" if row[index] in ("failed", "unsupported") else "") for index in used]
         )
     return shown
+
+
+def _fitting(table: Table, used: list[int], width: int) -> list[int]:
+    """The columns that stay: spare ones leave, the sparest first, until the rest fits or none is left to leave."""
+    widths = {
+        i: max([len(table.columns[i].name), *(min(len(row[i]), LONGEST_CELL) for row in table.rows)]) for i in used
+    }
+    stay = list(used)
+    for index in sorted((i for i in used if table.columns[i].spare), key=lambda i: -table.columns[i].spare):
+        if sum(widths[i] + 2 for i in stay) <= width:
+            break
+        stay.remove(index)
+    return stay
 
 
 def write_output(text: str, output: Path | None) -> None:

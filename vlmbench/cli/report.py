@@ -39,7 +39,8 @@ def report(
     if not made.rows and format == "text":
         raise UsageError(f"no records in {str(results)!r}", hint="Make some with `vlmbench run`.")
     if format == "text" and output is None:
-        stdout().print(rich_table(made))
+        console = stdout()
+        console.print(rich_table(made, console.width))
         return
     writers = {"md": to_markdown, "csv": to_csv, "json": to_json, "text": to_markdown}
     write_output(writers[format](made), output)

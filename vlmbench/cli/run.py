@@ -112,7 +112,7 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     console = stdout()
-    console.print(rich_table(results_table(entries, title=title)))
+    console.print(rich_table(results_table(entries, title=title), console.width))
     stderr().print(
         f"\nRecords in {results}. See them again with: vlmbench report results --results {results}",
         style="dim",

@@ -14,9 +14,9 @@ COLUMNS = (
     Column("metric"),
     Column("score %", "right", strong=True),
     Column("95% interval", "right"),
-    Column("chance", "right"),
-    Column("n", "right"),
-    Column("images/s", "right"),
+    Column("chance", "right", spare=1),
+    Column("n", "right", spare=2),
+    Column("images/s", "right", spare=3),
     Column("remarks"),
 )
 DASH = "–"
@@ -28,7 +28,8 @@ def results_table(
     """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
 
     Args:
-        entries: as a store yields them; a failure is left out where the same pair has a later record.
+        entries: as a store yields them; of a pair's failures the last is shown, and none
+            where the pair has a later record.
         title: the table's.
         all_metrics: every metric instead of the main one.
     """
@@ -38,7 +39,12 @@ def results_table(
     for record in records:
         pair = (record.model.name, record.task.name)
         answered[pair] = max(answered.get(pair, ""), record.run.started)
-    failures = [e for e in known if isinstance(e, Failure) and e.started > answered.get((e.model, e.task), "")]
+    failed: dict[tuple[str, str], Failure] = {}
+    for entry in known:
+        if isinstance(entry, Failure) and entry.started > answered.get((entry.model, entry.task), ""):
+            last = failed.setdefault((entry.model, entry.task), entry)
+            failed[entry.model, entry.task] = max(last, entry, key=lambda failure: failure.started)
+    failures = list(failed.values())
     rows: list[list[str]] = []
     data: list[dict[str, object]] = []
     for record in records:

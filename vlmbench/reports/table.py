@@ -14,11 +14,19 @@ Align = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column's heading and alignment; a strong one is what the reader came for."""
+    """One column's heading and alignment.
+
+    Attributes:
+        name: the heading.
+        align: of its cells.
+        strong: what the reader came for.
+        spare: it gives way first where a window is too narrow for all; 0: never.
+    """
 
     name: str
     align: Align = "left"
     strong: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True)
