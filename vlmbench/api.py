@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ def evaluate(
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    visuals: int = 0,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
@@ -46,6 +48,8 @@ def evaluate(
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's.
         templates: used instead of the card's.
+        protocol: fields of the cards' protocols to replace, such as ``{"readout": "sclip"}``.
+        visuals: draw the answers to this many samples of each task, beside the record.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
@@ -63,7 +67,14 @@ def evaluate(
             tasks=_names(tasks),
             results=Path(results).expanduser(),
             data_root=Path(data_root).expanduser() if data_root is not None else None,
-            options=task_options(limit=limit, seed=seed, class_names=class_names, templates=templates),
+            options=task_options(
+                limit=limit,
+                seed=seed,
+                class_names=class_names,
+                templates=templates,
+                protocol=protocol,
+                visuals=visuals,
+            ),
             **settings,
         )
     except TypeError as error:
@@ -87,7 +98,13 @@ def load_task(name: str) -> TaskCard:
 
 
 def task_options(
-    *, limit: int | None, seed: int, class_names: Sequence[str] | None, templates: Sequence[str] | None
+    *,
+    limit: int | None,
+    seed: int,
+    class_names: Sequence[str] | None,
+    templates: Sequence[str] | None,
+    protocol: Mapping[str, Any] | None = None,
+    visuals: int = 0,
 ) -> TaskOptions:
     """Options from lists, as callers have them."""
     return TaskOptions(
@@ -95,6 +112,8 @@ def task_options(
         seed=seed,
         class_names=tuple(class_names) if class_names is not None else None,
         templates=tuple(templates) if templates is not None else None,
+        protocol=dict(protocol or {}),
+        visuals=visuals,
     )
 
 

@@ -108,6 +108,8 @@ class TaskCard(_Card):
     multi_label: bool = False
     captions_per_image: int | None = Field(default=None, ge=1)
     """Retrieval: only the first so many captions of each image count; None: all."""
+    protocol: dict[str, Any] = {}
+    """How the task is carried out, where its kind leaves a choice; the kind's own plugin knows the fields."""
     metrics: list[str] = Field(min_length=1)
     main_metric: str
     licence: str | None = None

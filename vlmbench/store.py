@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from vlmbench.errors import RecordError, StoreError
 from vlmbench.records import Failure, Record, safe_name
 
 FAILED = ".failed.json"
+VISUALS = ".visuals"
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ class ResultStore:
         """Where the records of one (model, task) pair live."""
         return self.root / safe_name(model) / safe_name(task)
 
-    def write(self, record: Record, predictions: bytes) -> Path:
+    def write(self, record: Record, predictions: bytes, visuals: Mapping[str, bytes] | None = None) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.
 
         Args:
             record: the record; its ``predictions`` name the Parquet file and its hash.
             predictions: the content of that file.
+            visuals: names to contents of pictures, written to the folder ``<run id>.visuals`` beside them.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
@@ -73,6 +75,8 @@ class ResultStore:
         path = folder / f"{record.id}.json"
         _sweep(folder)
         _write_atomically(folder / record.predictions.file, predictions)
+        for name, content in (visuals or {}).items():
+            _write_atomically(folder / f"{record.id}{VISUALS}" / safe_name(name), content)
         _write_atomically(path, _json(record))
         return path
 

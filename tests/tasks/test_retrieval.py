@@ -191,7 +191,7 @@ def test_a_template_goes_around_each_caption(folder: Path) -> None:
         PLUGIN.ask(card, dataset_of(card), options) for options in (TaskOptions(), TaskOptions(templates=("{c}!",)))
     ]
     assert questions[0].prompts_sha256 != questions[1].prompts_sha256
-    assert questions[0].protocol["templates_from"] == "default"
+    assert questions[0].protocol(toy())["templates_from"] == "default"
 
 
 def test_only_the_first_captions_may_count(folder: Path) -> None:

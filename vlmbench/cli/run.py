@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +41,16 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of the subset and of the bootstrap.", min=0)] = 0,
     classnames: Annotated[Path | None, typer.Option(help="File of class names, one a line, in label order.")] = None,
     templates: Annotated[Path | None, typer.Option(help="File of prompts, one a line, {} for the class name.")] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="How patches are read out for dense tasks: short for --set readout=NAME.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: a field of the tasks' protocol to replace. Repeatable."),
+    ] = None,
+    save_visuals: Annotated[
+        int, typer.Option(help="Draw the answers to N samples of each task, beside the record.", min=0)
+    ] = 0,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")
     ] = False,
@@ -70,7 +80,12 @@ def run(
         precision=precision,
         batch_size=parse_batch_size(batch_size),
         options=task_options(
-            limit=limit, seed=seed, class_names=read_lines(classnames), templates=read_lines(templates)
+            limit=limit,
+            seed=seed,
+            class_names=read_lines(classnames),
+            templates=read_lines(templates),
+            protocol=parse_settings(set_ or [], readout),
+            visuals=save_visuals,
         ),
         offline=offline,
         force=force,
@@ -131,6 +146,28 @@ def parse_batch_size(text: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise UsageError(f"--batch-size must be a number above 0, or auto, not {text!r}")
     return int(text)
+
+
+def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
+    """``KEY=VALUE`` from the command line; values as YAML has them (numbers, true, lists in brackets, words).
+
+    Raises:
+        UsageError: no such form, a value that is no YAML, or a key that is set twice.
+    """
+    import yaml
+
+    found: dict[str, Any] = {}
+    for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set takes KEY=VALUE, not {setting!r}")
+        if key.strip() in found:
+            raise UsageError(f"{key.strip()!r} is set twice")
+        try:
+            found[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {setting!r}: the value cannot be read: {error}") from error
+    return found
 
 
 def read_lines(path: Path | None) -> list[str] | None:

@@ -6,18 +6,43 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.errors import BadSampleError
 
-Target = int | tuple[int, ...] | tuple[str, ...]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One object of an image.
+
+    Attributes:
+        label: its class index.
+        xywh: left, top, width and height in pixels, as COCO writes them.
+        area: in square pixels as the data states it (of the mask, in COCO), which decides small, medium or large.
+        crowd: the box holds many objects of the class (COCO's ``iscrowd``): never a miss, and no false positive in it.
+        id: the data's own, for reports.
+    """
+
+    label: int
+    xywh: tuple[float, float, float, float]
+    area: float
+    crowd: bool = False
+    id: int = 0
+
+
+Target = int | tuple[int, ...] | tuple[str, ...] | tuple[Box, ...] | None
 """What is true of a sample; which of them, says its :data:`TargetKind`."""
 
-TargetKind = Literal["class", "classes", "captions", "annotated class"]
+TargetKind = Literal["class", "classes", "captions", "annotated class", "boxes", "mask"]
 """What a task needs to know of each sample: its class index; the indices of every class present (sorted, possibly
-none); its captions (one or more, in the data's order); or the index of a class that it may or may not show, the data
-saying which (see :mod:`vlmbench.data.rareact`)."""
+none); its captions (one or more, in the data's order); the index of a class that it may or may not show, the data
+saying which (see :mod:`vlmbench.data.rareact`); its objects (in the data's order, possibly none); or None, the truth
+being a mask beside the image (:class:`MaskDataset`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +118,28 @@ class ClipDataset(ImageDataset, Protocol):
         """
 
 
+@runtime_checkable
+class MaskDataset(ImageDataset, Protocol):
+    """Images with a class for every pixel."""
+
+    ignore_label: int
+    """Pixels of this value in :meth:`labels` are not scored."""
+
+    def read_mask(self, index: int) -> bytes:
+        """The encoded mask file of ``samples[index]``.
+
+        Raises:
+            BadSampleError: it cannot be read.
+        """
+
+    def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
+        """An encoded mask as (H, W) class indices, :attr:`ignore_label` where nothing is to be scored.
+
+        Raises:
+            BadSampleError: it is no mask of this dataset: colours instead of indices, a value that is no class.
+        """
+
+
 def segment_centres(count: int, frames: int) -> list[int]:
     """Which of ``count`` frames stand for a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
 
@@ -133,12 +180,16 @@ def sample_digest(digests: Sequence[bytes]) -> bytes:
 
 
 def content_sha256(dataset: ImageDataset, index: int) -> str:
-    """The hex content hash of one sample: of its file's bytes; of a clip of several frames, over its frames' hashes.
+    """The hex content hash of one sample: of its file's bytes; of a clip of several frames, over its frames' hashes;
+    of an image with a mask, over both files' hashes.
 
     Raises:
         BadSampleError: it cannot be read.
     """
-    return sample_digest([hashlib.sha256(data).digest() for data in sample_images(dataset, index)]).hex()
+    digests = [hashlib.sha256(data).digest() for data in sample_images(dataset, index)]
+    if isinstance(dataset, MaskDataset):
+        digests.append(hashlib.sha256(dataset.read_mask(index)).digest())
+    return sample_digest(digests).hex()
 
 
 @dataclass(frozen=True)

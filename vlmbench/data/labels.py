@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
-from vlmbench.data.base import ImageDataset, Sample, TargetKind
+from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
 
 LISTED = 10
@@ -14,6 +15,8 @@ TARGET_WORDS: dict[TargetKind, str] = {
     "class": "one class an image",
     "classes": "several classes an image (multi-label)",
     "captions": "captions",
+    "boxes": "boxes",
+    "mask": "a class for every pixel (a mask)",
     "annotated class": "a class that each sample may or may not show",
 }
 
@@ -56,7 +59,13 @@ def check_dataset(
         check_class_names(dataset.classes, class_names, place=place, card_names_win=card_names_win)
     if target == "captions":
         return check_captions(dataset.samples, place=place)
+    if target == "mask":
+        if not isinstance(dataset, MaskDataset):
+            raise LabelError(f"{place}: it has no masks, but the task needs {TARGET_WORDS[target]}")
+        return None
     names = class_names if class_names is not None else dataset.classes
+    if target == "boxes":
+        return check_boxes(dataset.samples, len(names) if names is not None else None, place=place)
     check_targets(dataset.samples, len(names) if names is not None else None, place=place, target=target)
 
 
@@ -107,6 +116,24 @@ def check_captions(samples: Sequence[Sample], *, place: str) -> None:
         for caption in sample.target:
             if not isinstance(caption, str) or not caption.strip():
                 raise LabelError(f"{place}: sample {sample.id!r} has a caption without words: {caption!r}")
+
+
+def check_boxes(samples: Sequence[Sample], classes: int | None, *, place: str) -> None:
+    """Check that every sample has a list of boxes, each of a known class and of finite numbers.
+
+    Raises:
+        LabelError: one has not; names the sample.
+    """
+    for sample in samples:
+        if not isinstance(sample.target, tuple):
+            raise LabelError(f"{place}: sample {sample.id!r} has no boxes, but the task needs them")
+        for box in sample.target:
+            if not isinstance(box, Box):
+                raise LabelError(f"{place}: sample {sample.id!r} is labelled with {box!r}, not with a box")
+            if box.label < 0 or (classes is not None and box.label >= classes):
+                raise LabelError(f"{place}: sample {sample.id!r} has a box of class {box.label}, of {classes} classes")
+            if not all(map(math.isfinite, (*box.xywh, box.area))):
+                raise LabelError(f"{place}: sample {sample.id!r} has a box that is no box: {box.xywh}")
 
 
 def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str, target: TargetKind) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeVar
 
+import PIL.Image
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
+from vlmbench.errors import ModelError, NonFiniteFeaturesError
+from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache import FeatureSpace
 from vlmbench.features.image_batch import ImageBatch, ImageTally
 from vlmbench.features.images import encode_images
-from vlmbench.features.precision import Precision
+from vlmbench.features.pictures import Picture, Truth, stream_pictures
+from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.text import encode_texts
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import DenseEncoder, VisionLanguageModel
 from vlmbench.records import CacheUse
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,67 @@ class FeatureEngine:
                 workers=self.settings.workers,
             )
         self.seconds["image_forward"] = self.tally.forward_seconds
+
+    def pictures(
+        self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
+    ) -> Generator[Picture[T], None, None]:
+        """The chosen samples, decoded, with their truth; see :func:`~vlmbench.features.pictures.stream_pictures`."""
+        with self.timed("images"):
+            yield from stream_pictures(
+                dataset,
+                indices,
+                load,
+                progress=self.progress,
+                tally=self.tally,
+                skip_bad=self.settings.skip_bad,
+                workers=self.settings.workers,
+            )
+        self.seconds["image_forward"] = self.tally.forward_seconds
+
+    def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
+        """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.
+
+        Raises:
+            ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
+        """
+        encoded = []
+        for start in range(0, len(images), self.settings.batch_size):
+            batch = [self.model.preprocess(image) for image in images[start : start + self.settings.batch_size]]
+            features = self._forward(
+                lambda chosen: self.model.encode_image(torch.stack(list(chosen)).to(self.model.device)), batch
+            )
+            names = [f"picture {start + row}" for row in range(len(batch))]
+            renormalise = self.settings.precision != "fp32"
+            encoded.append(checked(features, names, self.model.embedding_dim, renormalise=renormalise))
+        return torch.cat(encoded) if encoded else torch.empty(0, self.model.embedding_dim)
+
+    def patches(self, encoder: DenseEncoder, windows: Sequence[Tensor], readout: str) -> Tensor:
+        """Patch features of windows of one size: N of (3, H, W) to (N, D, h, w) float32 on the model's device.
+
+        Raises:
+            ModelError: one window alone does not fit into memory, or the encoder returned another shape.
+            NonFiniteFeaturesError: a feature is NaN or infinite.
+        """
+        features = self._forward(
+            lambda chosen: encoder.encode_patches(torch.stack(list(chosen)).to(self.model.device), readout), windows
+        ).float()
+        expected = (
+            len(windows),
+            self.model.embedding_dim,
+            *(side // encoder.patch_size for side in windows[0].shape[1:]),
+        )
+        if tuple(features.shape) != expected:
+            raise ModelError(f"readout {readout!r} returned shape {tuple(features.shape)}, not {expected}")
+        if not bool(torch.isfinite(features).all()):
+            raise NonFiniteFeaturesError(f"readout {readout!r} returned patch features that are NaN or infinite")
+        return F.normalize(features, dim=1) if self.settings.precision != "fp32" else features
+
+    def _forward(self, encode: Callable[[Sequence[Tensor]], Tensor], inputs: Sequence[Tensor]) -> Tensor:
+        started = perf_counter()
+        with inference(self.model.device, self.settings.precision):
+            features = encode_halving(encode, inputs)
+        self.tally.forward_seconds += perf_counter() - started
+        return features
 
     def cache_use(self) -> CacheUse:
         """Hits and misses so far, images and prompts together."""

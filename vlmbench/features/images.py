@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import PIL.Image
@@ -32,6 +33,7 @@ from vlmbench.features.progress import Progress
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import BadSample
 
+T = TypeVar("T")
 AHEAD = 2
 """Batches read ahead of the encoder."""
 
@@ -136,7 +138,7 @@ def _encode_each(
 
     progress.start("images", len(indices) * frames)
     waiting: list[_Ready] = []
-    for prepared in _in_threads(prepare, indices, workers or default_workers(), AHEAD * batch_size // frames):
+    for prepared in in_threads(prepare, indices, workers or default_workers(), AHEAD * batch_size // frames):
         if isinstance(prepared, _Bad):
             if not skip_bad:
                 raise prepared.error
@@ -215,15 +217,11 @@ def _forward(
     return features
 
 
-def _in_threads(
-    prepare: Callable[[int], list[_Ready] | _Bad], indices: Sequence[int], workers: int, ahead: int
-) -> Iterator[list[_Ready] | _Bad]:
+def in_threads(prepare: Callable[[int], T], indices: Sequence[int], workers: int, ahead: int) -> Iterator[T]:
     """Results in order, at most ``ahead`` of them waiting."""
     todo = iter(indices)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vlmbench-decode")
-    queue: deque[Future[list[_Ready] | _Bad]] = deque(
-        pool.submit(prepare, index) for index in islice(todo, max(ahead, workers))
-    )
+    queue: deque[Future[T]] = deque(pool.submit(prepare, index) for index in islice(todo, max(ahead, workers)))
     try:
         while queue:
             yield queue.popleft().result()

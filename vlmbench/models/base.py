@@ -102,6 +102,63 @@ class PrefixTextEncoder(Protocol):
         """(N, l) token ids on the model's device, l at least the longest length, to (N, D), unit length."""
 
 
+@runtime_checkable
+class DenseEncoder(Protocol):
+    """The capability of image towers that tell what is where: a feature for each patch, in the space of the texts.
+
+    How patches are read out of a tower that was trained for one feature an image is a choice, and each published one
+    has a name. None of them changes what ``encode_image`` gives.
+    """
+
+    readouts: tuple[str, ...]
+    """The names of the readouts on offer, the default first."""
+    patch_size: int
+    """Pixels a side of the square that one feature stands for."""
+
+    def normalise(self, image: PIL.Image.Image) -> Tensor:
+        """An image in any mode to (3, H, W) float32 at its own size: the model's colours, without resizing or crop."""
+
+    def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
+        """(B, 3, H, W), H and W multiples of :attr:`patch_size`, to (B, D, h, w), unit length at each place.
+
+        Raises:
+            UnknownNameError: there is no such readout.
+            ModelError: a height or width that is no multiple of the patch size.
+        """
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one image, N boxes.
+
+    Attributes:
+        boxes: (N, 4) left, top, right, bottom in the image's own pixels.
+        scores: (N,) higher is surer.
+        labels: (N,) int64, which of the texts.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """The capability of models that find boxes for texts by themselves."""
+
+    def detect(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
+        """RGB images and C texts to each image's boxes, as the library's own post-processing gives them, unfiltered
+        by score (no threshold above 0) so that average precision sees the whole ranking."""
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """The capability of models that give every pixel a score for each text by themselves."""
+
+    def segment(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Tensor]:
+        """RGB images and C texts to each image's (C, H, W) scores at its own size; the highest wins."""
+
+
 C = TypeVar("C")
 
 

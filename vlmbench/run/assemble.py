@@ -53,7 +53,7 @@ def build_record(
                 fingerprint=content_fingerprint,
             ),
             prompts_sha256=question.prompts_sha256,
-            protocol=dict(question.protocol),
+            protocol=dict(question.protocol(engine.model)),
         ),
         metrics=dict(outcome.metrics),
         main_metric=card.main_metric,

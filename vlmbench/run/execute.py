@@ -25,7 +25,7 @@ from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.progress import Progress
 from vlmbench.models import ADAPTERS
-from vlmbench.models.base import LoadOptions, VisionLanguageModel, capability
+from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
 from vlmbench.run.contents import FingerprintIndex
@@ -123,6 +123,10 @@ class _Run:
             except Exception as error:  # an adapter's own bug
                 logging.getLogger(__name__).info("unexpected error", exc_info=error)
                 problem = unexpected(error)
+        if model is not None:  # said before any work starts
+            for task in tasks:
+                if task.question and (reason := task.question.unsupported(model)):
+                    self.listener.note(f"{card.name} cannot be asked {task.card.name}: {reason}")
         for task in tasks:
             yield self._pair(card, model, problem or task.problem, task)
 
@@ -157,11 +161,8 @@ class _Run:
     def _answer(
         self, model: VisionLanguageModel, task: PlannedTask, question: Question, started: datetime
     ) -> PairResult:
-        missing = [kind.__name__ for kind in task.plugin.requires if capability(model, kind) is None]
-        if missing:
-            raise UnsupportedError(
-                f"{model.card.name} does not offer {', '.join(missing)}, which {task.card.name} needs"
-            )
+        if reason := question.unsupported(model):
+            raise UnsupportedError(f"{model.card.name} cannot be asked {task.card.name}: {reason}")
         if not self.request.force and (found := self._earlier(model, task, question)):
             return PairResult(model.card.name, task.card.name, "found", found, path=self._path(found))
         state = question.dataset.state()
@@ -190,7 +191,7 @@ class _Run:
             started=started,
             predictions_sha256=sha256(predictions).hexdigest(),
         )
-        path = self.store.write(record, predictions)
+        path = self.store.write(record, predictions, outcome.visuals)
         self.store.clear_failure(model.card.name, task.card.name, self._plan_id(model.card, task))
         self.contents.put(question.dataset, state, sorted(outcome.contents), content_fingerprint)
         return PairResult(model.card.name, task.card.name, "done", record, path=path)

@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -54,7 +55,7 @@ def run_id(
             ],
             "task": [question.card.name, question.card.plugin, version],
             "prompts": question.prompts_sha256,
-            "protocol": dict(question.protocol),
+            "protocol": dict(question.protocol(model)),
             "data": fingerprint,
             "precision": precision,
             "seed": options.seed,
@@ -64,7 +65,7 @@ def run_id(
 
 def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: str) -> str:
     """The hash of a pair as it was asked for, known before anything is loaded: it names failures."""
-    return _hash([model.model_dump(), task.model_dump(), repr(options), precision])
+    return _hash([model.model_dump(), task.model_dump(), repr(replace(options, visuals=0)), precision])
 
 
 def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> dict[str, Any]:

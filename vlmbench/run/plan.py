@@ -11,9 +11,10 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
-from vlmbench.errors import UsageError, VlmbenchError, unexpected
+from vlmbench.errors import CardError, UsageError, VlmbenchError, unexpected
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
+from vlmbench.registry import did_you_mean
 from vlmbench.tasks import PLUGINS
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
@@ -105,6 +106,12 @@ def make_plan(request: RunRequest) -> Plan:
         for spec in card.sources:
             SOURCES.get(spec.kind)
         plugins[card.name].check(card, request.options)
+        if unknown := sorted(set(card.protocol) - plugins[card.name].protocol_fields):
+            raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
+    settable = frozenset(name for plugin in plugins.values() for name in plugin.protocol_fields)
+    for name in request.options.protocol:
+        if name not in settable:
+            raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
     if request.data_root is not None and not request.data_root.is_dir():
         raise UsageError(f"--data-root {str(request.data_root)!r} is no folder")
     return Plan(models, tuple(_plan_task(card, plugins[card.name], request) for card in cards))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import TaskCard, check_templates
 from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
-from vlmbench.errors import UsageError
+from vlmbench.errors import CardError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import Estimate
+from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import ClassResult, MetricValue
 
 
@@ -27,6 +29,8 @@ class TaskOptions:
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's, in label order.
         templates: used instead of the card's.
+        protocol: fields of the card's protocol to replace.
+        visuals: how many samples' answers to draw. Changes no number.
 
     Raises:
         UsageError: a limit below 1, a negative seed, an empty list, or a template without a place for the class name.
@@ -36,12 +40,16 @@ class TaskOptions:
     seed: int = 0
     class_names: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    visuals: int = 0
 
     def __post_init__(self) -> None:
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
             raise UsageError(f"--limit must be a whole number above 0, not {self.limit!r}")
         if not isinstance(self.seed, int) or self.seed < 0:
             raise UsageError(f"--seed must be a whole number, 0 or above, not {self.seed!r}")
+        if not isinstance(self.visuals, int) or self.visuals < 0:
+            raise UsageError(f"--save-visuals must be a whole number, 0 or above, not {self.visuals!r}")
         if self.class_names is not None and not self.class_names:
             raise UsageError("the list of class names is empty")
         try:
@@ -60,6 +68,7 @@ class Outcome:
         predictions: one row a sample, in the dataset's order.
         contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
         warnings: what a reader of the numbers must know.
+        visuals: file name to content (PNG) of the pictures that were asked for.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -67,6 +76,7 @@ class Outcome:
     predictions: pa.Table
     contents: Mapping[int, str]
     warnings: Sequence[str] = ()
+    visuals: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Question(Protocol):
@@ -76,8 +86,12 @@ class Question(Protocol):
     dataset: ImageDataset
     indices: Sequence[int]
     prompts_sha256: str
-    protocol: Mapping[str, Any]
-    """Everything else that can change a number, in plain values for the record."""
+
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+        """Everything else that can change a number, in plain values for the record; the model settles what is open."""
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """Why this model cannot be asked, and what would change that; None where it can be. Costs nothing."""
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Ask the engine's model."""
@@ -88,8 +102,9 @@ class TaskPlugin(Protocol):
 
     version: int
     """Raised whenever the plugin's numbers stop being comparable with older ones."""
-    requires: tuple[type, ...]
-    """Capability protocols that a model must offer."""
+
+    protocol_fields: frozenset[str]
+    """What a card's ``protocol``, and the user, may set; see :func:`settle_protocol`."""
 
     def target(self, card: TaskCard) -> TargetKind:
         """What the card's question needs to know of each sample."""
@@ -107,6 +122,32 @@ class TaskPlugin(Protocol):
         Raises:
             LabelError, DataError: prompts, labels and data do not fit together.
         """
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def settle_protocol(schema: type[P], card: TaskCard, options: TaskOptions) -> P:
+    """How a task is carried out: the schema's defaults, then the card's fields, then the user's.
+
+    Of the user's only the schema's own are taken: with several tasks in a run, others may be meant for others. That
+    each is meant for one of them, the plan checks.
+
+    Raises:
+        CardError: the card sets what the schema does not know, or to what cannot be.
+        UsageError: the user did the latter.
+    """
+    _validated(schema, card.protocol, lambda message: CardError(f"task {card.name!r}: protocol: {message}"))
+    own = {name: value for name, value in options.protocol.items() if name in schema.model_fields}
+    return _validated(schema, {**card.protocol, **own}, lambda message: UsageError(f"task {card.name!r}: {message}"))
+
+
+def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[str], VlmbenchError]) -> P:
+    try:
+        return schema.model_validate(dict(fields))
+    except ValidationError as error:
+        misfits = [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
+        raise problem("; ".join(misfits)) from error
 
 
 def metric_value(

@@ -26,6 +26,7 @@ from vlmbench.metrics import (
     weighted_average_precision,
 )
 from vlmbench.metrics.rare_actions import SAMPLINGS
+from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol, metric_value
@@ -52,8 +53,7 @@ class RareActionsQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
-    @property
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         annotated = cast(AnnotatedActions, self.dataset)
         text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
@@ -65,6 +65,10 @@ class RareActionsQuestion:
             "annotations_sha256": sha256(text.encode()).hexdigest(),
             **clip_protocol(self.dataset),
         }
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """Never: every model has what this needs."""
+        return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the clips, score each clip for every action, measure."""
@@ -145,7 +149,7 @@ class RareActions:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
-    requires: tuple[type, ...] = ()
+    protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
         """The action that a clip was annotated for."""

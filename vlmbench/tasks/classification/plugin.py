@@ -12,6 +12,7 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import CardError, LabelError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.models.base import VisionLanguageModel
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
@@ -33,8 +34,7 @@ class ClassificationQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
-    @property
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.prompts.protocol,
@@ -44,6 +44,10 @@ class ClassificationQuestion:
             "confidence": "softmax of logit_scale x cosine",
             **clip_protocol(self.dataset),
         }
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """Never: every model has what this needs."""
+        return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the images, score each image against every class, measure."""
@@ -71,7 +75,7 @@ class Classification:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
-    requires: tuple[type, ...] = ()
+    protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
         """A class, or classes where the card says several."""

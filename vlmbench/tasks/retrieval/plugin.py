@@ -19,6 +19,7 @@ from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UsageError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.models.base import VisionLanguageModel
 from vlmbench.tasks.base import Outcome, TaskOptions, choose
 from vlmbench.tasks.retrieval.measures import Found, check_metrics, metric_values
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
@@ -43,8 +44,7 @@ class RetrievalQuestion:
         """Over the template; captions are data, and the dataset's fingerprint holds them."""
         return sha256(json.dumps([self.template]).encode()).hexdigest()
 
-    @property
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             "captions_per_image": self.card.captions_per_image,
@@ -54,6 +54,10 @@ class RetrievalQuestion:
             "main_metric": self.card.main_metric,
             "ties": "against the model",
         }
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """Never: every model has what this needs."""
+        return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""
@@ -149,7 +153,7 @@ class Retrieval:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
-    requires: tuple[type, ...] = ()
+    protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
         """Captions."""

@@ -1,0 +1,106 @@
+"""Whole pictures, for tasks that ask where things are: read, hashed and decoded in worker threads, one by one in order.
+
+Unlike the images of :mod:`vlmbench.features.images` they are not brought to the model's input size, and nothing of them
+is cached: what a task makes of a picture depends on the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+import PIL.Image
+
+from vlmbench.data.base import ImageDataset, sample_digest, sample_images
+from vlmbench.data.decode import decode_image
+from vlmbench.errors import BadSampleError
+from vlmbench.features.image_batch import ImageTally
+from vlmbench.features.images import default_workers, in_threads
+from vlmbench.features.progress import Progress
+from vlmbench.records import BadSample
+
+AHEAD = 4
+"""Pictures decoded ahead of the model."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Picture(Generic[T]):
+    """One sample, decoded.
+
+    Attributes:
+        index: which sample.
+        image: RGB, at its own size.
+        content: the hex content hash, as :func:`~vlmbench.data.base.content_sha256` gives it.
+        truth: what the task loads beside the image.
+    """
+
+    index: int
+    image: PIL.Image.Image
+    content: str
+    truth: T
+
+
+@dataclass(frozen=True)
+class Truth(Generic[T]):
+    """What is loaded beside an image.
+
+    Attributes:
+        value: what the task wants of it.
+        files: the content of each file it was made of, which the sample's content hash covers.
+    """
+
+    value: T
+    files: tuple[bytes, ...] = ()
+
+
+def stream_pictures(
+    dataset: ImageDataset,
+    indices: Sequence[int],
+    load: Callable[[int, PIL.Image.Image], Truth[T]],
+    *,
+    progress: Progress,
+    tally: ImageTally,
+    skip_bad: bool = False,
+    workers: int | None = None,
+) -> Generator[Picture[T], None, None]:
+    """The chosen samples of a dataset, in order.
+
+    Args:
+        dataset: where bytes are read from.
+        indices: which samples.
+        load: a sample's index and image to its truth; called in the worker threads.
+        progress: told of every picture done, good or bad, when the next is asked for.
+        tally: filled on the way.
+        skip_bad: leave out samples that cannot be read or decoded and note them, instead of failing.
+        workers: threads; by default one a core, at most 16.
+
+    Raises:
+        BadSampleError: a sample cannot be read or decoded, or has no usable truth, and ``skip_bad`` is off.
+    """
+
+    def prepare(index: int) -> Picture[T] | BadSampleError:
+        try:
+            (data,) = sample_images(dataset, index)
+            image = decode_image(data, dataset.samples[index].id).convert("RGB")
+            truth = load(index, image)
+        except BadSampleError as error:
+            return error
+        except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
+            return BadSampleError(dataset.samples[index].id, f"cannot be converted to RGB: {error}")
+        digests = [sha256(content).digest() for content in (data, *truth.files)]
+        return Picture(index, image, sample_digest(digests).hex(), truth.value)
+
+    progress.start("images", len(indices))
+    for prepared in in_threads(prepare, indices, workers or default_workers(), AHEAD):
+        if isinstance(prepared, Picture):
+            tally.encoded += 1
+            yield prepared
+        elif not skip_bad:
+            raise prepared
+        else:
+            tally.bad.append(BadSample(id=prepared.sample_id, reason=prepared.reason, content=None))
+        progress.advance(1)
