@@ -5,6 +5,7 @@ Where cards are found is :mod:`vlmbench.catalogue`'s matter.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -106,8 +107,6 @@ class TaskCard(_Card):
     templates: list[str] | None = None
     """Prompts with ``{}`` or ``{c}`` for the class name; None: the data's own, else "a photo of a {}."."""
     multi_label: bool = False
-    captions_per_image: int | None = Field(default=None, ge=1)
-    """Retrieval: only the first so many captions of each image count; None: all."""
     protocol: dict[str, Any] = {}
     """How the task is carried out, where its kind leaves a choice; the kind's own plugin knows the fields."""
     metrics: list[str] = Field(min_length=1)
@@ -172,9 +171,12 @@ def check_templates(templates: list[str] | None) -> None:
             raise ValueError(f"template {template!r} has no place for the class name: write {{}} or {{c}}")
 
 
+_PLACE = re.compile(r"\{c?\}")
+
+
 def fill_template(template: str, class_name: str) -> str:
-    """The prompt of one class. Plain replacement: braces elsewhere mean nothing."""
-    return template.replace("{c}", class_name).replace("{}", class_name)
+    """The prompt of one class. Plain replacement, once: braces elsewhere and in the name mean nothing."""
+    return _PLACE.sub(lambda _: class_name, template)
 
 
 C = TypeVar("C", bound=_Card)

@@ -124,6 +124,8 @@ class RunInfo(_Part):
     limit: int | None = None
     """The size of the random subset; None where everything was scored."""
     seed: int
+    settings: dict[str, Any] = {}
+    """What the user set of the task's protocol."""
     cache: CacheUse
 
 

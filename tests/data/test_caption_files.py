@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.data.caption_files import read_captions
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, VlmbenchWarning
 
 ENTRIES = [("b.jpg", ("A man , in red .", 'He says "hi"')), ("a.jpg", ("Two dogs run.", "A dog; another | dog"))]
 WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).map(str.strip).filter(bool)
@@ -74,7 +74,40 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_says_the_same(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(FORMATS[name], newline="")
-    assert read(tmp_path / name, "test") == ENTRIES
+    assert read(tmp_path / name, "test" if name in ("karpathy.json", "raw.csv") else None) == ENTRIES
+
+
+def test_a_file_without_splits_is_the_one_that_its_name_says(tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text(FORMATS["plain.txt"], newline="")
+    with pytest.raises(DataError, match="says nothing of splits, and its name does not say that it is 'test'"):
+        read_captions(tmp_path / "captions.txt", "test")
+    (tmp_path / "flickr30k_test_karpathy.txt").write_text(FORMATS["plain.txt"], newline="")
+    assert read(tmp_path / "flickr30k_test_karpathy.txt", "test") == ENTRIES
+
+
+def test_a_numbered_table_needs_no_heading(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("a.jpg| 0| first\na.jpg| 1| second\n")
+    assert read(tmp_path / "results.csv") == [("a.jpg", ("first", "second"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "caption"),
+    [
+        ("a.token", 'a.jpg#0\t"A" and "B"', '"A" and "B"'),
+        ("a.txt", 'a.jpg,"Stop" said the man in "red"', '"Stop" said the man in "red"'),
+        ("a.txt", 'a.jpg,"One , two ""three"""', 'One , two "three"'),
+        ("a.csv", 'a.jpg| 0| "quoted"', '"quoted"'),
+    ],
+)
+def test_only_what_csv_quotes_is_unquoted(name: str, line: str, caption: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(line + "\n")
+    assert read(tmp_path / name) == [("a.jpg", (caption,))]
+
+
+def test_what_has_no_words_is_left_out_and_told(tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg, \nb.jpg,\nc.jpg,three\n")
+    with pytest.warns(VlmbenchWarning, match=r"left out 2 captions without words and 1 images .* such as 'b.jpg'"):
+        assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",)), ("c.jpg", ("three",))]
 
 
 def test_karpathys_paths_begin_with_their_folder(tmp_path: Path) -> None:
@@ -115,7 +148,14 @@ def test_captions_of_any_words_survive_a_plain_table(captions: list[str]) -> Non
             "of image 2, which the file does not list",
         ),
         ("x.json", '{"images": [1], "annotations": []}', "not as any known format"),
-        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "not as any known format"),
+        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "7 is no caption, but a int"),
+        ("x.json", '[{"image": null, "caption": "a"}]', "None is no path below"),
+        ("x.json", '[{"image": "a\\u0000.jpg", "caption": "a"}]', "no path below"),
+        ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "cut within a character"),
+        ("x.json", "[" * 100_000, "not valid JSON, or cut short"),
+        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', "is no caption, but a dict"),
+        ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "not a JSON list of captions everywhere"),
+        ("x.csv", "photo1,hello\n", "line 1 is not like the others"),
         ("x.json", "[]", "not one captioned image"),
         ("x.json", '[{"image": "../../etc/passwd", "caption": "a"}]', "no path below"),
         ("x.json", '[{"image": "/etc/passwd", "caption": "a"}]', "no path below"),

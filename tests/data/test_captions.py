@@ -95,15 +95,18 @@ def test_captions_without_their_images_are_said(tmp_path: Path) -> None:
         dataset.read(0)
 
 
-def test_an_image_without_words_is_an_error(tmp_path: Path) -> None:
-    data = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": []}
-    write_folder(tmp_path, {**IMAGES, "captions.json": json.dumps(data).encode()})
-    with pytest.raises(LabelError, match=r"'1\.png' has no caption"):
-        opened(tmp_path)
-    data["annotations"] = [{"image_id": 1, "caption": "  "}]
-    (tmp_path / "captions.json").write_text(json.dumps(data))
-    with pytest.raises(LabelError, match=r"'1\.png' has a caption without words"):
-        opened(tmp_path)
+def test_captions_stand_beside_archives(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE, "archive/images.tar": b"x"})
+    assert contents(opened(tmp_path)) == EXPECTED
+
+
+def test_a_list_that_may_mean_two_images_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.png": b"x", "a.jpg": b"y", "captions.txt": b"a.png,one\na.jpg,two\n"})
+    (tmp_path / "test.txt").write_text("a\n")
+    with pytest.raises(DataError, match="1 names may be one image or another: a"):
+        opened(tmp_path, list="test.txt")
+    (tmp_path / "test.txt").write_text("a.png\na.png\n")
+    assert contents(opened(tmp_path, list="test.txt")) == [("a.png", ("one",), b"x")]
 
 
 def test_state_follows_images_captions_and_list(tmp_path: Path) -> None:

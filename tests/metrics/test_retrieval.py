@@ -76,8 +76,11 @@ def test_the_mean_of_both_directions() -> None:
     image_ranks, caption_ranks, images = np.array([1, 2, 1]), np.array([1, 4, 1, 1, 6]), np.array([0, 0, 1, 2, 2])
     value = mean_recall_at_k(image_ranks, caption_ranks, images, 1, resamples=0).value
     assert value == pytest.approx((2 / 3 + 3 / 5) / 2)
-    with pytest.raises(ValueError, match="3 images, but captions of 2"):
-        mean_recall_at_k(image_ranks, caption_ranks[:3], images[:3], 1)
+    for wrong in (images[:3], np.array([0, 0, 7, 9, 9]), np.array([0, 0, 0, 1, 1])):
+        with pytest.raises(ValueError, match="of the images 0 to 2, each with one or more"):
+            mean_recall_at_k(image_ranks, caption_ranks[: len(wrong)], wrong, 1)
+    with pytest.raises(ValueError, match="k of 1 or more"):
+        mean_recall_at_k(image_ranks, caption_ranks, images, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from vlmbench.errors import UsageError
+from vlmbench.reports.table import Column
 
 SHOWN_ITEMS = 12
 """Items of a long list that are printed before the rest is counted."""
-
-ROOMY = 100
-"""Columns of a window in which every cell but the last can be shown whole."""
 
 
 def pattern_or_command(default: str) -> type[TyperGroup]:
@@ -44,7 +42,7 @@ class Listing:
         hint: said under the table, or with ``nothing``.
     """
 
-    columns: Sequence[str]
+    columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     data: Sequence[Mapping[str, Any]]
     nothing: str
@@ -61,21 +59,11 @@ class Listing:
             return
         if not self.rows:
             raise UsageError(self.nothing, hint=self.hint)
-        from rich.table import Table
-        from rich.text import Text
-
-        from vlmbench.cli.console import stderr, stdout
+        from vlmbench.cli.console import rich_table, stderr, stdout
+        from vlmbench.reports.table import Table
 
         console = stdout()
-        table = Table(header_style="bold", show_edge=False, box=None, pad_edge=False)
-        for index, column in enumerate(self.columns):
-            justify: Literal["left", "right"] = "right" if column == "samples" else "left"
-            # In a narrow window words are cut short before the last column, the only one that wraps, is squeezed out.
-            whole = index == 0 or (console.width >= ROOMY and index < len(self.columns) - 1)
-            table.add_column(column, justify=justify, no_wrap=whole)
-        for row in self.rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
+        console.print(rich_table(Table("", self.columns, self.rows, []), console.width))
         stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vlmbench.cli.listing import Listing, pattern_or_command
+from vlmbench.reports.table import Column
 
 app = typer.Typer(cls=pattern_or_command("list"), help="List model cards, or show one.")
 
@@ -21,7 +22,7 @@ def list_models(
 
     cards = model_cards(pattern)
     Listing(
-        columns=("name", "adapter", "title"),
+        columns=(Column("name"), Column("adapter", spare=1), Column("title")),
         rows=[(card.name, card.adapter, card.title or card.spec) for card in cards],
         data=[card.model_dump(exclude_none=True) for card in cards],
         nothing=f"no model card matches {pattern!r}",

@@ -9,7 +9,15 @@ import typer
 
 from vlmbench.cards import SourceSpec, Suite, TaskCard
 from vlmbench.cli.listing import Listing, pattern_or_command
+from vlmbench.reports.table import Column
 
+COLUMNS = (
+    Column("name"),
+    Column("kind", spare=2),
+    Column("samples", "right", spare=1),
+    Column("metric", spare=3),
+    Column("title"),
+)
 app = typer.Typer(cls=pattern_or_command("list"), help="List task cards and suites, or show one.")
 
 
@@ -54,7 +62,7 @@ def _listing(cards: Sequence[TaskCard], found: Sequence[Suite], *, nothing: str,
     rows = [(c.name, c.plugin, f"{c.samples:,}" if c.samples else "–", c.main_metric, c.title or "") for c in cards]
     rows += [(suite.name, "suite", "–", "–", f"{suite.title or suite.name} ({len(suite.tasks)})") for suite in found]
     return Listing(
-        columns=("name", "kind", "samples", "metric", "title"),
+        columns=COLUMNS,
         rows=rows,
         data=[{"kind": "task", **c.model_dump(exclude_none=True, exclude={"classes"})} for c in cards]
         + [{"kind": "suite", **suite.model_dump(exclude_none=True)} for suite in found],

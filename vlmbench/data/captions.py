@@ -79,7 +79,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
     if "annotations" not in spec.options:
         found = find_local(spec, context).path
-        if found.is_dir() and has_shards(found, spec.split):
+        if found.is_dir() and not _caption_files(found) and has_shards(found, spec.split):
             shards = find_shards(spec, context)
             return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
     location, root, annotations = _find(spec, context)
@@ -112,8 +112,12 @@ def _find(spec: SourceSpec, context: SourceContext) -> tuple[str, Path, Path]:
     raise missing(spec, context, looked_for=every or None)
 
 
+def _caption_files(root: Path) -> list[Path]:
+    return list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
+
+
 def _guessed(root: Path, spec: SourceSpec) -> Path:
-    found = list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
+    found = _caption_files(root)
     if len(found) == 1:
         return found[0]
     names = [path.relative_to(root).as_posix() for path in found]
@@ -126,7 +130,10 @@ def _guessed(root: Path, spec: SourceSpec) -> Path:
 
 def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) -> list[CaptionedImage]:
     """The entries whose image a list names, in the list's order. A list may leave out the extension."""
-    by_name = {key: entry for entry in entries for key in (entry.image, os.path.splitext(entry.image)[0])}
+    by_name: dict[str, list[CaptionedImage]] = {}
+    for entry in entries:
+        for key in {entry.image, os.path.splitext(entry.image)[0]}:
+            by_name.setdefault(key, []).append(entry)
     try:
         names = [line.strip() for line in chosen.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -135,7 +142,9 @@ def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) 
     if unknown or not names:
         what = f"{len(unknown)} of its images have no captions in {annotations}: {listing(unknown)}"
         raise DataError(f"{chosen}: {what if unknown else 'it is empty'}")
-    return [by_name[name] for name in dict.fromkeys(names)]
+    if several := [name for name in names if len(by_name[name]) > 1]:
+        raise DataError(f"{chosen}: {len(several)} names may be one image or another: {listing(several)}")
+    return list(dict.fromkeys(by_name[name][0] for name in names))
 
 
 def _image_folder(root: Path, entries: Sequence[CaptionedImage], spec: SourceSpec, annotations: Path) -> Path:

@@ -56,10 +56,7 @@ class ClipFolder:
         Raises:
             DataError: a clip is several frames.
         """
-        if self.frames_per_clip != 1:
-            raise DataError(f"{self.info.location}: a clip is {self.frames_per_clip} frames here, not one image")
-        (frame,) = self.read_frames(index)
-        return frame
+        return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
         """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
@@ -125,17 +122,38 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     return ClipFolder(found.root, info, clips, found.classes, frames, decoder)
 
 
-def _options(spec: SourceSpec, place: str) -> tuple[int, str | None, bool]:
+def only_frame(dataset: ClipDataset, index: int) -> bytes:
+    """The frame that stands for a clip where one does.
+
+    Raises:
+        DataError: a clip is several frames.
+    """
+    if dataset.frames_per_clip != 1:
+        raise DataError(f"{dataset.info.location}: a clip is {dataset.frames_per_clip} frames here, not one image")
+    (frame,) = dataset.read_frames(index)
+    return frame
+
+
+def frames_option(spec: SourceSpec) -> int:
+    """How many frames of each clip a card's source asks for; 1 where it does not say.
+
+    Raises:
+        UsageError: it is no whole number above 0.
+    """
     frames = spec.options.get("frames", 1)
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
-        raise UsageError(f"{place}: `frames` must be a whole number above 0, not {frames!r}")
+        raise UsageError(f"{spec.kind} {spec.location!r}: `frames` must be a whole number above 0, not {frames!r}")
+    return frames
+
+
+def _options(spec: SourceSpec, place: str) -> tuple[int, str | None, bool]:
     listed = spec.options.get("list")
     if listed is not None and not isinstance(listed, str):
         raise UsageError(f"{place}: `list` must be the path of a file, not {listed!r}")
     partial = spec.options.get("partial", False)
     if not isinstance(partial, bool):
         raise UsageError(f"{place}: `partial` must be true or false, not {partial!r}")
-    return frames, listed, partial
+    return frames_option(spec), listed, partial
 
 
 def _clips(folder: Path, path: str, above: frozenset[tuple[int, int]], place: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
 from vlmbench.data.files import ImageFiles
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import check_options, find_local
+from vlmbench.data.location import check_options, find_local, is_below
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "skip_folders")
@@ -54,6 +54,8 @@ def _listed(file: Path) -> list[str]:
     paths = [line for line in lines if line]
     if not paths:
         raise DataError(f"{file} lists no images")
+    if outside := [path for path in paths if not is_below(path)]:
+        raise DataError(f"{file} lists what is not below its folder: {listing(outside)}")
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
         raise DataError(f"{file} lists {len(twice)} files more than once: {listing(twice)}")
     return paths

@@ -55,7 +55,7 @@ class TableDataset:
         """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         files = sorted(path for path in self._folder.rglob("*") if path.is_file())
         named = [(path.relative_to(self._folder).as_posix(), path) for path in files]
-        return files_state(named, salt=f"{self.info.revision}/{self.info.split}")
+        return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self._image_column}")
 
 
 def read_table(

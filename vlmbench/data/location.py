@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
@@ -98,6 +98,13 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
         where = f"{', '.join(layouts)} (looked in {' and '.join(map(str, roots(context)))})"
     relative = [layout for layout in layouts if not Path(layout).expanduser().is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
+
+
+def is_below(name: str) -> bool:
+    """Whether a path out of a file's content stays below the folder it is relative to, and can be a path at all."""
+    path = PurePosixPath(name)
+    printable = name.strip() and "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return bool(printable) and not path.is_absolute() and ".." not in path.parts
 
 
 def files_state(files: Iterable[tuple[str, Path]], *, salt: str = "") -> str:

@@ -11,11 +11,12 @@ from typing import Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.clips import frames_option, only_frame
 from vlmbench.data.files import readable
 from vlmbench.data.labels import TARGET_WORDS
 from vlmbench.data.location import check_options, files_state, find_local
 from vlmbench.data.video import VIDEO_EXTENSIONS, decoder_version, read_segment_frames
-from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
+from vlmbench.errors import BadSampleError, DataError, LabelError
 
 ANNOTATIONS = "rareact.csv"
 COLUMNS = ("id", "video_id", "start", "end", "class_id", "verb", "noun", "annotation")
@@ -90,10 +91,7 @@ class RareAct:
         Raises:
             DataError: a clip is several frames.
         """
-        if self.frames_per_clip != 1:
-            raise DataError(f"{self.info.location}: a clip is {self.frames_per_clip} frames here, not one image")
-        (frame,) = self.read_frames(index)
-        return frame
+        return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
         """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
@@ -128,9 +126,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """
     check_options(spec, ("frames",))
     place = f"{spec.kind} {spec.location!r}"
-    frames = spec.options.get("frames", 1)
-    if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
-        raise UsageError(f"{place}: `frames` must be a whole number above 0, not {frames!r}")
+    frames = frames_option(spec)
     if context.target != "annotated class":  # classification would take every segment to show its action
         raise LabelError(
             f"{place}: a segment may or may not show its action, but the task needs {TARGET_WORDS[context.target]}",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -34,6 +35,9 @@ a text file could have other files or addresses opened."""
 
 _MAX_PIXELS = 178_956_970
 """Of one frame: where Pillow, too, refuses an image as a decompression bomb."""
+
+_SEEK_BACK_S = (0, 1, 10)
+"""How far before the wanted frame a seek aims, in turn; then comes the beginning."""
 
 _COMPLETE = 0.95
 """The share of the frames announced in the header that must be there. Headers of sound files may be off by a few."""
@@ -88,7 +92,7 @@ def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, s
         wanted = [times[place] for place in segment_centres(len(times), frames)]
         with closing(_open(av, file)) as container:
             stream = _video_stream(container, sample_id)
-            container.seek(wanted[0], stream=stream)
+            _seek_before(container, stream, wanted[0])
             numbered = ((frame.pts, frame) for frame in _decoded(container, stream))
             yield from _chosen(numbered, wanted, f"at {seconds[0]:g} to {seconds[1]:g} seconds", sample_id)
 
@@ -97,7 +101,10 @@ def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple
     """The times of a segment's frames in order, in the stream's units."""
     base, begin = stream.time_base or Fraction(1), stream.start_time or 0
     start, end = (begin + round(Fraction(second) / base) for second in seconds)
-    container.seek(start, stream=stream)
+    if not _states_times(container):
+        decoded = takewhile(lambda frame: frame.pts is None or frame.pts < end, _decoded(container, stream))
+        return sorted(frame.pts for frame in decoded if frame.pts is not None and frame.pts >= start)
+    _seek_before(container, stream, start)
     times = []
     for packet in container.demux(stream):
         if packet.dts is not None and packet.dts >= end:
@@ -105,6 +112,31 @@ def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple
         if packet.size and not packet.is_discard and packet.pts is not None and start <= packet.pts < end:
             times.append(packet.pts)
     return sorted(times)
+
+
+def _states_times(container: InputContainer) -> bool:
+    """Whether packets say when their frames are shown. AVI has only an order of decoding, in which frames that are
+    shown earlier may come later: the decoder has to sort them."""
+    return "avi" not in container.format.name.split(",")
+
+
+def _seek_before(container: InputContainer, stream: VideoStream, pts: int) -> None:
+    """Go to a keyframe from which the frame of this time can be decoded.
+
+    A seek goes by times of decoding, and may end at the keyframe after the wanted frame where frames are reordered:
+    then it is repeated from further back.
+    """
+    begin, base = stream.start_time or 0, stream.time_base or Fraction(1)
+    if not _states_times(container):
+        return  # from the beginning
+    for seconds in _SEEK_BACK_S:
+        target = max(begin, pts - round(seconds / base))
+        container.seek(target, stream=stream)
+        first = next((packet for packet in container.demux(stream) if packet.pts is not None), None)
+        container.seek(target, stream=stream)
+        if target == begin or (first is not None and first.pts is not None and first.pts <= pts):
+            return
+    container.seek(begin, stream=stream)
 
 
 def decoder_version(place: str) -> str:

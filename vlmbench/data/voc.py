@@ -13,7 +13,7 @@ from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.decode import decode_image
 from vlmbench.data.files import ImageFiles, read_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import Place, check_options, existing_places, exists, files_state, missing
+from vlmbench.data.location import Place, check_options, existing_places, exists, files_state, is_below, missing
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
 DEFAULT_SPLIT = "test"
@@ -151,6 +151,8 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
         raise DataError(f"{file} cannot be read: {error}") from error
     if not lines:
         raise DataError(f"{file} is empty")
+    if outside := [line[0] for line in lines if not is_below(line[0])]:
+        raise DataError(f"{file} lists what is not below its folder: {listing(outside)}")
     for number, line in enumerate(lines, 1):
         if len(line) != columns:
             raise DataError(f"{file}: line {number} has {len(line)} words, not {columns}")
@@ -176,5 +178,5 @@ def _object(image: str, node: ET.Element) -> tuple[str, _Box]:
     name = node.findtext("name")
     if name is None or None in corners:
         raise ValueError("an object without a name or a whole box")
-    left, top, right, bottom = (int(corner or "") for corner in corners)
+    left, top, right, bottom = (round(float(corner or "")) for corner in corners)  # some years have decimals
     return name, _Box(image, (left, top, right, bottom))

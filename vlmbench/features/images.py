@@ -93,7 +93,17 @@ def encode_images(
 
     frames = frames_per_sample(dataset)
     images = _encode_each(
-        model, dataset, indices, frames, batch_size, precision, space, progress, tally, skip_bad, workers
+        model,
+        dataset,
+        indices,
+        frames=frames,
+        batch_size=batch_size,
+        precision=precision,
+        space=space,
+        progress=progress,
+        tally=tally,
+        skip_bad=skip_bad,
+        workers=workers,
     )
     yield from images if frames == 1 else average_clips(images, dataset, frames)
 
@@ -102,6 +112,7 @@ def _encode_each(
     model: VisionLanguageModel,
     dataset: ImageDataset,
     indices: Sequence[int],
+    *,
     frames: int,
     batch_size: int,
     precision: Precision,

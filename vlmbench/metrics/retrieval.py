@@ -71,10 +71,12 @@ def mean_recall_at_k(
     >>> mean_recall_at_k(np.array([1, 2]), np.array([1, 1, 1, 5]), np.array([0, 0, 1, 1]), k=1).value
     0.625
     """
+    if k < 1:
+        raise ValueError(f"recall@k needs k of 1 or more, got {k}")
     images, _, n = _queries(image_ranks, np.arange(len(image_ranks)))
     place, owners, owning = _queries(caption_ranks, caption_images)
-    if owning != n:
-        raise ValueError(f"{n} images, but captions of {owning}")
+    if owning != n or int(np.max(caption_images)) != n - 1:
+        raise ValueError(f"captions must be of the images 0 to {n - 1}, each with one or more; they are of {owning}")
     image_hits = (images <= k).astype(np.float64)
     caption_hits = np.bincount(owners, weights=place <= k, minlength=n)
     captions = np.bincount(owners, minlength=n)

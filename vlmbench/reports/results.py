@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from vlmbench.records import Failure, MetricValue, Record
 from vlmbench.reports.table import Column, Table
@@ -71,7 +72,9 @@ def results_table(
             }
         )
     notes = [f"left out: {e.reason}" for e in known if isinstance(e, Unreadable)]
-    return Table(title, COLUMNS, rows, data, notes)
+    mixed = any(datum.get("unit", "fraction") != "fraction" for datum in data)
+    columns = [replace(column, name="score") if mixed and column.strong else column for column in COLUMNS]
+    return Table(title, columns, rows, data, notes)
 
 
 def newest(records: Sequence[Record]) -> list[Record]:
@@ -142,6 +145,7 @@ def remarks(record: Record) -> str:
         said.append(f"seed {record.run.seed}")
     if record.run.precision != "fp32":
         said.append(record.run.precision)
+    said += [f"{name}={value}" for name, value in record.run.settings.items()]
     for part in ("class_names", "templates"):
         if record.task.protocol.get(f"{part}_from") == "option":
             said.append(f"own {part.replace('_', ' ')}")

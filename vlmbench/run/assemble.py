@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
@@ -21,6 +22,7 @@ def build_record(
     content_fingerprint: str,
     warnings: list[str],
     options: TaskOptions,
+    settings: dict[str, Any],
     started: datetime,
     predictions_sha256: str,
 ) -> Record:
@@ -68,6 +70,7 @@ def build_record(
             batch_size=engine.settings.batch_size,
             limit=limit,
             seed=options.seed,
+            settings=settings,
             cache=engine.cache_use(),
         ),
         environment=environment(),

@@ -14,10 +14,10 @@ from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
 class FingerprintIndex:
     """Remembers each dataset state's content fingerprint.
 
-    A state is a hash of names, sizes and times, which costs nothing; a content fingerprint needs every byte. A run
-    reads every byte anyway and leaves the answer here, so that a later run of the same command finds its records at
-    once. Like ``make`` and ``git``, it trusts that a file of the same size and time is the same file; ``--force`` does
-    not. Features are never looked up this way: they go by content alone.
+    A state is a hash of names, sizes and times, which costs nothing, and labels are in memory; a content fingerprint
+    needs every byte. A run reads every byte anyway and leaves the answer here, so that a later run of the same command
+    finds its records at once. Like ``make`` and ``git``, it trusts that a file of the same size and time is the same
+    file; ``--force`` does not. Features are never looked up this way: they go by content alone.
 
     Args:
         folder: where the index is kept; None: nowhere, and every answer is computed.
@@ -83,6 +83,7 @@ class FingerprintIndex:
 
     @staticmethod
     def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:
-        digest = sha256(f"{dataset.info.kind} {dataset.info.location} {dataset.state()} ".encode())
-        digest.update(",".join(map(str, indices)).encode())
+        digest = sha256(f"{dataset.info.kind} {dataset.info.location} {dataset.state()}\n".encode())
+        for index in indices:  # the same files may be read for other labels: captions instead of classes, say
+            digest.update(f"{index} {dataset.samples[index].target!r}\n".encode())
         return digest.hexdigest()

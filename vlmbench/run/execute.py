@@ -188,6 +188,7 @@ class _Run:
             content_fingerprint=content_fingerprint,
             warnings=[*model.identity.notes, *said],
             options=self.request.options,
+            settings={k: v for k, v in self.request.options.protocol.items() if k in task.plugin.protocol_fields},
             started=started,
             predictions_sha256=sha256(predictions).hexdigest(),
         )

@@ -108,6 +108,12 @@ def make_plan(request: RunRequest) -> Plan:
         plugins[card.name].check(card, request.options)
         if unknown := sorted(set(card.protocol) - plugins[card.name].protocol_fields):
             raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
+    prompts_given = request.options.class_names is not None or request.options.templates is not None
+    if prompts_given and not any(plugin.class_prompts for plugin in plugins.values()):
+        raise UsageError(
+            "none of these tasks has class names or templates of its own to replace",
+            hint="What goes around a caption is set with --set template='a photo of {}'.",
+        )
     settable = frozenset(name for plugin in plugins.values() for name in plugin.protocol_fields)
     for name in request.options.protocol:
         if name not in settable:

@@ -103,6 +103,8 @@ class TaskPlugin(Protocol):
     version: int
     """Raised whenever the plugin's numbers stop being comparable with older ones."""
 
+    class_prompts: bool
+    """Whether it asks with class names and templates, so that the user's own have a meaning."""
     protocol_fields: frozenset[str]
     """What a card's ``protocol``, and the user, may set; see :func:`settle_protocol`."""
 
@@ -173,7 +175,7 @@ def metric_value(
         n=estimate.n if n is None else n,
         higher_is_better=higher_is_better,
         unit=unit,
-        chance=chance,
+        chance=None if chance is None else round(chance, 12),  # what floating point leaves behind 1 - 0.95
     )
 
 

@@ -149,6 +149,7 @@ class RareActions:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
+    class_prompts = True
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:

@@ -10,7 +10,7 @@ from typing import Any
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
-from vlmbench.errors import CardError, LabelError
+from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
@@ -75,6 +75,7 @@ class Classification:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
+    class_prompts = True
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
@@ -82,9 +83,7 @@ class Classification:
         return "classes" if card.multi_label else "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics, and what is said of captions, before any work starts."""
-        if card.captions_per_image is not None:
-            raise CardError(f"task {card.name!r}: captions_per_image is for retrieval; here are classes")
+        """Refuse unknown metrics before any work starts."""
         check_metrics(card.metrics, multi_label=card.multi_label, where=f"task {card.name!r}")
 
     def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> ClassificationQuestion:

@@ -13,19 +13,37 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from vlmbench.cards import TaskCard, fill_template
+from vlmbench.cards import TaskCard, check_templates, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
-from vlmbench.errors import CardError, DataError, UsageError
+from vlmbench.errors import CardError, DataError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
-from vlmbench.tasks.base import Outcome, TaskOptions, choose
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
 from vlmbench.tasks.retrieval.measures import Found, check_metrics, metric_values
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
 
-BARE = "{}"
-"""The caption as it is: what CLIP_benchmark encodes. CLIP's paper put "a photo of" before it (section 3.1)."""
+
+class RetrievalProtocol(BaseModel):
+    """What a card's ``protocol``, and the user, may set.
+
+    Attributes:
+        template: what is encoded for a caption, ``{}``. The caption as it is, is what CLIP_benchmark encodes; CLIP's
+            paper put "a photo of" before it (section 3.1).
+        captions_per_image: only the first so many captions of each image count; None: all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    template: str = "{}"
+    captions_per_image: int | None = Field(default=None, ge=1)
+
+    @field_validator("template")
+    @classmethod
+    def _has_a_place(cls, template: str) -> str:
+        check_templates([template])
+        return template
 
 
 @dataclass(frozen=True)
@@ -35,21 +53,18 @@ class RetrievalQuestion:
     card: TaskCard
     dataset: ImageDataset
     indices: Sequence[int]
-    template: str
-    template_from: str
+    settings: RetrievalProtocol
     seed: int
 
     @property
     def prompts_sha256(self) -> str:
         """Over the template; captions are data, and the dataset's fingerprint holds them."""
-        return sha256(json.dumps([self.template]).encode()).hexdigest()
+        return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
     def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
-            "captions_per_image": self.card.captions_per_image,
-            "templates": [self.template],
-            "templates_from": self.template_from,
+            **self.settings.model_dump(),
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
             "ties": "against the model",
@@ -75,9 +90,11 @@ class RetrievalQuestion:
         captions = [self._captions(index) for index in scored]
         spans = list(accumulate((len(own) for own in captions), initial=0))
         flat = [caption for own in captions for caption in own]
-        texts = engine.texts([fill_template(self.template, caption) for caption in flat])
+        texts = engine.texts([fill_template(self.settings.template, caption) for caption in flat])
         with engine.timed("ranking"):
-            by_image, by_caption = _both_ways(images, texts, flat, spans, engine.model.device)
+            by_image, by_caption = _both_ways(
+                images, texts, [contents[index] for index in scored], flat, spans, engine.model.device
+            )
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             return Outcome(
@@ -91,10 +108,10 @@ class RetrievalQuestion:
     def _captions(self, index: int) -> tuple[str, ...]:
         captions = self.dataset.samples[index].target
         assert isinstance(captions, tuple)  # check_captions has seen every target
-        return tuple(map(str, captions[: self.card.captions_per_image]))
+        return tuple(map(str, captions[: self.settings.captions_per_image]))
 
     def _warnings(self, scored: Sequence[int]) -> list[str]:
-        wanted = self.card.captions_per_image
+        wanted = self.settings.captions_per_image
         few = sum(len(self._captions(index)) < wanted for index in scored) if wanted else 0
         return [f"{few:,} of {len(scored):,} images have fewer than {wanted} captions"] if few else []
 
@@ -125,35 +142,45 @@ class RetrievalQuestion:
 
 
 def _both_ways(
-    images: Tensor, texts: Tensor, captions: Sequence[str], spans: Sequence[int], device: str
+    images: Tensor, texts: Tensor, contents: Sequence[str], captions: Sequence[str], spans: Sequence[int], device: str
 ) -> tuple[Ranked, Ranked]:
     """Image queries over captions, and caption queries over images.
 
     Args:
         images: (I, D), unit length.
         texts: (M, D), unit length, the captions of the first image first.
+        contents: the I images' hashes, some of which may be equal.
         captions: the M captions, some of which may be equal.
         spans: (I + 1,) where each image's captions begin.
         device: where the model is; similarities are computed there.
     """
-    first_place = {caption: place for place, caption in reversed(list(enumerate(captions)))}
-    distinct = sorted(first_place.values())
-    row_of = {captions[place]: row for row, place in enumerate(distinct)}
-    columns = torch.tensor([row_of[caption] for caption in captions], device=device)
-    images, texts = images.to(device), texts.to(device)
+    image_rows, image_columns = _distinct(contents, device)
+    text_rows, text_columns = _distinct(captions, device)
+    images, texts = images.to(device)[image_rows], texts.to(device)[text_rows]
     begins = torch.tensor(spans, device=device)
-    owners = torch.repeat_interleave(torch.arange(len(images), device=device), begins.diff())
+    owners = torch.repeat_interleave(torch.arange(len(contents), device=device), begins.diff())
     return (
-        rank(images, texts[distinct], begins[:-1], begins[1:], columns=columns),
-        rank(texts, images, owners, owners + 1),
+        rank(images[image_columns], texts, begins[:-1], begins[1:], columns=text_columns),
+        rank(texts[text_columns], images, owners, owners + 1, columns=image_columns),
     )
+
+
+def _distinct(names: Sequence[str], device: str) -> tuple[Tensor, Tensor]:
+    """Where each different name is first, and for every name which of these it is."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(names):
+        first.setdefault(name, place)
+    number = {name: row for row, name in enumerate(first)}
+    columns = [number[name] for name in names]
+    return torch.tensor(list(first.values()), device=device), torch.tensor(columns, device=device)
 
 
 class Retrieval:
     """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
-    protocol_fields: frozenset[str] = frozenset()
+    class_prompts = False
+    protocol_fields = frozenset(RetrievalProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
         """Captions."""
@@ -163,28 +190,20 @@ class Retrieval:
         """Refuse unknown metrics, and words for classes, of which there are none here."""
         where = f"task {card.name!r}"
         check_metrics(card.metrics, where=where)
-        if card.classes is not None or card.multi_label:
-            raise CardError(f"{where}: retrieval has no classes", hint="Leave out `classes` and `multi_label`.")
-        if options.class_names is not None:
-            raise UsageError(f"{where}: retrieval has no classes to name", hint="Leave out --classnames.")
-        for templates, whose in ((card.templates, "the card"), (options.templates, "--templates")):
-            if templates is not None and len(templates) != 1:
-                raise UsageError(
-                    f"{where}: {whose} has {len(templates)} templates", hint="Retrieval takes one; {} is the caption."
-                )
+        if card.classes is not None or card.multi_label or card.templates is not None:
+            raise CardError(
+                f"{where}: retrieval has no classes",
+                hint="Leave out classes, multi_label and templates; around captions goes protocol: {template: …}.",
+            )
+        settle_protocol(RetrievalProtocol, card, options)
 
     def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""
-        if options.templates is not None:
-            template, template_from = options.templates[0], "option"
-        else:
-            template, template_from = (card.templates[0], "card") if card.templates else (BARE, "default")
         return RetrievalQuestion(
             card=card,
             dataset=dataset,
             indices=choose(len(dataset.samples), options.limit, options.seed),
-            template=template,
-            template_from=template_from,
+            settings=settle_protocol(RetrievalProtocol, card, options),
             seed=options.seed,
         )
 
