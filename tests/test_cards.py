@@ -17,6 +17,11 @@ from vlmbench.tasks.base import TaskOptions
 SOURCE = {"kind": "imagefolder", "location": "x"}
 
 
+def test_braces_in_a_name_mean_nothing() -> None:
+    assert fill_template("{c}", "{} means the empty set") == "{} means the empty set"
+    assert fill_template("{}: {c}", "{c}") == "{c}: {c}"
+
+
 def test_every_shipped_card_fits_and_names_only_what_exists() -> None:
     assert model_cards() and task_cards() and suites()
     for model in model_cards():

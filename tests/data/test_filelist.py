@@ -10,6 +10,7 @@ from data.layouts import contents, image_bytes, named, write_folder
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.filelist import open_source
+from vlmbench.data.open import open_dataset
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
 LIST = "/c/church/outdoor/1.jpg\r\n\n/j/jail_cell/2.jpg\n/c/church/outdoor/3.jpg\n"
@@ -25,6 +26,12 @@ def made(root: Path, text: str = LIST, images: str = "lists") -> Path:
     paths = [line.strip("/ ") for line in text.splitlines() if line.strip()]
     write_folder(root / images, {path: image_bytes(number) for number, path in enumerate(paths)})
     return write_folder(root, {"lists/test.txt": text.encode()})
+
+
+def test_what_is_not_below_the_lists_folder_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"cat/1.jpg": b"", "list.txt": b"cat/1.jpg\n../../etc/hostname\n"})
+    with pytest.raises(DataError, match="not below its folder: \\.\\./\\.\\./etc/hostname"):
+        open_dataset([SourceSpec(kind="filelist", location=str(tmp_path / "list.txt"))], SourceContext())
 
 
 def test_the_folder_in_the_list_is_the_class(tmp_path: Path) -> None:

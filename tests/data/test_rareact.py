@@ -47,6 +47,16 @@ def test_segments_are_read_by_their_seconds(tmp_path: Path) -> None:
         opened(tmp_path, frames=2).read(0)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_reordered_frames_are_found_in_every_segment(tmp_path: Path, name: str, codec: str) -> None:
+    """A seek goes by times of decoding, and AVI has no others."""
+    path = write_video(tmp_path / name, map(flat, range(32)), codec, "yuv420p", reordered=True)
+    for start in range(28):
+        (data,) = read_segment_frames(path, (start / 10, (start + 3) / 10), 1, "x")
+        assert abs(float(pixels_of(data).mean()) - float(flat(start + 1).mean())) < 3.5, start
+
+
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx"), ("a.mkv", "mpeg4"), ("a.avi", "mpeg4")]
 )

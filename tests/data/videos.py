@@ -32,8 +32,10 @@ def flat(number: int) -> Pixels:
     return np.full((SIZE[1], SIZE[0], 3), 20 + 7 * number, dtype=np.uint8)
 
 
-def write_video(path: Path, frames: Iterable[Pixels], codec: str = "ffv1", pix_fmt: str = "bgr0") -> Path:
-    """A video of these frames, ten a second."""
+def write_video(
+    path: Path, frames: Iterable[Pixels], codec: str = "ffv1", pix_fmt: str = "bgr0", *, reordered: bool = False
+) -> Path:
+    """A video of these frames, ten a second; reordered: two B-frames between others, and a keyframe every twelve."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +44,8 @@ def write_video(path: Path, frames: Iterable[Pixels], codec: str = "ffv1", pix_f
         stream = container.add_stream(codec, rate=25 if "mpeg2" in codec else 10)
         stream.width, stream.height = SIZE
         stream.pix_fmt, stream.bit_rate = pix_fmt, 4_000_000  # enough that every frame has bytes to damage
+        if reordered:
+            stream.codec_context.max_b_frames, stream.codec_context.gop_size = 2, 12
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())

@@ -11,6 +11,7 @@ import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import toy_adapter
+from data.layouts import image_bytes, write_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,39 @@ def only(request: RunRequest) -> PairResult:
 
 def encoded() -> int:
     return sum(model.image_calls for model in toy_adapter.LOADED)
+
+
+def test_the_same_files_read_for_other_labels_are_other_data(tmp_path: Path) -> None:
+    """The index goes by names, sizes and times, which are the same for another column of a table."""
+    import datasets
+
+    features = datasets.Features({"img": datasets.Image(), "a": datasets.Value("int32"), "b": datasets.Value("int32")})
+    cells = [{"bytes": image_bytes(i), "path": None} for i in range(4)]
+    columns = {"img": cells, "a": [0, 1, 0, 1], "b": [1, 1, 0, 0]}
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(str(tmp_path / "set" / "test.parquet"))
+    found = []
+    for column in ("a", "b", "a"):
+        source = {"kind": "hub", "location": str(tmp_path / "set"), "options": {"label_column": column}}
+        card = {"name": "t", "sources": [source], "classes": ["x", "y"]}
+        (tmp_path / "t.yaml").write_text(json.dumps(card))
+        request = RunRequest(("toy:a",), (str(tmp_path / "t.yaml"),), tmp_path / "runs", device="cpu")
+        found.append(only(request))
+    assert [result.status for result in found] == ["done", "done", "found"]
+    assert found[0].record and found[1].record
+    assert found[0].record.task.dataset.fingerprint != found[1].record.task.dataset.fingerprint
+
+
+def test_own_prompts_need_a_task_that_has_prompts(tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", {"a.png": image_bytes(0), "captions.txt": b"image,caption\na.png,one\n"})
+    retrieval = f"captions:{tmp_path / 'set'}"
+    with pytest.raises(UsageError, match=r"none of these tasks has class names or templates[\s\S]*--set template="):
+        make_plan(RunRequest(("toy:a",), (retrieval,), tmp_path, options=TaskOptions(templates=("a {}", "the {}"))))
+    (result,) = run(
+        RunRequest(("toy:a",), (retrieval,), tmp_path, device="cpu", options=TaskOptions(protocol={"template": "a {}"}))
+    )
+    assert result.record is not None and result.record.run.settings == {"template": "a {}"}
+    with pytest.raises(UsageError, match=r"none of these tasks has 'templat' to set[\s\S]*'template'"):
+        make_plan(RunRequest(("toy:a",), (retrieval,), tmp_path, options=TaskOptions(protocol={"templat": "a {}"})))
 
 
 def test_a_pair_becomes_a_record_with_its_predictions(request_: RunRequest) -> None:

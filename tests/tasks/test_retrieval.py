@@ -92,8 +92,8 @@ def test_a_model_that_scores_everything_alike_finds_nothing() -> None:
 def test_copies_of_an_image_count_against_the_model_whatever_the_batch() -> None:
     """Their features may differ in the last bit; their content does not."""
     images = unit(10, 1)[[*range(10), *range(10)]] * (1 + 1e-7 * torch.randn(20, 1))
-    _, by_caption = _both_ways(images, unit(20, 2), [["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"][i % 10] for i in range(20)],
-                               [str(i) for i in range(20)], list(range(21)), "cpu")  # fmt: skip
+    contents, captions = [str(image % 10) for image in range(20)], [f"caption {image}" for image in range(20)]
+    _, by_caption = _both_ways(images, unit(20, 2), contents, captions, list(range(21)), "cpu")
     assert by_caption.ranks.min() == 2, "the copy of a caption's image is never below it"
 
 
@@ -254,5 +254,5 @@ def test_what_makes_no_sense_is_refused_before_any_work(folder: Path) -> None:
         PLUGIN.check(card_of(folder, protocol={"captions_per_image": 0}), TaskOptions())
     with pytest.raises(CardError, match="protocol: readout: Extra inputs are not permitted"):
         PLUGIN.check(card_of(folder, protocol={"readout": "x"}), TaskOptions())
-    with pytest.raises(UsageError, match="template: .* has no place"):
+    with pytest.raises(UsageError, match=r"template: .* has no place"):
         PLUGIN.check(card_of(folder), TaskOptions(protocol={"template": "a"}))

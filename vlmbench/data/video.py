@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from fractions import Fraction
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -99,11 +98,12 @@ def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, s
 
 def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple[float, float]) -> list[int]:
     """The times of a segment's frames in order, in the stream's units."""
-    base, begin = stream.time_base or Fraction(1), stream.start_time or 0
-    start, end = (begin + round(Fraction(second) / base) for second in seconds)
+    base = stream.time_base or Fraction(1)
+    first, last = (round(Fraction(second) / base) for second in seconds)
     if not _states_times(container):
-        decoded = takewhile(lambda frame: frame.pts is None or frame.pts < end, _decoded(container, stream))
-        return sorted(frame.pts for frame in decoded if frame.pts is not None and frame.pts >= start)
+        return _decoded_times_within(_decoded(container, stream), first, last)
+    begin = stream.start_time or 0
+    start, end = begin + first, begin + last
     _seek_before(container, stream, start)
     times = []
     for packet in container.demux(stream):
@@ -112,6 +112,17 @@ def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple
         if packet.size and not packet.is_discard and packet.pts is not None and start <= packet.pts < end:
             times.append(packet.pts)
     return sorted(times)
+
+
+def _decoded_times_within(frames: Iterable[VideoFrame], first: int, last: int) -> list[int]:
+    """The times as the decoder makes them out, counted from the first frame shown, which reordering may delay."""
+    times: list[int] = []
+    for frame in frames:
+        if frame.pts is not None:
+            times.append(frame.pts)
+            if frame.pts >= times[0] + last:
+                break
+    return [time for time in times if first <= time - times[0] < last]
 
 
 def _states_times(container: InputContainer) -> bool:
