@@ -1,6 +1,7 @@
 """The ResultStore: records on disk, each file written whole or not at all.
 
-``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it. The Parquet file is renamed into place first,
+``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it, and the pictures that were asked for in
+``<run id>.visuals/``. The Parquet file is renamed into place first,
 so a record that exists is complete; a run that is killed leaves at most a hidden temporary file, swept by the next.
 """
 
@@ -66,7 +67,8 @@ class ResultStore:
         Args:
             record: the record; its ``predictions`` name the Parquet file and its hash.
             predictions: the content of that file.
-            visuals: names to contents of pictures, written to the folder ``<run id>.visuals`` beside them.
+            visuals: names to contents of pictures, written to the folder ``<run id>.visuals`` beside them in place of
+                those of an earlier run; without any, what is there is left alone.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
@@ -75,10 +77,14 @@ class ResultStore:
         path = folder / f"{record.id}.json"
         _sweep(folder)
         _write_atomically(folder / record.predictions.file, predictions)
-        for name, content in (visuals or {}).items():
-            _write_atomically(folder / f"{record.id}{VISUALS}" / safe_name(name), content)
+        if visuals:
+            _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
         _write_atomically(path, _json(record))
         return path
+
+    def visuals(self, record: Record) -> Path:
+        """The folder of a record's pictures, whether there are any or not."""
+        return self.folder(record.model.name, record.task.name) / f"{record.id}{VISUALS}"
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
@@ -154,6 +160,19 @@ def _parse(schema: type[EntryT], path: Path) -> EntryT:
 
 def _json(entry: Record | Failure) -> bytes:
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
+
+
+def _replace_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """Write pictures, and remove those of an earlier run under other names; other files are not ours to remove."""
+    _sweep(folder)
+    for name, content in pictures.items():
+        _write_atomically(folder / name, content)
+    for old in folder.glob("*.png"):
+        if old.name not in pictures:
+            try:
+                old.unlink(missing_ok=True)
+            except OSError as error:
+                raise _cannot_write(old, error) from error
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

@@ -88,6 +88,17 @@ def test_run_then_report_in_every_format(folder: Path, tmp_path: Path) -> None:
     assert again.returncode == 0 and "found on disk" in again.stderr
 
 
+def test_the_last_line_says_where_pictures_are(folder: Path, tmp_path: Path) -> None:
+    drawn = run_toy(folder, tmp_path / "runs", "--save-visuals", 2)
+    assert drawn.returncode == 0, drawn.stderr
+    (pictures,) = (tmp_path / "runs").rglob("*.visuals")
+    assert drawn.stderr.splitlines()[-1] == f"Pictures in {pictures}" and (pictures / "samples.png").is_file()
+    found = run_toy(folder, tmp_path / "runs", "--save-visuals", 2, "-m", "toy:bb")
+    lines = found.stderr.splitlines()
+    assert lines[-1] == f"Pictures in 2 folders: {tmp_path / 'runs'}/*/*/*.visuals"
+    assert sum("pictures are drawn only when a pair runs" in line for line in lines) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

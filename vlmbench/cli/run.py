@@ -115,6 +115,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "")
             stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
             raise
     show_summary(outcomes, request.results, title=title)
+    show_pictures(outcomes, request.results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
     return outcomes
@@ -133,6 +134,16 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
         style="dim",
         soft_wrap=True,
     )
+
+
+def show_pictures(outcomes: list[PairResult], results: Path) -> None:
+    """Where the pictures are that were asked for: the last line, since it is what one opens next."""
+    from vlmbench.cli.console import stderr
+
+    folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
+    if folders:
+        place = folders[0] if len(folders) == 1 else f"{len(folders)} folders: {results}/*/*/*.visuals"
+        stderr().print(f"Pictures in {place}", style="dim", soft_wrap=True, highlight=False, markup=False)
 
 
 def parse_batch_size(text: str) -> int | None:

@@ -51,6 +51,7 @@ class PairResult:
         record: the answer, where there is one.
         failure: the reason, where there is none.
         path: the file that holds either.
+        visuals: the folder of the pictures that were asked for; None where there are none.
         exit_code: what this alone would leave the program with: 2 where the pair names something that does not exist.
     """
 
@@ -60,6 +61,7 @@ class PairResult:
     record: Record | None = None
     failure: Failure | None = None
     path: Path | None = None
+    visuals: Path | None = None
     exit_code: int = 0
 
 
@@ -164,7 +166,7 @@ class _Run:
         if reason := question.unsupported(model):
             raise UnsupportedError(f"{model.card.name} cannot be asked {task.card.name}: {reason}")
         if not self.request.force and (found := self._earlier(model, task, question)):
-            return PairResult(model.card.name, task.card.name, "found", found, path=self._path(found))
+            return self._found(found)
         state = question.dataset.state()
         said: list[str] = []
         try:
@@ -195,7 +197,21 @@ class _Run:
         path = self.store.write(record, predictions, outcome.visuals)
         self.store.clear_failure(model.card.name, task.card.name, self._plan_id(model.card, task))
         self.contents.put(question.dataset, state, sorted(outcome.contents), content_fingerprint)
-        return PairResult(model.card.name, task.card.name, "done", record, path=path)
+        if self.request.options.visuals and not outcome.visuals:
+            self.listener.note(f"{task.card.name}: a task of kind {task.card.plugin} draws no pictures")
+        return PairResult(model.card.name, task.card.name, "done", record, path=path, visuals=self._pictures(record))
+
+    def _found(self, record: Record) -> PairResult:
+        """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
+        path = self._path(record)
+        pictures = self._pictures(record)
+        if self.request.options.visuals:
+            there = "those of an earlier run are kept" if pictures else "there are none"
+            self.listener.note(
+                f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
+                f"runs: {there}; --force draws them anew"
+            )
+        return PairResult(record.model.name, record.task.name, "found", record, path=path, visuals=pictures)
 
     def _earlier(self, model: VisionLanguageModel, task: PlannedTask, question: Question) -> Record | None:
         """The record that this pair would write again; of several, the one that left out fewest samples.
@@ -266,6 +282,11 @@ class _Run:
 
     def _path(self, record: Record) -> Path:
         return self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
+
+    def _pictures(self, record: Record) -> Path | None:
+        """Where a record's pictures are, if any were asked for and are there."""
+        folder = self.store.visuals(record)
+        return folder if self.request.options.visuals and folder.is_dir() else None
 
     def _failed(self, card: ModelCard, task: PlannedTask, error: VlmbenchError, started: datetime) -> PairResult:
         status: Literal["failed", "unsupported"] = "unsupported" if isinstance(error, UnsupportedError) else "failed"

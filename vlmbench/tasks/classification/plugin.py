@@ -13,10 +13,13 @@ from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
+from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
-from vlmbench.tasks.classification.scores import prediction_table, score
+from vlmbench.tasks.classification.pictures import draw_answers
+from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.visuals.charts import check_charts
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class ClassificationQuestion:
     indices: Sequence[int]
     prompts: PromptSet
     seed: int
+    visuals: int = 0
 
     @property
     def prompts_sha256(self) -> str:
@@ -62,12 +66,27 @@ class ClassificationQuestion:
                 keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
             )
         with engine.timed("metrics"):
-            return Outcome(
-                metrics=metric_values(self.card.metrics, scored, self.seed),
-                per_class=class_results(scored, self.prompts.class_names),
-                predictions=prediction_table(scored, self.dataset),
-                contents=dict(zip(scored.indices.tolist(), scored.contents, strict=True)),
-                warnings=self.prompts.warnings,
+            metrics = metric_values(self.card.metrics, scored, self.seed)
+            per_class = class_results(scored, self.prompts.class_names)
+        return Outcome(
+            metrics=metrics,
+            per_class=per_class,
+            predictions=prediction_table(scored, self.dataset),
+            contents=dict(zip(scored.indices.tolist(), scored.contents, strict=True)),
+            warnings=self.prompts.warnings,
+            visuals=self._pictures(engine, scored, per_class) if self.visuals else {},
+        )
+
+    def _pictures(self, engine: FeatureEngine, scored: Scored, per_class: Sequence[ClassResult]) -> dict[str, bytes]:
+        with engine.timed("pictures"):
+            return draw_answers(
+                scored,
+                self.dataset,
+                self.prompts.class_names,
+                per_class,
+                where=f"{engine.model.card.name} on {self.card.name}",
+                count=self.visuals,
+                seed=self.seed,
             )
 
 
@@ -83,8 +102,10 @@ class Classification:
         return "classes" if card.multi_label else "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics before any work starts."""
+        """Refuse unknown metrics, and pictures without matplotlib, before any work starts."""
         check_metrics(card.metrics, multi_label=card.multi_label, where=f"task {card.name!r}")
+        if options.visuals:
+            check_charts()
 
     def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> ClassificationQuestion:
         """Settle the prompts and the samples."""
@@ -104,6 +125,7 @@ class Classification:
             indices=choose(len(dataset.samples), options.limit, options.seed),
             prompts=prompts,
             seed=options.seed,
+            visuals=options.visuals,
         )
 
 

@@ -23,7 +23,9 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
 from vlmbench.tasks.retrieval.measures import Found, check_metrics, metric_values
+from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
+from vlmbench.visuals.text import font_path
 
 
 class RetrievalProtocol(BaseModel):
@@ -55,6 +57,7 @@ class RetrievalQuestion:
     indices: Sequence[int]
     settings: RetrievalProtocol
     seed: int
+    visuals: int = 0
 
     @property
     def prompts_sha256(self) -> str:
@@ -97,12 +100,29 @@ class RetrievalQuestion:
             )
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
-            return Outcome(
-                metrics=metric_values(self.card.metrics, found, self.seed),
-                per_class=(),
-                predictions=self._table(scored, contents, flat, spans, by_image, by_caption),
-                contents=contents,
-                warnings=self._warnings(scored),
+            metrics = metric_values(self.card.metrics, found, self.seed)
+        return Outcome(
+            metrics=metrics,
+            per_class=(),
+            predictions=self._table(scored, contents, flat, spans, by_image, by_caption),
+            contents=contents,
+            warnings=self._warnings(scored),
+            visuals=self._pictures(engine, scored, flat, spans, by_image) if self.visuals else {},
+        )
+
+    def _pictures(
+        self, engine: FeatureEngine, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
+    ) -> dict[str, bytes]:
+        with engine.timed("pictures"):
+            return draw_answers(
+                self.dataset,
+                scored,
+                flat,
+                spans,
+                by_image,
+                where=f"{engine.model.card.name} on {self.card.name}",
+                count=self.visuals,
+                seed=self.seed,
             )
 
     def _captions(self, index: int) -> tuple[str, ...]:
@@ -196,6 +216,8 @@ class Retrieval:
                 hint="Leave out classes, multi_label and templates; around captions goes protocol: {template: …}.",
             )
         settle_protocol(RetrievalProtocol, card, options)
+        if options.visuals:
+            font_path()  # raises where the user's own is none
 
     def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""
@@ -205,6 +227,7 @@ class Retrieval:
             indices=choose(len(dataset.samples), options.limit, options.seed),
             settings=settle_protocol(RetrievalProtocol, card, options),
             seed=options.seed,
+            visuals=options.visuals,
         )
 
 
