@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class VlmbenchError(Exception):
@@ -109,7 +112,23 @@ class VlmbenchWarning(UserWarning):
     """Something a reader of the numbers should know, while the work goes on. It lands in the record's warnings."""
 
 
-def unexpected(error: Exception) -> VlmbenchError:
+@contextmanager
+def gathered_warnings(said: list[str]) -> Iterator[None]:
+    """Gather what vlmbench warns of, each once; other libraries' warnings go to the log. Threads may warn too."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if not issubclass(category, VlmbenchWarning):
+            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
+        elif str(message) not in said:
+            said.append(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def unexpected(error: BaseException) -> VlmbenchError:
     """An error that nobody foresaw, as one that can be shown and recorded."""
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(

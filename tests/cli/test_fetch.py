@@ -61,7 +61,15 @@ def test_fetch_then_run_without_a_network(hub: Hub, tmp_path: Path) -> None:
     assert again.returncode == 0 and "cached" in again.stdout and "0 B to fetch" in again.stdout
     hub.gone = True
     alone = vlmbench("fetch", task)
-    assert alone.returncode == 0 and "from the cache alone" in alone.stderr
+    assert alone.returncode == 0 and "the cache answered, with commit" in alone.stderr
+    runs = tmp_path / "later"
+    late = vlmbench("run", "-m", "toy:a", "-t", task, "--results", runs)
+    (record,) = [json.loads(path.read_text()) for path in runs.rglob("*.json")]
+    said = f"the connection to {hub.url} failed"
+    assert late.returncode == 0 and late.stderr.count(said) == 1
+    assert [said in warning and "the cache answered" in warning for warning in record["warnings"]] == [True]
+    shown = vlmbench("run", "-m", "toy:a", "-t", task, "--results", runs, "--dry-run")
+    assert shown.returncode == 0 and said in shown.stderr
 
 
 def test_a_dry_run_shows_the_plan_and_fetches_nothing(hub: Hub, tmp_path: Path) -> None:
@@ -74,6 +82,38 @@ def test_a_dry_run_shows_the_plan_and_fetches_nothing(hub: Hub, tmp_path: Path) 
     assert sha[:12] in row and " 5 " in row and "KiB" in row
     assert "with toy-set" in next(line for line in shown.stdout.splitlines() if "other" in line)
     assert hub.fetched() == [] and not (tmp_path / "cache").exists()
+
+
+def test_another_number_of_samples_than_the_card_says_is_said(hub: Hub, tmp_path: Path) -> None:
+    path = card(tmp_path)
+    for samples, mark in ((3, "✓"), (4, "!")):
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "samples": samples}))
+        done = vlmbench("fetch", path)
+        assert done.returncode == 0 and f"{mark} toy-set  3 samples" in done.stdout
+        assert ("where its card says 4" in done.stdout) == (samples == 4)
+    (task,) = json.loads(vlmbench("fetch", path, "--json").stdout)["tasks"]
+    assert (task["samples"], task["card_samples"]) == (3, 4)
+
+
+def test_verify_tells_what_is_damaged_and_a_dry_run_leaves_it(hub: Hub, tmp_path: Path) -> None:
+    task = card(tmp_path)
+    vlmbench("fetch", task)
+    (tar,) = (tmp_path / "cache" / "hub").glob("*/snapshots/*/test/1.tar")
+    whole = tar.read_bytes()
+    tar.write_bytes(bytes(len(whole)))
+    planned = vlmbench("fetch", task, "--verify", "--dry-run")
+    assert planned.returncode == 0 and "toy-set: 1 damaged: test/1.tar" in planned.stdout
+    assert tar.read_bytes() == bytes(len(whole))
+    (shown,) = json.loads(vlmbench("fetch", task, "--verify", "--dry-run", "--json").stdout)["tasks"]
+    assert shown["damaged"] == ["test/1.tar"] and shown["to_fetch"] == len(whole)
+    hub.gone = True
+    alone = vlmbench("fetch", task, "--verify")
+    assert alone.returncode == 1 and "✗ toy-set" in alone.stdout and "Nothing was removed" in alone.stdout
+    assert tar.read_bytes() == bytes(len(whole))
+    hub.gone = False
+    done = vlmbench("fetch", task, "--verify")
+    assert "1 damaged: test/1.tar" in done.stdout and "3 samples; 4 cached files verified" in done.stdout
+    assert tar.read_bytes() == whole
 
 
 def test_json_is_only_json(hub: Hub, tmp_path: Path) -> None:
@@ -115,6 +155,19 @@ def test_what_must_be_brought_by_hand_is_exit_code_1(hub: Hub, tmp_path: Path) -
     assert missing.returncode == 1
     assert "by hand" in missing.stdout and "iiit5k/test" in missing.stdout and "✓ toy-set" in missing.stdout
     assert vlmbench("fetch", "iiit5k", "--data-root", tmp_path, "--dry-run").returncode == 1
+    typo = vlmbench("fetch", "captions:/nonexist")
+    assert typo.returncode == 1 and "not found at /nonexist" in typo.stdout
+    assert "--data-root" not in typo.stdout and "Put it" not in typo.stdout
+
+
+def test_without_a_hub_the_places_on_disk_are_listed_too(hub: Hub, tmp_path: Path) -> None:
+    path = card(tmp_path, "birds")
+    sources = [{"kind": "imagefolder", "location": "birds/test"}, {"kind": "hub", "location": "org/set"}]
+    path.write_text(yaml.safe_dump({"name": "birds", "sources": sources}))
+    hub.gone = True
+    alone = vlmbench("fetch", path, "--data-root", tmp_path)
+    assert alone.returncode == 1 and "birds/test" in alone.stdout and f"connection to {hub.url}" in alone.stdout
+    assert f"looked in {tmp_path}" in alone.stdout and "--data-root DIR" in alone.stdout
 
 
 def test_a_model_that_cannot_be_loaded_is_words(hub: Hub) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
@@ -13,6 +14,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def without_manifests() -> None:
+    """Make the cache look as if another program had fetched what it has."""
+    from huggingface_hub import constants
+
+    for folder in Path(constants.HF_HUB_CACHE).glob("*/vlmbench"):
+        rmtree(folder)
 
 
 def opened(location: str | Path, context: SourceContext | None = None, **fields: object) -> ImageDataset:

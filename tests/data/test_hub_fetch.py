@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from data.hub_layouts import tree
+from data.hub_layouts import tree, without_manifests
 from data.hub_server import Hub
 from data.layouts import CLASSES, write_wds
 
 from vlmbench.cards import TaskCard
+from vlmbench.data import hub_fetch
 from vlmbench.data.base import SourceContext
+from vlmbench.data.hub import look_up
 from vlmbench.data.hub_fetch import FetchPlan, TaskOutcome, Wanted, carry_out, plan_fetch
+from vlmbench.data.hub_verify import Verified
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError
 
@@ -129,9 +133,92 @@ def test_verify_finds_what_rotted_in_the_cache(hub: Hub, files: dict[str, bytes]
     path.write_bytes(bytes(len(files["test/0.tar"])))
     assert plan_fetch([task], workers=1).to_fetch == 0
     plan = plan_fetch([task], workers=1, verify=True)
-    assert plan.tasks[0].removed == ("test/0.tar",) and plan.to_fetch == len(files["test/0.tar"])
+    assert plan.tasks[0].damaged == (tar,) and plan.to_fetch == len(files["test/0.tar"])
+    assert path.is_file()  # a plan touches nothing
+    FetchPlan(plan.tasks, plan.cache, 0).check_space()  # what is damaged makes room
     assert done(plan)[0].samples == 3
     assert open_dataset(task.card.sources, SourceContext(offline=True)).read(0) == dataset.read(0)
+
+
+def rot(name: str) -> Path:
+    from huggingface_hub import constants
+
+    (path,) = Path(constants.HF_HUB_CACHE).glob(f"*/snapshots/*/{name}")
+    path.write_bytes(bytes(path.stat().st_size))
+    return path
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_verify_without_a_hub_uses_the_hashes_that_are_known(hub: Hub, files: dict[str, bytes], forget: bool) -> None:
+    hub.repo("org/set").commit(files)
+    task = wanted("a", hub_source())
+    done(plan_fetch([task], workers=1))
+    if forget:  # then the names of the client's blobs must do
+        without_manifests()
+    hub.gone = True
+    (sound,) = plan_fetch([task], workers=1, verify=True).tasks
+    assert sound.verified == Verified((), 5, 0)
+    for name in ("test/1.tar", "classnames.txt"):
+        path = rot(name)
+        content = path.read_bytes()
+        plan = plan_fetch([task], workers=1, verify=True)
+        (outcome,) = done(plan)
+        assert name in [file.path for file in plan.tasks[0].damaged] and plan.tasks[0].state == "failed"
+        assert "damaged in the cache" in str(outcome.problem) and name in str(outcome.problem)
+        assert path.read_bytes() == content
+
+
+def test_verify_refuses_where_nobody_knows_a_hash(hub: Hub, files: dict[str, bytes]) -> None:
+    from huggingface_hub import constants
+
+    hub.repo("org/set").commit(files)
+    task = wanted("a", hub_source())
+    done(plan_fetch([task], workers=1))
+    without_manifests()
+    for link in [path for path in Path(constants.HF_HUB_CACHE).rglob("*") if path.is_symlink()]:
+        content = link.read_bytes()  # as where a file system has no links
+        link.unlink()
+        link.write_bytes(content)
+    hub.gone = True
+    (plan,) = plan_fetch([task], workers=1, verify=True).tasks
+    assert plan.state == "failed" and "cannot be verified: nobody knows their hashes" in str(plan.problem)
+    assert plan_fetch([task], workers=1).tasks[0].state == "hub"
+
+
+def test_a_cached_split_survives_the_failure_of_another(hub: Hub, files: dict[str, bytes]) -> None:
+    hub.repo("org/set").commit(files)
+    done(plan_fetch([wanted("a", hub_source())], workers=1))
+    hub.failing["train/0.tar"] = 404
+    tasks = [wanted("train", hub_source(split="train")), wanted("test", hub_source())]
+    train, test = done(plan_fetch(tasks, workers=1))
+    assert "train/0.tar is listed but not there" in str(train.problem) and (test.samples, test.problem) == (3, None)
+
+
+def test_a_file_that_fails_stops_only_the_tasks_that_need_it(hub: Hub, files: dict[str, bytes]) -> None:
+    hub.repo("org/set").commit({**files, **{f"train/{number}.tar": b"x" * 900 for number in range(1, 9)}})
+    hub.failing["train/0.tar"] = 404
+    tasks = [wanted("train", hub_source(split="train")), wanted("test", hub_source())]
+    train, test = done(plan_fetch(tasks, workers=1))
+    assert train.problem is not None and test.samples == 3
+    assert "train/8.tar" not in hub.fetched()  # of no use without the other
+
+
+def test_the_client_is_quiet_once_around_all_threads(
+    hub: Hub, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    found: list[int] = []
+
+    def seen(*arguments: Any, **settings: Any) -> Any:
+        found.append(logging.get_verbosity())
+        return look_up(*arguments, **settings)
+
+    monkeypatch.setattr(hub_fetch, "look_up", seen)
+    hub.repo("org/set").commit(files)
+    plan_fetch([wanted(name, hub_source()) for name in "ab"], workers=2)
+    assert found == [logging.ERROR, logging.ERROR] and logging.get_verbosity() == before != logging.ERROR
 
 
 def test_what_does_not_fit_is_refused(hub: Hub, files: dict[str, bytes]) -> None:

@@ -11,8 +11,9 @@ from data.hub_server import Hub, content_hash, running_hub
 from data.layouts import write_tar
 
 from vlmbench.data.base import SourceContext
-from vlmbench.data.hub_download import Repo, list_files
+from vlmbench.data.hub_download import list_files
 from vlmbench.data.hub_files import cached_path
+from vlmbench.data.hub_repo import Repo
 from vlmbench.data.hub_transfer import fetch, missing_files
 from vlmbench.errors import DataError, MissingDataError
 
@@ -48,10 +49,10 @@ def test_files_arrive_whole_and_once(hub: Hub) -> None:
 
 def test_a_connection_that_closes_early_is_resumed_where_it_broke(hub: Hub) -> None:
     hub.repo("org/set").commit(FILES)
-    hub.cut_after["big.tar"] = 6_000
+    hub.cut_after["big.tar"] = 8_000
     assert arrived(get()) == FILES
     starts = [start for name, start in hub.ranges if name == "big.tar"]
-    assert len(starts) == 3 and starts == sorted(starts) and all(start > 5_000 for start in starts)
+    assert len(starts) == 2 and starts == sorted(starts) and all(start > 7_000 for start in starts)
     assert {name for name, _ in hub.ranges} == {"big.tar"}
 
 
@@ -78,7 +79,7 @@ def test_another_process_continues_what_one_left_behind(monkeypatch: pytest.Monk
 def test_a_server_that_stops_sending_becomes_words(hub: Hub) -> None:
     hub.repo("org/set").commit(FILES)
     hub.stuck["big.tar"] = 0
-    with pytest.raises(MissingDataError, match=rf"connection to {hub.url} failed \(ReadTimeout\)"):
+    with pytest.raises(MissingDataError, match=rf"connection to {hub.url} failed \((ReadTimeout|ConnectionError)\)"):
         get()
     hub.stuck.clear()
     assert arrived(get()) == FILES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Event
+from threading import Barrier, Event, Thread
 from threading import enumerate as enumerate_threads
 
 from vlmbench.data.parallel import in_parallel
@@ -12,6 +12,23 @@ def test_results_and_errors_come_back_with_their_items() -> None:
     found = dict(in_parallel(lambda number: 6 // number, [1, 0, 3], workers=2))
     assert (found[0], found[2]) == (6, 2) and isinstance(found[1], ZeroDivisionError)
     assert list(in_parallel(str, [], workers=2)) == []
+
+
+def test_a_panic_of_native_code_comes_back_too() -> None:
+    class Panic(BaseException):
+        pass
+
+    def work(number: int) -> int:
+        if number:
+            raise Panic("it is no Exception")
+        return number
+
+    found: list[tuple[int, object]] = []
+    waiting = Thread(target=lambda: found.extend(in_parallel(work, [1, 0], workers=1)), daemon=True)
+    waiting.start()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert isinstance(found[0][1], Panic) and found[1] == (1, 0)
 
 
 def test_items_are_worked_on_side_by_side() -> None:

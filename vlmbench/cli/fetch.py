@@ -31,7 +31,10 @@ def fetch(
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
     workers: Annotated[int, typer.Option(help="Files downloaded at once.", min=1)] = DEFAULT_WORKERS,
-    verify: Annotated[bool, typer.Option("--verify", help="Check the hashes of files cached earlier too.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Check the hashes of files cached earlier too, and fetch damaged ones anew."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
@@ -61,15 +64,17 @@ def fetch(
     if plan.tasks and not as_json:
         stdout().print(_plan_table(plan))
         stdout().print(_totals(plan), soft_wrap=True, markup=False)
+        for line in _damaged(plan):
+            stdout().print(line, style="yellow", soft_wrap=True, markup=False)
     for task in plan.tasks:
-        if task.listing and task.listing.trouble:
-            note = f"note: {task.name}: from the cache alone; {task.listing.trouble.message}"
-            stderr().print(note, style="yellow", soft_wrap=True, markup=False)
+        _print_notes(task.name, task.notes)
     if dry_run:
         _leave_dry(plan, as_json=as_json)
         return
     plan.check_space()
     outcomes = _download(plan, workers)
+    for outcome in outcomes:
+        _print_notes(outcome.plan.name, outcome.notes)
     loaded = [_load(card, trust_remote_code=trust_remote_code) for card in models]
     if as_json:
         rows = [_task_json(outcome.plan, outcome) for outcome in outcomes]
@@ -154,6 +159,8 @@ def _plan_table(plan: FetchPlan) -> RichTable:
         size = size_text(task.size) if all(file.size is not None for file in task.files) else "–"
         other = plan.shared_with(task)
         to_fetch = f"with {other}" if other else size_text(task.to_fetch) if task.jobs else "cached"
+        if task.problem:
+            to_fetch = task.state
         rows.append([*row, f"{len(task.files):,}", size, to_fetch])
     return rich_table(Table("Plan", columns, rows, []))
 
@@ -164,20 +171,45 @@ def _totals(plan: FetchPlan) -> str:
     return f"{size_text(plan.to_fetch)} to fetch into {plan.cache}, which has {size_text(plan.free)} free"
 
 
+def _damaged(plan: FetchPlan) -> list[str]:
+    """One line a task of which cached files are not what they should be."""
+    damaged = [(task, [file.path for file in task.damaged]) for task in plan.tasks]
+    return [f"{task.name}: {len(paths)} damaged: {', '.join(paths)}" for task, paths in damaged if paths]
+
+
+def _print_notes(name: str, notes: tuple[str, ...]) -> None:
+    from vlmbench.cli.console import stderr
+
+    for note in notes:
+        stderr().print(f"note: {name}: {note}", style="yellow", soft_wrap=True, markup=False)
+
+
 def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
     for task in outcomes:
-        _print_line(task.plan.name, task.problem or f"{task.samples:,} samples")
+        _print_line(task.plan.name, task.problem or _found(task), doubtful=task.expected is not None)
     for model in models:
         _print_line(model.name, model.problem or f"{model.parameters:,} parameters")
 
 
-def _print_line(name: str, said: VlmbenchError | str) -> None:
+def _found(task: TaskOutcome) -> str:
+    said = f"{task.samples:,} samples"
+    if task.expected is not None:
+        said += f", where its card says {task.expected:,}"
+    if verified := task.plan.verified:
+        said += f"; {verified.good:,} cached files verified" + (
+            f", {verified.unknown:,} not" if verified.unknown else ""
+        )
+    return said
+
+
+def _print_line(name: str, said: VlmbenchError | str, *, doubtful: bool = False) -> None:
     from rich.text import Text
 
     from vlmbench.cli.console import stdout
 
     wrong = isinstance(said, VlmbenchError)
-    line = Text.assemble(("✗ ", "bold red") if wrong else ("✓ ", "green"), (name, "bold"), "  ")
+    mark = ("✗ ", "bold red") if wrong else ("! ", "yellow") if doubtful else ("✓ ", "green")
+    line = Text.assemble(mark, (name, "bold"), "  ")
     if isinstance(said, VlmbenchError):
         line.append(said.message)
         if said.hint:
@@ -202,7 +234,10 @@ def _task_json(plan: TaskPlan, outcome: TaskOutcome | None) -> dict[str, Any]:
         "files": len(plan.files),
         "bytes": plan.size,
         "to_fetch": plan.to_fetch if outcome is None else 0,
+        "damaged": [file.path for file in plan.damaged],
         "samples": outcome.samples if outcome else None,
+        "card_samples": plan.wanted.card.samples,
+        "notes": [*plan.notes, *(outcome.notes if outcome else ())],
         **_problem_json(problem),
     }
 

@@ -107,6 +107,9 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "")
     plan = make_plan(request)
     if dry_run:
         stdout().print(_plan_table(plan))
+        for task in plan.tasks:
+            for warning in task.warnings:
+                stderr().print(f"note: {task.card.name}: {warning}", style="yellow", soft_wrap=True, markup=False)
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
     with TerminalListener(len(plan.models) * len(plan.tasks)) as listener:
         try:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
-from vlmbench.data.hub_download import Listing, Repo, list_files
+from vlmbench.data.hub_complete import doubts
+from vlmbench.data.hub_download import list_files
+from vlmbench.data.hub_repo import Listing, Repo
 from vlmbench.data.hub_transfer import fetch
 from vlmbench.data.labels import listing
 from vlmbench.data.location import check_options, find_local
 from vlmbench.data.shards import DEFAULT_SPLIT, shards_of_split
 from vlmbench.data.webdataset import METADATA_FILES, read_shards
-from vlmbench.errors import DataError, MissingDataError
+from vlmbench.errors import DataError, MissingDataError, VlmbenchWarning
 
 OPTIONS = ("class_names", "name", "image_column", "label_column", "caption_column", "data_files")
 CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
@@ -31,7 +34,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     Options: ``name`` (configuration), ``image_column`` and ``label_column`` or ``caption_column`` (found where there is
     but one candidate), ``data_files`` (patterns of the split's files), ``class_names: card``. HF_ENDPOINT, HF_HOME,
-    HF_TOKEN and HF_HUB_OFFLINE hold as usual.
+    HF_TOKEN and HF_HUB_OFFLINE hold as usual. Where the cache answers for the hub, it must have every file of the
+    split; a VlmbenchWarning says where the hub could not be reached, and where nobody knows whether it has.
 
     Raises:
         MissingDataError: not there, not cached while offline, or no access; says which, and what to do.
@@ -47,6 +51,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return _open_folder(folder, info, spec, context, files)
     found, patterns = look_up(spec, offline=context.offline)
     folder = fetch(found, patterns)
+    for doubt in doubts(found):
+        warnings.warn(doubt, VlmbenchWarning, stacklevel=2)
     info = SourceInfo(spec.kind, spec.location, revision=folder.name, split=split)
     return _open_folder(folder, info, spec, context, found.paths)
 

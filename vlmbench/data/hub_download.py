@@ -1,80 +1,23 @@
-"""Files of a dataset repository, from a hub or its cache; each failure in words, with the next step."""
+"""What files a dataset repository has, by a hub or its cache, and their snapshot; the hub's client kept quiet."""
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from vlmbench.data.hub_errors import explain, is_network_error
+from vlmbench.data.hub_manifest import recall
+from vlmbench.data.hub_repo import Listing, RemoteFile, Repo, endpoint, env_offline, hub_name, lies_inside
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
 
 _LISTING_TIMEOUT_S = 30.0
-_NETWORK_ERRORS = frozenset(("TransportError", "RequestException", "ConnectionError", "TimeoutError"))
-"""By name: the hub's client has used requests, httpx and httpx2, which share only these names."""
-
-
-@dataclass(frozen=True)
-class Repo:
-    """A dataset repository at a revision.
-
-    Attributes:
-        id: ``org/name``.
-        revision: a commit, branch or tag; None: the main branch.
-        offline: only the cache may be asked.
-    """
-
-    id: str
-    revision: str | None
-    offline: bool
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file of a repository, with what its content must be.
-
-    Attributes:
-        path: within the repository.
-        size: bytes; None where the hub did not say.
-        sha256: of the content, for files in large file storage.
-        git_sha1: the git object id of the others.
-    """
-
-    path: str
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The files that a repository (or, offline, its cache) has.
-
-    Attributes:
-        files: all of them, of every split.
-        repo: the repository that was asked for; offline if the cache answered.
-        commit: what the revision means now.
-        trouble: why the cache answered although the hub was asked.
-    """
-
-    files: tuple[RemoteFile, ...]
-    repo: Repo
-    commit: str
-    trouble: VlmbenchError | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """(repository, commit): equal for equal files."""
-        return self.repo.id, self.commit
-
-    @property
-    def paths(self) -> list[str]:
-        """The files' paths."""
-        return [file.path for file in self.files]
+_SHA256, _SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 def list_files(repo: Repo) -> Listing:
@@ -87,7 +30,7 @@ def list_files(repo: Repo) -> Listing:
     from huggingface_hub import HfApi
     from huggingface_hub.utils import HfHubHTTPError
 
-    if repo.offline or _env_offline():
+    if repo.offline or env_offline():
         return _cached(repo)
     try:
         info = HfApi(endpoint=endpoint()).dataset_info(
@@ -103,7 +46,7 @@ def list_files(repo: Repo) -> Listing:
                 pass  # the first error says more: the user did not ask to be offline
         raise trouble from error
     if not info.sha:
-        raise DataError(f"hub {repo.id!r}: {_hub_name()} named no commit", hint="Check HF_ENDPOINT.")
+        raise DataError(f"hub {repo.id!r}: {hub_name()} named no commit", hint="Check HF_ENDPOINT.")
     return Listing(tuple(_remote_file(sibling, repo) for sibling in info.siblings or ()), repo, info.sha)
 
 
@@ -138,108 +81,32 @@ def snapshot(repo: Repo, patterns: Sequence[str]) -> Path:
         raise explain(error, repo) from error
 
 
-def explain(error: Exception, repo: Repo) -> VlmbenchError:
-    """What a failure of the hub's client means to the user."""
-    from huggingface_hub import errors as hub
-
-    place = f"hub {repo.id!r}" + (f" at {repo.revision!r}" if repo.revision else "")
-    where = _hub_name()
-    if isinstance(error, VlmbenchError):
-        return error
-    if isinstance(error, hub.HFValidationError):
-        return DataError(f"{place}: not the name of a repository", hint="Expected: organisation/name.")
-    if isinstance(error, hub.GatedRepoError):
-        return MissingDataError(
-            f"{place}: gated, and this account has no access",
-            hint=f"Ask for access at {where}/datasets/{repo.id}, then log in: hf auth login, or HF_TOKEN=….",
-        )
-    if isinstance(error, hub.RepositoryNotFoundError):
-        return MissingDataError(
-            f"{place}: no such dataset repository at {where}, or a private one",
-            hint="Check its name. If it is private, log in: hf auth login, or HF_TOKEN=….",
-        )
-    if isinstance(error, hub.RevisionNotFoundError):
-        return DataError(f"{place}: the repository has no such revision", hint="Check `revision` in the card.")
-    if isinstance(error, hub.HfHubHTTPError):
-        status = error.response.status_code
-        step = (
-            "Log in: hf auth login, or HF_TOKEN=…."
-            if status in (401, 403)
-            else "Try again later; what was fetched is kept."
-        )
-        return MissingDataError(f"{place}: {where} answered {status}", hint=step)
-    if repo.offline and isinstance(error, hub.LocalEntryNotFoundError):
-        return MissingDataError(
-            f"{place}: not (or not completely) in the cache {cache_folder()}, and --offline (or "
-            "HF_HUB_OFFLINE) forbids to download it",
-            hint="Run once online: then it is cached.",
-        )
-    if isinstance(error, hub.LocalEntryNotFoundError) or is_network_error(error):
-        return MissingDataError(
-            f"{place}: the connection to {where} failed ({type(error.__cause__ or error).__name__})",
-            hint="Check the connection and HF_ENDPOINT. What was fetched is kept.",
-        )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
-            f"{place}: no space left for the cache {cache_folder()}",
-            hint="Free some, or set HF_HOME to a folder on a larger disk.",
-        )
-    if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return DataError(
-            f"{place}: a file is larger than the cache {cache_folder()} may hold ({error.strerror})",
-            hint="Look at `ulimit -f` and the kind of file system, or set HF_HOME to another folder.",
-        )
-    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        return DataError(
-            f"{place}: the cache {cache_folder()} cannot be written ({error.strerror})",
-            hint="Set HF_HOME to a folder that can be.",
-        )
-    return DataError(f"{place}: cannot be fetched: {type(error).__name__}: {error}")
-
-
-def is_network_error(error: Exception) -> bool:
-    """Whether the hub could not be reached at all."""
-    return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)
-
-
 def _cached(repo: Repo, trouble: VlmbenchError | None = None) -> Listing:
     offline = replace(repo, offline=True)
     folder = snapshot(offline, [])  # no file in particular: only where the snapshot is
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return Listing(tuple(map(RemoteFile, files)), offline, folder.name, trouble)
+    listed = recall(repo.id, folder.name)
+    if listed is not None:
+        return Listing(listed, offline, folder.name, trouble)
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = tuple(_cached_file(path, path.relative_to(folder).as_posix()) for path in found)
+    return Listing(files, offline, folder.name, trouble, whole=False)
+
+
+def _cached_file(path: Path, name: str) -> RemoteFile:
+    """What the cache itself says of a file: the client names a blob by the hub's hash, and links to it."""
+    blob = os.path.basename(os.readlink(path)) if path.is_symlink() else ""
+    if _SHA256.fullmatch(blob):
+        return RemoteFile(name, sha256=blob)
+    return RemoteFile(name, git_sha1=blob if _SHA1.fullmatch(blob) else None)
 
 
 def _remote_file(sibling: Any, repo: Repo) -> RemoteFile:
-    path = PurePosixPath(sibling.rfilename)
-    if path.is_absolute() or ".." in path.parts:
+    if not lies_inside(sibling.rfilename):
         raise DataError(f"hub {repo.id!r}: it lists {sibling.rfilename!r}, which is outside of it")
     large = sibling.lfs
     if large is None:
         return RemoteFile(sibling.rfilename, sibling.size, git_sha1=sibling.blob_id)
     return RemoteFile(sibling.rfilename, large.size, sha256=large.sha256)
-
-
-def endpoint() -> str | None:
-    """The hub that HF_ENDPOINT names; None: the client's own default."""
-    # The client reads HF_ENDPOINT when it is imported, which may have been long before anybody set it.
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-
-
-def _hub_name() -> str:
-    return endpoint() or "https://huggingface.co"
-
-
-def _env_offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
-def cache_folder() -> Path:
-    """Where the hub's client keeps what it downloads."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE).expanduser()
 
 
 @contextmanager

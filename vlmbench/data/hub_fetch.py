@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,13 +12,17 @@ from typing import Literal
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub import is_remote, look_up
-from vlmbench.data.hub_download import Listing, RemoteFile, cache_folder, select
-from vlmbench.data.hub_files import cached_path, discard, mismatch
+from vlmbench.data.hub_complete import doubts
+from vlmbench.data.hub_download import quiet_client, select
+from vlmbench.data.hub_files import cached_path, discard
 from vlmbench.data.hub_meter import Advance
-from vlmbench.data.hub_transfer import Job, link, missing_files, transfer
-from vlmbench.data.open import open_dataset
+from vlmbench.data.hub_repo import Listing, RemoteFile, cache_folder
+from vlmbench.data.hub_transfer import FileKey, Job, link, missing_files, transfer
+from vlmbench.data.hub_verify import Verified, verify_cached
+from vlmbench.data.labels import listing as named
+from vlmbench.data.open import nowhere, open_dataset, open_source
 from vlmbench.data.parallel import in_parallel
-from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
+from vlmbench.errors import DataError, MissingDataError, VlmbenchError, gathered_warnings, unexpected
 
 State = Literal["on disk", "hub", "by hand", "failed"]
 
@@ -43,7 +47,8 @@ class TaskPlan:
         patterns: of those that the run reads.
         files: those files.
         jobs: what of them is to be downloaded.
-        removed: cached files that were not what the hub says, and are gone now.
+        verified: what the hashes of the cached ones told; None where nobody asked.
+        notes: what a reader of the numbers should know.
         problem: why it is "by hand" or "failed".
     """
 
@@ -54,13 +59,19 @@ class TaskPlan:
     patterns: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
     jobs: tuple[Job, ...] = ()
-    removed: tuple[str, ...] = ()
+    verified: Verified | None = None
+    notes: tuple[str, ...] = ()
     problem: VlmbenchError | None = None
 
     @property
     def name(self) -> str:
         """The task's name."""
         return self.wanted.card.name
+
+    @property
+    def damaged(self) -> tuple[RemoteFile, ...]:
+        """Cached files that are not what they should be, as far as anybody looked."""
+        return self.verified.damaged if self.verified else ()
 
     @property
     def size(self) -> int:
@@ -90,7 +101,18 @@ class FetchPlan:
     @property
     def jobs(self) -> list[Job]:
         """Every file to download, once: tasks may share a repository."""
-        return list({(job.listing.key, job.file.path): job for task in self.tasks for job in task.jobs}.values())
+        return list({job.key: job for task in self.tasks for job in task.jobs}.values())
+
+    @property
+    def discarded(self) -> list[Path]:
+        """Every cached file that is to give way to another download, once."""
+        found = [
+            cached_path(task.listing, file)
+            for task in self.tasks
+            if task.listing and not task.listing.repo.offline
+            for file in task.damaged
+        ]
+        return list(dict.fromkeys(path for path in found if path))
 
     @property
     def to_fetch(self) -> int:
@@ -112,7 +134,7 @@ class FetchPlan:
         Raises:
             DataError: more is to be downloaded than the disk has room for.
         """
-        if self.to_fetch > self.free:
+        if self.to_fetch > self.free + sum(path.stat().st_size for path in self.discarded):
             raise DataError(
                 f"no room: {self.to_fetch / 2**20:,.1f} MiB are to be fetched, and {self.cache} has "
                 f"{self.free / 2**20:,.1f} MiB free",
@@ -127,12 +149,20 @@ class TaskOutcome:
     Attributes:
         plan: what was to be done.
         samples: how many the dataset has, opened from the disk alone; None where it cannot be.
-        problem: why not.
+        notes: what was said when it was opened.
+        problem: why it cannot be opened.
     """
 
     plan: TaskPlan
     samples: int | None = None
-    problem: VlmbenchError | None = field(default=None)
+    notes: tuple[str, ...] = ()
+    problem: VlmbenchError | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """How many samples the card says there are, where it says another number."""
+        said = self.plan.wanted.card.samples
+        return said if self.samples is not None and said != self.samples else None
 
 
 def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) -> FetchPlan:
@@ -141,21 +171,22 @@ def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) 
     Args:
         wanted: the tasks.
         workers: how many are looked up at once.
-        verify: take the hash of every cached file too, and remove those that are not what the hub says. Otherwise
-            their sizes must do: what vlmbench downloads, it verifies before it is in the cache.
+        verify: take the hash of every cached file too, and plan to replace those that are not what the hub says.
+            Otherwise their sizes must do: what vlmbench downloads, it verifies before it is in the cache.
     """
     plans: list[TaskPlan | None] = [None] * len(wanted)
-    for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
-        plans[index] = (
-            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
-        )
+    with quiet_client():  # once around all: each thread for itself would restore what another one had set
+        for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
+            plans[index] = (
+                found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
+            )
     cache = cache_folder()
     existing = next(folder for folder in (cache.absolute(), *cache.absolute().parents) if folder.exists())
     return FetchPlan(tuple(plan for plan in plans if plan), cache, shutil.disk_usage(existing).free)
 
 
 def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOutcome]:
-    """Download what is planned, then open every dataset once from the disk alone, as a run without network will.
+    """Replace what is damaged, download what is missing, then open every dataset from the disk alone, as a run will.
 
     Args:
         plan: of :func:`plan_fetch`.
@@ -165,68 +196,78 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     Returns:
         One outcome a task; what fails is in it, and the others go on.
     """
-    failed = transfer(plan.jobs, workers=workers, advance=advance)
+    for path in plan.discarded:
+        discard(path)
+    failed = transfer([task.jobs for task in plan.tasks], workers=workers, advance=advance)
     return [_outcome(task, failed) for task in plan.tasks]
 
 
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
     """The first source that is there, as :func:`~vlmbench.data.open.open_dataset` would choose it."""
-    refused: list[MissingDataError] = []
+    absent: list[tuple[SourceSpec, MissingDataError]] = []
     for spec in wanted.card.sources:
         remote = spec.kind == "hub" and is_remote(spec)
         try:
             if remote:
                 return _plan_repository(wanted, spec, verify=verify)
-            open_dataset([spec], wanted.context)
+            open_source(spec, wanted.context)
             return TaskPlan(wanted, "on disk", spec)
         except MissingDataError as error:
-            if remote:
-                refused.append(error)
-    if refused:
-        return TaskPlan(wanted, "failed", problem=refused[0])
-    return TaskPlan(wanted, "by hand", problem=_by_hand(wanted.card))
+            absent.append((spec, error))
+    problem = nowhere(absent, wanted.context)
+    if any(spec.kind == "hub" and is_remote(spec) for spec, _ in absent):
+        return TaskPlan(wanted, "failed", problem=problem)
+    return TaskPlan(wanted, "by hand", problem=_by_hand(wanted.card, problem))
 
 
-def _by_hand(card: TaskCard) -> MissingDataError:
-    places = " or ".join(spec.location for spec in card.sources)
-    origin = f" Its origin: {card.source_url}." if card.source_url else ""
+def _by_hand(card: TaskCard, problem: MissingDataError) -> MissingDataError:
+    origin = f"Its origin: {card.source_url}." if card.source_url else None
     return MissingDataError(
-        "no copy on the hub is known: this data you must bring yourself",
-        hint=f"Put it in a folder as {places}, and name that folder with --data-root DIR.{origin}",
+        f"no copy on the hub is known, so this data you must bring yourself; {problem.message}",
+        hint=" ".join(said for said in (problem.hint, origin) if said) or None,
     )
 
 
 def _plan_repository(wanted: Wanted, spec: SourceSpec, *, verify: bool) -> TaskPlan:
     listing, patterns = look_up(spec, offline=wanted.context.offline)
     files = select(listing.files, patterns)
-    removed = [file.path for file in files if verify and _remove_if_wrong(listing, file)]
-    jobs = missing_files(listing, patterns)
     if listing.repo.offline:
         link(listing, patterns)  # the cache answers for the hub, so it must be complete
-    return TaskPlan(wanted, "hub", spec, listing, tuple(patterns), tuple(files), tuple(jobs), removed=tuple(removed))
+    verified = verify_cached(listing, files) if verify else None
+    plan = TaskPlan(
+        wanted, "hub", spec, listing, tuple(patterns), tuple(files), verified=verified, notes=tuple(doubts(listing))
+    )
+    if plan.damaged and listing.repo.offline:
+        return replace(plan, state="failed", problem=_damaged_for_good(listing, plan.damaged))
+    again = [Job(listing, file) for file in plan.damaged]
+    return replace(plan, jobs=(*missing_files(listing, patterns), *again))
 
 
-def _remove_if_wrong(listing: Listing, file: RemoteFile) -> bool:
-    path = cached_path(listing, file)
-    if path is None or mismatch(path, file) is None:
-        return False
-    discard(path)
-    return True
+def _damaged_for_good(listing: Listing, damaged: Sequence[RemoteFile]) -> DataError:
+    return DataError(
+        f"hub {listing.repo.id!r}: {len(damaged)} damaged in the cache {cache_folder()}: "
+        f"{named(file.path for file in damaged)}",
+        hint="Nothing was removed. Where the hub can be reached, the same command replaces what is damaged.",
+    )
 
 
-def _outcome(plan: TaskPlan, failed: dict[tuple[str, str], VlmbenchError]) -> TaskOutcome:
+def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcome:
     if plan.source is None or plan.problem is not None:
         return TaskOutcome(plan, problem=plan.problem)
+    said: list[str] = []
     try:
-        if plan.listing is not None:
-            if problem := failed.get(plan.listing.key):
+        for job in plan.jobs:
+            if problem := failed.get(job.key):
                 raise problem
-            link(plan.listing, plan.patterns)
-        dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
-        return TaskOutcome(plan, samples=len(dataset.samples))
+        with gathered_warnings(said):
+            if plan.listing is not None:
+                link(plan.listing, plan.patterns)
+            dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
+        problem, samples = None, len(dataset.samples)
     except Exception as error:
-        return TaskOutcome(plan, problem=_as_ours(error))
+        problem, samples = _as_ours(error), None
+    return TaskOutcome(plan, samples, tuple(note for note in said if note not in plan.notes), problem)
 
 
-def _as_ours(error: Exception) -> VlmbenchError:
+def _as_ours(error: BaseException) -> VlmbenchError:
     return error if isinstance(error, VlmbenchError) else unexpected(error)

@@ -5,16 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from vlmbench.data.hub_download import Listing, RemoteFile, cache_folder
+from vlmbench.data.hub_repo import Listing, RemoteFile, repo_folder
 
 _CHUNK_BYTES = 1 << 20
-
-
-def repo_folder(repo_id: str) -> Path:
-    """Where the client keeps a dataset repository: ``blobs/`` by content, ``snapshots/`` by commit."""
-    from huggingface_hub.file_download import repo_folder_name
-
-    return cache_folder().joinpath(repo_folder_name(repo_id=repo_id, repo_type="dataset"))
 
 
 def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
@@ -22,10 +15,12 @@ def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
 
     It may be there under another commit or name: then it only needs to be linked.
     """
-    places = [repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path]
-    if blob := _blob(listing, file):
-        places.append(blob)
-    return next((path for path in places if path.is_file() and file.size in (None, path.stat().st_size)), None)
+    return in_snapshot(listing, file) or _whole(_blob(listing, file), file)
+
+
+def in_snapshot(listing: Listing, file: RemoteFile) -> Path | None:
+    """Where the commit's snapshot has the file, in its whole length; None where it has not."""
+    return _whole(repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path, file)
 
 
 def partial_bytes(listing: Listing, file: RemoteFile) -> int:
@@ -71,3 +66,7 @@ def _blob(listing: Listing, file: RemoteFile) -> Path | None:
     """The hub's client names a blob by its hash."""
     name = file.sha256 or file.git_sha1
     return repo_folder(listing.repo.id) / "blobs" / name if name else None
+
+
+def _whole(path: Path | None, file: RemoteFile) -> Path | None:
+    return path if path and path.is_file() and file.size in (None, path.stat().st_size) else None

@@ -20,18 +20,13 @@ from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
-from vlmbench.data.hub_download import (
-    Listing,
-    RemoteFile,
-    endpoint,
-    explain,
-    is_network_error,
-    quiet_client,
-    select,
-    snapshot,
-)
-from vlmbench.data.hub_files import cached_path, discard, mismatch, partial_bytes, partial_path, repo_folder
+from vlmbench.data.hub_complete import check_complete
+from vlmbench.data.hub_download import quiet_client, select, snapshot
+from vlmbench.data.hub_errors import explain, is_network_error
+from vlmbench.data.hub_files import cached_path, discard, mismatch, partial_bytes, partial_path
+from vlmbench.data.hub_manifest import remember
 from vlmbench.data.hub_meter import Advance, CountedFile, Meter
+from vlmbench.data.hub_repo import Listing, RemoteFile, endpoint, repo_folder
 from vlmbench.data.parallel import in_parallel
 from vlmbench.errors import DataError, VlmbenchError
 
@@ -41,6 +36,8 @@ ATTEMPTS = 3
 RETRY_PAUSE_S = 1.0
 _WRITE_BYTES = 1 << 18
 """What is received but not yet written is lost when a download breaks off: the client's 10 MiB is a lot to lose."""
+FileKey = tuple[str, str, str]
+"""(repository, commit, path)."""
 _BLOB_NAME = re.compile(r"[0-9a-fA-F]{16,128}")
 
 
@@ -50,6 +47,11 @@ class Job:
 
     listing: Listing
     file: RemoteFile
+
+    @property
+    def key(self) -> FileKey:
+        """Equal for equal files."""
+        return *self.listing.key, self.file.path
 
     @property
     def missing(self) -> int:
@@ -70,7 +72,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
     jobs = missing_files(listing, patterns)
     if jobs:
         with _bar(listing.repo.id, sum(job.missing for job in jobs)) as advance:
-            failed = transfer(jobs, workers=WORKERS, advance=advance)
+            failed = transfer([jobs], workers=WORKERS, advance=advance)
         for error in failed.values():
             raise error
     return link(listing, patterns)
@@ -92,6 +94,8 @@ def link(listing: Listing, patterns: Sequence[str]) -> Path:
         DataError: the revision means another commit by now.
     """
     try:
+        if listing.repo.offline:
+            check_complete(listing, patterns)
         folder = snapshot(listing.repo, patterns)
     except VlmbenchError as error:
         raise listing.trouble or error from error
@@ -100,36 +104,52 @@ def link(listing: Listing, patterns: Sequence[str]) -> Path:
             f"hub {listing.repo.id!r}: changed from {listing.commit[:12]} to {folder.name[:12]} while it was fetched",
             hint="The same command again fetches what is new.",
         )
+    if not listing.repo.offline:
+        remember(listing)
     return folder
 
 
-def transfer(jobs: Sequence[Job], *, workers: int, advance: Advance) -> dict[tuple[str, str], VlmbenchError]:
-    """Download files side by side. Where one fails, no more of its repository are begun; the others go on.
+def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance) -> dict[FileKey, VlmbenchError]:
+    """Download files side by side, each once.
 
     Args:
-        jobs: each file once.
+        wanted: lists of files that are of use only together, such as one task's; they may share some. Where one file
+            fails, no more are begun of those that no other list needs.
         workers: how many at once.
         advance: called from several threads.
 
     Returns:
-        What went wrong, by (repository, commit).
+        What went wrong, by file. A file that was not begun is not in it, but another of each of its lists is.
     """
-    failed: dict[tuple[str, str], VlmbenchError] = {}
+    jobs = list({job.key: job for files in wanted for job in files}.values())
+    lists_with: dict[FileKey, set[int]] = {job.key: set() for job in jobs}
+    for number, files in enumerate(wanted):
+        for job in files:
+            lists_with[job.key].add(number)
+    failed: dict[FileKey, VlmbenchError] = {}
+    hopeless: set[int] = set()
     stop = Event()
 
+    def fail(job: Job, problem: VlmbenchError) -> None:
+        failed[job.key] = problem
+        hopeless.update(lists_with[job.key])
+
     def download(job: Job) -> None:
-        if job.listing.key not in failed:
+        if not lists_with[job.key] <= hopeless:
             _download(job, advance, stop)
 
     with quiet_client(), _small_writes():
         for listing in {job.listing.key: job.listing for job in jobs}.values():
             try:
                 snapshot(listing.repo, [])  # so that the client knows what is missing, should this break off
+                remember(listing)
             except VlmbenchError as error:
-                failed[listing.key] = error
+                for job in jobs:
+                    if job.listing.key == listing.key:
+                        fail(job, error)
         for index, problem in in_parallel(download, jobs, workers=workers, stop=stop):
-            if isinstance(problem, Exception):
-                failed.setdefault(jobs[index].listing.key, explain(problem, jobs[index].listing.repo))
+            if isinstance(problem, BaseException):
+                fail(jobs[index], explain(problem, jobs[index].listing.repo, jobs[index].file.path))
     return failed
 
 

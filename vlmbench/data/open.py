@@ -33,23 +33,38 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     for spec in specs:
         try:
-            dataset = SOURCES.get(spec.kind)(spec, context)
+            return open_source(spec, context)
         except MissingDataError as error:
             absent.append((spec, error))
-            continue
-        check_dataset(
-            dataset,
-            context.class_names,
-            target=context.target,
-            card_names_win=spec.options.get("class_names") == "card",
-        )
-        return dataset
+    raise nowhere(absent, context)
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """One source, with its labels checked against the card.
+
+    Raises:
+        MissingDataError: it is not there.
+        DataError, LabelError: it cannot be used as it is.
+        UnknownNameError: nobody registered its kind.
+    """
+    dataset = SOURCES.get(spec.kind)(spec, context)
+    check_dataset(
+        dataset,
+        context.class_names,
+        target=context.target,
+        card_names_win=spec.options.get("class_names") == "card",
+    )
+    return dataset
+
+
+def nowhere(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> MissingDataError:
+    """What to say when none of some sources is there: every place looked at, and how to get the data."""
     if len(absent) == 1 and absent[0][1].hint is not None:
-        raise absent[0][1]
-    raise MissingDataError(_nowhere(absent, context), hint=_next_step(absent))
+        return absent[0][1]
+    return MissingDataError(_places(absent, context), hint=_next_step(absent))
 
 
-def _nowhere(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> str:
+def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> str:
     """One line a layout: the folders that all of them are relative to are named once."""
     if len(absent) == 1:
         return absent[0][1].message

@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 def in_parallel(
     work: Callable[[T], R], items: Sequence[T], *, workers: int, stop: Event | None = None
-) -> Iterator[tuple[int, R | Exception]]:
+) -> Iterator[tuple[int, R | BaseException]]:
     """Do the work for every item. Yields (the item's index, result or the exception raised), as they are done.
 
     Threads of an executor are waited for when the program ends; these are not.
@@ -26,7 +26,7 @@ def in_parallel(
     """
     stop = stop or Event()
     todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
-    done: SimpleQueue[tuple[int, R | Exception]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, R | BaseException]] = SimpleQueue()
     for numbered in enumerate(items):
         todo.put(numbered)
 
@@ -38,7 +38,8 @@ def in_parallel(
                 return
             try:
                 done.put((index, work(item)))
-            except Exception as error:  # the caller's to judge
+            # The caller's to judge, and the caller waits for it: a panic of native code is no Exception.
+            except BaseException as error:
                 done.put((index, error))
 
     for _ in range(min(workers, len(items))):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,14 @@ import pyarrow.parquet as pq
 
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
-from vlmbench.errors import BadSampleError, StoreError, UnsupportedError, VlmbenchError, VlmbenchWarning, unexpected
+from vlmbench.errors import (
+    BadSampleError,
+    StoreError,
+    UnsupportedError,
+    VlmbenchError,
+    gathered_warnings,
+    unexpected,
+)
 from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
@@ -92,6 +98,9 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     store.check_writable()
     cache_limit = limit_bytes()
     run = _Run(request, store, listener, resolve_device(request.device))
+    for task in plan.tasks:
+        for warning in task.warnings:
+            listener.note(f"{task.card.name}: {warning}")
     results = [result for model in plan.models for result in run.model(model, plan.tasks)]
     if request.use_cache:
         evict(cache_limit, keep=run.used_spaces)
@@ -170,7 +179,7 @@ class _Run:
         state = question.dataset.state()
         said: list[str] = []
         try:
-            with _collected(said), self._engine(model) as engine:
+            with gathered_warnings(said), self._engine(model) as engine:
                 began = perf_counter()
                 outcome = question.answer(engine)
                 engine.seconds["total"] = perf_counter() - began
@@ -188,7 +197,7 @@ class _Run:
             outcome=outcome,
             version=task_version(task.card, task.plugin),
             content_fingerprint=content_fingerprint,
-            warnings=[*model.identity.notes, *said],
+            warnings=[*model.identity.notes, *task.warnings, *said],
             options=self.request.options,
             settings={k: v for k, v in self.request.options.protocol.items() if k in task.plugin.protocol_fields},
             started=started,
@@ -326,19 +335,3 @@ def _parquet(
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({"vlmbench": json.dumps(described)}), sink, compression="zstd")
     return cast(bytes, sink.getvalue().to_pybytes())
-
-
-@contextmanager
-def _collected(said: list[str]) -> Iterator[None]:
-    """Gather what vlmbench warns of, each once; other libraries' warnings go to the log. Threads may warn too."""
-
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if not issubclass(category, VlmbenchWarning):
-            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
-        elif str(message) not in said:
-            said.append(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield

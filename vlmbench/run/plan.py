@@ -11,7 +11,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
-from vlmbench.errors import CardError, UsageError, VlmbenchError, unexpected
+from vlmbench.errors import CardError, UsageError, VlmbenchError, gathered_warnings, unexpected
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.registry import did_you_mean
@@ -70,12 +70,14 @@ class PlannedTask:
         plugin: its plugin.
         question: None where the data cannot be opened.
         problem: why not.
+        warnings: what was said while its data was opened; its records say it too.
     """
 
     card: TaskCard
     plugin: TaskPlugin
     question: Question | None
     problem: VlmbenchError | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,15 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
         class_names=tuple(card.classes) if card.classes else None,
         target=plugin.target(card),
     )
+    said: list[str] = []
     try:
-        return PlannedTask(card, plugin, plugin.ask(card, open_dataset(card.sources, context), request.options))
+        with gathered_warnings(said):
+            question = plugin.ask(card, open_dataset(card.sources, context), request.options)
     except VlmbenchError as error:
-        return PlannedTask(card, plugin, None, error)
+        return PlannedTask(card, plugin, None, error, tuple(said))
     except Exception as error:  # a source's own bug: its task's failure, not the run's
-        return PlannedTask(card, plugin, None, unexpected(error))
+        return PlannedTask(card, plugin, None, unexpected(error), tuple(said))
+    return PlannedTask(card, plugin, question, warnings=tuple(said))
 
 
 def unique_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
