@@ -33,6 +33,7 @@ DEFAULT_METRICS: dict[str, tuple[str, ...]] = {
             for mean in ("median", "mean")
         ),
     ),
+    "segmentation": ("miou", "pixel_accuracy", "mean_accuracy"),
 }
 """What a card of each kind of task measures where it does not say; the first is the main metric."""
 

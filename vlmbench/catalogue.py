@@ -17,7 +17,7 @@ from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, pa
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.registry import did_you_mean
 
-_PLUGIN_OF_SOURCE = {"captions": "retrieval"}
+_PLUGIN_OF_SOURCE = {"captions": "retrieval", "masks": "segmentation"}
 """What is asked of data that is named without a card; of all other kinds, its classes."""
 
 

@@ -126,6 +126,11 @@ class Reference:
         with (self._folder / path).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
+    def class_names(self, dataset: str) -> list[str]:
+        """A list of class names in label order."""
+        text = (self._folder / "classes" / f"{dataset}.txt").read_text(encoding="utf-8")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
     def openai(self, section: str) -> tuple[list[str], list[str]]:
         """Class names (the first, where OpenAI has several words for one class) and templates."""
         data = self._json(f"openai-{section}")

@@ -112,3 +112,8 @@ def test_a_missing_package_is_named(name: str, distribution: str, monkeypatch: p
     with pytest.raises(MissingDependencyError, match=f"{distribution} is not installed") as caught:
         DEMO_SETS[name]()
     assert caught.value.hint == "pip install 'vlmbench[demo]'"
+
+
+def test_masks_of_what_is_not_rendered() -> None:
+    with pytest.raises(ValueError, match="no objects with masks"):
+        _load("digits").samples[0].mask()

@@ -17,6 +17,7 @@ SOURCES: Registry[Source] = Registry(
         "torchvision": "vlmbench.data.torchvision:open_source",
         "filelist": "vlmbench.data.filelist:open_source",
         "voc": "vlmbench.data.voc:open_source",
+        "masks": "vlmbench.data.masks:open_source",
         "frames": "vlmbench.data.clips:open_source",
         "rareact": "vlmbench.data.rareact:open_source",
         "wds": "vlmbench.data.webdataset:open_source",

@@ -124,6 +124,9 @@ class MaskDataset(ImageDataset, Protocol):
 
     ignore_label: int
     """Pixels of this value in :meth:`labels` are not scored."""
+    mask_values: str
+    """How the files' values become labels, in words: two readings of the same files that differ have different words,
+    and so different runs."""
 
     def read_mask(self, index: int) -> bytes:
         """The encoded mask file of ``samples[index]``.

@@ -7,9 +7,13 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.location import check_options
+from vlmbench.data.mask_values import IGNORE, MaskValues
 from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 
@@ -47,9 +51,43 @@ class DemoDataset:
         return digest.hexdigest()
 
 
+class DemoMasks(DemoDataset):
+    """Rendered images with the mask of each; see :class:`vlmbench.data.base.MaskDataset`."""
+
+    ignore_label = IGNORE
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        samples: Sequence[Sample],
+        images: Sequence[bytes],
+        masks: Sequence[bytes],
+        classes: tuple[str, ...],
+        templates: tuple[str, ...] | None,
+    ) -> None:
+        super().__init__(info, samples, images, classes, templates)
+        self._values = MaskValues(ignored=frozenset(), classes=len(classes))
+        self.mask_values = str(self._values)
+        self._masks = masks
+
+    def read_mask(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
+        return self._masks[index]
+
+    def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
+        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
+        return self._values.labels(data, sample_id)
+
+    def state(self) -> str:
+        """See :meth:`DemoDataset.state`."""
+        return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
+
+
 def _sample(made: Any, context: SourceContext, spec: SourceSpec) -> Sample:
     if context.target == "captions" and not made.captions:
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, and the task needs them")
+    if context.target == "mask":
+        return Sample(made.id, None)
     return Sample(made.id, made.captions if context.target == "captions" else made.target)
 
 
@@ -58,17 +96,19 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     Raises:
         UnknownNameError: there is no set of this name.
-        LabelError: the task needs captions and the set has none.
+        LabelError: the task needs captions or masks and the set has none.
     """
     check_options(spec, ("class_names",))
-    sets: dict[str, Any] = importlib.import_module(_SETS_MODULE).DEMO_SETS
+    module = importlib.import_module(_SETS_MODULE)
+    sets: dict[str, Any] = module.DEMO_SETS
     if spec.location not in sets:
         raise UnknownNameError(f"unknown demo set {spec.location!r}", hint=did_you_mean(spec.location, sets) or None)
     made = sets[spec.location]()
-    return DemoDataset(
-        SourceInfo(spec.kind, spec.location),
-        [_sample(sample, context, spec) for sample in made.samples],
-        [sample.image for sample in made.samples],
-        tuple(made.classes),
-        tuple(made.templates) or None,
-    )
+    info = SourceInfo(spec.kind, spec.location)
+    samples = [_sample(sample, context, spec) for sample in made.samples]
+    images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
+    if context.target != "mask":
+        return DemoDataset(info, samples, images, tuple(made.classes), templates)
+    if not all(sample.objects for sample in made.samples):
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
+    return DemoMasks(info, samples, images, [sample.mask() for sample in made.samples], module.MASK_CLASSES, templates)

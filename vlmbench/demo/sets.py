@@ -53,6 +53,9 @@ _PHOTOS: tuple[tuple[str, str, str], ...] = (
 """(package, file, class): all photographs in the wheels that show one nameable thing. Left out are drawings and charts,
 the right half of the stereo pair, a motion-blurred clock, a phase image of a cell and a second, tiny retina."""
 
+MASK_CLASSES: tuple[str, ...] = ("background", *SHAPES)
+"""What the pixels of rendered samples show, in the order of their masks' values."""
+
 
 @dataclass(frozen=True)
 class DemoSample:
@@ -68,6 +71,19 @@ class DemoSample:
     target: int | tuple[int, ...]
     captions: tuple[str, ...] = ()
     objects: tuple[RenderedObject, ...] = ()
+
+    def mask(self) -> bytes:
+        """The shape at every pixel, an index of :data:`MASK_CLASSES`, as a grey PNG.
+
+        Raises:
+            ValueError: the sample is not rendered.
+        """
+        if not self.objects:
+            raise ValueError(f"{self.id} has no objects with masks")
+        labels = np.zeros(self.objects[0].mask.shape, dtype=np.uint8)
+        for item in self.objects:
+            labels[item.mask] = MASK_CLASSES.index(item.shape)
+        return encode_png(labels)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from vlmbench.features.pictures import Picture, Truth, stream_pictures
 from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.text import encode_texts
-from vlmbench.models.base import DenseEncoder, VisionLanguageModel
+from vlmbench.models.base import DenseEncoder, Segmenter, VisionLanguageModel
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
@@ -139,6 +139,25 @@ class FeatureEngine:
             renormalise = self.settings.precision != "fp32"
             encoded.append(checked(features, names, self.model.embedding_dim, renormalise=renormalise))
         return torch.cat(encoded) if encoded else torch.empty(0, self.model.embedding_dim)
+
+    def segment(self, segmenter: Segmenter, image: PIL.Image.Image, labels: Sequence[str]) -> Tensor:
+        """What the model's own head says of an RGB image: C texts to (C, H, W) float32 at the image's own size.
+
+        Raises:
+            ModelError: the head returned another shape.
+            NonFiniteFeaturesError: a score is NaN or infinite.
+        """
+        started = perf_counter()
+        with inference(self.model.device, self.settings.precision):
+            scores = segmenter.segment([image], labels)
+        self.tally.forward_seconds += perf_counter() - started
+        expected = (len(labels), image.height, image.width)
+        if [tuple(each.shape) for each in scores] != [expected]:
+            shapes = [tuple(each.shape) for each in scores]
+            raise ModelError(f"the segmentation head returned shapes {shapes} for one image, not {expected}")
+        if not bool(torch.isfinite(scores[0]).all()):
+            raise NonFiniteFeaturesError("the segmentation head returned scores that are NaN or infinite")
+        return scores[0].float()
 
     def patches(self, encoder: DenseEncoder, windows: Sequence[Tensor], readout: str) -> Tensor:
         """Patch features of windows of one size: N of (3, H, W) to (N, D, h, w) float32 on the model's device.

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import PIL.Image
 
-from vlmbench.data.base import ImageDataset, sample_digest, sample_images
+from vlmbench.data.base import ImageDataset, content_sha256, sample_digest, sample_images
 from vlmbench.data.decode import decode_image
 from vlmbench.errors import BadSampleError
 from vlmbench.features.image_batch import ImageTally
@@ -57,6 +57,14 @@ class Truth(Generic[T]):
     files: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Bad:
+    """One sample that cannot be used; its content hash where its files can be read, so that a later run knows it."""
+
+    error: BadSampleError
+    content: str | None
+
+
 def stream_pictures(
     dataset: ImageDataset,
     indices: Sequence[int],
@@ -82,15 +90,16 @@ def stream_pictures(
         BadSampleError: a sample cannot be read or decoded, or has no usable truth, and ``skip_bad`` is off.
     """
 
-    def prepare(index: int) -> Picture[T] | BadSampleError:
+    def prepare(index: int) -> Picture[T] | _Bad:
         try:
             (data,) = sample_images(dataset, index)
             image = decode_image(data, dataset.samples[index].id).convert("RGB")
             truth = load(index, image)
         except BadSampleError as error:
-            return error
+            return _Bad(error, _content(dataset, index))
         except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
-            return BadSampleError(dataset.samples[index].id, f"cannot be converted to RGB: {error}")
+            reason = f"cannot be converted to RGB: {error}"
+            return _Bad(BadSampleError(dataset.samples[index].id, reason), _content(dataset, index))
         digests = [sha256(content).digest() for content in (data, *truth.files)]
         return Picture(index, image, sample_digest(digests).hex(), truth.value)
 
@@ -100,7 +109,15 @@ def stream_pictures(
             tally.encoded += 1
             yield prepared
         elif not skip_bad:
-            raise prepared
+            raise prepared.error
         else:
-            tally.bad.append(BadSample(id=prepared.sample_id, reason=prepared.reason, content=None))
+            error = prepared.error
+            tally.bad.append(BadSample(id=error.sample_id, reason=error.reason, content=prepared.content))
         progress.advance(1)
+
+
+def _content(dataset: ImageDataset, index: int) -> str | None:
+    try:
+        return content_sha256(dataset, index)
+    except BadSampleError:
+        return None

@@ -1,0 +1,226 @@
+"""Semantic segmentation: intersections and unions summed over the dataset, then divided, class by class.
+
+The field's mean IoU is that of one confusion matrix over all pixels of all images. The mean of each image's own mean
+IoU is another number: there a class counts as often as images show it, and a small object as much as a large one.
+
+Of each image only three counts a class are kept, so memory does not grow with pixels: 5,000 images of 171 classes are
+20 MB. Intervals draw images, not pixels: the pixels of one image are anything but independent.
+
+Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015, section 4.1.2
+(VOC devkit VOCevalseg.m); open-mmlab/mmsegmentation mmseg/evaluation/metrics/iou_metric.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.inputs import IntArray
+from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+
+Counts = NDArray[np.int64]
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Pixels of N images in C classes, those to be ignored left out everywhere.
+
+    Attributes:
+        intersection: (N, C) pixels of the class that were predicted as it.
+        predicted: (N, C) pixels predicted as the class.
+        truth: (N, C) pixels of the class.
+    """
+
+    intersection: Counts
+    predicted: Counts
+    truth: Counts
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return int(self.truth.shape[1])
+
+
+@dataclass(frozen=True)
+class SegmentationRow:
+    """One class over the dataset; fractions in [0, 1].
+
+    Attributes:
+        index: the class.
+        images: how many images have it in their truth.
+        iou: intersection over union; None where it is neither in the truth nor in a prediction.
+        accuracy: the share of its pixels that were predicted as it; None where it has none.
+        precision: the share of its predictions that are true; None where it was never predicted.
+    """
+
+    index: int
+    images: int
+    iou: float | None
+    accuracy: float | None
+    precision: float | None
+
+
+def pixel_counts(predicted: IntArray, truth: IntArray, num_classes: int, *, ignore_label: int) -> PixelCounts:
+    """The counts of one image.
+
+    Args:
+        predicted: (H, W) classes; what they are where the truth is ignored does not matter.
+        truth: (H, W) classes, or ``ignore_label`` where nothing is scored.
+        num_classes: C.
+        ignore_label: no class's index.
+
+    Returns:
+        Counts with N = 1.
+
+    Raises:
+        ValueError: shapes that differ, or a scored pixel outside [0, C).
+
+    >>> counts = pixel_counts(np.array([[0, 1, 1]]), np.array([[0, 0, 255]]), 2, ignore_label=255)
+    >>> counts.intersection.tolist(), counts.predicted.tolist(), counts.truth.tolist()
+    ([[1, 0]], [[1, 1]], [[2, 0]])
+    """
+    if predicted.shape != truth.shape:
+        raise ValueError(f"predicted has shape {predicted.shape}, truth {truth.shape}")
+    scored = truth != ignore_label
+    answers, classes = predicted[scored], truth[scored]
+    for name, values in (("predicted", answers), ("truth", classes)):
+        outside = (values < 0) | (values >= num_classes)
+        if outside.any():
+            raise ValueError(f"{name} has class {values[outside][0]}; class indices must be in [0, {num_classes})")
+
+    def count(values: NDArray[Any]) -> Counts:
+        return np.bincount(values, minlength=num_classes).astype(np.int64)[None]
+
+    return PixelCounts(count(classes[answers == classes]), count(answers), count(classes))
+
+
+def joined(parts: Sequence[PixelCounts]) -> PixelCounts:
+    """The counts of several images, in order.
+
+    Raises:
+        ValueError: there are none.
+    """
+    return PixelCounts(
+        np.concatenate([part.intersection for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+    )
+
+
+def mean_iou(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """Intersection over union of each class over the whole dataset, mean over classes; a bootstrap over images.
+
+    A class that no scored pixel has and none was predicted as (a union of 0) is left out of the mean, as mmseg's
+    nanmean leaves it out. One that was predicted but is nowhere counts as 0, as there. In a resample likewise.
+    Undefined where nothing is scored.
+    """
+    return _over_images(counts, _mean_iou, seed, resamples)
+
+
+def pixel_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The share of scored pixels whose class was predicted (mmseg's aAcc); a bootstrap over images."""
+    return _over_images(counts, _pixel_accuracy, seed, resamples)
+
+
+def mean_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The share of each class's pixels that were predicted as it, mean over the classes that have any (mmseg's mAcc); a
+    bootstrap over images."""
+    return _over_images(counts, _mean_accuracy, seed, resamples)
+
+
+def image_mean_ious(counts: PixelCounts) -> NDArray[np.float64]:
+    """(N,): each image's own mean IoU, over the classes in its truth or prediction; nan where nothing is scored.
+
+    For looking at single images. Their mean is not the dataset's mean IoU.
+    """
+    return _mean_iou(*_floats(counts))
+
+
+def image_pixel_accuracies(counts: PixelCounts) -> NDArray[np.float64]:
+    """(N,): each image's own pixel accuracy; nan where nothing is scored."""
+    return _pixel_accuracy(*_floats(counts))
+
+
+def segmentation_rows(counts: PixelCounts) -> list[SegmentationRow]:
+    """Each class's IoU, accuracy and precision over the dataset."""
+    intersection, predicted, truth = (
+        each.sum(axis=0) for each in (counts.intersection, counts.predicted, counts.truth)
+    )
+    union = predicted + truth - intersection
+
+    def share(index: int, whole: Counts) -> float | None:
+        return float(intersection[index] / whole[index]) if whole[index] else None
+
+    return [
+        SegmentationRow(
+            index=index,
+            images=int((counts.truth[:, index] > 0).sum()),
+            iou=share(index, union),
+            accuracy=share(index, truth),
+            precision=share(index, predicted),
+        )
+        for index in range(counts.num_classes)
+    ]
+
+
+def random_mean_iou(counts: PixelCounts) -> float | None:
+    """The mean IoU of classes drawn at random, each equally likely, for every pixel: the ratio of expected counts.
+
+    Of a class's t of all P scored pixels, t / C are met, and its union is t + (P - t) / C. The expectation of the ratio
+    differs from this by terms of the order of 1 / P. None where nothing is scored.
+    """
+    truth = counts.truth.sum(axis=0).astype(np.float64)
+    pixels = truth.sum()
+    if not pixels:
+        return None
+    return float((truth / (counts.num_classes * truth + pixels - truth)).mean())
+
+
+def _over_images(
+    counts: PixelCounts, measure: Callable[[Sums, Sums, Sums], NDArray[np.float64]], seed: int, resamples: int
+) -> Estimate:
+    whole = _floats(counts)
+
+    def statistic(weights: Weights) -> NDArray[np.float64]:
+        drawn = weights.astype(np.float64)  # sums of pixels stay exact: they are far below 2**53
+        intersection, predicted, truth = (drawn @ each for each in whole)
+        return measure(intersection, predicted, truth)
+
+    return bootstrap_estimate(statistic, len(counts), seed=seed, resamples=resamples)
+
+
+def _floats(counts: PixelCounts) -> tuple[Sums, Sums, Sums]:
+    return counts.intersection.astype(np.float64), counts.predicted.astype(np.float64), counts.truth.astype(np.float64)
+
+
+def _mean_iou(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:
+    """(B, C) sums each to (B,)."""
+    return _mean_of_defined(intersection, predicted + truth - intersection)
+
+
+def _mean_accuracy(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:
+    return _mean_of_defined(intersection, truth)
+
+
+def _pixel_accuracy(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:
+    return _ratio(intersection.sum(axis=1), truth.sum(axis=1))
+
+
+def _mean_of_defined(part: Sums, whole: Sums) -> NDArray[np.float64]:
+    """Mean over the classes whose whole is not 0; nan where there are none."""
+    defined = whole > 0
+    shares = np.where(defined, part / np.where(defined, whole, 1), 0)
+    return _ratio(shares.sum(axis=1), defined.sum(axis=1))
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)

@@ -1,0 +1,69 @@
+"""The metrics a segmentation card can name, and what chance would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vlmbench.errors import UnknownNameError
+from vlmbench.metrics import (
+    Estimate,
+    PixelCounts,
+    mean_accuracy,
+    mean_iou,
+    pixel_accuracy,
+    random_mean_iou,
+    segmentation_rows,
+)
+from vlmbench.records import ClassResult, MetricValue
+from vlmbench.registry import did_you_mean
+from vlmbench.tasks.base import metric_value
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric: how it is computed (with the bootstrap's seed), and what a random class for every pixel gives."""
+
+    compute: Callable[[PixelCounts, int], Estimate]
+    chance: Callable[[PixelCounts], float | None]
+
+
+def _uniform(counts: PixelCounts) -> float | None:
+    return 1 / counts.num_classes if counts.truth.any() else None
+
+
+MEASURES: dict[str, Measure] = {
+    "miou": Measure(lambda counts, seed: mean_iou(counts, seed=seed), random_mean_iou),
+    "pixel_accuracy": Measure(lambda counts, seed: pixel_accuracy(counts, seed=seed), _uniform),
+    "mean_accuracy": Measure(lambda counts, seed: mean_accuracy(counts, seed=seed), _uniform),
+}
+
+
+def check_metrics(names: Sequence[str], *, where: str) -> None:
+    """Refuse metrics that do not exist.
+
+    Raises:
+        UnknownNameError: nobody knows the metric.
+    """
+    for name in names:
+        if name not in MEASURES:
+            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
+
+
+def metric_values(names: Sequence[str], counts: PixelCounts, seed: int) -> dict[str, MetricValue]:
+    """The named metrics; ``n`` counts images."""
+    return {
+        name: metric_value(MEASURES[name].compute(counts, seed), chance=MEASURES[name].chance(counts)) for name in names
+    }
+
+
+def class_results(counts: PixelCounts, class_names: Sequence[str]) -> list[ClassResult]:
+    """IoU, accuracy and precision of each class over the dataset; ``n`` is how many images have it in their truth."""
+    return [
+        ClassResult(
+            name=class_names[row.index],
+            n=row.images,
+            values={"iou": row.iou, "accuracy": row.accuracy, "precision": row.precision},
+        )
+        for row in segmentation_rows(counts)
+    ]

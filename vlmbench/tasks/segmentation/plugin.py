@@ -1,0 +1,234 @@
+"""The segmentation plugin: card and data to words, images to a class for every pixel, pixels to metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vlmbench.cards import TaskCard
+from vlmbench.data.base import ImageDataset, MaskDataset, TargetKind
+from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.pictures import Picture, Truth
+from vlmbench.metrics import PixelCounts, joined, pixel_counts
+from vlmbench.models.base import VisionLanguageModel
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
+from vlmbench.tasks.segmentation.decide import Rule, decide
+from vlmbench.tasks.segmentation.measures import check_metrics, class_results, metric_values
+from vlmbench.tasks.segmentation.pamr import refine
+from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
+from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
+from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, guide, patch_scale
+from vlmbench.tasks.segmentation.table import prediction_table
+from vlmbench.tasks.segmentation.words import Vocabulary, vocabulary
+from vlmbench.visuals.masks import draw_masks
+from vlmbench.visuals.text import font_path
+
+_OF_PATCHES = ("short_side", "long_side_limit", "window", "stride", "remainder")
+"""Fields of the protocol that mean nothing to a model's own head."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What is loaded beside an image: its labels, and itself as the scorer wants it."""
+
+    labels: NDArray[np.int64]
+    prepared: Tensor
+
+
+@dataclass(frozen=True)
+class SegmentationQuestion:
+    """Which class does each pixel show?
+
+    Attributes:
+        words: what stands for each class.
+        settings: how it is carried out.
+        seed: of the bootstrap.
+        visuals: how many answers to draw.
+    """
+
+    card: TaskCard
+    dataset: MaskDataset
+    indices: Sequence[int]
+    words: Vocabulary
+    settings: SegmentationProtocol
+    seed: int
+    visuals: int = 0
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Over class names, their words and templates."""
+        return self.words.sha256
+
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+        """See :class:`~vlmbench.tasks.base.Question`: the readout and scale are those that this model settles."""
+        readout = choose_readout(model, self.settings.readout)
+        fields = self.settings.model_dump(exclude={"synonyms", "readout", "logit_scale", "pamr_dilations"})
+        if self.settings.pamr_steps:
+            fields["pamr_dilations"] = self.settings.pamr_dilations
+        prompted = self.words.protocol
+        if isinstance(readout, Native):
+            prompted = {**prompted, "head": "one text a word", "templates": [self.words.templates[0]]}
+            fields = {name: value for name, value in fields.items() if name not in _OF_PATCHES}
+        else:
+            fields["logit_scale"] = patch_scale(model.logit_scale, self.settings)
+            fields["resize"] = "bilinear without smoothing, sides rounded half up (mmcv)"
+        return {
+            **prompted,
+            "readout": readout.name if readout else self.settings.readout,
+            **fields,
+            "mask_values": self.dataset.mask_values,
+            "metrics": list(self.card.metrics),
+            "main_metric": self.card.main_metric,
+            "absent_classes": "left out of means",
+        }
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """A model needs a segmentation head of its own, or patch features in the space of its texts."""
+        return refusal(model, self.settings.readout)
+
+    def answer(self, engine: FeatureEngine) -> Outcome:
+        """Score every pixel of each image against every word, decide, count."""
+        scorer = self._scorer(engine)
+        counts: list[PixelCounts] = []
+        contents: dict[int, str] = {}
+        visuals: dict[str, bytes] = {}
+
+        def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
+            mask = self.dataset.read_mask(index)
+            labels = self._labels(mask, index, image)
+            return Truth(_Loaded(labels, scorer.prepare(image)), files=(mask,))
+
+        with closing(engine.pictures(self.dataset, self.indices, load)) as pictures:  # its threads end here
+            for picture in pictures:
+                predicted, labels = self._predict(scorer, picture), picture.truth.labels
+                counts.append(self._count(predicted, labels))
+                if len(visuals) < self.visuals:
+                    name = f"{len(visuals):03d}-{Path(self.dataset.samples[picture.index].id).stem}.png"
+                    visuals[name] = draw_masks(
+                        picture.image,
+                        predicted,
+                        labels,
+                        self.words.class_names,
+                        ignore_label=self.dataset.ignore_label,
+                        title=f"{engine.model.card.name}: {self.dataset.samples[picture.index].id}",
+                    )
+                contents[picture.index] = picture.content
+        if not contents:
+            raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+        every = joined(counts)
+        with engine.timed("metrics"):
+            return Outcome(
+                metrics=metric_values(self.card.metrics, every, self.seed),
+                per_class=class_results(every, self.words.class_names),
+                predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
+                contents=contents,
+                warnings=[*self.words.warnings, *self._unscored(every)],
+                visuals=visuals,
+            )
+
+    def _scorer(self, engine: FeatureEngine) -> Scorer:
+        readout = choose_readout(engine.model, self.settings.readout)
+        if readout is None:
+            raise UnsupportedError(
+                f"{engine.model.card.name} cannot be asked {self.card.name}: "
+                f"{refusal(engine.model, self.settings.readout)}"
+            )
+        if isinstance(readout, Native):
+            return NativeScorer(engine, readout, self.words)
+        return PatchScorer(engine, readout, self.words, self.settings)
+
+    def _labels(self, mask: bytes, index: int, image: PIL.Image.Image) -> NDArray[np.int64]:
+        """The image's labels, checked against it and the classes.
+
+        Raises:
+            BadSampleError: the mask is of another size than the image, or has a label that is no class.
+        """
+        sample_id = self.dataset.samples[index].id
+        labels = self.dataset.labels(mask, sample_id)
+        height, width = labels.shape
+        if (width, height) != image.size:
+            raise BadSampleError(
+                sample_id,
+                f"its mask is {width} x {height} pixels, the image {image.width} x {image.height}",
+                hint="Masks have to be those of these very files: scaled or rotated copies of either do not fit.",
+            )
+        largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
+        if largest >= classes:  # where the card has no class names, the source could not know
+            raise BadSampleError(sample_id, f"its mask has label {largest}, but there are {classes} classes")
+        return labels
+
+    def _predict(self, scorer: Scorer, picture: Picture[_Loaded]) -> NDArray[np.int64]:
+        """(H, W) classes."""
+        prepared = picture.truth.prepared
+        with torch.inference_mode():
+            scores = scorer.score(picture.image, prepared)
+            if self.settings.pamr_steps:
+                image = guide(prepared, (picture.image.height, picture.image.width))
+                scores = refine(scores, image, self.settings.pamr_steps, self.settings.pamr_dilations)
+            rule = Rule(
+                owners=torch.tensor(self.words.owners),
+                num_classes=len(self.words.class_names),
+                scale=scorer.scale,
+                probability_threshold=self.settings.probability_threshold,
+                area_threshold=self.settings.area_threshold,
+            )
+            return decide(scores, rule).numpy()
+
+    def _count(self, predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> PixelCounts:
+        return pixel_counts(predicted, labels, len(self.words.class_names), ignore_label=self.dataset.ignore_label)
+
+    def _unscored(self, counts: PixelCounts) -> list[str]:
+        absent = int((counts.truth.sum(axis=0) == 0).sum())
+        if not absent:
+            return []
+        return [f"{absent} of {counts.num_classes} classes are in no mask of the {len(counts):,} images scored"]
+
+
+class Segmentation:
+    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+
+    version = 1
+    class_prompts = True
+    protocol_fields: frozenset[str] = frozenset(SegmentationProtocol.model_fields)
+
+    def target(self, card: TaskCard) -> TargetKind:
+        """A mask."""
+        return "mask"
+
+    def check(self, card: TaskCard, options: TaskOptions) -> None:
+        """Refuse unknown metrics, a protocol that cannot be, and what is said of several labels."""
+        where = f"task {card.name!r}"
+        check_metrics(card.metrics, where=where)
+        settle_protocol(SegmentationProtocol, card, options)
+        if card.multi_label:
+            raise CardError(f"{where}: multi_label means nothing for segmentation")
+        if options.visuals:
+            font_path()  # raises where the user's own is none
+
+    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> SegmentationQuestion:
+        """Settle the words, the protocol and the samples."""
+        if not isinstance(dataset, MaskDataset):
+            raise LabelError(f"{dataset.info.location}: it has no masks")
+        settings = settle_protocol(SegmentationProtocol, card, options)
+        return SegmentationQuestion(
+            card=card,
+            dataset=dataset,
+            indices=choose(len(dataset.samples), options.limit, options.seed),
+            words=vocabulary(card, dataset, options, settings),
+            settings=settings,
+            seed=options.seed,
+            visuals=options.visuals,
+        )
+
+
+PLUGIN = Segmentation()

@@ -1,0 +1,60 @@
+"""Which of a model's capabilities answers: its own segmentation head, or a readout of its patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlmbench.models.base import DenseEncoder, Segmenter, VisionLanguageModel, capability
+from vlmbench.registry import did_you_mean
+from vlmbench.tasks.segmentation.protocol import AUTO, NATIVE
+
+
+@dataclass(frozen=True)
+class Native:
+    """The model's own head answers."""
+
+    segmenter: Segmenter
+    name: str = NATIVE
+
+
+@dataclass(frozen=True)
+class Patches:
+    """A readout of the model's patches answers; ``name`` says which."""
+
+    encoder: DenseEncoder
+    name: str
+
+
+def choose_readout(model: VisionLanguageModel, asked: str) -> Native | Patches | None:
+    """The readout that this model answers with; None where it cannot (see :func:`refusal`).
+
+    Args:
+        model: any model.
+        asked: as :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol` has it.
+    """
+    segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
+    if segmenter is not None and asked in (AUTO, NATIVE):
+        return Native(segmenter)
+    if encoder is None or not encoder.readouts:
+        return None
+    if asked == AUTO:
+        return Patches(encoder, encoder.readouts[0])
+    return Patches(encoder, asked) if asked in encoder.readouts else None
+
+
+def refusal(model: VisionLanguageModel, asked: str) -> str | None:
+    """Why the model cannot answer, and what would; None where it can."""
+    if choose_readout(model, asked) is not None:
+        return None
+    segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
+    readouts = list(encoder.readouts) if encoder is not None else []
+    if segmenter is None and not readouts:
+        return (
+            "it has neither a segmentation head of its own (Segmenter) nor patch features in the space of its texts "
+            "(DenseEncoder). CLIP-like models with a vision transformer have the latter; the record of a model, or "
+            "vlmbench.load_model(NAME).capabilities, says what it has"
+        )
+    known = [*([NATIVE] if segmenter is not None else []), *readouts]
+    meant = did_you_mean(asked, known) or f"Known: {', '.join(known)}."
+    what = "no segmentation head of its own" if asked == NATIVE else f"no readout {asked!r}"
+    return f"it has {what}. {meant} Choose one with --readout NAME"

@@ -1,0 +1,110 @@
+"""Which words stand for which class, and their prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from vlmbench.cards import TaskCard, fill_template
+from vlmbench.data.base import ImageDataset
+from vlmbench.data.labels import listing
+from vlmbench.errors import CardError, LabelError
+from vlmbench.tasks.base import TaskOptions
+from vlmbench.tasks.classification.head import PromptSet, prompt_set
+from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """C classes, their Q words and T templates.
+
+    Attributes:
+        prompts_of: class names and templates, and where each came from.
+        words: C tuples; that of a background without prompt is empty.
+    """
+
+    prompts_of: PromptSet
+    words: tuple[tuple[str, ...], ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names, for people."""
+        return self.prompts_of.class_names
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """T prompts with a place for the word."""
+        return self.prompts_of.templates
+
+    @property
+    def queries(self) -> list[str]:
+        """Q words, those of the first class first."""
+        return [word for own in self.words for word in own]
+
+    @property
+    def owners(self) -> list[int]:
+        """(Q,) the class of each word."""
+        return [label for label, own in enumerate(self.words) for _ in own]
+
+    @property
+    def prompts(self) -> list[str]:
+        """(Q * T) prompts, the templates of the first word first."""
+        return [fill_template(template, word) for word in self.queries for template in self.templates]
+
+    @property
+    def labels(self) -> list[str]:
+        """(Q,) prompts by the first template alone, for models that take one text a class."""
+        return [fill_template(self.templates[0], word) for word in self.queries]
+
+    @property
+    def sha256(self) -> str:
+        """Over names, words and templates, in order."""
+        return sha256(json.dumps([self.class_names, self.words, self.templates]).encode()).hexdigest()
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How the classes were prompted, for the record; words only where they are not the name."""
+        named = zip(self.class_names, self.words, strict=True)
+        return {**self.prompts_of.protocol, "words": {name: list(own) for name, own in named if own != (name,)}}
+
+    @property
+    def warnings(self) -> list[str]:
+        """A word of two classes speaks for the first of them only."""
+        owners: dict[str, list[str]] = {}
+        for name, own in zip(self.class_names, self.words, strict=True):
+            for word in own:
+                owners.setdefault(word, []).append(name)
+        shared = [f"{word!r} ({', '.join(names)})" for word, names in owners.items() if len(names) > 1]
+        return [f"{len(shared)} words stand for more than one class: {listing(shared)}"] if shared else []
+
+
+def vocabulary(
+    card: TaskCard, dataset: ImageDataset, options: TaskOptions, settings: SegmentationProtocol
+) -> Vocabulary:
+    """The words of a card on its data.
+
+    Names that the user gives replace the card's names and synonyms; commas in them separate a class's words, as in the
+    lists of SCLIP and those who built on it ("person, person in shirt").
+
+    Raises:
+        LabelError: there are no class names, too few, or the user's are of another number than the card's.
+        CardError: synonyms of a class that does not exist.
+    """
+    prompts = prompt_set(card, dataset, options)
+    names = prompts.class_names
+    if len(names) < 2:
+        raise LabelError(f"{card.name}: segmentation needs at least two classes, not {len(names)}")
+    if prompts.class_names_from == "option":
+        words = [tuple(word.strip() for word in name.split(",") if word.strip()) for name in names]
+    else:
+        if unknown := sorted(set(settings.synonyms) - set(names)):
+            raise CardError(f"task {card.name!r}: synonyms of what is no class: {listing(unknown)}")
+        words = [tuple(settings.synonyms.get(name, [name])) for name in names]
+    return Vocabulary(prompts, _without_background(words) if settings.background == "threshold" else tuple(words))
+
+
+def _without_background(words: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    return ((), *words[1:])
