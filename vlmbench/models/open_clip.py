@@ -22,6 +22,7 @@ from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import fetch_error, hub_access
 from vlmbench.models.open_clip_build import Built, build, open_clip_log
+from vlmbench.models.open_clip_dense import dense_encoder
 from vlmbench.models.open_clip_source import Source, parse_spec
 from vlmbench.models.open_clip_text import causal_text_encoder, describe_tokenizer, tokenized
 from vlmbench.models.options import Kinds, check_options
@@ -85,8 +86,11 @@ class OpenClipModel:
             notes=built.notes,
         )
         self.network = network.to(device)
-        prefix = causal_text_encoder(network, tokenizer)
-        self.capabilities: Mapping[str, object] = {} if prefix is None else {"PrefixTextEncoder": prefix}
+        offered = {
+            "PrefixTextEncoder": causal_text_encoder(network, tokenizer),
+            "DenseEncoder": dense_encoder(card.name, network, transform),
+        }
+        self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
         return cast(Tensor, self._transform(image))

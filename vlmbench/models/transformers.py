@@ -24,6 +24,7 @@ from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import fetch_error, hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
+from vlmbench.models.transformers_dense import dense_encoder
 from vlmbench.models.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
 
 OPTIONS: Mapping[str, Kinds] = {"revision": (str,), "lowercase": (bool,)}
@@ -131,7 +132,8 @@ class TransformersModel:
         with torch.inference_mode():
             self.embedding_dim = int(self.encode_text(["a"]).shape[-1])
         prefix = CausalTextEncoder(self) if family.causal and tokenizer.padding_side == "right" else None
-        self.capabilities: Mapping[str, object] = {} if prefix is None else {"PrefixTextEncoder": prefix}
+        offered = {"PrefixTextEncoder": prefix, "DenseEncoder": dense_encoder(card.name, network, processor)}
+        self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
         # Some checkpoints leave the conversion to the caller; of an image that is RGB already it changes nothing.
