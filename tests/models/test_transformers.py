@@ -15,36 +15,20 @@ import torch
 from models.tiny import PROMPTS, assert_same_features, prefix_difference
 from torch.nn.functional import normalize
 
-from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
-from vlmbench.models.base import LoadOptions, PrefixTextEncoder, capability
+from vlmbench.models.base import PrefixTextEncoder, capability
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
-from vlmbench.models.transformers import TransformersModel, load  # noqa: E402  (after the skip)
+from models.checkpoints import (  # noqa: E402  (after the skip)
+    TEXT,
+    VISION,
+    clip_tokenizer,
+    open_folder,
+    word_tokenizer,
+)
 
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-VISION = {**TEXT, "image_size": 32, "patch_size": 16}
-
-
-def clip_tokenizer() -> Any:
-    """CLIP's own vocabulary, which open_clip carries."""
-    simple = open_clip.SimpleTokenizer()
-    rename = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {rename.get(token, token): index for token, index in simple.encoder.items()}
-    return transformers.CLIPTokenizer(vocab=vocabulary, merges=list(simple.bpe_ranks))
-
-
-def word_tokenizer(*, lowercase: bool) -> Any:
-    """A tokenizer of whole words that pads with 1, as SigLIP's does."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-
-    words = ["<unk>", "</s>", *["a", "photo", "of", "cat", "dog", "A", "Photo", "Cat"]]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    if lowercase:
-        tokenizer.normalizer = normalizers.Lowercase()
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="</s>", unk_token="<unk>")
+from vlmbench.models.transformers import TransformersModel  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -73,11 +57,6 @@ def siglip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     word_tokenizer(lowercase=True).save_pretrained(folder)
     transformers.SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
-
-
-def open_folder(folder: Path | str, **options: Any) -> TransformersModel:
-    card = ModelCard(name="model", adapter="transformers", spec=str(folder), options=options)
-    return load(card, LoadOptions(offline=True))
 
 
 def copied(folder: Path, to: Path, **config: Any) -> Path:

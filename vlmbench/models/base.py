@@ -75,7 +75,11 @@ class VisionLanguageModel(Protocol):
         """The model's own transform, of an image in any mode. Returns (3, H, W) float32."""
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, D), unit length."""
+        """(B, 3, H, W) to (B, D), unit length.
+
+        Raises:
+            UnsupportedError: whole images have no feature, as in a detector whose weights are of its heads alone.
+        """
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """N strings to (N, D), unit length. The plain path: every other way must give the same."""
@@ -157,6 +161,14 @@ class Segmenter(Protocol):
 
     def segment(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Tensor]:
         """RGB images and C texts to each image's (C, H, W) scores at its own size; the highest wins."""
+
+
+def no_image_features(model: VisionLanguageModel) -> str | None:
+    """Why a model has no feature of a whole image, in a half-sentence; None where it has, as nearly all do.
+
+    A detector may have none: its adapter's model then says why in an attribute ``no_image_features``.
+    """
+    return getattr(model, "no_image_features", None) or None
 
 
 C = TypeVar("C")

@@ -26,7 +26,7 @@ from vlmbench.metrics import (
     weighted_average_precision,
 )
 from vlmbench.metrics.rare_actions import SAMPLINGS
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol, metric_value
@@ -67,8 +67,9 @@ class RareActionsQuestion:
         }
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """Never: every model has what this needs."""
-        return None
+        """A model needs features of whole images."""
+        reason = no_image_features(model)
+        return f"it has no features of whole images ({reason})" if reason else None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the clips, score each clip for every action, measure."""

@@ -12,7 +12,7 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
@@ -50,8 +50,9 @@ class ClassificationQuestion:
         }
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """Never: every model has what this needs."""
-        return None
+        """A model needs features of whole images."""
+        reason = no_image_features(model)
+        return f"it has no features of whole images ({reason})" if reason else None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the images, score each image against every class, measure."""

@@ -20,7 +20,7 @@ from vlmbench.cards import TaskCard, check_templates, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
 from vlmbench.tasks.retrieval.measures import Found, check_metrics, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
@@ -74,8 +74,9 @@ class RetrievalQuestion:
         }
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """Never: every model has what this needs."""
-        return None
+        """A model needs features of whole images."""
+        reason = no_image_features(model)
+        return f"it has no features of whole images ({reason})" if reason else None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""

@@ -1,0 +1,98 @@
+"""Small seeded checkpoints of transformers families, saved by the library as it saves real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import transformers
+
+from vlmbench.cards import ModelCard
+from vlmbench.models.base import LoadOptions
+from vlmbench.models.transformers import TransformersModel, load
+
+TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+VISION = {**TEXT, "image_size": 32, "patch_size": 16}
+WORDS = ["a", "photo", "of", "cat", "dog", "A", "Photo", "Cat"]
+CLIP_WORDS = ["!", "<unk>", *WORDS, "red", "bus", "tree", "grass", "sky", "road", "<bos>", "<eos>"]
+"""Arranged as CLIP's are: the end of text has the highest number, and OWL-ViT pads with the first."""
+CLIP_TEXT = {
+    **TEXT,
+    "vocab_size": len(CLIP_WORDS),
+    "bos_token_id": len(CLIP_WORDS) - 2,
+    "eos_token_id": len(CLIP_WORDS) - 1,
+}
+BERT_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS[:5]]
+
+
+def clip_tokenizer() -> Any:
+    """CLIP's own vocabulary, which open_clip carries."""
+    simple = open_clip.SimpleTokenizer()
+    rename = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {rename.get(token, token): index for token, index in simple.encoder.items()}
+    return transformers.CLIPTokenizer(vocab=vocabulary, merges=list(simple.bpe_ranks))
+
+
+def word_tokenizer(*, lowercase: bool) -> Any:
+    """A tokenizer of whole words that pads with 1, as SigLIP's does."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    tokenizer = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(["<unk>", "</s>", *WORDS])}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="</s>", unk_token="<unk>")
+
+
+def roberta_tokenizer() -> Any:
+    """Whole words between <s> (0) and </s> (2), padded with 1, as XLM-R's and XLM-V's are."""
+    return _framed(["<s>", "<pad>", "</s>", "<unk>", *WORDS], bos="<s>", eos="</s>", pad="<pad>")
+
+
+def small_clip_tokenizer() -> Any:
+    """Whole words between CLIP's two tokens, padded with the first word."""
+    return _framed(CLIP_WORDS, bos="<bos>", eos="<eos>", pad="!")
+
+
+def _framed(words: list[str], *, bos: str, eos: str, pad: str) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A {eos}", special_tokens=[(bos, words.index(bos)), (eos, words.index(eos))]
+    )
+    special = {"bos_token": bos, "eos_token": eos, "pad_token": pad, "unk_token": "<unk>"}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_input_names=["input_ids", "attention_mask"], **special
+    )
+
+
+def bert_tokenizer() -> Any:
+    return transformers.BertTokenizer(vocab={word: index for index, word in enumerate(BERT_WORDS)})
+
+
+def clip_processor(side: int) -> Any:
+    return transformers.CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+
+
+def save(folder: Path, network: Any, tokenizer: Any, processor: Any) -> Path:
+    """What ``save_pretrained`` writes of the three, each parameter drawn anew so that none is zero or one."""
+    torch.manual_seed(0)
+    for name, parameter in network.named_parameters():
+        # Large enough that different texts and images are far apart, small enough that nothing saturates.
+        if parameter.ndim > 0 and "norm" not in name:
+            parameter.data.normal_(std=0.3)
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def open_folder(folder: Path | str, **options: Any) -> TransformersModel:
+    card = ModelCard(name="model", adapter="transformers", spec=str(folder), options=options)
+    return load(card, LoadOptions(offline=True))
