@@ -34,6 +34,10 @@ DEFAULT_METRICS: dict[str, tuple[str, ...]] = {
         ),
     ),
     "segmentation": ("miou", "pixel_accuracy", "mean_accuracy"),
+    "detection": (
+        *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+        *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
+    ),
 }
 """What a card of each kind of task measures where it does not say; the first is the main metric."""
 

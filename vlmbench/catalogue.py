@@ -17,7 +17,7 @@ from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, pa
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.registry import did_you_mean
 
-_PLUGIN_OF_SOURCE = {"captions": "retrieval", "masks": "segmentation"}
+_PLUGIN_OF_SOURCE = {"captions": "retrieval", "coco": "detection", "masks": "segmentation"}
 """What is asked of data that is named without a card; of all other kinds, its classes."""
 
 
@@ -114,7 +114,7 @@ def find_tasks(name: str) -> list[TaskCard]:
 
     Args:
         name: a card's name, a suite's name, a shell pattern of card names, a YAML file of either, or ``KIND:PATH``
-            for a folder, videos or a webdataset that have no card.
+            for a folder, videos, captions, boxes or a webdataset that have no card.
 
     Raises:
         UnknownNameError: nothing has that name.
@@ -135,7 +135,8 @@ def find_tasks(name: str) -> list[TaskCard]:
         return [_read_task(files[match]) for match in found]
     hints = [
         did_you_mean(name, [*files, *suite_paths]),
-        "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH or wds:PATH.",
+        "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH, captions:PATH, "
+        "coco:PATH or wds:PATH.",
     ]
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
 

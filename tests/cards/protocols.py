@@ -131,6 +131,10 @@ class Reference:
         text = (self._folder / "classes" / f"{dataset}.txt").read_text(encoding="utf-8")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
+    def lines(self, path: str) -> list[str]:
+        """A text file's lines."""
+        return (self._folder / path).read_text(encoding="utf-8").splitlines()
+
     def openai(self, section: str) -> tuple[list[str], list[str]]:
         """Class names (the first, where OpenAI has several words for one class) and templates."""
         data = self._json(f"openai-{section}")

@@ -8,7 +8,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["classification", "intervals", "ranking", "retrieval", "segmentation"])
+@pytest.mark.parametrize(
+    "module", ["classification", "detection.accuracy", "intervals", "ranking", "retrieval", "segmentation"]
+)
 def test_examples(module: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(f"vlmbench.metrics.{module}"))
     assert tried > 0 and failed == 0

@@ -14,6 +14,7 @@ SOURCES: Registry[Source] = Registry(
     {
         "imagefolder": "vlmbench.data.imagefolder:open_source",
         "captions": "vlmbench.data.captions:open_source",
+        "coco": "vlmbench.data.coco:open_source",
         "torchvision": "vlmbench.data.torchvision:open_source",
         "filelist": "vlmbench.data.filelist:open_source",
         "voc": "vlmbench.data.voc:open_source",

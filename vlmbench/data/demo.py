@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.base import Box, ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.location import check_options
 from vlmbench.data.mask_values import IGNORE, MaskValues
 from vlmbench.errors import LabelError, UnknownNameError
@@ -83,7 +83,9 @@ class DemoMasks(DemoDataset):
         return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
 
 
-def _sample(made: Any, context: SourceContext, spec: SourceSpec) -> Sample:
+def _sample(made: Any, context: SourceContext, spec: SourceSpec, classes: Sequence[str]) -> Sample:
+    if context.target == "boxes":
+        return Sample(made.id, tuple(_box(item, number, spec, classes) for number, item in enumerate(made.objects, 1)))
     if context.target == "captions" and not made.captions:
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, and the task needs them")
     if context.target == "mask":
@@ -91,12 +93,21 @@ def _sample(made: Any, context: SourceContext, spec: SourceSpec) -> Sample:
     return Sample(made.id, made.captions if context.target == "captions" else made.target)
 
 
+def _box(item: Any, number: int, spec: SourceSpec, classes: Sequence[str]) -> Box:
+    """An object's box. Its class is its shape, or its colour and shape; its area that of its visible part."""
+    left, top, width, height = map(float, item.box)
+    for name in (item.shape, f"{item.colour} {item.shape}"):
+        if name in classes:
+            return Box(classes.index(name), (left, top, width, height), float(item.mask.sum()), id=number)
+    raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is none of its classes")
+
+
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Render a set of ``vlmbench.demo.sets.DEMO_SETS``.
 
     Raises:
         UnknownNameError: there is no set of this name.
-        LabelError: the task needs captions or masks and the set has none.
+        LabelError: the task needs captions, boxes or masks and the set has none.
     """
     check_options(spec, ("class_names",))
     module = importlib.import_module(_SETS_MODULE)
@@ -105,8 +116,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise UnknownNameError(f"unknown demo set {spec.location!r}", hint=did_you_mean(spec.location, sets) or None)
     made = sets[spec.location]()
     info = SourceInfo(spec.kind, spec.location)
-    samples = [_sample(sample, context, spec) for sample in made.samples]
+    samples = [_sample(sample, context, spec, tuple(made.classes)) for sample in made.samples]
     images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
+    if context.target == "boxes" and not any(sample.objects for sample in made.samples):
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no boxes, and the task needs them")
     if context.target != "mask":
         return DemoDataset(info, samples, images, tuple(made.classes), templates)
     if not all(sample.objects for sample in made.samples):

@@ -14,7 +14,7 @@ from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.registry import did_you_mean
 
 _WITH_CLASS_FOLDERS = ("imagefolder", "frames")
-_WITH_OTHER_LOCATIONS = (*_WITH_CLASS_FOLDERS, "captions", "filelist", "masks", "voc", "rareact")
+_WITH_OTHER_LOCATIONS = (*_WITH_CLASS_FOLDERS, "captions", "coco", "filelist", "masks", "voc", "rareact")
 
 
 @dataclass(frozen=True)

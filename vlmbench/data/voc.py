@@ -1,20 +1,24 @@
-"""The PASCAL VOC devkit: photographs with the classes in them, or every annotated object cut out."""
+"""The PASCAL VOC devkit: photographs with the classes or the boxes in them, or every annotated object cut out."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data import netpbm
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.base import Box, ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.boxes import BoxFacts, BoxFiles
 from vlmbench.data.decode import decode_image
 from vlmbench.data.files import ImageFiles, read_file
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, check_options, existing_places, exists, files_state, is_below, missing
 from vlmbench.errors import BadSampleError, DataError, LabelError
+
+T = TypeVar("T")
 
 DEFAULT_SPLIT = "test"
 _LISTS = "ImageSets/Main"
@@ -72,6 +76,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     voc2007.py has them and thus as the hub does: objects marked difficult count like any other, and boxes, which count
     from 1, are passed to Pillow's crop, which counts from 0, as they are.
 
+    For a task of boxes: the photographs with the objects of ``Annotations/<image>.xml``. Corners are pixels that belong
+    to the object, counted from 1, so a box is (left - 1, top - 1, right - left + 1, bottom - top + 1). Objects marked
+    difficult are crowds: never a miss, and what is found there is no mistake.
+
     Raises:
         MissingDataError: the split is in none of the places.
         DataError: files that it needs are missing or damaged.
@@ -95,6 +103,15 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         ]
         return ImageFiles(root, info, photographs, classes)
     label_of = {name: label for label, name in enumerate(classes)}
+    if context.target == "boxes":
+        return BoxFiles(
+            root / "JPEGImages",
+            info,
+            [(f"{image}.jpg", _boxes(root, image, label_of)) for image in images],
+            classes,
+            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
+            [root / "Annotations" / f"{image}.xml" for image in images],
+        )
     return VocObjects(root, info, [found for image in images for found in _objects(root, image, label_of)], classes)
 
 
@@ -161,22 +178,45 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
 
 def _objects(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[_Box, int]]:
     file = root / "Annotations" / f"{image}.xml"
+    return _of_each(file, label_of, lambda node, label: (_Box(image, _whole(_corners(node))), label))
+
+
+def _boxes(root: Path, image: str, label_of: dict[str, int]) -> tuple[Box, ...]:
+    found = _of_each(root / "Annotations" / f"{image}.xml", label_of, _box)
+    return tuple(replace(box, id=number) for number, box in enumerate(found, 1))
+
+
+def _box(node: ET.Element, label: int) -> Box:
+    left, top, right, bottom = map(float, _corners(node))
+    width, height = right - left + 1, bottom - top + 1
+    return Box(label, (left - 1, top - 1, width, height), width * height, node.findtext("difficult") == "1")
+
+
+def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, int], T]) -> list[T]:
+    """What is made of every object of an annotation file."""
+    found = []
     try:
-        objects = [_object(image, node) for node in ET.parse(file).getroot().findall("object")]
+        for node in ET.parse(file).getroot().findall("object"):
+            name = node.findtext("name")
+            if name is None:
+                raise ValueError("an object without a name or a whole box")
+            if name not in label_of:
+                raise LabelError(f"{file}: {name!r} is no class of the card")
+            found.append(made(node, label_of[name]))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ET.ParseError, ValueError) as error:
         raise DataError(f"{file} is damaged: {error}") from error
-    for name, _ in objects:
-        if name not in label_of:
-            raise LabelError(f"{file}: {name!r} is no class of the card")
-    return [(box, label_of[name]) for name, box in objects]
+    return found
 
 
-def _object(image: str, node: ET.Element) -> tuple[str, _Box]:
+def _corners(node: ET.Element) -> list[str]:
     corners = [node.findtext(f"bndbox/{corner}") for corner in ("xmin", "ymin", "xmax", "ymax")]
-    name = node.findtext("name")
-    if name is None or None in corners:
+    if None in corners:
         raise ValueError("an object without a name or a whole box")
-    left, top, right, bottom = (round(float(corner or "")) for corner in corners)  # some years have decimals
-    return name, _Box(image, (left, top, right, bottom))
+    return [corner or "" for corner in corners]
+
+
+def _whole(corners: list[str]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(float(corner)) for corner in corners)  # some years have decimals
+    return left, top, right, bottom

@@ -23,7 +23,7 @@ from vlmbench.features.pictures import Picture, Truth, stream_pictures
 from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.text import encode_texts
-from vlmbench.models.base import DenseEncoder, Segmenter, VisionLanguageModel
+from vlmbench.models.base import DenseEncoder, Detections, Detector, Segmenter, VisionLanguageModel
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
@@ -179,6 +179,20 @@ class FeatureEngine:
         if not bool(torch.isfinite(features).all()):
             raise NonFiniteFeaturesError(f"readout {readout!r} returned patch features that are NaN or infinite")
         return F.normalize(features, dim=1) if self.settings.precision != "fp32" else features
+
+    def detect(self, detector: Detector, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
+        """What the model's own detector finds in RGB images, one entry each.
+
+        Raises:
+            ModelError: it answered for another number of images.
+        """
+        started = perf_counter()
+        with inference(self.model.device, self.settings.precision):
+            found = detector.detect(images, labels)
+        self.tally.forward_seconds += perf_counter() - started
+        if len(found) != len(images):
+            raise ModelError(f"the detector answered for {len(found)} images, not {len(images)}")
+        return found
 
     def _forward(self, encode: Callable[[Sequence[Tensor]], Tensor], inputs: Sequence[Tensor]) -> Tensor:
         started = perf_counter()

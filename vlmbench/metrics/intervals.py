@@ -89,18 +89,52 @@ def bootstrap_interval(
     Raises:
         ValueError: n is below 1, resamples are below 0, or confidence lies outside (0, 1).
     """
+    (interval,) = bootstrap_intervals(
+        lambda weights: statistic(weights)[:, None], n, 1, seed=seed, resamples=resamples, confidence=confidence
+    )
+    return interval
+
+
+def bootstrap_intervals(
+    statistics: WeightedStatistic,
+    n: int,
+    count: int,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    rows: int | None = None,
+) -> list[tuple[float, float] | None]:
+    """As :func:`bootstrap_interval`, for several statistics of the same draws that share work.
+
+    Args:
+        statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
+        n: the number of samples.
+        count: how many statistics there are.
+        seed: of the draws.
+        resamples: how many draws of n samples.
+        confidence: the intervals' coverage, between 0 and 1.
+        rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
+
+    Raises:
+        ValueError: as :func:`bootstrap_interval`.
+    """
     _check_confidence(confidence)
     if n < 1 or resamples < 0:
         raise ValueError(f"cannot draw {resamples} resamples of {n} samples")
     generator = np.random.default_rng(seed)
-    rows = max(1, BLOCK_BYTES // (n * np.dtype(np.int32).itemsize))
-    values = np.empty(resamples, dtype=np.float64)
+    rows = rows or max(1, BLOCK_BYTES // (n * np.dtype(np.int32).itemsize))
+    values = np.empty((resamples, count), dtype=np.float64)
     block = np.empty((min(rows, resamples), n), dtype=np.int32)
     for start in range(0, resamples, rows):
         weights = block[: min(rows, resamples - start)]
         for row in weights:
             row[:] = np.bincount(generator.integers(0, n, size=n), minlength=n)
-        values[start : start + len(weights)] = statistic(weights)
+        values[start : start + len(weights)] = statistics(weights)
+    return [_percentiles(column, confidence) for column in values.T]
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:
     defined = values[~np.isnan(values)]
     if defined.size == 0:
         return None

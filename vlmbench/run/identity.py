@@ -20,7 +20,10 @@ from vlmbench.records import SCHEMA, Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
 _ID_LENGTH = 16
-_PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av")
+_PACKAGES = (
+    *("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av"),
+    *("pycocotools", "faster-coco-eval", "hotcoco", "opencv-contrib-python-headless"),
+)
 
 
 def task_version(card: TaskCard, plugin: TaskPlugin) -> str:

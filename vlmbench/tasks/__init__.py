@@ -15,6 +15,7 @@ PLUGINS: Registry[TaskPlugin] = Registry(
         "classification": "vlmbench.tasks.classification.plugin:PLUGIN",
         "retrieval": "vlmbench.tasks.retrieval.plugin:PLUGIN",
         "segmentation": "vlmbench.tasks.segmentation.plugin:PLUGIN",
+        "detection": "vlmbench.tasks.detection.plugin:PLUGIN",
         "rare_actions": "vlmbench.tasks.rare_actions:PLUGIN",
     },
     group="vlmbench.tasks",

@@ -1,0 +1,383 @@
+"""Answers of toys that know colours: the right classes, the protocol's every choice, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tasks.detection.models import Colourist, colourist, finder
+from toy_adapter import ToyModel, toy
+
+from vlmbench.cards import SourceSpec, TaskCard, make_task
+from vlmbench.data.base import SourceContext
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
+from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.pictures import Picture
+from vlmbench.metrics.detection import COCO_MEASURES
+from vlmbench.tasks.base import Outcome, TaskOptions
+from vlmbench.tasks.detection import readouts
+from vlmbench.tasks.detection.measures import ACCURACIES
+from vlmbench.tasks.detection.plugin import HELD, PLUGIN, DetectionQuestion, _grouped
+from vlmbench.tasks.detection.regions import Regions
+from vlmbench.tasks.detection.results import coco_results
+
+EVERY = [*COCO_MEASURES, *ACCURACIES]
+
+
+def card_of(folder: Path, protocol: dict[str, Any] | None = None, **fields: Any) -> TaskCard:
+    source = SourceSpec(kind="coco", location=str(folder))
+    return TaskCard.model_validate(
+        {"name": "t", "plugin": "detection", "sources": [source], "protocol": protocol or {}, **fields}
+    )
+
+
+def ask(card: TaskCard, options: TaskOptions | None = None) -> DetectionQuestion:
+    options = options or TaskOptions()
+    PLUGIN.check(card, options)
+    names = tuple(card.classes) if card.classes else None
+    dataset = open_dataset(card.sources, SourceContext(target="boxes", class_names=names))
+    return PLUGIN.ask(card, dataset, options)
+
+
+def answer(
+    folder: Path,
+    protocol: dict[str, Any] | None = None,
+    model: ToyModel | None = None,
+    options: TaskOptions | None = None,
+    *,
+    skip_bad: bool = False,
+    **fields: Any,
+) -> Outcome:
+    question = ask(card_of(folder, protocol, **fields), options)
+    model = model or colourist()
+    assert question.unsupported(model) is None
+    return question.answer(FeatureEngine(model, EngineSettings(batch_size=2, skip_bad=skip_bad)))
+
+
+def value(outcome: Outcome, name: str) -> float | None:
+    return outcome.metrics[name].value
+
+
+def pycocotools_on(folder: Path, results: list[Any], image_ids: list[int] | None = None) -> list[float]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO(str(folder / "instances.json"))
+        run = COCOeval(ground, ground.loadRes(results), "bbox")
+        if image_ids is not None:
+            run.params.imgIds = image_ids
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return [float(number) for number in run.stats]
+
+
+@pytest.mark.parametrize("protocol", [{}, {"crop_scale": 1.0, "region_readout": "crop"}])
+def test_true_boxes_are_named_by_their_colour(folder: Path, protocol: dict[str, Any]) -> None:
+    outcome = answer(folder, protocol, metrics=EVERY)
+    assert [value(outcome, name) for name in ("ap", "mean_class_accuracy_top1")] == pytest.approx([1.0, 1.0])
+    assert outcome.metrics["mean_class_accuracy_top1"].n == 6
+    assert outcome.metrics["mean_class_accuracy_top1"].chance == pytest.approx(1 / 3)
+    assert outcome.metrics["ap"].n == 4 and outcome.metrics["ap"].ci95 is not None
+    assert [(row.name, row.n, row.values["ap"]) for row in outcome.per_class] == [
+        ("red", 3, pytest.approx(1.0)),
+        ("green", 2, pytest.approx(1.0)),
+        ("blue", 1, pytest.approx(1.0)),
+    ]
+    table = outcome.predictions.to_pydict()
+    assert table["image_id"] == [1, 2, 3, 7] and table["sample"][0] == "1.png"
+    assert [len(row) for row in table["scores"]] == [3, 0, 6, 9], "every box is a detection of every class"
+    assert table["region_ranks"] == [[1], [], [1, 1], [1, 1, 1]]
+    assert table["truth_labels"] == [[1], [], [0, 2], [0, 0, 1]]
+    assert set(outcome.contents) == {0, 1, 2, 3}
+
+
+def test_the_table_gives_the_results_file_and_pycocotools_gives_the_numbers(folder: Path) -> None:
+    outcome = answer(folder, model=toy(), metrics=EVERY)
+    expected = pycocotools_on(folder, coco_results(outcome.predictions))
+    got = [value(outcome, name) for name in COCO_MEASURES]
+    assert [-1.0 if number is None else number for number in got] == pytest.approx(expected, abs=1e-9)
+    assert 0 < expected[0] <= 1
+
+
+def test_a_subset_is_evaluated_on_its_own_images(folder: Path) -> None:
+    outcome = answer(folder, model=toy(), options=TaskOptions(limit=2, seed=3))
+    ids = outcome.predictions["image_id"].to_pylist()
+    assert len(ids) == 2
+    expected = pycocotools_on(folder, coco_results(outcome.predictions), ids)
+    assert value(outcome, "ap") == pytest.approx(expected[0], abs=1e-9)
+
+
+def test_roi_align_reads_the_patches_in_each_box(folder: Path) -> None:
+    protocol = {"region_readout": "roi-align", "image_size": 160}
+    outcome = answer(folder, protocol, colourist("dense"), metrics=EVERY)
+    assert value(outcome, "mean_class_accuracy_top1") == pytest.approx(1.0)
+    fine = answer(folder, {**protocol, "roi_grid": 3, "readout": "other"}, colourist("dense"), metrics=EVERY)
+    assert value(fine, "mean_class_accuracy_top1") == pytest.approx(1.0)
+    settled = ask(card_of(folder, protocol)).protocol(colourist("dense"))
+    assert settled["readout"] == "plain" and settled["roi_grid"] == 1 and "crop_scale" not in settled
+
+
+def test_an_enlarged_cut_has_its_surroundings(folder: Path) -> None:
+    class Watching(Colourist):
+        def preprocess(self, image: PIL.Image.Image) -> torch.Tensor:
+            sizes.append(image.size)
+            return super().preprocess(image)
+
+    sizes: list[tuple[int, int]] = []
+    answer(folder, {"crop_scale": 2.0}, Watching(colourist().card, "cpu", 1, ""))
+    assert sizes[0] == (40, 12), "40 x 8 at the top edge: nothing above or beside it"
+
+
+def test_background_takes_its_share_of_the_softmax(folder: Path) -> None:
+    plain, shared = answer(folder), answer(folder, {"background": ["red and green wall"]})
+    for before, after in zip(
+        plain.predictions["scores"].to_pylist(), shared.predictions["scores"].to_pylist(), strict=True
+    ):
+        assert len(before) == len(after) and sum(after) <= sum(before)
+    sums = [sum(map(sum, outcome.predictions["scores"].to_pylist())) for outcome in (plain, shared)]
+    assert sums[0] == pytest.approx(6.0) and sums[1] < 5.999, "over classes and background it is one a box"
+    assert all(label < 3 for row in shared.predictions["labels"].to_pylist() for label in row)
+
+
+def test_threshold_and_limit(folder: Path) -> None:
+    assert [len(row) for row in answer(folder, {"max_detections": 2}).predictions["scores"].to_pylist()] == [2, 0, 2, 2]
+    rows = answer(folder, {"score_threshold": 0.5}).predictions["scores"].to_pylist()
+    assert [len(row) for row in rows] == [1, 0, 2, 3] and all(score >= 0.5 for row in rows for score in row)
+
+
+def written(tmp_path: Path, results: Any) -> str:
+    path = tmp_path / "proposals.json"
+    path.write_text(json.dumps(results))
+    return str(path)
+
+
+PROPOSALS = [
+    {"image_id": 3, "bbox": [2, 4, 20, 12], "score": 0.9},
+    {"image_id": 3, "bbox": [2, 4, 20, 12.5], "score": 0.4},
+    {"image_id": 3, "bbox": [30, 10, 8, 16], "score": 0.3},
+    {"image_id": 3, "bbox": [90, 90, 5, 5], "score": 0.2},
+    {"image_id": 1, "bbox": [0, 0, 40, 8], "score": 0.5},
+]
+
+
+def proposed(tmp_path: Path, folder: Path, **protocol: Any) -> Outcome:
+    return answer(folder, {"regions": "proposals", "proposals": written(tmp_path, PROPOSALS), **protocol})
+
+
+def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path) -> None:
+    loose, strict = proposed(tmp_path, folder, nms_iou=None), proposed(tmp_path, folder)
+    counts = [[len(row) for row in outcome.predictions["scores"].to_pylist()] for outcome in (loose, strict)]
+    assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
+    assert strict.warnings == ["1 proposals were empty or outside their image: no region to name"]
+    assert "region_ranks" not in strict.predictions.column_names
+    few = proposed(tmp_path, folder, max_proposals=1)
+    assert few.predictions["boxes"].to_pylist()[2][0] == [2, 4, 20, 12], "the surest"
+
+
+def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: Path) -> None:
+    plain = proposed(tmp_path, folder)
+    times = proposed(tmp_path, folder, score="softmax-times-objectness")
+    root = proposed(tmp_path, folder, score="sqrt-softmax-times-objectness")
+    first = [outcome.predictions["scores"].to_pylist()[0][0] for outcome in (plain, times, root)]
+    assert first[1] == pytest.approx(first[0] * 0.5) and first[2] == pytest.approx((first[0] * 0.5) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ([{"image_id": 99, "bbox": [0, 0, 1, 1], "score": 1}], "1 of their images are not the data's: 99"),
+        ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": float("nan")}], "entry 0 .* score nan"),
+        ([{"image_id": 1, "bbox": [0, 0, 1], "score": 1}], "entry 0 .* has box"),
+        ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 is no result"),
+        ({"images": []}, "a results file is a list, not a dict"),
+    ],
+)
+def test_results_files_that_are_wrong(results: Any, message: str, tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        ask(card_of(folder, {"regions": "proposals", "proposals": written(tmp_path, results)}))
+    with pytest.raises(DataError, match="cannot be read"):
+        ask(card_of(folder, {"regions": "proposals", "proposals": str(tmp_path / "none.json")}))
+
+
+def test_proposals_that_nobody_names(tmp_path: Path, folder: Path) -> None:
+    card = card_of(folder, {"regions": "proposals"})
+    with pytest.raises(UsageError, match="nobody names the file"):
+        ask(card)
+    question = ask(card, TaskOptions(protocol={"proposals": written(tmp_path, PROPOSALS)}))
+    assert question.how.nms_iou == 0.5, "the usual suppression of proposals"
+
+
+def test_another_results_file_is_another_question(tmp_path: Path, folder: Path) -> None:
+    def settled(results: Any) -> Any:
+        card = card_of(folder, {"regions": "proposals", "proposals": written(tmp_path, results)})
+        return ask(card).protocol(toy())["proposals_sha256"]
+
+    assert settled(PROPOSALS) != settled(PROPOSALS[1:])
+
+
+def test_selective_search_proposes_the_rectangles_whatever_the_thread(folder: Path) -> None:
+    pytest.importorskip("cv2", reason="pip install 'vlmbench[proposals]'")
+    protocol = {"regions": "selective-search", "max_proposals": 200}
+    outcomes = [answer(folder, protocol) for _ in range(2)]
+    assert outcomes[0].predictions == outcomes[1].predictions
+    ap50 = value(outcomes[0], "ap50")
+    assert ap50 is not None and ap50 > 0.7, "the long bar at the edge may be missed"
+    few = answer(folder, {**protocol, "max_proposals": 2})
+    assert max(len(row) for row in few.predictions["scores"].to_pylist()) <= 6
+    assert ask(card_of(folder, protocol)).protocol(toy())["selective_search"].startswith("OpenCV")
+
+
+def test_a_detector_answers_alone(folder: Path) -> None:
+    outcome = answer(folder, {"regions": "native", "max_detections": 2}, finder(), templates=["a {}"])
+    table = outcome.predictions.to_pydict()
+    assert table["labels"] == [[0, 1]] * 4 and table["scores"][0] == [1.0, 0.5]
+    assert table["boxes"][0][0] == [0, 0, 8, 8] and table["category_ids"][0] == [10, 11]
+    with pytest.raises(ModelError, match="NaN"):
+        answer(folder, {"regions": "native"}, finder("nan"), templates=["a {}"])
+
+
+def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
+    native = ask(card_of(folder, {"regions": "native"}, templates=["a {}"]))
+    assert "no detector" in (native.unsupported(toy()) or "") and native.unsupported(finder()) is None
+    aligned = ask(card_of(folder, {"region_readout": "roi-align"}))
+    assert "region_readout=crop" in (aligned.unsupported(toy()) or "")
+    assert aligned.unsupported(colourist("dense")) is None
+    other = ask(card_of(folder, {"region_readout": "roi-align", "readout": "maskclip"}))
+    assert "it has plain, other" in (other.unsupported(colourist("dense")) or "")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "fields", "error", "message"),
+    [
+        ({}, {"metrics": ["ap51"]}, UnknownNameError, "unknown metric 'ap51'"),
+        ({}, {"metrics": ["ap50_novel"]}, UnknownNameError, "unknown metric"),
+        ({}, {"metrics": ["ar300"]}, UnknownNameError, "unknown metric"),
+        ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions are 'native'"),
+        ({"proposals": "a.json"}, {}, CardError, "goes with `regions: proposals`"),
+        ({"score": "softmax-times-objectness"}, {}, CardError, "needs the scores of a proposals file"),
+        ({"regions": "native", "background": ["x"]}, {}, CardError, "no background words"),
+        ({"regions": "anywhere"}, {}, CardError, "regions"),
+        ({"crop_scale": 0.5}, {}, CardError, "crop_scale"),
+        ({"unknown": 1}, {}, CardError, "unknown"),
+        ({"groups": {"small": ["red"]}}, {}, CardError, "may not be named 'small'"),
+        ({"regions": "native"}, {"templates": ["a {}", "the {}"]}, CardError, "one text a class"),
+        (
+            {"evaluator": "hotcoco", "groups": {"warm": ["red"]}},
+            {"metrics": ["ap_warm"]},
+            CardError,
+            "knows no groups",
+        ),
+        ({}, {"multi_label": True}, CardError, "leave out `multi_label`"),
+    ],
+)
+def test_cards_that_can_never_work(
+    protocol: dict[str, Any], fields: dict[str, Any], error: type[Exception], message: str, folder: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        PLUGIN.check(card_of(folder, protocol, **fields), TaskOptions())
+
+
+def test_groups_must_name_classes(folder: Path) -> None:
+    with pytest.raises(LabelError, match="group 'warm' names what is no class: pink"):
+        ask(card_of(folder, {"groups": {"warm": ["red", "pink"]}}, metrics=["ap50", "ap50_warm"]))
+    card = card_of(folder, {"groups": {"warm": ["red"]}}, metrics=["ap50", "ap50_warm"])
+    outcome = ask(card).answer(FeatureEngine(colourist(), EngineSettings()))
+    assert value(outcome, "ap50_warm") == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("evaluator", ["faster-coco-eval", "hotcoco"])
+def test_another_evaluator_gives_the_same_numbers_without_intervals(evaluator: str, folder: Path) -> None:
+    pytest.importorskip(evaluator.replace("-", "_"), reason="pip install 'vlmbench[detection]'")
+    ours, theirs = answer(folder, model=toy()), answer(folder, {"evaluator": evaluator}, toy())
+    assert [value(theirs, name) for name in COCO_MEASURES] == pytest.approx(
+        [value(ours, name) for name in COCO_MEASURES]
+    )
+    assert theirs.metrics["ap"].ci95 is None and not theirs.per_class
+    assert any("no intervals" in said for said in theirs.warnings)
+
+
+def test_lvis_rules_need_lvis_lists(folder: Path) -> None:
+    with pytest.raises(DataError, match="neg_category_ids"):
+        ask(card_of(folder, {"evaluator": "lvis"}, metrics=["ap", "ap_rare"]))
+
+
+def federated(folder: Path) -> None:
+    content = json.loads((folder / "instances.json").read_text())
+    for image in content["images"]:
+        image |= {"neg_category_ids": [10] if image["id"] == 2 else [], "not_exhaustive_category_ids": []}
+    for category, letter in zip(content["categories"], "rcf", strict=True):
+        category["frequency"] = letter
+    (folder / "instances.json").write_text(json.dumps(content))
+
+
+def test_lvis_rules_on_lvis_lists(folder: Path) -> None:
+    federated(folder)
+    metrics = ["ap", "ap_rare", "ap_common", "ap_frequent", "ar300"]
+    outcome = answer(folder, {"evaluator": "lvis"}, toy(), metrics=metrics)
+    assert [value(outcome, name) is not None for name in metrics] == [True] * 5
+    assert outcome.predictions["absent"].to_pylist() == [[], [0], [], []]
+    assert any("counts what is not as mistakes" in said for said in answer(folder).warnings)
+    settled = ask(card_of(folder, {"evaluator": "lvis"}, metrics=metrics)).protocol(toy())
+    assert settled["annotations_sha256"]
+
+
+def test_objects_that_are_no_region_are_counted(folder: Path) -> None:
+    content = json.loads((folder / "instances.json").read_text())
+    content["annotations"][0]["bbox"] = [500, 500, 10, 10]
+    content["annotations"][1]["bbox"] = [5, 5, 0, 10]
+    content["annotations"][2]["iscrowd"] = 1
+    (folder / "instances.json").write_text(json.dumps(content))
+    outcome = answer(folder, metrics=EVERY)
+    assert outcome.warnings == ["2 objects were empty or outside their image: no region to name"]
+    assert outcome.metrics["mean_class_accuracy_top1"].n == 3, "a crowd is no object to name"
+    expected = pycocotools_on(folder, coco_results(outcome.predictions))
+    assert [value(outcome, name) for name in COCO_MEASURES][:2] == pytest.approx(expected[:2], abs=1e-9)
+
+
+def test_an_image_that_is_missing(folder: Path) -> None:
+    (folder / "images" / "7.png").unlink()
+    with pytest.raises(DataError, match=r"7\.png"):
+        answer(folder)
+    outcome = answer(folder, skip_bad=True)
+    assert outcome.predictions["image_id"].to_pylist() == [1, 2, 3] and value(outcome, "ap") == pytest.approx(1.0)
+
+
+def test_answers_are_drawn(folder: Path) -> None:
+    outcome = answer(folder, options=TaskOptions(visuals=2))
+    assert list(outcome.visuals) == ["000-1.png", "001-2.png"]
+    assert all(PIL.Image.open(io.BytesIO(content)).width > 40 for content in outcome.visuals.values())
+    assert outcome.visuals["000-1.png"] != outcome.visuals["001-2.png"]
+
+
+def test_batches_change_nothing(folder: Path) -> None:
+    question = ask(card_of(folder, metrics=EVERY))
+    tables = [
+        question.answer(FeatureEngine(colourist(), EngineSettings(batch_size=size))).predictions for size in (1, 3, 64)
+    ]
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_data_without_a_card(folder: Path) -> None:
+    card = make_task("coco:x", "detection", SourceSpec(kind="coco", location=str(folder)))
+    assert card.main_metric == "ap" and set(card.metrics) == set(COCO_MEASURES)
+
+
+def test_the_example_of_cutting_out_runs() -> None:
+    failed, tried = doctest.testmod(readouts)
+    assert tried > 0 and failed == 0
+
+
+def test_few_pictures_are_held_however_few_regions_they_have(folder: Path) -> None:
+    empty = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.empty(0, 4)))
+    full = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.zeros(10, 4)))
+    assert [len(group) for group in _grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
+    assert [len(group) for group in _grouped([full, empty, full, full], 15)] == [3, 1]

@@ -1,0 +1,71 @@
+"""Whole runs: a record, found again, other settings another record, unsupported models said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import tasks.detection.models  # registers the toys
+import yaml
+
+from vlmbench.cards import SourceSpec
+from vlmbench.errors import UsageError
+from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.run.quiet import Quiet
+from vlmbench.tasks.base import TaskOptions
+
+assert tasks.detection.models
+
+
+@pytest.fixture
+def request_(folder: Path, tmp_path: Path) -> RunRequest:
+    source = SourceSpec(kind="coco", location=str(folder)).model_dump()
+    card = {
+        "name": "colours",
+        "plugin": "detection",
+        "sources": [source],
+        "metrics": ["ap", "mean_class_accuracy_top1"],
+    }
+    (tmp_path / "colours.yaml").write_text(yaml.safe_dump(card))
+    return RunRequest(
+        models=("colourist:",), tasks=(str(tmp_path / "colours.yaml"),), results=tmp_path / "runs", device="cpu"
+    )
+
+
+def only(request: RunRequest) -> PairResult:
+    (result,) = execute(make_plan(request), request, Quiet())
+    return result
+
+
+def test_a_record_and_its_predictions(request_: RunRequest) -> None:
+    result = only(request_)
+    assert result.status == "done" and result.record is not None and result.path is not None
+    record = result.record
+    assert record.main.value == pytest.approx(1.0) and record.main_metric == "ap"
+    assert record.task.protocol["regions"] == "ground-truth" and record.task.protocol["evaluator"] == "pycocotools"
+    assert [row.name for row in record.per_class] == ["red", "green", "blue"]
+    assert pq.read_table(result.path.with_suffix(".parquet")).num_rows == record.task.dataset.samples == 4
+    again = only(request_)
+    assert again.status == "found" and again.record == record
+
+
+def test_settings_make_another_record(request_: RunRequest) -> None:
+    first = only(request_)
+    other = only(replace(request_, options=TaskOptions(protocol={"crop_scale": 2.0})))
+    assert other.status == "done" and other.record is not None and first.record is not None
+    assert other.record.id != first.record.id and other.record.task.protocol["crop_scale"] == 2.0
+    with pytest.raises(UsageError, match="crop_scale"):
+        make_plan(replace(request_, options=TaskOptions(protocol={"crop_scale": "wide"})))
+    with pytest.raises(UsageError, match="the data's own boxes"):
+        make_plan(replace(request_, options=TaskOptions(protocol={"regions": "native"})))
+
+
+def test_a_model_that_cannot_be_asked(request_: RunRequest) -> None:
+    request = replace(request_, models=("colourist:", "colourist:dense"))
+    request = replace(request, options=TaskOptions(protocol={"region_readout": "roi-align", "image_size": 160}))
+    plain, dense = execute(make_plan(request), request, Quiet())
+    assert (plain.status, dense.status) == ("unsupported", "done")
+    assert plain.failure is not None and "region_readout=crop" in plain.failure.message

@@ -1,0 +1,49 @@
+"""Naming given boxes: accuracy averaged over classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.detection.boxes import Floats, Ints
+from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+
+
+def mean_class_accuracy(
+    hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """The share of each class's boxes that are named rightly, averaged over the classes that have boxes.
+
+    Source: wusize/CLIPSelf src/training/zero_shot.py. The bootstrap draws images, not boxes: those of one image are
+    not independent.
+
+    Args:
+        hits: (N,) whether a box's class was among the answers.
+        labels: (N,) its class.
+        image: (N,) its image, in [0, images).
+        images: how many there are.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no interval.
+
+    Raises:
+        ValueError: lengths differ.
+
+    >>> hits, labels = np.array([True, True, False, True]), np.array([0, 0, 0, 1])
+    >>> round(mean_class_accuracy(hits, labels, np.array([0, 0, 1, 1]), 2, resamples=0).value, 4)
+    0.8333
+    """
+    if not len(hits) == len(labels) == len(image):
+        raise ValueError(f"lengths differ: hits {len(hits)}, labels {len(labels)}, image {len(image)}")
+    classes, dense = np.unique(labels, return_inverse=True)
+    boxes, right = np.zeros((images, len(classes))), np.zeros((images, len(classes)))
+    np.add.at(boxes, (image, dense), 1)
+    np.add.at(right, (image, dense), hits)
+
+    def accuracy(weights: Weights) -> Floats:
+        drawn, named = weights @ boxes, weights @ right
+        with np.errstate(invalid="ignore"):
+            result: Floats = (named / np.maximum(drawn, 1)).sum(axis=1) / (drawn > 0).sum(axis=1)
+        return result
+
+    return bootstrap_estimate(accuracy, images, seed=seed, resamples=resamples)

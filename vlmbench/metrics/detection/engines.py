@@ -1,0 +1,79 @@
+"""Other implementations of COCO's evaluation, for the whole data at once: numbers without intervals."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from typing import Any
+
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.measures import COCO_MEASURES
+
+ENGINES: dict[str, tuple[str, str, str]] = {
+    "faster-coco-eval": ("faster_coco_eval", "COCO", "COCOeval_faster"),
+    "hotcoco": ("hotcoco", "COCO", "COCOeval"),
+}
+"""Name to its module, the class of annotations and the class that evaluates."""
+
+
+def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, float]:
+    """COCO's twelve numbers as another implementation has them; nan where there is no object.
+
+    Args:
+        engine: a name of :data:`ENGINES`.
+        truth: the objects.
+        found: the predictions.
+
+    Raises:
+        ModuleNotFoundError: its package is not installed.
+    """
+    module_name, annotations, evaluator = ENGINES[engine]
+    module = importlib.import_module(module_name)
+    with contextlib.redirect_stdout(io.StringIO()):  # they print tables
+        ground = getattr(module, annotations)(coco_dataset(truth))
+        results = coco_results(found)
+        run = getattr(module, evaluator)(ground, ground.loadRes(results), "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return {
+        name: float("nan") if value < 0 else float(value)
+        for name, value in zip(COCO_MEASURES, list(run.stats)[: len(COCO_MEASURES)], strict=True)
+    }
+
+
+def coco_dataset(truth: BoxTruth) -> dict[str, Any]:
+    """The objects as COCO's JSON has them, everything numbered from 1."""
+    return {
+        "info": {},
+        "licenses": [],
+        "images": [
+            {"id": image + 1, "file_name": f"{image}.jpg", "width": 1, "height": 1} for image in range(truth.images)
+        ],
+        "categories": [{"id": label + 1, "name": str(label)} for label in range(truth.classes)],
+        "annotations": [
+            {
+                "id": row + 1,
+                "image_id": int(truth.image[row]) + 1,
+                "category_id": int(truth.label[row]) + 1,
+                "bbox": truth.xywh[row].tolist(),
+                "area": float(truth.area[row]),
+                "iscrowd": int(truth.crowd[row]),
+            }
+            for row in range(len(truth.image))
+        ],
+    }
+
+
+def coco_results(found: BoxPredictions) -> list[dict[str, Any]]:
+    """The predictions as COCO's results file has them, everything numbered from 1."""
+    return [
+        {
+            "image_id": int(found.image[row]) + 1,
+            "category_id": int(found.label[row]) + 1,
+            "bbox": found.xywh[row].tolist(),
+            "score": float(found.score[row]),
+        }
+        for row in range(len(found.image))
+    ]

@@ -1,0 +1,117 @@
+"""The numbers of COCO and LVIS, each a mean over classes, with bootstrap intervals over images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.detection.boxes import Floats
+from vlmbench.metrics.detection.matching import COCO_PER_CLASS, Matches
+from vlmbench.metrics.detection.precision import average_precisions, recalls
+from vlmbench.metrics.intervals import Weights, bootstrap_intervals
+
+ROWS = 256
+"""Resamples at once: each block costs a few calls a class, and of large data few classes fill them."""
+
+
+@dataclass(frozen=True)
+class BoxMeasure:
+    """One number.
+
+    Attributes:
+        kind: average precision or average recall.
+        area: which objects.
+        threshold: the index of one overlap threshold; None: the mean over all.
+        per_class: for recall, so many predictions of each class and image; None: all that count.
+        classes: only these; None: all.
+    """
+
+    kind: Literal["ap", "ar"]
+    area: str = "all"
+    threshold: int | None = None
+    per_class: int | None = None
+    classes: frozenset[int] | None = None
+
+
+_AT_50, _AT_75 = 0, 5
+_PRECISIONS = {
+    "ap": BoxMeasure("ap"),
+    "ap50": BoxMeasure("ap", threshold=_AT_50),
+    "ap75": BoxMeasure("ap", threshold=_AT_75),
+    **{f"ap_{area}": BoxMeasure("ap", area) for area in ("small", "medium", "large")},
+}
+_RECALLS_BY_AREA = {f"ar_{area}": BoxMeasure("ar", area) for area in ("small", "medium", "large")}
+COCO_MEASURES: dict[str, BoxMeasure] = {
+    **_PRECISIONS,
+    **{f"ar{count}": BoxMeasure("ar", per_class=count) for count in (1, 10, COCO_PER_CLASS)},
+    **_RECALLS_BY_AREA,
+}
+"""The twelve of ``COCOeval.summarize``, in its order."""
+LVIS_MEASURES: dict[str, BoxMeasure] = {**_PRECISIONS, "ar300": BoxMeasure("ar"), **_RECALLS_BY_AREA}
+"""Those of ``LVISEval.summarize`` but for the frequency groups, which need the classes'."""
+
+
+def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: Weights) -> Floats:
+    """(B, I) draws to (B, M) values, nan where a measure has no object in any class."""
+    tables: dict[tuple[str, str, int | None], dict[int, Floats]] = {}
+    result = np.full((len(weights), len(measures)), np.nan)
+    draws = np.ascontiguousarray(weights.T)
+    for column, measure in enumerate(measures.values()):
+        key = (measure.kind, measure.area, measure.per_class)
+        if key not in tables:
+            tables[key] = _by_class(matches, measure, draws)
+        chosen = [
+            values.mean(axis=1) if measure.threshold is None else values[:, measure.threshold]
+            for label, values in tables[key].items()
+            if measure.classes is None or label in measure.classes
+        ]
+        if chosen:
+            stacked = np.stack(chosen)
+            defined = ~np.isnan(stacked)
+            total = np.where(defined, stacked, 0.0).sum(axis=0)
+            result[:, column] = np.where(defined.any(axis=0), total / np.maximum(defined.sum(axis=0), 1), np.nan)
+    return result
+
+
+def box_estimates(
+    matches: Matches, measures: Mapping[str, BoxMeasure], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Estimate]:
+    """Every measure with its 95 % interval, from one bootstrap over images.
+
+    A resample is evaluated as pycocotools would, an image that was drawn twice having its predictions and objects
+    twice; only that of predictions with equal scores in one image, both copies of one come before those of the next.
+    Classes without an object in a resample are left out of its mean, as COCO leaves out those that the data lacks.
+
+    Args:
+        matches: of all images.
+        measures: by name.
+        seed: of the draws.
+        resamples: 0 for no intervals.
+    """
+    values = box_values(matches, measures, np.ones((1, matches.images), dtype=np.int32))[0]
+    intervals = bootstrap_intervals(
+        lambda weights: box_values(matches, measures, weights),
+        matches.images,
+        len(measures),
+        seed=seed,
+        resamples=resamples,
+        rows=ROWS,
+    )
+    estimates = {}
+    for name, value, interval in zip(measures, values.tolist(), intervals, strict=True):
+        low, high = interval if interval is not None and not math.isnan(value) else (None, None)
+        estimates[name] = Estimate(value, low, high, matches.images)
+    return estimates
+
+
+def _by_class(matches: Matches, measure: BoxMeasure, draws: NDArray[np.int32]) -> dict[int, Floats]:
+    classes = matches.by_area[measure.area]
+    if measure.kind == "ap":
+        return {label: average_precisions(own, draws) for label, own in classes.items()}
+    return {label: recalls(own, draws, measure.per_class) for label, own in classes.items()}

@@ -1,0 +1,1 @@
+"""Zero-shot detection: which boxes hold which classes."""

@@ -1,0 +1,165 @@
+"""The metrics a detection card can name, and how they are computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlmbench.data.base import ImageDataset
+from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.metrics import Estimate
+from vlmbench.metrics.detection import (
+    COCO_MEASURES,
+    ENGINES,
+    LVIS_MEASURES,
+    BoxMeasure,
+    BoxPredictions,
+    BoxTruth,
+    Matches,
+    average_precisions,
+    box_estimates,
+    engine_values,
+    match_boxes,
+    mean_class_accuracy,
+)
+from vlmbench.records import ClassResult, MetricValue
+from vlmbench.registry import did_you_mean
+from vlmbench.tasks.base import metric_value
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.tasks.detection.results import Answered
+
+ACCURACIES = {"mean_class_accuracy_top1": 1, "mean_class_accuracy_top5": 5}
+"""Of naming the data's own boxes, as CLIPSelf reports it, and the k of each."""
+FREQUENCIES = {"rare": "r", "common": "c", "frequent": "f"}
+"""LVIS' groups of classes, by how many training images show them: up to 10, up to 100, more."""
+_GROUP_MEASURES = {"ap": COCO_MEASURES["ap"], "ap50": COCO_MEASURES["ap50"]}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the record says of all answers."""
+
+    metrics: dict[str, MetricValue]
+    per_class: list[ClassResult]
+
+
+def box_measures(protocol: DetectionProtocol, groups: Mapping[str, frozenset[int]]) -> dict[str, BoxMeasure]:
+    """The measures that a protocol offers: its evaluator's, and those of its groups of classes."""
+    own = LVIS_MEASURES if protocol.evaluator == "lvis" else COCO_MEASURES
+    by_group = {
+        f"{name}_{group}": replace(measure, classes=classes)
+        for group, classes in groups.items()
+        for name, measure in _GROUP_MEASURES.items()
+    }
+    return {**own, **by_group}
+
+
+def check_metrics(names: Sequence[str], protocol: DetectionProtocol, *, where: str) -> None:
+    """Refuse metrics that do not exist or that the protocol cannot give.
+
+    Raises:
+        UnknownNameError: nobody knows the metric, or not under this evaluator and these groups.
+        CardError: a group's name is taken, or an engine of its own would have to know groups.
+        UsageError: accuracy is asked of boxes that are not the data's own.
+    """
+    groups = dict.fromkeys(FREQUENCIES if protocol.evaluator == "lvis" else protocol.groups, frozenset[int]())
+    if clash := sorted(set(groups) & {"small", "medium", "large"}):
+        raise CardError(f"{where}: a group may not be named {clash[0]!r}, which is a size of objects")
+    known = {**box_measures(protocol, groups), **ACCURACIES}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(
+                f"{where}: unknown metric {name!r} with evaluator {protocol.evaluator!r}",
+                hint=did_you_mean(name, known),
+            )
+        if name in ACCURACIES and protocol.regions != "ground-truth":
+            raise UsageError(
+                f"{where}: {name} is of the data's own boxes, but regions are {protocol.regions!r}",
+                hint="Another protocol is another task: choose the card that has it, or write one.",
+            )
+        if protocol.evaluator in ENGINES and name not in {**COCO_MEASURES, **ACCURACIES}:
+            raise CardError(f"{where}: evaluator {protocol.evaluator!r} knows no groups of classes ({name})")
+
+
+def measure(
+    answered: Answered,
+    dataset: ImageDataset,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    protocol: DetectionProtocol,
+    groups: Mapping[str, frozenset[int]],
+    seed: int,
+) -> Measured:
+    """The named metrics, and every class' share where the evaluator gives it."""
+    truth, found = answered.truth(dataset), answered.found()
+    matches = None
+    if protocol.evaluator in ENGINES:
+        estimates = _of_engine(protocol.evaluator, truth, found)
+    else:
+        matches = match_boxes(truth, found, answered.federation() if protocol.evaluator == "lvis" else None)
+        every = box_measures(protocol, groups)
+        estimates = box_estimates(matches, {name: every[name] for name in names if name in every}, seed=seed)
+    named = _naming(answered) if protocol.regions == "ground-truth" else None
+    metrics = {}
+    for name in names:
+        if name not in ACCURACIES:
+            metrics[name] = metric_value(estimates[name])
+        elif named is not None:
+            metrics[name] = _accuracy(named, ACCURACIES[name], answered, seed)
+    per_class = [] if matches is None else _class_results(matches, truth, named, class_names)
+    return Measured(metrics, per_class)
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """How the N true regions of all images were named."""
+
+    image: np.ndarray[tuple[int], np.dtype[np.int64]]
+    label: np.ndarray[tuple[int], np.dtype[np.int64]]
+    rank: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def _naming(answered: Answered) -> _Naming:
+    rows = [
+        (row, label, rank)
+        for row, answer in enumerate(answered.answers)
+        if answer.region_labels is not None and answer.region_ranks is not None
+        for label, rank in zip(answer.region_labels.tolist(), answer.region_ranks.tolist(), strict=True)
+    ]
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    return _Naming(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _accuracy(named: _Naming, k: int, answered: Answered, seed: int) -> MetricValue:
+    if not len(named.rank):
+        return metric_value(Estimate(math.nan, None, None, len(answered.answers)))
+    estimate = mean_class_accuracy(named.rank <= k, named.label, named.image, len(answered.answers), seed=seed)
+    return metric_value(estimate, chance=min(1.0, k / answered.classes), n=len(named.rank))
+
+
+def _of_engine(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, Estimate]:
+    return {
+        name: Estimate(value, None, None, truth.images) for name, value in engine_values(engine, truth, found).items()
+    }
+
+
+def _class_results(
+    matches: Matches, truth: BoxTruth, named: _Naming | None, class_names: Sequence[str]
+) -> list[ClassResult]:
+    """Each class' average precision, and how often its own boxes were named rightly; ``n`` counts its objects."""
+    results = []
+    once = np.ones((truth.images, 1), dtype=np.int32)
+    for label, name in enumerate(class_names):
+        own = matches.by_area["all"].get(label)
+        values: dict[str, float | None] = {"ap": None, "ap50": None}
+        if own is not None:
+            (precisions,) = average_precisions(own, once)
+            values = {"ap": float(precisions.mean()), "ap50": float(precisions[0])}
+        if named is not None:
+            ranks = named.rank[named.label == label]
+            values["accuracy_top1"] = float((ranks == 1).mean()) if len(ranks) else None
+        results.append(ClassResult(name=name, n=int(matches.objects[label]), values=values))
+    return results

@@ -1,0 +1,337 @@
+"""The detection plugin: boxes from somewhere, each named by the model, and average precision over all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vlmbench.cards import TaskCard, fill_template
+from vlmbench.data.base import Box, ImageDataset, TargetKind
+from vlmbench.data.boxes import BoxFacts, facts_of
+from vlmbench.data.labels import check_boxes, listing
+from vlmbench.errors import CardError, DataError, LabelError, MissingDependencyError, UsageError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.pictures import Picture, Truth
+from vlmbench.metrics.detection import ENGINES
+from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
+from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
+from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
+from vlmbench.tasks.detection.measures import FREQUENCIES, check_metrics, measure
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.tasks.detection.readouts import aligned_features, crop_features
+from vlmbench.tasks.detection.regions import (
+    Proposals,
+    Regions,
+    check_selective_search,
+    read_proposals,
+    selective_search,
+    true_regions,
+)
+from vlmbench.tasks.detection.results import Answered, boxes_of
+from vlmbench.visuals.boxes import BoxSet, draw_boxes
+from vlmbench.visuals.text import font_path
+
+HELD = 16
+"""Pictures in memory at once, at most, to fill a batch with their regions."""
+
+
+@dataclass(frozen=True)
+class DetectionQuestion:
+    """Which classes are in each image, and where?
+
+    Attributes:
+        how: the settled protocol.
+        facts: what the data says beyond its boxes.
+        groups: names of groups of classes to their labels.
+        proposals: the boxes of a results file, where the protocol names one.
+        search: which selective search there is, where the protocol asks for it.
+        visuals: how many answers to draw.
+    """
+
+    card: TaskCard
+    dataset: ImageDataset
+    indices: Sequence[int]
+    prompts: PromptSet
+    seed: int
+    how: DetectionProtocol
+    facts: BoxFacts
+    groups: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    proposals: Proposals | None = None
+    search: str | None = None
+    visuals: int = 0
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Over class names and templates."""
+        return self.prompts.sha256
+
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+        """See :class:`~vlmbench.tasks.base.Question`."""
+        settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
+        if self.how.regions == "native":
+            settled["head"] = "the model's own detector"
+        if self.proposals is not None:
+            settled["proposals_sha256"] = self.proposals.sha256
+        if self.search is not None:
+            settled["selective_search"] = self.search
+        if self.how.evaluator == "lvis":
+            known = [(self.facts.absent, self.facts.partial, self.facts.frequencies)]
+            settled["annotations_sha256"] = sha256(json.dumps(known).encode()).hexdigest()
+        return {**settled, "metrics": list(self.card.metrics), "main_metric": self.card.main_metric}
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """A model without a detector of its own, or without patch features, where the protocol needs them."""
+        if self.how.regions == "native":
+            if capability(model, Detector) is None:
+                return (
+                    "it has no detector of its own; models like OWL-ViT have, and any model can be asked to name given "
+                    "boxes: a card with ground-truth regions or proposals"
+                )
+            return None
+        if self.how.region_readout == "roi-align":
+            encoder = capability(model, DenseEncoder)
+            if encoder is None:
+                return "it gives no patch features for roi-align; --set region_readout=crop needs none"
+            if self.how.readout is not None and self.how.readout not in encoder.readouts:
+                return f"it has no readout {self.how.readout!r}; it has {', '.join(encoder.readouts)} (--readout NAME)"
+        return None
+
+    def answer(self, engine: FeatureEngine) -> Outcome:
+        """Look at one image after another, name its boxes, evaluate all of them together."""
+        answers: dict[int, Answer] = {}
+        contents: dict[int, str] = {}
+        visuals: dict[str, bytes] = {}
+        lost = 0
+        with closing(engine.pictures(self.dataset, self.indices, self._regions)) as pictures:  # its threads end here
+            for picture, answer in self._answers(engine, pictures):
+                answers[picture.index], contents[picture.index] = answer, picture.content
+                lost += picture.truth.lost if self.how.by_encoder else 0
+                if len(visuals) < self.visuals:
+                    sample_id = self.dataset.samples[picture.index].id
+                    visuals[f"{len(visuals):03d}-{PurePosixPath(sample_id).stem}.png"] = draw_boxes(
+                        picture.image,
+                        _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
+                        _truth_set(boxes_of(self.dataset, picture.index)),
+                        self.prompts.class_names,
+                        title=f"{engine.model.card.name}: {sample_id}",
+                    )
+        if not answers:
+            raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+        scored = sorted(answers)
+        answered = Answered(
+            indices=scored,
+            contents=[contents[index] for index in scored],
+            answers=[answers[index] for index in scored],
+            facts=self.facts,
+            classes=len(self.prompts.class_names),
+        )
+        with engine.timed("metrics"):
+            measured = measure(
+                answered, self.dataset, self.card.metrics, self.prompts.class_names, self.how, self.groups, self.seed
+            )
+            return Outcome(
+                metrics=measured.metrics,
+                per_class=measured.per_class,
+                predictions=answered.table(self.dataset),
+                contents=contents,
+                warnings=self._warnings(lost),
+                visuals=visuals,
+            )
+
+    def _texts(self) -> list[str]:
+        """Prompts of the classes, then of the background words."""
+        words = [fill_template(template, word) for word in self.how.background for template in self.prompts.templates]
+        return [*self.prompts.prompts, *words]
+
+    def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
+        """Called in the worker threads."""
+        if self.how.regions == "selective-search":
+            return Truth(selective_search(image, self.how.max_proposals))
+        if self.proposals is not None:
+            return Truth(self.proposals.regions(self.facts.image_ids[index], image, self.how.max_proposals))
+        return Truth(true_regions(self.dataset.samples[index].target, image))
+
+    def _answers(
+        self, engine: FeatureEngine, pictures: Iterable[Picture[Regions]]
+    ) -> Iterator[tuple[Picture[Regions], Answer]]:
+        """Each picture with its answer."""
+        if not self.how.by_encoder:
+            yield from ((picture, self._detected(engine, picture)) for picture in pictures)
+            return
+        classes = len(self.prompts.class_names)
+        head = ensemble(engine.texts(self._texts()), classes + len(self.how.background))
+        for group in _grouped(pictures, engine.settings.batch_size):
+            for picture, features in zip(group, self._features(engine, group), strict=True):
+                scale = engine.model.logit_scale
+                yield picture, answer_regions(picture.truth, features, head, classes, scale, self.how)
+
+    def _features(self, engine: FeatureEngine, group: Sequence[Picture[Regions]]) -> list[Tensor]:
+        pairs = [(picture.image, picture.truth.boxes) for picture in group]
+        encoder = capability(engine.model, DenseEncoder)
+        if self.how.region_readout == "crop" or encoder is None:
+            return crop_features(engine, pairs, self.how.crop_scale)
+        return [
+            aligned_features(
+                engine,
+                encoder,
+                image,
+                boxes,
+                longer_side=self.how.image_size,
+                grid=self.how.roi_grid,
+                readout=self.how.readout or encoder.readouts[0],
+            )
+            for image, boxes in pairs
+        ]
+
+    def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
+        detector = capability(engine.model, Detector)
+        assert detector is not None  # unsupported() has seen to it
+        (found,) = engine.detect(detector, [picture.image], self.prompts.prompts)
+        return answer_native(found, len(self.prompts.class_names), self.how)
+
+    def _readout(self, model: VisionLanguageModel) -> str | None:
+        encoder = capability(model, DenseEncoder)
+        if self.how.region_readout == "crop" or encoder is None:
+            return None
+        return self.how.readout or encoder.readouts[0]
+
+    def _warnings(self, lost: int) -> list[str]:
+        said = list(self.prompts.warnings)
+        if lost:
+            what = "objects" if self.how.regions == "ground-truth" else "proposals"
+            said.append(f"{lost:,} {what} were empty or outside their image: no region to name")
+        if self.facts.absent is not None and self.how.evaluator != "lvis":
+            said.append(
+                "not every class is annotated in every image, and this evaluator counts what is not as mistakes"
+            )
+        if self.how.evaluator in ENGINES:
+            said.append(f"evaluator {self.how.evaluator}: no intervals and no results of each class")
+        return said
+
+
+def _box_set(xywh: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None = None) -> BoxSet:
+    left_top, size = xywh[:, :2], xywh[:, 2:]
+    return BoxSet(np.concatenate([left_top, left_top + size], axis=1), labels, scores)
+
+
+def _truth_set(boxes: Sequence[Box]) -> BoxSet:
+    xywh = np.array([box.xywh for box in boxes], dtype=np.float64).reshape(-1, 4)
+    return _box_set(xywh, np.array([box.label for box in boxes], dtype=np.int64))
+
+
+def _grouped(pictures: Iterable[Picture[Regions]], enough: int) -> Iterator[list[Picture[Regions]]]:
+    """Pictures in groups that have so many regions together, or are :data:`HELD`; the last one smaller."""
+    group: list[Picture[Regions]] = []
+    regions = 0
+    for picture in pictures:
+        group.append(picture)
+        regions += len(picture.truth.boxes)
+        if regions >= enough or len(group) == HELD:
+            yield group
+            group, regions = [], 0
+    if group:
+        yield group
+
+
+class Detection:
+    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+
+    version = 1
+    class_prompts = True
+    protocol_fields: frozenset[str] = frozenset(DetectionProtocol.model_fields)
+
+    def target(self, card: TaskCard) -> TargetKind:
+        """Boxes."""
+        return "boxes"
+
+    def check(self, card: TaskCard, options: TaskOptions) -> None:
+        """Refuse unknown metrics and protocols that cannot be, before any work starts."""
+        where = f"task {card.name!r}"
+        if card.multi_label:
+            raise CardError(f"{where}: a detection task has boxes: leave out `multi_label`")
+        how = settle_protocol(DetectionProtocol, card, options)
+        check_metrics(card.metrics, how, where=where)
+        if how.regions == "native" and card.templates is not None and len(card.templates) != 1:
+            raise CardError(f"{where}: a detector takes one text a class", hint="Keep one template.")
+        if options.visuals:
+            font_path()  # raises where the user's own is none
+
+    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> DetectionQuestion:
+        """Settle the prompts, the samples, and where boxes come from."""
+        how = settle_protocol(DetectionProtocol, card, options)
+        prompts = prompt_set(card, dataset, options)
+        classes = len(prompts.class_names)
+        check_boxes(dataset.samples, classes, place=dataset.info.location)
+        facts = facts_of(dataset, classes)
+        if how.evaluator in ENGINES and find_spec(ENGINES[how.evaluator][0]) is None:
+            raise MissingDependencyError(
+                f"{card.name}: evaluator {how.evaluator} is not installed", hint="pip install 'vlmbench[detection]'"
+            )
+        if how.regions == "native" and len(prompts.templates) != 1:
+            raise UsageError(f"{card.name}: a detector takes one text a class", hint="Give one with --templates FILE.")
+        return DetectionQuestion(
+            card=card,
+            dataset=dataset,
+            indices=choose(len(dataset.samples), options.limit, options.seed),
+            prompts=prompts,
+            seed=options.seed,
+            how=how,
+            facts=facts,
+            groups=_groups(card, how, dataset, facts, options),
+            proposals=_proposals(card, how, facts),
+            search=check_selective_search() if how.regions == "selective-search" else None,
+            visuals=options.visuals,
+        )
+
+
+def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Proposals | None:
+    if how.regions != "proposals":
+        return None
+    if how.proposals is None:
+        raise UsageError(
+            f"{card.name}: nobody names the file of the proposals", hint="Name it with --set proposals=FILE."
+        )
+    return read_proposals(Path(how.proposals).expanduser(), facts.image_ids)
+
+
+def _groups(
+    card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
+) -> dict[str, frozenset[int]]:
+    """Labels of each group of classes: LVIS' by frequency, else the card's by name.
+
+    Raises:
+        DataError: LVIS' rules are asked of data without its lists.
+        LabelError: a group names what is no class.
+    """
+    if how.evaluator == "lvis":
+        if facts.absent is None or facts.partial is None or facts.frequencies is None:
+            raise DataError(
+                f"{card.name}: {dataset.info.location} has not LVIS' neg_category_ids, not_exhaustive_category_ids and "
+                "frequency",
+                hint="Another evaluator does without: --set evaluator=pycocotools.",
+            )
+        return {
+            group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
+            for group, wanted in FREQUENCIES.items()
+        }
+    names = tuple(card.classes) if card.classes else dataset.classes or ()  # --classnames renames, in the same order
+    labels = {name: label for label, name in enumerate(names)}
+    for group, members in how.groups.items():
+        if unknown := [name for name in members if name not in labels]:
+            raise LabelError(f"{card.name}: group {group!r} names what is no class: {listing(unknown)}")
+    return {group: frozenset(labels[name] for name in members) for group, members in how.groups.items()}
+
+
+PLUGIN = Detection()

@@ -1,0 +1,115 @@
+"""What a detection card can set: where boxes come from, how they are read, scored and evaluated."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+USUAL_NMS_IOU = 0.5
+"""RegionCLIP's zero-shot inference (``test_zeroshot_inference.sh``): per-class suppression at 0.5."""
+
+
+class DetectionProtocol(BaseModel):
+    """The protocol of a detection task.
+
+    A dual encoder has no detector, so boxes come from elsewhere and it only names them. Numbers over the true boxes,
+    over proposals and of a model's own detector answer different questions and cannot be compared.
+
+    Attributes:
+        regions: whose boxes are named: the data's own; those of a results file; those that selective search computes
+            here; or the model's own detector decides everything.
+        proposals: for ``proposals``, the results file (JSON, as COCO's: image_id, bbox, score); the user's to name.
+        max_proposals: how many proposals of each image count, surest first.
+        region_readout: a region's feature is that of the image cut out at it, or the mean of the dense encoder's patch
+            features in it.
+        crop_scale: the cut is so many times as wide and high as the box, about its centre, within the image.
+        image_size: for ``roi-align``, the longer side that images are brought to.
+        roi_grid: for ``roi-align``, the region is sampled in so many cells a side, then averaged.
+        readout: how the dense encoder's patches are read out; None: its default.
+        score: the softmax over classes (and background) at the model's logit scale; times the proposal's own score; or
+            the square root of that product, as RegionCLIP and ViLD have it.
+        background: words that take their share of the softmax and are no class.
+        nms_iou: of boxes of one class that overlap more, only the best stays; None: all stay. Default: 0.5 for
+            proposals, none otherwise.
+        score_threshold: what scores lower is left out.
+        max_detections: of each image, best first, over all classes.
+        evaluator: whose rules count. ``lvis`` is for data with LVIS' lists of absent and partly annotated classes.
+        groups: names of groups of classes, for metrics like ``ap50_novel``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    regions: Literal["ground-truth", "proposals", "selective-search", "native"] = "ground-truth"
+    proposals: str | None = None
+    max_proposals: int = Field(default=1000, ge=1)
+    region_readout: Literal["crop", "roi-align"] = "crop"
+    crop_scale: float = Field(default=1.0, ge=1.0, le=10.0)
+    image_size: int = Field(default=1024, ge=16)
+    roi_grid: int = Field(default=1, ge=1, le=64)
+    readout: str | None = None
+    score: Literal["softmax", "softmax-times-objectness", "sqrt-softmax-times-objectness"] = "softmax"
+    background: list[str] = []
+    nms_iou: float | None = Field(default=None, gt=0, le=1)
+    score_threshold: float = Field(default=0.0, ge=0)
+    max_detections: int = Field(default=100, ge=1)
+    evaluator: Literal["pycocotools", "faster-coco-eval", "hotcoco", "lvis"] = "pycocotools"
+    groups: dict[str, list[str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_suppression(cls, data: Any) -> Any:
+        if (
+            isinstance(data, dict)
+            and "nms_iou" not in data
+            and data.get("regions") in ("proposals", "selective-search")
+        ):
+            return {**data, "nms_iou": USUAL_NMS_IOU}
+        return data
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DetectionProtocol:
+        if self.proposals is not None and self.regions != "proposals":
+            raise ValueError(f"`proposals: FILE` goes with `regions: proposals`, not {self.regions!r}")
+        if self.score != "softmax" and self.regions != "proposals":
+            raise ValueError(f"score {self.score!r} needs the scores of a proposals file, not regions {self.regions!r}")
+        if self.background and self.regions == "native":
+            raise ValueError("a model's own detector takes no background words")
+        return self
+
+    @property
+    def by_encoder(self) -> bool:
+        """Whether boxes are named by the image and text encoders."""
+        return self.regions != "native"
+
+    def settled(self, readout: str | None) -> dict[str, Any]:
+        """What can change a number, for the record: fields that mean nothing here are left out.
+
+        Args:
+            readout: the dense encoder's, as the model settles it.
+        """
+        fields: dict[str, Any] = {"regions": self.regions}
+        if self.by_encoder:
+            fields |= {
+                "region_readout": self.region_readout,
+                "score": f"{self.score} at the model's logit scale",
+                "background": list(self.background),
+                "nms_iou": self.nms_iou,
+                "score_threshold": self.score_threshold,
+            }
+        if self.regions in ("proposals", "selective-search"):
+            fields["max_proposals"] = self.max_proposals
+        if self.by_encoder and self.region_readout == "crop":
+            fields["crop_scale"] = self.crop_scale
+        elif self.by_encoder:
+            fields |= {
+                "image_size": f"longer side {self.image_size}, bicubic, each side to a multiple of the patch",
+                "roi_grid": self.roi_grid,
+                "readout": readout,
+            }
+        return {
+            **fields,
+            "max_detections": self.max_detections,
+            "evaluator": self.evaluator,
+            "groups": {name: sorted(classes) for name, classes in self.groups.items()},
+        }

@@ -1,0 +1,95 @@
+"""The feature of a region: the model's own of a cut-out, or the mean of patch features in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.models.base import DenseEncoder
+
+
+def crop_features(
+    engine: FeatureEngine, pictures: Sequence[tuple[PIL.Image.Image, Tensor]], scale: float
+) -> list[Tensor]:
+    """Each region cut out, enlarged, and encoded as any image is.
+
+    Args:
+        engine: whose model encodes, in batches that go over the pictures' ends.
+        pictures: RGB images, each with its (R, 4) corners within it.
+        scale: the cut is so many times as wide and high as the box.
+
+    Returns:
+        (R, D) of each picture, unit length.
+    """
+    cuts = [(image, box) for image, boxes in pictures for box in boxes.tolist()]
+    step = engine.settings.batch_size
+    encoded = [torch.empty(0, engine.model.embedding_dim)]
+    for start in range(0, len(cuts), step):
+        batch = cuts[start : start + step]
+        encoded.append(engine.pixels([image.crop(cut_out(box, scale, image.size)) for image, box in batch]))
+    return list(torch.split(torch.cat(encoded), [len(boxes) for _, boxes in pictures]))
+
+
+def cut_out(box: list[float], scale: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The whole pixels that an enlarged box touches.
+
+    >>> cut_out([10.2, 10.0, 19.9, 20.0], 1.0, (100, 100)), cut_out([0.0, 10.0, 10.0, 20.0], 2.0, (100, 18))
+    ((10, 10, 20, 20), (0, 5, 15, 18))
+    """
+    left, top, right, bottom = box
+    across, down = (right - left) * (scale - 1) / 2, (bottom - top) * (scale - 1) / 2
+    return (
+        max(0, math.floor(left - across)),
+        max(0, math.floor(top - down)),
+        min(size[0], math.ceil(right + across)),
+        min(size[1], math.ceil(bottom + down)),
+    )
+
+
+def aligned_features(
+    engine: FeatureEngine,
+    encoder: DenseEncoder,
+    image: PIL.Image.Image,
+    boxes: Tensor,
+    *,
+    longer_side: int,
+    grid: int,
+    readout: str,
+) -> Tensor:
+    """The mean of the patch features that RoIAlign samples in each region (He et al. 2017), unit length again.
+
+    With a grid of 1 it is CLIPSelf's box readout: ``roi_align(features, boxes, (1, 1), 1.0, -1, True)`` of
+    wusize/CLIPSelf src/training/zero_shot.py and its encoders. The image is not padded, as it is there.
+
+    Args:
+        engine: whose model encodes.
+        encoder: its dense capability.
+        image: RGB.
+        boxes: (R, 4) corners within the image.
+        longer_side: what the image is brought to; both sides become multiples of the patch.
+        grid: cells a side.
+        readout: of the encoder's.
+
+    Returns:
+        (R, D), on the CPU.
+    """
+    from torchvision.ops import roi_align
+
+    if not len(boxes):
+        return torch.empty(0, engine.model.embedding_dim)
+    scale = longer_side / max(image.size)
+    width, height = (
+        max(1, round(side * scale / encoder.patch_size)) * encoder.patch_size for side in (image.width, image.height)
+    )
+    window = encoder.normalise(image.resize((width, height), PIL.Image.Resampling.BICUBIC))
+    patches = engine.patches(encoder, [window], readout)
+    ratio = torch.tensor([patches.shape[3] / image.width, patches.shape[2] / image.height] * 2)
+    on_patches = (boxes * ratio).to(patches.device)
+    cells = roi_align(patches, [on_patches], (grid, grid), spatial_scale=1.0, sampling_ratio=-1, aligned=True)
+    return F.normalize(cells.mean(dim=(2, 3)), dim=1).cpu()

@@ -1,0 +1,165 @@
+"""Whose boxes are named: the data's, a results file's, or those that selective search finds here."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from vlmbench.data.base import Box, Target
+from vlmbench.data.labels import listing
+from vlmbench.errors import DataError, MissingDependencyError
+
+SELECTIVE_SEARCH_SEED = 0
+"""Of the random numbers that rank regions."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The R boxes of one image that are to be named.
+
+    Attributes:
+        boxes: (R, 4) float32 left, top, right, bottom, within the image and not empty.
+        objectness: (R,) how surely each is an object; None where nobody says.
+        truth: (R,) int64 each one's class, for the data's own boxes; None for proposals.
+        lost: how many lay outside the image or were empty.
+    """
+
+    boxes: Tensor
+    objectness: Tensor | None = None
+    truth: Tensor | None = None
+    lost: int = 0
+
+
+def true_regions(target: Target, image: PIL.Image.Image) -> Regions:
+    """The data's own boxes. Crowds are left out: they are no single object."""
+    own = [box for box in target if isinstance(box, Box) and not box.crowd] if isinstance(target, tuple) else []
+    boxes, inside = _clipped(torch.tensor([box.xywh for box in own], dtype=torch.float64).reshape(-1, 4), image)
+    labels = torch.tensor([box.label for box in own], dtype=torch.int64)
+    return Regions(boxes, truth=labels[inside], lost=len(own) - len(boxes))
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """The boxes of a results file, for each image id surest first.
+
+    Attributes:
+        by_image: image id to (N, 4) xywh and (N,) scores.
+        sha256: of the file.
+    """
+
+    by_image: dict[int, tuple[Tensor, Tensor]]
+    sha256: str
+
+    def regions(self, image_id: int, image: PIL.Image.Image, limit: int) -> Regions:
+        """The first of an image's proposals."""
+        xywh, scores = self.by_image.get(image_id, (torch.empty(0, 4, dtype=torch.float64), torch.empty(0)))
+        boxes, inside = _clipped(xywh[:limit], image)
+        return Regions(boxes, objectness=scores[:limit][inside], lost=len(xywh[:limit]) - len(boxes))
+
+
+def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
+    """A results file as COCO's: a JSON list of objects with ``image_id``, ``bbox`` and ``score``.
+
+    Raises:
+        DataError: it cannot be read, is of another form, has a score that is no number, or none of the data's images.
+    """
+    try:
+        content = path.read_bytes()
+        entries = json.loads(content)
+    except OSError as error:
+        raise DataError(f"proposals {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"proposals {path} are no JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise DataError(f"proposals {path}: a results file is a list, not a {type(entries).__name__}")
+    known, found = set(image_ids), dict[int, list[tuple[list[float], float]]]()
+    for number, entry in enumerate(entries):
+        image_id, box, score = _proposal(entry, number, path)
+        found.setdefault(image_id, []).append((box, score))
+    if unknown := sorted(set(found) - known):
+        raise DataError(
+            f"proposals {path}: {len(unknown)} of their images are not the data's: {listing(map(str, unknown))}",
+            hint="They seem to be of another dataset or split.",
+        )
+    by_image = {}
+    for image_id, rows in found.items():
+        rows.sort(key=lambda row: -row[1])  # stable: equal scores keep the file's order
+        xywh = torch.tensor([box for box, _ in rows], dtype=torch.float64)
+        by_image[image_id] = (xywh, torch.tensor([score for _, score in rows], dtype=torch.float32))
+    return Proposals(by_image, sha256(content).hexdigest())
+
+
+def _proposal(entry: Any, number: int, path: Path) -> tuple[int, list[float], float]:
+    try:
+        image_id, box, score = entry["image_id"], [float(side) for side in entry["bbox"]], float(entry["score"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"proposals {path}: entry {number} is no result with image_id, bbox and score: {str(entry)[:100]}"
+        ) from error
+    if len(box) != 4 or not all(map(math.isfinite, (*box, score))):
+        raise DataError(f"proposals {path}: entry {number} (image {image_id}) has box {box} and score {score}")
+    return int(image_id), box, score
+
+
+def check_selective_search() -> str:
+    """Which selective search there is, for the record.
+
+    Raises:
+        MissingDependencyError: OpenCV is not installed, or without its contributed modules.
+    """
+    try:
+        import cv2
+    except ModuleNotFoundError as error:
+        raise _no_opencv("OpenCV is not installed") from error
+    if not hasattr(cv2, "ximgproc"):
+        raise _no_opencv("this OpenCV has no contributed modules")
+    return f"OpenCV {cv2.__version__}, fast"
+
+
+def selective_search(image: PIL.Image.Image, limit: int) -> Regions:
+    """The first regions of selective search (Uijlings et al. 2013) in OpenCV's fast mode, unscored.
+
+    As there, a region's rank is its place in the hierarchy times a random number, large ones first. OpenCV draws these
+    numbers from the C library, differently at each call; here the place is that by area, and the numbers are seeded.
+    """
+    import cv2
+
+    search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    search.setBaseImage(np.ascontiguousarray(np.asarray(image)[:, :, ::-1]))  # OpenCV's colours are blue first
+    search.switchToSelectiveSearchFast()
+    found = np.unique(np.asarray(search.process(), dtype=np.float64).reshape(-1, 4), axis=0)
+    by_area = found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
+    ranks = np.arange(1, len(by_area) + 1) * np.random.default_rng(SELECTIVE_SEARCH_SEED).random(len(by_area))
+    chosen = torch.from_numpy(by_area[np.argsort(ranks, kind="stable")[:limit]])
+    boxes, _ = _clipped(chosen, image)
+    return Regions(boxes, lost=len(chosen) - len(boxes))
+
+
+def _clipped(xywh: Tensor, image: PIL.Image.Image) -> tuple[Tensor, Tensor]:
+    """(N, 4) boxes to their (R, 4) corners within the image, and (N,) which are not empty there."""
+    left, top, width, height = xywh.unbind(dim=1)
+    corners = torch.stack(
+        [
+            left.clamp(0, image.width),
+            top.clamp(0, image.height),
+            (left + width).clamp(0, image.width),
+            (top + height).clamp(0, image.height),
+        ],
+        dim=1,
+    )
+    inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+    return corners[inside].float(), inside
+
+
+def _no_opencv(what: str) -> MissingDependencyError:
+    return MissingDependencyError(f"selective search: {what}", hint="pip install 'vlmbench[proposals]'")

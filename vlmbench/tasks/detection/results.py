@@ -1,0 +1,136 @@
+"""All images' answers: as arrays for the metrics, and as the table beside the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vlmbench.data.base import Box, ImageDataset
+from vlmbench.data.boxes import BoxFacts
+from vlmbench.metrics.detection import BoxPredictions, BoxTruth, Federation
+from vlmbench.tasks.detection.answers import Answer
+
+_CORNERS = pa.list_(pa.float32(), 4)
+_EXACT_CORNERS = pa.list_(pa.float64(), 4)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was asked of the data and what was answered, I images in the dataset's order.
+
+    Attributes:
+        indices: which samples.
+        contents: their hex content hashes.
+        answers: one each.
+        facts: of the whole dataset.
+        classes: C.
+    """
+
+    indices: Sequence[int]
+    contents: Sequence[str]
+    answers: Sequence[Answer]
+    facts: BoxFacts
+    classes: int
+
+    def truth(self, dataset: ImageDataset) -> BoxTruth:
+        """The images' objects."""
+        rows = [(row, box) for row, index in enumerate(self.indices) for box in boxes_of(dataset, index)]
+        return BoxTruth(
+            images=len(self.indices),
+            classes=self.classes,
+            image=np.array([row for row, _ in rows], dtype=np.int64),
+            label=np.array([box.label for _, box in rows], dtype=np.int64),
+            xywh=np.array([box.xywh for _, box in rows], dtype=np.float64).reshape(-1, 4),
+            area=np.array([box.area for _, box in rows], dtype=np.float64),
+            crowd=np.array([box.crowd for _, box in rows], dtype=bool),
+        )
+
+    def found(self) -> BoxPredictions:
+        """The images' detections. Equal scores of one image keep the order of its answer."""
+        counts = [len(answer.scores) for answer in self.answers]
+        return BoxPredictions(
+            image=np.repeat(np.arange(len(counts)), counts),
+            label=_joined([answer.labels.numpy() for answer in self.answers]).astype(np.int64),
+            xywh=_joined([answer.xywh.numpy() for answer in self.answers]).astype(np.float64).reshape(-1, 4),
+            score=_joined([answer.scores.numpy() for answer in self.answers]).astype(np.float64),
+        )
+
+    def federation(self) -> Federation | None:
+        """What is known of classes that are not annotated everywhere; None where all are."""
+        if self.facts.absent is None or self.facts.partial is None:
+            return None
+        return Federation(*(_pairs(labels, self.indices) for labels in (self.facts.absent, self.facts.partial)))
+
+    def table(self, dataset: ImageDataset) -> pa.Table:
+        """One row an image: its detections, its objects, and how its own boxes were named.
+
+        Boxes are left, top, width and height. Labels are places in the classes' order; ``category_ids`` are the
+        data's own ids of the same classes and ``image_id`` is the data's own of the image, so that
+        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``, and LVIS' ``absent`` and
+        ``partial`` classes), so that two runs can be compared without the data.
+        """
+        truth = [boxes_of(dataset, index) for index in self.indices]
+        ids, categories = self.facts.image_ids, self.facts.category_ids
+        columns: dict[str, pa.Array] = {
+            "sample": pa.array([dataset.samples[index].id for index in self.indices], pa.string()),
+            "content": pa.array(self.contents, pa.string()),
+            "image_id": pa.array([ids[index] for index in self.indices], pa.int64()),
+            "boxes": pa.array([answer.xywh.tolist() for answer in self.answers], pa.list_(_CORNERS)),
+            "scores": _lists([answer.scores.numpy() for answer in self.answers], pa.float32()),
+            "labels": _lists([answer.labels.numpy() for answer in self.answers], pa.int32()),
+            "category_ids": _lists(
+                [[categories[label] for label in answer.labels.tolist()] for answer in self.answers], pa.int64()
+            ),
+            "truth_boxes": pa.array([[box.xywh for box in own] for own in truth], pa.list_(_EXACT_CORNERS)),
+            "truth_labels": _lists([[box.label for box in own] for own in truth], pa.int32()),
+            "truth_areas": _lists([[box.area for box in own] for own in truth], pa.float64()),
+            "truth_crowds": _lists([[box.crowd for box in own] for own in truth], pa.bool_()),
+        }
+        if self.facts.absent is not None and self.facts.partial is not None:
+            columns["absent"] = _lists([self.facts.absent[index] for index in self.indices], pa.int32())
+            columns["partial"] = _lists([self.facts.partial[index] for index in self.indices], pa.int32())
+        if all(answer.region_ranks is not None for answer in self.answers):
+            columns |= {
+                "region_labels": _lists([_list(answer.region_labels) for answer in self.answers], pa.int32()),
+                "region_ranks": _lists([_list(answer.region_ranks) for answer in self.answers], pa.int32()),
+                "region_top": pa.array(
+                    [_list(answer.region_top) for answer in self.answers], pa.list_(pa.list_(pa.int32()))
+                ),
+            }
+        return pa.table(columns)
+
+
+def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
+    """A sample's objects."""
+    target = dataset.samples[index].target
+    return tuple(box for box in target if isinstance(box, Box)) if isinstance(target, tuple) else ()
+
+
+def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
+    """The detections of a record's Parquet file as a COCO results file has them."""
+    names = ("image_id", "boxes", "scores", "category_ids")
+    return [
+        {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
+        for row in table.select(names).to_pylist()
+        for box, score, category in zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
+    ]
+
+
+def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:
+    return frozenset((row, label) for row, index in enumerate(indices) for label in labels[index])
+
+
+def _joined(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _lists(rows: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    return pa.array(rows, pa.list_(kind))
+
+
+def _list(values: Any) -> list[Any]:
+    return list(values.tolist())
