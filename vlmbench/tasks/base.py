@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -13,11 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import TaskCard, check_templates
 from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
-from vlmbench.errors import CardError, UsageError, VlmbenchError
+from vlmbench.errors import CardError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import Estimate
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import ClassResult, MetricValue
+from vlmbench.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,17 @@ def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[st
     except ValidationError as error:
         misfits = [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
         raise problem("; ".join(misfits)) from error
+
+
+def check_known_metrics(names: Iterable[str], known: Collection[str], *, where: str) -> None:
+    """Refuse metrics that do not exist.
+
+    Raises:
+        UnknownNameError: one of the names is not among the known.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, known) or None)
 
 
 def metric_value(

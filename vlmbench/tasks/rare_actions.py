@@ -16,7 +16,7 @@ from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.data.rareact import AnnotatedActions
-from vlmbench.errors import CardError, DataError, UnknownNameError
+from vlmbench.errors import CardError, DataError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import (
     ActionRows,
@@ -28,8 +28,7 @@ from vlmbench.metrics import (
 from vlmbench.metrics.rare_actions import SAMPLINGS
 from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.registry import did_you_mean
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol, metric_value
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, clip_protocol, metric_value
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 
@@ -161,9 +160,7 @@ class RareActions:
         """Refuse unknown metrics before any work starts."""
         if card.multi_label:
             raise CardError(f"task {card.name!r}: a clip is annotated for one action; multi_label means nothing here")
-        for name in card.metrics:
-            if name not in METRICS:
-                raise UnknownNameError(f"task {card.name!r}: unknown metric {name!r}", hint=did_you_mean(name, METRICS))
+        check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")
 
     def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RareActionsQuestion:
         """Settle the prompts and the clips."""

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from vlmbench.errors import CardError, UnknownNameError
+from vlmbench.errors import CardError
 from vlmbench.metrics import (
     Estimate,
     average_precision,
@@ -22,8 +22,7 @@ from vlmbench.metrics import (
     top_k_accuracy,
 )
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.registry import did_you_mean
-from vlmbench.tasks.base import metric_value
+from vlmbench.tasks.base import check_known_metrics, metric_value
 from vlmbench.tasks.classification.scores import Scored
 
 Labels = npt.NDArray[np.int64]
@@ -147,9 +146,8 @@ def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> Non
         CardError: it is of the other kind of labels.
     """
     kind = "multi" if multi_label else "single"
+    check_known_metrics(names, MEASURES, where=where)
     for name in names:
-        if name not in MEASURES:
-            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
         if MEASURES[name].labels not in (kind, "both"):
             raise CardError(f"{where}: metric {name!r} is for {MEASURES[name].labels}-label data, not {kind}-label")
 

@@ -10,10 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vlmbench.errors import UnknownNameError
 from vlmbench.metrics import Estimate, mean_rank, mean_recall_at_k, median_rank, recall_at_k
 from vlmbench.records import MetricValue
-from vlmbench.registry import did_you_mean
 from vlmbench.tasks.base import metric_value
 
 Ints = npt.NDArray[np.int64]
@@ -108,17 +106,6 @@ MEASURES: dict[str, Measure] = {
     "text_to_image_median_rank": Measure(partial(_of_captions, median_rank), _random_caption_rank, unit="rank"),
     "text_to_image_mean_rank": Measure(partial(_of_captions, mean_rank), _random_caption_rank, unit="rank"),
 }
-
-
-def check_metrics(names: Sequence[str], *, where: str) -> None:
-    """Refuse metrics that do not exist.
-
-    Raises:
-        UnknownNameError: nobody knows the metric.
-    """
-    for name in names:
-        if name not in MEASURES:
-            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
 
 
 def metric_values(names: Sequence[str], found: Found, seed: int) -> dict[str, MetricValue]:

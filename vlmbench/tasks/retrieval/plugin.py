@@ -21,8 +21,8 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
-from vlmbench.tasks.retrieval.measures import Found, check_metrics, metric_values
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, settle_protocol
+from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
 from vlmbench.visuals.text import font_path
@@ -210,7 +210,7 @@ class Retrieval:
     def check(self, card: TaskCard, options: TaskOptions) -> None:
         """Refuse unknown metrics, and words for classes, of which there are none here."""
         where = f"task {card.name!r}"
-        check_metrics(card.metrics, where=where)
+        check_known_metrics(card.metrics, MEASURES, where=where)
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vlmbench.errors import UnknownNameError
 from vlmbench.metrics import (
     Estimate,
     PixelCounts,
@@ -16,7 +15,6 @@ from vlmbench.metrics import (
     segmentation_rows,
 )
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.registry import did_you_mean
 from vlmbench.tasks.base import metric_value
 
 
@@ -37,17 +35,6 @@ MEASURES: dict[str, Measure] = {
     "pixel_accuracy": Measure(lambda counts, seed: pixel_accuracy(counts, seed=seed), _uniform),
     "mean_accuracy": Measure(lambda counts, seed: mean_accuracy(counts, seed=seed), _uniform),
 }
-
-
-def check_metrics(names: Sequence[str], *, where: str) -> None:
-    """Refuse metrics that do not exist.
-
-    Raises:
-        UnknownNameError: nobody knows the metric.
-    """
-    for name in names:
-        if name not in MEASURES:
-            raise UnknownNameError(f"{where}: unknown metric {name!r}", hint=did_you_mean(name, MEASURES))
 
 
 def metric_values(names: Sequence[str], counts: PixelCounts, seed: int) -> dict[str, MetricValue]:

@@ -21,9 +21,9 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import VisionLanguageModel
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, settle_protocol
 from vlmbench.tasks.segmentation.decide import Rule, decide
-from vlmbench.tasks.segmentation.measures import check_metrics, class_results, metric_values
+from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.segmentation.pamr import refine
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
@@ -208,7 +208,7 @@ class Segmentation:
     def check(self, card: TaskCard, options: TaskOptions) -> None:
         """Refuse unknown metrics, a protocol that cannot be, and what is said of several labels."""
         where = f"task {card.name!r}"
-        check_metrics(card.metrics, where=where)
+        check_known_metrics(card.metrics, MEASURES, where=where)
         settle_protocol(SegmentationProtocol, card, options)
         if card.multi_label:
             raise CardError(f"{where}: multi_label means nothing for segmentation")
