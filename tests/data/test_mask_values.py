@@ -56,17 +56,17 @@ def test_values_by_class_and_by_value_are_the_same_reading() -> None:
 
 
 def test_a_value_nobody_named_is_named() -> None:
-    with pytest.raises(BadSampleError, match=r"sample 's': its mask has the value 5, which .*`values` do not name"):
+    with pytest.raises(LabelError, match=r"sample 's': its mask has the value 5, which .*`values` do not name"):
         labels(reading(values=[7, 8, 9]), [[7, 5]])
     assert labels(reading(values=[7, 8, 9], ignore=[5, 255]), [[7, 5]]) == [[0, IGNORE]]
 
 
 def test_a_label_that_is_no_class_is_named() -> None:
-    with pytest.raises(BadSampleError, match="has the value 4, but classes are 0 to 2"):
+    with pytest.raises(LabelError, match="has the value 4, but classes are 0 to 2"):
         labels(reading(), [[0, 4]])
-    with pytest.raises(BadSampleError, match=r"value 3, but classes are 0 to 2[\s\S]*reduce_zero_label"):
+    with pytest.raises(LabelError, match=r"value 3, but classes are 0 to 2[\s\S]*reduce_zero_label"):
         labels(reading(), [[1, 3]])
-    with pytest.raises(BadSampleError, match="value 4, but classes are 1 to 3"):
+    with pytest.raises(LabelError, match="value 4, but classes are 1 to 3"):
         labels(reading(reduce_zero_label=True), [[1, 4]])
     assert labels(reading(classes=None), [[0, 200]]) == [[0, 200]]
 
@@ -74,14 +74,14 @@ def test_a_label_that_is_no_class_is_named() -> None:
 def test_values_of_32_bits_are_too_large() -> None:
     file = io.BytesIO()
     PIL.Image.fromarray(np.array([[1, 70000]], dtype=np.int32)).save(file, "TIFF")
-    with pytest.raises(BadSampleError, match="value 70000"):
+    with pytest.raises(LabelError, match="value 70000"):
         reading(classes=None).labels(file.getvalue(), "s")
 
 
 def test_colours_are_refused_with_what_to_use_instead() -> None:
     file = io.BytesIO()
     PIL.Image.new("RGB", (3, 2)).save(file, "PNG")
-    with pytest.raises(BadSampleError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
+    with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
         reading().labels(file.getvalue(), "s")
     with pytest.raises(BadSampleError, match="not an image"):
         reading().labels(b"nothing", "s")

@@ -58,6 +58,16 @@ def test_of_two_records_of_one_question_the_later_counts() -> None:
     assert newest([new, old, other]) == [new, other]
 
 
+def test_records_of_other_protocols_all_stay_and_name_their_readout() -> None:
+    made = make_record()
+    records = [
+        made.model_copy(update={"id": name, "task": made.task.model_copy(update={"protocol": {"readout": name}})})
+        for name in ("clearclip", "naclip")
+    ]
+    assert newest(records) == records
+    assert [row[-1] for row in results_table(records).rows] == ["readout clearclip", "readout naclip"]
+
+
 def test_remarks_say_what_differs_from_the_standard() -> None:
     record = make_record(limit=10, precision="bf16")
     protocol = record.task.model_copy(update={"protocol": {"class_names_from": "option", "templates_from": "card"}})

@@ -197,7 +197,7 @@ def test_bad_samples_fail_by_default_and_are_counted_on_request(request_: RunReq
     assert skipped.record is not None
     assert [bad.id for bad in skipped.record.bad_samples] == ["cat/002.png"]
     assert skipped.record.task.dataset.samples == 18 and skipped.record.main.n == 18
-    assert any("could not be decoded" in warning for warning in skipped.record.warnings)
+    assert any("could not be used" in warning for warning in skipped.record.warnings)
     assert only(replace(request_, skip_bad=True)).status == "found"
     assert only(request_).status == "failed"  # a record with samples left out does not answer for a strict run
 

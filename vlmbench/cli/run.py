@@ -121,6 +121,9 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "")
     show_pictures(outcomes, request.results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
+    if all(outcome.status == "unsupported" for outcome in outcomes):
+        stderr().print("Nothing was run: no model can be asked any of these tasks in this way.", style="yellow")
+        raise typer.Exit(2)
     return outcomes
 
 

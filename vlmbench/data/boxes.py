@@ -24,6 +24,7 @@ class BoxFacts:
             is annotated in every image.
         partial: LVIS' ``not_exhaustive_category_ids``: for each sample, the classes of which not every object is
             annotated; None likewise.
+        sizes: the width and height of each sample as the data states them; None where it does not.
     """
 
     image_ids: tuple[int, ...]
@@ -31,6 +32,7 @@ class BoxFacts:
     frequencies: tuple[str, ...] | None = None
     absent: tuple[tuple[int, ...], ...] | None = None
     partial: tuple[tuple[int, ...], ...] | None = None
+    sizes: tuple[tuple[int, int] | None, ...] | None = None
 
 
 @runtime_checkable

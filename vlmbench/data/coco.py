@@ -109,6 +109,11 @@ def _labels(
         LabelError: a class of the card is no category or several, or (unless dropped) a category no class.
     """
     names = [category.name for category in categories]
+    if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
+        raise LabelError(
+            f"{spec.kind} {spec.location!r}: several categories of {path} have one name: {listing(twice)}",
+            hint="No model can tell them apart: merge them, or name each in a card's `classes` (class_names: card).",
+        )
     if context.class_names is None or spec.options.get("class_names") == "card":
         return {category.id: label for label, category in enumerate(categories)}, tuple(names)
     by_name = names if len({*map(normalise, names)}) < len(names) else [normalise(name) for name in names]
@@ -154,6 +159,7 @@ def _facts(found: AnnotationFile, images: Sequence[AnnotatedImage], label_of: di
         frequencies=tuple(map(str, frequencies)) if None not in frequencies else None,
         absent=tuple(chosen(image.absent) for image in images) if federated else None,
         partial=tuple(chosen(image.partial) for image in images) if federated else None,
+        sizes=tuple(image.size for image in images),
     )
 
 

@@ -34,6 +34,7 @@ class AnnotatedImage:
         annotations: each object's (id, category id, xywh, area, crowd).
         absent: LVIS' ``neg_category_ids``; None where the file has none.
         partial: LVIS' ``not_exhaustive_category_ids``; None likewise.
+        size: width and height; None where the file does not state them.
     """
 
     id: int
@@ -41,6 +42,7 @@ class AnnotatedImage:
     annotations: list[tuple[int, int, tuple[float, float, float, float], float, bool]] = field(default_factory=list)
     absent: tuple[int, ...] | None = None
     partial: tuple[int, ...] | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def read_annotations(path: Path) -> AnnotationFile:
             _file_name(entry, path),
             absent=_labels(entry, "neg_category_ids", path),
             partial=_labels(entry, "not_exhaustive_category_ids", path),
+            size=_size(entry, path),
         )
         if image.id in images:
             raise DataError(f"{path}: two images have the id {image.id}")
@@ -111,7 +114,7 @@ def _add(
 ) -> None:
     """Put one annotation to its image."""
     image_id, category = _integer(entry, "image_id", path), _integer(entry, "category_id", path)
-    name = entry.get("id", number)
+    name = number if entry.get("id") is None else _integer(entry, "id", path)
     if image_id not in images:
         raise LabelError(f"{path}: annotation {name} is of image {image_id}, which is not among its images")
     if category not in categories:
@@ -119,15 +122,18 @@ def _add(
     box = _get(entry, "bbox", "annotation", path)
     try:
         left, top, width, height = (float(number) for number in box)
-        area = float(entry.get("area", width * height))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: annotation {name} has no box of four numbers: {box!r}") from error
+    stated = entry.get("area")
+    if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int | float)):
+        raise DataError(f"{path}: annotation {name} has an area that is no number: {stated!r}")
+    area = width * height if stated is None else float(stated)
     if not all(map(math.isfinite, (left, top, width, height, area))):
         raise LabelError(f"{path}: annotation {name} has a box of numbers that are not finite: {box!r}, area {area}")
     if width < 0 or height < 0:
         raise LabelError(f"{path}: annotation {name} has a box of negative size: {box!r}")
     crowd = bool(entry.get("iscrowd", 0))
-    images[image_id].annotations.append((int(name), category, (left, top, width, height), area, crowd))
+    images[image_id].annotations.append((name, category, (left, top, width, height), area, crowd))
 
 
 def _entries(content: dict[str, Any], key: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -153,6 +159,12 @@ def _integer(entry: dict[str, Any], key: str, path: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{path}: {key!r} must be a whole number, not {value!r}")
     return value
+
+
+def _size(entry: dict[str, Any], path: Path) -> tuple[int, int] | None:
+    if entry.get("width") is None or entry.get("height") is None:
+        return None
+    return _integer(entry, "width", path), _integer(entry, "height", path)
 
 
 def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | None:

@@ -134,6 +134,8 @@ def check_boxes(samples: Sequence[Sample], classes: int | None, *, place: str) -
                 raise LabelError(f"{place}: sample {sample.id!r} has a box of class {box.label}, of {classes} classes")
             if not all(map(math.isfinite, (*box.xywh, box.area))):
                 raise LabelError(f"{place}: sample {sample.id!r} has a box that is no box: {box.xywh}")
+            if min(box.xywh[2:]) < 0:
+                raise LabelError(f"{place}: sample {sample.id!r} has a box of negative size: {box.xywh}")
 
 
 def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str, target: TargetKind) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.decode import decode_image
-from vlmbench.errors import BadSampleError, LabelError, UsageError
+from vlmbench.errors import LabelError, UsageError
 
 IGNORE = -1
 """The label of pixels that are not scored, whatever the files write there: no class can have it."""
@@ -58,7 +58,8 @@ class MaskValues:
         """An encoded mask as (H, W) class indices, :data:`IGNORE` where nothing is scored.
 
         Raises:
-            BadSampleError: it cannot be decoded, holds colours, or has a value that is no class.
+            BadSampleError: it cannot be decoded.
+            LabelError: it holds colours, or a value that is no class: hardly a single file's fault.
         """
         pixels = _values(data, sample_id)
         outside = (pixels < 0) | (pixels >= _LARGEST)
@@ -83,19 +84,18 @@ class MaskValues:
         labels[list(self.ignored)] = IGNORE
         return labels
 
-    def _unknown(self, value: int, sample_id: str) -> BadSampleError:
+    def _unknown(self, value: int, sample_id: str) -> LabelError:
         if self.values is not None:
-            return BadSampleError(
-                sample_id,
-                f"its mask has the value {value}, which the source's `values` do not name",
+            return LabelError(
+                f"sample {sample_id!r}: its mask has the value {value}, which the source's `values` do not name",
                 hint="Name its label there, or list it under `ignore`.",
             )
         hint = "Pixels that are not to be scored have values listed under the source's option `ignore`."
         if value == self.classes and not self.reduce_zero_label:
             hint = "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
         first, last = (1, self.classes) if self.reduce_zero_label else (0, (self.classes or 1) - 1)
-        return BadSampleError(
-            sample_id, f"its mask has the value {value}, but classes are {first} to {last}", hint=hint
+        return LabelError(
+            f"sample {sample_id!r}: its mask has the value {value}, but classes are {first} to {last}", hint=hint
         )
 
 
@@ -154,9 +154,8 @@ def _values(data: bytes, sample_id: str) -> NDArray[Any]:
     """(H, W) integers as the file has them; of a palette file the indices, not the colours."""
     image = decode_image(data, sample_id)
     if image.mode not in _INDEX_MODES:
-        raise BadSampleError(
-            sample_id,
-            f"its mask holds colours (mode {image.mode}), not class indices",
+        raise LabelError(
+            f"sample {sample_id!r}: its mask holds colours (mode {image.mode}), not class indices",
             hint="Use the dataset's index masks (grey or palette PNG), or convert colours to class indices first.",
         )
     return np.asarray(image).astype(np.int64)

@@ -93,13 +93,10 @@ def stream_pictures(
     def prepare(index: int) -> Picture[T] | _Bad:
         try:
             (data,) = sample_images(dataset, index)
-            image = decode_image(data, dataset.samples[index].id).convert("RGB")
+            image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
             truth = load(index, image)
         except BadSampleError as error:
             return _Bad(error, _content(dataset, index))
-        except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
-            reason = f"cannot be converted to RGB: {error}"
-            return _Bad(BadSampleError(dataset.samples[index].id, reason), _content(dataset, index))
         digests = [sha256(content).digest() for content in (data, *truth.files)]
         return Picture(index, image, sample_digest(digests).hex(), truth.value)
 
@@ -121,3 +118,10 @@ def _content(dataset: ImageDataset, index: int) -> str | None:
         return content_sha256(dataset, index)
     except BadSampleError:
         return None
+
+
+def _rgb(image: PIL.Image.Image, sample_id: str) -> PIL.Image.Image:
+    try:
+        return image.convert("RGB")
+    except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
+        raise BadSampleError(sample_id, f"cannot be converted to RGB: {error}") from error

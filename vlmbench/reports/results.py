@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -80,8 +81,8 @@ def results_table(
 def newest(records: Sequence[Record]) -> list[Record]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
-    Records of one pair differ in data, prompts, limit or precision; those are different questions and all stay. Two
-    records of the same question (another version of weights, say) leave the later one.
+    Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay.
+    Two records of the same question (another version of weights, say) leave the later one.
     """
     latest: dict[tuple[object, ...], Record] = {}
     for record in records:
@@ -92,6 +93,7 @@ def newest(records: Sequence[Record]) -> list[Record]:
             record.task.prompts_sha256,
             record.task.dataset.fingerprint,
             record.run.precision,
+            json.dumps(record.task.protocol, sort_keys=True, default=str),
         )
         if key not in latest or latest[key].run.started <= record.run.started:
             latest[key] = record
@@ -146,6 +148,8 @@ def remarks(record: Record) -> str:
     if record.run.precision != "fp32":
         said.append(record.run.precision)
     said += [f"{name}={value}" for name, value in record.run.settings.items()]
+    if "readout" in record.task.protocol and "readout" not in record.run.settings and record.task.protocol["readout"]:
+        said.append(f"readout {record.task.protocol['readout']}")
     for part in ("class_names", "templates"):
         if record.task.protocol.get(f"{part}_from") == "option":
             said.append(f"own {part.replace('_', ' ')}")

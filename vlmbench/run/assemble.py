@@ -36,7 +36,7 @@ def build_record(
             f"{len(question.dataset.samples):,}: the number is not comparable with published ones"
         )
     if tally.bad:
-        warnings.append(f"{len(tally.bad)} of {len(question.indices):,} samples could not be decoded and were left out")
+        warnings.append(f"{len(tally.bad)} of {len(question.indices):,} samples could not be used and were left out")
     image_seconds = engine.seconds.get("images", 0.0)
     return Record(
         id=id,

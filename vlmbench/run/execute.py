@@ -186,6 +186,12 @@ class _Run:
         finally:
             for message in said:
                 self.listener.note(message)
+        asked = {k: v for k, v in self.request.options.protocol.items() if k in task.plugin.protocol_fields}
+        settings = {name: value for name, value in asked.items() if name in question.protocol(model)}
+        unused = [f"{task.card.name}: {name} was set and plays no part" for name in asked if name not in settings]
+        for message in (*unused, *outcome.warnings):
+            self.listener.note(message)
+        said += unused
         pairs = [(content, question.dataset.samples[index].target) for index, content in outcome.contents.items()]
         content_fingerprint = fingerprint(pairs)
         identifier = self._id(model, task, question, content_fingerprint)
@@ -199,7 +205,7 @@ class _Run:
             content_fingerprint=content_fingerprint,
             warnings=[*model.identity.notes, *task.warnings, *said],
             options=self.request.options,
-            settings={k: v for k, v in self.request.options.protocol.items() if k in task.plugin.protocol_fields},
+            settings=settings,
             started=started,
             predictions_sha256=sha256(predictions).hexdigest(),
         )

@@ -20,7 +20,7 @@ from toy_adapter import ToyModel, toy
 from vlmbench.cards import SourceSpec, TaskCard, make_task
 from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
-from vlmbench.errors import CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
+from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.pictures import Picture
 from vlmbench.metrics.detection import COCO_MEASURES
@@ -177,10 +177,52 @@ def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path)
     loose, strict = proposed(tmp_path, folder, nms_iou=None), proposed(tmp_path, folder)
     counts = [[len(row) for row in outcome.predictions["scores"].to_pylist()] for outcome in (loose, strict)]
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
-    assert strict.warnings == ["1 proposals were empty or outside their image: no region to name"]
+    assert strict.warnings == [
+        "2 of 4 images have no proposals: nothing can be found in them",
+        "1 proposals were empty or outside their image: no region to name",
+    ]
     assert "region_ranks" not in strict.predictions.column_names
     few = proposed(tmp_path, folder, max_proposals=1)
     assert few.predictions["boxes"].to_pylist()[2][0] == [2, 4, 20, 12], "the surest"
+
+
+def test_proposals_for_none_of_the_images_are_an_error(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(DataError, match="has none for any of the 4 images"):
+        answer(folder, {"regions": "proposals", "proposals": written(tmp_path, [])})
+
+
+def test_every_field_that_changes_an_answer_is_in_the_protocol(tmp_path: Path, folder: Path) -> None:
+    native = ({"regions": "native"}, {"regions": "native", "score_threshold": 0.5})
+    settled = [ask(card_of(folder, fields, templates=["a {}"])).protocol(finder()) for fields in native]
+    assert settled[0] != settled[1]
+    path = next(folder.rglob("*.json"))
+    data = json.loads(path.read_text())
+    renumbered = {image["id"]: image["id"] + 100 for image in data["images"]}
+    for entry in data["images"]:
+        entry["id"] = renumbered[entry["id"]]
+    for entry in data["annotations"]:
+        entry["image_id"] = renumbered[entry["image_id"]]
+    path.write_text(json.dumps(data))
+    again = ask(card_of(folder, native[0], templates=["a {}"])).protocol(finder())
+    assert again != settled[0], "proposals are found by the data's ids"
+
+
+def test_boxes_of_another_size_of_the_image_are_bad_samples(folder: Path) -> None:
+    path = next(folder.rglob("*.json"))
+    data = json.loads(path.read_text())
+    for image in data["images"]:
+        image["width"], image["height"] = 400, 320
+    path.write_text(json.dumps(data))
+    with pytest.raises(BadSampleError, match=r"it is 40 x 32 pixels, its boxes are for 400 x 320"):
+        answer(folder)
+
+
+def test_a_box_thinner_than_a_float_is_empty(folder: Path) -> None:
+    path = next(folder.rglob("*.json"))
+    data = json.loads(path.read_text())
+    data["annotations"][0]["bbox"] = [20, 10, 1e-7, 10]
+    path.write_text(json.dumps(data))
+    assert "1 objects were empty or outside their image: no region to name" in answer(folder).warnings
 
 
 def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: Path) -> None:
@@ -198,6 +240,9 @@ def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: P
         ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": float("nan")}], "entry 0 .* score nan"),
         ([{"image_id": 1, "bbox": [0, 0, 1], "score": 1}], "entry 0 .* has box"),
         ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 is no result"),
+        ([{"image_id": 1, "bbox": [0, 0, -1, 1], "score": 1}], "entry 0 .* has box"),
+        ([{"image_id": 1.5, "bbox": [0, 0, 1, 1], "score": 1}], "1.5, which is no whole number"),
+        ([{"image_id": "1", "bbox": [0, 0, 1, 1], "score": 1}], "'1', which is no whole number"),
         ({"images": []}, "a results file is a list, not a dict"),
     ],
 )

@@ -24,6 +24,7 @@ from vlmbench.errors import (
     BadSampleError,
     CardError,
     DataError,
+    LabelError,
     ModelError,
     NonFiniteFeaturesError,
     UnknownNameError,
@@ -224,18 +225,19 @@ def test_a_head_that_misbehaves_is_named(folder: Path, flaw: str, error: type[Ex
         answer(card_of(folder), toy_model(head=ToyHead(flaw=flaw)))
 
 
-def test_masks_that_do_not_fit_are_bad_samples(folder: Path) -> None:
+def test_masks_that_do_not_fit_are_bad_samples_and_labels_that_do_not_stop_all(folder: Path) -> None:
     (folder / "masks" / "b.png").write_bytes(png(np.zeros((18, 14))))
     with pytest.raises(BadSampleError, match=r"'b.jpg': its mask is 14 x 18 pixels, the image 18 x 14"):
         answer(card_of(folder), toy_model(patches=ToyPatches()))
-    (folder / "masks" / "b.png").write_bytes(png(np.full(SHAPE, 4)))
-    with pytest.raises(BadSampleError, match=r"'b.jpg': its mask has the value 4, but classes are 0 to 3"):
-        answer(card_of(folder), toy_model(patches=ToyPatches()))
-    nameless = card_of(folder, classes=None, protocol={})
-    with pytest.raises(BadSampleError, match=r"'b.jpg': its mask has label 4, but there are 4 classes"):
-        answer(nameless, toy_model(patches=ToyPatches()), TaskOptions(class_names=tuple("stuv")))
     outcome = answer(card_of(folder), toy_model(patches=ToyPatches()), skip_bad=True)
     assert outcome.predictions["sample"].to_pylist() == [f"{name}.jpg" for name in "acdef"]
+    (folder / "masks" / "b.png").write_bytes(png(np.full(SHAPE, 4)))
+    for skip_bad in (False, True):
+        with pytest.raises(LabelError, match=r"'b.jpg': its mask has the value 4, but classes are 0 to 3"):
+            answer(card_of(folder), toy_model(patches=ToyPatches()), skip_bad=skip_bad)
+    nameless = card_of(folder, classes=None, protocol={})
+    with pytest.raises(LabelError, match=r"'b.jpg': its mask has label 4, but there are 4 classes"):
+        answer(nameless, toy_model(patches=ToyPatches()), TaskOptions(class_names=tuple("stuv")))
     for path in (folder / "masks").iterdir():
         path.write_bytes(b"")
     with pytest.raises(DataError, match="no sample could be scored"):
@@ -317,9 +319,9 @@ def test_masks_read_in_another_way_make_another_run(request_: RunRequest, folder
 
 
 def test_samples_left_out_are_left_out_again(request_: RunRequest, folder: Path) -> None:
-    (folder / "masks" / "b.png").write_bytes(png(np.full(SHAPE, 9)))
+    (folder / "masks" / "b.png").write_bytes(png(np.zeros((18, 14))))
     (first,) = run(request_)
-    assert first.status == "failed" and first.failure is not None and "value 9" in first.failure.message
+    assert first.status == "failed" and first.failure is not None and "14 x 18" in first.failure.message
     (skipped,) = run(replace(request_, skip_bad=True))
     assert skipped.status == "done" and skipped.record is not None
     assert [(bad.id, bad.content is None) for bad in skipped.record.bad_samples] == [("b.jpg", False)]

@@ -20,7 +20,7 @@ from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
 from vlmbench.data.labels import check_boxes, listing
-from vlmbench.errors import CardError, DataError, LabelError, MissingDependencyError, UsageError
+from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, MissingDependencyError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics.detection import ENGINES
@@ -84,6 +84,9 @@ class DetectionQuestion:
             settled["head"] = "the model's own detector"
         if self.proposals is not None:
             settled["proposals_sha256"] = self.proposals.sha256
+        # Proposals are found by the data's own ids, and evaluators rank equal scores in their order.
+        named = [(self.dataset.samples[index].id, self.facts.image_ids[index]) for index in self.indices]
+        settled["image_ids_sha256"] = sha256(json.dumps(named).encode()).hexdigest()
         if self.search is not None:
             settled["selective_search"] = self.search
         if self.how.evaluator == "lvis":
@@ -110,6 +113,10 @@ class DetectionQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Look at one image after another, name its boxes, evaluate all of them together."""
+        if self._without_proposals() == len(self.indices):
+            raise DataError(
+                f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
+            )
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
         visuals: dict[str, bytes] = {}
@@ -156,7 +163,18 @@ class DetectionQuestion:
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
-        """Called in the worker threads."""
+        """Called in the worker threads.
+
+        Raises:
+            BadSampleError: the image is not of the size that its boxes are for.
+        """
+        stated = self.facts.sizes[index] if self.facts.sizes is not None else None
+        if stated is not None and stated != image.size:
+            raise BadSampleError(
+                self.dataset.samples[index].id,
+                f"it is {image.width} x {image.height} pixels, its boxes are for {stated[0]} x {stated[1]}",
+                hint="Boxes have to be those of these very files: scaled or rotated copies do not fit.",
+            )
         if self.how.regions == "selective-search":
             return Truth(selective_search(image, self.how.max_proposals))
         if self.proposals is not None:
@@ -207,8 +225,15 @@ class DetectionQuestion:
             return None
         return self.how.readout or encoder.readouts[0]
 
+    def _without_proposals(self) -> int:
+        if self.proposals is None:
+            return 0
+        return sum(self.facts.image_ids[index] not in self.proposals.by_image for index in self.indices)
+
     def _warnings(self, lost: int) -> list[str]:
         said = list(self.prompts.warnings)
+        if without := self._without_proposals():
+            said.append(f"{without:,} of {len(self.indices):,} images have no proposals: nothing can be found in them")
         if lost:
             what = "objects" if self.how.regions == "ground-truth" else "proposals"
             said.append(f"{lost:,} {what} were empty or outside their image: no region to name")

@@ -95,7 +95,6 @@ class DetectionProtocol(BaseModel):
                 "score": f"{self.score} at the model's logit scale",
                 "background": list(self.background),
                 "nms_iou": self.nms_iou,
-                "score_threshold": self.score_threshold,
             }
         if self.regions in ("proposals", "selective-search"):
             fields["max_proposals"] = self.max_proposals
@@ -109,6 +108,7 @@ class DetectionProtocol(BaseModel):
             }
         return {
             **fields,
+            "score_threshold": self.score_threshold,
             "max_detections": self.max_detections,
             "evaluator": self.evaluator,
             "groups": {name: sorted(classes) for name, classes in self.groups.items()},

@@ -106,9 +106,11 @@ def _proposal(entry: Any, number: int, path: Path) -> tuple[int, list[float], fl
         raise DataError(
             f"proposals {path}: entry {number} is no result with image_id, bbox and score: {str(entry)[:100]}"
         ) from error
-    if len(box) != 4 or not all(map(math.isfinite, (*box, score))):
+    if isinstance(image_id, bool) or not isinstance(image_id, int):
+        raise DataError(f"proposals {path}: entry {number} has the image id {image_id!r}, which is no whole number")
+    if len(box) != 4 or not all(map(math.isfinite, (*box, score))) or min(box[2:]) < 0:
         raise DataError(f"proposals {path}: entry {number} (image {image_id}) has box {box} and score {score}")
-    return int(image_id), box, score
+    return image_id, box, score
 
 
 def check_selective_search() -> str:
@@ -157,8 +159,9 @@ def _clipped(xywh: Tensor, image: PIL.Image.Image) -> tuple[Tensor, Tensor]:
         ],
         dim=1,
     )
+    corners = corners.float()  # before the test: what differs in the tenth digit is no width any more
     inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
-    return corners[inside].float(), inside
+    return corners[inside], inside
 
 
 def _no_opencv(what: str) -> MissingDependencyError:

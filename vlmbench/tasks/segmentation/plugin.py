@@ -151,7 +151,8 @@ class SegmentationQuestion:
         """The image's labels, checked against it and the classes.
 
         Raises:
-            BadSampleError: the mask is of another size than the image, or has a label that is no class.
+            BadSampleError: the mask is of another size than the image.
+            LabelError: it has a label that is no class.
         """
         sample_id = self.dataset.samples[index].id
         labels = self.dataset.labels(mask, sample_id)
@@ -164,7 +165,7 @@ class SegmentationQuestion:
             )
         largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
         if largest >= classes:  # where the card has no class names, the source could not know
-            raise BadSampleError(sample_id, f"its mask has label {largest}, but there are {classes} classes")
+            raise LabelError(f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes")
         return labels
 
     def _predict(self, scorer: Scorer, picture: Picture[_Loaded]) -> NDArray[np.int64]:
