@@ -63,6 +63,14 @@ def test_settings_make_another_record(request_: RunRequest) -> None:
         make_plan(replace(request_, options=TaskOptions(protocol={"regions": "native"})))
 
 
+def test_a_setting_that_plays_no_part_is_told_and_not_recorded(request_: RunRequest) -> None:
+    """Boxes are cut out here: no patches are read."""
+    first = only(replace(request_, options=TaskOptions(protocol={"readout": "nonsense", "crop_scale": 1.5})))
+    assert first.record is not None and first.record.run.settings == {"crop_scale": 1.5}
+    assert "colours: readout was set and plays no part" in first.record.warnings
+    assert only(replace(request_, options=TaskOptions(protocol={"crop_scale": 1.5}))).status == "found"
+
+
 def test_a_model_that_cannot_be_asked(request_: RunRequest) -> None:
     request = replace(request_, models=("colourist:", "colourist:dense"))
     request = replace(request, options=TaskOptions(protocol={"region_readout": "roi-align", "image_size": 160}))
