@@ -13,7 +13,7 @@ from data.layouts import contents, image_bytes, write_folder, write_tar
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_dataset
-from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError
+from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, VlmbenchWarning
 
 CAPTIONS = SourceContext(target="captions")
 IMAGES = {"1.png": image_bytes(1), "2.png": image_bytes(2), "3.png": image_bytes(3)}
@@ -90,6 +90,8 @@ def test_captions_without_their_images_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"lists 3 images, but '1.png' and the next are not there\nLooked in"):
         opened(tmp_path)
     (tmp_path / "2.png").write_bytes(image_bytes(2))
+    with pytest.warns(VlmbenchWarning, match=r"2 of the 3 images .*captions.txt lists .*, such as 1.png"):
+        opened(tmp_path)
     dataset = opened(tmp_path)  # one of several is missing: a bad sample, which --skip-bad may leave out
     with pytest.raises(BadSampleError, match=r"'1\.png': cannot be read: No such file"):
         dataset.read(0)

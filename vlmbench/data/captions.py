@@ -9,7 +9,7 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.caption_files import CaptionedImage, read_captions
-from vlmbench.data.files import read_file
+from vlmbench.data.files import read_file, tell_of_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import check_options, existing_places, files_state, find_local, missing
 from vlmbench.data.shards import find_shards, has_shards
@@ -89,6 +89,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         entries = _chosen(entries, chosen, annotations)
         said_by.append(chosen)
     folder = _image_folder(root, entries, spec, annotations)
+    tell_of_missing(folder, [entry.image for entry in entries], annotations)
     return CaptionedImages(folder, SourceInfo(spec.kind, location, split=spec.split), entries, said_by)
 
 

@@ -10,6 +10,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts, BoxFiles
 from vlmbench.data.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
+from vlmbench.data.files import tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import check_options, existing_places, missing
 from vlmbench.errors import DataError, LabelError, UsageError
@@ -65,8 +66,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     images = [image for image in found.images if not _dropped(image, label_of, spec)]
     if not images:
         raise DataError(f"{place}: {path} has no image" + (" with a box of these classes" if found.images else ""))
+    folder = _image_folder(root, images, spec, path)
+    tell_of_missing(folder, [image.file for image in images], path)
     return BoxFiles(
-        _image_folder(root, images, spec, path),
+        folder,
         SourceInfo(spec.kind, location, split=spec.split),
         [(image.file, _boxes(image, label_of)) for image in images],
         classes,

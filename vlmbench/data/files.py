@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.location import files_state
-from vlmbench.errors import BadSampleError
+from vlmbench.errors import BadSampleError, VlmbenchWarning
 
 
 class ImageFiles:
@@ -68,6 +69,18 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
+
+
+def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
+    """Warn at once of listed images that are not there: their turn may come hours later."""
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        warnings.warn(
+            f"{len(absent):,} of the {len(names):,} images that {said_by} lists are not in {folder}, such as "
+            f"{absent[0]}: they are bad samples, which stop the pair unless --skip-bad leaves them out",
+            VlmbenchWarning,
+            stacklevel=2,
+        )
 
 
 def readable(name: str) -> str:
