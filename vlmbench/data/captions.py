@@ -7,28 +7,32 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
+from vlmbench.data.annotation_files import UsualNames, find_annotations
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
 from vlmbench.data.caption_files import CaptionedImage, read_captions
 from vlmbench.data.files import read_file, tell_of_missing
 from vlmbench.data.labels import listing
-from vlmbench.data.location import check_options, existing_places, files_state, find_local, missing
+from vlmbench.data.location import check_options, files_state, find_local
 from vlmbench.data.shards import find_shards, has_shards
 from vlmbench.data.webdataset import read_shards
 from vlmbench.errors import DataError, LabelError
 
 OPTIONS = ("annotations", "images", "list")
-_ANNOTATION_PATTERNS = (
-    "captions.txt",
-    "captions.csv",
-    "results.csv",
-    "*.token*",
-    "dataset_*.json",
-    "*karpathy*.json",
-    "*karpathy*.txt",
-    "captions*.json",
-    "annotations/captions*.json",
+_USUAL = UsualNames(
+    (
+        "captions.txt",
+        "captions.csv",
+        "results.csv",
+        "*.token*",
+        "dataset_*.json",
+        "*karpathy*.json",
+        "*karpathy*.txt",
+        "captions*.json",
+        "annotations/captions*.json",
+    ),
+    called="the captions",
+    none="no file of captions",
 )
-"""What a folder's captions are called where nobody says. Of several, none is taken."""
 _PROBED = 5
 """Listed images that are looked for to recognise their folder: one of them may be missing."""
 
@@ -79,10 +83,11 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
     if "annotations" not in spec.options:
         found = find_local(spec, context).path
-        if found.is_dir() and not _caption_files(found) and has_shards(found, spec.split):
+        if found.is_dir() and not _USUAL.below(found) and has_shards(found, spec.split):
             shards = find_shards(spec, context)
             return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
-    location, root, annotations = _find(spec, context)
+    beside = [str(spec.options["list"])] if "list" in spec.options else []
+    location, root, annotations = find_annotations(spec, context, _USUAL, beside=beside)
     entries, said_by = read_captions(annotations, spec.split), [annotations]
     if "list" in spec.options:
         chosen = root / str(spec.options["list"])
@@ -91,42 +96,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     folder = _image_folder(root, entries, spec, annotations)
     tell_of_missing(folder, [entry.image for entry in entries], annotations)
     return CaptionedImages(folder, SourceInfo(spec.kind, location, split=spec.split), entries, said_by)
-
-
-def _find(spec: SourceSpec, context: SourceContext) -> tuple[str, Path, Path]:
-    """The first location with captions, its folder and its caption file.
-
-    Raises:
-        MissingDataError: none has them, or the list that is asked for.
-        DataError: a folder has no captions by any usual name, or several, and nobody says which count.
-    """
-    asked = spec.options.get("annotations", [])
-    names = [str(name) for name in (asked if isinstance(asked, list) else [asked])]
-    beside = [str(spec.options["list"])] if "list" in spec.options else []
-    for place in existing_places(spec, context):
-        if not place.path.is_dir():
-            return place.location, place.path.parent, place.path
-        there = [place.path / name for name in names if (place.path / name).is_file()]
-        if all((place.path / name).is_file() for name in beside) and (there or not names):
-            return place.location, place.path, there[0] if there else _guessed(place.path, spec)
-    every = [f"{location}/{name}" for location in (spec.location, *spec.other_locations) for name in (*names, *beside)]
-    raise missing(spec, context, looked_for=every or None)
-
-
-def _caption_files(root: Path) -> list[Path]:
-    return list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
-
-
-def _guessed(root: Path, spec: SourceSpec) -> Path:
-    found = _caption_files(root)
-    if len(found) == 1:
-        return found[0]
-    names = [path.relative_to(root).as_posix() for path in found]
-    what = f"several files may be the captions: {listing(names)}" if found else "no file of captions"
-    raise DataError(
-        f"{spec.kind} {spec.location!r}: {root} has {what}",
-        hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
-    )
 
 
 def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) -> list[CaptionedImage]:

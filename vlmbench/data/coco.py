@@ -7,24 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
+from vlmbench.data.annotation_files import UsualNames, find_annotations, strings
 from vlmbench.data.base import Box, ImageDataset, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts, BoxFiles
 from vlmbench.data.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
 from vlmbench.data.files import tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import check_options, existing_places, missing
+from vlmbench.data.location import check_options
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("annotations", "images", "other_classes", "empty_images", "class_names")
-_ANNOTATION_PATTERNS = (
-    "instances*.json",
-    "annotations/instances*.json",
-    "lvis*.json",
-    "annotations_without_background.json",
-    "_annotations.coco.json",
-    "annotations.json",
+_USUAL = UsualNames(
+    (
+        "instances*.json",
+        "annotations/instances*.json",
+        "lvis*.json",
+        "annotations_without_background.json",
+        "_annotations.coco.json",
+        "annotations.json",
+    ),
+    called="the annotations",
+    none="no annotation file",
 )
-"""What a folder's boxes are called where nobody says. Of several, none is taken."""
 _PROBED = 5
 """Listed images that are looked for to recognise their folder: one of them may be missing."""
 
@@ -60,7 +64,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             f"{place}: it has boxes, but the task needs {TARGET_WORDS[context.target]}",
             hint="Use a detection task for it.",
         )
-    location, root, path = _find(spec, context)
+    location, root, path = find_annotations(spec, context, _USUAL)
     found = read_annotations(path)
     label_of, classes = _labels(found.categories, spec, context, path)
     images = [image for image in found.images if not _dropped(image, label_of, spec)]
@@ -75,31 +79,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         classes,
         _facts(found, images, label_of),
         [path],
-    )
-
-
-def _find(spec: SourceSpec, context: SourceContext) -> tuple[str, Path, Path]:
-    """The first location with annotations, its folder and the file."""
-    names = _strings(spec, "annotations")
-    for place in existing_places(spec, context):
-        if not place.path.is_dir():
-            return place.location, place.path.parent, place.path
-        there = [place.path / name for name in names if (place.path / name).is_file()]
-        if there or not names:
-            return place.location, place.path, there[0] if there else _guessed(place.path, spec)
-    layouts = [f"{location}/{name}" for location in (spec.location, *spec.other_locations) for name in names]
-    raise missing(spec, context, looked_for=layouts or None)
-
-
-def _guessed(root: Path, spec: SourceSpec) -> Path:
-    found = list(dict.fromkeys(path for name in _ANNOTATION_PATTERNS for path in sorted(root.glob(name))))
-    if len(found) == 1:
-        return found[0]
-    names = [path.relative_to(root).as_posix() for path in found]
-    what = f"several files may be the annotations: {listing(names)}" if found else "no annotation file"
-    raise DataError(
-        f"{spec.kind} {spec.location!r}: {root} has {what}",
-        hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
     )
 
 
@@ -168,7 +147,7 @@ def _facts(found: AnnotationFile, images: Sequence[AnnotatedImage], label_of: di
 
 def _image_folder(root: Path, images: Sequence[AnnotatedImage], spec: SourceSpec, path: Path) -> Path:
     if "images" in spec.options:
-        places = [Path(os.path.normpath(root / name)) for name in _strings(spec, "images")]
+        places = [Path(os.path.normpath(root / name)) for name in strings(spec, "images")]
     else:
         around = dict.fromkeys((root, path.parent))
         places = [*around, *(folder for near in around for folder in _folders(near))]
@@ -185,8 +164,3 @@ def _image_folder(root: Path, images: Sequence[AnnotatedImage], spec: SourceSpec
 
 def _folders(root: Path) -> list[Path]:
     return sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
-
-
-def _strings(spec: SourceSpec, option: str) -> list[str]:
-    asked = spec.options.get(option, [])
-    return [str(name) for name in (asked if isinstance(asked, list) else [asked])]

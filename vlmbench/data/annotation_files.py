@@ -1,0 +1,76 @@
+"""Where the one file lies that says what a folder's images show: boxes, captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import SourceContext
+from vlmbench.data.labels import listing
+from vlmbench.data.location import existing_places, missing
+from vlmbench.errors import DataError
+
+
+@dataclass(frozen=True)
+class UsualNames:
+    """What a folder's annotations are called where nobody says. Of several, none is taken.
+
+    Attributes:
+        patterns: of the files, relative to the folder.
+        called: what they are, for messages, such as ``the captions``.
+        none: that there is no such file, in a half-sentence.
+    """
+
+    patterns: tuple[str, ...]
+    called: str
+    none: str
+
+    def below(self, root: Path) -> list[Path]:
+        """The files of these names in a folder."""
+        return list(dict.fromkeys(path for name in self.patterns for path in sorted(root.glob(name))))
+
+
+def find_annotations(
+    spec: SourceSpec, context: SourceContext, usual: UsualNames, *, beside: Sequence[str] = ()
+) -> tuple[str, Path, Path]:
+    """The first location with annotations, its folder and the file.
+
+    Args:
+        spec: its option ``annotations`` names the file, or a list of which the first that is there counts.
+        context: where locations are looked up.
+        usual: the names that are tried where the option says none.
+        beside: files that the folder must have besides.
+
+    Raises:
+        MissingDataError: there is no such folder or file.
+        DataError: a folder has no annotations by any usual name, or several, and nobody says which count.
+    """
+    names = strings(spec, "annotations")
+    for place in existing_places(spec, context):
+        if not place.path.is_dir():
+            return place.location, place.path.parent, place.path
+        there = [place.path / name for name in names if (place.path / name).is_file()]
+        if all((place.path / name).is_file() for name in beside) and (there or not names):
+            return place.location, place.path, there[0] if there else _guessed(place.path, spec, usual)
+    every = [f"{location}/{name}" for location in (spec.location, *spec.other_locations) for name in (*names, *beside)]
+    raise missing(spec, context, looked_for=every or None)
+
+
+def strings(spec: SourceSpec, option: str) -> list[str]:
+    """An option that is one string or a list of them; none where it is left out."""
+    asked = spec.options.get(option, [])
+    return [str(name) for name in (asked if isinstance(asked, list) else [asked])]
+
+
+def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:
+    found = usual.below(root)
+    if len(found) == 1:
+        return found[0]
+    names = [path.relative_to(root).as_posix() for path in found]
+    what = f"several files may be {usual.called}: {listing(names)}" if found else usual.none
+    raise DataError(
+        f"{spec.kind} {spec.location!r}: {root} has {what}",
+        hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
+    )
