@@ -120,20 +120,14 @@ def make_plan(request: RunRequest) -> Plan:
     for name in request.options.protocol:
         if name not in settable:
             raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
-    if request.data_root is not None and not request.data_root.is_dir():
-        raise UsageError(f"--data-root {str(request.data_root)!r} is no folder")
+    check_data_root(request.data_root)
     return Plan(models, tuple(_plan_task(card, plugins[card.name], request) for card in cards))
 
 
 def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> PlannedTask:
     from vlmbench.data.open import open_dataset
 
-    context = SourceContext(
-        data_root=request.data_root,
-        offline=request.offline,
-        class_names=tuple(card.classes) if card.classes else None,
-        target=plugin.target(card),
-    )
+    context = source_context(card, plugin, request.data_root, offline=request.offline)
     said: list[str] = []
     try:
         with gathered_warnings(said):
@@ -143,6 +137,28 @@ def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> Plann
     except Exception as error:  # a source's own bug: its task's failure, not the run's
         return PlannedTask(card, plugin, None, unexpected(error), tuple(said))
     return PlannedTask(card, plugin, question, warnings=tuple(said))
+
+
+def check_data_root(data_root: Path | None) -> None:
+    """Refuse a ``--data-root`` that is not there.
+
+    Raises:
+        UsageError: it is no folder.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise UsageError(f"--data-root {str(data_root)!r} is no folder")
+
+
+def source_context(
+    card: TaskCard, plugin: TaskPlugin, data_root: Path | None, *, offline: bool = False
+) -> SourceContext:
+    """What a task's sources are opened with: its class names, and what its plugin asks of the data."""
+    return SourceContext(
+        data_root=data_root,
+        offline=offline,
+        class_names=tuple(card.classes) if card.classes else None,
+        target=plugin.target(card),
+    )
 
 
 def unique_models(names: Iterable[str]) -> tuple[ModelCard, ...]:

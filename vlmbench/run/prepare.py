@@ -8,12 +8,11 @@ from pathlib import Path
 
 from vlmbench.cards import ModelCard
 from vlmbench.data import SOURCES
-from vlmbench.data.base import SourceContext
 from vlmbench.data.hub_fetch import Wanted
-from vlmbench.errors import UsageError, VlmbenchError, unexpected
+from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
-from vlmbench.run.plan import unique_models, unique_tasks
+from vlmbench.run.plan import check_data_root, source_context, unique_models, unique_tasks
 from vlmbench.tasks import PLUGINS
 from vlmbench.tasks.base import TaskOptions
 
@@ -39,16 +38,14 @@ def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
     """
-    if data_root is not None and not data_root.is_dir():
-        raise UsageError(f"--data-root {str(data_root)!r} is no folder")
+    check_data_root(data_root)
     wanted = []
     for card in unique_tasks(names):
         plugin = PLUGINS.get(card.plugin)
         plugin.check(card, TaskOptions())
         for spec in card.sources:
             SOURCES.get(spec.kind)
-        class_names = tuple(card.classes) if card.classes else None
-        wanted.append(Wanted(card, SourceContext(data_root, class_names=class_names, target=plugin.target(card))))
+        wanted.append(Wanted(card, source_context(card, plugin, data_root)))
     return wanted
 
 
