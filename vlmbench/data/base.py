@@ -195,6 +195,14 @@ def content_sha256(dataset: ImageDataset, index: int) -> str:
     return sample_digest(digests).hex()
 
 
+def content_if_readable(dataset: ImageDataset, index: int) -> str | None:
+    """The hex content hash of one sample, as :func:`content_sha256` gives it; None where it cannot be read."""
+    try:
+        return content_sha256(dataset, index)
+    except BadSampleError:
+        return None
+
+
 @dataclass(frozen=True)
 class SourceContext:
     """What a source may use besides its own spec.

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import PIL.Image
 
-from vlmbench.data.base import ImageDataset, content_sha256, sample_digest, sample_images
+from vlmbench.data.base import ImageDataset, content_if_readable, sample_digest, sample_images
 from vlmbench.data.decode import decode_image
 from vlmbench.errors import BadSampleError
 from vlmbench.features.image_batch import ImageTally
@@ -96,7 +96,7 @@ def stream_pictures(
             image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
             truth = load(index, image)
         except BadSampleError as error:
-            return _Bad(error, _content(dataset, index))
+            return _Bad(error, content_if_readable(dataset, index))
         digests = [sha256(content).digest() for content in (data, *truth.files)]
         return Picture(index, image, sample_digest(digests).hex(), truth.value)
 
@@ -111,13 +111,6 @@ def stream_pictures(
             error = prepared.error
             tally.bad.append(BadSample(id=error.sample_id, reason=error.reason, content=prepared.content))
         progress.advance(1)
-
-
-def _content(dataset: ImageDataset, index: int) -> str | None:
-    try:
-        return content_sha256(dataset, index)
-    except BadSampleError:
-        return None
 
 
 def _rgb(image: PIL.Image.Image, sample_id: str) -> PIL.Image.Image:

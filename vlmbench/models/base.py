@@ -164,11 +164,12 @@ class Segmenter(Protocol):
 
 
 def no_image_features(model: VisionLanguageModel) -> str | None:
-    """Why a model has no feature of a whole image, in a half-sentence; None where it has, as nearly all do.
+    """That a model has no feature of a whole image, and why, in a half-sentence; None where it has, as nearly all do.
 
     A detector may have none: its adapter's model then says why in an attribute ``no_image_features``.
     """
-    return getattr(model, "no_image_features", None) or None
+    reason = getattr(model, "no_image_features", None)
+    return f"it has no features of whole images ({reason})" if reason else None
 
 
 C = TypeVar("C")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmbench.cards import ModelCard
-from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
+from vlmbench.data.base import content_if_readable, fingerprint
 from vlmbench.errors import (
     BadSampleError,
     StoreError,
@@ -249,7 +249,7 @@ class _Run:
         dataset = question.dataset
         try:
             if any(
-                left_out[dataset.samples[index].id] != _content(dataset, index)
+                left_out[dataset.samples[index].id] != content_if_readable(dataset, index)
                 for index in question.indices
                 if dataset.samples[index].id in left_out
             ):
@@ -318,14 +318,6 @@ class _Run:
         path = self.store.write_failure(failure, self._plan_id(card, task))
         code = error.exit_code if status == "failed" else 0
         return PairResult(card.name, task.card.name, status, failure=failure, path=path, exit_code=code)
-
-
-def _content(dataset: ImageDataset, index: int) -> str | None:
-    """The content hash of one sample; None where it cannot be read."""
-    try:
-        return content_sha256(dataset, index)
-    except BadSampleError:
-        return None
 
 
 def _parquet(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import TaskCard, check_templates
 from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
-from vlmbench.errors import CardError, UnknownNameError, UsageError, VlmbenchError
+from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import Estimate
 from vlmbench.models.base import VisionLanguageModel
@@ -57,6 +57,11 @@ class TaskOptions:
             check_templates(list(self.templates) if self.templates is not None else None)
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+
+def nothing_scored() -> DataError:
+    """What a plugin raises where not one sample is left to measure."""
+    return DataError("no sample could be scored", hint="Every one was bad or left out.")
 
 
 @dataclass(frozen=True)

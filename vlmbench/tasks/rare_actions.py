@@ -67,8 +67,7 @@ class RareActionsQuestion:
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
         """A model needs features of whole images."""
-        reason = no_image_features(model)
-        return f"it has no features of whole images ({reason})" if reason else None
+        return no_image_features(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the clips, score each clip for every action, measure."""

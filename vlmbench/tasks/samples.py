@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,11 @@ def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
         return None
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return image
+
+
+def picture_name(number: int, sample_id: str) -> str:
+    """The file of one sample's own picture: its number among those that are drawn, and its name without folders."""
+    return f"{number:03d}-{PurePosixPath(sample_id).stem}.png"
 
 
 def sheets(rows: Sequence[int], most: int, draw: Callable[[Sequence[int]], bytes]) -> dict[str, bytes]:

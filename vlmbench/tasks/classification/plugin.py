@@ -51,8 +51,7 @@ class ClassificationQuestion:
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
         """A model needs features of whole images."""
-        reason = no_image_features(model)
-        return f"it has no features of whole images ({reason})" if reason else None
+        return no_image_features(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the images, score each image against every class, measure."""

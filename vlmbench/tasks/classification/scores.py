@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
-from vlmbench.errors import DataError
 from vlmbench.features.image_batch import ImageBatch
+from vlmbench.tasks.base import nothing_scored
+from vlmbench.tasks.columns import fixed_lists
 
 TOP = 5
 
@@ -85,7 +86,7 @@ def score(
         if keep_scores:
             all_scores.append(cosine)
     if not indices:
-        raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+        raise nothing_scored()
 
     order = np.argsort(np.asarray(indices), kind="stable")
     chosen = np.asarray(indices)[order]
@@ -130,13 +131,9 @@ def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
         columns["label"] = pa.array(scored.labels, pa.int32())
     if scored.targets is not None:
         columns["labels"] = pa.array([np.flatnonzero(row).tolist() for row in scored.targets], pa.list_(pa.int32()))
-    columns["top"] = _fixed_lists(scored.top.astype(np.int32))
-    columns["top_scores"] = _fixed_lists(scored.top_scores)
+    columns["top"] = fixed_lists(scored.top.astype(np.int32))
+    columns["top_scores"] = fixed_lists(scored.top_scores)
     columns["confidence"] = pa.array(scored.confidence, pa.float32())
     if scored.scores is not None:
-        columns["scores"] = _fixed_lists(scored.scores)
+        columns["scores"] = fixed_lists(scored.scores)
     return pa.table(columns)
-
-
-def _fixed_lists(rows: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])

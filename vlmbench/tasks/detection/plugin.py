@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics.detection import ENGINES
 from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, choose, nothing_scored, settle_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import FREQUENCIES, check_metrics, measure
@@ -40,6 +40,7 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of
+from vlmbench.tasks.samples import picture_name
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
@@ -127,7 +128,7 @@ class DetectionQuestion:
                 lost += picture.truth.lost if self.how.by_encoder else 0
                 if len(visuals) < self.visuals:
                     sample_id = self.dataset.samples[picture.index].id
-                    visuals[f"{len(visuals):03d}-{PurePosixPath(sample_id).stem}.png"] = draw_boxes(
+                    visuals[picture_name(len(visuals), sample_id)] = draw_boxes(
                         picture.image,
                         _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
                         _truth_set(boxes_of(self.dataset, picture.index)),
@@ -135,7 +136,7 @@ class DetectionQuestion:
                         title=f"{engine.model.card.name}: {sample_id}",
                     )
         if not answers:
-            raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+            raise nothing_scored()
         scored = sorted(answers)
         answered = Answered(
             indices=scored,

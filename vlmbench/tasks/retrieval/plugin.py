@@ -18,10 +18,10 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard, check_templates, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
-from vlmbench.errors import CardError, DataError
+from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
@@ -75,8 +75,7 @@ class RetrievalQuestion:
 
     def unsupported(self, model: VisionLanguageModel) -> str | None:
         """A model needs features of whole images."""
-        reason = no_image_features(model)
-        return f"it has no features of whole images ({reason})" if reason else None
+        return no_image_features(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""
@@ -88,7 +87,7 @@ class RetrievalQuestion:
                 features[[row_of[index] for index in batch.indices]] = batch.features
                 contents.update(zip(batch.indices, batch.contents, strict=True))
         if not contents:
-            raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+            raise nothing_scored()
         scored = [index for index in self.indices if index in contents]
         images = features[[row_of[index] for index in scored]]
         captions = [self._captions(index) for index in scored]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,13 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, MaskDataset, TargetKind
-from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
+from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import VisionLanguageModel
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.samples import picture_name
 from vlmbench.tasks.segmentation.decide import Rule, decide
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.segmentation.pamr import refine
@@ -113,7 +113,7 @@ class SegmentationQuestion:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
                 if len(visuals) < self.visuals:
-                    name = f"{len(visuals):03d}-{Path(self.dataset.samples[picture.index].id).stem}.png"
+                    name = picture_name(len(visuals), self.dataset.samples[picture.index].id)
                     visuals[name] = draw_masks(
                         picture.image,
                         predicted,
@@ -124,7 +124,7 @@ class SegmentationQuestion:
                     )
                 contents[picture.index] = picture.content
         if not contents:
-            raise DataError("no sample could be scored", hint="Every one was bad or left out.")
+            raise nothing_scored()
         every = joined(counts)
         with engine.timed("metrics"):
             return Outcome(

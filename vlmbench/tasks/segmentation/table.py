@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.metrics import PixelCounts, image_mean_ious, image_pixel_accuracies
+from vlmbench.tasks.columns import fixed_lists
 
 
 def prediction_table(ids: Sequence[str], contents: Iterable[str], counts: PixelCounts) -> pa.Table:
@@ -25,16 +26,12 @@ def prediction_table(ids: Sequence[str], contents: Iterable[str], counts: PixelC
             "content": pa.array(list(contents), pa.string()),
             "miou": _fractions(image_mean_ious(counts)),
             "pixel_accuracy": _fractions(image_pixel_accuracies(counts)),
-            "intersection": _lists(counts.intersection),
-            "predicted": _lists(counts.predicted),
-            "truth": _lists(counts.truth),
+            "intersection": fixed_lists(counts.intersection),
+            "predicted": fixed_lists(counts.predicted),
+            "truth": fixed_lists(counts.truth),
         }
     )
 
 
 def _fractions(values: NDArray[np.float64]) -> pa.Array:
     return pa.array([None if math.isnan(value) else value for value in values.tolist()], pa.float64())
-
-
-def _lists(rows: NDArray[np.int64]) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
