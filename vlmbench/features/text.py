@@ -1,8 +1,9 @@
-"""Prompts to features: each text once, sorted by length and trimmed where that is exact, cached."""
+"""Prompts to features: each text once, what prompts share once where that is exact, cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,12 +12,17 @@ from torch import Tensor
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache import FeatureSpace, content_key
 from vlmbench.features.precision import Precision, inference
+from vlmbench.features.prefix_tree import collate, packs
 from vlmbench.features.progress import Progress
-from vlmbench.models.base import PrefixTextEncoder, VisionLanguageModel, capability
+from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, VisionLanguageModel, capability
 from vlmbench.records import CacheUse
 
 BATCH = 256
 """Prompts a batch. They are short: the batch that fills a processor is larger than that of images."""
+PACK_NODES = 128
+"""Tokens a pack. Attention's work grows with it, and what neighbouring packs compute twice shrinks."""
+PACKS_PER_PROMPT = 1 / 16
+"""Packs a batch, as a share of its prompts: 16 packs of 128 tokens keep a processor's cache in use."""
 
 
 def encode_texts(
@@ -30,8 +36,9 @@ def encode_texts(
 ) -> tuple[Tensor, CacheUse]:
     """Features of every text, (N, D) float32 on the CPU, and how many came from the cache.
 
-    Repeated texts are encoded once. Where the model offers :class:`PrefixTextEncoder` the distinct texts are sorted by
-    token length and each batch is cut to its longest, which is exact; else they go through the plain path.
+    Repeated texts are encoded once. Of a model that offers :class:`PackedTextEncoder` so are the beginnings that texts
+    share; where it offers :class:`PrefixTextEncoder` the texts are sorted by token length and each batch is cut to its
+    longest. Both are exact. Else texts go through the plain path.
 
     Raises:
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
@@ -39,57 +46,77 @@ def encode_texts(
     distinct = list(dict.fromkeys(texts))
     row_of = {text: row for row, text in enumerate(distinct)}
     features = torch.empty(len(distinct), model.embedding_dim)
+    keys = [content_key(text.encode()) for text in distinct] if space else []
+    known = space.get_many(keys) if space else {}
     missing: list[int] = []
-    for row, text in enumerate(distinct):
-        known = space.get(content_key(text.encode())) if space else None
-        if known is None:
+    for row in range(len(distinct)):
+        vector = known.get(keys[row]) if space else None
+        if vector is None:
             missing.append(row)
         else:
-            features[row] = torch.from_numpy(known.copy())
+            features[row] = torch.from_numpy(vector.copy())
 
     if missing:
         progress.start("prompts", len(missing))
-    for rows, encode in _batches(model, distinct, missing, batch_size):
-        with inference(model.device, precision):
-            encoded = encode_halving(encode, rows)
-        names = [distinct[row] for row in rows]
-        features[rows] = checked(encoded, names, model.embedding_dim, renormalise=precision != "fp32")
-        if space:
-            space.put([content_key(name.encode()) for name in names], np.asarray(features[rows]))
-        progress.advance(len(rows))
+        for places, encoded in _encoded(model, [distinct[row] for row in missing], precision, batch_size):
+            rows = [missing[place] for place in places]
+            names = [distinct[row] for row in rows]
+            features[rows] = checked(encoded, names, model.embedding_dim, renormalise=precision != "fp32")
+            if space:
+                space.put([keys[row] for row in rows], np.asarray(features[rows]))
+            progress.advance(len(rows))
     use = CacheUse(text_hits=len(distinct) - len(missing), text_misses=len(missing))
     return features[[row_of[text] for text in texts]], use
 
 
-Encode = Callable[[Sequence[int]], Tensor]
+Batches = Iterator[tuple[list[int], Tensor]]
+"""Which texts, and their features."""
 
 
-def _batches(
-    model: VisionLanguageModel, texts: Sequence[str], rows: list[int], batch_size: int
-) -> Iterator[tuple[list[int], Encode]]:
-    """Rows in batches, each with the function that encodes them."""
-    prefix = capability(model, PrefixTextEncoder)
-    if prefix is None:
+def _encoded(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
+    """Distinct texts, encoded in the best way that the model offers, in batches of no particular order."""
+    if packed := capability(model, PackedTextEncoder):
+        batches = _encode_packed(model, packed, texts, precision, max(1, int(batch_size * PACKS_PER_PROMPT)))
+    elif prefix := capability(model, PrefixTextEncoder):
+        batches = _encode_trimmed(model, prefix, texts, precision, batch_size)
+    else:
+        batches = _encode_plain(model, texts, precision, batch_size)
+    return batches
 
-        def encode_plain(chosen: Sequence[int]) -> Tensor:
-            return model.encode_text([texts[row] for row in chosen])
 
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size], encode_plain
-        return
+def _encode_plain(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
+    for start in range(0, len(texts), batch_size):
+        places = list(range(start, min(start + batch_size, len(texts))))
+        with inference(model.device, precision):
+            encoded = encode_halving(lambda chosen: model.encode_text([texts[place] for place in chosen]), places)
+        yield places, encoded
 
-    if not rows:
-        return
-    tokens = prefix.tokenize([texts[row] for row in rows])
+
+def _encode_trimmed(
+    model: VisionLanguageModel, prefix: PrefixTextEncoder, texts: Sequence[str], precision: Precision, batch_size: int
+) -> Batches:
+    tokens = prefix.tokenize(texts)
     lengths = prefix.lengths(tokens)
-    place = {row: index for index, row in enumerate(rows)}
-    encode_tokens = prefix.encode_tokens
 
-    def encode_trimmed(chosen: Sequence[int]) -> Tensor:
-        places = [place[row] for row in chosen]
-        longest = int(lengths[places].max())
-        return encode_tokens(tokens[places, :longest].to(model.device))
+    def encode(chosen: Sequence[int]) -> Tensor:
+        longest = int(lengths[chosen].max())
+        return prefix.encode_tokens(tokens[chosen, :longest].to(model.device))
 
     order = torch.argsort(lengths, stable=True).tolist()
     for start in range(0, len(order), batch_size):
-        yield [rows[index] for index in order[start : start + batch_size]], encode_trimmed
+        places = order[start : start + batch_size]
+        with inference(model.device, precision):
+            encoded = encode_halving(encode, places)
+        yield places, encoded
+
+
+def _encode_packed(
+    model: VisionLanguageModel, packed: PackedTextEncoder, texts: Sequence[str], precision: Precision, batch_size: int
+) -> Batches:
+    tokens = packed.tokenize(texts)
+    lengths = packed.lengths(tokens)
+    waiting = packs(tokens.numpy(), lengths.numpy(), PACK_NODES)
+    while chosen := list(islice(waiting, batch_size)):
+        with inference(model.device, precision):
+            encoded = encode_halving(lambda some: packed.encode_packs(collate(some, model.device)), chosen)
+        yield [place for pack in chosen for place in pack.rows], encoded

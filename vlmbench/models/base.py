@@ -106,6 +106,43 @@ class PrefixTextEncoder(Protocol):
         """(N, l) token ids on the model's device, l at least the longest length, to (N, D), unit length."""
 
 
+@dataclass(frozen=True)
+class TokenPacks:
+    """B sequences that each hold a piece of a prefix tree of prompts, L nodes and E prompts at most.
+
+    Attributes:
+        tokens: (B, L) int64 token ids.
+        depths: (B, L) int64, the position that each token has in its prompts.
+        sees: (B, L, L) bool, whether the token of the row may see the token of the column: its ancestors and itself.
+        ends: (B, E) int64, the place of each prompt's last token.
+        ended: (B, E) bool, which of ``ends`` are prompts; the others fill up.
+    """
+
+    tokens: Tensor
+    depths: Tensor
+    sees: Tensor
+    ends: Tensor
+    ended: Tensor
+
+
+@runtime_checkable
+class PackedTextEncoder(Protocol):
+    """The capability of causal text towers that can be walked with any mask and any positions.
+
+    Then prompts that begin alike can share the work of their beginning, see :mod:`vlmbench.features.prefix_tree`.
+    ``tokenize`` and ``lengths`` are those of :class:`PrefixTextEncoder`.
+    """
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, L) int64 token ids, on the CPU."""
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        """(N, L) to (N,) int64: how many leading tokens each text needs; the last of them is where it is read."""
+
+    def encode_packs(self, packs: TokenPacks) -> Tensor:
+        """Packs of M prompts, on the model's device, to (M, D), unit length, pack by pack."""
+
+
 @runtime_checkable
 class DenseEncoder(Protocol):
     """The capability of image towers that tell what is where: a feature for each patch, in the space of the texts.

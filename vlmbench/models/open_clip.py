@@ -23,6 +23,7 @@ from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub import fetch_error, hub_access
 from vlmbench.models.open_clip_build import Built, build, open_clip_log
 from vlmbench.models.open_clip_dense import dense_encoder
+from vlmbench.models.open_clip_packs import packed_text_encoder
 from vlmbench.models.open_clip_source import Source, parse_spec
 from vlmbench.models.open_clip_text import causal_text_encoder, describe_tokenizer, tokenized
 from vlmbench.models.options import Kinds, check_options
@@ -86,8 +87,10 @@ class OpenClipModel:
             notes=built.notes,
         )
         self.network = network.to(device)
+        causal = causal_text_encoder(network, tokenizer)
         offered = {
-            "PrefixTextEncoder": causal_text_encoder(network, tokenizer),
+            "PrefixTextEncoder": causal,
+            "PackedTextEncoder": packed_text_encoder(causal),
             "DenseEncoder": dense_encoder(card.name, network, transform),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}

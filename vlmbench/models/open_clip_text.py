@@ -33,7 +33,7 @@ class CausalTextEncoder:
     """
 
     def __init__(self, tower: Any, tokenizer: Any, pool_type: str, eos_id: int | None) -> None:
-        self._tower = tower
+        self.tower = tower
         self._tokenizer = tokenizer
         self._pool_type = pool_type
         self._eos_id = eos_id if pool_type == "eos" else None
@@ -46,12 +46,15 @@ class CausalTextEncoder:
         return ends.argmax(dim=-1) + 1
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
-        tower, length = self._tower, tokens.shape[1]
+        tower, length = self.tower, tokens.shape[1]
         dtype = tower.transformer.get_cast_dtype()
         x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
         x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-        x = text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id)
-        projection = tower.text_projection
+        return self.project(text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id))
+
+    def project(self, x: Tensor) -> Tensor:
+        """(N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
+        projection = self.tower.text_projection
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
         return F.normalize(x, dim=-1)
