@@ -11,13 +11,35 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from models.tiny import ARCHITECTURES, CONFIG, PROMPTS, assert_same_features, prefix_difference
+from models.tiny import (
+    ARCHITECTURES,
+    CONFIG,
+    PROMPTS,
+    SHARING,
+    assert_same_features,
+    packed_difference,
+    prefix_difference,
+    shaken,
+)
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from vlmbench.errors import ModelError, UnknownNameError
-from vlmbench.models.base import PrefixTextEncoder, capability
+from vlmbench.features.progress import Silent
+from vlmbench.features.text import encode_texts
+from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
 
-CAUSAL = ["tiny", "tiny-quickgelu", "tiny-custom", "tiny-eos", "tiny-bias", "tiny-blocks", "tiny-short"]
+CAUSAL = ["tiny", "tiny-quickgelu", "tiny-custom", "tiny-eos", "tiny-bias", "tiny-blocks", "tiny-short", "tiny-scale"]
+PACKED = [
+    "tiny",
+    "tiny-quickgelu",
+    "tiny-custom",
+    "tiny-eos",
+    "tiny-bias",
+    "tiny-short",
+    "tiny-scale",
+    "tiny-class-token",
+    "tiny-coca",
+]
 NOT_CAUSAL = ["tiny-sigmoid", "tiny-last", "tiny-bidirectional", "tiny-class-token", "tiny-coca"]
 
 
@@ -64,9 +86,31 @@ def test_zero_shot_head_is_the_librarys(open_model):
 
 @pytest.mark.parametrize("architecture", CAUSAL)
 def test_cut_texts_have_the_plain_features(architecture, open_model):
-    model = open_model(architecture, random_seed=1)
+    model = shaken(open_model(architecture, random_seed=1))
     assert capability(model, PrefixTextEncoder) is not None
     assert prefix_difference(model, PROMPTS) < 1e-6
+
+
+@pytest.mark.parametrize("architecture", PACKED)
+def test_packed_prompts_have_the_plain_features(architecture, open_model):
+    model = shaken(open_model(architecture, random_seed=1))
+    assert capability(model, PackedTextEncoder) is not None
+    assert packed_difference(model, SHARING) < 1e-6
+
+
+@pytest.mark.parametrize("architecture", sorted({*CAUSAL, *NOT_CAUSAL} - {*PACKED}))
+def test_towers_of_other_blocks_and_masks_do_not_offer_packs(architecture, open_model):
+    assert "PackedTextEncoder" not in open_model(architecture, random_seed=1).capabilities
+
+
+@pytest.mark.parametrize("architecture", [*CAUSAL, *NOT_CAUSAL])
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_the_engine_gives_every_tower_its_plain_features(architecture, batch_size, open_model):
+    model = shaken(open_model(architecture, random_seed=1))
+    ours, _ = encode_texts(model, SHARING, precision="fp32", space=None, progress=Silent(), batch_size=batch_size)
+    with torch.inference_mode():
+        plain = torch.cat([model.encode_text([text]) for text in SHARING])
+    assert float((ours - plain).abs().max()) < 1e-6
 
 
 def test_lengths_reach_the_end_of_text(open_model):

@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import torch
 
+from vlmbench.features.prefix_tree import collate, packs
 from vlmbench.models.base import VisionLanguageModel
 
 VISION = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16, "head_width": 32}
@@ -22,6 +23,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "tiny-eos": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "pool_type": "eos", "eos_id": 49407}},
     "tiny-bias": {**CONFIG, "custom_text": True, "text_cfg": {**TEXT, "proj_bias": True}},
     "tiny-blocks": {**CONFIG, "text_cfg": {**TEXT, "qk_norm": True, "scale_heads": True}},
+    "tiny-scale": {**CONFIG, "text_cfg": {**TEXT, "ls_init_value": 0.3}},
     "tiny-short": {**CONFIG, "text_cfg": {**TEXT, "context_length": 16}},
     "tiny-sigmoid": {
         **CONFIG,
@@ -81,6 +83,19 @@ PROMPTS = [
 """Empty, short, longer than the context, exactly as long, not Latin, with the end-of-text token written out."""
 
 
+SHARING = [
+    *PROMPTS,
+    *(f"a {kind} of the {name}." for kind in ("photo", "bad photo") for name in ("cat", "cats", "猫", "big dog")),
+    "a photo!",
+    "a photo!of the cat",
+    "!!wow!!!such a photo!of the cat!!",
+    " ".join(["cat"] * 74 + ["dog"]),
+    "A photo of a cat ",
+]
+"""And prompts that begin alike, with exclamation marks inside words, whose token is CoCa's padding, and one that
+differs from another in what the tokenizer drops alone."""
+
+
 def image_of_mode(mode: str) -> PIL.Image.Image:
     """A gradient that is no two pixels the same in most modes: small, not square, and as odd as its mode allows."""
     gradient = PIL.Image.linear_gradient("L").resize((60, 44))
@@ -101,6 +116,15 @@ def image_of_mode(mode: str) -> PIL.Image.Image:
     return colour.convert(mode)
 
 
+def shaken(model: Any) -> Any:
+    """A seeded model with noise on every parameter: zero biases and scales of one would hide mistakes."""
+    torch.manual_seed(11)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
 def prefix_difference(model: VisionLanguageModel, texts: list[str]) -> float:
     """The largest difference between features of cut batches and of the plain path, over several batch make-ups."""
     prefix: Any = model.capabilities["PrefixTextEncoder"]
@@ -113,6 +137,21 @@ def prefix_difference(model: VisionLanguageModel, texts: list[str]) -> float:
             [prefix.encode_tokens(tokens[row : row + 1, : int(length)]) for row, length in enumerate(lengths)]
         )
     return max(float((together - plain).abs().max()), float((alone - plain).abs().max()))
+
+
+def packed_difference(model: VisionLanguageModel, texts: list[str]) -> float:
+    """The largest difference between features of packed prompts and of the plain path, with packs of several sizes."""
+    packed: Any = model.capabilities["PackedTextEncoder"]
+    tokens = packed.tokenize(texts)
+    differences = []
+    with torch.inference_mode():
+        plain = torch.cat([model.encode_text([text]) for text in texts])
+        for capacity in (1, 30, 128, 10_000):
+            made = list(packs(tokens.numpy(), packed.lengths(tokens).numpy(), capacity))
+            rows = [row for pack in made for row in pack.rows]
+            assert sorted(rows) == list(range(len(texts)))
+            differences.append(float((packed.encode_packs(collate(made, "cpu")) - plain[rows]).abs().max()))
+    return max(differences)
 
 
 def assert_same_features(ours: torch.Tensor, theirs: torch.Tensor) -> None:

@@ -50,13 +50,13 @@ class CausalBlock:
         if places is not None:
             x, normed = _rows(x, places), _rows(normed, places)
             sees = _rows(sees, places)
-        heads = [self._split(part) for part in (self.queries(normed), keys, values)]
-        mixed = F.scaled_dot_product_attention(*heads, attn_mask=sees.unsqueeze(1))
+        queries, keys, values = (self._split(part) for part in (self.queries(normed), keys, values))
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=sees.unsqueeze(1))
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(self.mlp_norm(x))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:

@@ -25,7 +25,7 @@ from vlmbench.models.open_clip_build import Built, build, open_clip_log
 from vlmbench.models.open_clip_dense import dense_encoder
 from vlmbench.models.open_clip_packs import packed_text_encoder
 from vlmbench.models.open_clip_source import Source, parse_spec
-from vlmbench.models.open_clip_text import causal_text_encoder, describe_tokenizer, tokenized
+from vlmbench.models.open_clip_text import causal_text_encoder, describe_tokenizer, masked_text_encoder, tokenized
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.weights import count_parameters, library_versions, state_sha256
 
@@ -89,8 +89,8 @@ class OpenClipModel:
         self.network = network.to(device)
         causal = causal_text_encoder(network, tokenizer)
         offered = {
-            "PrefixTextEncoder": causal,
-            "PackedTextEncoder": packed_text_encoder(causal),
+            "PrefixTextEncoder": causal or masked_text_encoder(network, tokenizer),
+            "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
             "DenseEncoder": dense_encoder(card.name, network, transform),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}

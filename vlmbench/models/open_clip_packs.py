@@ -3,49 +3,128 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock
+from open_clip.coca_model import CoCa
+from open_clip.model import CustomTextCLIP
+from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Transformer
 from torch import Tensor, nn
 
-from vlmbench.models.base import TokenPacks
+from vlmbench.models.base import PackedTextEncoder, TokenPacks
 from vlmbench.models.causal_blocks import CausalBlock, walk
-from vlmbench.models.open_clip_text import CausalTextEncoder
+from vlmbench.models.open_clip_text import CausalTextEncoder, is_causal, project, tokenized
+
+CLASS_TOKEN = -1
+"""Stands in a row of token ids for the class token, which has an embedding of its own and no id."""
 
 
-class PackedTextEncoder:
-    """See :class:`~vlmbench.models.base.PackedTextEncoder`.
+@dataclass(frozen=True)
+class PackedCausalText:
+    """A ``PackedTextEncoder`` of a tower that reads at the end of text.
 
-    Args:
+    Attributes:
         trimmed: the tower's other way, for tokens and lengths.
         blocks: the tower's transformer.
     """
 
-    def __init__(self, trimmed: CausalTextEncoder, blocks: Sequence[CausalBlock]) -> None:
-        self._trimmed = trimmed
-        self._blocks = blocks
+    trimmed: CausalTextEncoder
+    blocks: Sequence[CausalBlock]
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return self._trimmed.tokenize(texts)
+        return self.trimmed.tokenize(texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:
-        return self._trimmed.lengths(tokens)
+        return self.trimmed.lengths(tokens)
 
     def encode_packs(self, packs: TokenPacks) -> Tensor:
-        tower = self._trimmed.tower
-        dtype = tower.transformer.get_cast_dtype()
-        x = tower.token_embedding(packs.tokens).to(dtype) + tower.positional_embedding[packs.depths].to(dtype)
-        return self._trimmed.project(tower.ln_final(walk(self._blocks, x, packs)))
+        tower = self.trimmed.tower
+        return project(tower, _features(tower, self.blocks, packs.tokens, packs.depths, packs))
 
 
-def packed_text_encoder(trimmed: CausalTextEncoder | None) -> PackedTextEncoder | None:
-    """A causal tower's packed way, or None where one of its blocks is of another kind."""
-    if trimmed is None:
+@dataclass(frozen=True)
+class PackedClassTokenText:
+    """A ``PackedTextEncoder`` of CoCa's text tower, which reads at a class token behind the full length.
+
+    That token stands at the last position whatever the text's length. Its mask, as the published weights were trained
+    with it, is shifted by one: a token is hidden where the one *before* it is padding. So the class token sees the
+    first padding token, and not itself. A row is therefore the text, one padding token where there is room, and the
+    class token. Source: open_clip transformer.py, ``TextTransformer._build_additive_mask``.
+    """
+
+    tower: Any
+    tokenizer: Any
+    blocks: Sequence[CausalBlock]
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        tokens = tokenized(self.tokenizer, texts)
+        ends = self._text_lengths(tokens)
+        row = F.pad(tokens, (0, 2), value=self.tower.pad_id)
+        return row.scatter(1, (ends + (ends < tokens.shape[1])).unsqueeze(1), CLASS_TOKEN)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        return tokens.eq(CLASS_TOKEN).int().argmax(dim=1) + 1
+
+    def encode_packs(self, packs: TokenPacks) -> Tensor:
+        tower, is_class = self.tower, packs.tokens.eq(CLASS_TOKEN)
+        parents = packs.sees & packs.depths.unsqueeze(1).eq(packs.depths.unsqueeze(2) - 1)
+        hidden = (parents & packs.tokens.eq(tower.pad_id).unsqueeze(1)).any(dim=2)
+        seen = TokenPacks(packs.tokens, packs.depths, packs.sees & ~hidden.unsqueeze(1), packs.ends, packs.ended)
+        positions = packs.depths.masked_fill(is_class, len(tower.positional_embedding) - 1)
+        tokens = packs.tokens.masked_fill(is_class, tower.pad_id)
+        return project(tower, _features(tower, self.blocks, tokens, positions, seen, is_class))
+
+    def _text_lengths(self, tokens: Tensor) -> Tensor:
+        places = torch.arange(1, tokens.shape[1] + 1)
+        return (tokens.ne(self.tower.pad_id) * places).amax(dim=1)
+
+
+def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder | None) -> PackedTextEncoder | None:
+    """A model's text tower in its packed way, or None where that is not known to give the same.
+
+    Args:
+        model: an open_clip network.
+        tokenizer: texts to (N, context length) ids.
+        trimmed: the tower as one that reads at the end of text, if it is one.
+    """
+    if trimmed is not None:
+        blocks = _blocks(trimmed.tower)
+        return PackedCausalText(trimmed, blocks) if blocks else None
+    if type(model) not in (CoCa, CustomTextCLIP) or type(model.text) is not TextTransformer:
         return None
-    blocks = [_block(block) for block in trimmed.tower.transformer.resblocks]
+    tower = cast(Any, model.text)
+    if tower.cls_emb is None or tower.correct_cls_mask or not is_causal(tower):
+        return None
+    blocks = _blocks(tower)
+    return PackedClassTokenText(tower, tokenizer, blocks) if blocks else None
+
+
+def _features(
+    tower: Any,
+    blocks: Sequence[CausalBlock],
+    tokens: Tensor,
+    positions: Tensor,
+    packs: TokenPacks,
+    is_class: Tensor | None = None,
+) -> Tensor:
+    """The normalised states of the prompts' last tokens, (M, W)."""
+    dtype = tower.transformer.get_cast_dtype()
+    x = tower.token_embedding(tokens).to(dtype)
+    if is_class is not None:
+        x = torch.where(is_class.unsqueeze(-1), tower.cls_emb.to(dtype), x)
+    x = x + tower.positional_embedding[positions].to(dtype)
+    return cast(Tensor, tower.ln_final(walk(blocks, x, packs)))
+
+
+def _blocks(tower: Any) -> list[CausalBlock]:
+    """A tower's blocks; none where one of them is of another kind."""
+    if type(tower.transformer) is not Transformer:
+        return []
+    blocks = [_block(block) for block in tower.transformer.resblocks]
     known = [block for block in blocks if block is not None]
-    return PackedTextEncoder(trimmed, known) if known and len(known) == len(blocks) else None
+    return known if len(known) == len(blocks) else []
 
 
 def _block(block: Any) -> CausalBlock | None:
@@ -63,8 +142,7 @@ def _block(block: Any) -> CausalBlock | None:
         return F.linear(x, attention.in_proj_weight[:width], attention.in_proj_bias[:width])
 
     def keys_values(x: Tensor) -> tuple[Tensor, Tensor]:
-        both = F.linear(x, attention.in_proj_weight[width:], attention.in_proj_bias[width:])
-        keys, values = both.chunk(2, dim=-1)
+        keys, values = F.linear(x, attention.in_proj_weight[width:], attention.in_proj_bias[width:]).chunk(2, dim=-1)
         return keys, values
 
     return CausalBlock(

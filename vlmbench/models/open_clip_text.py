@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from open_clip.hf_model import ClsLastHiddenStatePooler, ClsPooler, HFTextEncoder, MeanPooler
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transformer import TextTransformer, Transformer, text_global_pool
@@ -16,6 +17,9 @@ from vlmbench.models.weights import huggingface_rules_sha256, json_sha256
 
 POOLS_AT_END = ("argmax", "eos")
 """How a tower may pick the end-of-text token: the highest id, or the one of this name. Both take the first."""
+MASKS_PADDING = ("roberta", "xlm-roberta", "bert", "mt5", "t5", "m2m_100")
+"""Types of the transformers library whose features a test found to be free of the padding behind a text."""
+POOLS_WITHOUT_PADDING = (MeanPooler, ClsPooler, ClsLastHiddenStatePooler)
 
 
 class CausalTextEncoder:
@@ -50,14 +54,39 @@ class CausalTextEncoder:
         dtype = tower.transformer.get_cast_dtype()
         x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
         x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-        return self.project(text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id))
+        return project(tower, text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id))
 
-    def project(self, x: Tensor) -> Tensor:
-        """(N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
-        projection = self.tower.text_projection
-        if projection is not None:
-            x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
-        return F.normalize(x, dim=-1)
+
+class MaskedTextEncoder:
+    """A ``PrefixTextEncoder`` of a tower of the transformers library, which masks its padding in every layer.
+
+    Args:
+        tower: it finds the padding by itself.
+        tokenizer: texts to (N, context length) ids, padded on the right.
+    """
+
+    def __init__(self, tower: HFTextEncoder, tokenizer: HFTokenizer) -> None:
+        self._tower = tower
+        self._tokenizer = tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return tokenized(self._tokenizer, texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        # The last token that is no padding, not their count: a text may spell the padding token out.
+        places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+        return (tokens.ne(self._tower.config.pad_token_id) * places).amax(dim=1).clamp(min=1)
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self._tower(tokens), dim=-1)
+
+
+def project(tower: Any, x: Tensor) -> Tensor:
+    """(N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
+    projection = tower.text_projection
+    if projection is not None:
+        x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    return F.normalize(x, dim=-1)
 
 
 def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
@@ -74,11 +103,25 @@ def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
             return None
     else:
         return None
-    mask = tower.attn_mask
-    causal = mask is not None and bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
-    if not causal or pool_type not in POOLS_AT_END or type(tower.transformer) is not Transformer:
+    if not is_causal(tower) or pool_type not in POOLS_AT_END or type(tower.transformer) is not Transformer:
         return None
     return CausalTextEncoder(tower, tokenizer, pool_type, eos_id)
+
+
+def masked_text_encoder(model: Any, tokenizer: Any) -> MaskedTextEncoder | None:
+    """The model's text tower as a :class:`MaskedTextEncoder`, or None where that is not known to be exact."""
+    if type(model) is not CustomTextCLIP or type(model.text) is not HFTextEncoder:
+        return None
+    tower = model.text
+    known = tower.config.model_type in MASKS_PADDING and type(tower.pooler) in POOLS_WITHOUT_PADDING
+    right = isinstance(tokenizer, HFTokenizer) and tokenizer.tokenizer.padding_side == "right"
+    return MaskedTextEncoder(tower, tokenizer) if known and right and not tower.output_tokens else None
+
+
+def is_causal(tower: Any) -> bool:
+    """Whether no token of a tower sees those after it, and each sees all before it."""
+    mask = tower.attn_mask
+    return mask is not None and bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
 
 
 def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
