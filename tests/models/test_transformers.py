@@ -12,11 +12,11 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from models.tiny import PROMPTS, assert_same_features, prefix_difference
+from models.tiny import PROMPTS, SHARING, assert_same_features, packed_difference, prefix_difference, shaken
 from torch.nn.functional import normalize
 
 from vlmbench.errors import ModelError
-from vlmbench.models.base import PrefixTextEncoder, capability
+from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -90,7 +90,7 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
     assert clip.identity.notes == ()
-    assert set(clip.capabilities) == {"PrefixTextEncoder", "DenseEncoder"}
+    assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder"}
 
 
 def test_clip_tokens_are_open_clips(clip):
@@ -108,6 +108,12 @@ def test_cut_texts_have_the_plain_features(eos_token_id, clip_folder, tmp_path):
     assert capability(model, PrefixTextEncoder) is not None
     assert prefix_difference(model, PROMPTS) < 1e-6
     assert model.capabilities["PrefixTextEncoder"].lengths(torch.tensor([[49406, 5, 49407, 49407]])).tolist() == [3]
+
+
+def test_packed_prompts_have_the_plain_features(clip_folder):
+    model = shaken(open_folder(clip_folder))
+    assert capability(model, PackedTextEncoder) is not None
+    assert packed_difference(model, SHARING) < 1e-6
 
 
 def test_siglip_features_are_the_librarys(siglip_folder):

@@ -25,6 +25,7 @@ from vlmbench.models.hub import hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.transformers_dense import dense_encoder
 from vlmbench.models.transformers_families import FAMILIES, Family
+from vlmbench.models.transformers_packs import packed_text_encoder
 from vlmbench.models.transformers_source import (
     checkpoint,
     forward_config,
@@ -139,8 +140,10 @@ class TransformersModel:
         self.network.to(device).eval().requires_grad_(False)
         with torch.inference_mode():
             self.embedding_dim = int(self.project_text(["a"]).shape[-1])
+        causal = CausalTextEncoder(self) if _reads_from_the_left(family, tokenizer) else None
         offered = {
-            "PrefixTextEncoder": CausalTextEncoder(self) if _reads_from_the_left(family, tokenizer) else None,
+            "PrefixTextEncoder": causal,
+            "PackedTextEncoder": packed_text_encoder(self.towers, causal),
             "DenseEncoder": dense_encoder(card.name, self.network, processor),
             **{name: offer(self) for name, offer in family.capabilities.items()},
         }

@@ -1,0 +1,67 @@
+"""The CLIP text towers of the transformers library over packed prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenPacks
+from vlmbench.models.causal_blocks import CausalBlock, walk
+
+LAYERS = ("CLIPEncoderLayer", "MetaClip2EncoderLayer")
+"""Classes of layers whose forward pass is the one of :func:`_block`: models/clip/modeling_clip.py and its copy."""
+
+
+@dataclass(frozen=True)
+class PackedText:
+    """See :class:`~vlmbench.models.base.PackedTextEncoder`.
+
+    Attributes:
+        trimmed: the tower's other way, for tokens and lengths.
+        towers: the network that holds text tower and projection.
+        blocks: the tower's layers.
+    """
+
+    trimmed: PrefixTextEncoder
+    towers: Any
+    blocks: Sequence[CausalBlock]
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return self.trimmed.tokenize(texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        return self.trimmed.lengths(tokens)
+
+    def encode_packs(self, packs: TokenPacks) -> Tensor:
+        text = self.towers.text_model
+        # Not embeddings(): it refuses more tokens than positions, and a pack holds more than one prompt.
+        x = text.embeddings.token_embedding(packs.tokens) + text.embeddings.position_embedding(packs.depths)
+        x = text.final_layer_norm(walk(self.blocks, x, packs))
+        return F.normalize(self.towers.text_projection(x), dim=-1)
+
+
+def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> PackedTextEncoder | None:
+    """A causal tower's packed way, or None where its layers are of a class that is not known here."""
+    if trimmed is None:
+        return None
+    layers = list(towers.text_model.encoder.layers)
+    if any(type(layer).__name__ not in LAYERS for layer in layers):
+        return None
+    return PackedText(trimmed, towers, [_block(layer) for layer in layers])
+
+
+def _block(layer: Any) -> CausalBlock:
+    attention = layer.self_attn
+    return CausalBlock(
+        heads=int(attention.num_heads),
+        attention_norm=layer.layer_norm1,
+        mlp_norm=layer.layer_norm2,
+        queries=attention.q_proj,
+        keys_values=lambda x: (cast(Tensor, attention.k_proj(x)), cast(Tensor, attention.v_proj(x))),
+        out=attention.out_proj,
+        mlp=layer.mlp,
+    )
