@@ -8,7 +8,7 @@ import torch
 
 from vlmbench.cards import ModelCard
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.models.base import LoadOptions, PrefixTextEncoder, capability
+from vlmbench.models.base import LoadOptions, PackedTextEncoder, capability
 from vlmbench.models.open_clip import OpenClipModel, load
 from vlmbench.tasks.classification.head import ensemble
 
@@ -23,7 +23,7 @@ def model() -> OpenClipModel:
 
 
 def test_the_head_is_open_clips(model: OpenClipModel) -> None:
-    assert capability(model, PrefixTextEncoder) is not None  # so the engine sorts and trims
+    assert capability(model, PackedTextEncoder) is not None  # so the engine packs
     engine = FeatureEngine(model, EngineSettings())
     prompts = [template.format(name) for name in CLASSES for template in TEMPLATES]
     head = ensemble(engine.texts(prompts), len(CLASSES))
@@ -33,9 +33,18 @@ def test_the_head_is_open_clips(model: OpenClipModel) -> None:
     assert float((head * expected).sum(dim=1).min()) > 1 - 1e-6
 
 
-def test_sorted_and_trimmed_prompts_equal_the_plain_path(model: OpenClipModel) -> None:
+def test_in_bfloat16_packed_prompts_differ_by_rounding_alone(model: OpenClipModel) -> None:
+    prompts = [template.format(name) for name in CLASSES for template in TEMPLATES]
+    packed = FeatureEngine(model, EngineSettings(precision="bf16")).texts(prompts)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        plain = torch.nn.functional.normalize(model.encode_text(prompts).float(), dim=1)
+    whole = FeatureEngine(model, EngineSettings()).texts(prompts)
+    assert float((packed - whole).norm(dim=1).max()) < 2 * float((plain - whole).norm(dim=1).max())
+
+
+def test_packed_prompts_equal_the_plain_path(model: OpenClipModel) -> None:
     texts = ["", "cat", "x " * 200, "a photo of a cat.", "ein Foto von äöü", "写真", "cat", "!?…"]
-    trimmed = FeatureEngine(model, EngineSettings()).texts(texts)
+    packed = FeatureEngine(model, EngineSettings()).texts(texts)
     with torch.inference_mode():
         plain = model.encode_text(texts)
-    torch.testing.assert_close(trimmed, plain, rtol=0, atol=1e-6)
+    torch.testing.assert_close(packed, plain, rtol=0, atol=1e-6)
