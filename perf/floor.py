@@ -25,7 +25,7 @@ class TextWork:
     flops: float
 
     def __str__(self) -> str:
-        return f"{self.tokens / 1e6:.2f} M tokens, {self.flops / 1e12:.1f} TFLOP"
+        return f"{self.tokens / 1e6:.3g} M tokens, {self.flops / 1e12:.3g} TFLOP"
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,10 @@ def tree_depths(tokens: Tokens, lengths: Tokens) -> Tokens:
 def image_flops(network: Any, side: int) -> float:
     """FLOPs of one square image through an open_clip image tower, counted by torch."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # The counter knows attention by its plain products, not by the CPU's one kernel.
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         network.encode_image(torch.zeros(1, 3, side, side))
     return float(counter.get_total_flops())

@@ -50,7 +50,9 @@ def write_shards(
 ) -> None:
     """Labelled images in clip-benchmark's webdataset layout, dealt out to so many shards."""
     (root / "test").mkdir(parents=True, exist_ok=True)
-    write_words(root, names, templates)
+    (root / "classnames.txt").write_text("\n".join(names) + "\n")
+    written = "\n".join(template.replace("{}", "{c}") for template in templates)
+    (root / "zeroshot_classification_templates.txt").write_text(written + "\n")
     (root / "test" / "nshards.txt").write_text(f"{shards}\n")
     for shard in range(shards):
         with tarfile.open(root / "test" / f"{shard}.tar", "w") as tar:
@@ -61,11 +63,3 @@ def write_shards(
                     entry = tarfile.TarInfo(f"s{index:07d}.{extension}")
                     entry.size = len(data)
                     tar.addfile(entry, io.BytesIO(data))
-
-
-def write_words(root: Path, names: Sequence[str], templates: Sequence[str]) -> None:
-    """Class names and templates in the same layout."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "classnames.txt").write_text("\n".join(names) + "\n")
-    written = "\n".join(template.replace("{}", "{c}") for template in templates)
-    (root / "zeroshot_classification_templates.txt").write_text(written + "\n")
