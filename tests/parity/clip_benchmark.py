@@ -13,17 +13,17 @@ Not collected by pytest: the peer's environment takes minutes to install.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "perf"))
+from peer import make_checkpoint, make_peer, write_shards
 
 COSINE_TOLERANCE = 1e-5
 
@@ -84,44 +84,14 @@ def main() -> int:
     return compare(work, arguments.batch_size)
 
 
-def make_checkpoint(path: Path) -> None:
-    """A seeded random ViT-B/32: no pretrained weights are needed to compare arithmetic."""
-    import open_clip
-    import torch
-
-    torch.manual_seed(0)
-    torch.save(open_clip.create_model("ViT-B-32").state_dict(), path)
-
-
 def make_webdataset(folder: Path, root: Path) -> None:
     """The images in clip-benchmark's layout, with the class names and templates of the ``cifar10`` card."""
     from vlmbench import load_task
 
     card = load_task("cifar10")
     names, templates = card.classes or [], card.templates or []
-    (root / "test").mkdir(parents=True, exist_ok=True)
-    (root / "classnames.txt").write_text("\n".join(names) + "\n")
-    written = "\n".join(template.replace("{}", "{c}") for template in templates)
-    (root / "zeroshot_classification_templates.txt").write_text(written + "\n")
-    (root / "test" / "nshards.txt").write_text("1\n")
-    with tarfile.open(root / "test" / "0.tar", "w") as tar:
-        files = [(label, path) for label, name in enumerate(names) for path in sorted((folder / name).iterdir())]
-        for index, (label, path) in enumerate(files):
-            for extension, data in (("png", path.read_bytes()), ("cls", str(label).encode())):
-                entry = tarfile.TarInfo(f"s{index:07d}.{extension}")
-                entry.size = len(data)
-                tar.addfile(entry, io.BytesIO(data))
-
-
-def make_peer(folder: Path) -> Path:
-    """An environment with CLIP_benchmark beside the same torch and open_clip as ours."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pinned = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "open_clip_torch", "pillow")]
-        wanted = ["clip-benchmark==1.6.2", "requests", "numpy<2.4", *pinned]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-    return python
+    images = [(path, label) for label, name in enumerate(names) for path in sorted((folder / name).iterdir())]
+    write_shards(root, images, names, templates)
 
 
 def compare(work: Path, batch_size: int) -> int:

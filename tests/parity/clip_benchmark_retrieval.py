@@ -21,7 +21,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from clip_benchmark import make_checkpoint, make_peer
+sys.path.insert(0, str(Path(__file__).parents[2] / "perf"))
+from peer import make_checkpoint, make_peer
 
 NAMES = {"image_retrieval": "text_to_image", "text_retrieval": "image_to_text"}
 

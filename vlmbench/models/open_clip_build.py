@@ -20,6 +20,7 @@ from vlmbench.models.open_clip_choices import choose_activation, choose_transfor
 from vlmbench.models.open_clip_misfit import misfit_error
 from vlmbench.models.open_clip_published import Facts, facts_of_file, facts_of_tag
 from vlmbench.models.open_clip_source import Source
+from vlmbench.models.undrawn import build_undrawn
 from vlmbench.models.weights import CheckpointHeader, read_header
 
 FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth")
@@ -60,28 +61,33 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     transform, transform_notes = choose_transform(source, options, facts)
     image_size = options.get("image_size")
     seed = options.get("random_seed")
-    with open_clip_log() as said, torch.random.fork_rng(devices=[]):
+
+    def create() -> nn.Module:
         torch.manual_seed(seed or 0)
+        network: nn.Module = open_clip.create_model(
+            source.name,
+            pretrained=str(checkpoint) if checkpoint and not source.schema else None,
+            load_weights=seed is None,
+            require_pretrained=seed is None,
+            pretrained_text=False,
+            force_image_size=tuple(image_size) if isinstance(image_size, list) else image_size,
+            force_context_length=options.get("context_length"),
+            force_preprocess_cfg=transform,
+            # As an argument of the network, since force_quick_gelu can only turn it on.
+            **({} if quick_gelu is None else {"quick_gelu": quick_gelu}),
+        )
+        return network
+
+    with open_clip_log() as said, torch.random.fork_rng(devices=[]):
         try:
-            network = open_clip.create_model(
-                source.name,
-                pretrained=str(checkpoint) if checkpoint and not source.schema else None,
-                load_weights=seed is None,
-                require_pretrained=seed is None,
-                pretrained_text=False,
-                force_image_size=tuple(image_size) if isinstance(image_size, list) else image_size,
-                force_context_length=options.get("context_length"),
-                force_preprocess_cfg=transform,
-                # As an argument of the network, since force_quick_gelu can only turn it on.
-                **({} if quick_gelu is None else {"quick_gelu": quick_gelu}),
-            )
+            network = create() if seed is not None else build_undrawn(create)
         except Exception as error:  # whatever the file or the options make open_clip and torch raise
             if checkpoint is None or not header.shapes:
                 raise ModelError(f"open_clip cannot load {source.name}: {type(error).__name__}: {error}") from error
             raise misfit_error(source.name, checkpoint, header, error) from error
     if seed is not None:
         said = [f"random weights (seed {seed}): the numbers mean nothing"]
-    notes = [*notes, *transform_notes, *_interpolated(network, header), *said]
+    notes = [*notes, *transform_notes, *_interpolated(network, header), *dict.fromkeys(said)]
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
     return Built(network.eval().requires_grad_(False), config, tuple(notes))
 

@@ -1,0 +1,88 @@
+"""The least that a forward pass needs: tokens and FLOPs of a text tower, FLOPs of an image tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TextWork:
+    """What it takes to encode some texts in one way.
+
+    Attributes:
+        tokens: that go through the tower.
+        flops: multiplications and additions, each as one.
+    """
+
+    tokens: int
+    flops: float
+
+    def __str__(self) -> str:
+        return f"{self.tokens / 1e6:.3g} M tokens, {self.flops / 1e12:.3g} TFLOP"
+
+
+@dataclass(frozen=True)
+class TextFloor:
+    """The same texts in three ways.
+
+    Attributes:
+        padded: every text at the context length.
+        trimmed: each text at its own length.
+        tree: each distinct prefix once, as causal towers allow.
+    """
+
+    padded: TextWork
+    trimmed: TextWork
+    tree: TextWork
+
+    def __str__(self) -> str:
+        return f"padded {self.padded}; trimmed {self.trimmed}; as a prefix tree {self.tree}"
+
+
+def text_floor(network: Any, tokenizer: Any, texts: Sequence[str]) -> TextFloor:
+    """Count for an open_clip ``CLIP`` whose feature is read at the end-of-text token, the highest id."""
+    tokens = tokenizer(list(texts)).numpy()
+    lengths = tokens.argmax(axis=1) + 1
+    width, layers = network.transformer.width, network.transformer.layers
+    projection = 2.0 * width * network.text_projection.shape[1] * len(texts)
+
+    def work(depths: Tokens) -> TextWork:
+        # A layer's matrices (3 + 1 for attention, 4 + 4 for the MLP) of width x width, and its keys and values.
+        return TextWork(len(depths), projection + layers * float((24 * width**2 + 4 * width * depths).sum()))
+
+    context = tokens.shape[1]
+    trimmed = np.repeat(lengths, lengths)
+    return TextFloor(work(np.full(tokens.size, context)), work(trimmed), work(tree_depths(tokens, lengths)))
+
+
+def tree_depths(tokens: Tokens, lengths: Tokens) -> Tokens:
+    """The depth (from 1) of each node of the texts' prefix tree: (N, L) ids and (N,) lengths to (nodes,).
+
+    In sorted order a text adds the nodes that follow the prefix that it shares with the text before it.
+    """
+    places = np.arange(1, tokens.shape[1] + 1)
+    cut = np.where(places <= lengths[:, None], tokens, 0)
+    order = np.lexsort(cut.T[::-1])
+    cut, lengths = cut[order], lengths[order]
+    shared = np.zeros(len(cut), dtype=np.int64)
+    shared[1:] = (cut[1:] == cut[:-1]).cumprod(axis=1).sum(axis=1)
+    return np.broadcast_to(places, cut.shape)[(places > shared[:, None]) & (places <= lengths[:, None])]
+
+
+def image_flops(network: Any, side: int) -> float:
+    """FLOPs of one square image through an open_clip image tower, counted by torch."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # The counter knows attention by its plain products, not by the CPU's one kernel.
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        network.encode_image(torch.zeros(1, 3, side, side))
+    return float(counter.get_total_flops())
