@@ -33,7 +33,9 @@ def pixel_path(model: VisionLanguageModel) -> PixelPath:
     if offered is None or not _same_bits(offered, model.device):
         return PixelPath(model.preprocess, _as_it_is)
     to_bytes, from_bytes = offered.to_bytes, offered.from_bytes
-    if model.device == "cpu":  # nothing has to travel, and the workers are as fast at it as the encoder's threads
+    if (
+        torch.device(model.device).type == "cpu"
+    ):  # nothing has to travel, and the workers are as fast at it as the encoder's threads
         return PixelPath(lambda image: from_bytes(to_bytes(image)[None])[0], _as_it_is)
     return PixelPath(to_bytes, from_bytes)
 
@@ -45,7 +47,7 @@ def _as_it_is(pixels: Tensor) -> Tensor:
 def _same_bits(offered: BytePixels, device: str) -> bool:
     """Whether the device computes what the CPU does. A byte's value depends on nothing but it and its channel, so all
     256 in each channel are all there is."""
-    if device == "cpu":
+    if torch.device(device).type == "cpu":
         return True
     every = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
     return torch.equal(offered.from_bytes(every.to(device)).cpu(), offered.from_bytes(every))
