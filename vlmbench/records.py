@@ -115,12 +115,20 @@ class RunInfo(_Part):
 
     started: str
     seconds: dict[str, float]
+    """By stage. ``total`` is the time from the question to the answer; ``record`` comes after it, to bring the answer
+    into the form it is kept in. Of the main thread, one after the other: ``text`` (tokens, forward, cache),
+    ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``,
+    ``ranking``, ``metrics``, ``pictures``. Beside it, summed over the worker threads: ``read``, ``hash``,
+    ``cache_lookup``, ``decode``, ``preprocess``, and ``truth`` (what a task loads beside each image, its preprocessing
+    included). ``images`` is the whole image stage, with whatever was done between two batches."""
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
     from the cache."""
     device: str
     precision: str
     batch_size: int
+    workers: int | None = None
+    """Decoding threads; None in records from before it was written down."""
     limit: int | None = None
     """The size of the random subset; None where everything was scored."""
     seed: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -148,6 +149,20 @@ def test_an_architecture_that_does_not_exist_is_wrong_usage_found_late(folder: P
     wrong = run_toy(folder, tmp_path / "runs", "-m", "toy:a", model="open_clip:ViT-B-33/openai")
     assert wrong.returncode == 2 and "ViT-B-33" in wrong.stderr and "Did you mean" in wrong.stderr
     assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 1
+
+
+def test_profile_shows_the_records_own_seconds(folder: Path, tmp_path: Path) -> None:
+    done = run_toy(folder, tmp_path, "--profile")
+    (path,) = tmp_path.rglob("*.json")
+    seconds = json.loads(path.read_text())["run"]["seconds"]
+    shown = dict(re.findall(r"^ ?([a-z :,*]+?) {2,}([\d.]+) ", done.stdout, flags=re.M))
+    assert done.returncode == 0 and "Where the time went: " in done.stdout
+    assert shown["image forward"] == f"{seconds['image_forward']:.3f}"
+    assert shown["decode *"] == f"{seconds['decode']:.3f}"
+    assert shown["total"] == f"{seconds['total'] + seconds['record']:.3f}"
+    again = run_toy(folder, tmp_path, "--profile")
+    assert "found on disk" in again.stdout and "decode *" in again.stdout
+    assert "Where the time went" not in run_toy(folder, tmp_path).stdout
 
 
 def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:

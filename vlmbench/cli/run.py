@@ -58,6 +58,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the models, tasks and data, and stop.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where each pair's time went.")] = False,
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
@@ -94,10 +95,12 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
     )
-    run_and_show(request, dry_run=dry_run)
+    run_and_show(request, dry_run=dry_run, profile=profile)
 
 
-def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "") -> list[PairResult]:
+def run_and_show(
+    request: RunRequest, *, dry_run: bool = False, profile: bool = False, title: str = ""
+) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
     from vlmbench.cli.console import stderr, stdout
     from vlmbench.cli.progress import TerminalListener
@@ -118,6 +121,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, title: str = "")
             stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
             raise
     show_summary(outcomes, request.results, title=title)
+    if profile:
+        show_profiles(outcomes)
     show_pictures(outcomes, request.results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
@@ -140,6 +145,23 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
         style="dim",
         soft_wrap=True,
     )
+
+
+def show_profiles(outcomes: list[PairResult]) -> None:
+    """Where the time of each pair went that has a record; of one found on disk, when it ran."""
+    from vlmbench.cli.console import rich_table, stdout
+    from vlmbench.reports.profile import profile_table
+
+    console = stdout()
+    for outcome in outcomes:
+        if outcome.record is None:
+            continue
+        table = profile_table(outcome.record)
+        console.print()
+        console.print(rich_table(table, console.width))
+        found = ["found on disk: the times are of the run that wrote it"] if outcome.status == "found" else []
+        for note in (*table.notes, *found):
+            console.print(note, style="dim", soft_wrap=True, highlight=False, markup=False)
 
 
 def show_pictures(outcomes: list[PairResult], results: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import TypeVar
 
@@ -15,14 +16,17 @@ from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import ModelError, NonFiniteFeaturesError
-from vlmbench.features.batches import checked, encode_halving
+from vlmbench.features.batches import encode_halving
 from vlmbench.features.cache import FeatureSpace
 from vlmbench.features.image_batch import ImageBatch, ImageTally
+from vlmbench.features.image_forward import ImageEncoder, Queued, batches_in_flight, overlapped
 from vlmbench.features.images import encode_images
 from vlmbench.features.pictures import Picture, Truth, stream_pictures
 from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress, Silent
+from vlmbench.features.staging import PixelPath, pixel_path
 from vlmbench.features.text import encode_texts
+from vlmbench.features.workers import default_workers
 from vlmbench.models.base import DenseEncoder, Detections, Detector, Segmenter, VisionLanguageModel
 from vlmbench.records import CacheUse
 
@@ -44,6 +48,11 @@ class EngineSettings:
     batch_size: int = 64
     workers: int | None = None
     skip_bad: bool = False
+
+    @property
+    def decoding_threads(self) -> int:
+        """How many threads decode."""
+        return self.workers or default_workers()
 
 
 @dataclass
@@ -103,9 +112,9 @@ class FeatureEngine:
                 progress=self.progress,
                 tally=self.tally,
                 skip_bad=self.settings.skip_bad,
-                workers=self.settings.workers,
+                workers=self.settings.decoding_threads,
             )
-        self.seconds["image_forward"] = self.tally.forward_seconds
+        self._note_stages()
 
     def pictures(
         self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
@@ -119,9 +128,13 @@ class FeatureEngine:
                 progress=self.progress,
                 tally=self.tally,
                 skip_bad=self.settings.skip_bad,
-                workers=self.settings.workers,
+                workers=self.settings.decoding_threads,
             )
-        self.seconds["image_forward"] = self.tally.forward_seconds
+        self._note_stages()
+
+    def _note_stages(self) -> None:
+        """The image stream's own stages, as they stand."""
+        self.seconds.update(self.tally.clock.seconds(), image_forward=self.tally.forward_seconds)
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.
@@ -129,16 +142,29 @@ class FeatureEngine:
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
         """
-        encoded = []
-        for start in range(0, len(images), self.settings.batch_size):
-            batch = [self.model.preprocess(image) for image in images[start : start + self.settings.batch_size]]
-            features = self._forward(
-                lambda chosen: self.model.encode_image(torch.stack(list(chosen)).to(self.model.device)), batch
-            )
-            names = [f"picture {start + row}" for row in range(len(batch))]
-            renormalise = self.settings.precision != "fp32"
-            encoded.append(checked(features, names, self.model.embedding_dim, renormalise=renormalise))
+        path, encoder, size = self._path, self._encoder, self.settings.batch_size
+
+        def start(first: int) -> Queued:
+            batch = images[first : first + size]
+            with self.tally.clock.timed("crop_preprocess"):
+                pixels = [path.prepare(image) for image in batch]
+            return encoder.queue(pixels, [f"picture {first + row}" for row in range(len(batch))])
+
+        batches = overlapped(range(0, len(images), size), start, lambda _, queued: encoder.fetch(queued), self._ahead)
+        encoded = [features for _, features in batches]
         return torch.cat(encoded) if encoded else torch.empty(0, self.model.embedding_dim)
+
+    @property
+    def _ahead(self) -> int:
+        return batches_in_flight(self.model.device)
+
+    @cached_property
+    def _path(self) -> PixelPath:
+        return pixel_path(self.model)
+
+    @cached_property
+    def _encoder(self) -> ImageEncoder:
+        return ImageEncoder(self.model, self._path, self.settings.precision, self.tally, self._ahead)
 
     def segment(self, segmenter: Segmenter, image: PIL.Image.Image, labels: Sequence[str]) -> Tensor:
         """What the model's own head says of an RGB image: C texts to (C, H, W) float32 at the image's own size.

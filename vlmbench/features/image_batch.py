@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from vlmbench.features.stopwatch import Stopwatch
 from vlmbench.records import BadSample
 
 
@@ -32,10 +33,12 @@ class ImageTally:
         hits: images whose features came from the cache.
         encoded: images that went through the encoder.
         forward_seconds: time in the encoder.
+        clock: time in every other stage; see :class:`vlmbench.records.RunInfo`.
         bad: samples left out.
     """
 
     hits: int = 0
     encoded: int = 0
     forward_seconds: float = 0.0
+    clock: Stopwatch = field(default_factory=Stopwatch)
     bad: list[BadSample] = field(default_factory=list)

@@ -7,6 +7,7 @@ is cached: what a task makes of a picture depends on the task.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
@@ -17,9 +18,9 @@ from vlmbench.data.base import ImageDataset, content_if_readable, sample_digest,
 from vlmbench.data.decode import decode_image
 from vlmbench.errors import BadSampleError
 from vlmbench.features.image_batch import ImageTally
-from vlmbench.features.images import default_workers, in_threads
 from vlmbench.features.progress import Progress
-from vlmbench.records import BadSample
+from vlmbench.features.reading import Bad
+from vlmbench.features.workers import default_workers, in_threads
 
 AHEAD = 4
 """Pictures decoded ahead of the model."""
@@ -57,14 +58,6 @@ class Truth(Generic[T]):
     files: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Bad:
-    """One sample that cannot be used; its content hash where its files can be read, so that a later run knows it."""
-
-    error: BadSampleError
-    content: str | None
-
-
 def stream_pictures(
     dataset: ImageDataset,
     indices: Sequence[int],
@@ -90,27 +83,33 @@ def stream_pictures(
         BadSampleError: a sample cannot be read or decoded, or has no usable truth, and ``skip_bad`` is off.
     """
 
-    def prepare(index: int) -> Picture[T] | _Bad:
+    clock = tally.clock
+
+    def prepare(index: int) -> Picture[T] | Bad:
         try:
-            (data,) = sample_images(dataset, index)
-            image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
-            truth = load(index, image)
+            with clock.timed("read"):
+                (data,) = sample_images(dataset, index)
+            with clock.timed("decode"):
+                image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
+            with clock.timed("truth"):
+                truth = load(index, image)
         except BadSampleError as error:
-            return _Bad(error, content_if_readable(dataset, index))
-        digests = [sha256(content).digest() for content in (data, *truth.files)]
+            return Bad(error, content_if_readable(dataset, index))
+        with clock.timed("hash"):
+            digests = [sha256(content).digest() for content in (data, *truth.files)]
         return Picture(index, image, sample_digest(digests).hex(), truth.value)
 
     progress.start("images", len(indices))
-    for prepared in in_threads(prepare, indices, workers or default_workers(), AHEAD):
-        if isinstance(prepared, Picture):
-            tally.encoded += 1
-            yield prepared
-        elif not skip_bad:
-            raise prepared.error
-        else:
-            error = prepared.error
-            tally.bad.append(BadSample(id=error.sample_id, reason=error.reason, content=prepared.content))
-        progress.advance(1)
+    with closing(in_threads(prepare, indices, workers or default_workers(), AHEAD, clock)) as prepared:
+        for each in prepared:
+            if isinstance(each, Picture):
+                tally.encoded += 1
+                yield each
+            elif not skip_bad:
+                raise each.error
+            else:
+                tally.bad.append(each.sample())
+            progress.advance(1)
 
 
 def _rgb(image: PIL.Image.Image, sample_id: str) -> PIL.Image.Image:

@@ -221,3 +221,18 @@ def capability(model: VisionLanguageModel, kind: type[C]) -> C | None:
     """
     offered = model.capabilities.get(kind.__name__)
     return offered if isinstance(offered, kind) else None
+
+
+@runtime_checkable
+class BytePixels(Protocol):
+    """The capability of image transforms whose last two steps are torchvision's ToTensor and Normalize.
+
+    Then what comes before can stay in bytes, a quarter of the size, and the last two steps are taken for a whole batch
+    at once, on the model's device. Both ways give the same bits.
+    """
+
+    def to_bytes(self, image: PIL.Image.Image) -> Tensor:
+        """An image in any mode to (3, H, W) uint8: ``preprocess`` before ToTensor. Called from several threads."""
+
+    def from_bytes(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) uint8 on any device to float32 there: to the bit what ``preprocess`` gives for each image."""

@@ -23,6 +23,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Norma
 from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
+from vlmbench.models.byte_pixels import compose_bytes
 from vlmbench.models.hub import quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.patch_readouts import known_readout, patch_grid
@@ -93,7 +94,11 @@ class ConseModel(nn.Module):
         )
         self.to(device).eval().requires_grad_(False)
         self._texts = MaskedTextEncoder(sentence, tokenizer, MAX_TOKENS)
-        self.capabilities: Mapping[str, object] = {"PrefixTextEncoder": self._texts, "DenseEncoder": ConseMap(self)}
+        self.capabilities: Mapping[str, object] = {
+            "PrefixTextEncoder": self._texts,
+            "DenseEncoder": ConseMap(self),
+            "BytePixels": compose_bytes(_TRANSFORM),
+        }
         with torch.inference_mode():
             self._class_features = self.encode_text(_imagenet_names())
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
+from vlmbench.models.byte_pixels import open_clip_bytes
 from vlmbench.models.hub import fetch_error, hub_access
 from vlmbench.models.open_clip_build import Built, build, open_clip_log
 from vlmbench.models.open_clip_dense import dense_encoder
@@ -92,6 +93,7 @@ class OpenClipModel:
             "PrefixTextEncoder": causal or masked_text_encoder(network, tokenizer),
             "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
             "DenseEncoder": dense_encoder(card.name, network, transform),
+            "BytePixels": open_clip_bytes(self._transform),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 

@@ -68,6 +68,7 @@ def build_record(
             device=engine.model.device,
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
+            workers=engine.settings.decoding_threads,
             limit=limit,
             seed=options.seed,
             settings=settings,

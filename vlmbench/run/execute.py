@@ -192,10 +192,11 @@ class _Run:
         for message in (*unused, *outcome.warnings):
             self.listener.note(message)
         said += unused
-        pairs = [(content, question.dataset.samples[index].target) for index, content in outcome.contents.items()]
-        content_fingerprint = fingerprint(pairs)
-        identifier = self._id(model, task, question, content_fingerprint)
-        predictions = _parquet(outcome.predictions, identifier, model, question, content_fingerprint)
+        with engine.timed("record"):
+            pairs = [(content, question.dataset.samples[index].target) for index, content in outcome.contents.items()]
+            content_fingerprint = fingerprint(pairs)
+            identifier = self._id(model, task, question, content_fingerprint)
+            predictions = _parquet(outcome.predictions, identifier, model, question, content_fingerprint)
         record = build_record(
             id=identifier,
             engine=engine,

@@ -1,0 +1,65 @@
+"""Image transforms that end in ToTensor and Normalize, cut in two before them: a ``BytePixels``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import PIL.Image
+import torch
+from open_clip.transform import MaybeConvertMode, MaybeToTensor
+from torch import Tensor
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+from vlmbench.models.base import BytePixels
+
+Head = Callable[[PIL.Image.Image], PIL.Image.Image]
+
+
+def open_clip_bytes(transform: Any) -> BytePixels | None:
+    """An open_clip transform's ``BytePixels``; None where its end is not conversion to RGB, ToTensor, Normalize.
+
+    Types are compared exactly: of a subclass it is not known what it does.
+    """
+    steps = transform.transforms if type(transform) is Compose else []
+    if [type(step) for step in steps[-3:]] != [MaybeConvertMode, MaybeToTensor, Normalize]:
+        return None
+    return rgb_bytes(Compose(steps[:-2]), steps[-1]) if steps[-3].mode == "RGB" else None
+
+
+def compose_bytes(transform: Compose) -> BytePixels | None:
+    """The ``BytePixels`` of a transform that is given RGB images; None where its end is not ToTensor, Normalize."""
+    steps = transform.transforms
+    if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
+        return None
+    head = Compose(steps[:-2])
+    return rgb_bytes(lambda image: cast(PIL.Image.Image, head(image.convert("RGB"))), steps[-1])
+
+
+def rgb_bytes(head: Head, normalize: Normalize) -> BytePixels | None:
+    """A ``BytePixels`` of all that comes before ToTensor, and what comes after; None where that is not per channel.
+
+    Args:
+        head: an image in any mode to one in RGB.
+        normalize: three means and three deviations.
+    """
+    colours = [normalize.mean, normalize.std]
+    return _Bytes(head, *colours) if all(np.shape(values) == (3,) for values in colours) else None
+
+
+class _Bytes:
+    def __init__(self, head: Head, mean: Any, std: Any) -> None:
+        self._head = head
+        self._mean, self._std = (torch.as_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (mean, std))
+        self._white = torch.tensor(255.0)
+
+    def to_bytes(self, image: PIL.Image.Image) -> Tensor:
+        rows = np.asarray(self._head(image))
+        return torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1)))  # NumPy's copy is on one thread
+
+    def from_bytes(self, pixels: Tensor) -> Tensor:
+        # The divisor is a tensor on the device: by a number, or a tensor on the CPU, CUDA multiplies with its inverse,
+        # which rounds otherwise.
+        white, mean, std = (values.to(pixels.device) for values in (self._white, self._mean, self._std))
+        return pixels.to(torch.float32).div_(white).sub_(mean).div_(std)
