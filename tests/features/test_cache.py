@@ -53,6 +53,22 @@ def test_a_damaged_row_is_missed_with_a_warning(tmp_path: Path) -> None:
     assert again.get(KEYS[0]) is not None
 
 
+def test_many_keys_at_once_are_those_held_and_sound(tmp_path: Path) -> None:
+    space = FeatureSpace(tmp_path, {}, 2)
+    keys = [content_key(str(number).encode()) for number in range(2500)]  # more than a query takes
+    vectors = np.random.default_rng(0).normal(size=(2500, 2)).astype(np.float32)
+    space.put(keys[:2400], vectors[:2400])
+    with sqlite3.connect(space.path) as connection:
+        connection.execute("UPDATE vectors SET value = ? WHERE key = ?", (b"\1" * 8, keys[7]))
+    with pytest.warns(VlmbenchWarning, match="damaged"):
+        found = space.get_many(keys)
+    assert set(found) == set(keys[:2400]) - {keys[7]}
+    for row, key in enumerate(keys[:2400]):
+        if key in found:
+            np.testing.assert_array_equal(found[key], vectors[row])
+    assert space.get_many([]) == {}
+
+
 def test_a_vector_under_another_key_is_missed(tmp_path: Path) -> None:
     space = open_space(tmp_path)
     space.put(KEYS[:1], VECTORS[:1])

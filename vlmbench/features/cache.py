@@ -32,6 +32,8 @@ Vector = npt.NDArray[np.float32]
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _BUSY_SECONDS = 60.0
 _SET_UP_ATTEMPTS = 200
+_KEYS_A_QUERY = 900
+"""SQLite took no more than 999 values a query before its version 3.32."""
 _BROKEN = ("malformed", "not a database")
 """What SQLite says of a file that it can never read again."""
 
@@ -117,24 +119,34 @@ class FeatureSpace:
 
     def get(self, key: bytes) -> Vector | None:
         """The vector of this key, or None where it is not held or fails its check."""
-        if not self.usable:
-            return None
-        try:
-            row = self._connection().execute("SELECT value, crc FROM vectors WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            self._fail(error)
-            return None
-        if row is None:
-            return None
-        value, crc = row
-        if not isinstance(value, bytes) or zlib.crc32(key + value) != crc or len(value) != 4 * self._dim:
-            warnings.warn(
-                f"a cached feature in {self.path} is damaged; it is computed again",
-                VlmbenchWarning,
-                stacklevel=2,
-            )
-            return None
-        return np.frombuffer(value, dtype="<f4")
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        """The vectors of those keys that are held and sound; a damaged one warns and is left out."""
+        found: dict[bytes, Vector] = {}
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            if not self.usable:
+                break
+            chosen = keys[start : start + _KEYS_A_QUERY]
+            marks = ",".join("?" * len(chosen))
+            query = f"SELECT key, value, crc FROM vectors WHERE key IN ({marks})"
+            try:
+                rows = self._connection().execute(query, chosen).fetchall()
+            except sqlite3.Error as error:
+                self._fail(error)
+                break
+            for key, value, crc in rows:
+                if self._is_sound(key, value, crc):
+                    found[key] = np.frombuffer(value, dtype="<f4")
+        return found
+
+    def _is_sound(self, key: bytes, value: object, crc: object) -> bool:
+        if isinstance(value, bytes) and zlib.crc32(key + value) == crc and len(value) == 4 * self._dim:
+            return True
+        warnings.warn(
+            f"a cached feature in {self.path} is damaged; it is computed again", VlmbenchWarning, stacklevel=3
+        )
+        return False
 
     def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
         """Keep vectors, (N, D) float32, under their N keys.
