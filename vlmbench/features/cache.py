@@ -73,7 +73,8 @@ class FeatureSpace:
         self._dim = dim
         self._limit = limit
         self._bound: Bound | None = None
-        self._connections = Connections(self.path, _LOG_BYTES if limit is None else min(_LOG_BYTES, limit // 8))
+        self._log_bytes = _LOG_BYTES if limit is None else min(_LOG_BYTES, limit // 8)
+        self._connections = Connections(self.path, self._log_bytes)
         self._in_use: SpaceLock | None = None
         self.usable = self.writable = True
         self._open()
@@ -115,7 +116,7 @@ class FeatureSpace:
                 connection.execute("INSERT INTO usage VALUES (0, 0, 0)")
         self._check_description(connection)
         if self._limit is not None:
-            self._bound = Bound(self.path, self._limit, connection)
+            self._bound = Bound(self.path, self._limit, self._log_bytes, connection)
 
     def _check_description(self, connection: sqlite3.Connection) -> None:
         if connection.execute("SELECT description FROM space").fetchone() != (self._text,):

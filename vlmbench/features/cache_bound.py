@@ -11,13 +11,13 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from vlmbench.features.cache_files import evict, total_bytes
+from vlmbench.features.cache_files import evict, file_bytes, total_bytes
 
 _STEP_BYTES = 64 * 2**20
 _STEPS = 64
 _ROW_OVERHEAD_BYTES = 512
 """What a vector takes beside its values: its key twice, and its share of half-filled pages."""
-_ROWS_A_QUERY = 1000
+_ROWS_A_TRANSACTION = 100
 _MOST_MARKS = 2**26
 
 
@@ -30,13 +30,16 @@ class Bound:
     Args:
         space: the file of the space.
         limit: bytes that the whole folder may take.
+        log_bytes: what the space's write-ahead log takes of them.
         connection: to the space.
     """
 
-    def __init__(self, space: Path, limit: int, connection: sqlite3.Connection) -> None:
-        self._folder = space.parent
+    def __init__(self, space: Path, limit: int, log_bytes: int, connection: sqlite3.Connection) -> None:
+        self._space = space
         self._step = min(limit // _STEPS, _STEP_BYTES)
-        self._limit = limit - self._step  # what estimates of sizes are off by must not cost a whole space in the end
+        # The log is folded into the file after the transaction that fills it, so it takes that one more; and a wrong
+        # estimate must not put the folder above its limit, which would cost a whole space when the run ends.
+        self._limit = limit - 2 * log_bytes - self._step
         self._budget = 0
         first, last = connection.execute("SELECT MIN(rowid), MAX(rowid) FROM vectors").fetchone()
         self._first = self._next = first or 0
@@ -58,9 +61,8 @@ class Bound:
         needed = vectors * (vector_bytes + _ROW_OVERHEAD_BYTES)
         if needed > self._budget:
             wanted = max(needed, self._step)
-            room = self._room(connection)
-            if room < wanted:
-                evict(self._limit - wanted, self._folder)
+            if (room := self._room(connection)) < wanted:
+                evict(total_bytes(self._space.parent) - (wanted - room), self._space.parent)
                 room = self._room(connection)
             if room < wanted and self._drop_rows(connection, wanted - room):
                 room = self._room(connection)
@@ -69,9 +71,13 @@ class Bound:
         return self._budget >= 0
 
     def _room(self, connection: sqlite3.Connection) -> int:
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-        (page,) = connection.execute("PRAGMA page_size").fetchone()
-        return self._limit - total_bytes(self._folder) + int(free) * int(page)
+        """Bytes that may be written still: pages of this file that hold nothing count as room."""
+        others = total_bytes(self._space.parent) - file_bytes(self._space)
+        pages, free, size = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return self._limit - others - (pages - free) * size
 
     def _drop_rows(self, connection: sqlite3.Connection, size: int) -> bool:
         """Drop old rows until so many bytes are free for others. Returns whether there were any."""
@@ -79,7 +85,7 @@ class Bound:
         while dropped < size:
             rows = connection.execute(
                 "SELECT rowid, LENGTH(value) FROM vectors WHERE rowid >= ? AND rowid < ? ORDER BY rowid LIMIT ?",
-                (self._next, self._end, _ROWS_A_QUERY),
+                (self._next, self._end, _ROWS_A_TRANSACTION),
             ).fetchall()
             if not rows:
                 break

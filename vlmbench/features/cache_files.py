@@ -105,6 +105,11 @@ def total_bytes(folder: Path | None = None) -> int:
     return sum(size for _, size, _ in _files(folder))
 
 
+def file_bytes(path: Path) -> int:
+    """The size of one space: its database and what SQLite keeps beside it."""
+    return sum(map(_size, _parts(path)))
+
+
 @dataclass(frozen=True)
 class Cleared:
     """What clearing did: bytes freed, and the spaces that were left because a run has them open."""
@@ -172,7 +177,7 @@ def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
             used = path.stat().st_mtime
         except OSError:
             continue
-        found.append((path, sum(map(_size, _parts(path))), used))
+        found.append((path, file_bytes(path), used))
     return found
 
 
