@@ -92,6 +92,7 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
         "architecture": identity.architecture,
         "input": identity.preprocess if encoder == "image" else identity.tokenizer,
         "precision": precision,
+        "embedding_dim": model.embedding_dim,
         "device": model.device.split(":")[0],
         "libraries": {**dict(identity.libraries), "vlmbench": vlmbench.__version__},
         "code": _own_code(),
