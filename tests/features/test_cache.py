@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import warnings
@@ -142,3 +143,41 @@ def test_a_read_after_close_is_a_miss_and_harms_nothing(tmp_path: Path) -> None:
     space.close()
     assert space.get(KEYS[0]) is None
     assert open_space(tmp_path).get(KEYS[0]) is not None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux shows them")
+def test_threads_that_come_and_go_leave_no_files_open(tmp_path: Path) -> None:
+    """A run asks one space from a new pool of threads for every task."""
+    space = open_space(tmp_path)
+    space.put(KEYS, VECTORS)
+    open_files = []
+    for _ in range(20):
+        thread = threading.Thread(target=space.get, args=(KEYS[0],))
+        thread.start()
+        thread.join()
+        open_files.append(len(os.listdir("/proc/self/fd")))
+    assert open_files[-1] == open_files[0]
+
+
+def test_closing_while_threads_read_is_a_miss_at_worst(tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+    for _ in range(10):
+        space = open_space(tmp_path)
+        space.put(KEYS, VECTORS)
+
+        def read(space: FeatureSpace = space) -> None:
+            try:
+                for _ in range(50):
+                    space.get_many(KEYS)
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for thread in threads:
+                thread.start()
+            space.close()
+            for thread in threads:
+                thread.join()
+    assert not failed

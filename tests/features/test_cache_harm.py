@@ -146,9 +146,9 @@ def test_a_folder_that_is_removed_by_hand_harms_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_stops_the_writing_once_and_not_the_reading(tmp_path: Path) -> None:
     space = open_space(tmp_path)
     space.put(KEYS[:100], VECTORS[:100])
-    connection = space._connections.own()
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count={pages}")  # SQLite then says what it says of a full disk
+    with space._connections.lent() as connection:  # the one that writes: no other thread has taken it
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")  # SQLite then says what it says of a full disk
     with pytest.warns(VlmbenchWarning, match="disk is full.*not kept") as said:
         for start in range(100, len(KEYS), 100):
             space.put(KEYS[start : start + 100], VECTORS[start : start + 100])

@@ -95,7 +95,8 @@ class FeatureSpace:
         """Make the tables where they are not there yet, waiting for another run that is doing the same."""
         for attempt in range(_SET_UP_ATTEMPTS):
             try:
-                self._create(self._connections.own())
+                with self._connections.lent() as connection:
+                    self._create(connection)
                 return
             except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
                 if "locked" not in str(error) or attempt == _SET_UP_ATTEMPTS - 1:
@@ -150,7 +151,8 @@ class FeatureSpace:
             return []
         query = f"SELECT rowid, key, value, crc FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
         try:
-            return self._connections.own().execute(query, keys).fetchall()
+            with self._connections.lent() as connection:
+                return connection.execute(query, keys).fetchall()
         except sqlite3.Error as error:
             self._turn_off(error)
             return []
@@ -167,12 +169,12 @@ class FeatureSpace:
             (key, data, self._crc(key, data)) for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
         ]
         try:
-            connection = self._connections.own()
-            if self._bound and not self._bound.admits(connection, len(rows), 4 * self._dim):
-                self._stop_writing("it is at its limit; VLMBENCH_CACHE_GIB sets another")
-                return
-            with connection as transaction:
-                transaction.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            with self._connections.lent() as connection:
+                if self._bound and not self._bound.admits(connection, len(rows), 4 * self._dim):
+                    self._stop_writing("it is at its limit; VLMBENCH_CACHE_GIB sets another")
+                    return
+                with connection:
+                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._fail_to_write(error)
 
@@ -185,8 +187,8 @@ class FeatureSpace:
             return
         timed = (encoded, seconds) if encoded else (0, 0.0)
         try:
-            with self._connections.own() as transaction:
-                transaction.execute(
+            with self._connections.lent() as connection, connection:
+                connection.execute(
                     "UPDATE usage SET encoded = encoded + ?, seconds = seconds + ?, hits = hits + ?", (*timed, hits)
                 )
         except sqlite3.Error as error:
@@ -194,7 +196,7 @@ class FeatureSpace:
 
     def close(self) -> None:
         """Let go of the file."""
-        self.usable = self.writable = False  # first: a thread that still reads gets None, not a closed connection
+        self.usable = self.writable = False  # first: nothing new is begun; what a thread reads just now it gets
         self._connections.close()
         if self._in_use:
             self._in_use.release()
@@ -207,7 +209,8 @@ class FeatureSpace:
         """Read what cannot be written: another user's cache, a read-only mount, a full disk."""
         self._connections.read_only()
         try:
-            self._check_description(self._connections.own())
+            with self._connections.lent() as connection:
+                self._check_description(connection)
         except sqlite3.Error:  # what is said is why it could not be written, the error that came first
             return False
         self._stop_writing(str(error))
