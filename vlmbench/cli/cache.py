@@ -1,64 +1,59 @@
-"""``vlmbench cache``: what the feature cache holds."""
+"""``vlmbench cache``: what the feature cache holds and saved."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from vlmbench.features.cache_files import SpaceInfo
+    from vlmbench.reports.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 
 
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show where the cache is, what it holds and how large it may grow."""
-    from rich.table import Table
-    from rich.text import Text
+    """Show where the cache is, what it holds and saved, and how large it may grow."""
+    from vlmbench.cli.console import rich_table, stderr, stdout
+    from vlmbench.features.cache_files import cache_root, limit_bytes, spaces
 
-    from vlmbench.cli.console import stdout
-    from vlmbench.features.cache import cache_root, limit_bytes, spaces
-
-    held = spaces()
-    total = sum(space.size for space in held)
+    root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:
-        rows = [
-            {**space.description, "file": str(space.path), "vectors": space.vectors, "bytes": space.size}
-            for space in held
-        ]
-        typer.echo(
-            json.dumps({"root": str(cache_root()), "bytes": total, "limit": limit_bytes(), "spaces": rows}, indent=1)
-        )
+        typer.echo(json.dumps(_as_json(root, limit, held), indent=1))
         return
     console = stdout()
-    console.print(
-        f"{cache_root()}: {size_text(total)} of at most {size_text(limit_bytes())}",
-        soft_wrap=True,
-        markup=False,
-    )
+    total = sum(space.size for space in held)
+    console.print(f"{root}: {size_text(total)} of at most {size_text(limit)}", soft_wrap=True, markup=False)
     if not held:
+        stderr().print("Nothing is cached yet: vlmbench run keeps the features it computes here.", style="dim")
         return
-    table = Table(header_style="bold", show_edge=False)
-    for name in ("model", "features of", "precision"):
-        table.add_column(name)
-    for name in ("vectors", "size", "last used"):
-        table.add_column(name, justify="right")
-    for space in held:
-        described = space.description
-        used = datetime.fromtimestamp(space.last_used).strftime("%Y-%m-%d %H:%M")
-        cells = [str(described.get(key, "?")) for key in ("model", "encoder", "precision")]
-        table.add_row(*map(Text, [*cells, f"{space.vectors:,}", size_text(space.size), used]))
-    console.print(table)
+    console.print(rich_table(_table(held), console.width))
+    note = "saved: an estimate, hits times the measured seconds a vector. VLMBENCH_CACHE_GIB sets the limit."
+    stderr().print(note, style="dim", soft_wrap=True)
 
 
 @app.command("clear")
-def clear_cache() -> None:
-    """Remove every cached feature; records stay."""
-    from vlmbench.cli.console import stdout
-    from vlmbench.features.cache import clear
+def clear_cache(
+    model: Annotated[str | None, typer.Option(help="Only the features of models whose name fits this pattern.")] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Only what no run has opened for so many days.", min=0)
+    ] = None,
+) -> None:
+    """Remove cached features, all of them or those chosen; records stay."""
+    from vlmbench.cli.console import stderr, stdout
+    from vlmbench.features.cache_files import clear
 
-    stdout().print(f"freed {size_text(clear())}")
+    cleared = clear(model=model, unused_days=older_than)
+    stdout().print(f"freed {size_text(cleared.freed)}")
+    if cleared.in_use:
+        files = "1 file was" if cleared.in_use == 1 else f"{cleared.in_use} files were"
+        stderr().print(f"{files} left: a run has them open, or they are not yours to remove", style="yellow")
 
 
 def size_text(size: int) -> str:
@@ -69,3 +64,60 @@ def size_text(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} GiB"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds in a readable unit."""
+    for limit, unit, divisor in ((60.0, "s", 1.0), (3600.0, "min", 60.0)):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _table(held: Sequence[SpaceInfo]) -> Table:
+    from vlmbench.reports.table import Column, Table
+
+    columns = [Column("model", strong=True), Column("features of"), Column("precision", spare=2)]
+    columns += [Column("device", spare=3)]
+    columns += [Column(name, "right") for name in ("vectors", "size", "hits", "saved")]
+    columns += [Column("last used", "right", spare=1)]
+    rows = []
+    for space in held:
+        described = [str(space.description.get(key, "?")) for key in ("model", "encoder", "precision", "device")]
+        used = datetime.fromtimestamp(space.last_used).strftime("%Y-%m-%d %H:%M")
+        rows.append([*described, *_amounts([space]), used])
+    if len(held) > 1:
+        rows.append(["total", "", "", "", *_amounts(held), ""])
+    return Table("", columns, rows, [])
+
+
+def _amounts(held: Sequence[SpaceInfo]) -> list[str]:
+    hits, saved = sum(space.usage.hits for space in held), sum(space.usage.saved_seconds for space in held)
+    vectors, size = sum(space.vectors for space in held), sum(space.size for space in held)
+    return [f"{vectors:,}", size_text(size), f"{hits:,}", duration_text(saved)]
+
+
+def _as_json(root: Path, limit: int, held: Sequence[SpaceInfo]) -> dict[str, Any]:
+    rows = [
+        {
+            **space.description,
+            "file": str(space.path),
+            "vectors": space.vectors,
+            "bytes": space.size,
+            "last_used": datetime.fromtimestamp(space.last_used).astimezone().isoformat(timespec="seconds"),
+            "hits": space.usage.hits,
+            "encoded": space.usage.encoded,
+            "encoded_seconds": space.usage.seconds,
+            "saved_seconds_estimate": space.usage.saved_seconds,
+        }
+        for space in held
+    ]
+    return {
+        "root": str(root),
+        "bytes": sum(space.size for space in held),
+        "limit": limit,
+        "vectors": sum(space.vectors for space in held),
+        "hits": sum(space.usage.hits for space in held),
+        "saved_seconds_estimate": sum(space.usage.saved_seconds for space in held),
+        "spaces": rows,
+    }

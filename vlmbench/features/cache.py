@@ -1,10 +1,10 @@
 """The feature cache: vectors on disk under the hash of everything that can change them.
 
-A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type and
-library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a prompt's
-text to a float32 vector with its CRC-32. SQLite gives atomic writes, safe readers beside a writer, and survives
-``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a local disk: on a cluster, point
-``VLMBENCH_CACHE`` at one.
+A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type, code
+and library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a
+prompt's text to a float32 vector, with a CRC-32 over space, key and value. SQLite gives atomic writes, safe readers
+beside a writer, and survives ``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a
+local disk: on a cluster, point ``VLMBENCH_CACHE`` at one.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
 import time
 import warnings
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
-from vlmbench.errors import UsageError, VlmbenchWarning
+from vlmbench.errors import VlmbenchWarning
+from vlmbench.features.cache_bound import Bound
+from vlmbench.features.cache_connections import Connections
+from vlmbench.features.cache_files import remove_unused
+from vlmbench.features.cache_lock import SpaceLock, hold
 
 Vector = npt.NDArray[np.float32]
-DEFAULT_LIMIT_BYTES = 20 * 2**30
-_BUSY_SECONDS = 60.0
+_FORMAT = 2
+"""Of the file: part of its name, so that versions of different formats never meet in one."""
 _SET_UP_ATTEMPTS = 200
 _KEYS_A_QUERY = 900
 """SQLite took no more than 999 values a query before its version 3.32."""
+_LOG_BYTES = 4 * 2**20
 _BROKEN = ("malformed", "not a database")
 """What SQLite says of a file that it can never read again."""
 
 
-def cache_root() -> Path:
-    """Where the cache lives: ``VLMBENCH_CACHE``, else the platform's user cache folder."""
-    own = os.environ.get("VLMBENCH_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("vlmbench"))
+class ForeignSpaceError(sqlite3.DatabaseError):
+    """A cache file that says it holds another encoder's vectors: somebody copied or renamed it."""
 
 
 def content_key(content: bytes) -> bytes:
@@ -49,243 +48,221 @@ def content_key(content: bytes) -> bytes:
     return sha256(content).digest()
 
 
-@dataclass(frozen=True)
-class SpaceInfo:
-    """What one cache file holds.
-
-    Attributes:
-        path: the file.
-        description: the space in words (model, precision, …), as it was opened.
-        vectors: how many vectors it holds.
-        size: bytes on disk.
-        last_used: seconds since the epoch.
-    """
-
-    path: Path
-    description: Mapping[str, object]
-    vectors: int
-    size: int
-    last_used: float
-
-
 class FeatureSpace:
     """The cached vectors of one encoder. Reads from any thread; writes from the thread that opened it.
 
-    A cache that cannot be used (read-only, full, broken beyond reading) turns itself off with one warning: the run
-    goes on and computes what it needs.
+    A cache that cannot be used never stops a run: one that cannot be written (read-only, full, at its limit) is read
+    only, one that is broken beyond reading is made anew or turned off, each with one warning.
 
     Args:
         folder: the cache's ``features`` folder.
         description: everything that can change a vector; its hash names the file.
         dim: length of the vectors.
+        limit: bytes that the whole folder may take, see :class:`~vlmbench.features.cache_bound.Bound`; None: any.
+
+    Attributes:
+        usable: whether it can be read.
+        writable: whether it can be written too.
     """
 
-    def __init__(self, folder: Path, description: Mapping[str, object], dim: int) -> None:
-        text = json.dumps(description, sort_keys=True, default=str)
-        self.path = folder / f"{sha256(text.encode()).hexdigest()[:32]}.sqlite"
+    def __init__(self, folder: Path, description: Mapping[str, object], dim: int, *, limit: int | None = None) -> None:
+        self._text = json.dumps(description, sort_keys=True, default=str)
+        name = sha256(f"{_FORMAT} {self._text}".encode())
+        self.path = folder / f"{name.hexdigest()[:32]}.sqlite"
+        self._seed = zlib.crc32(name.digest())
         self._dim = dim
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
-        self.usable = True
+        self._limit = limit
+        self._bound: Bound | None = None
+        self._log_bytes = _LOG_BYTES if limit is None else min(_LOG_BYTES, limit // 8)
+        self._connections = Connections(self.path, self._log_bytes)
+        self._in_use: SpaceLock | None = None
+        self.usable = self.writable = True
+        self._open()
+
+    def _open(self) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._set_up(text)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._in_use = hold(self.path)
+            self._set_up()
             os.utime(self.path)
         except (sqlite3.Error, OSError) as error:
-            self._fail(error)
+            if _is_broken(error):
+                self._make_anew(error)
+            elif not self._open_read_only(error):
+                self._turn_off(error)
 
-    def _set_up(self, text: str) -> None:
+    def _set_up(self) -> None:
         """Make the tables where they are not there yet, waiting for another run that is doing the same."""
         for attempt in range(_SET_UP_ATTEMPTS):
             try:
-                self._create(text)
+                with self._connections.lent() as connection:
+                    self._create(connection)
                 return
             except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
                 if "locked" not in str(error) or attempt == _SET_UP_ATTEMPTS - 1:
                     raise
                 time.sleep(0.05)
 
-    def _create(self, text: str) -> None:
-        connection = self._connection()
+    def _create(self, connection: sqlite3.Connection) -> None:
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE IF NOT EXISTS space (description TEXT NOT NULL)")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
             )
+            connection.execute("CREATE TABLE IF NOT EXISTS usage (encoded INTEGER, seconds REAL, hits INTEGER)")
             if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
-                connection.execute("INSERT INTO space VALUES (?)", (text,))
+                connection.execute("INSERT INTO space VALUES (?)", (self._text,))
+            if connection.execute("SELECT COUNT(*) FROM usage").fetchone() == (0,):
+                connection.execute("INSERT INTO usage VALUES (0, 0, 0)")
+        self._check_description(connection)
+        if self._limit is not None:
+            self._bound = Bound(self.path, self._limit, self._log_bytes, connection)
+
+    def _check_description(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT description FROM space").fetchone() != (self._text,):
+            raise ForeignSpaceError("it holds the features of another encoder")
 
     def get(self, key: bytes) -> Vector | None:
         """The vector of this key, or None where it is not held or fails its check."""
         return self.get_many([key]).get(key)
 
     def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
-        """The vectors of those keys that are held and sound; a damaged one warns and is left out."""
+        """The vectors of those keys that are held and sound; damaged ones are left out, with a warning."""
         found: dict[bytes, Vector] = {}
+        damaged = 0
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            if not self.usable:
-                break
-            chosen = keys[start : start + _KEYS_A_QUERY]
-            marks = ",".join("?" * len(chosen))
-            query = f"SELECT key, value, crc FROM vectors WHERE key IN ({marks})"
-            try:
-                rows = self._connection().execute(query, chosen).fetchall()
-            except sqlite3.Error as error:
-                self._fail(error)
-                break
-            for key, value, crc in rows:
-                if self._is_sound(key, value, crc):
-                    found[key] = np.frombuffer(value, dtype="<f4")
+            for row, key, value, crc in self._rows(keys[start : start + _KEYS_A_QUERY]):
+                if not isinstance(value, bytes) or len(value) != 4 * self._dim or self._crc(key, value) != crc:
+                    damaged += 1
+                    continue
+                found[key] = np.frombuffer(value, dtype="<f4")
+                if self._bound:
+                    self._bound.served(row)
+        if damaged:
+            what = "a cached feature" if damaged == 1 else f"{damaged:,} cached features"
+            warnings.warn(
+                f"{what} in {self.path} failed the check and will be computed again", VlmbenchWarning, stacklevel=2
+            )
         return found
 
-    def _is_sound(self, key: bytes, value: object, crc: object) -> bool:
-        if isinstance(value, bytes) and zlib.crc32(key + value) == crc and len(value) == 4 * self._dim:
-            return True
-        warnings.warn(
-            f"a cached feature in {self.path} is damaged; it is computed again", VlmbenchWarning, stacklevel=3
-        )
-        return False
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object]]:
+        if not self.usable:
+            return []
+        query = f"SELECT rowid, key, value, crc FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
+        try:
+            with self._connections.lent() as connection:
+                return connection.execute(query, keys).fetchall()
+        except sqlite3.Error as error:
+            self._turn_off(error)
+            return []
 
     def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
         """Keep vectors, (N, D) float32, under their N keys.
 
         Each call is a transaction of its own: no other run ever waits for more than one batch.
         """
-        if not self.usable:
+        if not self.writable:
             return
         values = np.ascontiguousarray(vectors, dtype="<f4")
         rows = [
-            (key, data, zlib.crc32(key + data))
-            for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
+            (key, data, self._crc(key, data)) for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
         ]
         try:
-            with self._connection() as transaction:
-                transaction.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            with self._connections.lent() as connection:
+                if self._bound and not self._bound.admits(connection, len(rows), 4 * self._dim):
+                    self._stop_writing("it is at its limit; VLMBENCH_CACHE_GIB sets another")
+                    return
+                with connection:
+                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
-            self._fail(error)
+            self._fail_to_write(error)
+
+    def count(self, *, encoded: int, seconds: float, hits: int) -> None:
+        """Add to what ``vlmbench cache info`` tells: vectors encoded and their seconds, and vectors served instead.
+
+        Once a pair, not once a vector; not kept where the cache cannot be written.
+        """
+        if not self.writable or not (encoded or hits):
+            return
+        timed = (encoded, seconds) if encoded else (0, 0.0)
+        try:
+            with self._connections.lent() as connection, connection:
+                connection.execute(
+                    "UPDATE usage SET encoded = encoded + ?, seconds = seconds + ?, hits = hits + ?", (*timed, hits)
+                )
+        except sqlite3.Error as error:
+            self._fail_to_write(error)
 
     def close(self) -> None:
         """Let go of the file."""
-        self.usable = False  # first: a thread that still reads gets None, not a closed connection
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+        self.usable = self.writable = False  # first: nothing new is begun; what a thread reads just now it gets
+        self._connections.close()
+        if self._in_use:
+            self._in_use.release()
+            self._in_use = None
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
-            # Readers and the writer do not wait for each other, and commits need no sync: after a power loss the last
-            # ones may be gone, which costs only a recomputation.
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._local.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        return connection
+    def _crc(self, key: bytes, value: bytes) -> int:
+        return zlib.crc32(value, zlib.crc32(key, self._seed))
 
-    def _fail(self, error: Exception) -> None:
+    def _open_read_only(self, error: Exception) -> bool:
+        """Read what cannot be written: another user's cache, a read-only mount, a full disk."""
+        self._connections.read_only()
+        try:
+            with self._connections.lent() as connection:
+                self._check_description(connection)
+        except sqlite3.Error:  # what is said is why it could not be written, the error that came first
+            return False
+        self._stop_writing(str(error))
+        return True
+
+    def _make_anew(self, error: Exception) -> None:
+        """Remove a file that is broken beyond reading, and begin again."""
+        self._connections.close()
+        if not self._remove():
+            self._turn_off(error)
+            return
+        warnings.warn(
+            f"the feature cache {self.path} was broken ({error}); it has been removed", VlmbenchWarning, stacklevel=4
+        )
+        try:
+            self._in_use = hold(self.path)
+            self._set_up()
+        except (sqlite3.Error, OSError) as again:
+            self._turn_off(again)
+
+    def _remove(self) -> bool:
+        """Remove the file, unless another run has it open."""
+        if self._in_use:
+            self._in_use.release()
+            self._in_use = None
+        return remove_unused(self.path) is not None
+
+    def _fail_to_write(self, error: sqlite3.Error) -> None:
+        if _is_broken(error):
+            self._turn_off(error)
+        else:
+            self._stop_writing(str(error))
+
+    def _stop_writing(self, reason: str) -> None:
+        if not self.writable:
+            return
+        self.writable = False
+        warnings.warn(
+            f"the feature cache {self.path} cannot be written ({reason}); what it holds is used, "
+            "but further features of this run are not kept",
+            VlmbenchWarning,
+            stacklevel=4,
+        )
+
+    def _turn_off(self, error: Exception) -> None:
         if not self.usable:
             return
-        self.usable = False
-        broken = any(sign in str(error) for sign in _BROKEN)
-        if broken:
-            _remove(self.path)
-        what = "it was broken and has been removed" if broken else "features of this run are not kept"
-        warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=3)
+        self.usable = self.writable = False
+        removed = _is_broken(error) and self._remove()
+        what = "it was broken and has been removed" if removed else "features of this run are not kept"
+        warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=4)
 
 
-def spaces(root: Path | None = None) -> list[SpaceInfo]:
-    """What the cache holds, the most recently used first."""
-    found = [
-        SpaceInfo(path, *_peek(path), size=size, last_used=used) for path, size, used in _sizes(_space_files(root))
-    ]
-    return sorted(found, key=lambda space: -space.last_used)
-
-
-def clear(root: Path | None = None) -> int:
-    """Remove every cached feature, and what was remembered of datasets. Returns the bytes freed."""
-    remembered = ((root or cache_root()) / "fingerprints").glob("*")
-    return sum(_remove(path) for path in [*_space_files(root), *remembered])
-
-
-def limit_bytes() -> int:
-    """The size the cache is kept under: ``VLMBENCH_CACHE_GIB`` gibibytes, 20 by default.
-
-    Raises:
-        UsageError: the variable holds no number above 0.
-    """
-    own = os.environ.get("VLMBENCH_CACHE_GIB")
-    if not own:
-        return DEFAULT_LIMIT_BYTES
-    try:
-        gibibytes = float(own)
-    except ValueError:
-        gibibytes = 0.0
-    if not 0 < gibibytes < 2**20:
-        raise UsageError(f"VLMBENCH_CACHE_GIB must be a number of gibibytes above 0, not {own!r}")
-    return int(gibibytes * 2**30)
-
-
-def evict(limit: int, root: Path | None = None, *, keep: Iterable[Path] = ()) -> int:
-    """Remove the spaces that were used longest ago until the rest fits. Returns the bytes freed.
-
-    Args:
-        limit: bytes that may stay.
-        root: the cache's folder; None: :func:`cache_root`.
-        keep: files in use by this run.
-    """
-    kept, freed = set(keep), 0
-    held = sorted(_sizes(_space_files(root)), key=lambda entry: entry[2])
-    total = sum(size for _, size, _ in held)
-    for path, _, _ in held:
-        if total - freed <= limit:
-            break
-        if path not in kept:
-            freed += _remove(path)
-    return freed
-
-
-def _sizes(paths: Iterable[Path]) -> list[tuple[Path, int, float]]:
-    """(path, bytes, seconds since the epoch) of those that are still there: other runs may evict at the same time."""
-    found = []
-    for path in paths:
-        try:
-            found.append((path, sum(part.stat().st_size for part in _parts(path)), path.stat().st_mtime))
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def _space_files(root: Path | None) -> list[Path]:
-    return sorted(((root or cache_root()) / "features").glob("*.sqlite"))
-
-
-def _parts(path: Path) -> list[Path]:
-    """The database and the files SQLite keeps beside it."""
-    return [part for part in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm"))) if part.exists()]
-
-
-def _remove(path: Path) -> int:
-    freed = 0
-    for part in _parts(path):
-        try:
-            size = part.stat().st_size
-            part.unlink()
-            freed += size
-        except OSError:  # another run was faster, or the file is not ours to remove: nothing freed here
-            continue
-    return freed
-
-
-def _peek(path: Path) -> tuple[Mapping[str, object], int]:
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=1.0)) as connection:
-            text = connection.execute("SELECT description FROM space").fetchone()
-            (vectors,) = connection.execute("SELECT COUNT(*) FROM vectors").fetchone()
-    except sqlite3.Error:
-        return {"model": "(unreadable)"}, 0
-    return (json.loads(text[0]) if text else {}), vectors
+def _is_broken(error: Exception) -> bool:
+    return isinstance(error, ForeignSpaceError) or any(sign in str(error) for sign in _BROKEN)

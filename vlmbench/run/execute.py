@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -26,7 +25,7 @@ from vlmbench.errors import (
     gathered_warnings,
     unexpected,
 )
-from vlmbench.features.cache import FeatureSpace, cache_root, evict, limit_bytes
+from vlmbench.features.cache_files import cache_root
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.progress import Progress
@@ -35,8 +34,9 @@ from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
 from vlmbench.run.contents import FingerprintIndex
-from vlmbench.run.identity import environment, feature_space, plan_id, run_id, task_version
+from vlmbench.run.identity import environment, plan_id, run_id, task_version
 from vlmbench.run.plan import Plan, PlannedTask, RunRequest
+from vlmbench.run.spaces import RunSpaces
 from vlmbench.store import ResultStore
 from vlmbench.tasks.base import Question
 
@@ -96,15 +96,14 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     """
     store = ResultStore(request.results)
     store.check_writable()
-    cache_limit = limit_bytes()
     run = _Run(request, store, listener, resolve_device(request.device))
     for task in plan.tasks:
         for warning in task.warnings:
             listener.note(f"{task.card.name}: {warning}")
-    results = [result for model in plan.models for result in run.model(model, plan.tasks)]
-    if request.use_cache:
-        evict(cache_limit, keep=run.used_spaces)
-    return results
+    try:
+        return [result for model in plan.models for result in run.model(model, plan.tasks)]
+    finally:
+        run.spaces.finish()
 
 
 class _Run:
@@ -117,7 +116,7 @@ class _Run:
         self.device = device
         self.precision = check_precision(request.precision)
         self.contents = FingerprintIndex(cache_root() / "fingerprints" if request.use_cache else None)
-        self.used_spaces: list[Path] = []
+        self.spaces = RunSpaces(request.use_cache, self.precision)
 
     def model(self, card: ModelCard, tasks: tuple[PlannedTask, ...]) -> Iterator[PairResult]:
         """Load a model, then answer every task with it."""
@@ -140,6 +139,7 @@ class _Run:
                     self.listener.note(f"{card.name} cannot be asked {task.card.name}: {reason}")
         for task in tasks:
             yield self._pair(card, model, problem or task.problem, task)
+        self.spaces.close_model()
 
     def _load_options(self) -> LoadOptions:
         return LoadOptions(
@@ -179,10 +179,12 @@ class _Run:
         state = question.dataset.state()
         said: list[str] = []
         try:
-            with gathered_warnings(said), self._engine(model) as engine:
+            with gathered_warnings(said):
+                engine = self._engine(model)
                 began = perf_counter()
                 outcome = question.answer(engine)
                 engine.seconds["total"] = perf_counter() - began
+                self.spaces.count(engine)
         finally:
             for message in said:
                 self.listener.note(message)
@@ -259,29 +261,15 @@ class _Run:
         except BadSampleError:  # a sample that was scored can no longer be read
             return False
 
-    @contextmanager
-    def _engine(self, model: VisionLanguageModel) -> Iterator[FeatureEngine]:
+    def _engine(self, model: VisionLanguageModel) -> FeatureEngine:
         settings = EngineSettings(
             precision=self.precision,
             batch_size=self.request.batch_size or (CPU_BATCH if self.device == "cpu" else ACCELERATOR_BATCH),
             workers=self.request.workers,
             skip_bad=self.request.skip_bad,
         )
-        spaces = (
-            [self._space(model, encoder) for encoder in ("image", "text")] if self.request.use_cache else [None] * 2
-        )
-        try:
-            yield FeatureEngine(model, settings, spaces[0], spaces[1], self.listener)
-        finally:
-            for space in spaces:
-                if space:
-                    space.close()
-
-    def _space(self, model: VisionLanguageModel, encoder: str) -> FeatureSpace:
-        description = feature_space(model, encoder, self.precision)
-        space = FeatureSpace(cache_root() / "features", description, model.embedding_dim)
-        self.used_spaces.append(space.path)
-        return space
+        image, text = (self.spaces.of(model, encoder) for encoder in ("image", "text"))
+        return FeatureEngine(model, settings, image, text, self.listener)
 
     def _id(self, model: VisionLanguageModel, task: PlannedTask, question: Question, content_fingerprint: str) -> str:
         return run_id(

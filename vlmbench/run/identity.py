@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
@@ -74,6 +75,9 @@ def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: s
 def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> dict[str, Any]:
     """Everything that can change a feature, as the cache's key.
 
+    The code that makes features is part of it: of ours the files, since a checkout changes between versions; of a third
+    party's adapter its file, or its package's folder.
+
     Args:
         model: the loaded model.
         encoder: "image" or "text".
@@ -83,13 +87,15 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
     return {
         "encoder": encoder,
         "model": card.name,
-        "adapter": [card.adapter, card.spec, card.options, _source_sha256(type(model))],
+        "adapter": [card.adapter, card.spec, card.options, _adapter_code(type(model))],
         "weights": identity.weights_sha256,
         "architecture": identity.architecture,
         "input": identity.preprocess if encoder == "image" else identity.tokenizer,
         "precision": precision,
+        "embedding_dim": model.embedding_dim,
         "device": model.device.split(":")[0],
         "libraries": {**dict(identity.libraries), "vlmbench": vlmbench.__version__},
+        "code": _own_code(),
     }
 
 
@@ -120,6 +126,27 @@ def _source_sha256(kind: type) -> str:
     """The hash of the file that defines an adapter: a plugin's code may change while its weights do not."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return sha256(Path(file).read_bytes()).hexdigest()[:_ID_LENGTH] if file and Path(file).is_file() else ""
+
+
+def _adapter_code(kind: type) -> str:
+    """The hash of an adapter's code: its file, and where that is part of a package the files beside it."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if not file or not getattr(module, "__package__", None):
+        return _source_sha256(kind)
+    return _files_sha256(Path(file).parent.glob("*.py"))
+
+
+@lru_cache(maxsize=1)
+def _own_code() -> str:
+    """The hash of the rooms that make features: what decodes, preprocesses and encodes."""
+    root = Path(vlmbench.__file__).parent
+    return _files_sha256([*(root / "models").glob("*.py"), *(root / "features").glob("*.py"), root / "data/decode.py"])
+
+
+def _files_sha256(paths: Iterable[Path]) -> str:
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+    return _hash(found)
 
 
 def _plugin_source(kind: type) -> str:

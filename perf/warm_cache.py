@@ -1,0 +1,182 @@
+"""A suite of tasks cold against the same suite on cached features, and other prompts on cached images.
+
+What is timed is a pair's whole answer (reading, hashing, features, scores, intervals), on data that is open and a model
+that is loaded. Run it from the repository's root: ``python perf/warm_cache.py``, for the demo's pictures, or with
+``--data DIR`` for a folder that has any of ``imagenet-sample/val``, ``cifar10/test`` and ``flickr8k``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from side_by_side import Timing, Way, show, take_turns
+
+from vlmbench.api import load_model
+from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.models.base import VisionLanguageModel
+from vlmbench.run.execute import CPU_BATCH
+from vlmbench.run.plan import Plan, RunRequest, make_plan
+from vlmbench.run.spaces import RunSpaces
+from vlmbench.tasks.base import Outcome, TaskOptions
+
+DEMO_TASKS = ("demo-scenes", "demo-digits", "demo-objects", "demo-retrieval")
+DATA_TASKS = {
+    "imagenet-sample/val": "imagefolder:{}",
+    "cifar10/test": "imagefolder:{}",
+    "flickr8k": "captions:{}",
+}
+ARCHITECTURE = "ViT-B-32"
+TEMPLATES = tuple(f"{{}}, {words}" for words in ("a photo", "a drawing", "seen from afar", "close up", "in the dark"))
+OTHER_TEMPLATES = ("there is a {} here.",)
+
+Answers = tuple[list[Outcome], dict[str, float]]
+"""Each task's answer, and the seconds of each stage over all of them."""
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        model = load_model(options.model or _untrained(Path(scratch)), device=options.device)
+        suite = _plan(options.data, TEMPLATES)
+        classes_only = _plan(options.data, OTHER_TEMPLATES, prompts_only=True)
+        kept = Path(scratch) / "kept"
+        with _cache(kept):
+            _answers(model, suite)
+
+        def cold(plan: Plan) -> Answers:
+            with tempfile.TemporaryDirectory(dir=scratch) as folder, _cache(Path(folder)):
+                return _answers(model, plan)
+
+        def warm(plan: Plan) -> Answers:
+            with _cache(kept):
+                return _answers(model, plan)
+
+        def second(plan: Plan) -> Answers:
+            """Like warm, with the other prompts forgotten again."""
+            with _cache(kept), tempfile.TemporaryDirectory(dir=scratch) as folder:
+                return _answers(model, plan, prompts=Path(folder))
+
+        pairs = [Way("no cached features", lambda: cold(suite)), Way("all of them cached", lambda: warm(suite))]
+        _show(f"{len(suite.tasks)} tasks, {model.card.name.partition('/')[0]}", take_turns(pairs, options.repeat))
+        pairs = [
+            Way("no cached features", lambda: cold(classes_only)),
+            Way("images cached, prompts new", lambda: second(classes_only)),
+        ]
+        _show("a second task on the same images: other prompts", take_turns(pairs, options.repeat))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help=f"what vlmbench run -m takes; an untrained {ARCHITECTURE} by default")
+    parser.add_argument("--data", type=Path, help="a folder of datasets instead of the demo's pictures")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeat", type=int, default=3)
+    return parser.parse_args()
+
+
+def _untrained(folder: Path) -> str:
+    """A model of the usual size without a download: what it answers is noise, what it costs is not."""
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    network = open_clip.create_model(ARCHITECTURE)
+    torch.save(network.state_dict(), folder / "untrained.pt")
+    return f"open_clip:{ARCHITECTURE}/{folder / 'untrained.pt'}"
+
+
+def _plan(data: Path | None, templates: Sequence[str], *, prompts_only: bool = False) -> Plan:
+    """The suite's questions; ``prompts_only``: of those that have templates."""
+    if data is None:
+        names = list(DEMO_TASKS)
+    else:
+        names = [kind.format(data / place) for place, kind in DATA_TASKS.items() if (data / place).is_dir()]
+    if prompts_only:
+        names = [name for name in names if "retrieval" not in name and "captions:" not in name]
+    options = TaskOptions(templates=tuple(templates))
+    plan = make_plan(RunRequest(("demo-clip",), tuple(names), Path("unused"), device="cpu", options=options))
+    for task in plan.tasks:
+        if task.question is None:
+            raise SystemExit(f"{task.card.name}: {task.problem}")
+    return plan
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[None]:
+    before = os.environ.get("VLMBENCH_CACHE")
+    os.environ["VLMBENCH_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["VLMBENCH_CACHE"]
+        else:
+            os.environ["VLMBENCH_CACHE"] = before
+
+
+def _answers(model: VisionLanguageModel, plan: Plan, *, prompts: Path | None = None) -> Answers:
+    """Every task's answer; ``prompts``: a cache of their own for the prompts' features."""
+    spaces = RunSpaces(use_cache=True, precision="fp32")
+    image = spaces.of(model, "image")
+    if prompts is None:
+        text = spaces.of(model, "text")
+    else:
+        with _cache(prompts):
+            text = spaces.of(model, "text")
+    outcomes, seconds = [], dict[str, float]()
+    for task in plan.tasks:
+        engine = FeatureEngine(model, EngineSettings(batch_size=CPU_BATCH), image, text)
+        assert task.question is not None
+        outcomes.append(task.question.answer(engine))
+        for stage, took in engine.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + took
+    spaces.finish()
+    return outcomes, seconds
+
+
+def _show(title: str, timings: Sequence[Timing[Answers]]) -> None:
+    (reference, cold), (found, warm) = (timing.result for timing in timings)
+    difference = max(_difference(one, other) for one, other in zip(reference, found, strict=True))
+    features = [sum(seconds.get(stage, 0.0) for stage in ("text", "images")) for seconds in (cold, warm)]
+    stages = ", ".join(f"{stage} {took:.2f}" for stage, took in sorted(warm.items()))
+    show(
+        title,
+        timings,
+        differences=[None, f"{difference:.3g}"],
+        floor="every file's bytes read and hashed (that is the key), and the scores computed",
+        notes=[
+            f"features alone, last turn: {features[0]:.2f} s to {features[1]:.2f} s, "
+            f"{features[0] / features[1]:.1f} times; seconds of the second way by stage: {stages}"
+        ],
+    )
+
+
+def _difference(one: Outcome, other: Outcome) -> float:
+    """The largest between two answers' metrics and numbers of samples; infinite where words differ."""
+    metrics = [abs(one.metrics[name].value - other.metrics[name].value) for name in one.metrics]
+    return max(
+        [
+            *metrics,
+            *(_column_difference(one.predictions[n], other.predictions[n]) for n in one.predictions.column_names),
+        ]
+    )
+
+
+def _column_difference(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
+    if one.equals(other):
+        return 0.0
+    if not pa.types.is_floating(one.type) or len(one) != len(other):
+        return float("inf")
+    return float(np.abs(one.to_numpy() - other.to_numpy()).max())
+
+
+if __name__ == "__main__":
+    main()
