@@ -33,7 +33,7 @@ def report(
     results = results.expanduser()
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    made = results_table(ResultStore(results), title="", all_metrics=table == "metrics")
+    made = results_table(ResultStore(results).summaries(), title="", all_metrics=table == "metrics")
     for note in made.notes:
         stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
     if not made.rows and format == "text":
