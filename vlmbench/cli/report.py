@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from vlmbench.errors import UsageError
-from vlmbench.registry import did_you_mean
 
 TABLES = {"results": "the main metric of every (model, task) pair", "metrics": "every metric of every pair"}
 FORMATS = ("text", "md", "csv", "json")
@@ -22,6 +21,7 @@ def report(
 ) -> None:
     """Print what the records of a results folder hold. Scores are percent in text and Markdown, fractions elsewhere."""
     from vlmbench.cli.console import rich_table, stderr, stdout, write_output
+    from vlmbench.registry import did_you_mean
     from vlmbench.reports.results import results_table
     from vlmbench.reports.table import to_csv, to_json, to_markdown
     from vlmbench.store import ResultStore
