@@ -22,6 +22,7 @@ from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
@@ -79,25 +80,14 @@ class RetrievalQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""
-        features = torch.empty(len(self.indices), engine.model.embedding_dim)
-        row_of = {index: row for row, index in enumerate(self.indices)}
-        contents: dict[int, str] = {}
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
-            for batch in batches:
-                features[[row_of[index] for index in batch.indices]] = batch.features
-                contents.update(zip(batch.indices, batch.contents, strict=True))
-        if not contents:
-            raise nothing_scored()
-        scored = [index for index in self.indices if index in contents]
-        images = features[[row_of[index] for index in scored]]
+        images, contents = self._images(engine)
+        scored = contents.indices.tolist()
         captions = [self._captions(index) for index in scored]
         spans = list(accumulate((len(own) for own in captions), initial=0))
         flat = [caption for own in captions for caption in own]
         texts = engine.texts([fill_template(self.settings.template, caption) for caption in flat])
         with engine.timed("ranking"):
-            by_image, by_caption = _both_ways(
-                images, texts, [contents[index] for index in scored], flat, spans, engine.model.device
-            )
+            by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.model.device)
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, found, self.seed)
@@ -109,6 +99,20 @@ class RetrievalQuestion:
             warnings=self._warnings(scored),
             visuals=self._pictures(engine, scored, flat, spans, by_image) if self.visuals else {},
         )
+
+    def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
+        """(I, D) features in the dataset's order, and which images they are of."""
+        features = torch.empty(len(self.indices), engine.model.embedding_dim)
+        hashes = ContentKeeper(len(self.indices))
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+            for batch in batches:
+                features[hashes.add(batch)] = batch.features
+        indices = hashes.indices()
+        if not len(indices):
+            raise nothing_scored()
+        order = dataset_order(indices)
+        features = features[: len(indices)]
+        return features if order is None else features[torch.from_numpy(order)], hashes.contents()
 
     def _pictures(
         self, engine: FeatureEngine, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
@@ -138,7 +142,7 @@ class RetrievalQuestion:
     def _table(
         self,
         scored: Sequence[int],
-        contents: Mapping[int, str],
+        contents: Contents,
         flat: Sequence[str],
         spans: Sequence[int],
         by_image: Ranked,
@@ -151,7 +155,7 @@ class RetrievalQuestion:
         return pa.table(
             {
                 "sample": pa.array(ids, pa.string()),
-                "content": pa.array([contents[index] for index in scored], pa.string()),
+                "content": contents.column(),
                 "image_to_text_rank": pa.array(by_image.ranks, pa.int32()),
                 "top_captions": pa.array([[flat[c] for c in row] for row in by_image.top], pa.list_(pa.string())),
                 "captions": pa.ListArray.from_arrays(offsets, pa.array(flat, pa.string())),
