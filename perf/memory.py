@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from side_by_side import machine
 
-CLASSES, DIM, SIDE = 1000, 64, 16
+CLASSES, DIM, SIDE = 1000, 16, 16
 TASKS = ("classification", "retrieval", "folder")
 MOST = 1.1
 """The larger run's peak over the smaller one's, at most."""

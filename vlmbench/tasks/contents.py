@@ -33,13 +33,17 @@ class Contents(Mapping[int, str]):
         place = int(np.searchsorted(self.indices, index))
         if place == len(self.indices) or self.indices[place] != index:
             raise KeyError(index)
-        return self._digests[place].tobytes().hex()
+        return bytes(self._digests[place]).hex()
 
     def __iter__(self) -> Iterator[int]:
         return map(int, self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def digests(self) -> Iterator[bytes]:
+        """The N hashes, 32 bytes each."""
+        return map(bytes, self._digests)
 
     def column(self) -> pa.Array:
         """The N hashes in hex, as tables beside records have them."""
