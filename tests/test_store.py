@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from make_record import ROWS, make_failure, make_record
 
 from vlmbench.errors import StoreError
-from vlmbench.records import Record, safe_name
+from vlmbench.records import ClassResult, Failure, Record, Summary, safe_name
+from vlmbench.reports.results import results_table
 from vlmbench.store import ResultStore, Unreadable
 
 
@@ -97,6 +98,25 @@ def test_broken_foreign_and_newer_files_are_named_not_fatal(tmp_path: Path) -> N
     unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
     assert {entry.path.name for entry in unreadable} == {"broken.json", "foreign.json", "newer.json"}
     assert all(entry.path.name in entry.reason for entry in unreadable)
+
+
+def test_summaries_are_the_records_without_their_classes(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    rows = [ClassResult(name="a", n=1, values={"recall": 1.0})]
+    record = make_record("whole").model_copy(update={"per_class": rows})
+    path = store.write(record, ROWS)
+    store.write(make_record("cut"), ROWS)
+    store.write_failure(make_failure("broken"), "p")
+    (cut,) = tmp_path.glob("cut/*/*.json")
+    cut.write_text(path.read_text().rstrip()[:-1])
+    (foreign := tmp_path / "x" / "y").mkdir(parents=True)
+    (foreign / "newer.json").write_text(path.read_text().replace("vlmbench.record/1", "vlmbench.record/2"))
+    failure, broken, summary, newer = store.summaries()
+    assert isinstance(failure, Failure) and isinstance(summary, Summary) and not isinstance(summary, Record)
+    assert summary == Summary.model_validate(record.model_dump(by_alias=True))
+    assert isinstance(broken, Unreadable) and broken.path == cut
+    assert isinstance(newer, Unreadable) and "schema" in newer.reason
+    assert results_table(store.summaries()) == results_table(store)
 
 
 def test_a_failure_is_noted_and_goes_with_success(tmp_path: Path) -> None:

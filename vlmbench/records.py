@@ -156,8 +156,8 @@ class BadSample(_Part):
     """The hex SHA-256 of its file; None where that could not be read."""
 
 
-class Record(_Part):
-    """One (model, task) pair's answer."""
+class Summary(_Part):
+    """A record without its classes: nine tenths of the file, for which most tables have no use."""
 
     schema_: Literal["vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
     id: str
@@ -165,7 +165,6 @@ class Record(_Part):
     task: TaskInfo
     metrics: dict[str, MetricValue]
     main_metric: str
-    per_class: list[ClassResult] = []
     predictions: Predictions
     run: RunInfo
     environment: Environment
@@ -176,6 +175,12 @@ class Record(_Part):
     def main(self) -> MetricValue:
         """The metric that tables show."""
         return self.metrics[self.main_metric]
+
+
+class Record(Summary):
+    """One (model, task) pair's answer."""
+
+    per_class: list[ClassResult] = []
 
 
 class Failure(_Part):

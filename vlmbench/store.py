@@ -16,10 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import RecordError, StoreError
-from vlmbench.records import Failure, Record, safe_name
+from vlmbench.records import Failure, Record, Summary, safe_name
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"
@@ -117,11 +117,21 @@ class ResultStore:
     def pair_records(self, model: str, task: str) -> list[Record]:
         """Every readable record of one pair."""
         folder = self.folder(model, task)
-        return [entry for entry in _read_all(sorted(folder.glob("*.json"))) if isinstance(entry, Record)]
+        return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
         """Everything in the store, in the order of its paths."""
-        yield from _read_all(sorted(self.root.glob("*/*/*.json")))
+        yield from _read_all(self._paths(), Record)
+
+    def summaries(self) -> Iterator[Summary | Failure | Unreadable]:
+        """As iteration, without the records' classes, which takes a tenth of the time and memory.
+
+        What is wrong with the classes alone is not found; a file that is no JSON to its end is.
+        """
+        yield from _read_all(self._paths(), Summary)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.root.glob("*/*/*.json"))
 
 
 def read_record(path: Path) -> Record:
@@ -133,15 +143,21 @@ def read_record(path: Path) -> Record:
     return _parse(Record, path)
 
 
-def _read_all(paths: list[Path]) -> Iterator[Record | Failure | Unreadable]:
+SummaryT = TypeVar("SummaryT", bound=Summary)
+
+
+def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
     for path in paths:
         try:
-            yield _parse(Failure, path) if path.name.endswith(FAILED) else _parse(Record, path)
+            if path.name.endswith(FAILED):
+                yield _parse(Failure, path)
+            else:
+                yield _parse(schema, path)
         except RecordError as error:
             yield Unreadable(path, error.message)
 
 
-EntryT = TypeVar("EntryT", Record, Failure)
+EntryT = TypeVar("EntryT", bound=BaseModel)
 
 
 def _parse(schema: type[EntryT], path: Path) -> EntryT:

@@ -212,18 +212,33 @@ def test_cache_is_shown_and_cleared(folder: Path, tmp_path: Path) -> None:
     assert json.loads(vlmbench("cache", "info", "--json").stdout)["spaces"] == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["tasks", "show", "cifar10"], ["report"]])
-def test_light_commands_import_no_torch(arguments: list[str], tmp_path: Path) -> None:
+HEAVY = {"torch", "transformers", "open_clip", "datasets", "pandas", "pyarrow", "numpy", "PIL", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], {*HEAVY, "pydantic", "yaml"}),
+        (["run", "--help"], {*HEAVY, "yaml"}),
+        (["models"], HEAVY),
+        (["models", "show", "demo-clip"], HEAVY),
+        (["tasks"], HEAVY),
+        (["tasks", "show", "cifar10"], HEAVY),
+        (["report"], HEAVY),
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:
     (tmp_path / "results" / "runs").mkdir(parents=True)
     code = (
         "import sys; from vlmbench.cli.main import main\n"
         f"sys.argv = ['vlmbench', *{arguments!r}]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+        f"print('heavy:', *sorted({unwanted!r} & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0 and "Traceback" not in ran.stderr
+    assert ran.stderr.splitlines()[-1] == "heavy:"
 
 
 def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder: Path, tmp_path: Path) -> None:

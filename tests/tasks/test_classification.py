@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from vlmbench.tasks.base import TaskOptions, choose
 from vlmbench.tasks.classification.head import ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES
 from vlmbench.tasks.classification.plugin import PLUGIN
-from vlmbench.tasks.classification.scores import Scored, score
+from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.contents import Contents
 
 CLASSES = {"red cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3, "cow": 2}
 
@@ -40,11 +42,15 @@ def dataset_of(card: TaskCard) -> ImageDataset:
     return open_dataset(card.sources, SourceContext(class_names=tuple(card.classes) if card.classes else None))
 
 
+def hashed(name: str) -> str:
+    return sha256(name.encode()).hexdigest()
+
+
 def scored_of(targets: np.ndarray, scores: np.ndarray | None = None) -> Scored:
     n, classes = targets.shape
     return Scored(
         indices=np.arange(n),
-        contents=[""] * n,
+        contents=Contents(np.arange(n), np.zeros((n, 32), dtype=np.uint8)),
         labels=None,
         targets=targets,
         top=np.zeros((n, 1), dtype=np.int64),
@@ -150,16 +156,18 @@ def test_multi_label_targets_and_average_precision() -> None:
     features = F.normalize(torch.randn(4, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
     scored = score(
         [
-            ImageBatch([2, 0], features[[2, 0]], ["c2", "c0"]),
-            ImageBatch([3, 1], features[[3, 1]], ["c3", "c1"]),
+            ImageBatch([2, 0], features[[2, 0]], [hashed("c2"), hashed("c0")]),
+            ImageBatch([3, 1], features[[3, 1]], [hashed("c3"), hashed("c1")]),
         ],
         torch.eye(3),
         Described(("a", "b", "c"), None, targets),
+        most=4,
         logit_scale=1.0,
         multi_label=True,
         keep_scores=True,
     )
-    assert scored.contents == ["c0", "c1", "c2", "c3"]
+    assert list(scored.contents.items()) == [(row, hashed(f"c{row}")) for row in range(4)]
+    assert prediction_table(scored, Described(("a", "b", "c"), None, targets))["content"].to_pylist()[3] == hashed("c3")
     assert scored.targets is not None
     assert scored.targets.tolist() == [
         [True, False, True],
@@ -201,6 +209,7 @@ def test_no_sample_at_all_is_an_error() -> None:
             [],
             torch.eye(2),
             Described(("a", "b"), None),
+            most=0,
             logit_scale=1.0,
             multi_label=False,
             keep_scores=False,

@@ -15,6 +15,7 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored
+from vlmbench.tasks.contents import Contents
 from vlmbench.tasks.samples import drawn_samples, sample_picture, sheets
 
 
@@ -66,7 +67,7 @@ def test_multi_label_answers_have_samples_and_bars_but_no_confusion(
     targets = random.random((6, classes)) < 0.4
     scored = Scored(
         indices=np.arange(6),
-        contents=[""] * 6,
+        contents=Contents(np.arange(6), np.zeros((6, 32), dtype=np.uint8)),
         labels=None,
         targets=targets,
         top=top,

@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
+from vlmbench.cli.grid import Grid
 from vlmbench.errors import StoreError, VlmbenchError
 from vlmbench.reports.table import Table
 
@@ -38,38 +37,18 @@ def print_error(error: VlmbenchError) -> None:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
 
-def rich_table(table: Table, width: int | None = None) -> RichTable:
+def rich_table(table: Table, width: int | None = None) -> Grid:
     """A table for a terminal. Cells are text, never markup.
 
     Args:
         table: what is shown. A column with nothing in it is left out.
         width: columns of the window; where they are too few, spare columns give way before cells are folded.
     """
-    shown = RichTable(
-        title=table.title or None,
-        title_justify="left",
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
     used = [index for index in range(len(table.columns)) if not table.rows or any(row[index] for row in table.rows)]
     if width is not None:
         used = _fitting(table, used, width)
-    for index in used:
-        column = table.columns[index]
-        shown.add_column(
-            column.name,
-            justify=column.align,
-            no_wrap=column.align == "right",
-            overflow="fold",
-            style="bold" if column.strong else None,
-        )
-    for row in table.rows:
-        shown.add_row(
-            *[Text(row[index], style="red" if row[index] in ("failed", "unsupported") else "") for index in used]
-        )
-    return shown
+    columns = [table.columns[index] for index in used]
+    return Grid(table.title, columns, [[row[index] for index in used] for row in table.rows])
 
 
 def _fitting(table: Table, used: list[int], width: int) -> list[int]:

@@ -11,8 +11,7 @@ import typer
 from vlmbench.errors import UsageError, VlmbenchError
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
+    from vlmbench.cli.grid import Grid
     from vlmbench.data.hub_fetch import FetchPlan, TaskOutcome, TaskPlan
     from vlmbench.run.prepare import ModelOutcome
 
@@ -142,7 +141,7 @@ def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _plan_table(plan: FetchPlan) -> RichTable:
+def _plan_table(plan: FetchPlan) -> Grid:
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table

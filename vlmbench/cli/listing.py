@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from vlmbench.errors import UsageError
 from vlmbench.reports.table import Column
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SHOWN_ITEMS = 12
 """Items of a long list that are printed before the rest is counted."""
@@ -67,7 +69,7 @@ class Listing:
         stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
 
 
-CardT = TypeVar("CardT", bound=BaseModel)
+CardT = TypeVar("CardT", bound="BaseModel")
 
 
 def _dumped(card: BaseModel) -> Mapping[str, Any]:

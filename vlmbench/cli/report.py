@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from vlmbench.errors import UsageError
-from vlmbench.registry import did_you_mean
 
 TABLES = {"results": "the main metric of every (model, task) pair", "metrics": "every metric of every pair"}
 FORMATS = ("text", "md", "csv", "json")
@@ -22,6 +21,7 @@ def report(
 ) -> None:
     """Print what the records of a results folder hold. Scores are percent in text and Markdown, fractions elsewhere."""
     from vlmbench.cli.console import rich_table, stderr, stdout, write_output
+    from vlmbench.registry import did_you_mean
     from vlmbench.reports.results import results_table
     from vlmbench.reports.table import to_csv, to_json, to_markdown
     from vlmbench.store import ResultStore
@@ -33,7 +33,7 @@ def report(
     results = results.expanduser()
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    made = results_table(ResultStore(results), title="", all_metrics=table == "metrics")
+    made = results_table(ResultStore(results).summaries(), title="", all_metrics=table == "metrics")
     for note in made.notes:
         stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
     if not made.rows and format == "text":

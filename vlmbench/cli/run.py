@@ -10,8 +10,7 @@ import typer
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
+    from vlmbench.cli.grid import Grid
     from vlmbench.run.execute import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
@@ -236,7 +235,7 @@ def load_plugins(paths: list[Path]) -> None:
         load_plugin_file(path.expanduser())
 
 
-def _plan_table(plan: Plan) -> RichTable:
+def _plan_table(plan: Plan) -> Grid:
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table
 

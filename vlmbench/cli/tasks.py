@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlmbench.cards import SourceSpec, Suite, TaskCard
 from vlmbench.cli.listing import Listing, pattern_or_command
 from vlmbench.reports.table import Column
+
+if TYPE_CHECKING:  # reading cards is a good third of the start, and the help needs none
+    from vlmbench.cards import SourceSpec, Suite, TaskCard
 
 COLUMNS = (
     Column("name"),

@@ -177,6 +177,9 @@ def sample_images(dataset: ImageDataset, index: int) -> Iterator[bytes]:
         raise BadSampleError(dataset.samples[index].id, f"{given} frames were read, not {dataset.frames_per_clip}")
 
 
+HASH_BYTES = hashlib.sha256().digest_size
+
+
 def sample_digest(digests: Sequence[bytes]) -> bytes:
     """The content hash of a sample from its images' SHA-256: one image's is its own, several are hashed together."""
     return digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
@@ -233,7 +236,7 @@ def fingerprint(pairs: Iterable[tuple[str, Target]]) -> str:
         pairs: (content hash as :func:`content_sha256` gives it, target) of every sample.
     """
     digest = hashlib.sha256()
-    for line in sorted(f"{content} {target!r}" for content, target in pairs):
-        digest.update(line.encode())
+    for line in sorted(f"{content} {target!r}".encode() for content, target in pairs):  # UTF-8 sorts as its text does
+        digest.update(line)
         digest.update(b"\n")
     return digest.hexdigest()

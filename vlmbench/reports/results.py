@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from vlmbench.records import Failure, MetricValue, Record
+from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.reports.table import Column, Table
 from vlmbench.store import Unreadable
 
@@ -22,10 +23,11 @@ COLUMNS = (
     Column("remarks"),
 )
 DASH = "–"
+SummaryT = TypeVar("SummaryT", bound=Summary)
 
 
 def results_table(
-    entries: Iterable[Record | Failure | Unreadable], *, title: str = "Results", all_metrics: bool = False
+    entries: Iterable[Summary | Failure | Unreadable], *, title: str = "Results", all_metrics: bool = False
 ) -> Table:
     """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
 
@@ -36,7 +38,7 @@ def results_table(
         all_metrics: every metric instead of the main one.
     """
     known = list(entries)
-    records = newest([entry for entry in known if isinstance(entry, Record)])
+    records = newest([entry for entry in known if isinstance(entry, Summary)])
     answered: dict[tuple[str, str], str] = {}
     for record in records:
         pair = (record.model.name, record.task.name)
@@ -78,13 +80,13 @@ def results_table(
     return Table(title, columns, rows, data, notes)
 
 
-def newest(records: Sequence[Record]) -> list[Record]:
+def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
     Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay.
     Two records of the same question (another version of weights, say) leave the later one.
     """
-    latest: dict[tuple[object, ...], Record] = {}
+    latest: dict[tuple[object, ...], SummaryT] = {}
     for record in records:
         key = (
             record.model.name,
@@ -135,7 +137,7 @@ def not_above_chance(metric: MetricValue) -> bool:
     return low <= metric.chance if metric.higher_is_better else high >= metric.chance
 
 
-def remarks(record: Record) -> str:
+def remarks(record: Summary) -> str:
     """What a reader must know beside the number, in a few words."""
     said = []
     data = record.task.dataset
@@ -158,12 +160,12 @@ def remarks(record: Record) -> str:
     return ", ".join(said)
 
 
-def _speed(record: Record) -> str:
+def _speed(record: Summary) -> str:
     speed = record.run.images_per_second
     return "cached" if speed is None else f"{speed:,.0f}"
 
 
-def _row(record: Record, name: str, metric: MetricValue, speed: str) -> list[str]:
+def _row(record: Summary, name: str, metric: MetricValue, speed: str) -> list[str]:
     arrow = "" if metric.higher_is_better else " ↓"
     return [
         record.model.name,
@@ -178,7 +180,7 @@ def _row(record: Record, name: str, metric: MetricValue, speed: str) -> list[str
     ]
 
 
-def _datum(record: Record, name: str, metric: MetricValue) -> dict[str, object]:
+def _datum(record: Summary, name: str, metric: MetricValue) -> dict[str, object]:
     low, high = metric.ci95 or (None, None)
     return {
         "model": record.model.name,

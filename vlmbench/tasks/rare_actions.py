@@ -77,6 +77,7 @@ class RareActionsQuestion:
                 batches,
                 head,
                 self.dataset,
+                most=len(self.indices),
                 logit_scale=engine.model.logit_scale,
                 multi_label=False,
                 keep_scores=True,
@@ -87,7 +88,7 @@ class RareActionsQuestion:
                 metrics=_metric_values(self.card.metrics, scored, ranked, self.seed),
                 per_class=_class_results(scored, ranked, self.prompts.class_names),
                 predictions=prediction_table(scored, self.dataset),
-                contents=dict(zip(scored.indices.tolist(), scored.contents, strict=True)),
+                contents=scored.contents,
                 warnings=self.prompts.warnings,
             )
 

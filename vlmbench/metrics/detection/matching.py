@@ -1,14 +1,14 @@
-"""Which prediction finds which object: pycocotools' own matching, asked only where there is something to match."""
+"""Which prediction finds which object, by the rules of COCO and LVIS, class by class."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Ints
+from vlmbench.metrics.detection.greedy import match_greedily
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS: dict[str, tuple[float, float]] = {
@@ -59,11 +59,7 @@ class Matches:
 
 
 def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation | None = None) -> Matches:
-    """Match predictions with objects, greedily by score, class by class and image by image.
-
-    Where an image has objects of a class, ``pycocotools.cocoeval.COCOeval`` computes the overlaps and the matches.
-    Where it has none there is nothing to match, and that is most of the work of a plain ``evaluate()``. Objects are
-    numbered anew: pycocotools takes a match with an object of id 0 for none.
+    """Match predictions with objects, greedily by score, class by class and image by image, as pycocotools does.
 
     With a federation the rules are LVIS': at most :data:`LVIS_PER_IMAGE` predictions an image instead of
     :data:`COCO_PER_CLASS` a class; those of classes that are neither annotated in the image nor known to be absent do
@@ -78,78 +74,23 @@ def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation |
     found = _limited(found, truth, federation)
     order = np.lexsort((-found.score, found.image, found.label))  # stable: equal scores keep their order
     found = _rows(found, order)
-    starts = _group_starts(found)
-    sizes = np.diff(np.append(starts, len(order)))
-    place = np.arange(len(order)) - np.repeat(starts, sizes)
+    place = _places(found)
     if federation is None:
-        keep = place < COCO_PER_CLASS
-        found, place = _rows(found, np.flatnonzero(keep)), place[keep]
-        starts = _group_starts(found)
-        sizes = np.diff(np.append(starts, len(place)))
+        keep = np.flatnonzero(place < COCO_PER_CLASS)
+        found, place = _rows(found, keep), place[keep]
 
-    areas = list(AREAS.values())
-    matched = np.zeros((len(areas), len(IOU_THRESHOLDS), len(place)), dtype=bool)
-    ignored = np.zeros_like(matched)
+    ranges = list(AREAS.values())
+    to_find = np.stack([~truth.crowd & (truth.area >= low) & (truth.area <= high) for low, high in ranges])
+    matched, counted = match_greedily(truth, found, to_find, IOU_THRESHOLDS)
     own_area = found.xywh[:, 2] * found.xywh[:, 3]
     partial = _in_pairs(found, federation.partial if federation is not None else frozenset())
-    for row, (low, high) in enumerate(areas):
-        ignored[row] = (own_area < low) | (own_area > high) | partial
-    _match_groups(truth, found, starts, sizes, matched, ignored, partial)
-    to_find = np.stack([~truth.crowd & (truth.area >= low) & (truth.area <= high) for low, high in areas])
+    for row, (low, high) in enumerate(ranges):  # unmatched ones are mistakes, but for those of other sizes
+        counted[row] |= ~matched[row] & (own_area >= low) & (own_area <= high) & ~partial
     return Matches(
         images=truth.images,
-        by_area={
-            name: _by_class(truth, found, place, matched[row], ~ignored[row], to_find[row])
-            for row, name in enumerate(AREAS)
-        },
+        by_area=_by_class(truth, found, place, matched, counted, to_find),
         objects=np.bincount(truth.label[~truth.crowd], minlength=truth.classes),
     )
-
-
-def _match_groups(
-    truth: BoxTruth,
-    found: BoxPredictions,
-    starts: Ints,
-    sizes: Ints,
-    matched: NDArray[np.bool_],
-    ignored: NDArray[np.bool_],
-    partial: NDArray[np.bool_],
-) -> None:
-    """Fill in the columns of every group (class and image) that has objects."""
-    from pycocotools.cocoeval import COCOeval
-
-    evaluator = COCOeval(iouType="bbox")
-    evaluator.params.maxDets = [max(len(partial), 1)]  # the limits are applied already
-    objects: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for row in range(len(truth.image)):
-        crowd = int(truth.crowd[row])
-        objects.setdefault((int(truth.image[row]), int(truth.label[row])), []).append(
-            {
-                "id": row + 1,
-                "bbox": truth.xywh[row].tolist(),
-                "area": float(truth.area[row]),
-                "iscrowd": crowd,
-                "ignore": crowd,
-            }
-        )
-    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        group = (int(found.image[start]), int(found.label[start]))
-        if group not in objects:
-            continue
-        span = slice(start, start + size)
-        rows = zip(found.xywh[span].tolist(), found.score[span].tolist(), strict=True)
-        evaluator._gts = {group: objects[group]}
-        evaluator._dts = {
-            group: [
-                {"id": number, "bbox": box, "score": score, "area": box[2] * box[3]}
-                for number, (box, score) in enumerate(rows, 1)
-            ]
-        }
-        evaluator.ious = {group: evaluator.computeIoU(*group)}
-        for area, limits in enumerate(AREAS.values()):
-            result = evaluator.evaluateImg(*group, limits, size)
-            matched[area][:, span] = result["dtMatches"] > 0
-            ignored[area][:, span] = result["dtIgnore"].astype(bool) | (partial[span] & (result["dtMatches"] == 0))
 
 
 def _by_class(
@@ -159,20 +100,23 @@ def _by_class(
     matched: NDArray[np.bool_],
     counted: NDArray[np.bool_],
     to_find: NDArray[np.bool_],
-) -> dict[int, ClassMatches]:
-    classes = {}
-    for label in np.unique(truth.label[to_find]).tolist():
-        first, last = np.searchsorted(found.label, [label, label + 1])
-        span = slice(int(first), int(last))
-        order = np.argsort(-found.score[span], kind="stable")  # over images in their order, as pycocotools has it
-        classes[label] = ClassMatches(
-            image=found.image[span][order],
-            place=place[span][order],
-            matched=matched[:, span][:, order],
-            counted=counted[:, span][:, order],
-            positives=truth.image[to_find & (truth.label == label)],
-        )
-    return classes
+) -> dict[str, dict[int, ClassMatches]]:
+    by_area: dict[str, dict[int, ClassMatches]] = {name: {} for name in AREAS}
+    for label in np.unique(truth.label[to_find.any(axis=0)]).tolist():
+        first, last = np.searchsorted(found.label, [label, label + 1]).tolist()
+        order = first + np.argsort(-found.score[first:last], kind="stable")  # over images in their order, as there
+        objects = np.flatnonzero(truth.label == label)
+        for row, classes in enumerate(by_area.values()):
+            positives = truth.image[objects[to_find[row, objects]]]
+            if len(positives):
+                classes[label] = ClassMatches(
+                    image=found.image[order],
+                    place=place[order],
+                    matched=matched[row][:, order],
+                    counted=counted[row][:, order],
+                    positives=positives,
+                )
+    return by_area
 
 
 def _limited(found: BoxPredictions, truth: BoxTruth, federation: Federation | None) -> BoxPredictions:
@@ -195,12 +139,12 @@ def _in_pairs(found: BoxPredictions, pairs: frozenset[tuple[int, int]]) -> NDArr
     return np.isin(found.image * width + found.label, wanted)
 
 
-def _group_starts(found: BoxPredictions) -> Ints:
-    """Where a new class or image begins among sorted predictions."""
-    if not len(found.image):
-        return np.empty(0, dtype=np.int64)
-    changes = (np.diff(found.image) != 0) | (np.diff(found.label) != 0)
-    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+def _places(found: BoxPredictions) -> Ints:
+    """(D,) each prediction's place among those of its class and image, which lie side by side."""
+    changes = np.ones(len(found.image), dtype=bool)
+    changes[1:] = (np.diff(found.image) != 0) | (np.diff(found.label) != 0)
+    starts = np.flatnonzero(changes)
+    return np.arange(len(changes)) - np.repeat(starts, np.diff(np.append(starts, len(changes))))
 
 
 def _rows(found: BoxPredictions, rows: Ints) -> BoxPredictions:

@@ -59,7 +59,7 @@ def _bars(scored: Scored, per_class: Sequence[ClassResult], where: str) -> bytes
 
 
 def _confusion(
-    labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], class_names: Sequence[str], where: str
+    labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int32], class_names: Sequence[str], where: str
 ) -> bytes:
     classes = len(class_names)
     pairs, counts = np.unique(labels * classes + predicted, return_counts=True)

@@ -61,6 +61,7 @@ class ClassificationQuestion:
                 batches,
                 head,
                 self.dataset,
+                most=len(self.indices),
                 logit_scale=engine.model.logit_scale,
                 multi_label=self.card.multi_label,
                 keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
@@ -72,7 +73,7 @@ class ClassificationQuestion:
             metrics=metrics,
             per_class=per_class,
             predictions=prediction_table(scored, self.dataset),
-            contents=dict(zip(scored.indices.tolist(), scored.contents, strict=True)),
+            contents=scored.contents,
             warnings=self.prompts.warnings,
             visuals=self._pictures(engine, scored, per_class) if self.visuals else {},
         )

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.image_batch import ImageBatch
 from vlmbench.tasks.base import nothing_scored
 from vlmbench.tasks.columns import fixed_lists
+from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order
 
 TOP = 5
 
@@ -25,7 +25,7 @@ class Scored:
 
     Attributes:
         indices: (N,) which samples of the dataset.
-        contents: N hex content hashes.
+        contents: every sample's content hash.
         labels: (N,) true classes; None for multi-label data.
         targets: (N, C) which classes are present; None for single-label data.
         top: (N, K) best classes, best first.
@@ -35,10 +35,10 @@ class Scored:
     """
 
     indices: npt.NDArray[np.int64]
-    contents: list[str]
+    contents: Contents
     labels: npt.NDArray[np.int64] | None
     targets: npt.NDArray[np.bool_] | None
-    top: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int32]
     top_scores: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32] | None
@@ -51,16 +51,21 @@ def score(
     head: Tensor,
     dataset: ImageDataset,
     *,
+    most: int,
     logit_scale: float,
     multi_label: bool,
     keep_scores: bool,
 ) -> Scored:
     """Score every image against the head, batch by batch.
 
+    What is kept lies in a few arrays that are made beforehand: small tensors of every batch, between the large ones
+    that come and go, would leave holes in the memory that cost many times what they hold.
+
     Args:
         batches: image features, (B, D) each.
         head: (C, D), unit length.
         dataset: for the targets.
+        most: how many images there are at most.
         logit_scale: exp'd; a bias would not change a softmax.
         multi_label: targets are tuples.
         keep_scores: keep (N, C) scores.
@@ -69,37 +74,34 @@ def score(
         DataError: not one sample could be read.
     """
     kept = min(TOP, len(head))
-    indices: list[int] = []
-    contents: list[str] = []
-    tops: list[Tensor] = []
-    top_scores: list[Tensor] = []
-    confidences: list[Tensor] = []
-    all_scores: list[Tensor] = []
+    hashes = ContentKeeper(most)
+    top, top_scores = np.empty((most, kept), dtype=np.int32), np.empty((most, kept), dtype=np.float32)
+    confidence = np.empty(most, dtype=np.float32)
+    scores = np.empty((most, len(head)), dtype=np.float32) if keep_scores else None
     for batch in batches:
         cosine = batch.features @ head.T
         values, classes = cosine.topk(kept, dim=1)
-        indices.extend(batch.indices)
-        contents.extend(batch.contents)
-        tops.append(classes)
-        top_scores.append(values)
-        confidences.append((logit_scale * cosine).softmax(dim=1).amax(dim=1))
-        if keep_scores:
-            all_scores.append(cosine)
-    if not indices:
+        rows = hashes.add(batch)
+        top[rows], top_scores[rows] = classes.numpy(), values.numpy()
+        confidence[rows] = (logit_scale * cosine).softmax(dim=1).amax(dim=1).numpy()
+        if scores is not None:
+            scores[rows] = cosine.numpy()
+    count = len(hashes.indices())
+    if not count:
         raise nothing_scored()
 
-    order = np.argsort(np.asarray(indices), kind="stable")
-    chosen = np.asarray(indices)[order]
-    labels, targets = _truth(dataset, chosen, len(head), multi_label)
+    order = dataset_order(hashes.indices())
+    contents = hashes.contents()
+    labels, targets = _truth(dataset, contents.indices, len(head), multi_label)
     return Scored(
-        indices=chosen,
-        contents=[contents[place] for place in order],
+        indices=contents.indices,
+        contents=contents,
         labels=labels,
         targets=targets,
-        top=torch.cat(tops).numpy()[order],
-        top_scores=torch.cat(top_scores).numpy()[order],
-        confidence=torch.cat(confidences).numpy()[order],
-        scores=torch.cat(all_scores).numpy()[order] if keep_scores else None,
+        top=in_order(top[:count], order),
+        top_scores=in_order(top_scores[:count], order),
+        confidence=in_order(confidence[:count], order),
+        scores=None if scores is None else in_order(scores[:count], order),
         num_classes=len(head),
         logit_scale=logit_scale,
     )
@@ -125,13 +127,13 @@ def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
     """
     columns: dict[str, pa.Array] = {
         "sample": pa.array([dataset.samples[index].id for index in scored.indices], pa.string()),
-        "content": pa.array(scored.contents, pa.string()),
+        "content": scored.contents.column(),
     }
     if scored.labels is not None:
         columns["label"] = pa.array(scored.labels, pa.int32())
     if scored.targets is not None:
         columns["labels"] = pa.array([np.flatnonzero(row).tolist() for row in scored.targets], pa.list_(pa.int32()))
-    columns["top"] = fixed_lists(scored.top.astype(np.int32))
+    columns["top"] = fixed_lists(scored.top)
     columns["top_scores"] = fixed_lists(scored.top_scores)
     columns["confidence"] = pa.array(scored.confidence, pa.float32())
     if scored.scores is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,7 @@ from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
@@ -79,25 +81,15 @@ class RetrievalQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""
-        features = torch.empty(len(self.indices), engine.model.embedding_dim)
-        row_of = {index: row for row, index in enumerate(self.indices)}
-        contents: dict[int, str] = {}
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
-            for batch in batches:
-                features[[row_of[index] for index in batch.indices]] = batch.features
-                contents.update(zip(batch.indices, batch.contents, strict=True))
-        if not contents:
-            raise nothing_scored()
-        scored = [index for index in self.indices if index in contents]
-        images = features[[row_of[index] for index in scored]]
+        images, contents = self._images(engine)
+        scored = contents.indices.tolist()
         captions = [self._captions(index) for index in scored]
         spans = list(accumulate((len(own) for own in captions), initial=0))
         flat = [caption for own in captions for caption in own]
-        texts = engine.texts([fill_template(self.settings.template, caption) for caption in flat])
+        template = self.settings.template
+        texts = engine.texts(flat if template == "{}" else [fill_template(template, caption) for caption in flat])
         with engine.timed("ranking"):
-            by_image, by_caption = _both_ways(
-                images, texts, [contents[index] for index in scored], flat, spans, engine.model.device
-            )
+            by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.model.device)
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, found, self.seed)
@@ -109,6 +101,20 @@ class RetrievalQuestion:
             warnings=self._warnings(scored),
             visuals=self._pictures(engine, scored, flat, spans, by_image) if self.visuals else {},
         )
+
+    def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
+        """(I, D) features in the dataset's order, and which images they are of."""
+        features = torch.empty(len(self.indices), engine.model.embedding_dim)
+        hashes = ContentKeeper(len(self.indices))
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+            for batch in batches:
+                features[hashes.add(batch)] = batch.features
+        indices = hashes.indices()
+        if not len(indices):
+            raise nothing_scored()
+        order = dataset_order(indices)
+        features = features[: len(indices)]
+        return features if order is None else features[torch.from_numpy(order)], hashes.contents()
 
     def _pictures(
         self, engine: FeatureEngine, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
@@ -138,7 +144,7 @@ class RetrievalQuestion:
     def _table(
         self,
         scored: Sequence[int],
-        contents: Mapping[int, str],
+        contents: Contents,
         flat: Sequence[str],
         spans: Sequence[int],
         by_image: Ranked,
@@ -148,13 +154,15 @@ class RetrievalQuestion:
         ids = [self.dataset.samples[index].id for index in scored]
         best_images = [ids[image] for image in by_caption.top[:, 0]]
         offsets = pa.array(spans, pa.int32())
+        captions = pa.array(flat, pa.string())
+        top_offsets = np.arange(len(ids) + 1, dtype=np.int32) * by_image.top.shape[1]
         return pa.table(
             {
                 "sample": pa.array(ids, pa.string()),
-                "content": pa.array([contents[index] for index in scored], pa.string()),
+                "content": contents.column(),
                 "image_to_text_rank": pa.array(by_image.ranks, pa.int32()),
-                "top_captions": pa.array([[flat[c] for c in row] for row in by_image.top], pa.list_(pa.string())),
-                "captions": pa.ListArray.from_arrays(offsets, pa.array(flat, pa.string())),
+                "top_captions": pa.ListArray.from_arrays(top_offsets, captions.take(by_image.top.ravel())),
+                "captions": pa.ListArray.from_arrays(offsets, captions),
                 "text_to_image_ranks": pa.ListArray.from_arrays(offsets, pa.array(by_caption.ranks, pa.int32())),
                 "top_image": pa.ListArray.from_arrays(offsets, pa.array(best_images, pa.string())),
             }
@@ -162,7 +170,12 @@ class RetrievalQuestion:
 
 
 def _both_ways(
-    images: Tensor, texts: Tensor, contents: Sequence[str], captions: Sequence[str], spans: Sequence[int], device: str
+    images: Tensor,
+    texts: Tensor,
+    contents: Iterable[Hashable],
+    captions: Sequence[str],
+    spans: Sequence[int],
+    device: str,
 ) -> tuple[Ranked, Ranked]:
     """Image queries over captions, and caption queries over images.
 
@@ -174,25 +187,34 @@ def _both_ways(
         spans: (I + 1,) where each image's captions begin.
         device: where the model is; similarities are computed there.
     """
-    image_rows, image_columns = _distinct(contents, device)
-    text_rows, text_columns = _distinct(captions, device)
-    images, texts = images.to(device)[image_rows], texts.to(device)[text_rows]
+    image_rows, image_columns = _distinct(contents)
+    text_rows, text_columns = _distinct(captions)
+    images, texts = _taken(images.to(device), image_rows), _taken(texts.to(device), text_rows)
     begins = torch.tensor(spans, device=device)
-    owners = torch.repeat_interleave(torch.arange(len(contents), device=device), begins.diff())
+    owners = torch.repeat_interleave(torch.arange(len(spans) - 1, device=device), begins.diff())
+    image_columns, text_columns = image_columns.to(device), text_columns.to(device)
     return (
-        rank(images[image_columns], texts, begins[:-1], begins[1:], columns=text_columns),
-        rank(texts[text_columns], images, owners, owners + 1, columns=image_columns),
+        rank(_taken(images, image_columns), texts, begins[:-1], begins[1:], columns=text_columns),
+        rank(_taken(texts, text_columns), images, owners, owners + 1, columns=image_columns),
     )
 
 
-def _distinct(names: Sequence[str], device: str) -> tuple[Tensor, Tensor]:
+def _distinct(names: Iterable[Hashable]) -> tuple[Tensor, Tensor]:
     """Where each different name is first, and for every name which of these it is."""
-    first: dict[str, int] = {}
+    number: dict[Hashable, int] = {}
+    first, columns = array("q"), array("q")
     for place, name in enumerate(names):
-        first.setdefault(name, place)
-    number = {name: row for row, name in enumerate(first)}
-    columns = [number[name] for name in names]
-    return torch.tensor(list(first.values()), device=device), torch.tensor(columns, device=device)
+        row = number.setdefault(name, len(number))
+        if row == len(first):
+            first.append(place)
+        columns.append(row)
+    return torch.tensor(first), torch.tensor(columns)
+
+
+def _taken(features: Tensor, rows: Tensor) -> Tensor:
+    """Some rows; the features themselves, and no copy, where they are all of them in their order."""
+    same = len(rows) == len(features) and bool((rows.cpu() == torch.arange(len(features))).all())
+    return features if same else features[rows.to(features.device)]
 
 
 class Retrieval:

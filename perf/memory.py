@@ -1,0 +1,198 @@
+"""Peak memory of whole runs on 1,000 and on 100,000 images: classification with 1,000 classes, and retrieval.
+
+    python perf/memory.py [--images 1000 100000] [--tasks classification retrieval folder]
+
+Each run is a process of its own and goes the whole way, from the source through the engine and its cache to the record:
+only the network is a toy, so that 100,000 images take a minute. Images are 16 x 16 PNG files, made as they are read;
+with `folder`, real files on disk. Retrieval has one caption an image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from side_by_side import machine
+
+CLASSES, DIM, SIDE = 1000, 16, 16
+TASKS = ("classification", "retrieval", "folder")
+MOST = 1.1
+"""The larger run's peak over the smaller one's, at most."""
+
+
+@dataclass
+class ToyModel:
+    """Seeded projections of an image's pixels and of a text's letters."""
+
+    card: object
+    device: str
+    embedding_dim: int = DIM
+    logit_scale: float = 100.0
+    logit_bias: float = 0.0
+    capabilities: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        from vlmbench.models.base import ModelIdentity
+
+        generator = torch.Generator().manual_seed(0)
+        self._image = torch.randn(3 * SIDE * SIDE, DIM, generator=generator)
+        self._text = torch.randn(64, 256, DIM, generator=generator)
+        self.identity = ModelIdentity("toy", 0, "toy", "pixels", "bytes", {})
+
+    def preprocess(self, image: object) -> object:
+        import torch
+
+        return torch.from_numpy(np.asarray(image, dtype=np.float32).transpose(2, 0, 1).copy())
+
+    def encode_image(self, pixels: object) -> object:
+        return _unit(pixels.flatten(1) @ self._image)  # type: ignore[attr-defined]
+
+    def encode_text(self, texts: Sequence[str]) -> object:
+        import torch
+
+        return _unit(
+            torch.stack(
+                [sum(self._text[place % 64, letter] for place, letter in enumerate(text.encode())) for text in texts]
+            )
+        )
+
+
+def _unit(features: object) -> object:
+    import torch.nn.functional as F
+
+    return F.normalize(features, dim=-1)  # type: ignore[arg-type]
+
+
+class MadeUp:
+    """Labelled images that exist only while they are read."""
+
+    classes = tuple(f"class {number}" for number in range(CLASSES))
+    templates: tuple[str, ...] | None = None
+
+    def __init__(self, count: int, captions: bool) -> None:
+        from vlmbench.data.base import Sample, SourceInfo
+
+        self.info = SourceInfo("made-up", str(count))
+        self.classes = None if captions else self.classes  # type: ignore[assignment]
+        self.samples = [
+            Sample(f"class {n % CLASSES}/{n:08}.png", (f"picture number {n} of the set",) if captions else n % CLASSES)
+            for n in range(count)
+        ]
+
+    def read(self, index: int) -> bytes:
+        return picture(index)
+
+    def state(self) -> str:
+        return f"{len(self.samples)} made-up images"
+
+
+def picture(index: int) -> bytes:
+    """The PNG file of one image: noise, so that no two are equal."""
+    import PIL.Image
+
+    pixels = np.random.default_rng(index).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def run(task: str, images: int, folder: Path) -> None:
+    """One run in this process; prints its peak and its seconds."""
+    from vlmbench import evaluate
+    from vlmbench.data import SOURCES
+    from vlmbench.models import ADAPTERS
+
+    ADAPTERS.register("perf-toy", lambda card, options: ToyModel(card, options.device))
+    SOURCES.register("made-up", lambda spec, context: MadeUp(int(spec.location), context.target == "captions"))
+    names = {"classification": f"made-up:{images}", "folder": f"imagefolder:{folder}"}
+    card = folder / "retrieval.yaml"
+    if task == "retrieval":
+        card.write_text(
+            "name: retrieval\nplugin: retrieval\nsources: [{kind: made-up, location: '%d'}]\n" % images  # noqa: UP031
+        )
+    began = perf_counter()
+    with tempfile.TemporaryDirectory() as work:
+        os.environ["VLMBENCH_CACHE"] = work
+        (record,) = evaluate("perf-toy:", names.get(task, str(card)), results=Path(work) / "runs", device="cpu")
+    if record.task.dataset.samples != images:
+        raise SystemExit(f"{record.task.dataset.samples} images were scored, not {images}")
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1024 if sys.platform != "darwin" else 1
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, perf_counter() - began)
+
+
+def measured(task: str, images: int) -> tuple[float, float]:
+    """A run's peak in bytes and its seconds, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        if task == "folder":
+            write_folder(Path(folder), images)
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        command = [sys.executable, __file__, "--run", task, str(images), folder]
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    peak, seconds = ran.stdout.split()[-2:]
+    return float(peak), float(seconds)
+
+
+def write_folder(folder: Path, images: int) -> None:
+    """As many files in as many class folders."""
+    for number in range(images):
+        place = folder / f"class {number % CLASSES}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number:08}.png").write_bytes(picture(number))
+
+
+def main() -> None:
+    """Measure every task at every size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--run", nargs=3, metavar=("TASK", "IMAGES", "FOLDER"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.run:
+        run(asked.run[0], int(asked.run[1]), Path(asked.run[2]))
+        return
+    table = Table(title="peak memory of whole runs", title_justify="left", header_style="bold", show_edge=False)
+    for name in ("task", "images", "peak MiB", "times the smallest", "bytes an image", "seconds"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for task in asked.tasks:
+        first: tuple[int, float] | None = None
+        for images in asked.images:
+            peak, seconds = measured(task, images)
+            first = first or (images, peak)
+            grown = (peak - first[1]) / (images - first[0]) if images != first[0] else None
+            table.add_row(
+                task,
+                f"{images:,}",
+                f"{peak / 2**20:.0f}",
+                f"{peak / first[1]:.3f}" + ("" if peak <= MOST * first[1] else " (too much)"),
+                "" if grown is None else f"{grown:.0f}",
+                f"{seconds:.0f}",
+            )
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(
+        f"floor: the scores alone, images x classes in float32, would be {asked.images[-1] * CLASSES * 4 / 2**20:,.0f} "
+        f"MiB; a feature is {4 * DIM} bytes",
+        machine(),
+        sep="\n",
+        markup=False,
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

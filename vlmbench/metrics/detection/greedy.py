@@ -1,0 +1,142 @@
+"""pycocotools' greedy matching, for all images, classes, ranges of areas and thresholds at once.
+
+Predictions of one class in one image take objects in turn, the best first; those of other images and classes cannot
+take theirs. So the first of every image and class choose together, then the second, and so on: as many steps as one
+image has predictions of one class that overlap an object at all, each a few calls of NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Floats, Ints
+
+ALMOST_ONE = 1 - 1e-10
+"""No threshold is above it: ``evaluateImg`` of pycocotools."""
+PAIRS_AT_ONCE = 2**18
+"""Overlaps computed at once, so that memory does not grow with the boxes of an image."""
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """P pairs of a prediction and an object of its image and class that overlap enough for one threshold at least.
+
+    Sorted by step, then by prediction, the object that is chosen before others last.
+
+    Attributes:
+        prediction: (P,) row of the prediction.
+        object: (P,) row of the object.
+        reached: (P,) how many thresholds the overlap reaches; they ascend.
+        step: (P,) when the prediction chooses.
+    """
+
+    prediction: Ints
+    object: Ints
+    reached: Ints
+    step: Ints
+
+
+def match_greedily(
+    truth: BoxTruth, found: BoxPredictions, wanted: NDArray[np.bool_], thresholds: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which prediction finds an object, and whether it is one that was to be found.
+
+    A prediction takes the object that it overlaps most of those still free, at the threshold or above; of equal ones
+    the last. Objects that are to be found go before all others, and a crowd is never taken. Source: ``evaluateImg`` of
+    pycocotools' ``COCOeval``, and ``bbIou`` of its ``maskApi.c``.
+
+    Args:
+        truth: G objects.
+        found: D predictions, those of one class and image side by side, the best first.
+        wanted: (A, G) whether an object is to be found, in each of A ranges of areas.
+        thresholds: (T,) ascending.
+
+    Returns:
+        Two of (A, T, D): the prediction is matched; and it is so with an object that is to be found.
+    """
+    areas, levels = len(wanted), len(thresholds)
+    matched = np.zeros((areas, levels, len(found.image)), dtype=bool)
+    right = np.zeros_like(matched)
+    pairs = _pairs(truth, found, np.minimum(thresholds, ALMOST_ONE))
+    taken = np.zeros((len(truth.image), areas, levels), dtype=bool)
+    first = np.ascontiguousarray(wanted.T)[:, :, None]
+    for part in _steps(pairs):
+        prediction, objects = pairs.prediction[part], pairs.object[part]
+        begins = np.flatnonzero(np.diff(prediction, prepend=-1))
+        count = len(objects)
+        rank = np.arange(1, count + 1)[:, None, None] + count * first[objects]  # those to be found above the others
+        free = ~taken[objects] | truth.crowd[objects, None, None]
+        free &= (pairs.reached[part, None] > np.arange(levels))[:, None, :]
+        best = np.maximum.reduceat(np.where(free, rank, 0), begins, axis=0)
+        row, area, level = np.nonzero(best)
+        best = best[row, area, level] - 1
+        chosen, row = objects[best % count], prediction[begins][row]
+        taken[chosen, area, level] = True
+        matched[area, level, row] = True
+        right[area, level, row] = best >= count
+    return matched, right
+
+
+def _pairs(truth: BoxTruth, found: BoxPredictions, thresholds: Floats) -> _Pairs:
+    own = truth.image * truth.classes + truth.label
+    order = np.argsort(own, kind="stable")
+    inside = (found.label >= 0) & (found.label < truth.classes)
+    asked = np.where(inside, found.image * truth.classes + found.label, -1)
+    starts = np.searchsorted(own[order], asked, side="left")
+    counts = np.searchsorted(own[order], asked, side="right") - starts
+    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for rows in _blocks(counts):
+        prediction = np.repeat(rows, counts[rows])
+        objects = order[np.arange(len(prediction)) + np.repeat(_shifts(starts[rows], counts[rows]), counts[rows])]
+        overlap = _overlaps(found.xywh[prediction], truth.xywh[objects], truth.crowd[objects])
+        enough = overlap >= thresholds[0]
+        parts.append((prediction[enough], objects[enough], overlap[enough]))
+    prediction, objects, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
+    step = _places(prediction, asked)
+    order = np.lexsort((objects, overlap, prediction, step))
+    reached = np.searchsorted(thresholds, overlap, side="right")
+    return _Pairs(prediction[order], objects[order], reached[order], step[order])
+
+
+def _overlaps(boxes: Floats, objects: Floats, crowd: NDArray[np.bool_]) -> Floats:
+    """Intersection over union of (P, 4) boxes and as many objects, over the box alone where it is a crowd."""
+    low = np.maximum(boxes[:, :2], objects[:, :2])
+    high = np.minimum(boxes[:, 2:] + boxes[:, :2], objects[:, 2:] + objects[:, :2])
+    sides = high - low
+    both = sides[:, 0] * sides[:, 1]
+    area = boxes[:, 2] * boxes[:, 3]
+    whole = np.where(crowd, area, area + objects[:, 2] * objects[:, 3] - both)
+    overlap = np.zeros(len(boxes))
+    np.divide(both, whole, out=overlap, where=(sides > 0).all(axis=1))
+    return overlap
+
+
+def _places(prediction: Ints, group: Ints) -> Ints:
+    """(P,) each pair's prediction's place among those of its group that have a pair."""
+    having, pair = np.unique(prediction, return_inverse=True)
+    begins = np.flatnonzero(np.diff(group[having], prepend=-1))
+    sizes = np.diff(np.append(begins, len(having)))
+    place: Ints = (np.arange(len(having)) - np.repeat(begins, sizes))[pair]
+    return place
+
+
+def _steps(pairs: _Pairs) -> Iterator[slice]:
+    ends = np.flatnonzero(np.diff(pairs.step, append=-1)) + 1
+    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False):
+        yield slice(start, end)
+
+
+def _blocks(counts: Ints) -> Iterator[Ints]:
+    """Rows that have any, as many at once as give :data:`PAIRS_AT_ONCE` or so."""
+    rows = np.flatnonzero(counts)
+    block = np.cumsum(counts[rows]) // PAIRS_AT_ONCE
+    yield from np.split(rows, np.flatnonzero(np.diff(block)) + 1)
+
+
+def _shifts(starts: Ints, counts: Ints) -> Ints:
+    """What to add to the running number of each row's pairs to get the places of its objects."""
+    return starts - (np.cumsum(counts) - counts)
