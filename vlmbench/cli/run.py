@@ -67,9 +67,12 @@ def run(
 
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
+    from vlmbench.cli.startup import uncollected_imports
+
     load_plugins(plugin or [])
-    from vlmbench.api import task_options
-    from vlmbench.run.plan import RunRequest
+    with uncollected_imports():
+        from vlmbench.api import task_options
+        from vlmbench.run.plan import RunRequest
 
     request = RunRequest(
         models=tuple(model),
@@ -103,10 +106,13 @@ def run_and_show(
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
     from vlmbench.cli.console import stderr, stdout
     from vlmbench.cli.progress import TerminalListener
-    from vlmbench.run.execute import execute
-    from vlmbench.run.plan import make_plan
+    from vlmbench.cli.startup import uncollected_imports
 
-    plan = make_plan(request)
+    with uncollected_imports():
+        from vlmbench.run.execute import execute
+        from vlmbench.run.plan import make_plan
+
+        plan = make_plan(request)
     if dry_run:
         stdout().print(_plan_table(plan))
         for task in plan.tasks:

@@ -1,0 +1,30 @@
+"""What a run imports is set aside from the cycle collector."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from vlmbench.cli.startup import uncollected_imports
+
+
+def test_the_collector_rests_in_the_block_and_works_after_it() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with uncollected_imports():
+            assert not gc.isenabled()
+            kept = [[] for _ in range(1000)]
+        assert gc.isenabled() and len(kept) == 1000
+        assert gc.get_freeze_count() >= before + 1000
+    finally:
+        gc.unfreeze()
+
+
+def test_an_import_that_fails_turns_it_on_again() -> None:
+    try:
+        with pytest.raises(ImportError), uncollected_imports():
+            raise ImportError
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
