@@ -21,8 +21,9 @@ BATCH = 256
 """Prompts a batch. They are short: the batch that fills a processor is larger than that of images."""
 PACK_NODES = 128
 """Tokens a pack. Attention's work grows with it, and what neighbouring packs compute twice shrinks."""
-PACKS_PER_PROMPT = 1 / 16
-"""Packs a batch, as a share of its prompts: 16 packs of 128 tokens keep a processor's cache in use."""
+CPU_PACKS, ACCELERATOR_PACKS = 8, 128
+"""Packs a batch where it is not smaller by request. 1,024 tokens fit a processor's cache: on two cores 8 packs are 12 %
+faster than 16."""
 
 
 def encode_texts(
@@ -76,7 +77,8 @@ Batches = Iterator[tuple[list[int], Tensor]]
 def _encoded(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
     """Distinct texts, encoded in the best way that the model offers, in batches of no particular order."""
     if packed := capability(model, PackedTextEncoder):
-        batches = _encode_packed(model, packed, texts, precision, max(1, int(batch_size * PACKS_PER_PROMPT)))
+        most = CPU_PACKS if model.device == "cpu" else ACCELERATOR_PACKS
+        batches = _encode_packed(model, packed, texts, precision, min(batch_size, most))
     elif prefix := capability(model, PrefixTextEncoder):
         batches = _encode_trimmed(model, prefix, texts, precision, batch_size)
     else:
