@@ -20,11 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from side_by_side import machine
+
+if TYPE_CHECKING:
+    from vlmbench.data.base import Sample
 
 CLASSES, DIM, SIDE = 1000, 16, 16
 TASKS = ("classification", "retrieval", "folder")
@@ -36,7 +40,7 @@ MOST = 1.1
 class ToyModel:
     """Seeded projections of an image's pixels and of a text's letters."""
 
-    card: object
+    card: Any
     device: str
     embedding_dim: int = DIM
     logit_scale: float = 100.0
@@ -53,15 +57,15 @@ class ToyModel:
         self._text = torch.randn(64, 256, DIM, generator=generator)
         self.identity = ModelIdentity("toy", 0, "toy", "pixels", "bytes", {})
 
-    def preprocess(self, image: object) -> object:
+    def preprocess(self, image: Any) -> Any:
         import torch
 
         return torch.from_numpy(np.asarray(image, dtype=np.float32).transpose(2, 0, 1).copy())
 
-    def encode_image(self, pixels: object) -> object:
-        return _unit(pixels.flatten(1) @ self._image)  # type: ignore[attr-defined]
+    def encode_image(self, pixels: Any) -> Any:
+        return _unit(pixels.flatten(1) @ self._image)
 
-    def encode_text(self, texts: Sequence[str]) -> object:
+    def encode_text(self, texts: Sequence[str]) -> Any:
         import torch
 
         return _unit(
@@ -71,32 +75,49 @@ class ToyModel:
         )
 
 
-def _unit(features: object) -> object:
+def _unit(features: Any) -> Any:
     import torch.nn.functional as F
 
-    return F.normalize(features, dim=-1)  # type: ignore[arg-type]
+    return F.normalize(features, dim=-1)
+
+
+@dataclass(frozen=True)
+class MadeUpSamples(Sequence["Sample"]):
+    """Samples that are made when they are asked for, so that a run's own memory is what is seen."""
+
+    images: int
+    captions: bool
+
+    def __len__(self) -> int:
+        return self.images
+
+    def __getitem__(self, place: Any) -> Any:
+        from vlmbench.data.base import Sample
+
+        if not 0 <= place < self.images:
+            raise IndexError(place)
+        target = (f"picture number {place} of the set",) if self.captions else place % CLASSES
+        return Sample(f"class {place % CLASSES}/{place:08}.png", target)
 
 
 class MadeUp:
     """Labelled images that exist only while they are read."""
 
-    classes = tuple(f"class {number}" for number in range(CLASSES))
     templates: tuple[str, ...] | None = None
 
     def __init__(self, count: int, captions: bool) -> None:
-        from vlmbench.data.base import Sample, SourceInfo
+        from vlmbench.data.base import SourceInfo
 
         self.info = SourceInfo("made-up", str(count))
-        self.classes = None if captions else self.classes  # type: ignore[assignment]
-        self.samples = [
-            Sample(f"class {n % CLASSES}/{n:08}.png", (f"picture number {n} of the set",) if captions else n % CLASSES)
-            for n in range(count)
-        ]
+        self.classes = None if captions else tuple(f"class {number}" for number in range(CLASSES))
+        self.samples = MadeUpSamples(count, captions)
 
     def read(self, index: int) -> bytes:
+        """See :class:`vlmbench.data.base.ImageDataset`."""
         return picture(index)
 
     def state(self) -> str:
+        """See :class:`vlmbench.data.base.ImageDataset`."""
         return f"{len(self.samples)} made-up images"
 
 
@@ -121,13 +142,13 @@ def run(task: str, images: int, folder: Path) -> None:
     names = {"classification": f"made-up:{images}", "folder": f"imagefolder:{folder}"}
     card = folder / "retrieval.yaml"
     if task == "retrieval":
-        card.write_text(
-            "name: retrieval\nplugin: retrieval\nsources: [{kind: made-up, location: '%d'}]\n" % images  # noqa: UP031
-        )
+        card.write_text(f"name: retrieval\nplugin: retrieval\nsources: [{{kind: made-up, location: '{images}'}}]\n")
     began = perf_counter()
     with tempfile.TemporaryDirectory() as work:
         os.environ["VLMBENCH_CACHE"] = work
-        (record,) = evaluate("perf-toy:", names.get(task, str(card)), results=Path(work) / "runs", device="cpu")
+        (record,) = evaluate(
+            "perf-toy:", names.get(task, str(card)), results=Path(work) / "runs", device="cpu", batch_size=256
+        )
     if record.task.dataset.samples != images:
         raise SystemExit(f"{record.task.dataset.samples} images were scored, not {images}")
     # Kilobytes on Linux, bytes on macOS.

@@ -85,4 +85,8 @@ def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
 
 def readable(name: str) -> str:
     """A file name as valid text: bytes that are no UTF-8 are spelled out, or no record could hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return name  # the same string: a dataset holds one for every file

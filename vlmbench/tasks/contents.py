@@ -15,6 +15,8 @@ from vlmbench.features.image_batch import ImageBatch
 N = TypeVar("N", bound=np.generic)
 Digests = npt.NDArray[np.uint8]
 """(N, 32) SHA-256."""
+_ROWS = 4096
+"""Hashes that are spelled out at once."""
 
 
 class Contents(Mapping[int, str]):
@@ -47,7 +49,12 @@ class Contents(Mapping[int, str]):
 
     def column(self) -> pa.Array:
         """The N hashes in hex, as tables beside records have them."""
-        letters = self._digests.tobytes().hex().encode()
+        letters = np.empty((len(self), 2 * HASH_BYTES), dtype=np.uint8)
+        for start in range(0, len(self), _ROWS):
+            part = self._digests[start : start + _ROWS]
+            letters[start : start + _ROWS] = np.frombuffer(part.tobytes().hex().encode(), np.uint8).reshape(
+                len(part), -1
+            )
         ends = np.arange(len(self) + 1, dtype=np.int32) * (2 * HASH_BYTES)
         return pa.StringArray.from_buffers(len(self), pa.py_buffer(ends), pa.py_buffer(letters))
 

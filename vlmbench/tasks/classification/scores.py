@@ -13,7 +13,7 @@ from torch import Tensor
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.image_batch import ImageBatch
 from vlmbench.tasks.base import nothing_scored
-from vlmbench.tasks.columns import fixed_lists
+from vlmbench.tasks.columns import fixed_lists, strings
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order
 
 TOP = 5
@@ -126,7 +126,7 @@ def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
     their cosine similarities), confidence, and scores (C) where a metric needs them all.
     """
     columns: dict[str, pa.Array] = {
-        "sample": pa.array([dataset.samples[index].id for index in scored.indices], pa.string()),
+        "sample": strings(dataset.samples[index].id for index in scored.indices),
         "content": scored.contents.column(),
     }
     if scored.labels is not None:

@@ -47,7 +47,9 @@ def rank(queries: Tensor, candidates: Tensor, first: Tensor, last: Tensor, *, co
         candidates, columns = candidates if bool((columns == order).all()) else candidates[columns], None
     most = torch.arange(int((last - first).max()), device=queries.device)
     rows = max(1, BLOCK_SCORES // count)
-    ranks, top = [], []
+    # Made beforehand: small results between the large blocks would keep the memory of each from being used again.
+    ranks = np.empty(len(queries), dtype=np.int64)
+    top = np.empty((len(queries), min(TOP, count)), dtype=np.int32)
     for start in range(0, len(queries), rows):
         block = slice(start, start + rows)
         scores = queries[block] @ candidates.T
@@ -57,6 +59,6 @@ def rank(queries: Tensor, candidates: Tensor, first: Tensor, last: Tensor, *, co
         true = scores.gather(1, own.clamp(max=count - 1)).masked_fill(own >= last[block, None], -torch.inf)
         best = true.amax(dim=1, keepdim=True)
         as_high = np.count_nonzero((scores >= best).cpu().numpy(), axis=1)  # several times faster than torch's sum
-        ranks.append(1 + as_high - (true >= best).sum(dim=1).cpu().numpy())
-        top.append(scores.topk(min(TOP, count), dim=1).indices.to(torch.int32).cpu())
-    return Ranked(np.concatenate(ranks), torch.cat(top).numpy())
+        ranks[block] = 1 + as_high - (true >= best).sum(dim=1).cpu().numpy()
+        top[block] = scores.topk(top.shape[1], dim=1).indices.cpu().numpy()
+    return Ranked(ranks, top)
