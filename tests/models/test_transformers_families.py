@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from models.tiny import assert_same_features, image_of_mode, prefix_difference
+from models.tiny import assert_same_features, image_of_mode, packed_difference, prefix_difference
 
 from vlmbench.errors import ModelError
 from vlmbench.models.base import PrefixTextEncoder, capability
@@ -27,6 +27,8 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     save,
     small_clip_tokenizer,
 )
+
+from vlmbench.models.transformers_packs import packed_text_encoder  # noqa: E402
 
 TEXTS = ["a photo of a cat", "dog", "a dog of a photo of a cat of a dog", "cat " * 100]
 
@@ -192,6 +194,19 @@ def test_causal_towers_cut_texts(family):
     assert (offered is not None) == (name in ("MetaClip2Model", "CLIPSegModel"))
     if offered is not None:
         assert prefix_difference(model, TEXTS) < 1e-6
+    assert ("PackedTextEncoder" in model.capabilities) == (name == "MetaClip2Model")
+    if "PackedTextEncoder" in model.capabilities:
+        assert packed_difference(model, TEXTS) < 1e-6
+
+
+def test_a_repositorys_own_layer_of_the_librarys_name_is_not_packed(tmp_path):
+    model = open_folder(metaclip_2(tmp_path))
+    causal = model.capabilities["PrefixTextEncoder"]
+    assert packed_text_encoder(model.towers, causal) is not None
+    layer = model.towers.text_model.encoder.layers[1]
+    kind = type(layer)
+    layer.__class__ = type(kind.__name__, (kind,), {"__module__": "transformers_modules.somebody.modeling_clip"})
+    assert packed_text_encoder(model.towers, causal) is None
 
 
 def test_metaclip_2s_end_of_text_is_2(tmp_path):

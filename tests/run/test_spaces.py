@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pyarrow.parquet as pq
 import pytest
@@ -17,14 +18,17 @@ from toy_adapter import toy
 
 import vlmbench
 from vlmbench.cards import ModelCard
+from vlmbench.errors import VlmbenchWarning
 from vlmbench.features.cache import FeatureSpace
 from vlmbench.features.cache_files import features_folder, spaces, total_bytes
+from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.records import CacheUse, Record
 from vlmbench.run import identity
 from vlmbench.run.execute import PairResult, execute
 from vlmbench.run.identity import feature_space
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.quiet import Quiet
+from vlmbench.run.spaces import RunSpaces
 from vlmbench.tasks.base import TaskOptions
 
 IMAGES, PROMPTS = 12, 3
@@ -38,6 +42,9 @@ class Heard(Quiet):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+
+PAGE = 16_384
 
 
 @pytest.fixture
@@ -238,3 +245,38 @@ def test_a_run_holds_what_it_used_until_it_ends(request_: RunRequest, monkeypatc
     request = replace(request_, models=("toy:a", "toy:bb"))
     execute(make_plan(request), request, Evicting())
     assert freed == [0, 0] and evict(0, features_folder()) > 0
+
+
+def test_a_file_that_breaks_while_a_run_reads_it_is_removed_when_it_is_found_out() -> None:
+    model = toy()
+    keys = [str(number).encode() for number in range(3000)]
+    first = RunSpaces(True, "fp32")
+    space = first.of(model, "image")
+    assert space is not None
+    space.put(keys, np.ones((len(keys), model.embedding_dim), dtype=np.float32))
+    first.finish()
+    content = bytearray(space.path.read_bytes())
+    middle = len(content) // 2 // PAGE * PAGE
+    content[middle : middle + PAGE] = bytes([255]) * PAGE
+    space.path.write_bytes(content)
+    second = RunSpaces(True, "fp32")
+    broken = second.of(model, "image")
+    assert broken is not None
+    with pytest.warns(VlmbenchWarning, match="broken and has been removed"):
+        assert len(broken.get_many(keys)) < len(keys)
+        broken.put(keys, np.ones((len(keys), model.embedding_dim), dtype=np.float32))
+    second.finish()
+    assert not space.path.exists()
+
+
+def test_pictures_that_pass_uncached_are_not_counted_as_saved() -> None:
+    model = toy()
+    spaces_ = RunSpaces(True, "fp32")
+    space = spaces_.of(model, "image")
+    assert space is not None
+    engine = FeatureEngine(model, EngineSettings(), space)
+    engine.tally.encoded, engine.tally.forward_seconds = 20, 20.0  # as a detector leaves it
+    spaces_.count(engine)
+    spaces_.finish()
+    (info,) = spaces()
+    assert info.usage.encoded == 0 and info.usage.seconds == 0

@@ -112,7 +112,7 @@ def run_and_show(
         from vlmbench.run.execute import execute
         from vlmbench.run.plan import make_plan
 
-        plan = make_plan(request)
+    plan = make_plan(request)
     if dry_run:
         stdout().print(_plan_table(plan))
         for task in plan.tasks:

@@ -178,6 +178,7 @@ def sample_images(dataset: ImageDataset, index: int) -> Iterator[bytes]:
 
 
 HASH_BYTES = hashlib.sha256().digest_size
+"""Of a content hash."""
 
 
 def sample_digest(digests: Sequence[bytes]) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 import warnings
 import zlib
@@ -31,7 +32,7 @@ from vlmbench.features.cache_lock import SpaceLock, hold
 Vector = npt.NDArray[np.float32]
 _FORMAT = 2
 """Of the file: part of its name, so that versions of different formats never meet in one."""
-_SET_UP_ATTEMPTS = 200
+_SET_UP_SECONDS = 60.0
 _KEYS_A_QUERY = 900
 """SQLite took no more than 999 values a query before its version 3.32."""
 _LOG_BYTES = 4 * 2**20
@@ -76,6 +77,7 @@ class FeatureSpace:
         self._log_bytes = _LOG_BYTES if limit is None else min(_LOG_BYTES, limit // 8)
         self._connections = Connections(self.path, self._log_bytes)
         self._in_use: SpaceLock | None = None
+        self._turning = threading.Lock()
         self.usable = self.writable = True
         self._open()
 
@@ -93,13 +95,14 @@ class FeatureSpace:
 
     def _set_up(self) -> None:
         """Make the tables where they are not there yet, waiting for another run that is doing the same."""
-        for attempt in range(_SET_UP_ATTEMPTS):
+        deadline = time.monotonic() + _SET_UP_SECONDS
+        while True:
             try:
                 with self._connections.lent() as connection:
                     self._create(connection)
                 return
             except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
-                if "locked" not in str(error) or attempt == _SET_UP_ATTEMPTS - 1:
+                if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
 
@@ -198,9 +201,20 @@ class FeatureSpace:
         """Let go of the file."""
         self.usable = self.writable = False  # first: nothing new is begun; what a thread reads just now it gets
         self._connections.close()
-        if self._in_use:
-            self._in_use.release()
-            self._in_use = None
+        if lock := self._taken():
+            lock.release()
+
+    def close_and_hold(self) -> SpaceLock | None:
+        """Let go of the file, and keep others from removing it until the lock is released; None where there is none."""
+        lock = self._taken()
+        self.close()
+        return lock
+
+    def _taken(self) -> SpaceLock | None:
+        """The lock, which is nobody else's from now on: threads that meet a broken file at once release it once."""
+        with self._turning:
+            lock, self._in_use = self._in_use, None
+        return lock
 
     def _crc(self, key: bytes, value: bytes) -> int:
         return zlib.crc32(value, zlib.crc32(key, self._seed))
@@ -233,9 +247,8 @@ class FeatureSpace:
 
     def _remove(self) -> bool:
         """Remove the file, unless another run has it open."""
-        if self._in_use:
-            self._in_use.release()
-            self._in_use = None
+        if lock := self._taken():
+            lock.release()
         return remove_unused(self.path) is not None
 
     def _fail_to_write(self, error: sqlite3.Error) -> None:

@@ -41,7 +41,9 @@ class Bound:
         # estimate must not put the folder above its limit, which would cost a whole space when the run ends.
         self._limit = limit - 2 * log_bytes - self._step
         self._budget = 0
-        first, last = connection.execute("SELECT MIN(rowid), MAX(rowid) FROM vectors").fetchone()
+        first, last = connection.execute(
+            "SELECT (SELECT MIN(rowid) FROM vectors), (SELECT MAX(rowid) FROM vectors)"
+        ).fetchone()
         self._first = self._next = first or 0
         self._end = last + 1 if last else 0
         self._served = bytearray(min(self._end - self._first, _MOST_MARKS))

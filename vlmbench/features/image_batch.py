@@ -26,6 +26,14 @@ class ImageBatch:
 
 
 @dataclass
+class Cached:
+    """What the feature cache was given: so many vectors, and the seconds that encoding them took."""
+
+    vectors: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
 class ImageTally:
     """What went by, filled while batches are drawn. A clip of N frames counts as N images, and once where it is bad.
 
@@ -35,6 +43,7 @@ class ImageTally:
         forward_seconds: time in the encoder.
         clock: time in every other stage; see :class:`vlmbench.records.RunInfo`.
         bad: samples left out.
+        cached: what of it can be served again. Whole pictures, crops and a model's own heads go by uncached.
     """
 
     hits: int = 0
@@ -42,3 +51,4 @@ class ImageTally:
     forward_seconds: float = 0.0
     clock: Stopwatch = field(default_factory=Stopwatch)
     bad: list[BadSample] = field(default_factory=list)
+    cached: Cached = field(default_factory=Cached)

@@ -53,6 +53,7 @@ class _Bytes:
         self._head = head
         self._mean, self._std = (torch.as_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (mean, std))
         self._white = torch.tensor(255.0)
+        self._on: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = {}
 
     def to_bytes(self, image: PIL.Image.Image) -> Tensor:
         rows = np.asarray(self._head(image))
@@ -61,5 +62,9 @@ class _Bytes:
     def from_bytes(self, pixels: Tensor) -> Tensor:
         # The divisor is a tensor on the device: by a number, or a tensor on the CPU, CUDA multiplies with its inverse,
         # which rounds otherwise.
-        white, mean, std = (values.to(pixels.device) for values in (self._white, self._mean, self._std))
+        # Brought there once: a copy from ordinary memory would wait for all that is queued on the device.
+        if pixels.device not in self._on:
+            device = pixels.device
+            self._on[device] = (self._white.to(device), self._mean.to(device), self._std.to(device))
+        white, mean, std = self._on[pixels.device]
         return pixels.to(torch.float32).div_(white).sub_(mean).div_(std)

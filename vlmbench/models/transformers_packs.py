@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenPacks
 from vlmbench.models.causal_blocks import CausalBlock, walk
 
-LAYERS = ("CLIPEncoderLayer", "MetaClip2EncoderLayer")
-"""Classes of layers whose forward pass is the one of :func:`_block`: models/clip/modeling_clip.py and its copy."""
+MODULES = ("transformers.models.clip.modeling_clip", "transformers.models.metaclip_2.modeling_metaclip_2")
+"""Where the forward pass is the one of :func:`_block`; the second is a copy of the first."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,17 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
     """A causal tower's packed way, or None where its layers are of a class that is not known here."""
     if trimmed is None:
         return None
-    layers = list(towers.text_model.encoder.layers)
-    if any(type(layer).__name__ not in LAYERS for layer in layers):
+    text = towers.text_model
+    layers = list(text.encoder.layers)
+    parts = [text.embeddings, *layers, *(layer.self_attn for layer in layers)]
+    if any(not _is_the_librarys(part) for part in parts) or type(towers.text_projection) is not nn.Linear:
         return None
     return PackedText(trimmed, towers, [_block(layer) for layer in layers])
+
+
+def _is_the_librarys(part: Any) -> bool:
+    """A class of the library itself: a hub repository's own code may give its classes the same names."""
+    return type(part).__module__ in MODULES
 
 
 def _block(layer: Any) -> CausalBlock:

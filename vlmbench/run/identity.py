@@ -134,18 +134,21 @@ def _adapter_code(kind: type) -> str:
     file = getattr(module, "__file__", None)
     if not file or not getattr(module, "__package__", None):
         return _source_sha256(kind)
-    return _files_sha256(Path(file).parent.glob("*.py"))
+    folder = Path(file).parent
+    return _files_sha256(folder.glob("*.py"), folder)
 
 
 @lru_cache(maxsize=1)
 def _own_code() -> str:
     """The hash of the rooms that make features: what decodes, preprocesses and encodes."""
     root = Path(vlmbench.__file__).parent
-    return _files_sha256([*(root / "models").glob("*.py"), *(root / "features").glob("*.py"), root / "data/decode.py"])
+    rooms = [*(root / "models").glob("*.py"), *(root / "features").glob("*.py"), root / "data/decode.py"]
+    return _files_sha256(rooms, root)
 
 
-def _files_sha256(paths: Iterable[Path]) -> str:
-    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+def _files_sha256(paths: Iterable[Path], root: Path) -> str:
+    """Over the files' contents and their places under ``root``: two rooms may have files of one name."""
+    found = {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
     return _hash(found)
 
 

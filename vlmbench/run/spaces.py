@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vlmbench.features.cache import FeatureSpace
 from vlmbench.features.cache_files import evict, features_folder, limit_bytes
-from vlmbench.features.cache_lock import SpaceLock, hold
+from vlmbench.features.cache_lock import SpaceLock
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.precision import Precision
 from vlmbench.models.base import VisionLanguageModel
@@ -35,24 +35,20 @@ class RunSpaces:
             return None
         if encoder not in self._open:
             description = feature_space(model, encoder, self._precision)
-            space = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
-            self._open[encoder] = space
-            if space.writable:
-                self._held.append(hold(space.path))
+            self._open[encoder] = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
         return self._open[encoder]
 
     def count(self, engine: FeatureEngine) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
-        use, seconds = engine.cache_use(), engine.seconds
+        use, seconds, kept = engine.cache_use(), engine.seconds, engine.tally.cached
         if space := self._open.get("image"):
-            space.count(encoded=use.image_misses, seconds=seconds.get("image_forward", 0.0), hits=use.image_hits)
+            space.count(encoded=kept.vectors, seconds=kept.seconds, hits=use.image_hits)
         if space := self._open.get("text"):
             space.count(encoded=use.text_misses, seconds=seconds.get("text", 0.0), hits=use.text_hits)
 
     def close_model(self) -> None:
         """The model at work is done."""
-        for space in self._open.values():
-            space.close()
+        self._held += [lock for space in self._open.values() if (lock := space.close_and_hold())]
         self._open.clear()
 
     def finish(self) -> None:

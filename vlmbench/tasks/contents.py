@@ -43,10 +43,6 @@ class Contents(Mapping[int, str]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def digests(self) -> Iterator[bytes]:
-        """The N hashes, 32 bytes each."""
-        return map(bytes, self._digests)
-
     def column(self) -> pa.Array:
         """The N hashes in hex, as tables beside records have them."""
         letters = np.empty((len(self), 2 * HASH_BYTES), dtype=np.uint8)
