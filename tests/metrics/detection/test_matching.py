@@ -50,7 +50,7 @@ def values(truth: BoxTruth, found: BoxPredictions) -> list[float]:
 @settings(max_examples=40, deadline=None)
 def test_all_twelve_are_pycocotools(seed: int, ties: bool) -> None:
     truth, found = random_case(seed, ties=ties)
-    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-9)
+    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,13 +58,13 @@ def test_more_predictions_than_count(seed: int) -> None:
     truth, found = crowded_case(seed)
     counts = np.bincount(found.image * truth.classes + found.label)
     assert counts.max() > 100
-    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-9)
+    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-12)
 
 
 def test_images_and_classes_without_anything() -> None:
     truth = truth_of([(1, 0, (10, 10, 20, 20))], images=4, classes=3)
     found = found_of([(0, 0, (10, 10, 20, 20)), (3, 2, (1, 1, 5, 5))], [0.9, 0.8])
-    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-9)
+    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-12)
     assert values(truth, found)[0] == 0.0
     nothing = found_of([], [])
     assert values(truth, nothing)[:2] == [0.0, 0.0]
@@ -75,7 +75,7 @@ def test_images_and_classes_without_anything() -> None:
 def test_boxes_outside_the_image_and_of_no_area_are_the_evaluators_matter() -> None:
     truth = truth_of([(0, 0, (-50, -50, 30, 30)), (0, 0, (10, 10, 0, 5)), (0, 1, (500, 500, 40, 40))], 1, 2)
     found = found_of([(0, 0, (-50, -50, 30, 30)), (0, 0, (10, 10, 0, 5)), (0, 1, (500, 500, 40, 0))], [0.9, 0.8, 0.7])
-    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-9)
+    assert values(truth, found) == pytest.approx(pycocotools_stats(truth, found), abs=1e-12)
 
 
 def test_the_truth_itself_is_perfect() -> None:
@@ -134,7 +134,7 @@ def test_a_resample_is_evaluated_as_if_its_images_were_there_twice(seed: int) ->
     )
     result = box_values(match_boxes(truth, found), COCO_MEASURES, weights)[0]
     expected = pycocotools_stats(copied, copies)
-    assert np.where(np.isnan(result), -1, result) == pytest.approx(expected, abs=1e-9)
+    assert np.where(np.isnan(result), -1, result) == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_hold_most_values_of_new_draws() -> None:
