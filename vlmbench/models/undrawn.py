@@ -55,7 +55,12 @@ class _Undrawn(TorchFunctionMode):
 
 
 def _lacks_weights(network: nn.Module) -> bool:
-    """Whether a number of a parameter or buffer is NaN: then their sum is. Of 151 M weights that takes 30 ms."""
+    """Whether the first or the last number of a parameter or buffer is NaN."""
     tensors = [*network.parameters(), *network.buffers()]
-    sums = [tensor.detach().sum(dtype=torch.float32) for tensor in tensors if tensor.is_floating_point()]
-    return bool(torch.stack(sums).isnan().any()) if sums else False
+    corners = [
+        tensor.detach()[(place,) * tensor.ndim].float()
+        for tensor in tensors
+        if tensor.is_floating_point() and tensor.numel()
+        for place in (0, -1)
+    ]
+    return bool(torch.stack(corners).isnan().any()) if corners else False
