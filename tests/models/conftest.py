@@ -66,7 +66,11 @@ def write_weights(tmp_path: Path) -> Callable[..., Path]:
 
     def write(architecture: str, file_name: str, /, **extra: Any) -> Path:
         torch.manual_seed(7)
-        state = open_clip.create_model(architecture, pretrained_text=False).state_dict()
+        network = open_clip.create_model(architecture, pretrained_text=False)
+        if (decoder := getattr(network, "text_decoder", None)) is not None:
+            # open_clip leaves it as the memory was, which now and then is NaN: not equal to itself.
+            torch.nn.init.normal_(decoder.text_projection, std=0.1)
+        state = network.state_dict()
         path = tmp_path / file_name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".safetensors":
