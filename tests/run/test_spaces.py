@@ -275,7 +275,7 @@ def test_pictures_that_pass_uncached_are_not_counted_as_saved() -> None:
     space = spaces_.of(model, "image")
     assert space is not None
     engine = FeatureEngine(model, EngineSettings(), space)
-    engine.tally.encoded, engine.tally.forward_seconds = 20, 20.0  # as a detector leaves it
+    engine.tally.pictures, engine.tally.forward_seconds = 20, 20.0  # as a detector leaves it
     spaces_.count(engine)
     spaces_.finish()
     (info,) = spaces()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import perf_counter
 from typing import TypeVar
 
 import PIL.Image
@@ -60,7 +59,6 @@ class FeatureEngine:
     """Features for one pair: made anew for each, around a model that is loaded once.
 
     Attributes:
-        seconds: wall-clock seconds spent in each stage so far.
         tally: what happened to the images so far.
         text_use: where the prompts' features came from.
     """
@@ -70,18 +68,18 @@ class FeatureEngine:
     image_space: FeatureSpace | None = None
     text_space: FeatureSpace | None = None
     progress: Progress = field(default_factory=Silent)
-    seconds: dict[str, float] = field(default_factory=dict)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> AbstractContextManager[None]:
         """Add the time of the block to a stage."""
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
+        return self.tally.clock.timed(stage)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent in each stage so far; see :class:`vlmbench.records.RunInfo`."""
+        found = self.tally.clock.seconds()
+        return {**found, "image_forward": self.tally.forward_seconds} if "images" in found else found
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, D) float32 on the CPU, unit length; see :func:`~vlmbench.features.text.encode_texts`."""
@@ -114,7 +112,6 @@ class FeatureEngine:
                 skip_bad=self.settings.skip_bad,
                 workers=self.settings.decoding_threads,
             )
-        self._note_stages()
 
     def pictures(
         self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
@@ -130,11 +127,6 @@ class FeatureEngine:
                 skip_bad=self.settings.skip_bad,
                 workers=self.settings.decoding_threads,
             )
-        self._note_stages()
-
-    def _note_stages(self) -> None:
-        """The image stream's own stages, as they stand."""
-        self.seconds.update(self.tally.clock.seconds(), image_forward=self.tally.forward_seconds)
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.
@@ -173,10 +165,8 @@ class FeatureEngine:
             ModelError: the head returned another shape.
             NonFiniteFeaturesError: a score is NaN or infinite.
         """
-        started = perf_counter()
-        with inference(self.model.device, self.settings.precision):
+        with self.tally.forward(), inference(self.model.device, self.settings.precision):
             scores = segmenter.segment([image], labels)
-        self.tally.forward_seconds += perf_counter() - started
         expected = (len(labels), image.height, image.width)
         if [tuple(each.shape) for each in scores] != [expected]:
             shapes = [tuple(each.shape) for each in scores]
@@ -212,21 +202,16 @@ class FeatureEngine:
         Raises:
             ModelError: it answered for another number of images.
         """
-        started = perf_counter()
-        with inference(self.model.device, self.settings.precision):
+        with self.tally.forward(), inference(self.model.device, self.settings.precision):
             found = detector.detect(images, labels)
-        self.tally.forward_seconds += perf_counter() - started
         if len(found) != len(images):
             raise ModelError(f"the detector answered for {len(found)} images, not {len(images)}")
         return found
 
     def _forward(self, encode: Callable[[Sequence[Tensor]], Tensor], inputs: Sequence[Tensor]) -> Tensor:
-        started = perf_counter()
-        with inference(self.model.device, self.settings.precision):
-            features = encode_halving(encode, inputs)
-        self.tally.forward_seconds += perf_counter() - started
-        return features
+        with self.tally.forward(), inference(self.model.device, self.settings.precision):
+            return encode_halving(encode, inputs)
 
     def cache_use(self) -> CacheUse:
         """Hits and misses so far, images and prompts together."""
-        return self.text_use.model_copy(update={"image_hits": self.tally.hits, "image_misses": self.tally.encoded})
+        return self.text_use.model_copy(update={"image_hits": self.tally.hits, "image_misses": self.tally.computed})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from torch import Tensor
 
@@ -26,29 +29,35 @@ class ImageBatch:
 
 
 @dataclass
-class Cached:
-    """What the feature cache was given: so many vectors, and the seconds that encoding them took."""
-
-    vectors: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
 class ImageTally:
     """What went by, filled while batches are drawn. A clip of N frames counts as N images, and once where it is bad.
 
     Attributes:
         hits: images whose features came from the cache.
-        encoded: images that went through the encoder.
-        forward_seconds: time in the encoder.
+        encoded: images whose features were computed, and can be served again.
+        pictures: whole pictures, of which nothing can.
+        forward_seconds: time in image towers and heads.
         clock: time in every other stage; see :class:`vlmbench.records.RunInfo`.
         bad: samples left out.
-        cached: what of it can be served again. Whole pictures, crops and a model's own heads go by uncached.
     """
 
     hits: int = 0
     encoded: int = 0
+    pictures: int = 0
     forward_seconds: float = 0.0
     clock: Stopwatch = field(default_factory=Stopwatch)
     bad: list[BadSample] = field(default_factory=list)
-    cached: Cached = field(default_factory=Cached)
+
+    @property
+    def computed(self) -> int:
+        """Images that were worked on, rather than looked up."""
+        return self.encoded + self.pictures
+
+    @contextmanager
+    def forward(self) -> Iterator[None]:
+        """The time of the block is an image tower's or a head's."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.forward_seconds += perf_counter() - started

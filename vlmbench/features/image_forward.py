@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TypeVar
 
 import torch
@@ -68,14 +67,12 @@ class ImageEncoder:
         Raises:
             ModelError: images of different shapes, or one alone does not fit into memory.
         """
-        started = perf_counter()
         shapes = {tuple(image.shape): name for image, name in zip(images, names, strict=True)}
         if len(shapes) > 1:
             seen = ", ".join(f"{shape} of {name!r}" for shape, name in shapes.items())
             raise ModelError(f"the model's transform gave images of different shapes: {seen}")
-        with inference(self._model.device, self._precision):
+        with self._tally.forward(), inference(self._model.device, self._precision):
             features = bring_back(encode_halving(self._encode, images).detach())
-        self._tally.forward_seconds += perf_counter() - started
         return Queued(features, names)
 
     def fetch(self, queued: Queued) -> Tensor:
@@ -84,11 +81,9 @@ class ImageEncoder:
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
         """
-        started = perf_counter()
         renormalise = self._precision != "fp32"
-        features = checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
-        self._tally.forward_seconds += perf_counter() - started
-        return features
+        with self._tally.forward():
+            return checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
 
     def _encode(self, images: Sequence[Tensor]) -> Tensor:
         return self._model.encode_image(self._path.finish(self._staging.send(images)))

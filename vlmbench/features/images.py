@@ -105,15 +105,12 @@ def _encode_each(
     encoder = ImageEncoder(model, path, precision, tally, queued)
     reader = ImageReader(dataset, path.prepare, space, tally.clock)
 
-    counted = tally.forward_seconds
-
     def start(batch: list[Ready]) -> Queued | None:
         fresh = [ready for ready in batch if ready.pixels is not None]
         images = [ready.pixels for ready in fresh if ready.pixels is not None]
         return encoder.queue(images, [dataset.samples[ready.index].id for ready in fresh]) if fresh else None
 
     def finish(batch: list[Ready], started: Queued | None) -> Tensor:
-        nonlocal counted
         features = torch.empty(len(batch), model.embedding_dim)
         for row, ready in enumerate(batch):
             if ready.cached is not None:
@@ -125,9 +122,6 @@ def _encode_each(
                 with tally.clock.timed("cache_write"):
                     space.put([batch[row].content for row in fresh], np.asarray(features[fresh]))
             tally.encoded += len(fresh)
-            tally.cached.vectors += len(fresh)
-            tally.cached.seconds += tally.forward_seconds - counted
-            counted = tally.forward_seconds
         tally.hits += sum(ready.cached is not None for ready in batch)
         return features
 

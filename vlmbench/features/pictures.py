@@ -103,7 +103,7 @@ def stream_pictures(
     with closing(in_threads(prepare, indices, workers or default_workers(), AHEAD, clock)) as prepared:
         for each in prepared:
             if isinstance(each, Picture):
-                tally.encoded += 1
+                tally.pictures += 1
                 yield each
             elif not skip_bad:
                 raise each.error

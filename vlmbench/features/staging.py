@@ -33,9 +33,8 @@ def pixel_path(model: VisionLanguageModel) -> PixelPath:
     if offered is None or not _same_bits(offered, model.device):
         return PixelPath(model.preprocess, _as_it_is)
     to_bytes, from_bytes = offered.to_bytes, offered.from_bytes
-    if (
-        torch.device(model.device).type == "cpu"
-    ):  # nothing has to travel, and the workers are as fast at it as the encoder's threads
+    if torch.device(model.device).type == "cpu":
+        # Nothing has to travel, and the workers are as fast at it as the encoder's threads.
         return PixelPath(lambda image: from_bytes(to_bytes(image)[None])[0], _as_it_is)
     return PixelPath(to_bytes, from_bytes)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache import FeatureSpace, content_key
 from vlmbench.features.precision import Precision, inference
-from vlmbench.features.prefix_tree import collate, packs
+from vlmbench.features.prefix_tree import Pack, collate, packs
 from vlmbench.features.progress import Progress
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, VisionLanguageModel, capability
 from vlmbench.records import CacheUse
@@ -49,13 +50,10 @@ def encode_texts(
     features = torch.empty(len(distinct), model.embedding_dim)
     keys = [content_key(text.encode()) for text in distinct] if space else []
     known = space.get_many(keys) if space else {}
-    missing: list[int] = []
-    for row in range(len(distinct)):
-        vector = known.get(keys[row]) if space else None
-        if vector is None:
-            missing.append(row)
-        else:
-            features[row] = torch.from_numpy(vector.copy())
+    missing = [row for row in range(len(distinct)) if not known or keys[row] not in known]
+    for row, key in enumerate(keys):
+        if key in known:
+            features[row] = torch.from_numpy(known[key].copy())
 
     if missing:
         progress.start("prompts", len(missing))
@@ -70,28 +68,26 @@ def encode_texts(
     return features[[row_of[text] for text in texts]], use
 
 
-Batches = Iterator[tuple[list[int], Tensor]]
+Batches = Iterator[tuple[Sequence[int], Tensor]]
 """Which texts, and their features."""
+T = TypeVar("T")
 
 
 def _encoded(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
     """Distinct texts, encoded in the best way that the model offers, in batches of no particular order."""
     if packed := capability(model, PackedTextEncoder):
         most = CPU_PACKS if model.device == "cpu" else ACCELERATOR_PACKS
-        batches = _encode_packed(model, packed, texts, precision, min(batch_size, most))
-    elif prefix := capability(model, PrefixTextEncoder):
-        batches = _encode_trimmed(model, prefix, texts, precision, batch_size)
-    else:
-        batches = _encode_plain(model, texts, precision, batch_size)
-    return batches
+        return _encode_packed(model, packed, texts, precision, min(batch_size, most))
+    if prefix := capability(model, PrefixTextEncoder):
+        return _encode_trimmed(model, prefix, texts, precision, batch_size)
+    return _encode_plain(model, texts, precision, batch_size)
 
 
 def _encode_plain(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
-    for start in range(0, len(texts), batch_size):
-        places = list(range(start, min(start + batch_size, len(texts))))
-        with inference(model.device, precision):
-            encoded = encode_halving(lambda chosen: model.encode_text([texts[place] for place in chosen]), places)
-        yield places, encoded
+    def encode(chosen: Sequence[int]) -> Tensor:
+        return model.encode_text([texts[place] for place in chosen])
+
+    return _in_batches(range(len(texts)), batch_size, encode, model, precision)
 
 
 def _encode_trimmed(
@@ -104,21 +100,31 @@ def _encode_trimmed(
         longest = int(lengths[chosen].max())
         return prefix.encode_tokens(tokens[chosen, :longest].to(model.device))
 
-    order = torch.argsort(lengths, stable=True).tolist()
-    for start in range(0, len(order), batch_size):
-        places = order[start : start + batch_size]
-        with inference(model.device, precision):
-            encoded = encode_halving(encode, places)
-        yield places, encoded
+    return _in_batches(torch.argsort(lengths, stable=True).tolist(), batch_size, encode, model, precision)
 
 
 def _encode_packed(
     model: VisionLanguageModel, packed: PackedTextEncoder, texts: Sequence[str], precision: Precision, batch_size: int
 ) -> Batches:
     tokens = packed.tokenize(texts)
-    lengths = packed.lengths(tokens)
-    waiting = packs(tokens.numpy(), lengths.numpy(), PACK_NODES)
+    made = packs(tokens.numpy(), packed.lengths(tokens).numpy(), PACK_NODES)
+
+    def encode(chosen: Sequence[Pack]) -> Tensor:
+        return packed.encode_packs(collate(chosen, model.device))
+
+    for chosen, encoded in _in_batches(made, batch_size, encode, model, precision):
+        yield [place for pack in chosen for place in pack.rows], encoded
+
+
+def _in_batches(
+    items: Iterable[T],
+    batch_size: int,
+    encode: Callable[[Sequence[T]], Tensor],
+    model: VisionLanguageModel,
+    precision: Precision,
+) -> Iterator[tuple[list[T], Tensor]]:
+    waiting = iter(items)
     while chosen := list(islice(waiting, batch_size)):
         with inference(model.device, precision):
-            encoded = encode_halving(lambda some: packed.encode_packs(collate(some, model.device)), chosen)
-        yield [place for pack in chosen for place in pack.rows], encoded
+            encoded = encode_halving(encode, chosen)
+        yield chosen, encoded

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlmbench.models.base import TokenPacks
+from vlmbench.models.base import PrefixTextEncoder, TokenPacks
 
 Map = Callable[[Tensor], Tensor]
 
@@ -57,6 +57,25 @@ class CausalBlock:
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class PackedText:
+    """A :class:`~vlmbench.models.base.PackedTextEncoder` of a tower that reads a text at its last token.
+
+    Attributes:
+        trimmed: the tower's other way, for tokens and lengths.
+        encode_packs: see there.
+    """
+
+    trimmed: PrefixTextEncoder
+    encode_packs: Callable[[TokenPacks], Tensor]
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return self.trimmed.tokenize(texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        return self.trimmed.lengths(tokens)
 
 
 def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:

@@ -14,34 +14,12 @@ from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Trans
 from torch import Tensor, nn
 
 from vlmbench.models.base import PackedTextEncoder, TokenPacks
-from vlmbench.models.causal_blocks import CausalBlock, walk
+from vlmbench.models.causal_blocks import CausalBlock, PackedText, walk
 from vlmbench.models.open_clip_text import CausalTextEncoder, is_causal, project, tokenized
+from vlmbench.models.padding import unpadded_lengths
 
 CLASS_TOKEN = -1
 """Stands in a row of token ids for the class token, which has an embedding of its own and no id."""
-
-
-@dataclass(frozen=True)
-class PackedCausalText:
-    """A ``PackedTextEncoder`` of a tower that reads at the end of text.
-
-    Attributes:
-        trimmed: the tower's other way, for tokens and lengths.
-        blocks: the tower's transformer.
-    """
-
-    trimmed: CausalTextEncoder
-    blocks: Sequence[CausalBlock]
-
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return self.trimmed.tokenize(texts)
-
-    def lengths(self, tokens: Tensor) -> Tensor:
-        return self.trimmed.lengths(tokens)
-
-    def encode_packs(self, packs: TokenPacks) -> Tensor:
-        tower = self.trimmed.tower
-        return project(tower, _features(tower, self.blocks, packs.tokens, packs.depths, packs))
 
 
 @dataclass(frozen=True)
@@ -60,7 +38,7 @@ class PackedClassTokenText:
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         tokens = tokenized(self.tokenizer, texts)
-        ends = self._text_lengths(tokens)
+        ends = unpadded_lengths(tokens, self.tower.pad_id)
         row = F.pad(tokens, (0, 2), value=self.tower.pad_id)
         return row.scatter(1, (ends + (ends < tokens.shape[1])).unsqueeze(1), CLASS_TOKEN)
 
@@ -76,10 +54,6 @@ class PackedClassTokenText:
         tokens = packs.tokens.masked_fill(is_class, tower.pad_id)
         return project(tower, _features(tower, self.blocks, tokens, positions, seen, is_class))
 
-    def _text_lengths(self, tokens: Tensor) -> Tensor:
-        places = torch.arange(1, tokens.shape[1] + 1)
-        return (tokens.ne(self.tower.pad_id) * places).amax(dim=1)
-
 
 def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder | None) -> PackedTextEncoder | None:
     """A model's text tower in its packed way, or None where that is not known to give the same.
@@ -90,8 +64,7 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
         trimmed: the tower as one that reads at the end of text, if it is one.
     """
     if trimmed is not None:
-        blocks = _blocks(trimmed.tower)
-        return PackedCausalText(trimmed, blocks) if blocks else None
+        return _reading_at_the_end(trimmed)
     if type(model) not in (CoCa, CustomTextCLIP) or type(model.text) is not TextTransformer:
         return None
     tower = cast(Any, model.text)
@@ -99,6 +72,16 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
         return None
     blocks = _blocks(tower)
     return PackedClassTokenText(tower, tokenizer, blocks) if blocks else None
+
+
+def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
+    tower = trimmed.tower
+    blocks = _blocks(tower)
+
+    def encode_packs(packs: TokenPacks) -> Tensor:
+        return project(tower, _features(tower, blocks, packs.tokens, packs.depths, packs))
+
+    return PackedText(trimmed, encode_packs) if blocks else None
 
 
 def _features(

@@ -13,6 +13,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transformer import TextTransformer, Transformer, text_global_pool
 from torch import Tensor, nn
 
+from vlmbench.models.padding import unpadded_lengths
 from vlmbench.models.weights import huggingface_rules_sha256, json_sha256
 
 POOLS_AT_END = ("argmax", "eos")
@@ -73,9 +74,7 @@ class MaskedTextEncoder:
         return tokenized(self._tokenizer, texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:
-        # The last token that is no padding, not their count: a text may spell the padding token out.
-        places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
-        return (tokens.ne(self._tower.config.pad_token_id) * places).amax(dim=1).clamp(min=1)
+        return unpadded_lengths(tokens, self._tower.config.pad_token_id).clamp(min=1)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         return F.normalize(self._tower(tokens), dim=-1)

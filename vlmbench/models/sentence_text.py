@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlmbench.models.padding import unpadded_lengths
+
 
 class MaskedTextEncoder:
     """A sentence encoder, and a ``PrefixTextEncoder``: padding is masked everywhere, so cutting it off is exact.
@@ -34,9 +36,7 @@ class MaskedTextEncoder:
         return cast(Tensor, batch["input_ids"])
 
     def lengths(self, tokens: Tensor) -> Tensor:
-        # The last token that is no padding, not their count: a text may spell the padding token out.
-        places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
-        return (tokens.ne(self._pad_id) * places).amax(dim=1)
+        return unpadded_lengths(tokens, self._pad_id)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         mask = torch.arange(tokens.shape[1], device=tokens.device) < self.lengths(tokens).unsqueeze(1)

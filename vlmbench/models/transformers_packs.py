@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenPacks
-from vlmbench.models.causal_blocks import CausalBlock, walk
+from vlmbench.models.causal_blocks import CausalBlock, PackedText, walk
 
 MODULES = ("transformers.models.clip.modeling_clip", "transformers.models.metaclip_2.modeling_metaclip_2")
 """Where the forward pass is the one of :func:`_block`; the second is a copy of the first."""
-
-
-@dataclass(frozen=True)
-class PackedText:
-    """See :class:`~vlmbench.models.base.PackedTextEncoder`.
-
-    Attributes:
-        trimmed: the tower's other way, for tokens and lengths.
-        towers: the network that holds text tower and projection.
-        blocks: the tower's layers.
-    """
-
-    trimmed: PrefixTextEncoder
-    towers: Any
-    blocks: Sequence[CausalBlock]
-
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return self.trimmed.tokenize(texts)
-
-    def lengths(self, tokens: Tensor) -> Tensor:
-        return self.trimmed.lengths(tokens)
-
-    def encode_packs(self, packs: TokenPacks) -> Tensor:
-        text = self.towers.text_model
-        # Not embeddings(): it refuses more tokens than positions, and a pack holds more than one prompt.
-        x = text.embeddings.token_embedding(packs.tokens) + text.embeddings.position_embedding(packs.depths)
-        x = text.final_layer_norm(walk(self.blocks, x, packs))
-        return F.normalize(self.towers.text_projection(x), dim=-1)
 
 
 def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> PackedTextEncoder | None:
@@ -53,7 +23,15 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
     parts = [text.embeddings, *layers, *(layer.self_attn for layer in layers)]
     if any(not _is_the_librarys(part) for part in parts) or type(towers.text_projection) is not nn.Linear:
         return None
-    return PackedText(trimmed, towers, [_block(layer) for layer in layers])
+    blocks = [_block(layer) for layer in layers]
+
+    def encode_packs(packs: TokenPacks) -> Tensor:
+        # Not embeddings(): it refuses more tokens than positions, and a pack holds more than one prompt.
+        x = text.embeddings.token_embedding(packs.tokens) + text.embeddings.position_embedding(packs.depths)
+        x = text.final_layer_norm(walk(blocks, x, packs))
+        return F.normalize(towers.text_projection(x), dim=-1)
+
+    return PackedText(trimmed, encode_packs)
 
 
 def _is_the_librarys(part: Any) -> bool:

@@ -64,7 +64,7 @@ def build_record(
         run=RunInfo(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
-            images_per_second=round(tally.encoded / image_seconds, 2) if image_seconds and not tally.hits else None,
+            images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
             device=engine.model.device,
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,

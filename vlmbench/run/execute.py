@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from time import perf_counter
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -186,9 +185,8 @@ class _Run:
         try:
             with gathered_warnings(said):
                 engine = self._engine(model)
-                began = perf_counter()
-                outcome = question.answer(engine)
-                engine.seconds["total"] = perf_counter() - began
+                with engine.timed("total"):
+                    outcome = question.answer(engine)
                 self.spaces.count(engine)
         finally:
             for message in said:

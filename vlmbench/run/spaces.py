@@ -40,11 +40,11 @@ class RunSpaces:
 
     def count(self, engine: FeatureEngine) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
-        use, seconds, kept = engine.cache_use(), engine.seconds, engine.tally.cached
+        tally, texts = engine.tally, engine.text_use
         if space := self._open.get("image"):
-            space.count(encoded=kept.vectors, seconds=kept.seconds, hits=use.image_hits)
+            space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
         if space := self._open.get("text"):
-            space.count(encoded=use.text_misses, seconds=seconds.get("text", 0.0), hits=use.text_hits)
+            space.count(encoded=texts.text_misses, seconds=engine.seconds.get("text", 0.0), hits=texts.text_hits)
 
     def close_model(self) -> None:
         """The model at work is done."""

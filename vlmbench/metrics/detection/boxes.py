@@ -96,3 +96,8 @@ def _check(image: Ints, label: Ints, xywh: Floats, **others: NDArray[np.generic]
 def _check_range(values: Ints, count: int, name: str) -> None:
     if len(values) and (values.min() < 0 or values.max() >= count):
         raise ValueError(f"{name} must lie in [0, {count}), not between {values.min()} and {values.max()}")
+
+
+def places_in_runs(begins: Ints, count: int) -> Ints:
+    """Each of ``count`` rows' place, from 0, in its run; runs begin at the rows ``begins``, the first of them 0."""
+    return np.arange(count) - np.repeat(begins, np.diff(np.append(begins, count)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Floats, Ints
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Floats, Ints, places_in_runs
 
 ALMOST_ONE = 1 - 1e-10
 """No threshold is above it: ``evaluateImg`` of pycocotools."""
@@ -119,8 +119,7 @@ def _places(prediction: Ints, group: Ints) -> Ints:
     """(P,) each pair's prediction's place among those of its group that have a pair."""
     having, pair = np.unique(prediction, return_inverse=True)
     begins = np.flatnonzero(np.diff(group[having], prepend=-1))
-    sizes = np.diff(np.append(begins, len(having)))
-    place: Ints = (np.arange(len(having)) - np.repeat(begins, sizes))[pair]
+    place: Ints = places_in_runs(begins, len(having))[pair]
     return place
 
 

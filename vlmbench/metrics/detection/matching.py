@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Ints
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Ints, places_in_runs
 from vlmbench.metrics.detection.greedy import match_greedily
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -124,8 +124,7 @@ def _limited(found: BoxPredictions, truth: BoxTruth, federation: Federation | No
         return found
     order = np.lexsort((-found.score, found.image))
     images = found.image[order]
-    starts = np.flatnonzero(np.diff(images, prepend=-1))
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    place = places_in_runs(np.flatnonzero(np.diff(images, prepend=-1)), len(order))
     found = _rows(found, np.sort(order[place < LVIS_PER_IMAGE]))
     known = federation.absent | set(zip(truth.image.tolist(), truth.label.tolist(), strict=True))
     return _rows(found, np.flatnonzero(_in_pairs(found, known)))
@@ -143,8 +142,7 @@ def _places(found: BoxPredictions) -> Ints:
     """(D,) each prediction's place among those of its class and image, which lie side by side."""
     changes = np.ones(len(found.image), dtype=bool)
     changes[1:] = (np.diff(found.image) != 0) | (np.diff(found.label) != 0)
-    starts = np.flatnonzero(changes)
-    return np.arange(len(changes)) - np.repeat(starts, np.diff(np.append(starts, len(changes))))
+    return places_in_runs(np.flatnonzero(changes), len(changes))
 
 
 def _rows(found: BoxPredictions, rows: Ints) -> BoxPredictions:
