@@ -1,0 +1,111 @@
+"""Confidence against accuracy, from a record's predictions: the reliability curve behind the ECE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.metrics import ECE_BINS
+from vlmbench.metrics.classification import confidence_bins
+from vlmbench.records import Summary
+
+_COLUMNS = ("label", "top", "confidence")
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of like confidence.
+
+    Attributes:
+        low: the confidences are above this one; in the first bin, from it.
+        high: the confidences are up to this one.
+        n: how many answers.
+        confidence: their mean; None where there are none, as is the accuracy.
+        accuracy: the share that is right.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability curve, or why there is none.
+
+    Attributes:
+        bins: those that the ECE is computed from.
+        reason: why there are none.
+    """
+
+    bins: Sequence[Bin] = ()
+    reason: str = ""
+
+
+def reliability(record: Summary, folder: Path) -> Reliability | None:
+    """The curve of a record; None for tasks that state no confidence.
+
+    Args:
+        record: its metric ``ece`` says whether the confidences are probabilities at all.
+        folder: where its predictions are.
+    """
+    ece = record.metrics.get("ece")
+    if ece is None:
+        return None
+    if ece.value is None:
+        return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")
+    file = record.predictions.file
+    if Path(file).name != file:
+        return Reliability(reason="The record names predictions outside of its folder.")
+    return _read(folder / file)
+
+
+def _read(path: Path) -> Reliability:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(_COLUMNS))
+        label = table["label"].to_numpy()
+        best = pa.compute.list_element(table["top"].combine_chunks(), 0).to_numpy(zero_copy_only=False)
+        confidence = np.asarray(table["confidence"].to_numpy(), dtype=np.float64)
+        return Reliability(_bins(confidence, label == best))
+    except FileNotFoundError:
+        return Reliability(reason="The predictions are not beside the record.")
+    except (OSError, KeyError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        return Reliability(reason=f"The predictions cannot be read: {str(error).splitlines()[0]}")
+
+
+def _bins(confidence: object, right: object) -> list[Bin]:
+    import numpy as np
+
+    certainty, correct = np.minimum(np.asarray(confidence), 1.0), np.asarray(right, dtype=bool)
+    index = confidence_bins(certainty, ECE_BINS)
+    counts = np.bincount(index, minlength=ECE_BINS)
+    hits = np.bincount(index, weights=correct, minlength=ECE_BINS)
+    sums = np.bincount(index, weights=certainty, minlength=ECE_BINS)
+    return [
+        Bin(
+            low=bin / ECE_BINS,
+            high=(bin + 1) / ECE_BINS,
+            n=int(counts[bin]),
+            confidence=float(sums[bin] / counts[bin]) if counts[bin] else None,
+            accuracy=float(hits[bin] / counts[bin]) if counts[bin] else None,
+        )
+        for bin in range(ECE_BINS)
+    ]
+
+
+def calibration_error(curve: Reliability) -> float:
+    """The ECE of the curve: the mean gap between confidence and accuracy, weighted by answers."""
+    total = sum(bin.n for bin in curve.bins)
+    gaps = [
+        bin.n * abs(bin.accuracy - bin.confidence)
+        for bin in curve.bins
+        if bin.accuracy is not None and bin.confidence is not None
+    ]
+    return sum(gaps) / total if total else 0.0
