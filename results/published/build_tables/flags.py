@@ -88,7 +88,8 @@ RULES = (
     ),
     Rule(
         "survey-9",
-        "another protocol: few-shot over all classes, while rows beside it look like base-to-new (inferred from values)",
+        "another protocol: few-shot over all classes, while rows beside it look like base-to-new (inferred from "
+        "values)",
         models=["ProDA", "PLOT", "CAVPT", "RePrompt"],
         found="ProDA/PLOT/CAVPT/RePrompt are all-class few-shot",
     ),

@@ -10,8 +10,8 @@ from build_tables.open_clip_names import model_name, wrong_activation
 from build_tables.rows import read
 from vlmbench.reports.published import Published
 
-OPEN_CLIP = "mlfoundations/open_clip docs/{file}, commit 89fb801"
-CLIP_BENCHMARK = "LAION-AI/CLIP_benchmark benchmark/benchmark.csv, commit 48de38c"
+OPEN_CLIP = "open_clip docs/{file} @89fb801"
+CLIP_BENCHMARK = "CLIP_benchmark benchmark/benchmark.csv @48de38c"
 DESCRIPTION = ("name", "pretrained", "params (M)", "FLOPs (B)")
 
 TASKS = {
