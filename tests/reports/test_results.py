@@ -11,7 +11,7 @@ from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, MetricValue
 from vlmbench.reports.results import interval, newest, percent, remarks, results_table, score
-from vlmbench.reports.table import to_csv, to_json, to_markdown
+from vlmbench.reports.formats import to_csv, to_json, to_markdown
 from vlmbench.store import Unreadable
 
 

@@ -40,7 +40,7 @@ def slug(name: str) -> str:
 def numbers_csv(numbers: Sequence[Published]) -> str:
     """Published numbers as the file that ships."""
     rows = [
-        [*astuple(number)[:-1], json.dumps(dict(number.variant), ensure_ascii=False, sort_keys=True)]
+        [*astuple(number)[:-1], json.dumps(number.variant, ensure_ascii=False) if number.variant else ""]
         for number in numbers
     ]
     return to_csv(COLUMNS, rows)
