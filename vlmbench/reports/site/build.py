@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from vlmbench.cards import TaskCard
+from vlmbench.reports.formats.plain_data import to_csv
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.assets import assets
-from vlmbench.reports.site.board import KIND_TITLES, Board, Row, board
+from vlmbench.reports.site.board import Board, Row, board, kind_title
 from vlmbench.reports.site.collect import Collected, collect
 from vlmbench.reports.site.data import filters, plot_data, table_data
-from vlmbench.reports.site.facts import TaskFacts
+from vlmbench.reports.site.details import dataset_details, model_details, protocol_details
 from vlmbench.reports.site.folder import SiteFolder
+from vlmbench.reports.site.headings import TaskHeading
 from vlmbench.reports.site.model_page import ClassTable, ModelPage, model_page
 from vlmbench.reports.site.names import page_names
-from vlmbench.reports.site.render import Renderer, count
+from vlmbench.reports.site.render import Renderer
 from vlmbench.reports.site.task_page import TEMPLATES_SHOWN, task_page
-from vlmbench.reports.table import Table, to_csv
+from vlmbench.reports.table import Table
 from vlmbench.store import ResultStore
+
+DEFAULT_TITLE = "VLM leaderboard"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Built:
 
     Attributes:
         index: the page to open.
-        models: how many have numbers.
-        tasks: how many have numbers.
+        models: how many were run.
+        tasks: how many they were run on.
         files: how many the site has.
         notes: what was left out and why.
     """
@@ -52,9 +54,17 @@ class Pages:
 
 @dataclass(frozen=True)
 class TaskLine:
-    """One task of the list of tasks."""
+    """One task of the list of tasks.
 
-    facts: TaskFacts
+    Attributes:
+        heading: what it asks.
+        samples: of its standard split; None where unknown.
+        measured: how many models have a number of it.
+        published: how many published rows.
+        best: the best comparable row that was measured.
+    """
+
+    heading: TaskHeading
     samples: int | None
     measured: int
     published: int
@@ -62,7 +72,7 @@ class TaskLine:
 
 
 def build_site(
-    results: Path, output: Path, *, published: Sequence[Published] = (), title: str = "VLM leaderboard"
+    results: Path, output: Path, *, published: Sequence[Published] = (), title: str = DEFAULT_TITLE
 ) -> Built:
     """Write the leaderboard of a results folder.
 
@@ -82,28 +92,119 @@ def build_site(
     folder.begin()
     store = ResultStore(results)
     collected = collect(store, published)
-    made = board(collected)
-    pages = _pages(collected, made)
+    every = board(collected)
+    site = _Site(folder, store, collected, every, _pages(collected, every), title)
     for name, content in scripts.items():
         folder.write(f"assets/{name}", content)
-    renderer = Renderer({"site_title": title, "pages": pages, "newest": _newest(collected)})
-    _write_overviews(folder, renderer, collected, made, pages)
-    for task in made.columns:
-        folder.write(f"tasks/{pages.tasks[task.name]}.html", _task_html(renderer, task, collected))
-    titles = {task.name: task.title for task in made.columns}
-    for name, file in pages.models.items():
-        page = model_page(name, collected, store, list(titles))
-        folder.write(
-            f"models/{file}.html",
-            renderer.page("model.html", root="../", page=page, titles=titles, card=_card_facts(page)),
-        )
-        _write_files(folder, page)
-    return Built(output / "index.html", len(pages.models), len(made.columns), folder.finish(), collected.notes)
+    site.write_overviews()
+    site.write_tasks()
+    site.write_models()
+    run = {model for model, _ in collected.pairs}, {task for _, task in collected.pairs}
+    return Built(output / "index.html", len(run[0]), len(run[1]), folder.finish(), collected.notes)
 
 
-def _pages(collected: Collected, made: Board) -> Pages:
+class _Site:
+    """The pages of one build, into one folder."""
+
+    def __init__(
+        self, folder: SiteFolder, store: ResultStore, collected: Collected, every: Board, pages: Pages, title: str
+    ) -> None:
+        self._folder, self._store, self._collected, self._every, self._pages = folder, store, collected, every, pages
+        self._measured = every.narrowed({task for _, task in collected.pairs}, collected.suites)
+        names = {number.task for number in collected.published}
+        self._published = every.narrowed(names, collected.suites)
+        navigation = [
+            ("index.html", "Leaderboard"),
+            *([("published.html", "Published")] if collected.published else []),
+            ("tasks.html", "Tasks"),
+            ("plots.html", "Plots"),
+            ("about.html", "About"),
+        ]
+        shared = {
+            "site_title": title,
+            "pages": pages,
+            "newest": _newest(collected),
+            "navigation": navigation,
+            "notes": collected.notes,
+            "has_published": bool(collected.published),
+        }
+        self._renderer = Renderer(shared)
+
+    def write_overviews(self) -> None:
+        """The leaderboard, the published numbers, the list of tasks, the plots and what is said of them."""
+        own = [row for row in self._measured.rows if row.origin != "published"]
+        answered = [(row, task) for row in own for task, cell in row.cells.items() if cell.value is not None]
+        counts = {
+            "answers": len(answered),
+            "models": len({row.model.name for row, _ in answered}),
+            "tasks": len({task for _, task in answered}),
+            "published": len(self._measured.rows) - len(own),
+        }
+        self._page("index.html", **_board_values(self._measured), counts=counts)
+        if self._published.rows:
+            self._page("published.html", **_board_values(self._published))
+        self._page("tasks.html", board=self._every, kinds=self._kinds())
+        self._page("plots.html", data=plot_data(self._every, self._pages.models))
+        self._page("about.html", failures=[pair.failure for pair in self._collected.pairs.values() if pair.failure])
+
+    def write_tasks(self) -> None:
+        """A page a task."""
+        for task in self._every.columns:
+            page = task_page(task, self._collected, self._store)
+            html = self._renderer.page(
+                "task.html",
+                root="../",
+                page=page,
+                kind=kind_title(task.kind),
+                dataset=dataset_details(page.card) if page.card else (),
+                protocol=protocol_details(page.card) if page.card else (),
+                templates_shown=TEMPLATES_SHOWN,
+            )
+            self._folder.write(f"tasks/{self._pages.tasks[task.name]}.html", html)
+
+    def write_models(self) -> None:
+        """A page a model, and what belongs to its answers: the classes as CSV, and pictures."""
+        titles = {task.name: task.title for task in self._every.columns}
+        for name, file in self._pages.models.items():
+            page = model_page(name, self._collected, self._store, list(titles))
+            html = self._renderer.page("model.html", root="../", page=page, titles=titles, details=model_details(page))
+            self._folder.write(f"models/{file}.html", html)
+            self._write_files(page)
+
+    def _write_files(self, page: ModelPage) -> None:
+        for answer in page.answers:
+            if answer.classes:
+                self._folder.write(answer.classes.file, _classes_csv(answer.classes))
+            for picture in answer.pictures:
+                self._folder.copy(picture.path, picture.source)
+
+    def _page(self, name: str, **values: object) -> None:
+        self._folder.write(name, self._renderer.page(name, current=name, **values))
+
+    def _kinds(self) -> list[tuple[str, list[TaskLine]]]:
+        found: dict[str, list[TaskLine]] = {}
+        for task in self._every.columns:
+            rows = [r for r in self._every.rows if (cell := r.cells.get(task.name)) and cell.value is not None]
+            measured = [row for row in rows if row.origin != "published"]
+            card = self._collected.tasks.get(task.name)
+            line = TaskLine(
+                heading=task,
+                samples=card.samples if card else None,
+                measured=len(measured),
+                published=len(rows) - len(measured),
+                best=_best(measured, task),
+            )
+            found.setdefault(kind_title(task.kind), []).append(line)
+        return list(found.items())
+
+
+def _board_values(made: Board) -> dict[str, object]:
+    return {"board": made, "data": table_data(made), "filters": filters(made)}
+
+
+def _pages(collected: Collected, every: Board) -> Pages:
     models = [model for model, _ in collected.pairs] + [number.model for number in collected.published]
-    return Pages(page_names(models), page_names(task.name for task in made.columns))
+    return Pages(page_names(models), page_names(task.name for task in every.columns))
 
 
 def _newest(collected: Collected) -> str:
@@ -112,127 +213,14 @@ def _newest(collected: Collected) -> str:
     return max(started, default="")[:10]
 
 
-def _write_overviews(folder: SiteFolder, renderer: Renderer, collected: Collected, made: Board, pages: Pages) -> None:
-    measured = [
-        row for row in made.rows if row.origin == "measured" and any(c.value is not None for c in row.cells.values())
-    ]
-    index = renderer.page(
-        "index.html",
-        current="index.html",
-        board=made,
-        data=table_data(made),
-        filters=filters(made),
-        notes=collected.notes,
-        measured_models=len(measured),
-        measured_tasks=len({task for row in measured for task, cell in row.cells.items() if cell.value is not None}),
-        published_rows=sum(row.origin == "published" for row in made.rows),
-    )
-    failures = [pair.failure for pair in collected.pairs.values() if pair.failure]
-    folder.write("index.html", index)
-    folder.write(
-        "tasks.html", renderer.page("tasks.html", current="tasks.html", board=made, kinds=_kinds(collected, made))
-    )
-    folder.write("plots.html", renderer.page("plots.html", current="plots.html", data=plot_data(made, pages.models)))
-    folder.write(
-        "about.html", renderer.page("about.html", current="about.html", notes=collected.notes, failures=failures)
-    )
-
-
-def _kinds(collected: Collected, made: Board) -> list[tuple[str, list[TaskLine]]]:
-    found: dict[str, list[TaskLine]] = {}
-    for task in made.columns:
-        with_value = [row for row in made.rows if (cell := row.cells.get(task.name)) and cell.value is not None]
-        own = [row for row in with_value if row.origin == "measured"]
-        line = TaskLine(
-            facts=task,
-            samples=card.samples if (card := collected.tasks.get(task.name)) else None,
-            measured=len(own),
-            published=len(with_value) - len(own),
-            best=_best(own, task),
-        )
-        found.setdefault(_kind(task), []).append(line)
-    return list(found.items())
-
-
-def _best(rows: Sequence[Row], task: TaskFacts) -> Row | None:
+def _best(rows: Sequence[Row], task: TaskHeading) -> Row | None:
     sign = 1 if task.higher_is_better else -1
     known = [row for row in rows if row.cells[task.name].comparable]
     return max(known, key=lambda row: sign * (row.cells[task.name].value or 0.0), default=None)
 
 
-def _kind(task: TaskFacts) -> str:
-    return KIND_TITLES.get(task.kind, task.kind)
-
-
-def _task_html(renderer: Renderer, task: TaskFacts, collected: Collected) -> str:
-    page = task_page(task, collected)
-    return renderer.page(
-        "task.html",
-        root="../",
-        page=page,
-        kind=_kind(task),
-        dataset=_dataset_facts(page.card) if page.card else (),
-        protocol=_protocol_facts(page.card) if page.card else (),
-        templates_shown=TEMPLATES_SHOWN,
-    )
-
-
-def _dataset_facts(card: TaskCard) -> list[tuple[str, str]]:
-    sources = "\n".join(f"{source.kind}: {source.location}" for source in card.sources)
-    return _known(
-        ("samples", f"{card.samples:,}" if card.samples else None),
-        ("classes", f"{len(card.classes):,}" if card.classes else None),
-        ("read from", sources),
-        ("licence", card.licence),
-        ("citation", card.citation),
-    )
-
-
-def _protocol_facts(card: TaskCard) -> list[tuple[str, str]]:
-    return _known(
-        ("kind", card.plugin),
-        ("version of the card", str(card.version)),
-        ("metrics", ", ".join(card.metrics)),
-        ("main metric", card.main_metric),
-        ("several labels", "yes" if card.multi_label else None),
-        ("prompts", f"{len(card.templates):,}" if card.templates else None),
-        *((name.replace("_", " "), str(value)) for name, value in card.protocol.items()),
-    )
-
-
-def _card_facts(page: ModelPage) -> list[tuple[str, str]]:
-    facts, card = page.facts, page.card
-    speeds = [f"{speed:,.0f} images a second ({device})" for device, speed in (facts.speeds or {}).items()]
-    return _known(
-        ("objective", facts.objective),
-        ("architecture", card.architecture if card else None),
-        ("image encoder", facts.image_encoder),
-        ("text encoder", facts.text_encoder),
-        ("training data", facts.data),
-        ("parameters", None if facts.parameters is None else count(facts.parameters)),
-        ("GFLOPs", None if facts.gflops is None else f"{facts.gflops:,.1f}"),
-        ("throughput", "\n".join(speeds)),
-        ("loaded by", f"{card.adapter}: {card.spec}" if card else None),
-        ("licence", card.licence if card else None),
-        ("paper", card.paper if card else None),
-    )
-
-
-def _known(*pairs: tuple[str, str | None]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in pairs if value]
-
-
-def _write_files(folder: SiteFolder, page: ModelPage) -> None:
-    """The classes and the pictures of a model's answers."""
-    for answer in page.answers:
-        if answer.classes:
-            folder.write(answer.classes.file, _classes_csv(answer.classes))
-        for picture in answer.pictures:
-            folder.copy(picture.path, picture.source)
-
-
 def _classes_csv(classes: ClassTable) -> str:
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
             "class": row.name,
             "n": row.n,

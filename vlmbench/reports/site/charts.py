@@ -50,8 +50,8 @@ def costs(board: Board) -> list[Cost]:
     """The costs that are known of at least one row."""
     rows = board.rows
     found = [
-        Cost("parameters", "Parameters", True, tuple(_number(row.facts.parameters) for row in rows)),
-        Cost("gflops", "GFLOPs, one image and one text", True, tuple(row.facts.gflops for row in rows)),
+        Cost("parameters", "Parameters", True, tuple(_number(row.model.parameters) for row in rows)),
+        Cost("gflops", "GFLOPs, one image and one text", True, tuple(row.model.gflops for row in rows)),
         *(Cost(f"speed: {device}", f"Images a second ({device})", False, speeds) for device, speeds in _speeds(rows)),
     ]
     return [cost for cost in found if any(value is not None for value in cost.values)]
@@ -63,7 +63,7 @@ def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
         (view.key, f"Mean of {view.title} ({len(view.tasks)})", view.means) for view in board.views
     ]
     for task in board.columns:
-        if task.unit == "fraction" and task.higher_is_better:
+        if task.averaged:
             cells = [row.cells.get(task.name) for row in board.rows]
             values = tuple(cell.value if cell and cell.comparable else None for cell in cells)
             axes.append((f"task-{task.name}", f"{task.title}, {task.metric}", values))
@@ -137,7 +137,7 @@ def _value(row: Row, task: str) -> float | None:
 
 def _speeds(rows: Sequence[Row]) -> list[tuple[str, tuple[float | None, ...]]]:
     """An axis for each device: throughputs of two devices are not comparable."""
-    known = [row.facts.speeds or {} for row in rows]
+    known = [row.model.speeds for row in rows]
     devices = sorted({device for speeds in known for device in speeds})
     return [(device, tuple(speeds.get(device) for speeds in known)) for device in devices]
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from vlmbench.cards import ModelCard, Suite, TaskCard
 from vlmbench.catalogue import find_tasks, model_cards, suites, task_card_files
 from vlmbench.records import Failure, Summary
+from vlmbench.reports.entries import Entries, gather, origin, remarks_of
 from vlmbench.reports.published import Published
-from vlmbench.reports.results import newest
-from vlmbench.reports.site.comparable import deviation
-from vlmbench.store import ResultStore, Unreadable
+from vlmbench.store import ResultStore
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,13 @@ def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collecte
         store: where the records are.
         published: what is shown beside them.
     """
-    records: list[Summary] = []
-    failures: list[Failure] = []
-    notes: list[str] = []
-    for entry in store.summaries():
-        if isinstance(entry, Unreadable):
-            notes.append(f"left out: {entry.path.relative_to(store.root)}: {_without_path(entry)}")
-        elif isinstance(entry, Failure):
-            failures.append(entry)
-        else:
-            records.append(entry)
-    pairs = _pairs(records, failures)
-    names = {model for model, _ in pairs} | {number.model for number in published}
-    tasks = {task for _, task in pairs} | {number.task for number in published}
+    entries = gather(store.summaries())
+    pairs = _pairs(entries)
     records_of: dict[str, list[Summary]] = defaultdict(list)
     for (model, _), pair in pairs.items():
         records_of[model].extend(pair.records)
+    names = {model for model, _ in pairs} | {number.model for number in published}
+    tasks = {task for _, task in pairs} | {number.task for number in published}
     return Collected(
         pairs=pairs,
         records_of=records_of,
@@ -81,35 +71,31 @@ def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collecte
         models={card.name: card for card in model_cards() if card.name in names},
         tasks=_task_cards(tasks),
         suites=suites(),
-        notes=notes,
+        # A page that others read names no folder of this machine.
+        notes=[note.replace(f"{store.root}/", "") for note in entries.left_out],
     )
 
 
-def _pairs(records: Sequence[Summary], failures: Iterable[Failure]) -> dict[tuple[str, str], Pair]:
+def deviation(record: Summary) -> str:
+    """Why a record's numbers are not to be compared with those of its column; "" where they are."""
+    return ", ".join(remark.text for remark in remarks_of(record) if remark.differs)
+
+
+def _pairs(entries: Entries) -> dict[tuple[str, str], Pair]:
     answers: dict[tuple[str, str], list[Summary]] = defaultdict(list)
-    for record in newest(records):
+    for record in entries.records:
         answers[record.model.name, record.task.name].append(record)
-    last: dict[tuple[str, str], Failure] = {}
-    for failure in failures:
-        known = last.setdefault((failure.model, failure.task), failure)
-        last[failure.model, failure.task] = max(known, failure, key=lambda one: one.started)
-    pairs = {}
-    for pair in sorted({*answers, *last}):
-        found = sorted(answers.get(pair, []), key=lambda record: record.run.started, reverse=True)
-        found.sort(key=lambda record: bool(deviation(record)))  # stable: the newest of each stays in front
-        late = last.get(pair)
-        if late is not None and any(record.run.started >= late.started for record in found):
-            late = None
-        pairs[pair] = Pair(tuple(found), late)
-    return pairs
+    failures = {(failure.model, failure.task): failure for failure in entries.failures}
+    return {pair: Pair(_in_order(answers.get(pair, ())), failures.get(pair)) for pair in sorted({*answers, *failures})}
+
+
+def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:
+    """What was measured before what was imported, the card's own question before others, the newest first."""
+    found = sorted(records, key=lambda record: record.run.started, reverse=True)
+    return tuple(sorted(found, key=lambda record: (origin(record) != "measured", bool(deviation(record)))))
 
 
 def _task_cards(names: Iterable[str]) -> dict[str, TaskCard]:
     """Only those that occur are read: a card with a thousand classes takes its time."""
     known = task_card_files()
     return {name: find_tasks(name)[0] for name in sorted(names) if name in known}
-
-
-def _without_path(entry: Unreadable) -> str:
-    """The reason alone: a page that others read names no folder of this machine."""
-    return entry.reason.removeprefix(f"{entry.path}: ")

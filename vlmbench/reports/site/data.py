@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlmbench.reports.site.board import Board, Row, View
+from vlmbench.reports.aggregates import Standing
+from vlmbench.reports.site.board import Board, Row
+from vlmbench.reports.site.views import View
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
-from vlmbench.reports.site.facts import SIZES
+from vlmbench.reports.site.headings import SIZES
 
+_SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _DIGITS = 5
 """Of a fraction: a thousandth of a percent, more than any page shows."""
 
@@ -35,9 +40,9 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
     rows = [
         {
             "title": _title(row),
-            "objective": row.facts.objective,
+            "objective": row.model.objective,
             "origin": row.origin,
-            "href": f"models/{pages[row.facts.name]}.html",
+            "href": f"models/{pages[row.model.name]}.html",
         }
         for row in board.rows
     ]
@@ -70,32 +75,42 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
 def filters(board: Board) -> list[tuple[str, str, list[str]]]:
     """What the leaderboard can be filtered by: a key, a label and the choices; only where there is a choice."""
     rows = board.rows
-    sizes = {row.facts.size for row in rows}
+    sizes = {row.model.size for row in rows}
     offered: list[tuple[str, str, list[str]]] = [
-        ("objective", "Objective", sorted({row.facts.objective for row in rows} - {""}, key=str.casefold)),
-        ("data", "Training data", sorted({row.facts.data for row in rows} - {""}, key=str.casefold)),
+        ("objective", "Objective", sorted({row.model.objective for row in rows} - {""}, key=str.casefold)),
+        ("data", "Training data", sorted({row.model.data for row in rows} - {""}, key=str.casefold)),
+        ("data_size", "Data size", sorted({row.model.data_size for row in rows} - {""}, key=magnitude)),
         ("size", "Parameters", [name for name, _, _ in SIZES if name in sizes]),
         ("origin", "Origin", sorted({str(row.origin) for row in rows})),
     ]
     return [choice for choice in offered if len(choice[2]) > 1]
 
 
+def magnitude(text: str) -> tuple[float, str]:
+    """A count as papers print it ("400M", "1.8B"), so that such texts can be put in order; others come last."""
+    found = re.match(r"([\d.,]+)\s*([kMBT]?)", text)
+    if not found or not found[1].strip(".,"):
+        return math.inf, text
+    return float(found[1].replace(",", "").strip(".")) * _SCALES[found[2]], text
+
+
 def _row(row: Row) -> dict[str, Any]:
-    facts = row.facts
-    words = (facts.title, facts.name, facts.objective, facts.image_encoder, facts.text_encoder, facts.data, row.detail)
+    model = row.model
+    words = (model.title, model.name, model.objective, model.image_encoder, model.text_encoder, model.data, model.data_size, row.detail)
     return {
-        "title": facts.title,
-        "objective": facts.objective,
-        "data": facts.data,
-        "size": facts.size,
+        "title": model.title,
+        "objective": model.objective,
+        "data": model.data,
+        "data_size": model.data_size,
+        "size": model.size,
         "origin": row.origin,
-        "parameters": facts.parameters,
+        "parameters": model.parameters,
         "words": " ".join(filter(None, words)).lower(),
     }
 
 
 def _title(row: Row) -> str:
-    return f"{row.facts.title} ({row.detail})" if row.origin == "published" and row.detail else row.facts.title
+    return f"{row.model.title} ({row.detail})" if row.origin == "published" and row.detail else row.model.title
 
 
 def _tasks(board: Board) -> list[dict[str, Any]]:
@@ -121,8 +136,22 @@ def _view(view: View, index: Mapping[str, int]) -> dict[str, Any]:
         "title": view.title,
         "tasks": [index[task] for task in view.tasks],
         "means": _rounded(view.means),
-        "ranks": _rounded(view.ranks, 2),
+        "spreads": _rounded([spread(one) if one is not None else None for one in view.standings]),
+        "places": [one.place.text if one is not None and one.place is not None else None for one in view.standings],
+        "ranks": _rounded([_rank(one) for one in view.standings], 2),
     }
+
+
+def spread(standing: Standing) -> float | None:
+    """The larger half of a mean's interval, so that it always covers it."""
+    if standing.mean is None or standing.interval is None:
+        return None
+    low, high = standing.interval
+    return max(high - standing.mean, standing.mean - low, 0.0)
+
+
+def _rank(standing: Standing | None) -> float | None:
+    return None if standing is None or standing.place is None else standing.average_rank
 
 
 def _values(board: Board) -> list[list[float | None]]:

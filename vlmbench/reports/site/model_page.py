@@ -11,12 +11,12 @@ from typing import Any
 from vlmbench.cards import ModelCard
 from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name
 from vlmbench.reports.published import Published
-from vlmbench.reports.results import not_above_chance, remarks
+from vlmbench.reports.entries import origin, remarks
 from vlmbench.reports.site.calibration import Reliability, reliability
-from vlmbench.reports.site.collect import Collected
+from vlmbench.reports.scores import not_above_chance
+from vlmbench.reports.site.collect import Collected, deviation
 from vlmbench.reports.site.command import Command, command
-from vlmbench.reports.site.comparable import deviation
-from vlmbench.reports.site.facts import ModelFacts, model_facts
+from vlmbench.reports.site.headings import ModelHeading, model_heading
 from vlmbench.reports.site.names import anchor
 from vlmbench.reports.site.pictures import Picture, pictures
 from vlmbench.store import ResultStore
@@ -108,7 +108,7 @@ class ModelPage:
     """All of a model's page.
 
     Attributes:
-        facts: its columns of the leaderboard.
+        heading: its columns of the leaderboard.
         card: None where it has none.
         loaded: facts of the weights as they were loaded; of records with other weights, a line each.
         answers: a record each, tasks in the leaderboard's order.
@@ -118,7 +118,7 @@ class ModelPage:
         notes: records that could not be shown.
     """
 
-    facts: ModelFacts
+    heading: ModelHeading
     card: ModelCard | None
     loaded: Facts
     answers: tuple[Answer, ...]
@@ -161,7 +161,7 @@ def model_page(name: str, collected: Collected, store: ResultStore, tasks: Seque
         if pair.failure:
             failures.append(pair.failure)
     return ModelPage(
-        facts=model_facts(name, collected),
+        heading=model_heading(name, collected),
         card=collected.models.get(name),
         loaded=tuple((f"weights {sha[:12]}", what) for sha, what in loaded.items()),
         answers=tuple(answers),

@@ -10,12 +10,12 @@ import jinja2
 
 import vlmbench
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.reports.results import DASH, interval, percent, shown
-from vlmbench.reports.site.board import Cell
-from vlmbench.reports.site.facts import TaskFacts
+from vlmbench.reports.aggregates import Standing
+from vlmbench.reports.cells import DASH, percent
+from vlmbench.reports.facts import count
+from vlmbench.reports.scores import interval_text, value_text
+from vlmbench.reports.site.data import spread
 from vlmbench.reports.site.names import anchor
-
-_UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 class Renderer:
@@ -52,33 +52,18 @@ class Renderer:
 
 def metric_value(metric: MetricValue) -> str:
     """A record's number in its unit."""
-    return shown(metric.value, metric)
+    return value_text(metric.value, metric)
 
 
-def cell_value(cell: Cell, task: TaskFacts) -> str:
-    """A cell's number in its task's unit; a rank's column says so in its heading."""
-    if cell.value is None:
-        return cell.status or DASH
-    return percent(cell.value) if task.unit == "fraction" else f"{cell.value:,.1f}"
+def mean_spread(standing: Standing) -> str:
+    """"±1.2" beside a mean; "" without an interval."""
+    half = spread(standing)
+    return "" if half is None else f"±{percent(half)}"
 
 
-def cell_spread(cell: Cell, task: TaskFacts) -> str:
-    """ "±1.2": the larger half of the interval, so that it always covers it; "" without one."""
-    if cell.value is None or cell.interval is None:
-        return ""
-    low, high = cell.interval
-    half = max(high - cell.value, cell.value - low, 0.0)
-    return f"±{percent(half) if task.unit == 'fraction' else f'{half:,.1f}'}"
-
-
-def count(value: int | None) -> str:
-    """A number of parameters: "1.9 M"."""
-    if value is None:
-        return DASH
-    for size, unit in _UNITS:
-        if value >= size:
-            return f"{value / size:.{0 if value >= 100 * size else 1}f} {unit}"
-    return str(value)
+def counted(value: int | None) -> str:
+    """A number of parameters, a dash where it is unknown."""
+    return DASH if value is None else count(value)
 
 
 def shortened(text: str, most: int = 80) -> str:
@@ -92,11 +77,6 @@ def class_bar(row: ClassResult, name: str) -> MetricValue:
     return MetricValue(value=row.values.get(name), ci95=row.ci95, n=row.n)
 
 
-def mean_rank(value: float | None) -> str:
-    """A mean rank, a dash where there is none."""
-    return DASH if value is None else f"{value:.1f}"
-
-
 def words(name: str) -> str:
     """A field's name as people write it."""
     return name.replace("_", " ")
@@ -105,13 +85,11 @@ def words(name: str) -> str:
 _FILTERS = {
     "anchor": anchor,
     "class_bar": class_bar,
-    "count": count,
-    "interval": interval,
+    "count": counted,
+    "interval": interval_text,
     "percent": percent,
-    "rank": mean_rank,
     "shortened": shortened,
     "shown": metric_value,
-    "spread": cell_spread,
-    "value": cell_value,
+    "spread": mean_spread,
     "words": words,
 }

@@ -8,8 +8,9 @@
   const body = table.tBodies[0];
   const lines = [...body.rows];
   const headings = [...table.tHead.rows[0].cells];
-  const FIXED = 6; // model, objective, data, parameters, mean, mean rank
-  const FIELDS = ["q", "view", "objective", "data", "size", "origin"];
+  const FIXED = 5; // model, place, mean, mean rank, parameters; the tasks follow
+  const PLACE = 1, MEAN = 2, RANK = 3;
+  const FIELDS = ["q", "view", "objective", "data", "data_size", "size", "origin"];
   const field = (key) => document.getElementById(`f-${key}`);
   const known = (value) => (value === null ? undefined : value);
 
@@ -25,6 +26,7 @@
     { id: "model", accessorFn: (row) => row.title, sortingFn: "alphanumeric" },
     { id: "objective", accessorFn: (row) => row.objective || undefined, ...equal, sortUndefined: "last" },
     { id: "data", accessorFn: (row) => row.data || undefined, ...equal, sortUndefined: "last" },
+    { id: "data_size", accessorFn: (row) => row.data_size, ...equal },
     { id: "size", accessorFn: (row) => row.size, ...equal },
     { id: "origin", accessorFn: (row) => row.origin, ...equal },
     { id: "answers", accessorFn: () => 0, filterFn: answers, enableGlobalFilter: false },
@@ -56,22 +58,24 @@
   const showColumns = () => {
     const shown = new Set(views.get(view).tasks);
     const hidden = data.tasks.map((_, index) => index).filter((index) => !shown.has(index)).map((index) => FIXED + index + 1);
-    if (!views.get(view).means) hidden.push(FIXED - 1, FIXED);
+    if (!views.get(view).means) hidden.push(PLACE + 1, MEAN + 1, RANK + 1);
     sheet.replaceSync(hidden.length ? `${hidden.map((n) => `#board tr > :nth-child(${n})`).join(",")}{display:none}` : "");
   };
-  const percent = (value) => (value === null ? "–" : (100 * value).toFixed(1));
+  const percent = (value) => (100 * value).toFixed(1);
   const showMeans = () => {
-    const { means, ranks } = views.get(view);
+    const { means, spreads, places, ranks } = views.get(view);
     if (means) lines.forEach((line, index) => {
-      line.cells[FIXED - 2].textContent = percent(means[index]);
-      line.cells[FIXED - 1].textContent = ranks[index] === null ? "–" : ranks[index].toFixed(1);
+      line.cells[PLACE].textContent = places[index] ?? "–";
+      line.cells[MEAN].textContent = means[index] === null ? "–" : percent(means[index]);
+      if (spreads[index] !== null) line.cells[MEAN].append(Object.assign(document.createElement("small"), { textContent: `±${percent(spreads[index])}` }));
+      line.cells[RANK].textContent = ranks[index] === null ? "–" : ranks[index].toFixed(1);
     });
   };
 
   let sort = { key: "mean", down: true };
   const draw = () => {
     const filters = [{ id: "answers", value: view }];
-    for (const key of ["objective", "data", "size", "origin"]) if (field(key) && field(key).value) filters.push({ id: key, value: field(key).value });
+    for (const key of FIELDS.slice(2)) if (field(key) && field(key).value) filters.push({ id: key, value: field(key).value });
     const sorting = [{ id: columnOf(sort.key), desc: sort.down }];
     if (sort.key !== "model") sorting.push({ id: "model", desc: false });
     state = { ...state, sorting, columnFilters: filters, globalFilter: field("q").value.trim() || undefined };
@@ -80,8 +84,7 @@
     body.replaceChildren(...order);
     document.getElementById("count").textContent = order.length === lines.length ? `${lines.length} rows` : `${order.length} of ${lines.length} rows`;
     for (const heading of headings) {
-      const button = heading.querySelector("button");
-      if (button.dataset.sort === sort.key) heading.setAttribute("aria-sort", sort.down ? "descending" : "ascending");
+      if (heading.querySelector("button")?.dataset.sort === sort.key) heading.setAttribute("aria-sort", sort.down ? "descending" : "ascending");
       else heading.removeAttribute("aria-sort");
     }
   };
@@ -104,7 +107,7 @@
     view = field("view").value;
     const wanted = said.get("sort") || "mean-";
     const key = wanted.slice(0, -1);
-    sort = headings.some((heading) => heading.querySelector("button").dataset.sort === key) ? { key, down: !wanted.endsWith("+") } : { key: "mean", down: true };
+    sort = headings.some((heading) => heading.querySelector("button")?.dataset.sort === key) ? { key, down: !wanted.endsWith("+") } : { key: "mean", down: true };
   };
   const update = () => { showColumns(); showMeans(); draw(); };
 
@@ -127,7 +130,7 @@
     if (key === "view") { view = field("view").value; if (sort.key.startsWith("task:")) sort = { key: "mean", down: true }; }
     update(); write();
   });
-  for (const heading of headings) heading.querySelector("button").addEventListener("click", (event) => {
+  for (const heading of headings) heading.querySelector("button")?.addEventListener("click", (event) => {
     const key = event.currentTarget.dataset.sort;
     sort = { key, down: sort.key === key ? !sort.down : !ascends(key) };
     draw(); write();

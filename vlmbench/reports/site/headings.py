@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from vlmbench.cards import ModelCard, TaskCard
@@ -18,19 +18,20 @@ SIZES = (("up to 100 M", 0, 1e8), ("100 M to 500 M", 1e8, 5e8), ("0.5 B to 1 B",
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """One model's columns.
+class ModelHeading:
+    """One model's columns; texts are "" where nothing is known.
 
     Attributes:
         name: as records and published numbers have it.
         title: as people call it.
-        objective: of its training; "" where unknown, as all texts here.
+        objective: of its training.
         image_encoder: its architecture.
         text_encoder: its architecture.
         data: what it was trained on.
+        data_size: how many image-text pairs that is.
         parameters: of both towers; None where unknown.
         gflops: of one image and one text; None where unknown.
-        speeds: images per second by device, the median over its tasks.
+        speeds: images per second by device and precision, the median over its tasks.
     """
 
     name: str
@@ -39,9 +40,10 @@ class ModelFacts:
     image_encoder: str = ""
     text_encoder: str = ""
     data: str = ""
+    data_size: str = ""
     parameters: int | None = None
     gflops: float | None = None
-    speeds: Mapping[str, float] | None = None
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> str:
@@ -52,7 +54,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class TaskFacts:
+class TaskHeading:
     """One task's heading.
 
     Attributes:
@@ -71,31 +73,34 @@ class TaskFacts:
     unit: str = "fraction"
     higher_is_better: bool = True
 
+    @property
+    def averaged(self) -> bool:
+        """Whether a mean over tasks can have it."""
+        return self.unit == "fraction" and self.higher_is_better
 
-def model_facts(name: str, collected: Collected) -> ModelFacts:
-    """A model's columns, from its card and its records."""
-    return facts_of(name, collected.models.get(name), collected.records_of.get(name, ()))
 
-
-def facts_of(name: str, card: ModelCard | None, records: Iterable[Summary]) -> ModelFacts:
-    """As :func:`model_facts`, from what was looked up."""
-    measured = list(records)
-    loaded = [record.model.parameters for record in measured if record.model.parameters > 0]
-    if card is None:
-        return ModelFacts(name, name, parameters=loaded[0] if loaded else None, speeds=_speeds(measured))
-    return ModelFacts(
+def model_heading(name: str, collected: Collected) -> ModelHeading:
+    """A model's columns, from its card and its records; parameters are those that were loaded, where any were."""
+    records = collected.records_of.get(name, ())
+    card = collected.models.get(name) or ModelCard(name=name, adapter="", spec="")
+    loaded = [record.model.parameters for record in records if record.model.parameters > 0]
+    return ModelHeading(
         name=name,
         title=card.title or name,
         objective=card.objective or "",
         image_encoder=card.image_encoder or "",
         text_encoder=card.text_encoder or "",
         data=card.training_data or "",
-        parameters=loaded[0] if loaded else None,
-        speeds=_speeds(measured),
+        data_size=getattr(card, "data_size", None) or "",
+        parameters=loaded[0] if loaded else getattr(card, "parameters", None),
+        gflops=getattr(card, "gflops", None),
+        speeds=_speeds(records),
     )
 
 
-def task_facts(name: str, card: TaskCard | None, records: Iterable[Summary], metrics: Iterable[str]) -> TaskFacts:
+def task_heading(
+    name: str, card: TaskCard | None, records: Iterable[Summary], metrics: Iterable[str] = ()
+) -> TaskHeading:
     """A task's heading.
 
     Args:
@@ -108,7 +113,7 @@ def task_facts(name: str, card: TaskCard | None, records: Iterable[Summary], met
     main = card.main_metric if card else _commonest([record.main_metric for record in measured] or metrics)
     found = next((record.metrics[main] for record in measured if main in record.metrics), None)
     kind = card.plugin if card else measured[0].task.plugin if measured else UNKNOWN_KIND
-    return TaskFacts(
+    return TaskHeading(
         name=name,
         title=(card.title if card else None) or name,
         kind=kind,
@@ -127,8 +132,6 @@ def _speeds(records: Iterable[Summary]) -> dict[str, float]:
 
 
 def _commonest(names: Iterable[str]) -> str:
-    """The first of the commonest names, so that the order of files alone decides nothing else."""
-    counted: dict[str, int] = defaultdict(int)
-    for name in names:
-        counted[name] += 1
-    return max(counted, key=lambda name: counted[name], default="")
+    """Of equally common names the first."""
+    counted = Counter(names).most_common(1)
+    return counted[0][0] if counted else ""
