@@ -118,6 +118,8 @@ def test_the_last_line_says_where_pictures_are(folder: Path, tmp_path: Path) -> 
         (["rum"], "run"),
         (["models", "show", "nothing"], "unknown model"),
         (["models", "zzz"], "no model card matches"),
+        (["run", "-m", "florence", "-t", "demo"], "'florence' cannot be run: its weights are not public"),
+        (["fetch", "-m", "clip"], "Run clip-vit-b-32-openai or "),
         (["report", "reslts"], "Did you mean 'results'"),
         (["report", "results", "--format", "xml"], "unknown format"),
         (["report", "results", "--results", "/no/results"], "no results folder"),
