@@ -16,7 +16,7 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.scores import measured_score, not_above_chance, published_score
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, model_heading, task_heading
-from vlmbench.reports.site.views import Grid, View, views
+from vlmbench.reports.site.views import Grid, View, first_view, views
 from vlmbench.reports.view import View as Shown
 
 KIND_TITLES = {
@@ -26,6 +26,13 @@ KIND_TITLES = {
     "detection": "Detection",
     "rare_actions": "Rare actions",
     UNKNOWN_KIND: "Other published tasks",
+}
+TABLE_TITLES = {
+    "open_clip": "open_clip",
+    "clip_benchmark": "CLIP_benchmark",
+    "clip-paper": "CLIP paper",
+    "seg": "Segmentation papers",
+    "det": "Detection papers",
 }
 _SHOWN = Shown()
 
@@ -39,6 +46,7 @@ class Row:
         origin: where its numbers come from.
         cells: by task; a task that was never asked is not in it.
         source: of numbers that were not measured here.
+        table: which published table, as people call it; "" for others.
         detail: what tells rows of one model apart.
     """
 
@@ -46,6 +54,7 @@ class Row:
     origin: Origin
     cells: Mapping[str, Score]
     source: str = ""
+    table: str = ""
     detail: str = ""
 
 
@@ -56,12 +65,14 @@ class Board:
     Attributes:
         columns: tasks by kind and name.
         rows: measured models first.
-        views: the first is shown first.
+        views: what can be seen of it at a time.
+        first: the one to begin with; None of an empty board.
     """
 
     columns: Sequence[TaskHeading]
     rows: Sequence[Row]
     views: Sequence[View]
+    first: View | None
 
     def narrowed(self, tasks: Collection[str], suites: Sequence[Suite]) -> Board:
         """Of these tasks alone."""
@@ -83,12 +94,19 @@ def make_board(columns: Sequence[TaskHeading], rows: Sequence[Row], suites: Sequ
     """Rows with their places, and the views of their columns."""
     placed = _placed(rows, columns)
     grid = Grid(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
-    return Board(columns, placed, views(grid, suites, KIND_TITLES))
+    offered = views(grid, suites, KIND_TITLES, _common_tasks(placed))
+    return Board(columns, placed, offered, first_view(offered))
 
 
 def kind_title(kind: str) -> str:
     """A kind of task as people call it; of a plugin of somebody else's its own name."""
     return KIND_TITLES.get(kind, kind)
+
+
+def table_title(table: str) -> str:
+    """A published table as people call it."""
+    name, _, number = table.partition("-")
+    return TABLE_TITLES.get(table, f"Survey, Table {number}" if name == "survey" else table)
 
 
 def _columns(collected: Collected) -> dict[str, TaskHeading]:
@@ -145,7 +163,14 @@ def _published_rows(collected: Collected, columns: Mapping[str, TaskHeading]) ->
         cells = {number.task: published_score(number, _SHOWN) for number in numbers}
         first = numbers[0]
         rows.append(
-            Row(_published_model(model, first, collected), "published", cells, first.source, variant_text(first))
+            Row(
+                _published_model(model, first, collected),
+                "published",
+                cells,
+                source=first.source,
+                table=table_title(first.table),
+                detail=variant_text(first),
+            )
         )
     return rows
 
@@ -165,6 +190,15 @@ def _published_model(model: str, number: Published, collected: Collected) -> Mod
 def variant_text(number: Published) -> str:
     """What tells a published row from others of its model, in a few words."""
     return ", ".join(value for _, value in sorted(number.variant.items()) if value)
+
+
+def _common_tasks(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """Published tables to the tasks that all of their rows have, where there are several."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.table:
+            found[row.table] = found.get(row.table, set(row.cells)) & set(row.cells)
+    return {table: tasks for table, tasks in found.items() if len(tasks) > 1}
 
 
 def _placed(rows: Sequence[Row], columns: Sequence[TaskHeading]) -> list[Row]:
@@ -189,5 +223,3 @@ def _placed(rows: Sequence[Row], columns: Sequence[TaskHeading]) -> list[Row]:
         )
         for index, row in enumerate(rows)
     ]
-
-

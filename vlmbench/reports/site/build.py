@@ -151,15 +151,14 @@ class _Site:
         """A page a task."""
         for task in self._every.columns:
             page = task_page(task, self._collected, self._store)
-            html = self._renderer.page(
-                "task.html",
-                root="../",
-                page=page,
-                kind=kind_title(task.kind),
-                dataset=dataset_details(page.card) if page.card else (),
-                protocol=protocol_details(page.card) if page.card else (),
-                templates_shown=TEMPLATES_SHOWN,
-            )
+            values = {
+                "page": page,
+                "kind": kind_title(task.kind),
+                "dataset": dataset_details(page.card) if page.card else (),
+                "protocol": protocol_details(page.card) if page.card else (),
+                "templates_shown": TEMPLATES_SHOWN,
+            }
+            html = self._renderer.page("task.html", values, root="../")
             self._folder.write(f"tasks/{self._pages.tasks[task.name]}.html", html)
 
     def write_models(self) -> None:
@@ -167,7 +166,8 @@ class _Site:
         titles = {task.name: task.title for task in self._every.columns}
         for name, file in self._pages.models.items():
             page = model_page(name, self._collected, self._store, list(titles))
-            html = self._renderer.page("model.html", root="../", page=page, titles=titles, details=model_details(page))
+            values = {"page": page, "titles": titles, "details": model_details(page)}
+            html = self._renderer.page("model.html", values, root="../")
             self._folder.write(f"models/{file}.html", html)
             self._write_files(page)
 
@@ -179,7 +179,7 @@ class _Site:
                 self._folder.copy(picture.path, picture.source)
 
     def _page(self, name: str, **values: object) -> None:
-        self._folder.write(name, self._renderer.page(name, current=name, **values))
+        self._folder.write(name, self._renderer.page(name, values, current=name))
 
     def _kinds(self) -> list[tuple[str, list[TaskLine]]]:
         found: dict[str, list[TaskLine]] = {}

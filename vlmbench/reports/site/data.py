@@ -9,9 +9,9 @@ from typing import Any
 
 from vlmbench.reports.aggregates import Standing
 from vlmbench.reports.site.board import Board, Row
-from vlmbench.reports.site.views import View
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
 from vlmbench.reports.site.headings import SIZES
+from vlmbench.reports.site.views import View
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _DIGITS = 5
@@ -24,6 +24,7 @@ def table_data(board: Board) -> dict[str, Any]:
         "rows": [_row(row) for row in board.rows],
         "tasks": _tasks(board),
         "views": _views(board),
+        "first": board.first.key if board.first else "",
         "values": _values(board),
         "statuses": [_without_value(row, board) for row in board.rows],
     }
@@ -51,6 +52,7 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
         "rows": rows,
         "tasks": _tasks(board),
         "views": _views(board),
+        "first": board.first.key if board.first else "",
         "values": _values(board),
         "costs": [
             {"key": cost.key, "title": cost.title, "low": cost.low_is_good, "values": list(cost.values)}
@@ -82,6 +84,7 @@ def filters(board: Board) -> list[tuple[str, str, list[str]]]:
         ("data_size", "Data size", sorted({row.model.data_size for row in rows} - {""}, key=magnitude)),
         ("size", "Parameters", [name for name, _, _ in SIZES if name in sizes]),
         ("origin", "Origin", sorted({str(row.origin) for row in rows})),
+        ("source", "Published by", sorted({row.table for row in rows} - {""})),
     ]
     return [choice for choice in offered if len(choice[2]) > 1]
 
@@ -96,7 +99,16 @@ def magnitude(text: str) -> tuple[float, str]:
 
 def _row(row: Row) -> dict[str, Any]:
     model = row.model
-    words = (model.title, model.name, model.objective, model.image_encoder, model.text_encoder, model.data, model.data_size, row.detail)
+    words = (
+        model.title,
+        model.name,
+        model.objective,
+        model.image_encoder,
+        model.text_encoder,
+        model.data,
+        model.data_size,
+        row.detail,
+    )
     return {
         "title": model.title,
         "objective": model.objective,
@@ -104,6 +116,7 @@ def _row(row: Row) -> dict[str, Any]:
         "data_size": model.data_size,
         "size": model.size,
         "origin": row.origin,
+        "source": row.table,
         "parameters": model.parameters,
         "words": " ".join(filter(None, words)).lower(),
     }

@@ -91,9 +91,9 @@ def model_heading(name: str, collected: Collected) -> ModelHeading:
         image_encoder=card.image_encoder or "",
         text_encoder=card.text_encoder or "",
         data=card.training_data or "",
-        data_size=getattr(card, "data_size", None) or "",
-        parameters=loaded[0] if loaded else getattr(card, "parameters", None),
-        gflops=getattr(card, "gflops", None),
+        data_size=card.data_size or "",
+        parameters=loaded[0] if loaded else card.parameters,
+        gflops=card.gflops,
         speeds=_speeds(records),
     )
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from vlmbench.cards import ModelCard
 from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name
+from vlmbench.reports.entries import remarks
 from vlmbench.reports.published import Published
-from vlmbench.reports.entries import origin, remarks
-from vlmbench.reports.site.calibration import Reliability, reliability
 from vlmbench.reports.scores import not_above_chance
+from vlmbench.reports.site.calibration import Reliability, reliability
 from vlmbench.reports.site.collect import Collected, deviation
 from vlmbench.reports.site.command import Command, command
 from vlmbench.reports.site.headings import ModelHeading, model_heading

@@ -38,14 +38,14 @@ class Renderer:
         self._environment.filters.update(_FILTERS)
         self._environment.globals.update(shared, version=vlmbench.__version__)
 
-    def page(self, template: str, *, root: str = "", current: str = "", **values: Any) -> str:
+    def page(self, template: str, values: Mapping[str, Any], *, root: str = "", current: str = "") -> str:
         """One page.
 
         Args:
             template: a file of ``templates/``.
+            values: what it shows.
             root: the way to the site's folder.
             current: which page of the navigation this is.
-            values: what it shows.
         """
         return self._environment.get_template(template).render(root=root, current=current, **values)
 
@@ -56,7 +56,7 @@ def metric_value(metric: MetricValue) -> str:
 
 
 def mean_spread(standing: Standing) -> str:
-    """"±1.2" beside a mean; "" without an interval."""
+    """ "±1.2" beside a mean; "" without an interval."""
     half = spread(standing)
     return "" if half is None else f"±{percent(half)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vlmbench.cards import Suite
@@ -50,10 +50,23 @@ class View:
         return tuple(None if standing is None else standing.mean for standing in self.standings)
 
 
-def views(grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str]) -> list[View]:
-    """Every task, each kind, and each suite of which all tasks have numbers; no two of the same tasks."""
+def views(
+    grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
+) -> list[View]:
+    """Every task, the measured ones, each kind, and each suite of which all tasks have numbers; no tasks twice.
+
+    Args:
+        grid: what is looked at.
+        suites: named lists of tasks.
+        kind_titles: of kinds of tasks.
+        sources: published tables with the tasks that all of their rows have.
+    """
     columns = {task.name: task for task in grid.columns}
-    offered = [View("all", "Every task", "All", tuple(columns))]
+    measured = {name for cells, own in zip(grid.cells, grid.ranked, strict=True) if own for name in cells}
+    offered = [
+        View("all", "Every task", "All", tuple(columns)),
+        View("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
+    ]
     for kind in dict.fromkeys(task.kind for task in columns.values()):
         tasks = tuple(name for name, task in columns.items() if task.kind == kind)
         offered.append(View(f"kind-{kind}", kind_titles.get(kind, kind), "Kinds", tasks))
@@ -61,11 +74,24 @@ def views(grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str]) -
         if suite.tasks and all(name in columns for name in suite.tasks):
             tasks = tuple(name for name in columns if name in suite.tasks)
             offered.append(View(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
+    for source, common in sources.items():
+        tasks = tuple(name for name in columns if name in common)
+        offered.append(View(f"source-{source}", source, "Published by", tasks))
     seen: dict[tuple[str, ...], View] = {}
     for view in offered:
         if view.tasks:
             seen.setdefault(view.tasks, view)
     return [_with_standings(view, grid) for view in seen.values()]
+
+
+def first_view(offered: Sequence[View]) -> View | None:
+    """The one to begin with: the widest that has a place for a measured model, else the one with most numbers."""
+
+    def numbers(view: View) -> int:
+        return len(view.tasks) * sum(standing is not None for standing in view.standings)
+
+    placed = [view for view in offered if any(one is not None and one.place is not None for one in view.standings)]
+    return max(placed, key=lambda view: len(view.tasks), default=max(offered, key=numbers, default=None))
 
 
 def _with_standings(view: View, grid: Grid) -> View:

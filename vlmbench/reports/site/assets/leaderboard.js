@@ -10,13 +10,13 @@
   const headings = [...table.tHead.rows[0].cells];
   const FIXED = 5; // model, place, mean, mean rank, parameters; the tasks follow
   const PLACE = 1, MEAN = 2, RANK = 3;
-  const FIELDS = ["q", "view", "objective", "data", "data_size", "size", "origin"];
+  const FIELDS = ["q", "view", "objective", "data", "data_size", "size", "origin", "source"];
   const field = (key) => document.getElementById(`f-${key}`);
   const known = (value) => (value === null ? undefined : value);
 
   const views = new Map(data.views.map((view) => [view.key, view]));
   data.tasks.forEach((task, index) => views.set(`task-${task.name}`, { key: `task-${task.name}`, tasks: [index], means: null, ranks: null }));
-  const START = data.views[0].key;
+  const START = data.first;
 
   /* Rows that a view says nothing of are left out of it. */
   const answers = (row, _, key) => views.get(key).tasks.some((task) => row.original.values[task] !== null || row.original.statuses[task]);
@@ -29,6 +29,7 @@
     { id: "data_size", accessorFn: (row) => row.data_size, ...equal },
     { id: "size", accessorFn: (row) => row.size, ...equal },
     { id: "origin", accessorFn: (row) => row.origin, ...equal },
+    { id: "source", accessorFn: (row) => row.source, ...equal },
     { id: "answers", accessorFn: () => 0, filterFn: answers, enableGlobalFilter: false },
     { id: "words", accessorFn: (row) => row.words },
     { id: "parameters", accessorFn: (row) => known(row.parameters), ...number },

@@ -3,6 +3,7 @@
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
   const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const STARTS = { y: data.measures.some((one) => one.key === data.first) ? data.first : data.measures[0].key, view: data.first };
   const choice = (id) => document.getElementById(id);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const SYMBOLS = { measured: "circle", imported: "diamond", published: "circle-open" };
@@ -11,11 +12,20 @@
   const named = (index, most) => escape(short(data.rows[index].title, most));
   const percent = (value) => (100 * value).toFixed(1);
 
-  const axis = (title, more) => ({ title: { text: escape(title) }, gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, ...more });
+  /* 1, 2 and 5 of each power of ten, as people write them. */
+  const ticks = (values) => {
+    const found = values.filter((value) => value > 0);
+    if (!found.length) return {};
+    const steps = [];
+    for (let power = Math.floor(Math.log10(Math.min(...found))); power <= Math.ceil(Math.log10(Math.max(...found))); power += 1) for (const one of [1, 2, 5]) steps.push(one * 10 ** power);
+    const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+    return { tickmode: "array", tickvals: steps, ticktext: steps.map((step) => short.format(step)) };
+  };
+  const axis = (title, more) => ({ title: { text: escape(title) }, gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, automargin: true, ...more });
   const layout = (x, y, more) => ({
     font: { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: 13 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 64, r: 16, t: 16, b: 56 }, hovermode: "closest", xaxis: x, yaxis: y, height: 480, dragmode: innerWidth < 640 ? false : "zoom",
-    legend: { orientation: "h", y: -0.22 }, hoverlabel: { font: { family: "inherit" } }, ...more,
+    margin: { l: 64, r: 24, t: 44, b: 56 }, hovermode: "closest", xaxis: x, yaxis: y, height: 480, dragmode: innerWidth < 640 ? false : "zoom",
+    legend: { orientation: "h", y: -0.2, yanchor: "top" }, modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") }, hoverlabel: { font: { family: "inherit" } }, ...more,
   });
   const draw = (id, traces, look) => Plotly.react(id, traces, look, CONFIG);
   const go = (id) => choice(id).on("plotly_click", (event) => { const point = event.points[0]; if (point.customdata?.href) location.href = point.customdata.href; });
@@ -40,7 +50,7 @@
     const steps = { type: "scatter", mode: "lines", name: "Pareto front", x: front.map((i) => price.values[i]), y: front.map((i) => 100 * measure.values[i]), line: { color: colour("soft"), dash: "dot", width: 1.5, shape: price.low ? "hv" : "vh" }, hoverinfo: "skip" };
     const spoken = (index) => `<b>${named(index)}</b><br>${escape(measure.title)}: ${percent(measure.values[index])}<br>${escape(price.title)}: ${price.values[index].toLocaleString("en")}`;
     const traces = [steps, ...clouds(price.values, measure.values, spoken)];
-    draw("plot-cost", traces, layout(axis(price.title, { type: "log", exponentformat: "SI", dtick: traces[0].x.length ? "D2" : undefined }), axis(`${short(measure.title, 60)}, percent`)));
+    draw("plot-cost", traces, layout(axis(price.title, { type: "log", ...ticks(traces.flatMap((trace) => trace.x)) }), axis(`${short(measure.title, 60)}, percent`)));
     choice("front").textContent = front.length
       ? `On the Pareto front (no other model is as ${price.low ? "cheap" : "fast"} and better): ${front.map((i) => `${short(data.rows[i].title)} (${percent(measure.values[i])})`).join(", ")}.`
       : "No model has both numbers.";
@@ -84,11 +94,11 @@
   const all = () => new Set(parts.map(([, , part]) => part)).forEach((part) => part());
   const read = () => {
     const said = new URLSearchParams(location.hash.slice(1));
-    for (const [id, key] of parts) fill(id, said.get(key), choice(id).options[0].value);
+    for (const [id, key] of parts) fill(id, said.get(key), STARTS[key] ?? choice(id).options[0].value);
   };
   const write = () => {
     const said = new URLSearchParams();
-    for (const [id, key] of parts) if (choice(id).selectedIndex) said.set(key, choice(id).value);
+    for (const [id, key] of parts) if (choice(id).value !== (STARTS[key] ?? choice(id).options[0].value)) said.set(key, choice(id).value);
     history.replaceState(null, "", said.size ? `#${said}` : location.pathname + location.search);
   };
   for (const form of document.querySelectorAll("form.tools")) form.addEventListener("submit", (event) => event.preventDefault());
