@@ -15,7 +15,7 @@ from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import measured_score, not_above_chance, published_score
 from vlmbench.reports.site.collect import Collected
-from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, model_heading, task_heading
+from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
 from vlmbench.reports.site.views import Grid, View, first_view, views
 from vlmbench.reports.view import View as Shown
 
@@ -83,10 +83,15 @@ class Board:
         return make_board(columns, [row for row in rows if row.cells], suites)
 
 
-def board(collected: Collected) -> Board:
-    """The leaderboard of all that was collected."""
+def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
+    """The leaderboard of all that was collected.
+
+    Args:
+        collected: records, failures and published numbers.
+        models: every model's columns.
+    """
     columns = _columns(collected)
-    rows = [*_record_rows(collected, columns), *_published_rows(collected, columns)]
+    rows = [*_record_rows(collected, columns, models), *_published_rows(collected, columns, models)]
     return make_board(list(columns.values()), rows, collected.suites)
 
 
@@ -125,7 +130,9 @@ def _columns(collected: Collected) -> dict[str, TaskHeading]:
     return {task.name: task for task in found}
 
 
-def _record_rows(collected: Collected, columns: Mapping[str, TaskHeading]) -> list[Row]:
+def _record_rows(
+    collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
+) -> list[Row]:
     """One row a model of what was measured, and one of what was imported."""
     cells: dict[tuple[str, Origin], dict[str, Score]] = defaultdict(dict)
     for (model, task), pair in collected.pairs.items():
@@ -137,7 +144,7 @@ def _record_rows(collected: Collected, columns: Mapping[str, TaskHeading]) -> li
     order: list[Origin] = ["measured", "imported"]
     filled = [(model, kind) for model, kind in cells if cells[model, kind]]
     filled.sort(key=lambda key: (order.index(key[1]), key[0]))
-    return [Row(model_heading(model, collected), kind, cells[model, kind]) for model, kind in filled]
+    return [Row(models[model], kind, cells[model, kind]) for model, kind in filled]
 
 
 def _record_score(record: Summary, column: TaskHeading) -> Score:
@@ -152,7 +159,9 @@ def _failed_score(failure: Failure) -> Score:
     return Score(None, status=failure.status, notes=(failure.message,), comparable=False)
 
 
-def _published_rows(collected: Collected, columns: Mapping[str, TaskHeading]) -> list[Row]:
+def _published_rows(
+    collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
+) -> list[Row]:
     """One row a model, table and variant. A flagged number is on its model's and its task's page, and not here."""
     groups: dict[tuple[str, str, str], list[Published]] = defaultdict(list)
     for number in collected.published:
@@ -164,7 +173,7 @@ def _published_rows(collected: Collected, columns: Mapping[str, TaskHeading]) ->
         first = numbers[0]
         rows.append(
             Row(
-                _published_model(model, first, collected),
+                _published_model(models[model], first),
                 "published",
                 cells,
                 source=first.source,
@@ -175,9 +184,9 @@ def _published_rows(collected: Collected, columns: Mapping[str, TaskHeading]) ->
     return rows
 
 
-def _published_model(model: str, number: Published, collected: Collected) -> ModelHeading:
+def _published_model(heading: ModelHeading, number: Published) -> ModelHeading:
     """The model's columns; of the encoders and the data, what the table itself says of this row."""
-    heading, variant = model_heading(model, collected), number.variant
+    variant = number.variant
     return replace(
         heading,
         image_encoder=variant.get("image_encoder", variant.get("backbone", heading.image_encoder)),

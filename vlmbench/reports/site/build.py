@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from vlmbench.reports.site.collect import Collected, collect
 from vlmbench.reports.site.data import filters, plot_data, table_data
 from vlmbench.reports.site.details import dataset_details, model_details, protocol_details
 from vlmbench.reports.site.folder import SiteFolder
-from vlmbench.reports.site.headings import TaskHeading
+from vlmbench.reports.site.headings import ModelHeading, TaskHeading, model_headings
 from vlmbench.reports.site.model_page import ClassTable, ModelPage, model_page
 from vlmbench.reports.site.names import page_names
 from vlmbench.reports.site.render import Renderer
@@ -92,8 +92,10 @@ def build_site(
     folder.begin()
     store = ResultStore(results)
     collected = collect(store, published)
-    every = board(collected)
-    site = _Site(folder, store, collected, every, _pages(collected, every), title)
+    models = model_headings(collected)
+    every = board(collected, models)
+    pages = Pages(page_names(models), page_names(task.name for task in every.columns))
+    site = _Site(folder, store, collected, models, every, pages, title)
     for name, content in scripts.items():
         folder.write(f"assets/{name}", content)
     site.write_overviews()
@@ -107,9 +109,17 @@ class _Site:
     """The pages of one build, into one folder."""
 
     def __init__(
-        self, folder: SiteFolder, store: ResultStore, collected: Collected, every: Board, pages: Pages, title: str
+        self,
+        folder: SiteFolder,
+        store: ResultStore,
+        collected: Collected,
+        models: Mapping[str, ModelHeading],
+        every: Board,
+        pages: Pages,
+        title: str,
     ) -> None:
-        self._folder, self._store, self._collected, self._every, self._pages = folder, store, collected, every, pages
+        self._folder, self._store, self._collected, self._models = folder, store, collected, models
+        self._every, self._pages = every, pages
         self._measured = every.narrowed({task for _, task in collected.pairs}, collected.suites)
         names = {number.task for number in collected.published}
         self._published = every.narrowed(names, collected.suites)
@@ -150,7 +160,7 @@ class _Site:
     def write_tasks(self) -> None:
         """A page a task."""
         for task in self._every.columns:
-            page = task_page(task, self._collected, self._store)
+            page = task_page(task, self._collected, self._models, self._store)
             values = {
                 "page": page,
                 "kind": kind_title(task.kind),
@@ -165,7 +175,7 @@ class _Site:
         """A page a model, and what belongs to its answers: the classes as CSV, and pictures."""
         titles = {task.name: task.title for task in self._every.columns}
         for name, file in self._pages.models.items():
-            page = model_page(name, self._collected, self._store, list(titles))
+            page = model_page(self._models[name], self._collected, self._store, list(titles))
             values = {"page": page, "titles": titles, "details": model_details(page)}
             html = self._renderer.page("model.html", values, root="../")
             self._folder.write(f"models/{file}.html", html)
@@ -200,11 +210,6 @@ class _Site:
 
 def _board_values(made: Board) -> dict[str, object]:
     return {"board": made, "data": table_data(made), "filters": filters(made)}
-
-
-def _pages(collected: Collected, every: Board) -> Pages:
-    models = [model for model, _ in collected.pairs] + [number.model for number in collected.published]
-    return Pages(page_names(models), page_names(task.name for task in every.columns))
 
 
 def _newest(collected: Collected) -> str:

@@ -79,23 +79,10 @@ class TaskHeading:
         return self.unit == "fraction" and self.higher_is_better
 
 
-def model_heading(name: str, collected: Collected) -> ModelHeading:
-    """A model's columns, from its card and its records; parameters are those that were loaded, where any were."""
-    records = collected.records_of.get(name, ())
-    card = collected.models.get(name) or ModelCard(name=name, adapter="", spec="")
-    loaded = [record.model.parameters for record in records if record.model.parameters > 0]
-    return ModelHeading(
-        name=name,
-        title=card.title or name,
-        objective=card.objective or "",
-        image_encoder=card.image_encoder or "",
-        text_encoder=card.text_encoder or "",
-        data=card.training_data or "",
-        data_size=card.data_size or "",
-        parameters=loaded[0] if loaded else card.parameters,
-        gflops=card.gflops,
-        speeds=_speeds(records),
-    )
+def model_headings(collected: Collected) -> dict[str, ModelHeading]:
+    """Every model's columns, by its name."""
+    names = {model for model, _ in collected.pairs} | {number.model for number in collected.published}
+    return {name: _model_heading(name, collected) for name in sorted(names)}
 
 
 def task_heading(
@@ -120,6 +107,25 @@ def task_heading(
         metric=main,
         unit=found.unit if found else "fraction",
         higher_is_better=found.higher_is_better if found else True,
+    )
+
+
+def _model_heading(name: str, collected: Collected) -> ModelHeading:
+    """From its card and its records; parameters are those that were loaded, where any were."""
+    records = collected.records_of.get(name, ())
+    card = collected.models.get(name) or ModelCard(name=name, adapter="", spec="")
+    loaded = [record.model.parameters for record in records if record.model.parameters > 0]
+    return ModelHeading(
+        name=name,
+        title=card.title or name,
+        objective=card.objective or "",
+        image_encoder=card.image_encoder or "",
+        text_encoder=card.text_encoder or "",
+        data=card.training_data or "",
+        data_size=card.data_size or "",
+        parameters=loaded[0] if loaded else card.parameters,
+        gflops=card.gflops,
+        speeds=_speeds(records),
     )
 
 

@@ -16,12 +16,12 @@ from vlmbench.reports.scores import not_above_chance
 from vlmbench.reports.site.calibration import Reliability, reliability
 from vlmbench.reports.site.collect import Collected, deviation
 from vlmbench.reports.site.command import Command, command
-from vlmbench.reports.site.headings import ModelHeading, model_heading
+from vlmbench.reports.site.headings import ModelHeading
 from vlmbench.reports.site.names import anchor
 from vlmbench.reports.site.pictures import Picture, pictures
 from vlmbench.store import ResultStore
 
-CLASSES_SHOWN = 40
+CLASSES_SHOWN = 20
 """Of more classes, a page shows the best and the worst; all are in a CSV file."""
 Facts = tuple[tuple[str, str], ...]
 
@@ -128,15 +128,16 @@ class ModelPage:
     notes: tuple[str, ...]
 
 
-def model_page(name: str, collected: Collected, store: ResultStore, tasks: Sequence[str]) -> ModelPage:
+def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, tasks: Sequence[str]) -> ModelPage:
     """Read a model's records in full, and what lies beside them.
 
     Args:
-        name: the model's.
+        heading: the model's columns.
         collected: which records, failures and numbers there are.
         store: where they are.
         tasks: in the order in which they are shown.
     """
+    name = heading.name
     answers: list[Answer] = []
     failures: list[Failure] = []
     environments: list[Facts] = []
@@ -161,7 +162,7 @@ def model_page(name: str, collected: Collected, store: ResultStore, tasks: Seque
         if pair.failure:
             failures.append(pair.failure)
     return ModelPage(
-        heading=model_heading(name, collected),
+        heading=heading,
         card=collected.models.get(name),
         loaded=tuple((f"weights {sha[:12]}", what) for sha, what in loaded.items()),
         answers=tuple(answers),

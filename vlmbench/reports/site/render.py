@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 import vlmbench
-from vlmbench.records import ClassResult, MetricValue
+from vlmbench.records import MetricValue
 from vlmbench.reports.aggregates import Standing
 from vlmbench.reports.cells import DASH, percent
 from vlmbench.reports.facts import count
@@ -72,9 +72,9 @@ def shortened(text: str, most: int = 80) -> str:
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
-def class_bar(row: ClassResult, name: str) -> MetricValue:
-    """A class's first value and its interval, to be drawn."""
-    return MetricValue(value=row.values.get(name), ci95=row.ci95, n=row.n)
+def ends(interval: tuple[float, float] | None) -> str:
+    """A class's interval in percent."""
+    return DASH if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def words(name: str) -> str:
@@ -84,8 +84,8 @@ def words(name: str) -> str:
 
 _FILTERS = {
     "anchor": anchor,
-    "class_bar": class_bar,
     "count": counted,
+    "ends": ends,
     "interval": interval_text,
     "percent": percent,
     "shortened": shortened,

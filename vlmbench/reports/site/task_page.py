@@ -14,7 +14,7 @@ from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.board import variant_text
 from vlmbench.reports.site.collect import Collected, Pair, deviation
-from vlmbench.reports.site.headings import ModelHeading, TaskHeading, model_heading
+from vlmbench.reports.site.headings import ModelHeading, TaskHeading
 from vlmbench.store import ResultStore
 
 TEMPLATES_SHOWN = 8
@@ -64,12 +64,15 @@ class TaskPage:
     datasets: Mapping[str, tuple[str, ...]]
 
 
-def task_page(task: TaskHeading, collected: Collected, store: ResultStore) -> TaskPage:
+def task_page(
+    task: TaskHeading, collected: Collected, models: Mapping[str, ModelHeading], store: ResultStore
+) -> TaskPage:
     """A task's page.
 
     Args:
         task: which.
         collected: records, failures and published numbers.
+        models: every model's columns.
         store: where predictions lie, by which two models are told apart.
     """
     pairs = {model: pair for (model, name), pair in collected.pairs.items() if name == task.name}
@@ -83,7 +86,7 @@ def task_page(task: TaskHeading, collected: Collected, store: ResultStore) -> Ta
         heading=task,
         card=collected.tasks.get(task.name),
         metrics=(task.metric, *others),
-        ranking=tuple(_ranking(task, records, ranked, errors, usable, collected)),
+        ranking=tuple(_ranking(task, records, ranked, errors, usable, models)),
         paired=bool(errors),
         unranked=tuple(number for number in numbers if number not in usable),
         failures=tuple(pair.failure for pair in pairs.values() if pair.failure),
@@ -106,30 +109,30 @@ def _ranking(
     ranked: Sequence[Summary],
     errors: Errors,
     numbers: Sequence[Published],
-    collected: Collected,
+    models: Mapping[str, ModelHeading],
 ) -> list[Ranked]:
     found = places({record.model.name: _answer(record.metrics[task.metric]) for record in ranked}, errors)
-    lines = [_line(record, found[record.model.name], remarks(record), collected) for record in ranked]
-    lines += [_published(task, number, collected) for number in numbers]
+    lines = [_line(record, found[record.model.name], remarks(record), models) for record in ranked]
+    lines += [_published(task, number, models) for number in numbers]
     sign = -1.0 if task.higher_is_better else 1.0
     lines.sort(key=lambda line: sign * (line.metrics[task.metric].value or 0.0))
     own = {record.id for record in ranked}
     rest = [record for record in records if record.id not in own]
-    return lines + [_line(record, None, remarks(record), collected) for record in rest]
+    return lines + [_line(record, None, remarks(record), models) for record in rest]
 
 
 def _answer(metric: MetricValue) -> Answer:
     return Answer(metric.value or 0.0, metric.ci95, metric.higher_is_better)
 
 
-def _line(record: Summary, place: Place | None, said: str, collected: Collected) -> Ranked:
-    return Ranked(model_heading(record.model.name, collected), origin(record), place, record.metrics, said)
+def _line(record: Summary, place: Place | None, said: str, models: Mapping[str, ModelHeading]) -> Ranked:
+    return Ranked(models[record.model.name], origin(record), place, record.metrics, said)
 
 
-def _published(task: TaskHeading, number: Published, collected: Collected) -> Ranked:
+def _published(task: TaskHeading, number: Published, models: Mapping[str, ModelHeading]) -> Ranked:
     value = MetricValue(value=number.value, n=0, higher_is_better=task.higher_is_better)
     said = ". ".join(filter(None, [variant_text(number), number.source, number.note]))
-    return Ranked(model_heading(number.model, collected), "published", None, {task.metric: value}, said)
+    return Ranked(models[number.model], "published", None, {task.metric: value}, said)
 
 
 def _datasets(records: Sequence[Summary]) -> dict[str, tuple[str, ...]]:

@@ -59,7 +59,9 @@
   const showColumns = () => {
     const shown = new Set(views.get(view).tasks);
     const hidden = data.tasks.map((_, index) => index).filter((index) => !shown.has(index)).map((index) => FIXED + index + 1);
-    if (!views.get(view).means) hidden.push(PLACE + 1, MEAN + 1, RANK + 1);
+    const { means, places } = views.get(view);
+    if (!means) hidden.push(MEAN + 1);
+    if (!places || places.every((place) => place === null)) hidden.push(PLACE + 1, RANK + 1);
     sheet.replaceSync(hidden.length ? `${hidden.map((n) => `#board tr > :nth-child(${n})`).join(",")}{display:none}` : "");
   };
   const percent = (value) => (100 * value).toFixed(1);

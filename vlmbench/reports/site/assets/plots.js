@@ -2,7 +2,8 @@
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
-  const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  /* The buttons are named, since plotly's own choice has one that uploads the chart; and no server is known to it. */
+  const CONFIG = { responsive: true, displaylogo: false, plotlyServerURL: "", modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] };
   const STARTS = { y: data.measures.some((one) => one.key === data.first) ? data.first : data.measures[0].key, view: data.first };
   const choice = (id) => document.getElementById(id);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -27,17 +28,19 @@
     margin: { l: 64, r: 24, t: 44, b: 56 }, hovermode: "closest", xaxis: x, yaxis: y, height: 480, dragmode: innerWidth < 640 ? false : "zoom",
     legend: { orientation: "h", y: -0.2, yanchor: "top" }, modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") }, hoverlabel: { font: { family: "inherit" } }, ...more,
   });
-  const draw = (id, traces, look) => Plotly.react(id, traces, look, CONFIG);
+  const draw = (id, traces, look, more) => Plotly.react(id, traces, look, { ...CONFIG, ...more });
   const go = (id) => choice(id).on("plotly_click", (event) => { const point = event.points[0]; if (point.customdata?.href) location.href = point.customdata.href; });
   const fill = (id, key, fallback) => { const select = choice(id); if (!select) return; select.value = key ?? fallback; if (select.selectedIndex === -1) select.value = fallback; };
 
   /* One trace an objective, so that the legend filters. */
   const objectives = [...new Set(data.rows.map((row) => row.objective || "objective unknown"))];
   const palette = () => [1, 2, 3, 4, 5, 6].map((n) => colour(`c${n}`));
+  const FEW = 16; // points that have room for their names
   const clouds = (xs, ys, hover) => objectives.map((objective, group) => {
+    const labelled = xs.filter((x, i) => x !== null && ys[i] !== null).length <= FEW;
     const rows = data.rows.map((_, index) => index).filter((index) => (data.rows[index].objective || "objective unknown") === objective && xs[index] !== null && ys[index] !== null);
     return {
-      type: "scatter", mode: rows.length <= 12 ? "markers+text" : "markers", name: escape(short(objective)), x: rows.map((i) => xs[i]), y: rows.map((i) => 100 * ys[i]), text: rows.map((i) => named(i, 24)), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
+      type: "scatter", mode: labelled ? "markers+text" : "markers", name: escape(short(objective)), x: rows.map((i) => xs[i]), y: rows.map((i) => 100 * ys[i]), text: rows.map((i) => named(i, 24)), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
       marker: { size: 10, color: palette()[group % 6], symbol: rows.map((i) => SYMBOLS[data.rows[i].origin]), line: { width: 1.5 } },
       customdata: rows.map((i) => ({ href: data.rows[i].href })), hovertext: rows.map((i) => hover(i)), hovertemplate: "%{hovertext}<extra></extra>",
     };
@@ -71,14 +74,14 @@
     const hover = rows.map((row) => view.tasks.map((task) => `<b>${named(row)}</b><br>${escape(short(data.tasks[task].title))}: ${data.values[row][task] === null ? "no answer" : data.tasks[task].rank ? `rank ${data.values[row][task].toFixed(1)}` : percent(data.values[row][task])}`));
     const trace = {
       type: "heatmap", z, hovertext: hover, hovertemplate: "%{hovertext}<extra></extra>", xgap: 1, ygap: 1, zmin: 0, zmax: 100, hoverongaps: false,
-      x: view.tasks.map((_, i) => i), y: rows.map((_, i) => i), colorscale: [[0, colour("sunken")], [1, colour("tint")]], colorbar: { title: { text: within ? "best" : "%" }, thickness: 12, len: 0.9, lenmode: "fraction" },
+      x: view.tasks.map((_, i) => i), y: rows.map((_, i) => i), colorscale: [[0, colour("sunken")], [1, colour("tint")]], colorbar: { title: { text: within ? "best" : "%" }, thickness: 12, len: 160, lenmode: "pixels", y: 1, yanchor: "top" },
       text: rows.length * view.tasks.length <= 240 && !within ? z.map((line) => line.map((v) => (v === null ? "" : v.toFixed(1)))) : undefined, texttemplate: rows.length * view.tasks.length <= 240 && !within ? "%{text}" : undefined,
     };
     const narrow = innerWidth < 640;
-    const x = { tickvals: view.tasks.map((_, i) => i), ticktext: view.tasks.map((t) => escape(short(data.tasks[t].title, 24))), side: "top", tickangle: -45, showgrid: false, automargin: true, fixedrange: true };
+    const x = { tickvals: view.tasks.map((_, i) => i), ticktext: view.tasks.map((t) => escape(short(data.tasks[t].title, 24))), side: "top", tickangle: -90, showgrid: false, automargin: true, fixedrange: true };
     const y = { tickvals: rows.map((_, i) => i), ticktext: rows.map((r) => named(r, narrow ? 14 : 34)), showgrid: false, automargin: true, fixedrange: true, tickfont: { size: 11 } };
-    const width = Math.max(choice("plot-heat").parentElement.clientWidth - 2, 220 + 26 * view.tasks.length);
-    draw("plot-heat", [trace], layout(x, y, { height: 200 + Math.max(18, rows.length < 12 ? 40 : 18) * rows.length, width, margin: { l: 20, r: 10, t: 20, b: 20 }, dragmode: false }));
+    const width = 320 + (view.tasks.length <= 16 ? 56 : 26) * view.tasks.length;
+    draw("plot-heat", [trace], layout(x, y, { height: 200 + Math.max(18, rows.length < 12 ? 40 : 18) * rows.length, width, margin: { l: 20, r: 10, t: 20, b: 20 }, dragmode: false }), { displayModeBar: false, responsive: false });
   };
 
   const shift = () => {
