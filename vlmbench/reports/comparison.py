@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vlmbench.records import Failure, ModelInfo, Summary
-from vlmbench.reports.cells import Cell, Label, Origin, Score
+from vlmbench.reports.cells import Cell, Label, Origin, Score, plain
 from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.published import Published
@@ -55,22 +56,45 @@ def comparison_table(
         for place, question in enumerate(questions)
         if any(place in line.scores for line in lines) or (printed and question in spec.questions)
     ]
+    rows = [_row(line, used, facts) for line in lines]
     columns = [
         Column("model", repeats=True),
-        *fact_columns(),
+        *_telling_apart(fact_columns(), spec.facts, rows),
         *(Column(questions[place].heading, "right", group=questions[place].group) for place in used),
     ]
     return arranged(
         Draft(
             title=spec.title,
             columns=columns,
-            rows=[_row(line, used, facts) for line in lines],
+            rows=rows,
             hidden=frozenset(FACTS) - frozenset(spec.facts),
             ranked=frozenset(columns[i].full_name for i in range(len(columns) - len(used), len(columns))),
-            notes=[*([spec.note] if spec.note and lines else []), *entries.left_out],
+            notes=[*_sources(printed), *([spec.note] if spec.note and lines else [])],
+            left_out=entries.left_out,
         ),
         view,
     )
+
+
+def _telling_apart(columns: Sequence[Column], printed: Sequence[str], rows: Sequence[Row]) -> list[Column]:
+    """Facts in which rows of one name differ stand beside the name wherever it does; the others give way."""
+    names = Counter(plain(row.cells[0]) for row in rows)
+    same = [row for row in rows if names[plain(row.cells[0])] > 1]
+    made = []
+    for place, column in enumerate(columns, start=1):
+        kinds: dict[str, set[str]] = {}
+        for row in same:
+            kinds.setdefault(plain(row.cells[0]), set()).add(plain(row.cells[place]))
+        needed = column.name in printed and any(len(kind) > 1 for kind in kinds.values())
+        made.append(replace(column, repeats=True, spare=0) if needed else column)
+    return made
+
+
+def _sources(lines: Sequence[_Line]) -> list[str]:
+    """Where the table's own rows were read; other rows say it themselves."""
+    sources = dict.fromkeys(score.source for line in lines if not line.notes for score in line.scores.values())
+    said = "; ".join(filter(None, sources))
+    return [f"Source: {said}"] if said else []
 
 
 def _questions(spec: Comparison, entries: Entries, view: View) -> list[Question]:

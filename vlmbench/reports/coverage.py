@@ -40,7 +40,7 @@ def coverage_table(entries: Entries, view: View, *, models: Sequence[str] = (), 
         for state in ("imported", "failed", "unsupported")
         if not any(state == found for found, _ in states.values())
     )
-    return arranged(Draft(title, COLUMNS, rows, hidden=unused, notes=entries.left_out), view)
+    return arranged(Draft(title, COLUMNS, rows, hidden=unused, left_out=entries.left_out), view)
 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:

@@ -61,7 +61,8 @@ def ranking_table(
             rows=rows,
             hidden=frozenset(FACTS),
             ranked=frozenset({"mean %", "mean rank", "Borda %", *(f"{kind} %" for kind in kinds_shown)}),
-            notes=[*_notes(made, len(found)), *entries.left_out],
+            notes=_notes(made, len(found)),
+            left_out=entries.left_out,
         ),
         view,
     )

@@ -77,6 +77,7 @@ class Draft:
         hidden: headings that are shown only when asked for; they can be filtered, sorted and grouped by.
         ranked: the best of these columns are marked: their headings.
         notes: lines under the table.
+        left_out: why files were skipped.
     """
 
     title: str
@@ -85,6 +86,7 @@ class Draft:
     hidden: frozenset[str] = frozenset()
     ranked: frozenset[str] = frozenset()
     notes: Sequence[str] = field(default=())
+    left_out: Sequence[str] = ()
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -119,6 +121,7 @@ def arranged(draft: Draft, view: View) -> Table:
         rows=[[row[i] for i in shown] for row in cells],
         data=[datum for row in rows for datum in row.data],
         notes=[*said, *draft.notes],
+        left_out=draft.left_out,
         sections=sections,
     )
 

@@ -166,7 +166,7 @@ def _guarded(cell: str) -> str:
 def _foot(table: Table) -> Iterator[str]:
     places = [r"\textbf{bold}: best; \underline{underlined}: second best"] if table.has_places else []
     letters = [rf"\textsuperscript{{{letter}}} {escape(text)}" for text, letter in table.footnotes.items()]
-    lines = [*map(escape, table.legend), *places, *letters, *map(escape, table.notes)]
+    lines = [*map(escape, table.legend), *places, *letters, *map(escape, [*table.notes, *table.left_out])]
     if lines:
         yield r"\par\smallskip\raggedright\footnotesize"
         yield " \\\\\n".join(map(_guarded, lines))

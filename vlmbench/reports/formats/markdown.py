@@ -43,7 +43,7 @@ def _cell(table: Table, cell: Cell) -> str:
 def _foot(table: Table) -> list[str]:
     places = ["**bold**: best; <u>underlined</u>: second best"] if table.has_places else []
     letters = [f"<sup>{letter}</sup> {escape(text)}" for text, letter in table.footnotes.items()]
-    return [*(escape(line) for line in table.legend), *places, *letters, *(escape(note) for note in table.notes)]
+    return [*(escape(line) for line in table.legend), *places, *letters, *map(escape, [*table.notes, *table.left_out])]
 
 
 def _line(cells: Iterable[str]) -> str:
