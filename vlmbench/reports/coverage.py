@@ -34,7 +34,7 @@ def coverage_table(entries: Entries, view: View, *, models: Sequence[str] = (), 
     rows = [_row(model, every, states) for model in everyone]
     pairs = len(everyone) * len(every)
     done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
-    title = f"Coverage: {done:,} of {pairs:,} pairs of {len(everyone):,} models and {len(every):,} tasks"
+    title = f"Coverage: {done:,} of {pairs:,} pairs ({len(everyone):,} × {len(every):,}: models × tasks)"
     unused = frozenset(
         state
         for state in ("imported", "failed", "unsupported")

@@ -56,7 +56,7 @@ def ranking_table(
     ]
     return arranged(
         Draft(
-            title=f"Models over {len(made.tasks):,} common tasks",
+            title=f"Ranking over common tasks: {len(made.tasks):,}",
             columns=columns,
             rows=rows,
             hidden=frozenset(FACTS),

@@ -113,14 +113,14 @@ def arranged(draft: Draft, view: View) -> Table:
     for place, column in enumerate(draft.columns):
         if column.full_name in draft.ranked:
             _mark_best(cells, place)
-    cells, said = lifted(_unsigned(cells), draft.columns)
+    cells = lifted(_unsigned(cells), draft.columns)
     shown = _shown(draft, view)
     return Table(
         title=draft.title,
         columns=[replace(draft.columns[i], spare=0 if view.columns else draft.columns[i].spare) for i in shown],
         rows=[[row[i] for i in shown] for row in cells],
         data=[datum for row in rows for datum in row.data],
-        notes=[*said, *draft.notes],
+        notes=draft.notes,
         left_out=draft.left_out,
         sections=sections,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
+from html import escape as escape_markup
 from itertools import groupby
 
-from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain
+from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain, printable
 from vlmbench.reports.table import Align, Column, Table
 
 STYLE = """
@@ -72,6 +72,11 @@ def to_html(table: Table) -> str:
 """
 
 
+def escape(text: str) -> str:
+    """Text that is no markup, in an element or an attribute."""
+    return escape_markup(printable(text))
+
+
 def _head(columns: Sequence[Column]) -> str:
     """One line of headings, or two where columns are grouped."""
     names = "".join(f'<th scope="col"{_class(column.align, "")}>{escape(column.name)}</th>' for column in columns)
@@ -94,24 +99,23 @@ def _body(table: Table) -> Iterator[str]:
 
 
 def _cell(table: Table, cell: Cell, column: Column) -> str:
-    tag, scope = ("th", ' scope="row"') if column.repeats else ("td", "")
-    tone = ""
-    title = ""
     text = escape(plain(cell))
-    if isinstance(cell, Label):
-        tone = cell.tone
-        if cell.origin:
-            said = f'aria-label="{ORIGINS[cell.origin]}:" title="{ORIGINS[cell.origin]}"'
-            text = f'<span class="{cell.origin}" role="img" {said}>{SIGNS[cell.origin]}</span> {text}'
-    elif isinstance(cell, Score):
+    if isinstance(cell, Score):
         tone = "bad" if cell.status == "failed" else "" if cell.origin == "measured" else "published"
-        title = _title(cell)
         spread = f" <small>{escape(cell.spread)}</small>" if cell.spread else ""
-        text = _PLACES[cell.place].format(text) + spread
+        return _tagged(column, _PLACES[cell.place].format(text) + _marks(table, cell) + spread, tone, _title(cell))
     text += _marks(table, cell)
+    if isinstance(cell, Label) and cell.origin:
+        said = f'aria-label="{ORIGINS[cell.origin]}:" title="{ORIGINS[cell.origin]}"'
+        text = f'<span class="{cell.origin}" role="img" {said}>{SIGNS[cell.origin]}</span> {text}'
+    return _tagged(column, text, cell.tone if isinstance(cell, Label) else "", "")
+
+
+def _tagged(column: Column, content: str, tone: str, title: str) -> str:
+    tag, scope = ("th", ' scope="row"') if column.repeats else ("td", "")
     if column.align == "left":
-        text = f'<span class="text">{text}</span>'
-    return f"<{tag}{scope}{_class(column.align, tone)}{title}>{text}</{tag}>"
+        content = f'<span class="text">{content}</span>'
+    return f"<{tag}{scope}{_class(column.align, tone)}{title}>{content}</{tag}>"
 
 
 def _title(score: Score) -> str:

@@ -155,7 +155,7 @@ def _cell(table: Table, cell: Cell) -> str:
     if not isinstance(cell, Score):
         return escape(signed(cell)) + mark
     spread = rf"{{\scriptsize\,{escape(cell.spread)}}}" if cell.spread else ""
-    return _PLACES[cell.place].format(escape(cell.text)) + spread + mark
+    return _PLACES[cell.place].format(escape(cell.text)) + mark + spread
 
 
 def _guarded(cell: str) -> str:
