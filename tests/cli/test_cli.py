@@ -227,6 +227,8 @@ HEAVY = {"torch", "transformers", "open_clip", "datasets", "pandas", "pyarrow", 
         (["tasks"], HEAVY),
         (["tasks", "show", "cifar10"], HEAVY),
         (["report"], HEAVY),
+        (["import", "open_clip", "results"], HEAVY),
+        (["export", "--help"], HEAVY),
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+import pandas
 import pytest
 import yaml
 from huggingface_hub import ModelCard as HubCard
@@ -115,6 +116,13 @@ def test_tidy_csv_has_a_row_a_metric_and_full_precision() -> None:
     assert rows[0]["main"] == "True" and rows[1]["higher_is_better"] == "False"
     assert rows[0]["run_id"] == "0123456789abcdef" and rows[0]["limit"] == rows[0]["imported_from"] == ""
     assert tidy_csv([]).startswith("model,task,metric,value,ci95_low,ci95_high,n,")
+
+
+def test_pandas_takes_it_without_options() -> None:
+    frame = pandas.read_csv(io.StringIO(tidy_csv([make_record("m", "t"), make_record("m", "u", value=0.75)])))
+    best = frame[frame.main].pivot(index="model", columns="task", values="value")
+    assert best.loc["m"].to_dict() == {"t": 0.5, "u": 0.75}
+    assert frame.value.isna().sum() == 2 and frame.higher_is_better.dtype == bool
 
 
 @pytest.mark.parametrize("name", HOSTILE)
