@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,8 @@ needs_reference = pytest.mark.skipif(
 
 
 def build_script() -> ModuleType:
-    """``results/published/build.py``, which puts its own folder on the path."""
+    """``results/published/build.py``; as with a script that is run, its folder is on the path."""
+    sys.path.insert(0, str(REPOSITORY / "results/published"))
     spec = importlib.util.spec_from_file_location("build_published", REPOSITORY / "results/published/build.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,26 +1,29 @@
-"""Write the tidy files of published numbers from the reference tables.
+"""Write the tidy files of published numbers, and model cards, from the reference tables.
 
-    VLMBENCH_REFERENCE=../shared/reference python results/published/build.py [FOLDER]
+    VLMBENCH_REFERENCE=../shared/reference python results/published/build.py
 
-Without FOLDER they are written beside this script.
+The files go beside this script and into the folders of ``model_cards/`` that hold generated cards. Cards at its top
+are written by hand.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+from build_tables.clip_paper import clip_paper
+from build_tables.dense import detection, segmentation
+from build_tables.flags import flagged
+from build_tables.method_cards import method_cards
+from build_tables.open_clip_cards import open_clip_cards
+from build_tables.rows import card_yaml, facts_csv, numbers_csv
+from build_tables.survey_facts import datasets, methods
+from build_tables.survey_results import survey_results
+from build_tables.transformers_cards import transformers_cards
+from build_tables.zoos import clip_benchmark, disagreements_flagged, open_clip
 
-from build_tables.clip_paper import clip_paper  # noqa: E402
-from build_tables.dense import detection, segmentation  # noqa: E402
-from build_tables.flags import flagged  # noqa: E402
-from build_tables.rows import facts_csv, numbers_csv  # noqa: E402
-from build_tables.survey_facts import datasets, methods  # noqa: E402
-from build_tables.survey_results import survey_results  # noqa: E402
-from build_tables.zoos import clip_benchmark, disagreements_flagged, open_clip  # noqa: E402
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
 
 
 def files(reference: Path) -> dict[str, str]:
@@ -41,16 +44,31 @@ def files(reference: Path) -> dict[str, str]:
     }
 
 
+def cards(reference: Path) -> dict[str, str]:
+    """Paths under ``model_cards/`` to contents of every generated card."""
+    made = {
+        "open_clip": open_clip_cards(reference),
+        "survey": method_cards(reference),
+        "transformers": transformers_cards(),
+    }
+    return {f"{folder}/{card['name']}.yaml": card_yaml(card) for folder, of_it in made.items() for card in of_it}
+
+
 def reference_folder() -> Path:
     """``VLMBENCH_REFERENCE``, or the folder beside the checkout."""
-    default = HERE.parents[1].parent / "shared" / "reference"
+    default = REPOSITORY.parent / "shared" / "reference"
     return Path(os.environ.get("VLMBENCH_REFERENCE", default))
 
 
-def main(folder: Path) -> None:
-    for name, text in files(reference_folder()).items():
-        (folder / name).write_text(text, encoding="utf-8", newline="")
+def main() -> None:
+    reference = reference_folder()
+    for name, text in files(reference).items():
+        (HERE / name).write_text(text, encoding="utf-8", newline="")
+    for name, text in cards(reference).items():
+        path = REPOSITORY / "model_cards" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    main()

@@ -119,6 +119,8 @@ def test_the_last_line_says_where_pictures_are(folder: Path, tmp_path: Path) -> 
         (["rum"], "run"),
         (["models", "show", "nothing"], "unknown model"),
         (["models", "zzz"], "no model card matches"),
+        (["run", "-m", "florence", "-t", "demo"], "'florence' cannot be run: its weights are not public"),
+        (["fetch", "-m", "clip"], "Run clip-vit-b-32-openai or "),
         (["report", "reslts"], "Did you mean 'results'"),
         (["report", "results", "--format", "xml"], "unknown format"),
         (["report", "results", "--results", "/no/results"], "no results folder"),
@@ -226,6 +228,8 @@ HEAVY = {"torch", "transformers", "open_clip", "datasets", "pandas", "pyarrow", 
         (["tasks"], HEAVY),
         (["tasks", "show", "cifar10"], HEAVY),
         (["report"], HEAVY),
+        (["import", "open_clip", "results"], HEAVY),
+        (["export", "--help"], HEAVY),
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:

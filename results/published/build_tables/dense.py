@@ -54,7 +54,7 @@ PLAIN_CLIP = {
     ("OpenCLIP", "ViT-B/16 (laion2b_s34b_b88k)"): ("ViT-B-16", "laion2b_s34b_b88k"),
     ("OpenCLIP", "ViT-L/14 (laion2b_s32b_b82k)"): ("ViT-L-14", "laion2b_s32b_b82k"),
 }
-GROUPVIT = {"GroupViT (GCC+YFCC)": "groupvit-gcc-yfcc", "GroupViT (GCC+RedCaps)": "groupvit-gcc-redcaps"}
+GROUPVIT = {"GroupViT (GCC+YFCC)": "groupvit"}
 OTHERS_PROTOCOL = "another protocol: quoted from the model's own paper"
 UNCLEAR = "the protocol of that table is unclear"
 

@@ -9,6 +9,9 @@ TRAINED_WITH_QUICKGELU = {"laion400m_e31", "laion400m_e32", "cc12m", "yfcc15m"}
 architecture they run with the exact GELU, and worse (open_clip docs/PRETRAINED.md)."""
 ARCHITECTURES_OF_BOTH = {"ViT-B-32", "RN50", "RN101"}
 
+LISTED_WITHOUT_ACTIVATION = {("ViT-B-16", "dfn2b")}
+"""What open_clip's results list under the plain architecture, while its table of weights marks them as QuickGELU."""
+
 FAMILIES = {"-SigLIP": "siglip", "-CLIPA": "clipa"}
 """What an architecture's name has in its middle, to what the card's name begins with."""
 OWN_NAMES = ("coca_", "EVA01", "EVA02", "nllb-clip")
@@ -21,6 +24,11 @@ NOT_LISTED = ("commonpool_s", "commonpool_m", "datacomp_s_", "datacomp_m_", "com
 def wrong_activation(architecture: str, tag: str) -> bool:
     """Whether this pair runs weights under an activation that they were not trained with."""
     return architecture in ARCHITECTURES_OF_BOTH and tag in TRAINED_WITH_QUICKGELU
+
+
+def architecture_of(architecture: str, tag: str) -> str:
+    """The architecture that the weights were trained in."""
+    return f"{architecture}-quickgelu" if (architecture, tag) in LISTED_WITHOUT_ACTIVATION else architecture
 
 
 def listed(architecture: str, tag: str) -> bool:

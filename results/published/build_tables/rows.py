@@ -11,6 +11,8 @@ from dataclasses import astuple, fields
 from decimal import Decimal
 from pathlib import Path
 
+import yaml
+
 from vlmbench.reports.published import COLUMNS, Published
 
 assert tuple(field.name for field in fields(Published)) == COLUMNS
@@ -50,6 +52,12 @@ def facts_csv(facts: Sequence[Mapping[str, str]]) -> str:
     """Facts of one kind, each row with the same columns."""
     columns = list(facts[0])
     return to_csv(columns, [[fact[name] for name in columns] for fact in facts])
+
+
+def card_yaml(card: Mapping[str, object]) -> str:
+    """A card's file, without the fields of which nothing is known."""
+    known = {name: value for name, value in card.items() if value not in (None, "", [])}
+    return yaml.safe_dump(known, sort_keys=False, allow_unicode=True, width=110)
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
