@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from vlmbench.reports.cells import Cell, Label, Score, signed
+from vlmbench.reports.cells import Cell, Label, Score, printable, signed
 from vlmbench.reports.table import Column, Table
 
 LONGEST_CELL = 28
 """Columns of a window that a cell may ask for before it is folded: names are rarely longer, remarks are sentences."""
 NARROWEST = 8
 """Cells of a column that folds, at least: in windows narrower than that, lines run over."""
-_CONTROL = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
-"""All but tabs and ends of lines: what a name could move the cursor or change colours with."""
 _RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
 _PLAIN_PLACES = {0: "", 1: "*", 2: "+"}
 
@@ -43,7 +41,7 @@ class Widths:
     @property
     def all(self) -> int:
         """Of the column, with the gap before its intervals."""
-        return self.text + self.spread + (self.spread > 0) + self.marks
+        return self.text + self.marks + self.spread + (self.spread > 0)
 
 
 @dataclass(frozen=True)
@@ -69,20 +67,15 @@ def superscript(letters: str) -> str:
     return letters.translate(_RAISED)
 
 
-def clean(text: str) -> str:
-    """Text that cannot move the cursor."""
-    return text.translate(_CONTROL)
-
-
 def _piece(table: Table, cell: Cell, *, styled: bool) -> Piece:
     if isinstance(cell, str):
-        return Piece(clean(cell))
+        return Piece(printable(cell))
     marks = superscript(table.letters(cell))
     if isinstance(cell, Label):
-        return Piece(clean(signed(cell)), marks=marks, look=cell.tone)
+        return Piece(printable(signed(cell)), marks=marks, look=cell.tone)
     if not styled:
         marks = _PLAIN_PLACES[cell.place] + marks
-    return Piece(clean(cell.text), cell.spread, marks, _look(cell))
+    return Piece(printable(cell.text), cell.spread, marks, _look(cell))
 
 
 def _look(score: Score) -> str:
@@ -162,9 +155,9 @@ def _natural(column: Column, cells: Sequence[Piece], *, whole: bool) -> Widths:
     """
     own = _widths(cells)
     if whole or column.align == "left":
-        heading = cell_len(clean(column.name))
+        heading = cell_len(printable(column.name))
     else:
-        heading = max(cell_len(part.strip()) for part in _parts(clean(column.name)))
+        heading = max(cell_len(part.strip()) for part in _parts(printable(column.name)))
     missing = heading - own.all
     return Widths(own.text + max(missing, 0), own.spread, own.marks)
 

@@ -21,12 +21,12 @@ from vlmbench.cli.fitting import (
     Piece,
     Widths,
     blocks,
-    clean,
     heading_lines,
     pieces,
     shown_columns,
     superscript,
 )
+from vlmbench.reports.cells import printable
 from vlmbench.reports.table import Column, Table
 
 _PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)
@@ -69,13 +69,13 @@ class Grid:
         rows = pieces(self.table, styled=styled)
         shown = shown_columns(self.table, rows, self.width)
         if self.table.title:
-            yield from _printed([(clean(self.table.title), _TITLE)])
+            yield from _printed([(printable(self.table.title), _TITLE)])
         yield Segment.line()
         for block in blocks(self.table, rows, shown, options.max_width):
             yield from self._block(block, rows, console)
             yield Segment.line()
         for line, style in self._foot(styled):
-            yield from _printed([(part, style) for part in [clean(line)]], console, options.max_width)
+            yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
 
     def _block(self, block: Block, rows: Sequence[Sequence[Piece]], console: Console) -> Iterator[Segment]:
         columns = [self.table.columns[place] for place in block.places]
@@ -85,7 +85,7 @@ class Grid:
         yield from _printed([(" " + "─" * total + " ", _PLAIN)])
         for index, row in enumerate(rows):
             if index in self.table.sections:
-                yield from _printed([(f" {clean(self.table.sections[index])}", _GROUP)])
+                yield from _printed([(f" {printable(self.table.sections[index])}", _GROUP)])
             for line in _lines([row[place] for place in block.places], columns, block.widths, console):
                 yield from _printed(line)
 
@@ -103,10 +103,10 @@ def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[L
         line: Line = [(" ", _PLAIN)]
         for group, members in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].group):
             room = sum(own.all + 2 for _, own in members) - 2
-            line += [(_over(clean(group), room), _STRONG), ("  ", _PLAIN)]
+            line += [(_over(printable(group), room), _STRONG), ("  ", _PLAIN)]
         yield line
     parts = [
-        heading_lines(clean(column.name), own.all) if column.align == "right" else [clean(column.name)]
+        heading_lines(printable(column.name), own.all) if column.align == "right" else [printable(column.name)]
         for column, own in zip(columns, widths, strict=True)
     ]
     height = max(map(len, parts), default=1)
@@ -150,7 +150,7 @@ def _lines(
             if column.align == "left":  # marks of text stand at its end
                 line += [(marks, _PLAIN), (room, _PLAIN), (" " * (own.marks - len(marks)) + "  ", _PLAIN)]
             else:
-                line += [(spread, _QUIET), (marks.ljust(own.marks), _PLAIN), ("  ", _PLAIN)]
+                line += [(marks.ljust(own.marks), _PLAIN), (spread, _QUIET), ("  ", _PLAIN)]
         yield line
 
 

@@ -110,9 +110,8 @@ def _show(made: Table, format: str, output: Path | None) -> None:
             "no records or numbers to show" + "".join(f"\n{note}" for note in made.notes),
             hint="Make records with `vlmbench run`, or ask for less with --models, --tasks and --filter.",
         )
-    if format in ("csv", "json"):
-        for note in made.notes:
-            stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+    for reason in made.left_out:
+        stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
     if format != "text":
         write_output(WRITERS[format](made), output)
     elif output is None:

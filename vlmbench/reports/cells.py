@@ -92,6 +92,25 @@ class Score:
 Cell: TypeAlias = str | Label | Score
 
 
+_UNSEEN = dict.fromkeys(
+    [
+        *range(0x09),
+        *range(0x0B, 0x20),
+        *range(0x7F, 0xA0),
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+)
+"""Signs that move a cursor, change colours or turn the direction of what follows; tabs and ends of lines are kept."""
+
+
+def printable(text: str) -> str:
+    """Text without signs that change how what stands around it is shown."""
+    return text.translate(_UNSEEN)
+
+
 def plain(cell: Cell) -> str:
     """A cell's words without its marks."""
     return cell if isinstance(cell, str) else cell.text

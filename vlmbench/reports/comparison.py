@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vlmbench.records import Failure, ModelInfo, Summary
-from vlmbench.reports.cells import Cell, Label, Origin, Score
+from vlmbench.reports.cells import DASH, Cell, Label, Origin, Score, plain
 from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
+from vlmbench.reports.notes import shared, without
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import measured_datum, measured_score, published_datum, published_score
 from vlmbench.reports.survey import Comparison, Question
@@ -48,29 +50,58 @@ def comparison_table(
     """
     questions = _questions(spec, entries, view)
     printed = [] if view.published == "none" else _published_lines(spec, questions, entries, numbers, view, facts)
+    said = _say_once([line for line in printed if not line.notes])
     measured = _measured_lines(spec, questions, entries, view)
     lines = [line for line in (*printed, *measured) if line.scores]
-    used = [
-        place
-        for place, question in enumerate(questions)
-        if any(place in line.scores for line in lines) or (printed and question in spec.questions)
-    ]
+    used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]
+    rows = [_row(line, used, facts) for line in lines]
     columns = [
         Column("model", repeats=True),
-        *fact_columns(),
+        *_telling_apart(fact_columns(), spec.facts, rows),
         *(Column(questions[place].heading, "right", group=questions[place].group) for place in used),
     ]
     return arranged(
         Draft(
             title=spec.title,
             columns=columns,
-            rows=[_row(line, used, facts) for line in lines],
-            hidden=frozenset(FACTS) - frozenset(spec.facts),
+            rows=rows,
+            hidden=frozenset(FACTS) - frozenset(spec.facts) | _unknown(rows),
             ranked=frozenset(columns[i].full_name for i in range(len(columns) - len(used), len(columns))),
-            notes=[*([spec.note] if spec.note and lines else []), *entries.left_out],
+            notes=[*said, *([spec.note] if spec.note and lines else [])],
+            left_out=entries.left_out,
         ),
         view,
     )
+
+
+def _telling_apart(columns: Sequence[Column], printed: Sequence[str], rows: Sequence[Row]) -> list[Column]:
+    """Facts in which rows of one name differ stand beside the name wherever it does; the others give way."""
+    names = Counter(plain(row.cells[0]) for row in rows)
+    same = [row for row in rows if names[plain(row.cells[0])] > 1]
+    made = []
+    for place, column in enumerate(columns, start=1):
+        kinds: dict[str, set[str]] = {}
+        for row in same:
+            kinds.setdefault(plain(row.cells[0]), set()).add(plain(row.cells[place]))
+        needed = column.name in printed and any(len(kind) > 1 for kind in kinds.values())
+        made.append(replace(column, repeats=True, spare=0) if needed else column)
+    return made
+
+
+def _unknown(rows: Sequence[Row]) -> frozenset[str]:
+    """Facts that are known of no row."""
+    return frozenset(
+        name for place, name in enumerate(FACTS, start=1) if all(plain(row.cells[place]) in ("", DASH) for row in rows)
+    )
+
+
+def _say_once(lines: Sequence[_Line]) -> list[str]:
+    """What holds for all of the table's own rows, and where they were read; taken from their numbers."""
+    notes = shared(score for line in lines for score in line.scores.values())
+    for line in lines:
+        line.scores = {place: without(score, notes) for place, score in line.scores.items()}
+    sources = "; ".join(dict.fromkeys(score.source for line in lines for score in line.scores.values()))
+    return [*(f"The survey's rows: {note}" for note in notes), *([f"Source: {sources}"] if sources else [])]
 
 
 def _questions(spec: Comparison, entries: Entries, view: View) -> list[Question]:
@@ -165,7 +196,8 @@ def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, plac
         own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
-            own.scores[place] = Score(None, status=failure.status)
+            reason = (failure.message.splitlines() or [failure.error])[0]
+            own.scores[place] = Score(None, status=failure.status, notes=(f"{failure.task}: {reason}",))
             own.data[place] = {
                 "model": failure.model,
                 "task": failure.task,

@@ -34,13 +34,13 @@ def coverage_table(entries: Entries, view: View, *, models: Sequence[str] = (), 
     rows = [_row(model, every, states) for model in everyone]
     pairs = len(everyone) * len(every)
     done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
-    title = f"Coverage: {done:,} of {pairs:,} pairs of {len(everyone):,} models and {len(every):,} tasks"
+    title = f"Coverage: {done:,} of {pairs:,} pairs ({len(everyone):,} × {len(every):,}: models × tasks)"
     unused = frozenset(
         state
         for state in ("imported", "failed", "unsupported")
         if not any(state == found for found, _ in states.values())
     )
-    return arranged(Draft(title, COLUMNS, rows, hidden=unused, notes=entries.left_out), view)
+    return arranged(Draft(title, COLUMNS, rows, hidden=unused, left_out=entries.left_out), view)
 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:

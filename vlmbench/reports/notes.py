@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from vlmbench.reports.cells import Cell, Label, Score, plain
 from vlmbench.reports.table import Column
 
 
-def lifted(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> tuple[list[list[Cell]], list[str]]:
-    """Notes that hold for all published numbers go under the table, those of a whole row to its name.
+def shared(scores: Iterable[Score]) -> list[str]:
+    """The notes that all of some numbers have, where they are several."""
+    known = [score for score in scores if score.value is not None]
+    if len(known) < 2:
+        return []
+    everywhere = set.intersection(*(set(score.notes) for score in known))
+    return [note for note in known[0].notes if note in everywhere]
 
-    Returns:
-        The rows, and the lines for below the table.
-    """
-    published = [
-        cell for row in rows for cell in row if isinstance(cell, Score) and cell.origin == "published" and cell.notes
-    ]
-    shared: set[str] = set()
-    if len(published) > 1 and sum(_is_published(cell) for row in rows for cell in row) == len(published):
-        shared = set.intersection(*(set(cell.notes) for cell in published))
-    everywhere = [note for note in (published[0].notes if published else ()) if note in shared]
+
+def without(score: Score, notes: Collection[str]) -> Score:
+    """A number without some of its notes, which are said elsewhere; what they mean for it stays."""
+    return replace(score, notes=tuple(note for note in score.notes if note not in notes))
+
+
+def lifted(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> list[list[Cell]]:
+    """Rows whose numbers all have a note, with the note on the row's name."""
     names = [place for place, column in enumerate(columns) if column.repeats]
-    lifted_rows = [_row(row, shared, names[0] if names else None) for row in rows]
-    return lifted_rows, [f"Published numbers: {note}" for note in everywhere]
+    return [_lifted(row, names[0]) if names else list(row) for row in rows]
 
 
-def _is_published(cell: Cell) -> bool:
-    return isinstance(cell, Score) and cell.origin == "published" and cell.value is not None
-
-
-def _row(row: Sequence[Cell], everywhere: set[str], name: int | None) -> list[Cell]:
-    cells = [_without(cell, everywhere) if _is_published(cell) else cell for cell in row]
-    scores = [cell for cell in cells if isinstance(cell, Score) and cell.value is not None]
-    if name is None or len(scores) < 2:
-        return cells
-    own = set.intersection(*(set(score.notes) for score in scores))
+def _lifted(row: Sequence[Cell], name: int) -> list[Cell]:
+    own = shared(cell for cell in row if isinstance(cell, Score))
     if not own:
-        return cells
-    ordered = tuple(note for note in scores[0].notes if note in own)
+        return list(row)
+    cells = [without(cell, own) if isinstance(cell, Score) else cell for cell in row]
     label = cells[name]
-    cells = [_without(cell, own) for cell in cells]
     old = label if isinstance(label, Label) else Label(plain(label))
-    cells[name] = replace(old, notes=(*old.notes, *ordered))
+    cells[name] = replace(old, notes=(*old.notes, *own))
     return cells
-
-
-def _without(cell: Cell, notes: set[str]) -> Cell:
-    if not isinstance(cell, Score) or not notes.intersection(cell.notes):
-        return cell
-    return replace(cell, notes=tuple(note for note in cell.notes if note not in notes))

@@ -60,7 +60,7 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
     ]
     rows += [_failure_row(failure.task, failure.status, failure.message) for failure in failures]
     title = f"{name}: {card.title}" if card and card.title else name
-    return arranged(Draft(title, COLUMNS, rows, notes=[*_known(name, records, facts), *entries.left_out]), view)
+    return arranged(Draft(title, COLUMNS, rows, notes=_known(name, records, facts), left_out=entries.left_out), view)
 
 
 def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> list[Row]:

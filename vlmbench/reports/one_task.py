@@ -85,7 +85,8 @@ def task_table(
         rows=rows,
         hidden=frozenset(FACTS) | (frozenset() if view.intervals else {"95% interval"}),
         ranked=frozenset({f"{metric} %"}),
-        notes=[*([TIES] if any(place.tied for place in ranks.values()) else []), *entries.left_out],
+        notes=[TIES] if any(place.tied for place in ranks.values()) else [],
+        left_out=entries.left_out,
     )
     return arranged(draft, view if view.sort else replace(view, sort=f"{metric} %"))
 

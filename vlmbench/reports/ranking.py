@@ -56,12 +56,13 @@ def ranking_table(
     ]
     return arranged(
         Draft(
-            title=f"Models over {len(made.tasks):,} common tasks",
+            title=f"Ranking over common tasks: {len(made.tasks):,}",
             columns=columns,
             rows=rows,
             hidden=frozenset(FACTS),
             ranked=frozenset({"mean %", "mean rank", "Borda %", *(f"{kind} %" for kind in kinds_shown)}),
-            notes=[*_notes(made, len(found)), *entries.left_out],
+            notes=_notes(made, len(found)),
+            left_out=entries.left_out,
         ),
         view,
     )

@@ -71,7 +71,7 @@ def results_table(
     mixed = any(isinstance(cell := row.cells[3], Score) and cell.unit != "fraction" for row in rows)
     columns = [replace(column, name="score") if mixed and column.strong else column for column in COLUMNS]
     hidden = frozenset() if view.intervals else frozenset({"95% interval"})
-    return arranged(Draft(title, columns, rows, hidden=hidden, notes=known.left_out), view)
+    return arranged(Draft(title, columns, rows, hidden=hidden, left_out=known.left_out), view)
 
 
 def _record_row(record: Summary, name: str, view: View, *, with_speed: bool) -> Row:

@@ -71,13 +71,19 @@ def datasets_table(rows: Sequence[Mapping[str, str]], entries: Entries, view: Vi
                 row["test"] or DASH,
                 row["metric"],
                 row["card"].replace(";", ", ") or DASH,
-                str(len(run[row["card"]])) if row["card"] in run else DASH,
+                str(len(run[row["card"]])) if row["card"] in run else "",
             ],
             data=[{**row, "models_run": len(run.get(row["card"], ()))}],
         )
         for row in chosen
     ]
-    draft = Draft("Evaluation datasets (the survey's Table 2)", DATASET_COLUMNS, made, notes=entries.left_out)
+    draft = Draft(
+        title="Evaluation datasets (the survey's Table 2)",
+        columns=DATASET_COLUMNS,
+        rows=made,
+        notes=_sources(chosen),
+        left_out=entries.left_out,
+    )
     return arranged(draft, view if view.group_by else replace(view, group_by="kind"))
 
 
@@ -98,7 +104,12 @@ def methods_table(rows: Sequence[Mapping[str, str]], facts: ModelFacts, view: Vi
     number, title = METHOD_LISTS[name or "pre-training"]
     chosen = [row for row in rows if row["table"] == number and view.wants_model(row["method"], row["card"])]
     made = [Row(_method_cells(row, facts), [{**row, "runs_with": _runs_with(row["card"], facts)}]) for row in chosen]
-    return arranged(Draft(title, METHOD_COLUMNS, made, hidden=_EMPTY_IN[number]), view)
+    return arranged(Draft(title, METHOD_COLUMNS, made, hidden=_EMPTY_IN[number], notes=_sources(chosen)), view)
+
+
+def _sources(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    said = "; ".join(dict.fromkeys(row["source"] for row in rows))
+    return [f"Source: {said}"] if said else []
 
 
 def _wanted(row: Mapping[str, str], view: View) -> bool:

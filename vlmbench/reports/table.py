@@ -50,6 +50,7 @@ class Table:
         data: the same numbers as plain values, one object a number, for JSON and CSV.
         notes: lines under the table.
         sections: headings between rows, by the index of the row that follows.
+        left_out: why files were skipped; a terminal has it on standard error.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Table:
     data: Sequence[Mapping[str, object]]
     notes: Sequence[str] = field(default=())
     sections: Mapping[int, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     @cached_property
     def footnotes(self) -> Mapping[str, str]:

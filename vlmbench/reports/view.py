@@ -77,6 +77,7 @@ class Draft:
         hidden: headings that are shown only when asked for; they can be filtered, sorted and grouped by.
         ranked: the best of these columns are marked: their headings.
         notes: lines under the table.
+        left_out: why files were skipped.
     """
 
     title: str
@@ -85,6 +86,7 @@ class Draft:
     hidden: frozenset[str] = frozenset()
     ranked: frozenset[str] = frozenset()
     notes: Sequence[str] = field(default=())
+    left_out: Sequence[str] = ()
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -111,14 +113,15 @@ def arranged(draft: Draft, view: View) -> Table:
     for place, column in enumerate(draft.columns):
         if column.full_name in draft.ranked:
             _mark_best(cells, place)
-    cells, said = lifted(_unsigned(cells), draft.columns)
+    cells = lifted(_unsigned(cells), draft.columns)
     shown = _shown(draft, view)
     return Table(
         title=draft.title,
         columns=[replace(draft.columns[i], spare=0 if view.columns else draft.columns[i].spare) for i in shown],
         rows=[[row[i] for i in shown] for row in cells],
         data=[datum for row in rows for datum in row.data],
-        notes=[*said, *draft.notes],
+        notes=draft.notes,
+        left_out=draft.left_out,
         sections=sections,
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
+from html import escape as escape_markup
 from itertools import groupby
 
-from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain
+from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain, printable
 from vlmbench.reports.table import Align, Column, Table
 
 STYLE = """
@@ -14,27 +14,32 @@ STYLE = """
   --link: #0d5fb3; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --quiet: #a1a7b0; --line: #363b43; --paper: #15181c;
   --head: #1e2227; --link: #7db8f5; --bad: #ff8a80; } }
-body { margin: 2rem auto; padding: 0 1rem; max-width: max-content; color: var(--ink); background: var(--paper);
-  font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.3rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
-.wide { overflow: auto; max-height: 92vh; border-block: 2px solid var(--ink); }
-table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .28rem .6rem; text-align: left; vertical-align: baseline; }
+body { margin: 0; padding: 1.5rem 1rem; width: max-content; min-width: calc(100vw - 3rem); color: var(--ink);
+  background: var(--paper); font: 15px/1.45 system-ui, sans-serif; }
+h1, footer { position: sticky; left: 1rem; width: min(60rem, calc(100vw - 3rem)); overflow-wrap: anywhere; }
+h1 { font-size: 1.3rem; margin: 0 0 1rem; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums;
+  border-block: 2px solid var(--ink); }
+th, td { padding: .28rem .7rem; text-align: left; vertical-align: baseline; background: var(--paper); }
 .number { text-align: right; white-space: nowrap; }
-thead th { position: sticky; top: 0; z-index: 1; background: var(--head); border-bottom: 1px solid var(--ink); }
-thead.two th { position: static; }
-thead th.group { text-align: center; border-bottom: 1px solid var(--line); }
+.text { display: inline-block; max-width: 22rem; overflow-wrap: anywhere; }
+thead { position: sticky; top: 0; z-index: 2; }
+thead th { background: var(--head); vertical-align: bottom; }
+thead tr:last-child th { border-bottom: 1px solid var(--ink); }
+thead th.group:not(:empty) { text-align: center; border-bottom: 1px solid var(--line); }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
-tbody th { font-weight: 600; max-width: 28rem; overflow-wrap: anywhere; }
-td { max-width: 32rem; overflow-wrap: anywhere; }
-tbody tr.section th { padding-top: .9rem; color: var(--quiet); font-weight: 600; }
+tbody th { font-weight: 600; }
+tbody th:first-child { position: sticky; left: 0; z-index: 1; }
+tbody tr.section th { padding-top: .9rem; color: var(--quiet); }
 tbody tr:hover > * { background: var(--head); }
 small, .quiet, .published { color: var(--quiet); }
 .published b, .published u { color: var(--ink); }
 .bad { color: var(--bad); font-weight: 600; }
+sup { line-height: 0; }
 sup a { color: var(--link); text-decoration: none; }
-footer { margin-top: 1rem; max-width: 60rem; color: var(--quiet); font-size: .88rem; }
-footer p { margin: .3rem 0; overflow-wrap: anywhere; }
+footer { margin-top: 1rem; color: var(--quiet); font-size: .88rem; }
+footer p { margin: .3rem 0; }
+@media (max-width: 40rem) { .text { max-width: 9rem; } th, td { padding-inline: .45rem; } }
 """
 _PLACES = {0: "{}", 1: "<b>{}</b>", 2: "<u>{}</u>"}
 
@@ -53,20 +58,23 @@ def to_html(table: Table) -> str:
 </head>
 <body>
 <h1>{title}</h1>
-<div class="wide" tabindex="0" role="region" aria-label="{title}">
-<table>
+<table aria-label="{title}">
 {_head(table.columns)}
 <tbody>
 {chr(10).join(_body(table))}
 </tbody>
 </table>
-</div>
 <footer>
 {chr(10).join(_foot(table))}
 </footer>
 </body>
 </html>
 """
+
+
+def escape(text: str) -> str:
+    """Text that is no markup, in an element or an attribute."""
+    return escape_markup(printable(text))
 
 
 def _head(columns: Sequence[Column]) -> str:
@@ -91,21 +99,23 @@ def _body(table: Table) -> Iterator[str]:
 
 
 def _cell(table: Table, cell: Cell, column: Column) -> str:
-    tag, scope = ("th", ' scope="row"') if column.repeats else ("td", "")
-    tone = ""
-    title = ""
     text = escape(plain(cell))
-    if isinstance(cell, Label):
-        tone = cell.tone
-        if cell.origin:
-            said = f'aria-label="{ORIGINS[cell.origin]}:" title="{ORIGINS[cell.origin]}"'
-            text = f'<span class="{cell.origin}" role="img" {said}>{SIGNS[cell.origin]}</span> {text}'
-    elif isinstance(cell, Score):
+    if isinstance(cell, Score):
         tone = "bad" if cell.status == "failed" else "" if cell.origin == "measured" else "published"
-        title = _title(cell)
         spread = f" <small>{escape(cell.spread)}</small>" if cell.spread else ""
-        text = _PLACES[cell.place].format(text) + spread
-    return f"<{tag}{scope}{_class(column.align, tone)}{title}>{text}{_marks(table, cell)}</{tag}>"
+        return _tagged(column, _PLACES[cell.place].format(text) + _marks(table, cell) + spread, tone, _title(cell))
+    text += _marks(table, cell)
+    if isinstance(cell, Label) and cell.origin:
+        said = f'aria-label="{ORIGINS[cell.origin]}:" title="{ORIGINS[cell.origin]}"'
+        text = f'<span class="{cell.origin}" role="img" {said}>{SIGNS[cell.origin]}</span> {text}'
+    return _tagged(column, text, cell.tone if isinstance(cell, Label) else "", "")
+
+
+def _tagged(column: Column, content: str, tone: str, title: str) -> str:
+    tag, scope = ("th", ' scope="row"') if column.repeats else ("td", "")
+    if column.align == "left":
+        content = f'<span class="text">{content}</span>'
+    return f"<{tag}{scope}{_class(column.align, tone)}{title}>{content}</{tag}>"
 
 
 def _title(score: Score) -> str:
@@ -132,7 +142,7 @@ def _foot(table: Table) -> Iterator[str]:
         yield "<p><b>bold</b>: best; <u>underlined</u>: second best</p>"
     for text, letter in table.footnotes.items():
         yield f'<p id="note-{letter}"><sup>{letter}</sup> {escape(text)}</p>'
-    yield from (f"<p>{escape(note)}</p>" for note in table.notes)
+    yield from (f"<p>{escape(note)}</p>" for note in (*table.notes, *table.left_out))
 
 
 def _class(align: Align, tone: str) -> str:

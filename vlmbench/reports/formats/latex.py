@@ -155,7 +155,7 @@ def _cell(table: Table, cell: Cell) -> str:
     if not isinstance(cell, Score):
         return escape(signed(cell)) + mark
     spread = rf"{{\scriptsize\,{escape(cell.spread)}}}" if cell.spread else ""
-    return _PLACES[cell.place].format(escape(cell.text)) + spread + mark
+    return _PLACES[cell.place].format(escape(cell.text)) + mark + spread
 
 
 def _guarded(cell: str) -> str:
@@ -166,7 +166,7 @@ def _guarded(cell: str) -> str:
 def _foot(table: Table) -> Iterator[str]:
     places = [r"\textbf{bold}: best; \underline{underlined}: second best"] if table.has_places else []
     letters = [rf"\textsuperscript{{{letter}}} {escape(text)}" for text, letter in table.footnotes.items()]
-    lines = [*map(escape, table.legend), *places, *letters, *map(escape, table.notes)]
+    lines = [*map(escape, table.legend), *places, *letters, *map(escape, [*table.notes, *table.left_out])]
     if lines:
         yield r"\par\smallskip\raggedright\footnotesize"
         yield " \\\\\n".join(map(_guarded, lines))

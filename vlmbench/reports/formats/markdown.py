@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from vlmbench.reports.cells import Cell, Score, signed
+from vlmbench.reports.cells import Cell, Score, printable, signed
 from vlmbench.reports.table import Table
 
 PLACES = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
@@ -27,7 +27,7 @@ def to_markdown(table: Table) -> str:
 
 def escape(text: str) -> str:
     """Text on one line that no reader of Markdown takes for markup."""
-    entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    entities = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(_SPECIAL.sub(lambda sign: f"\\{sign[0]}", entities).split())
 
 
@@ -37,13 +37,13 @@ def _cell(table: Table, cell: Cell) -> str:
     if not isinstance(cell, Score):
         return escape(signed(cell)) + mark
     spread = f" {cell.spread}" if cell.spread else ""
-    return PLACES[cell.place].format(escape(cell.text)) + spread + mark
+    return PLACES[cell.place].format(escape(cell.text)) + mark + spread
 
 
 def _foot(table: Table) -> list[str]:
     places = ["**bold**: best; <u>underlined</u>: second best"] if table.has_places else []
     letters = [f"<sup>{letter}</sup> {escape(text)}" for text, letter in table.footnotes.items()]
-    return [*(escape(line) for line in table.legend), *places, *letters, *(escape(note) for note in table.notes)]
+    return [*(escape(line) for line in table.legend), *places, *letters, *map(escape, [*table.notes, *table.left_out])]
 
 
 def _line(cells: Iterable[str]) -> str:

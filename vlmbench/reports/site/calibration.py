@@ -46,14 +46,14 @@ class Reliability:
 
 
 def reliability(record: Summary, folder: Path) -> Reliability | None:
-    """The curve of a record; None for tasks that state no confidence.
+    """The curve of a record; None for tasks that state no confidence, and for imported records.
 
     Args:
         record: its metric ``ece`` says whether the confidences are probabilities at all.
         folder: where its predictions are.
     """
     ece = record.metrics.get("ece")
-    if ece is None:
+    if ece is None or record.predictions is None:
         return None
     if ece.value is None:
         return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")

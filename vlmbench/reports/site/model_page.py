@@ -73,11 +73,12 @@ class Answer:
         remarks: what a reader must know beside the number.
         differs: why it is not compared with others; "" where it is.
         warnings: of the run.
-        command: what asks the question again.
+        command: what asks the question again; None where another program asked it.
+        imported: from which file of which program; "" where it was measured here.
         data: facts of the dataset as it was read.
         protocol: facts of the question as it was asked.
         run: facts of the run.
-        environment: which of the page's environments.
+        environment: which of the page's environments; None where it is not known.
         classes: None for tasks that have none.
         curve: None for tasks without confidences.
         pictures: those that were saved.
@@ -92,11 +93,12 @@ class Answer:
     remarks: str
     differs: str
     warnings: tuple[str, ...]
-    command: Command
+    command: Command | None
+    imported: str
     data: Facts
     protocol: Facts
     run: Facts
-    environment: int
+    environment: int | None
     classes: ClassTable | None
     curve: Reliability | None
     pictures: tuple[Picture, ...]
@@ -153,12 +155,14 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
             if record is None:
                 notes.append(f"{task}: the record {summary.id} is not in its own folder, so its details are not shown")
                 continue
-            where = _environment(record.environment)
-            if where not in environments:
+            where = None if record.imported else _environment(record.environment)
+            if where is not None and where not in environments:
                 environments.append(where)
-            loaded.setdefault(record.model.weights_sha256, _weights(record))
+            if record.model.weights_sha256:
+                loaded.setdefault(record.model.weights_sha256, _weights(record))
             ids = {answer.anchor for answer in answers}
-            answers.append(_answer(record, store, collected.models, environments.index(where), ids))
+            place = None if where is None else environments.index(where)
+            answers.append(_answer(record, store, collected.models, place, ids))
         if pair.failure:
             failures.append(pair.failure)
     return ModelPage(
@@ -174,7 +178,7 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
 
 
 def _answer(
-    record: Record, store: ResultStore, cards: Collection[str], environment: int, taken: Collection[str]
+    record: Record, store: ResultStore, cards: Collection[str], environment: int | None, taken: Collection[str]
 ) -> Answer:
     first = anchor(record.task.name)
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
@@ -190,10 +194,11 @@ def _answer(
         remarks=remarks(record),
         differs=deviation(record),
         warnings=tuple(record.warnings),
-        command=command(record, cards),
+        command=None if record.imported else command(record, cards),
+        imported=f"{record.imported.program}: {record.imported.file}" if record.imported else "",
         data=_data(record),
         protocol=tuple((name.replace("_", " "), _plain(value)) for name, value in record.task.protocol.items()),
-        run=_run(record),
+        run=() if record.imported else _run(record),
         environment=environment,
         classes=_classes(record) if record.per_class else None,
         curve=reliability(record, folder),
@@ -218,7 +223,7 @@ def _data(record: Record) -> Facts:
     data = record.task.dataset
     place = data.location if not Path(data.location).is_absolute() else Path(data.location).name
     facts = [
-        ("source", f"{data.source}: {place}"),
+        ("source", f"{data.source}: {place}" if place else data.source),
         ("split", data.split or ""),
         ("revision", data.revision or ""),
         ("samples scored", f"{data.samples:,}"),
