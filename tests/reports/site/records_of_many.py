@@ -43,9 +43,7 @@ def make_answer(model: str, task: str, value: float, *, rows: int = 200, **chang
             for c in range(CLASSES)
         ],
         "model": record.model.model_copy(update={"parameters": 1_000_000 * (1 + seed % 2000)}),
-        "predictions": Predictions(
-            file=f"{record.id}.parquet", rows=rows, sha256=sha256(predictions).hexdigest()
-        ),
+        "predictions": Predictions(file=f"{record.id}.parquet", rows=rows, sha256=sha256(predictions).hexdigest()),
         **changes,
     }
     return record.model_copy(update=fields), predictions

@@ -12,6 +12,8 @@ import yaml
 
 from vlmbench.records import Summary
 
+ONE_LINE = 88
+"""Characters of a command that is not broken into lines."""
 _WITHOUT_ROOT = ("demo", "hub")
 """Sources that need no folder of the user's."""
 
@@ -21,7 +23,7 @@ class Command:
     """A command line, and what it cannot say.
 
     Attributes:
-        text: for a POSIX shell, an option a line.
+        text: for a POSIX shell; a long one has an option a line.
         needs: what must be there first, a sentence each.
     """
 
@@ -42,8 +44,9 @@ def command(record: Summary, cards: Collection[str]) -> Command:
         options.append(["--data-root", "DATA"])
         needs.append("DATA stands for the folder that holds your datasets.")
     options += _words(record, needs) + _choices(record)
-    text = " \\\n  ".join(["vlmbench run", *(shlex.join(option) for option in options)])
-    return Command(text, tuple(needs))
+    parts = ["vlmbench run", *(shlex.join(option) for option in options)]
+    line = " ".join(parts)
+    return Command(line if len(line) <= ONE_LINE else " \\\n  ".join(parts), tuple(needs))
 
 
 def _model(record: Summary, cards: Collection[str], needs: list[str]) -> str:
