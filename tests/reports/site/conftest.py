@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> ResultStore:
 def put(store: ResultStore) -> Callable[..., str]:
     """Write a record with predictions that fit: ``put("model", "task", 0.5)``; returns its id."""
 
-    def write(model: str, task: str, value: float, **changes: Any) -> str:
+    def write(model: str, task: str, value: float, /, **changes: Any) -> str:
         record, predictions = make_answer(model, task, value, **changes)
         store.write(record, predictions)
         return record.id

@@ -18,7 +18,7 @@ CLASSES = 100
 ECE = 0.05
 
 
-def make_answer(model: str, task: str, value: float, *, rows: int = 200, **changes: Any) -> tuple[Record, bytes]:
+def make_answer(model: str, task: str, value: float, /, *, rows: int = 200, **changes: Any) -> tuple[Record, bytes]:
     """A classification record with its classes, and predictions that its accuracy fits.
 
     Args:

@@ -35,7 +35,7 @@ def test_what_changes_a_number_is_in_it() -> None:
     record = from_hub(limit=100, seed=3, precision="bf16", settings={"readout": "sclip", "background": ["sky", "wall"]})
     record = record.model_copy(update={"bad_samples": [BadSample(id="1", reason="broken")]})
     found = words(record)
-    assert found[6:10] == ["--set", "readout=sclip", "--set", 'background=["sky", "wall"]']
+    assert found[6:10] == ["--set", "readout=sclip", "--set", "background=[sky, wall]"]
     assert found[10:] == ["--limit", "100", "--seed", "3", "--precision", "bf16", "--skip-bad"]
 
 

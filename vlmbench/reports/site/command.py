@@ -90,11 +90,6 @@ def _choices(record: Summary) -> list[list[str]]:
 
 
 def _yaml(value: Any) -> str:
-    """A value as ``--set`` reads it back: a word as it is, everything else as JSON, which is YAML."""
-    if isinstance(value, str) and value == value.strip() and "\n" not in value:
-        try:
-            if yaml.safe_load(value) == value:
-                return value
-        except yaml.YAMLError:  # such as "a: b: c": quoted below
-            pass
-    return json.dumps(value, default=str)
+    """A value as ``--set`` reads it back, on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**9)
+    return text.removesuffix("\n...\n").removesuffix("\n")
