@@ -189,8 +189,9 @@ def test_plots_draw_follow_their_fields_and_the_theme(page: Page, site: Path) ->
     assert "On the Pareto front" in front
     page.choose("#p-y", "task-cifar10")
     assert page.run("return location.hash") == "#y=task-cifar10"
-    page.wait("document.querySelectorAll('#plot-shift .point').length > 0")
-    assert page.run("return document.querySelectorAll('#plot-heat .hm').length") == 1
+    for plot, mark in (("plot-heat", ".hm"), ("plot-shift", ".point")):  # drawn when the reader comes near
+        page.run(f"document.getElementById('{plot}').scrollIntoView()")
+        page.wait(f"document.querySelectorAll('#{plot} {mark}').length > 0")
     titles = page.run("return [...document.querySelectorAll('.modebar-btn')].map(button => button.dataset.title)")
     assert titles and not [title for title in titles if "share" in title.lower() or "cloud" in title.lower()]
     ink = "return document.querySelector('#plot-cost .xtick text').style.fill"

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlmbench.metrics import ECE_BINS
 from vlmbench.metrics.classification import confidence_bins
 from vlmbench.records import Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _COLUMNS = ("label", "top", "confidence")
 
@@ -69,21 +74,21 @@ def _read(path: Path) -> Reliability:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=list(_COLUMNS))
-        label = table["label"].to_numpy()
-        best = pa.compute.list_element(table["top"].combine_chunks(), 0).to_numpy(zero_copy_only=False)
-        confidence = np.asarray(table["confidence"].to_numpy(), dtype=np.float64)
-        return Reliability(_bins(confidence, label == best))
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=list(_COLUMNS), use_threads=False)  # there are thousands of small files
+        label, top, confidence = (table[name].combine_chunks() for name in _COLUMNS)
+        best = np.asarray(top.flatten()).reshape(table.num_rows, -1)[:, 0]
+        return Reliability(_bins(np.asarray(confidence, dtype=np.float64), np.asarray(label) == best))
     except FileNotFoundError:
         return Reliability(reason="The predictions are not beside the record.")
-    except (OSError, KeyError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         return Reliability(reason=f"The predictions cannot be read: {str(error).splitlines()[0]}")
 
 
-def _bins(confidence: object, right: object) -> list[Bin]:
+def _bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[Bin]:
     import numpy as np
 
-    certainty, correct = np.minimum(np.asarray(confidence), 1.0), np.asarray(right, dtype=bool)
+    certainty = np.minimum(confidence, 1.0)  # a softmax in float32 may end a rounding error above 1
     index = confidence_bins(certainty, ECE_BINS)
     counts = np.bincount(index, minlength=ECE_BINS)
     hits = np.bincount(index, weights=correct, minlength=ECE_BINS)

@@ -94,7 +94,16 @@
   };
 
   const parts = [["p-x", "x", cost], ["p-y", "y", cost], ["p-view", "view", heat], ["p-colour", "colour", heat], ["p-shift", "shift", shift]].filter(([id]) => choice(id));
-  const all = () => new Set(parts.map(([, , part]) => part)).forEach((part) => part());
+  /* A plot is drawn when the reader comes near it: the first is there sooner. */
+  const places = new Map([["plot-cost", cost], ["plot-heat", heat], ["plot-shift", shift]].filter(([id]) => choice(id)));
+  const drawn = new Set();
+  const near = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
+    near.unobserve(target);
+    drawn.add(target.id);
+    places.get(target.id)();
+    if (target.id !== "plot-heat") go(target.id);
+  }), { rootMargin: "300px" });
+  const all = () => drawn.forEach((id) => places.get(id)());
   const read = () => {
     const said = new URLSearchParams(location.hash.slice(1));
     for (const [id, key] of parts) fill(id, said.get(key), STARTS[key] ?? choice(id).options[0].value);
@@ -108,6 +117,6 @@
   for (const [id, , part] of parts) choice(id).addEventListener("change", () => { part(); write(); });
   addEventListener("hashchange", () => { read(); all(); });
   document.addEventListener("themechange", all);
-  read(); all();
-  for (const id of ["plot-cost", "plot-shift"]) if (choice(id)) go(id);
+  read();
+  for (const id of places.keys()) near.observe(choice(id));
 })();
