@@ -76,6 +76,7 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "started": record.run.started,
         "run_id": record.id,
         "remarks": ", ".join(remark.text for remark in remarks_of(record)),
+        **({"source": record.imported.file} if record.imported else {}),
     }
 
 
