@@ -1,4 +1,4 @@
-"""``vlmbench report`` over many records, start to end: results as text and CSV, one of the survey's tables, the ranking.
+"""``vlmbench report`` over many records, start to end: results as text and CSV, one of the survey's tables, ranking.
 
     python perf/report.py [--records 10000] [--repetitions 3] [--keep FOLDER]
 
