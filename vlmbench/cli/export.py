@@ -34,7 +34,7 @@ def export(
     from vlmbench.interchange.tidy import tidy_csv
     from vlmbench.records import Summary
     from vlmbench.registry import did_you_mean
-    from vlmbench.reports.results import newest
+    from vlmbench.reports.entries import newest
     from vlmbench.store import ResultStore, Unreadable
 
     if format not in FORMATS:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from vlmbench.reports.cells import Cell, Label, Score, printable, signed
+from vlmbench.reports.cells import SIGNS, Cell, Label, Score, printable
 from vlmbench.reports.table import Column, Table
 
 LONGEST_CELL = 28
@@ -19,11 +19,12 @@ _RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱ
 _PLAIN_PLACES = {0: "", 1: "*", 2: "+"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A cell as a terminal has it: its words, and what hangs behind them."""
 
     text: str
+    sign: str = ""
     spread: str = ""
     marks: str = ""
     look: str = ""
@@ -72,10 +73,11 @@ def _piece(table: Table, cell: Cell, *, styled: bool) -> Piece:
         return Piece(printable(cell))
     marks = superscript(table.letters(cell))
     if isinstance(cell, Label):
-        return Piece(printable(signed(cell)), marks=marks, look=cell.tone)
+        sign = f"{SIGNS[cell.origin]} " if cell.origin else ""
+        return Piece(printable(cell.text), sign=sign, marks=marks, look=cell.tone)
     if not styled:
         marks = _PLAIN_PLACES[cell.place] + marks
-    return Piece(printable(cell.text), cell.spread, marks, _look(cell))
+    return Piece(printable(cell.text), spread=cell.spread, marks=marks, look=_look(cell))
 
 
 def _look(score: Score) -> str:
@@ -164,7 +166,7 @@ def _natural(column: Column, cells: Sequence[Piece], *, whole: bool) -> Widths:
 
 def _widths(cells: Sequence[Piece]) -> Widths:
     return Widths(
-        text=max((cell_len(cell.text) for cell in cells), default=0),
+        text=max((len(c.sign) + (len(t) if (t := c.text).isascii() else cell_len(t)) for c in cells), default=0),
         spread=max((len(cell.spread) for cell in cells), default=0),
         marks=max((len(cell.marks) for cell in cells), default=0),
     )

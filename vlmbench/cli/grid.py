@@ -42,6 +42,7 @@ _LOOKS = {
     "second published": Style(color="cyan", underline=True),
 }
 _BAD_WORDS = frozenset(("failed", "unsupported"))
+_END = Segment.line()
 Line = list[tuple[str, Style]]
 
 
@@ -70,10 +71,10 @@ class Grid:
         shown = shown_columns(self.table, rows, self.width)
         if self.table.title:
             yield from _printed([(printable(self.table.title), _TITLE)])
-        yield Segment.line()
+        yield _END
         for block in blocks(self.table, rows, shown, options.max_width):
             yield from self._block(block, rows, console)
-            yield Segment.line()
+            yield _END
         for line, style in self._foot(styled):
             yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
 
@@ -131,7 +132,7 @@ def _lines(
     cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths], console: Console
 ) -> Iterator[Line]:
     """One row's lines."""
-    folded = [_folded(cell.text, own.text, console) for cell, own in zip(cells, widths, strict=True)]
+    folded = [_folded(cell.text, cell.sign, own.text, console) for cell, own in zip(cells, widths, strict=True)]
     for number, texts in enumerate(zip_longest(*folded, fillvalue="")):
         line: Line = [(" ", _PLAIN)]
         for text, cell, column, own in zip(texts, cells, columns, widths, strict=True):
@@ -168,10 +169,12 @@ def _printed(line: Line, console: Console | None = None, width: int | None = Non
             joined, style = "", own
         joined += text
     yield Segment(joined, style)
-    yield Segment.line()
+    yield _END
 
 
-def _folded(text: str, width: int, console: Console) -> list[str]:
-    if cell_len(text) <= width and "\n" not in text and "\t" not in text:
-        return [text]
-    return [line.plain.rstrip() for line in Text(text).wrap(console, width, overflow="fold")]
+def _folded(text: str, sign: str, width: int, console: Console) -> list[str]:
+    """A cell's lines; what follows the first stands under its text, not under its sign."""
+    if cell_len(text) + len(sign) <= width and "\n" not in text and "\t" not in text:
+        return [sign + text]
+    lines = Text(text).wrap(console, width - len(sign), overflow="fold")
+    return [(" " * len(sign) if number else sign) + line.plain.rstrip() for number, line in enumerate(lines)]

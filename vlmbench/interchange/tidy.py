@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vlmbench.records import MetricValue, Summary
-from vlmbench.reports.table import Table, to_csv
+from vlmbench.reports.formats import to_csv
+from vlmbench.reports.table import Table
 
 
 def tidy_csv(records: Iterable[Summary]) -> str:

@@ -108,7 +108,7 @@ _UNSEEN = dict.fromkeys(
 
 def printable(text: str) -> str:
     """Text without signs that change how what stands around it is shown."""
-    return text.translate(_UNSEEN)
+    return text if text.isprintable() else text.translate(_UNSEEN)
 
 
 def plain(cell: Cell) -> str:

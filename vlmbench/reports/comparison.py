@@ -12,7 +12,7 @@ from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import shared, without
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import measured_datum, measured_score, published_datum, published_score
+from vlmbench.reports.scores import ZERO_SHOT, measured_datum, measured_score, published_datum, published_score
 from vlmbench.reports.survey import Comparison, Question
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
@@ -137,12 +137,12 @@ def _published_lines(
         if (found.flag and not view.flagged) or not view.wants_model(found.model, facts.title(found.model)):
             continue
         key = (found.model, found.table, tuple(sorted(found.variant.items())))
-        line = (own if mine else others).setdefault(
-            key, _Line(facts.title(found.model), "published", found.model, found.variant)
-        )
+        name = facts.title(found.model) if mine else found.model
+        line = (own if mine else others).setdefault(key, _Line(name, "published", found.model, found.variant))
         score = published_score(found, view)
-        question = found.variant.get("setup", spec.table) if spec.own_protocols else ""
-        line.scores[place] = replace(score, question=question if mine else "")
+        line.scores[place] = (
+            replace(score, question=spec.table) if mine and not score.question and spec.own_protocols else score
+        )
         line.data[place] = published_datum(found)
     for line in others.values():
         source = next(iter(line.scores.values())).source
@@ -186,7 +186,7 @@ def _measured_cell(spec: Comparison, question: Question, record: Summary, remark
         score = replace(score, notes=(f"{record.task.name}: {differs}", *score.notes))
     if not spec.own_protocols:
         return score
-    return replace(score, question="w/o Transfer" if spec.table == "survey-9" else "measured")
+    return replace(score, question=ZERO_SHOT if spec.table == "survey-9" else "measured")
 
 
 def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, places: Iterable[int]) -> None:

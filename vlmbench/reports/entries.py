@@ -85,7 +85,7 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
 
 def origin(record: Summary) -> Origin:
     """Whether a record was measured here, or read from another program's file."""
-    return "imported" if getattr(record, "imported", None) else "measured"
+    return "measured" if record.imported is None else "imported"
 
 
 def remarks(record: Summary) -> str:
@@ -96,7 +96,9 @@ def remarks(record: Summary) -> str:
 def remarks_of(record: Summary) -> list[Remark]:
     """The same, one by one."""
     said = _data_remarks(record)
-    if record.run.precision != "fp32":
+    if record.imported is not None:
+        said.append(Remark(f"imported from {record.imported.program}", differs=False, everywhere=True))
+    elif record.run.precision != "fp32":
         said.append(Remark(record.run.precision, differs=False, everywhere=True))
     said += [Remark(f"{name}={value}", differs=True, everywhere=True) for name, value in record.run.settings.items()]
     if "readout" in record.task.protocol and "readout" not in record.run.settings and record.task.protocol["readout"]:

@@ -16,7 +16,8 @@ _CARD_FIELDS: Mapping[str, tuple[str, ...]] = {
     "data size": ("data_size",),
     "data": ("training_data",),
     "objective": ("objective",),
-    "framework": ("framework", "architecture"),
+    "framework": ("framework",),
+    "architecture": ("architecture",),
     "parameters": ("parameters",),
     "GFLOPs": ("gflops",),
     "setup": (),
@@ -28,7 +29,9 @@ _VARIANT_FIELDS = {
     "text encoder": ("text_encoder",),
     "data size": ("data_size",),
 }
-_FROM_RECORD: Mapping[str, Callable[[ModelInfo], str]] = {"parameters": lambda info: count(info.parameters)}
+_FROM_RECORD: Mapping[str, Callable[[ModelInfo], str]] = {
+    "parameters": lambda info: count(info.parameters) if info.parameters else DASH
+}
 _RIGHT = frozenset({"data size", "parameters", "GFLOPs"})
 _SPARE = {"text encoder": 5, "image encoder": 4, "data size": 3}
 

@@ -23,6 +23,20 @@ def without(score: Score, notes: Collection[str]) -> Score:
     return replace(score, notes=tuple(note for note in score.notes if note not in notes))
 
 
+def said_once(scores: Sequence[tuple[str, Score]]) -> tuple[list[Score], list[str]]:
+    """Numbers of several sources without what holds for all numbers of theirs, and that in a line a note.
+
+    Args:
+        scores: a source and a number each.
+    """
+    groups: dict[str, list[Score]] = {}
+    for source, score in scores:
+        groups.setdefault(source, []).append(score)
+    notes = {source: shared(own) for source, own in groups.items()}
+    lines = [f"{own[0].source}: {note}" for source, own in groups.items() for note in notes[source]]
+    return [without(score, notes[source]) for source, score in scores], lines
+
+
 def lifted(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> list[list[Cell]]:
     """Rows whose numbers all have a note, with the note on the row's name."""
     names = [place for place, column in enumerate(columns) if column.repeats]

@@ -18,11 +18,11 @@ from vlmbench.reports.view import Draft, Row, View, arranged
 COLUMNS = (
     Column("task", repeats=True),
     Column("kind", spare=3),
-    Column("metric", spare=1),
+    Column("metric", spare=2),
     Column("measured", "right", strong=True),
     Column("published", "right"),
     Column("difference", "right"),
-    Column("source", spare=2),
+    Column("source", spare=1),
 )
 
 

@@ -12,6 +12,7 @@ from vlmbench.reports.aggregates import Answer, Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, origin, remarks, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
+from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import (
@@ -68,7 +69,8 @@ def task_table(
         for record in records
         if metric in record.metrics
     ]
-    rows += [_published_row(number, view, facts) for number in found]
+    scores, said = said_once([(number.table, published_score(number, view)) for number in found])
+    rows += [_published_row(number, score, facts) for number, score in zip(found, scores, strict=True)]
     rows += [_failure_row(failure.model, failure.status, failure.message) for failure in failures]
     columns = [
         Column("rank", "right"),
@@ -85,7 +87,7 @@ def task_table(
         rows=rows,
         hidden=frozenset(FACTS) | (frozenset() if view.intervals else {"95% interval"}),
         ranked=frozenset({f"{metric} %"}),
-        notes=[TIES] if any(place.tied for place in ranks.values()) else [],
+        notes=[*([TIES] if any(place.tied for place in ranks.values()) else []), *said],
         left_out=entries.left_out,
     )
     return arranged(draft, view if view.sort else replace(view, sort=f"{metric} %"))
@@ -113,13 +115,15 @@ def _ranked(record: Summary, metric: str) -> bool:
 
 
 def _wanted(number: Published, name: str, metric: str, records: Sequence[Summary], view: View) -> bool:
-    """Published numbers of this task and metric; of models that were run, or of all where none was."""
+    """Published zero-shot numbers of this task and metric: the survey's, and of models that were run; or all."""
     if (number.task, number.metric) != (name, metric) or view.published == "none":
         return False
     if number.flag and not view.flagged:
         return False
     run = {record.model.name for record in records}
     everyone = view.published == "all" or not records or number.table.startswith("survey")
+    if view.published != "all" and "setup" in number.variant:
+        return False
     return (everyone or number.model in run) and view.wants_model(number.model)
 
 
@@ -146,12 +150,13 @@ def _record_row(record: Summary, metric: str, place: Place | None, view: View, f
     )
 
 
-def _published_row(number: Published, view: View, facts: ModelFacts) -> Row:
+def _published_row(number: Published, score: Score, facts: ModelFacts) -> Row:
+    name = facts.title(number.model) if number.table.startswith("survey") else number.model
     return Row(
         cells=[
             DASH,
-            Label(facts.title(number.model), origin="published"),
-            published_score(number, view),
+            Label(name, origin="published"),
+            score,
             DASH,
             "",
             *facts.row(number.model, variant=number.variant),

@@ -61,8 +61,10 @@ def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Er
     measure = contribution(metric)
     rows = {}
     for record in records:
+        if measure is None or record.predictions is None:
+            continue
         table = _predictions(store.folder(record.model.name, record.task.name) / record.predictions.file)
-        if measure is not None and table is not None and table.num_rows == record.predictions.rows > 1:
+        if table is not None and table.num_rows == record.predictions.rows > 1:
             rows[record.model.name] = measure(table)
     if len(rows) < 2 or len({len(row) for row in rows.values()}) > 1:
         return {}

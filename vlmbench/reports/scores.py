@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from vlmbench.reports.view import View
 
 
+ZERO_SHOT = "w/o Transfer"
+"""How the survey names the setup of a model that was not trained further; any other is another question."""
+
+
 def measured_score(record: Summary, name: str, view: View, *, remarks: list[Remark] | None = None) -> Score:
     """A record's metric as a cell.
 
@@ -39,12 +43,13 @@ def measured_score(record: Summary, name: str, view: View, *, remarks: list[Rema
 
 
 def published_score(found: Published, view: View) -> Score:
-    """A paper's number as a cell; a flagged one is not comparable."""
+    """A paper's number as a cell; a flagged one is not comparable, a transferred model's answers another question."""
     return Score(
         value=found.value,
         origin="published",
         source=found.source,
         notes=tuple(filter(None, (found.flag, found.note))),
+        question=found.variant.get("setup", ""),
         comparable=not found.flag,
         digits=view.digits,
         spread_shown=view.intervals,
@@ -76,6 +81,7 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "started": record.run.started,
         "run_id": record.id,
         "remarks": ", ".join(remark.text for remark in remarks_of(record)),
+        **({"source": record.imported.file} if record.imported else {}),
     }
 
 

@@ -33,8 +33,8 @@ METHOD_COLUMNS = (
     Column("setup"),
     Column("contribution", spare=3),
     Column("code", spare=4),
-    Column("runs with"),
-    Column("model card", spare=1),
+    Column("weights", spare=1),
+    Column("model cards to run"),
 )
 METHOD_LISTS: Mapping[str, tuple[str, str]] = {
     "pre-training": ("3", "Pre-training methods (the survey's Table 3)"),
@@ -43,8 +43,8 @@ METHOD_LISTS: Mapping[str, tuple[str, str]] = {
 }
 _EMPTY_IN: Mapping[str, frozenset[str]] = {
     "3": frozenset({"group", "setup"}),
-    "4": frozenset({"objective", "framework", "data", "runs with", "model card"}),
-    "5": frozenset({"objective", "framework", "data", "setup", "runs with", "model card"}),
+    "4": frozenset({"objective", "framework", "data", "weights", "model cards to run"}),
+    "5": frozenset({"objective", "framework", "data", "setup", "weights", "model cards to run"}),
 }
 
 
@@ -103,7 +103,9 @@ def methods_table(rows: Sequence[Mapping[str, str]], facts: ModelFacts, view: Vi
         raise UsageError(f"no list of methods {name!r}", hint=did_you_mean(name, METHOD_LISTS))
     number, title = METHOD_LISTS[name or "pre-training"]
     chosen = [row for row in rows if row["table"] == number and view.wants_model(row["method"], row["card"])]
-    made = [Row(_method_cells(row, facts), [{**row, "runs_with": _runs_with(row["card"], facts)}]) for row in chosen]
+    made = [
+        Row(_method_cells(row, facts), [{**row, "runs_as": ";".join(_runnable(row["card"], facts))}]) for row in chosen
+    ]
     return arranged(Draft(title, METHOD_COLUMNS, made, hidden=_EMPTY_IN[number], notes=_sources(chosen)), view)
 
 
@@ -127,12 +129,27 @@ def _method_cells(row: Mapping[str, str], facts: ModelFacts) -> list[str | Label
         row["setup"] or DASH,
         row["contribution"],
         row["code"] or DASH,
-        _runs_with(row["card"], facts) or DASH,
-        row["card"] or DASH,
+        _weights(row["card"], facts),
+        _named(_runnable(row["card"], facts)),
     ]
 
 
-def _runs_with(name: str, facts: ModelFacts) -> str:
-    """The adapter of a method's card; "" where there is none, or no public weights."""
+def _weights(name: str, facts: ModelFacts) -> str:
+    """Whether a method's weights can be had."""
     card = facts.card(name) if name else None
-    return "" if card is None or card.adapter == "none" else card.adapter
+    return DASH if card is None else card.weights or ("public" if card.runnable else DASH)
+
+
+def _runnable(name: str, facts: ModelFacts) -> list[str]:
+    """The cards that run a method here: its own, or those it names."""
+    card = facts.card(name) if name else None
+    if card is None:
+        return []
+    return [card.name] if card.runnable else list(card.models)
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first of some cards, the rest counted."""
+    if not names:
+        return DASH
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,17 +74,15 @@ LVIS_COLUMNS = {"novel_or_rare": "rare", "base_or_common": "common", "frequent":
 OWL = {"CLIP ViT-B/32": "owlvit-base-patch32", "CLIP ViT-B/16": "owlvit-base-patch16"}
 """Backbones of google-research/scenic's OWL-ViT to the cards of the converted weights."""
 
-EARLY_VILD = "an early version of ViLD's paper (second hand: a picture of its table)"
 CITED = {
-    "SCLIP paper table as transcribed in two stored reading notes (find_string ids 61869570791, 54492662764; both "
-    "agree)": "SCLIP's paper (second hand: two reading notes, which agree)",
-    "stored literature note, find_string id 70783284682 (author states numbers read in the papers)": (
-        "the method's paper (second hand: a literature note)"
+    # How the transcriptions name their sources, to how one cites them.
+    r"SCLIP paper table as transcribed[^)]*\)": "SCLIP's paper (second hand: two reading notes, which agree)",
+    r"stored literature note[^)]*\)": "the method's paper (second hand: a literature note)",
+    r"Detic paper tables in stored note[^;]*": "Detic's paper (second hand: a note)",
+    r" \(\w+ id \d+\)": "",
+    r"llrtt/.* \(image of early ViLD paper table\)": (
+        "an early version of ViLD's paper (second hand: a picture of its table)"
     ),
-    "Detic paper tables in stored note find_string id 58686908393": "Detic's paper (second hand: a note)",
-    " (find_string id 1716439489)": "",
-    "llrtt/Zero-Shot-Detection-... imgs/CLIP_AP.png @76da668 (image of early ViLD paper table)": EARLY_VILD,
-    "llrtt/Zero-Shot-Detection-... imgs/VILD_AP.png @76da668 (image of early ViLD paper table)": EARLY_VILD,
 }
 
 
@@ -153,5 +152,5 @@ def _detection_number(row: Mapping[str, str], column: str, printed: str) -> Publ
 def citable(source: str) -> str:
     """A reference's source as one cites it; what was read in somebody's notes says so."""
     for told, cited in CITED.items():
-        source = source.replace(told, cited)
+        source = re.sub(told, cited, source)
     return source
