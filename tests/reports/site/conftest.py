@@ -15,6 +15,9 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.site import build_site
 from vlmbench.store import ResultStore
 
+HERE = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:")
+"""Addresses that lead nowhere else."""
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
@@ -79,4 +82,4 @@ def page(driver: Any) -> Iterator[Page]:
     opened.requests()
     yield opened
     assert opened.complaints() == []
-    assert [url for url in opened.requests() if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    assert [url for url in opened.requests() if not url.startswith(HERE)] == []

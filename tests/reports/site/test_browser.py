@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from reports.site.browser import Page
@@ -18,6 +21,13 @@ NUMBER = Published("PaperNet", "cifar10", "acc1", 0.95, "A Paper, Table 1", tabl
 QUICK_MS = 1500
 """Far above what a sort of 200 rows takes on a quiet machine, and below what a reader would take for broken."""
 CLIPS = ("clip-vit-b-32-openai", "clip-vit-l-14-openai", "demo-clip", "conse-efficientnet-lite2")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server that says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
 
 
 @pytest.fixture(scope="session")
@@ -180,6 +190,18 @@ def test_no_page_is_wider_than_a_phone(page: Page, site: Path, name: str) -> Non
     page.resize(390, 844)
     page.open(site / name)
     assert page.run("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_web_server_shows_the_same(page: Page, site: Path) -> None:
+    handler = partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        page.driver.get(f"{address}/index.html#origin=published")
+        assert page.rows() == ["PaperNet"]
+        page.driver.get(f"{address}/plots.html")
+        page.wait("document.querySelectorAll('#plot-cost .point').length > 0")
+        server.shutdown()
 
 
 def test_plots_draw_follow_their_fields_and_the_theme(page: Page, site: Path) -> None:

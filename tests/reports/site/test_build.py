@@ -149,6 +149,7 @@ def test_hostile_names_are_text(
         assert page.tags.count("script") == path.read_text(encoding="utf-8").count("<script"), path
         assert not [link for link in page.links if link.casefold().startswith("javascript")], path
         assert "alert(1)" not in page.data or json.loads(page.data.strip()), path
+        assert not set("\x1b\u202e") & set(page.text), path
     check_links(root)
     index = read(root / "index.html")
     assert json.loads(index.data)["rows"][0]["title"] in {name, "plain"}

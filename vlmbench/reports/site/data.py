@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlmbench.reports.aggregates import Standing
+from vlmbench.reports.cells import printable
 from vlmbench.reports.site.board import Board, Row
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
 from vlmbench.reports.site.headings import SIZES
@@ -40,7 +41,7 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
     axes = costs(board)
     rows = [
         {
-            "title": _title(row),
+            "title": printable(_title(row)),
             "objective": row.model.objective,
             "origin": row.origin,
             "href": f"models/{pages[row.model.name]}.html",

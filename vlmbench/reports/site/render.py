@@ -11,7 +11,7 @@ import jinja2
 import vlmbench
 from vlmbench.records import MetricValue
 from vlmbench.reports.aggregates import Standing
-from vlmbench.reports.cells import DASH, percent
+from vlmbench.reports.cells import DASH, percent, printable
 from vlmbench.reports.facts import count
 from vlmbench.reports.scores import interval_text, value_text
 from vlmbench.reports.site.data import spread
@@ -30,6 +30,7 @@ class Renderer:
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_shown,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
@@ -48,6 +49,11 @@ class Renderer:
             current: which page of the navigation this is.
         """
         return self._environment.get_template(template).render(root=root, current=current, **values)
+
+
+def _shown(value: Any) -> Any:
+    """What any expression of a template becomes, before it is escaped: texts without signs that move what is around."""
+    return printable(value) if type(value) is str else value  # not Markup, which is made of such texts
 
 
 def metric_value(metric: MetricValue) -> str:
