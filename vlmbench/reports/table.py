@@ -78,6 +78,14 @@ class Table:
         return tuple(filter(None, lines))
 
     @cached_property
+    def spreads(self) -> tuple[str, ...]:
+        """Each column's longest interval as it is shown, for which its other numbers leave room; "" without any."""
+        columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in self.columns)
+        return tuple(
+            max((cell.spread for cell in cells if isinstance(cell, Score)), key=len, default="") for cells in columns
+        )
+
+    @cached_property
     def has_places(self) -> bool:
         """Whether any number is marked as best of its column."""
         return any(isinstance(cell, Score) and cell.place for cell in self._cells())

@@ -32,6 +32,7 @@ tbody th { font-weight: 600; }
 tbody th:first-child { position: sticky; left: 0; z-index: 1; }
 tbody tr.section th { padding-top: .9rem; color: var(--quiet); }
 tbody tr:hover > * { background: var(--head); }
+small { display: inline-block; min-width: var(--spread); text-align: left; }
 small, .quiet, .published { color: var(--quiet); }
 .published b, .published u { color: var(--ink); }
 .bad { color: var(--bad); font-weight: 600; }
@@ -58,7 +59,7 @@ def to_html(table: Table) -> str:
 </head>
 <body>
 <h1>{title}</h1>
-<table aria-label="{title}">
+<table aria-label="{title}" style="--spread: {max(map(len, table.spreads), default=0)}ch">
 {_head(table.columns)}
 <tbody>
 {chr(10).join(_body(table))}
@@ -94,15 +95,15 @@ def _body(table: Table) -> Iterator[str]:
         if index in table.sections:
             heading = escape(table.sections[index])
             yield f'<tr class="section"><th scope="rowgroup" colspan="{len(table.columns)}">{heading}</th></tr>'
-        cells = zip(row, table.columns, strict=True)
-        yield f"<tr>{''.join(_cell(table, cell, column) for cell, column in cells)}</tr>"
+        cells = zip(row, table.columns, table.spreads, strict=True)
+        yield f"<tr>{''.join(_cell(table, *parts) for parts in cells)}</tr>"
 
 
-def _cell(table: Table, cell: Cell, column: Column) -> str:
+def _cell(table: Table, cell: Cell, column: Column, longest: str) -> str:
     text = escape(plain(cell))
     if isinstance(cell, Score):
         tone = "bad" if cell.status == "failed" else "" if cell.origin == "measured" else "published"
-        spread = f" <small>{escape(cell.spread)}</small>" if cell.spread else ""
+        spread = f" <small>{escape(cell.spread)}</small>" if longest else ""
         return _tagged(column, _PLACES[cell.place].format(text) + _marks(table, cell) + spread, tone, _title(cell))
     text += _marks(table, cell)
     if isinstance(cell, Label) and cell.origin:

@@ -103,6 +103,7 @@ def _sign(sign: str) -> str:
 def _float(table: Table) -> Iterator[str]:
     yield r"\begin{table*}[t]"
     yield r"\centering\small\setlength{\tabcolsep}{4pt}"
+    yield from _room(table)
     yield rf"\caption{{{escape(table.title)}}}"
     yield rf"\begin{{tabular}}{{{_alignment(table.columns)}}}"
     yield from [r"\toprule", *_head(table.columns), r"\midrule", *_body(table), r"\bottomrule"]
@@ -113,6 +114,7 @@ def _float(table: Table) -> Iterator[str]:
 
 def _long(table: Table) -> Iterator[str]:
     yield r"{\small\setlength{\tabcolsep}{4pt}"
+    yield from _room(table)
     yield rf"\begin{{longtable}}{{{_alignment(table.columns)}}}"
     yield rf"\caption{{{escape(table.title)}}}\\"
     yield from [r"\toprule", *_head(table.columns), r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
@@ -146,16 +148,29 @@ def _body(table: Table) -> Iterator[str]:
             heading = escape(table.sections[index])
             yield from [r"\midrule"] if index else []
             yield rf"\multicolumn{{{len(table.columns)}}}{{l}}{{\textit{{{heading}}}}} \\"
-        yield " & ".join(_guarded(_cell(table, cell)) for cell in row) + r" \\"
+        cells = zip(row, table.spreads, strict=True)
+        yield " & ".join(_guarded(_cell(table, cell, longest)) for cell, longest in cells) + r" \\"
 
 
-def _cell(table: Table, cell: Cell) -> str:
+def _cell(table: Table, cell: Cell, longest: str) -> str:
+    """A cell; without an interval it leaves the room of one where its column has any, so that numbers stand in line."""
     letters = table.letters(cell)
     mark = rf"\textsuperscript{{{letters}}}" if letters else ""
     if not isinstance(cell, Score):
         return escape(signed(cell)) + mark
-    spread = rf"{{\scriptsize\,{escape(cell.spread)}}}" if cell.spread else ""
+    spread = _spread(cell.spread) or (r"\nospread{}" if longest else "")
     return _PLACES[cell.place].format(escape(cell.text)) + mark + spread
+
+
+def _room(table: Table) -> Iterator[str]:
+    """The room of an interval, for numbers without one; the definition ends with the table."""
+    longest = max(table.spreads, key=len, default="")
+    if longest:
+        yield rf"\def\nospread{{\phantom{{{_spread(longest)}}}}}"
+
+
+def _spread(text: str) -> str:
+    return rf"{{\scriptsize\,{escape(text)}}}" if text else ""
 
 
 def _guarded(cell: str) -> str:
