@@ -1,4 +1,4 @@
-"""``vlmbench report`` over many records: the whole command, start to end, as text and as CSV.
+"""``vlmbench report`` over many records, start to end: results as text and CSV, one of the survey's tables, ranking.
 
     python perf/report.py [--records 10000] [--repetitions 3] [--keep FOLDER]
 
@@ -119,9 +119,9 @@ def parse_alone(folder: Path) -> int:
     return len([json.loads(path.read_bytes()) for path in sorted(folder.glob("*/*/*.json"))])
 
 
-def report(folder: Path, kind: str) -> int:
+def report(folder: Path, table: str, kind: str) -> int:
     """The command in a process of its own: how many lines it prints."""
-    command = [sys.executable, "-m", "vlmbench.cli.main", "report", "--results", str(folder), "--format", kind]
+    command = [sys.executable, "-m", "vlmbench.cli.main", "report", table, "--results", str(folder), "--format", kind]
     return len(subprocess.run(command, check=True, capture_output=True).stdout.splitlines())
 
 
@@ -137,9 +137,12 @@ def main() -> None:
         if not any(folder.glob("*/*/*.json")):
             write_records(folder, asked.records)
         files = list(folder.glob("*/*/*.json"))
-        formats: dict[str, Callable[[], int]] = {kind: partial(report, folder, kind) for kind in ("text", "csv")}
+        asked_for = [("results", "text"), ("results", "csv"), ("classification", "text"), ("ranking", "text")]
+        formats: dict[str, Callable[[], int]] = {
+            f"{table} --format {kind}": partial(report, folder, table, kind) for table, kind in asked_for
+        }
         ways = [Way("json.loads of every file", partial(parse_alone, folder))]
-        ways += [Way(f"vlmbench report --format {kind}", run) for kind, run in formats.items()]
+        ways += [Way(f"vlmbench report {arguments}", run) for arguments, run in formats.items()]
         timings = take_turns(ways, asked.repetitions)
         bytes_read = sum(path.stat().st_size for path in files)
     show(

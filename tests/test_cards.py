@@ -25,7 +25,7 @@ def test_braces_in_a_name_mean_nothing() -> None:
 def test_every_shipped_card_fits_and_names_only_what_exists() -> None:
     assert model_cards() and task_cards() and suites()
     for model in model_cards():
-        assert model.adapter in ADAPTERS, model.name
+        assert model.adapter in ADAPTERS or not model.runnable, model.name
     for task in task_cards():
         PLUGINS.get(task.plugin).check(task, TaskOptions())
         assert all(spec.kind in SOURCES for spec in task.sources), task.name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vlmbench.cards import ModelCard, TaskCard
-from vlmbench.catalogue import find_models, find_tasks
+from vlmbench.catalogue import find_tasks, runnable_models
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
@@ -87,7 +87,7 @@ def load_model(
     name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False
 ) -> VisionLanguageModel:
     """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
-    card = _one(find_models(name), name)
+    card = _one(runnable_models(name), name)
     options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
     return ADAPTERS.get(card.adapter)(card, options)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -47,8 +47,30 @@ class _Card(BaseModel):
     noun: ClassVar[str] = "card"
 
 
+NO_ADAPTER = "none"
+"""The adapter of a card that is listed for what is known of it and cannot be run."""
+
+
 class ModelCard(_Card):
-    """How to load one pretrained VLM, and what is known of it (the survey's columns)."""
+    """How to load one pretrained VLM, and what is known of it (the survey's columns).
+
+    Attributes:
+        adapter: what loads it; "none" where nothing can, and ``weights`` then says why.
+        spec: what the adapter loads.
+        options: what else the adapter understands.
+        method: the card of the survey's method that it is a model of.
+        objective: contrastive, generative, alignment, or several of them (the survey's Table 3).
+        framework: two-tower, two-leg or one-tower (the survey's section 3.3).
+        architecture: its name in the library that builds it, or in its paper.
+        data_size: how many image-text pairs it was trained on, as its authors print it ("400M").
+        samples_seen: how many pairs passed in training, repeats included.
+        image_size: the side of its input, in pixels.
+        parameters: of both encoders and what joins them.
+        gflops: of one image and one text.
+        weights: whether the method's own weights can be had; None where the card itself is a set of weights.
+        weights_at: where, or what is known of it.
+        models: cards to run in its place.
+    """
 
     noun = "model card"
     name: str = Field(min_length=1)
@@ -57,17 +79,37 @@ class ModelCard(_Card):
     options: dict[str, Any] = {}
     title: str | None = None
     description: str = ""
+    method: str | None = None
     objective: str | None = None
-    """Contrastive, generative, alignment: the survey's Table 3."""
+    framework: str | None = None
     architecture: str | None = None
     image_encoder: str | None = None
     text_encoder: str | None = None
     training_data: str | None = None
+    data_size: str | None = None
     samples_seen: str | None = None
+    image_size: int | None = Field(default=None, ge=1)
+    embedding_dim: int | None = Field(default=None, ge=1)
+    parameters: int | None = Field(default=None, ge=1)
+    gflops: float | None = Field(default=None, gt=0)
+    weights: Literal["public", "reproduction", "not public", "unknown"] | None = None
+    weights_at: str | None = None
+    models: list[str] = []
     licence: str | None = None
     paper: str | None = None
     url: str | None = None
     notes: str = ""
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is anything to load."""
+        return self.adapter != NO_ADAPTER
+
+    @model_validator(mode="after")
+    def _says_why_it_cannot_run(self) -> ModelCard:
+        if not self.runnable and self.weights is None:
+            raise ValueError("a card without an adapter says in weights whether there are any")
+        return self
 
 
 class SourceSpec(_Card):

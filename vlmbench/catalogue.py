@@ -109,6 +109,39 @@ def find_models(name: str) -> list[ModelCard]:
     raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
 
 
+def runnable_models(name: str) -> list[ModelCard]:
+    """As :func:`find_models`, of cards that can be run: a pattern passes over the others, a name insists.
+
+    Raises:
+        UnknownNameError, CardError: as :func:`find_models`.
+        UsageError: the card has no adapter, or all that match have none.
+    """
+    found = find_models(name)
+    runnable = [card for card in found if card.runnable]
+    if not runnable:
+        raise _cannot_run(found[0])
+    return runnable
+
+
+_WHY_NOT = {
+    "public": "its weights are public, but no adapter reads them",
+    "reproduction": "its own weights are not public",
+    "not public": "its weights are not public",
+    "unknown": "no public weights of it are known here",
+}
+
+
+def _cannot_run(card: ModelCard) -> UsageError:
+    reason = "it is a family of models" if card.models and card.weights == "public" else _WHY_NOT[card.weights or ""]
+    where = f" ({card.weights_at})" if card.weights_at else ""
+    instead = (
+        f"Run {' or '.join(card.models[:3])} instead{', or another of its models' if card.models[3:] else ''}."
+        if card.models
+        else "It is listed for its published numbers. An adapter of your own (--plugin) can read weights that you have."
+    )
+    return UsageError(f"model {card.name!r} cannot be run: {reason}{where}", hint=instead)
+
+
 def find_tasks(name: str) -> list[TaskCard]:
     """The task cards that one ``-t`` argument stands for.
 

@@ -101,6 +101,17 @@ class Predictions(_Part):
     """Of the file: a record and a file that do not belong together are told apart."""
 
 
+class Imported(_Part):
+    """Another program's result file that a record was made of."""
+
+    program: str = Field(alias="from")
+    """Whose it is: "clip_benchmark", "open_clip"."""
+    file: str
+    """Its name, without the folder."""
+    sha256: str
+    """Of its content."""
+
+
 class CacheUse(_Part):
     """How many features came from the cache, and how many were computed; of clips, those of their frames."""
 
@@ -165,7 +176,10 @@ class Summary(_Part):
     task: TaskInfo
     metrics: dict[str, MetricValue]
     main_metric: str
-    predictions: Predictions
+    predictions: Predictions | None
+    """None where the record was imported: nothing can be paired with it."""
+    imported: Imported | None = None
+    """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
     run: RunInfo
     environment: Environment
     warnings: list[str] = []

@@ -61,12 +61,12 @@ class ResultStore:
         """Where the records of one (model, task) pair live."""
         return self.root / safe_name(model) / safe_name(task)
 
-    def write(self, record: Record, predictions: bytes, visuals: Mapping[str, bytes] | None = None) -> Path:
+    def write(self, record: Record, predictions: bytes | None, visuals: Mapping[str, bytes] | None = None) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.
 
         Args:
             record: the record; its ``predictions`` name the Parquet file and its hash.
-            predictions: the content of that file.
+            predictions: the content of that file; None where an imported record has none.
             visuals: names to contents of pictures, written to the folder ``<run id>.visuals`` beside them in place of
                 those of an earlier run; without any, what is there is left alone.
 
@@ -76,7 +76,8 @@ class ResultStore:
         folder = self.folder(record.model.name, record.task.name)
         path = folder / f"{record.id}.json"
         _sweep(folder)
-        _write_atomically(folder / record.predictions.file, predictions)
+        if record.predictions is not None and predictions is not None:
+            _write_atomically(folder / record.predictions.file, predictions)
         if visuals:
             _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
         _write_atomically(path, _json(record))
@@ -100,7 +101,8 @@ class ResultStore:
         """The complete record of this run, or None where there is none.
 
         An unreadable file in its place, or predictions that are not the record's own (two machines wrote at once, or
-        one was killed while it replaced them), count as none: the run is done again and replaces it.
+        one was killed while it replaced them), count as none: the run is done again and replaces it. An imported record
+        never stands for a run.
         """
         path = self.folder(model, task) / f"{run_id}.json"
         if not path.is_file():
@@ -108,6 +110,8 @@ class ResultStore:
         try:
             record = read_record(path)
         except RecordError:
+            return None
+        if record.predictions is None or record.imported is not None:
             return None
         predictions = path.parent / record.predictions.file
         if not predictions.is_file() or sha256(predictions.read_bytes()).hexdigest() != record.predictions.sha256:

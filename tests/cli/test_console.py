@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from vlmbench.cli.console import rich_table
+from vlmbench.reports.cells import Label, Score
 from vlmbench.reports.table import Column, Table
 
 COLUMNS = (Column("name"), Column("chance", "right", spare=1), Column("speed", "right", spare=2), Column("nothing"))
@@ -52,6 +53,76 @@ def test_what_does_not_fit_is_folded_and_numbers_never_are() -> None:
         " supercalif           5",
         " ragilistic",
     ]
+
+
+def test_a_sign_stays_with_its_name_and_the_name_folds_under_itself() -> None:
+    columns = (Column("model", repeats=True), Column("score", "right"))
+    rows = [[Label("supercalifragilistic", origin="published"), Score(0.5)]]
+    assert printed(Table("", columns, rows, []), width=22)[3:5] == [" ○ supercalifr   50.0", "   agilistic"]
+
+
+def test_numbers_their_marks_and_intervals_stand_under_each_other() -> None:
+    scores = [
+        Score(0.912, (0.9, 0.92), place=1, notes=("why",)),
+        Score(0.05, place=2),
+        Score(None, status="failed"),
+        Score(None),
+    ]
+    lines = printed(Table("", (Column("a", "right"),), [[score] for score in scores], []))
+    assert lines[3:7] == [
+        "   91.2*ᵃ ±1.2",
+        "    5.0+",
+        " failed",
+        "      –",
+    ]
+
+
+def test_a_table_that_is_too_wide_goes_on_below_with_its_names() -> None:
+    columns = (Column("model", repeats=True), *(Column(f"score-{n}", "right") for n in range(6)))
+    lines = printed(Table("", columns, [["m", *"123456"]], []), width=31)
+    assert lines == [
+        "",
+        "        score-  score-  score-",
+        " model       0       1       2",
+        " ─────────────────────────────",
+        " m           1       2       3",
+        "",
+        "        score-  score-  score-",
+        " model       3       4       5",
+        " ─────────────────────────────",
+        " m           4       5       6",
+        "",
+    ]
+
+
+def test_groups_sections_and_what_stands_below() -> None:
+    columns = (
+        Column("model", repeats=True),
+        Column("base", "right", group="COCO"),
+        Column("novel", "right", group="COCO"),
+    )
+    rows = [[Label("m", notes=("a note",)), "1", "2"], ["n", "3", "4"]]
+    table = Table("T", columns, rows, [], notes=["said once"], sections={0: "first", 1: "second"})
+    assert printed(table) == [
+        "T",
+        "",
+        "        ─── COCO ──",
+        " model  base  novel",
+        " ──────────────────",
+        " first",
+        " mᵃ        1      2",
+        " second",
+        " n         3      4",
+        "",
+        "ᵃ a note",
+        "said once",
+    ]
+
+
+def test_best_and_second_are_styles_where_there_are_any() -> None:
+    table = Table("", (Column("a", "right"),), [[Score(0.9, place=1)], [Score(0.8, place=2, origin="published")]], [])
+    lines = printed(table, force_terminal=True, color_system="standard")
+    assert "\x1b[1m90.0" in lines[3] and "\x1b[4;36m80.0" in lines[4] and "*" not in "".join(lines)
 
 
 def test_cells_are_text_and_not_markup_or_escape_codes() -> None:

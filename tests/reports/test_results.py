@@ -10,39 +10,47 @@ from pathlib import Path
 from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, MetricValue
-from vlmbench.reports.results import interval, newest, percent, remarks, results_table, score
-from vlmbench.reports.table import to_csv, to_json, to_markdown
+from vlmbench.reports.cells import percent, plain
+from vlmbench.reports.entries import newest, remarks
+from vlmbench.reports.formats import to_csv, to_json, to_markdown
+from vlmbench.reports.results import results_table
+from vlmbench.reports.scores import interval_text, score_text
+from vlmbench.reports.table import Table
 from vlmbench.store import Unreadable
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[plain(cell) for cell in row] for row in table.rows]
 
 
 def test_a_row_says_the_number_its_interval_chance_and_n() -> None:
     table = results_table([make_record(value=0.5)])
-    assert table.rows == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10", ""]]
+    assert texts(table) == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10", ""]]
     assert table.data[0]["value"] == 0.5 and table.data[0]["ci95_low"] == 0.4
 
 
 def test_undefined_values_and_errors_are_shown_as_such() -> None:
     table = results_table([make_record()], all_metrics=True)
-    assert [row[2:5] for row in table.rows] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
+    assert [row[2:5] for row in texts(table)] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
 
 
 def test_ranks_are_ranks_and_not_percent() -> None:
     record = make_record()
     rank = MetricValue(value=31.95, ci95=(27.4, 1037.1), n=10, higher_is_better=False, unit="rank", chance=100.5)
     record = record.model_copy(update={"metrics": {"mean_rank": rank}, "main_metric": "mean_rank"})
-    (row,) = results_table([record]).rows
+    (row,) = texts(results_table([record]))
     assert row[2:6] == ["mean_rank ↓", "rank 31.9", "27.4 to 1,037.1", "rank 100.5"]
     assert row[-1] == "not above chance", "its interval reaches up to chance, and low is good"
     assert results_table([record]).data[0]["unit"] == "rank"
-    assert score(rank) == "rank 31.9" and score(make_record().main) == "50.0%"
+    assert score_text(rank) == "rank 31.9" and score_text(make_record().main) == "50.0%"
 
 
 def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -> None:
     table = results_table([make_record(), make_failure(), make_failure(task="other", message="no\ndata")])
     assert len(table.rows) == 2
     later = make_failure(started="2026-02-01T00:00:00+00:00")
-    assert [row[3] for row in results_table([make_record(), later]).rows] == ["50.0", "failed"]
-    assert table.rows[1][:4] == ["m", "other", "–", "failed"] and table.rows[1][-1] == "no"
+    assert [row[3] for row in texts(results_table([make_record(), later]))] == ["50.0", "failed"]
+    assert texts(table)[1][:4] == ["m", "other", "–", "failed"] and texts(table)[1][-1] == "no"
     assert "value" not in table.data[1]
 
 
@@ -81,7 +89,7 @@ def test_remarks_say_what_differs_from_the_standard() -> None:
 
 def test_unreadable_files_become_notes() -> None:
     table = results_table([Unreadable(Path("x.json"), "x.json: broken")])
-    assert table.rows == [] and table.notes == ["left out: x.json: broken"]
+    assert table.rows == [] and table.left_out == ["left out: x.json: broken"]
 
 
 def test_formats_hold_the_same_rows_and_hostile_names_are_harmless() -> None:
@@ -102,4 +110,4 @@ def test_an_interval_that_reaches_down_to_chance_is_said() -> None:
 
 def test_percent_and_interval() -> None:
     assert (percent(None), percent(0.12345), percent(1.0, 0)) == ("–", "12.3", "100")
-    assert interval(make_record().metrics["ece"]) == "–"
+    assert interval_text(make_record().metrics["ece"]) == "–"

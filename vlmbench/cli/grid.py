@@ -8,22 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from vlmbench.reports.table import Column
+from vlmbench.cli.fitting import (
+    Block,
+    Piece,
+    Widths,
+    blocks,
+    heading_lines,
+    pieces,
+    shown_columns,
+    superscript,
+)
+from vlmbench.reports.cells import printable
+from vlmbench.reports.table import Column, Table
 
-NARROWEST = 8
-"""Cells of a column that folds, at least: in windows narrower than that, lines run over."""
 _PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)
-_CONTROL = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
-"""All but tabs and ends of lines: what a name could move the cursor or change colours with."""
+_QUIET, _GROUP = Style(dim=True), Style(bold=True, color="yellow")
+_LOOKS = {
+    "": _PLAIN,
+    "bad": _BAD,
+    "quiet": _QUIET,
+    "published": Style(color="cyan"),
+    "best": _STRONG,
+    "second": Style(underline=True),
+    "best published": Style(color="cyan", bold=True),
+    "second published": Style(color="cyan", underline=True),
+}
 _BAD_WORDS = frozenset(("failed", "unsupported"))
+_END = Segment.line()
+Line = list[tuple[str, Style]]
 
 
 @dataclass(frozen=True)
@@ -31,64 +51,130 @@ class Grid:
     """Headings over a rule over rows, columns two cells apart. Cells are text, never markup or control codes.
 
     Attributes:
-        title: above it; may be empty.
-        columns: those that are shown. Right-aligned ones are never folded.
-        rows: one cell a column.
+        table: what is shown. A column with nothing in it is left out.
+        width: columns of the window, where it is known: where they are too few, spare columns give way, then headings
+            are broken, then the table goes on below itself, and text is folded. Numbers never are.
     """
 
-    title: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
+    table: Table
+    width: int | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """Those that are shown."""
+        return [self.table.columns[i] for i in shown_columns(self.table, pieces(self.table, styled=True), self.width)]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What Rich prints."""
-        rows = [[cell.translate(_CONTROL) for cell in row] for row in self.rows]
-        widths = _widths(self.columns, rows, options.max_width)
-        if self.title:
-            yield Segment(self.title, _TITLE)
-            yield Segment.line()
-        yield Segment.line()
-        yield from _row([column.name for column in self.columns], self.columns, widths, console, heading=True)
-        yield Segment(" " + "─" * (sum(widths) + 2 * (len(widths) - 1)) + " ")
-        yield Segment.line()
-        for row in rows:
-            yield from _row(row, self.columns, widths, console)
-        yield Segment.line()
+        styled = console.is_terminal and not console.is_dumb_terminal
+        rows = pieces(self.table, styled=styled)
+        shown = shown_columns(self.table, rows, self.width)
+        if self.table.title:
+            yield from _printed([(printable(self.table.title), _TITLE)])
+        yield _END
+        for block in blocks(self.table, rows, shown, options.max_width):
+            yield from self._block(block, rows, console)
+            yield _END
+        for line, style in self._foot(styled):
+            yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
+
+    def _block(self, block: Block, rows: Sequence[Sequence[Piece]], console: Console) -> Iterator[Segment]:
+        columns = [self.table.columns[place] for place in block.places]
+        for heading in _headings(columns, block.widths):
+            yield from _printed(heading)
+        total = sum(widths.all for widths in block.widths) + 2 * (len(block.widths) - 1)
+        yield from _printed([(" " + "─" * total + " ", _PLAIN)])
+        for index, row in enumerate(rows):
+            if index in self.table.sections:
+                yield from _printed([(f" {printable(self.table.sections[index])}", _GROUP)])
+            for line in _lines([row[place] for place in block.places], columns, block.widths, console):
+                yield from _printed(line)
+
+    def _foot(self, styled: bool) -> Iterator[tuple[str, Style]]:
+        yield from ((line, _QUIET) for line in self.table.legend)
+        if self.table.has_places:
+            yield ("bold: best, underlined: second best" if styled else "*: best, +: second best"), _QUIET
+        for text, letter in self.table.footnotes.items():
+            yield f"{superscript(letter)} {text}", _QUIET
+        yield from ((note, _QUIET) for note in self.table.notes)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Cells of each column: what it needs, the widest that fold cut down to one size until all fit the window."""
-    needed = [max(cell_len(column.name), *(cell_len(row[i]) for row in rows), 0) for i, column in enumerate(columns)]
-    foldable = [index for index, column in enumerate(columns) if column.align == "left"]
-    spare = width - 2 * len(columns) - sum(needed[index] for index in range(len(columns)) if index not in foldable)
-    cut = max(NARROWEST, *needed) if needed else NARROWEST
-    while cut > NARROWEST and sum(min(needed[index], cut) for index in foldable) > spare:
-        cut -= 1
-    return [min(need, cut) if index in foldable else need for index, need in enumerate(needed)]
-
-
-def _row(
-    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], console: Console, *, heading: bool = False
-) -> Iterator[Segment]:
-    """One row's lines; neighbours of one style share a segment."""
-    parts = [_lines(cell, width, console) for cell, width in zip(cells, widths, strict=True)]
-    styles = [
-        _BAD if cell in _BAD_WORDS else _STRONG if heading or column.strong else _PLAIN
-        for cell, column in zip(cells, columns, strict=True)
+def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[Line]:
+    if any(column.group for column in columns):
+        line: Line = [(" ", _PLAIN)]
+        for group, members in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].group):
+            room = sum(own.all + 2 for _, own in members) - 2
+            line += [(_over(printable(group), room), _STRONG), ("  ", _PLAIN)]
+        yield line
+    parts = [
+        heading_lines(printable(column.name), own.all) if column.align == "right" else [printable(column.name)]
+        for column, own in zip(columns, widths, strict=True)
     ]
-    for line in zip_longest(*parts, fillvalue=""):
-        text, style = " ", _PLAIN
-        for part, own, column, width in zip(line, styles, columns, widths, strict=True):
-            if own is not style:
-                yield Segment(text, style)
-                text, style = "", own
-            room = " " * (width - cell_len(part))
-            text += (room + part if column.align == "right" else part + room) + "  "
-        yield Segment(text[:-1], style)
-        yield Segment.line()
+    height = max(map(len, parts), default=1)
+    for number in range(height):
+        line = [(" ", _PLAIN)]
+        for part, column, own in zip(parts, columns, widths, strict=True):
+            above = number - (height - len(part))  # headings stand on the rule
+            text = part[above] if above >= 0 else ""
+            gap = " " * (own.all - cell_len(text))
+            line.append((f"{gap}{text}  " if column.align == "right" else f"{text}{gap}  ", _STRONG))
+        yield line
 
 
-def _lines(cell: str, width: int, console: Console) -> list[str]:
-    if cell_len(cell) <= width and "\n" not in cell and "\t" not in cell:
-        return [cell]
-    return [line.plain.rstrip() for line in Text(cell).wrap(console, width, overflow="fold")]
+def _over(group: str, room: int) -> str:
+    """A heading over several columns, with a rule on both sides where there is room for one."""
+    if not group or cell_len(group) + 2 > room:
+        return set_cell_size(group, room)
+    return set_cell_size(f" {group} ".center(room - cell_len(group) + len(group), "─"), room)
+
+
+def _lines(
+    cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths], console: Console
+) -> Iterator[Line]:
+    """One row's lines."""
+    folded = [_folded(cell.text, cell.sign, own.text, console) for cell, own in zip(cells, widths, strict=True)]
+    for number, texts in enumerate(zip_longest(*folded, fillvalue="")):
+        line: Line = [(" ", _PLAIN)]
+        for text, cell, column, own in zip(texts, cells, columns, widths, strict=True):
+            room = " " * (own.text - cell_len(text))
+            style = _BAD if cell.text in _BAD_WORDS else _LOOKS[cell.look]
+            if column.strong and style is _PLAIN:
+                style = _STRONG
+            if column.align == "right":
+                line += [(room, _PLAIN), (text, style)]
+                room = ""
+            else:
+                line.append((text, style))
+            first = number == 0
+            spread = f" {cell.spread if first else ''}".ljust(own.spread + 1) if own.spread else ""
+            marks = cell.marks if first else ""
+            if column.align == "left":  # marks of text stand at its end
+                line += [(marks, _PLAIN), (room, _PLAIN), (" " * (own.marks - len(marks)) + "  ", _PLAIN)]
+            else:
+                line += [(marks.ljust(own.marks), _PLAIN), (spread, _QUIET), ("  ", _PLAIN)]
+        yield line
+
+
+def _printed(line: Line, console: Console | None = None, width: int | None = None) -> Iterator[Segment]:
+    """A line's segments, neighbours of one style in one; with a width, folded to it."""
+    if console is not None and width is not None and sum(cell_len(text) for text, _ in line) > width:
+        ((text, style),) = line
+        for folded in Text(text).wrap(console, width, overflow="fold"):
+            yield from _printed([(folded.plain.rstrip(), style)])
+        return
+    joined, style = "", line[0][1]
+    for text, own in line:
+        if own is not style and text:
+            yield Segment(joined, style)
+            joined, style = "", own
+        joined += text
+    yield Segment(joined, style)
+    yield _END
+
+
+def _folded(text: str, sign: str, width: int, console: Console) -> list[str]:
+    """A cell's lines; what follows the first stands under its text, not under its sign."""
+    if cell_len(text) + len(sign) <= width and "\n" not in text and "\t" not in text:
+        return [sign + text]
+    lines = Text(text).wrap(console, width - len(sign), overflow="fold")
+    return [(" " * len(sign) if number else sign) + line.plain.rstrip() for number, line in enumerate(lines)]

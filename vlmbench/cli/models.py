@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlmbench.cli.listing import Listing, pattern_or_command
 from vlmbench.reports.table import Column
+
+if TYPE_CHECKING:
+    from vlmbench.cards import ModelCard
+
+COLUMNS = (
+    Column("name"),
+    Column("adapter"),
+    Column("image encoder", spare=1),
+    Column("parameters", "right", spare=2),
+    Column("trained on", spare=3),
+    Column("weights", spare=4),
+)
 
 app = typer.Typer(cls=pattern_or_command("list"), help="List model cards, or show one.")
 
@@ -17,17 +29,28 @@ def list_models(
     pattern: Annotated[str, typer.Argument(help="A part of the name, or a pattern such as 'clip-*'.")] = "*",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List model cards whose name matches."""
+    """List model cards whose name matches, those that can be run first."""
     from vlmbench.catalogue import model_cards
 
-    cards = model_cards(pattern)
+    cards = sorted(model_cards(pattern), key=lambda card: not card.runnable)
     Listing(
-        columns=(Column("name"), Column("adapter", spare=1), Column("title")),
-        rows=[(card.name, card.adapter, card.title or card.spec) for card in cards],
+        columns=COLUMNS,
+        rows=[_row(card) for card in cards],
         data=[card.model_dump(exclude_none=True) for card in cards],
         nothing=f"no model card matches {pattern!r}",
         hint="Any open_clip or transformers model runs without a card: vlmbench run -m open_clip:ViT-B-32/openai …",
     ).show(as_json=as_json)
+
+
+def _row(card: ModelCard) -> tuple[str, ...]:
+    return (
+        card.name,
+        card.adapter,
+        card.image_encoder or "",
+        f"{card.parameters / 1e6:,.0f}M" if card.parameters else "",
+        card.training_data or "",
+        card.weights or "",
+    )
 
 
 @app.command("show")

@@ -20,7 +20,8 @@ from rich.text import Text
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
 from vlmbench.records import Record
-from vlmbench.reports.results import interval, remarks, score
+from vlmbench.reports.entries import remarks
+from vlmbench.reports.scores import interval_text, score_text
 from vlmbench.run.execute import PairResult, Status
 
 MARKS = {
@@ -122,8 +123,8 @@ class TerminalListener:
 def _score(record: Record, status: Status) -> Text:
     text = Text.assemble(
         f"{record.main_metric} ",
-        (score(record.main), "bold"),
-        (f"  ({interval(record.main)})", "dim"),
+        (score_text(record.main), "bold"),
+        (f"  ({interval_text(record.main)})", "dim"),
     )
     if status == "found":
         text.append("  found on disk; --force runs it again", style="dim")

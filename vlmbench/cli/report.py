@@ -1,46 +1,157 @@
-"""``vlmbench report``: tables from records."""
+"""``vlmbench report``: tables from records and published numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlmbench.errors import UsageError
 
-TABLES = {"results": "the main metric of every (model, task) pair", "metrics": "every metric of every pair"}
-FORMATS = ("text", "md", "csv", "json")
+if TYPE_CHECKING:  # the help needs none of it
+    from vlmbench.reports.table import Table
+    from vlmbench.reports.tables import Request
+    from vlmbench.reports.view import View
+
+DEFAULT_RESULTS = Path("results/runs")
+FORMATS = ("text", "md", "csv", "json", "html", "latex")
+PUBLISHED = ("auto", "all", "none")
+MOST_DIGITS = 6
 
 
 def report(
-    table: Annotated[str, typer.Argument(help="results (main metrics) or metrics (all of them).")] = "results",
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
-    format: Annotated[str, typer.Option("--format", "-f", help="text, md, csv or json.")] = "text",
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="results, metrics, ranking, coverage, model NAME, task NAME; the survey's datasets, methods, "
+            "classification, segmentation, detection, transfer, ovd, ovs; retrieval."
+        ),
+    ] = "results",
+    name: Annotated[str, typer.Argument(help="Of the model or task; of methods: pre-training, transfer, …")] = "",
+    results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(DEFAULT_RESULTS))] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    models: Annotated[list[str], typer.Option("--models", "-m", help="A model or pattern. Repeatable.")] = [],  # noqa: B006
+    tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="A task, pattern or suite. Repeatable.")] = [],  # noqa: B006
+    filter: Annotated[list[str], typer.Option(help="COLUMN=PATTERN, such as objective=Con*. Repeatable.")] = [],  # noqa: B006
+    columns: Annotated[str, typer.Option(help="Columns to show, separated by commas; fields in CSV and JSON.")] = "",
+    sort: Annotated[str, typer.Option(help="A column: best first, or A to Z. -COLUMN turns it around.")] = "",
+    group_by: Annotated[str, typer.Option(help="A column such as objective.")] = "",
+    intervals: Annotated[bool, typer.Option(help="95% intervals beside numbers.")] = True,
+    digits: Annotated[int, typer.Option(help="Decimals of percentages.", min=0, max=MOST_DIGITS)] = 1,
+    published: Annotated[str, typer.Option(help="Published numbers: auto, all or none.")] = "auto",
+    flagged: Annotated[
+        bool, typer.Option(help="Published numbers with a known fault, marked and never ranked.")
+    ] = True,
+    paired: Annotated[bool, typer.Option(help="Judge ties by the samples that records share.")] = True,
 ) -> None:
-    """Print what the records of a results folder hold. Scores are percent in text and Markdown, fractions elsewhere."""
-    from vlmbench.cli.console import rich_table, stderr, stdout, write_output
-    from vlmbench.registry import did_you_mean
-    from vlmbench.reports.results import results_table
-    from vlmbench.reports.table import to_csv, to_json, to_markdown
+    """Make a table of what a results folder and the literature hold.
+
+    ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
+    underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
+    """
+    from vlmbench.reports.tables import check_table, make_table
+    from vlmbench.reports.view import View, with_fields
+
+    check_table(table, name)
+    _check("format", format, FORMATS)
+    _check("--published", published, PUBLISHED)
+    names = tuple(part.strip() for part in columns.split(",") if part.strip())
+    as_data = format in ("csv", "json")
+    suites, plain_tasks = _expanded(tasks)
+    view = View(
+        models=models,
+        tasks=[*suites, *plain_tasks],
+        filters=[_filter(text) for text in filter],
+        columns=() if as_data else names,
+        sort=sort,
+        group_by=group_by,
+        intervals=intervals,
+        digits=digits,
+        published=published,
+        flagged=flagged,
+        paired=paired,
+    )
+    made = make_table(table, _request(table, name, results, view, suites))
+    _show(with_fields(made, names) if as_data and names else made, format, output)
+
+
+def _request(table: str, name: str, results: Path | None, view: View, suite_tasks: list[str]) -> Request:
+    """What is asked of the folder; a table of the literature needs none, unless one was named."""
+    from vlmbench.reports.entries import Entries, gather
+    from vlmbench.reports.tables import NEED_RECORDS, Request
     from vlmbench.store import ResultStore
 
-    if table not in TABLES:
-        raise UsageError(f"unknown table {table!r}", hint=did_you_mean(table, TABLES))
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
-    results = results.expanduser()
-    if not results.is_dir():
-        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    made = results_table(ResultStore(results).summaries(), title="", all_metrics=table == "metrics")
-    for note in made.notes:
-        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
-    if not made.rows and format == "text":
-        raise UsageError(f"no records in {str(results)!r}", hint="Make some with `vlmbench run`.")
-    if format == "text" and output is None:
+    folder = (results or DEFAULT_RESULTS).expanduser()
+    if not folder.is_dir() and (results is not None or table in NEED_RECORDS):
+        raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    store = ResultStore(folder) if folder.is_dir() else None
+    entries = gather(store.summaries()) if store else Entries()
+    outright = [pattern for pattern in view.tasks if not _is_pattern(pattern)]
+    return Request(
+        name=name,
+        entries=entries,
+        view=view,
+        store=store,
+        models=[pattern for pattern in view.models if not _is_pattern(pattern)],
+        tasks=outright if len(outright) == len(view.tasks) else suite_tasks,
+    )
+
+
+def _show(made: Table, format: str, output: Path | None) -> None:
+    import io
+
+    from vlmbench.cli.console import PIPED_WIDTH, rich_table, stderr, stdout, write_output
+    from vlmbench.reports.formats import FORMATS as WRITERS
+
+    if format == "text" and not made.rows:
+        raise UsageError(
+            "no records or numbers to show" + "".join(f"\n{note}" for note in made.notes),
+            hint="Make records with `vlmbench run`, or ask for less with --models, --tasks and --filter.",
+        )
+    for reason in made.left_out:
+        stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
+    if format != "text":
+        write_output(WRITERS[format](made), output)
+    elif output is None:
         console = stdout()
         console.print(rich_table(made, console.width))
-        return
-    writers = {"md": to_markdown, "csv": to_csv, "json": to_json, "text": to_markdown}
-    write_output(writers[format](made), output)
+    else:
+        from rich.console import Console
+
+        file = io.StringIO()
+        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH))
+        write_output(file.getvalue(), output)
+
+
+def _expanded(tasks: list[str]) -> tuple[list[str], list[str]]:
+    """The tasks of the suites among the names, and the other names."""
+    from vlmbench.catalogue import find_suite
+
+    suite_tasks, others = [], []
+    for name in tasks:
+        suite = None if _is_pattern(name) else find_suite(name)
+        if suite is None:
+            others.append(name)
+        else:
+            suite_tasks += suite.tasks
+    return suite_tasks, others
+
+
+def _filter(text: str) -> tuple[str, str]:
+    column, equals, pattern = text.partition("=")
+    if not equals or not column.strip():
+        raise UsageError(f"--filter takes COLUMN=PATTERN, not {text!r}")
+    return column.strip(), pattern.strip()
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+    from vlmbench.registry import did_you_mean
+
+    if value not in known:
+        raise UsageError(f"unknown {option.removeprefix('--')} {value!r}", hint=did_you_mean(value, known))

@@ -152,8 +152,7 @@ def expected_calibration_error(
         first = int(outside.argmax())
         raise ValueError(f"confidence[{first}] is {certainty[first]}; it must be a probability in [0, 1]")
     certainty = np.minimum(certainty, 1.0)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    bin_index = np.maximum(np.searchsorted(edges, certainty, side="left") - 1, 0)
+    bin_index = confidence_bins(certainty, bins)
     gap = right - certainty
     order = np.lexsort((gap, bin_index))
     gap = gap[order]
@@ -167,6 +166,20 @@ def expected_calibration_error(
         return total / n
 
     return bootstrap_estimate(calibration_error, n, seed=seed, resamples=resamples)
+
+
+def confidence_bins(confidence: FloatArray, bins: int = ECE_BINS) -> NDArray[np.int64]:
+    """Which bin of equal width each confidence falls into: (m / M, (m + 1) / M] is bin m, and 0 goes to the first.
+
+    Args:
+        confidence: (N,) in [0, 1].
+        bins: M.
+
+    >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+    [0, 0, 1, 1]
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    return np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
 
 
 def per_class(top_indices: IntArray, labels: IntArray, num_classes: int) -> list[ClassRow]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlmbench.cards import ModelCard, TaskCard
-from vlmbench.catalogue import find_models, find_tasks
+from vlmbench.catalogue import find_tasks, runnable_models
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import CardError, UsageError, VlmbenchError, gathered_warnings, unexpected
@@ -165,9 +165,9 @@ def unique_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
     """The model cards that some ``-m`` arguments stand for, each once.
 
     Raises:
-        UsageError: two different ones have one name.
+        UsageError: two different ones have one name, or one cannot be run.
     """
-    return _unique((card for name in names for card in find_models(name)), "model")
+    return _unique((card for name in names for card in runnable_models(name)), "model")
 
 
 def unique_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:

@@ -1,0 +1,1 @@
+"""From the reference tables, as they were transcribed, to the tidy files that ship."""

@@ -1,0 +1,104 @@
+"""The model cards that ship: the survey's methods, open_clip's pretrained models, transformers' checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from reference_tables import REFERENCE, REPOSITORY, build_script, needs_reference
+
+from vlmbench.api import load_model
+from vlmbench.cards import ModelCard, parse_card
+from vlmbench.catalogue import find_models, model_cards, runnable_models
+from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.models.open_clip_source import parse_spec
+from vlmbench.reports.published import survey_methods
+
+CARDS = {card.name: card for card in model_cards()}
+OPEN_CLIP = [card for card in CARDS.values() if card.adapter == "open_clip" and not card.spec.startswith("package:")]
+
+
+@needs_reference
+def test_generated_cards_are_what_the_script_makes_of_the_reference_tables() -> None:
+    folder = REPOSITORY / "model_cards"
+    made = build_script().cards(REFERENCE)
+    assert set(made) == {str(path.relative_to(folder)) for path in folder.glob("*/*.yaml")}
+    for name, text in made.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, f"{name}: run results/published/build.py"
+
+
+def test_every_method_of_the_survey_s_table_3_has_a_card() -> None:
+    methods = [row["card"] for row in survey_methods() if row["table"] == "3"]
+    assert len(methods) == 35
+    for name in methods:
+        assert CARDS[name].objective and CARDS[name].weights, name
+    slip = CARDS["slip"]
+    assert (slip.objective, slip.image_encoder, slip.data_size) == ("contrastive", "ViT-L", "15M")
+    assert (slip.weights, slip.weights_at, slip.runnable) == ("public", "facebookresearch/SLIP", False)
+    assert CARDS["fiber"].objective == "contrastive, generative, alignment"
+    assert CARDS["clippo"].framework == "one-tower"
+
+
+def test_cards_name_only_cards_that_exist() -> None:
+    for card in CARDS.values():
+        assert card.method is None or card.method in CARDS, card.name
+        assert all(CARDS[name].runnable for name in card.models), card.name
+
+
+@pytest.mark.parametrize("card", OPEN_CLIP, ids=lambda card: card.name)
+def test_an_open_clip_card_says_what_open_clip_has(card: ModelCard) -> None:
+    source = parse_spec(card.spec)
+    assert source.tag, f"{card.spec} is no tag of open_clip"
+    config = open_clip.get_model_config(source.name)
+    assert (card.image_size, card.embedding_dim) == (config["vision_cfg"]["image_size"], config["embed_dim"])
+    quickgelu = open_clip.get_pretrained_cfg(source.name, source.tag).get("quick_gelu", False)
+    twin = f"{source.name.removesuffix('-quickgelu')}-quickgelu"
+    if quickgelu and source.tag != "openai" and source.tag in open_clip.list_pretrained_tags_by_model(twin):
+        assert source.name == twin, "its weights are QuickGELU's"
+
+
+@pytest.mark.parametrize("name", ["clip-vit-b-32-openai", "clip-rn50-openai", "clip-vit-b-16-plus-240-laion400m-e32"])
+def test_parameters_are_those_of_the_network(name: str) -> None:
+    config = open_clip.get_model_config(parse_spec(CARDS[name].spec).name)
+    with torch.device("meta"):
+        network = open_clip.CLIP(**config)
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    assert CARDS[name].parameters == round(counted / 1e4) * 10**4
+
+
+def test_enough_of_open_clip_is_listed_with_what_tables_show() -> None:
+    assert len(OPEN_CLIP) > 80
+    for card in OPEN_CLIP:
+        assert card.parameters and card.gflops and card.image_encoder and card.text_encoder and card.training_data
+    sizes = {card.name: (card.data_size, card.samples_seen) for card in OPEN_CLIP}
+    assert sizes["clip-vit-b-32-laion2b-s34b-b79k"] == ("2B", "34B")
+    assert sizes["clip-vit-b-16-datacomp-l-s1b-b8k"] == ("140M", "1B")
+    assert sizes["clip-vit-b-32-laion400m-e32"] == ("400M", None)
+
+
+def test_a_card_without_an_adapter_is_refused_with_reason_and_remedy() -> None:
+    with pytest.raises(UsageError, match="'filip' cannot be run: its weights are not public") as refused:
+        runnable_models("filip")
+    assert refused.value.hint and "published numbers" in refused.value.hint
+    with pytest.raises(UsageError, match="'clip' cannot be run: it is a family") as refused:
+        load_model("clip")
+    assert refused.value.hint and "clip-vit-b-32-openai" in refused.value.hint
+    assert find_models("filip")[0].name == "filip", "it can still be shown"
+
+
+def test_patterns_pass_over_what_cannot_run() -> None:
+    found = [card.name for card in runnable_models("*clip*")]
+    assert "clip-vit-b-32-openai" in found and "groupvit" not in found and not {"clip", "declip", "filip"} & set(found)
+    with pytest.raises(UsageError, match="'filip' cannot be run"):
+        runnable_models("fil*")
+    with pytest.raises(UnknownNameError):
+        runnable_models("zzz*")
+
+
+def test_a_card_without_an_adapter_says_whether_there_are_weights(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match="says in weights whether there are any"):
+        parse_card(ModelCard, {"name": "x", "adapter": "none"}, where="x.yaml")
+    with pytest.raises(CardError, match="weights"):
+        parse_card(ModelCard, {"name": "x", "adapter": "none", "weights": "maybe"}, where="x.yaml")

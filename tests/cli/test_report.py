@@ -1,0 +1,153 @@
+"""``vlmbench report`` as a user calls it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from make_record import ROWS, make_failure
+from report_cases import answered
+
+from vlmbench.cli.main import main
+from vlmbench.store import ResultStore
+
+
+@dataclass(frozen=True)
+class Finished:
+    stdout: str
+    stderr: str
+
+
+def report(*arguments: object, where: Path, code: int = 0) -> Finished:
+    """The command in this process, in a folder."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(where)
+        patch.setenv("COLUMNS", "200")
+        patch.setattr(sys, "argv", ["vlmbench", "report", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+            sys.exit(0)
+    assert (left.value.code or 0) == code, err.getvalue()
+    return Finished(out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Records of three models, a failure, and files that are no records."""
+    store = ResultStore(tmp_path / "runs")
+    for model, task, value in (
+        ("ours-base", "cifar10", 0.7),
+        ("ours-base", "imagenet1k", 0.6),
+        ("ours-large", "cifar10", 0.8),
+        ("ours-large", "imagenet1k", 0.65),
+    ):
+        store.write(answered(model, task, value), ROWS)
+    store.write_failure(make_failure("broken", "cifar10", "no weights"), "plan")
+    folder = store.folder("ours-base", "cifar10")
+    (folder / "foreign.json").write_text("{}")
+    (folder / "torn.json").write_text('{"schema": "vlmbench.rec')
+    (folder / "newer.json").write_text('{"schema": "vlmbench.record/99"}')
+    return store.root
+
+
+def test_tables_of_the_literature_need_no_results_folder(tmp_path: Path) -> None:
+    shown = report("classification", where=tmp_path)
+    assert "Florence" in shown.stdout and "95.1*" in shown.stdout and shown.stderr == ""
+    found = json.loads(report("ovd", "-f", "json", "--no-flagged", where=tmp_path).stdout)
+    assert {row["table"] for row in found} == {"survey-10"} and not any(row["flag"] for row in found)
+
+
+def test_an_empty_folder_and_none_say_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for arguments in (["results"], ["ranking"], ["coverage"]):
+        empty = report(*arguments, "--results", "runs", where=tmp_path, code=2)
+        assert "no records or numbers to show" in empty.stderr and "vlmbench run" in empty.stderr
+        assert "vlmbench demo" in report(*arguments, where=tmp_path, code=2).stderr
+    assert json.loads(report("results", "--results", "runs", "-f", "json", where=tmp_path).stdout) == []
+
+
+def test_files_that_are_no_records_are_named_and_skipped(results: Path) -> None:
+    shown = report("results", "--results", results, where=results)
+    assert shown.stdout.count("ours-") == 4 and "failed" in shown.stdout and "no weights" in shown.stdout
+    for name in ("foreign.json", "torn.json", "newer.json"):
+        assert name in shown.stderr
+    page = report("results", "--results", results, "-f", "html", where=results).stdout
+    assert "torn.json" in page
+
+
+def test_options_narrow_order_and_shape_a_table(results: Path) -> None:
+    found = report(
+        *("classification", "--results", results, "-f", "csv", "--published", "none"),
+        *(
+            "--tasks",
+            "survey-classification",
+            "--models",
+            "OURS-*",
+            "--sort",
+            "cifar 10",
+            "--columns",
+            "model,task,value",
+        ),
+        where=results,
+    )
+    assert list(csv.reader(io.StringIO(found.stdout))) == [
+        ["model", "task", "value"],
+        ["ours-large", "imagenet1k", "0.65"],
+        ["ours-large", "cifar10", "0.8"],
+        ["ours-base", "imagenet1k", "0.6"],
+        ["ours-base", "cifar10", "0.7"],
+    ]
+    shown = report(
+        *("classification", "--results", results, "-f", "md", "--no-intervals", "--digits", 0),
+        *("--filter", "objective=–", "--columns", "model,CIFAR-10"),
+        where=results,
+    ).stdout
+    assert shown.splitlines()[2:5] == [
+        "| broken | failed<sup>a</sup> |",
+        "| ours-base | <u>70</u> |",
+        "| ours-large | **80** |",
+    ]
+
+
+def test_coverage_of_a_suite_and_of_models_that_were_never_run(results: Path) -> None:
+    shown = report("coverage", "--results", results, "-t", "survey-classification", "-m", "demo-clip", where=results)
+    assert "0 of 11 pairs" in shown.stdout and "missing: caltech101" in shown.stdout
+
+
+def test_one_model_and_one_task(results: Path) -> None:
+    assert "cifar10" in report("model", "ours-base", "--results", results, where=results).stdout
+    task = json.loads(report("task", "cifar10", "--results", results, "-f", "json", where=results).stdout)
+    assert [(row["model"], row["rank_first"]) for row in task if row.get("rank_first")] == [
+        ("ours-large", 1),
+        ("ours-base", 2),
+    ]
+    assert "Did you mean 'ours-base'" in report("model", "ours-bas", "--results", results, where=results, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["results", "--published", "al"], "Did you mean 'all'"),
+        (["classification", "--sort", "colour"], "unknown column 'colour'"),
+        (["classification", "--filter", "objective"], "COLUMN=PATTERN"),
+        (["classification", "-f", "json", "--columns", "colour"], "unknown column 'colour'"),
+        (["model"], "needs a name"),
+        (["results", "x"], "takes no name"),
+    ],
+)
+def test_wrong_use_is_a_sentence(arguments: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    assert said in report(*arguments, where=tmp_path, code=2).stderr
+
+
+def test_output_goes_to_a_file(tmp_path: Path) -> None:
+    report("ovs", "-o", "table.txt", where=tmp_path)
+    assert "A-847" in (tmp_path / "table.txt").read_text()
+    assert "cannot write" in report("ovs", "-o", "no/where.txt", where=tmp_path, code=1).stderr

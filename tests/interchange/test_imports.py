@@ -1,0 +1,265 @@
+"""Other programs' result files as records."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from make_record import ROWS, make_record
+from reference_tables import REFERENCE, needs_reference, rows
+
+from vlmbench.catalogue import model_cards, task_card_files
+from vlmbench.errors import UsageError
+from vlmbench.interchange.imports import ImportOutcome, import_files
+from vlmbench.interchange.names import METRICS, OPEN_CLIP_COLUMNS, TASKS, metric_name, model_name, task_name
+from vlmbench.records import Record
+from vlmbench.reports.entries import newest
+from vlmbench.reports.results import results_table
+from vlmbench.store import ResultStore
+
+EVALUATION = {
+    "dataset": "wds/vtab/pets",
+    "model": "ViT-B-32-quickgelu",
+    "pretrained": "laion400m_e32",
+    "task": "zeroshot_classification",
+    "metrics": {"acc1": 0.9, "acc5": 0.99, "mean_per_class_recall": 0.89},
+    "language": "en",
+}
+SPECS = {card.spec: card.name for card in model_cards() if card.adapter == "open_clip"}
+
+
+def write(path: Path, data: Any) -> Path:
+    path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+    return path
+
+
+def imported(tmp_path: Path, program: str, *paths: Path, model: str | None = None) -> ImportOutcome:
+    return import_files(program, paths, ResultStore(tmp_path / "runs"), model=model)
+
+
+def only(outcome: ImportOutcome) -> Record:
+    (record,) = outcome.records
+    assert outcome.skipped == []
+    return record
+
+
+def test_an_evaluation_of_clip_benchmark_is_a_record_that_says_so(tmp_path: Path) -> None:
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", EVALUATION)))
+    assert (record.model.name, record.task.name) == ("clip-vit-b-32-laion400m-e32", "oxford-pets")
+    assert {name: metric.value for name, metric in record.metrics.items()} == EVALUATION["metrics"]
+    assert record.main_metric == "mean_per_class_recall" and record.main.n == 3669 and record.main.ci95 is None
+    assert record.imported is not None and (record.imported.program, record.imported.file) == (
+        "clip_benchmark",
+        "a.json",
+    )
+    assert record.predictions is None
+    assert "imported from clip_benchmark" in record.warnings[0]
+
+
+def test_it_is_on_disk_as_it_was_and_says_from_where(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", EVALUATION)
+    record = only(imported(tmp_path, "clip_benchmark", path))
+    assert list(ResultStore(tmp_path / "runs")) == [record]
+    (file,) = (tmp_path / "runs").glob("*/*/*.json")
+    assert json.loads(file.read_text())["imported"]["from"] == "clip_benchmark"
+    assert only(imported(tmp_path, "clip_benchmark", path)).id == record.id
+    assert len(list((tmp_path / "runs").glob("*/*/*"))) == 1, "importing again replaces it"
+
+
+def test_an_imported_record_is_never_found_in_place_of_a_run(tmp_path: Path) -> None:
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", EVALUATION)))
+    store = ResultStore(tmp_path / "runs")
+    assert store.find(record.model.name, record.task.name, record.id) is None
+    own = make_record(record.model.name, record.task.name)
+    forged = own.model_copy(update={"imported": record.imported})
+    store.write(forged, ROWS)
+    assert store.find(own.model.name, own.task.name, own.id) is None, "not even with predictions"
+    store.write(own, ROWS)
+    assert store.find(own.model.name, own.task.name, own.id) == own
+
+
+def test_it_stands_beside_a_run_of_the_same_pair_and_is_marked(tmp_path: Path) -> None:
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", EVALUATION)))
+    own = make_record(record.model.name, record.task.name)
+    assert len(newest([own, record])) == 2
+    assert "imported" in results_table([record]).rows[0][-1]
+
+
+def test_retrieval_is_named_by_question_and_answer(tmp_path: Path) -> None:
+    metrics = {"image_retrieval_recall@5": 0.8, "text_retrieval_recall@5": 0.9, "image_retrieval_recall@1": 0.5}
+    evaluation = {**EVALUATION, "dataset": "flickr30k", "task": "zeroshot_retrieval", "metrics": metrics}
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", evaluation)))
+    assert {name: metric.value for name, metric in record.metrics.items()} == {
+        "text_to_image_recall@5": 0.8,
+        "image_to_text_recall@5": 0.9,
+        "text_to_image_recall@1": 0.5,
+    }
+    assert record.task.plugin == "retrieval"
+
+
+def test_another_language_is_another_task(tmp_path: Path) -> None:
+    evaluation = {
+        **EVALUATION,
+        "dataset": "imagenet1k",
+        "language": "jp",
+        "pretrained": "rinna/japanese-cloob-vit-b-16",
+    }
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", evaluation)))
+    assert record.task.name == "imagenet1k:jp" and record.task.plugin == "classification"
+    assert record.model.name == "open_clip:ViT-B-32-quickgelu/rinna/japanese-cloob-vit-b-16"
+    assert record.task.dataset.samples == 0, "no card says how many"
+
+
+BROKEN = [
+    ("{", "cannot be read"),
+    ("[]", "which is an object"),
+    ("null", "which is an object"),
+    ("[" * 100_000, "cannot be read"),
+    ('{"acc": 1}', "no dataset, model, pretrained, task"),
+    (json.dumps({**EVALUATION, "metrics": {}}), "no metrics"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": 76.2}}), "acc1 is 76.2, no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": math.nan}}), "acc1 is nan, no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": None}}), "acc1 is None, no fraction"),
+    (json.dumps({**EVALUATION, "task": "linear_probe"}), "'linear_probe', which is no zero-shot task"),
+    (json.dumps({**EVALUATION, "model": 3}), "no model"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN, ids=[said for _, said in BROKEN])
+def test_broken_and_foreign_files_are_named_and_the_others_taken(tmp_path: Path, text: str, said: str) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write(folder / "a.json", text)
+    write(folder / "b.json", EVALUATION)
+    write(folder / "notes.txt", "not a result")
+    outcome = imported(tmp_path, "clip_benchmark", folder)
+    assert [record.imported and record.imported.file for record in outcome.records] == ["b.json"]
+    (error,) = outcome.skipped
+    assert str(folder / "a.json") in error.message and said in error.message
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
+    outcome = imported(tmp_path, "clip_benchmark", tmp_path / "a.json")
+    assert "a.json: cannot be read" in outcome.skipped[0].message and not outcome.records
+
+
+def test_the_csv_that_clip_benchmark_builds(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["acc1", "dataset", "model", "pretrained", "task", "mean_average_precision", "model_fullname"])
+        writer.writerow(["0.5", "cars", "ViT-B-32", "openai", "zeroshot_classification", "", "ViT-B-32 openai"])
+        writer.writerow(["", "voc2007_multilabel", "ViT-B-32", "openai", "zeroshot_classification", "0.7", "x"])
+        writer.writerow(["1.5", "cars", "ViT-B-16", "openai", "zeroshot_classification", "", "x"])
+    outcome = imported(tmp_path, "clip_benchmark", path)
+    assert [(record.model.name, record.task.name, record.main.value) for record in outcome.records] == [
+        ("clip-vit-b-32-openai", "stanford-cars", 0.5),
+        ("clip-vit-b-32-openai", "voc2007-multilabel", 0.7),
+    ]
+    (error,) = outcome.skipped
+    assert "benchmark.csv, line 4: acc1 is '1.5'" in error.message
+    foreign = imported(tmp_path, "clip_benchmark", write(tmp_path / "seg.csv", "method,VOC21\nSCLIP,59.1\nCLIP,18.8\n"))
+    assert len(foreign.skipped) == 1 and "no column dataset, model, pretrained, task" in foreign.skipped[0].message
+
+
+OPEN_CLIP_TABLE = """name,pretrained,params (M),ImageNet 1k,Oxford-IIIT Pet,Flickr
+ViT-B-32,openai,151.28,0.6332,0.8738,0.6888
+ViT-B-32,laion400m_e32,151.28,0.6022,,
+ViT-B-16,openai,149.62,68.3,,
+"""
+
+
+def test_open_clip_s_tables(tmp_path: Path) -> None:
+    outcome = imported(tmp_path, "open_clip", write(tmp_path / "openclip_results.csv", OPEN_CLIP_TABLE))
+    assert {
+        (record.model.name, record.task.name, record.main_metric, record.main.value) for record in outcome.records
+    } == {
+        ("clip-vit-b-32-openai", "imagenet1k", "acc1", 0.6332),
+        ("clip-vit-b-32-openai", "oxford-pets", "mean_per_class_recall", 0.8738),
+        ("clip-vit-b-32-openai", "flickr30k", "mean_recall@1", 0.6888),
+        # Not the card's: under this name the weights run with another activation.
+        ("open_clip:ViT-B-32/laion400m_e32", "imagenet1k", "acc1", 0.6022),
+    }
+    assert "openclip_results.csv, line 4: ImageNet 1k is '68.3'" in outcome.skipped[0].message
+
+
+def test_the_last_line_of_a_training_s_results(tmp_path: Path) -> None:
+    lines = [{"imagenet-zeroshot-val-top1": 0.1, "epoch": 1}, {"imagenet-zeroshot-val-top1": 0.2, "clip_val_loss": 3.0}]
+    path = write(tmp_path / "results.jsonl", "\n".join(map(json.dumps, lines)) + "\n")
+    assert "Name it with --model" in str(imported(tmp_path, "open_clip", path).skipped[0])
+    record = only(imported(tmp_path, "open_clip", path, model="mine"))
+    assert (record.model.name, record.task.name, record.main.value) == ("mine", "imagenet1k", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "a,b\n1,2\n", "no results of open_clip"),
+        ("a.csv", "", "no results of open_clip"),
+        ("a.csv", 'name,pretrained,Flickr\n"x', "cannot be read"),
+        ("a.jsonl", "", "no zero-shot results"),
+        ("a.jsonl", '{"clip_val_loss": 3}', "no zero-shot results"),
+        ("a.jsonl", "[1]", "no zero-shot results"),
+        ("a.jsonl", "{", "cannot be read"),
+        ("a.jsonl", '{"imagenet-zeroshot-val-top1": 63}', "is 63, no fraction"),
+    ],
+)
+def test_what_is_not_open_clip_s_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+    outcome = imported(tmp_path, "open_clip", write(tmp_path / name, text), model="m")
+    assert not outcome.records and name in outcome.skipped[0].message and said in outcome.skipped[0].message
+
+
+def test_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown program 'clipbench'") as caught:
+        imported(tmp_path, "clipbench")
+    assert "clip_benchmark" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no file"):
+        imported(tmp_path, "open_clip", tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])
+def test_hostile_names_stay_inside_the_results_folder(tmp_path: Path, name: str) -> None:
+    evaluation = {**EVALUATION, "model": name, "dataset": name.replace("/", "_")}
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.json", evaluation)))
+    assert record.model.name == f"open_clip:{name}/laion400m_e32"
+    (file,) = tmp_path.glob("runs/*/*/*.json")
+    assert file.is_file() and list(ResultStore(tmp_path / "runs")) == [record]
+
+
+def test_names_lead_to_cards() -> None:
+    assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
+    assert task_name("imagenet_w") == "imagenet_w"
+    without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
+    assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
+    assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"
+    assert model_name("ViT-B-32", "openai", SPECS) == model_name("ViT-B-32-quickgelu", "openai", SPECS)
+    assert model_name("ViT-B-32", "my.pt", SPECS) == "open_clip:ViT-B-32/my.pt"
+
+
+@needs_reference
+def test_metrics_of_open_clip_s_columns_are_datacomp_s() -> None:
+    for row in rows("published/openclip_csv_metric_per_dataset.csv"):
+        column = row["column_name_in_openclip_results"]
+        if column in OPEN_CLIP_COLUMNS:
+            theirs = row["main_metric"].partition(" ")[0]
+            assert OPEN_CLIP_COLUMNS[column] == (task_name(row["task_key"]), METRICS.get(theirs, theirs)), column
+    described = {"name", "pretrained", "params (M)", "FLOPs (B)", "Average perf. on 38 datasets"}
+    (header, *_) = rows("published/openclip_results.csv")
+    assert set(header) - described == set(OPEN_CLIP_COLUMNS)
+
+
+@needs_reference
+def test_clip_benchmark_s_own_results_are_all_taken(tmp_path: Path) -> None:
+    outcome = imported(tmp_path, "clip_benchmark", REFERENCE / "published/clip_benchmark_benchmark.csv")
+    assert len(outcome.records) == 507 and not outcome.skipped
+    assert all(record.task.name in task_card_files() for record in outcome.records)
+    openai = next(
+        r for r in outcome.records if (r.model.name, r.task.name) == ("clip-vit-l-14-336-openai", "imagenet-a")
+    )
+    assert math.isclose(openai.main.value or 0, 0.7738666666666667)

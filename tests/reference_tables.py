@@ -1,0 +1,34 @@
+"""The reference tables and the script that makes the shipped files of them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", REPOSITORY.parent / "shared" / "reference"))
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason=f"no reference tables at {REFERENCE} (set VLMBENCH_REFERENCE)"
+)
+
+
+def build_script() -> ModuleType:
+    """``results/published/build.py``; as with a script that is run, its folder is on the path."""
+    sys.path.insert(0, str(REPOSITORY / "results/published"))
+    spec = importlib.util.spec_from_file_location("build_published", REPOSITORY / "results/published/build.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """A reference table, as it was transcribed."""
+    with (REFERENCE / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,257 @@
+"""Published numbers: the files that ship, their reader, and what is flagged in them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from reference_tables import REFERENCE, build_script, needs_reference, rows
+
+from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
+from vlmbench.errors import DataError
+from vlmbench.reports.published import COLUMNS, Published, published, survey_datasets, survey_methods
+
+NUMBERS = published()
+HEAD = ",".join(COLUMNS) + "\n"
+
+
+def in_table(table: str, **wanted: str) -> list[Published]:
+    return [
+        number
+        for number in NUMBERS
+        if number.table == table
+        and all({**number.variant, **vars(number)}.get(name) == value for name, value in wanted.items())
+    ]
+
+
+def printed(table: str, **wanted: str) -> dict[str, str]:
+    """One row of a survey table, as it was printed: task to percent."""
+    return {number.task: f"{100 * number.value:.1f}" for number in in_table(table, **wanted)}
+
+
+def test_survey_table_6_says_what_the_survey_prints() -> None:
+    assert printed("survey-6", model="clip") == {
+        "imagenet1k": "76.2",
+        "cifar10": "95.7",
+        "cifar100": "77.5",
+        "food101": "93.8",
+        "sun397": "68.4",
+        "stanford-cars": "78.8",
+        "fgvc-aircraft": "37.2",
+        "dtd": "55.7",
+        "oxford-pets": "93.5",
+        "caltech101": "92.8",
+        "flowers102": "78.3",
+    }
+    assert printed("survey-6", model="chinese-clip") == {
+        "cifar10": "96.0",
+        "cifar100": "79.7",
+        "fgvc-aircraft": "26.2",
+        "dtd": "51.2",
+    }
+    (align,) = in_table("survey-6", model="align")
+    assert align.variant == {"image_encoder": "EfficientNet", "text_encoder": "BERT", "data_size": "1.8B"}
+    assert not in_table("survey-6", model="otter"), "a row of dashes has no numbers"
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("number", "file"),
+    [
+        (6, "survey_table6_zeroshot_classification"),
+        (7, "survey_table7_zeroshot_segmentation"),
+        (8, "survey_table8_zeroshot_detection"),
+        (9, "survey_table9_transfer_results"),
+        (10, "survey_table10_kd_detection"),
+        (11, "survey_table11_kd_segmentation"),
+    ],
+)
+def test_every_cell_of_a_survey_table_is_there_and_no_other(number: int, file: str) -> None:
+    described = {"method", "version", "image_encoder", "text_encoder", "data_size", "vlm", "setup", "note", "source"}
+    expected = Counter(
+        round(float(cell), 3)
+        for row in rows(f"survey/{file}.csv")
+        for column, cell in row.items()
+        if column not in described and cell
+    )
+    assert Counter(round(100 * cell.value, 3) for cell in in_table(f"survey-{number}")) == expected
+
+
+@needs_reference
+def test_table_6_is_the_survey_s_cell_by_cell() -> None:
+    columns = {
+        "ImageNet-1k": "imagenet1k",
+        "CIFAR-10": "cifar10",
+        "CIFAR-100": "cifar100",
+        "Food101": "food101",
+        "SUN397": "sun397",
+        "Cars": "stanford-cars",
+        "Aircraft": "fgvc-aircraft",
+        "DTD": "dtd",
+        "Pets": "oxford-pets",
+        "Caltech101": "caltech101",
+        "Flowers102": "flowers102",
+    }
+    for row in rows("survey/survey_table6_zeroshot_classification.csv"):
+        model = row["method"].lower().replace(" ", "-")
+        assert printed("survey-6", model=model) == {task: row[name] for name, task in columns.items() if row[name]}
+
+
+@needs_reference
+def test_the_shipped_files_are_what_the_script_makes_of_the_reference_tables() -> None:
+    folder = Path(__file__).parents[2] / "results" / "published"
+    made = build_script().files(REFERENCE)
+    assert set(made) == {path.name for path in folder.glob("*.csv")}
+    for name, text in made.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, f"{name}: run results/published/build.py"
+
+
+@needs_reference
+def test_every_discrepancy_found_is_flagged_or_accounted_for() -> None:
+    build_script()
+    from build_tables.flags import NO_CELL, RULES
+    from build_tables.survey_facts import DATASET_FLAGS
+
+    flags = {row["dataset"]: row["flag"] for row in survey_datasets() if row["table"] == "2"}
+    for discrepancy in rows("survey/survey_discrepancies.csv"):
+        what = discrepancy["what"]
+        rules = [rule for rule in RULES if rule.found and what.startswith(rule.found)]
+        if discrepancy["where"].startswith("Table 2"):
+            named = [name for name in DATASET_FLAGS if what.startswith(NAMES_IN_DISCREPANCIES.get(name, name))]
+            assert named and all(flags[name] for name in named), what
+        elif not rules:
+            assert any(what.startswith(beginning) for beginning in NO_CELL), what
+        for rule in rules:
+            meant = [number for number in NUMBERS if rule.means(number)]
+            assert meant, f"the rule for {rule.found!r} means no cell"
+            assert all(rule.flag in number.flag for number in meant), what
+
+
+NAMES_IN_DISCREPANCIES = {"PASCAL Content": "PASCAL Context", "Facial Emotion": "Facial Emotion 2013"}
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted", "tasks"),
+    [
+        ("survey-6", {"model": "clip"}, None),
+        ("survey-9", {"model": "Baseline", "image_encoder": "ViT-B/16"}, None),
+        ("survey-9", {"model": "Baseline", "image_encoder": "ViT-L/14"}, None),
+        ("survey-9", {"model": "CALIP"}, {"oxford-pets", "stanford-cars", "food101", "sun397"}),
+        ("survey-9", {"model": "TPT"}, {"imagenet1k"}),
+        ("survey-9", {"model": "CAVPT"}, None),
+        ("survey-9", {"model": "Baseline", "image_encoder": "ResNet-50"}, set()),
+        ("survey-10", {"model": "Baseline"}, {"ov-lvis"}),
+        ("survey-11", {"model": "OVSeg", "version": "v1"}, None),
+        ("survey-11", {"model": "OVSeg", "version": "v2"}, set()),
+        ("survey-6", {"model": "florence"}, set()),
+        ("survey-6", {"model": "pyramidclip"}, {"imagenet1k"}),
+        ("survey-6", {"model": "unicl"}, {"imagenet1k"}),
+        ("survey-8", {"model": "glip"}, {"lvis-native"}),
+        ("survey-8", {"model": "regionclip"}, None),
+        ("survey-7", {}, None),
+    ],
+)
+def test_known_wrong_cells_are_flagged_and_their_neighbours_are_not(
+    table: str, wanted: dict[str, str], tasks: set[str] | None
+) -> None:
+    cells = in_table(table, **wanted)
+    assert cells
+    flagged = {cell.task for cell in cells if cell.flag}
+    assert flagged == (tasks if tasks is not None else {cell.task for cell in cells})
+
+
+@pytest.mark.parametrize("model", ["Detic", "OV-DETR"])
+def test_swapped_columns_are_flagged_and_the_novel_one_is_not(model: str) -> None:
+    assert {cell.metric: bool(cell.flag) for cell in in_table("survey-10", model=model, task="ov-coco")} == {
+        "ap50_base": True,
+        "ap50_novel": False,
+        "ap50": True,
+    }
+
+
+def test_weights_under_the_wrong_activation_are_flagged() -> None:
+    (wrong,) = in_table("open_clip", model="open_clip:ViT-B-32/laion400m_e32", task="imagenet1k")
+    (right,) = in_table("open_clip", model="clip-vit-b-32-laion400m-e32", task="imagenet1k")
+    assert (wrong.value, bool(wrong.flag)) == (0.6024, True)
+    assert (right.value, right.flag) == (0.6293, "")
+
+
+def test_zoos_that_contradict_each_other_are_flagged_on_both_sides() -> None:
+    for table, other in (("open_clip", "clip_benchmark"), ("clip_benchmark", "open_clip")):
+        svhn = next(
+            cell for cell in in_table(table, model="clip-vit-b-32-openai", task="svhn") if cell.metric == "acc1"
+        )
+        assert svhn.flag.startswith(f"{other} has "), svhn
+    shared = {(cell.model, cell.task, cell.metric): cell for cell in in_table("open_clip")}
+    compared = 0
+    for cell in in_table("clip_benchmark"):
+        if other_cell := shared.get((cell.model, cell.task, cell.metric)):
+            compared += 1
+            assert cell.flag or other_cell.flag or abs(cell.value - other_cell.value) <= 0.02, (cell, other_cell)
+    assert compared > 300
+
+
+def test_both_directions_of_retrieval_make_open_clip_s_mean() -> None:
+    recalls = {
+        cell.metric: cell.value for cell in in_table("open_clip", model="clip-vit-b-32-openai", task="flickr30k")
+    }
+    parts = recalls["image_to_text_recall@1"] + recalls["text_to_image_recall@1"]
+    assert math.isclose(parts / 2, recalls["mean_recall@1"], abs_tol=1e-4)
+
+
+def test_names_are_cards_or_said_not_to_be() -> None:
+    tasks, models = set(task_card_files()), set(model_card_files())
+    metrics = {card.name: set(card.metrics) for card in task_cards()}
+    for number in NUMBERS:
+        assert number.source and 0 <= number.value <= 1
+        if number.table in ("open_clip", "clip_benchmark"):
+            assert number.model in models or number.model.startswith("open_clip:"), number.model
+        if number.table in ("survey-6", "survey-7", "survey-8", "clip-paper"):
+            assert number.model in models, number.model
+        if number.task in tasks and number.table not in ("survey-9", "clip-paper"):
+            assert number.metric in metrics[number.task], number
+    assert "odinw-13" in suite_files()
+
+
+def test_no_number_is_there_twice() -> None:
+    keys = Counter((n.table, n.model, n.task, n.metric, json.dumps(n.variant, sort_keys=True)) for n in NUMBERS)
+    assert [key for key, count in keys.items() if count > 1] == []
+
+
+def test_methods_and_datasets_of_the_survey() -> None:
+    assert Counter(row["table"] for row in survey_methods()) == {"3": 35, "4": 37, "5": 33}
+    assert Counter(row["table"] for row in survey_datasets()) == {"1": 16, "2": 40}
+    cards = set(task_card_files())
+    assert {row["card"] for row in survey_datasets() if row["card"]} <= cards
+    without = [row["dataset"] for row in survey_datasets() if row["table"] == "2" and not row["card"]]
+    assert without == ["COCO 2014 Detection", "ODinW"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + "m,t,acc1,50,s,,,x,\n", "line 2: value 50 is not a fraction"),
+        (HEAD + "m,t,acc1,nan,s,,,x,\n", "line 2: value nan is not a fraction"),
+        (HEAD + "m,t,acc1,half,s,,,x,\n", "line 2: could not convert"),
+        (HEAD + "m,t,acc1,0.5,s,,,x,[1]\n", "line 2: variant '[1]' is not a JSON object"),
+        (HEAD + "m,t,acc1,0.5\n", "line 2: not one field a column"),
+        (HEAD + "m,t,acc1,0.5,s,,,x,,more\n", "line 2: not one field a column"),
+        ("a,b\n1,2\n", "its columns are a, b"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as raised:
+        published(tmp_path)
+    assert str(path) in raised.value.message and said in raised.value.message
+
+
+def test_numbers_of_one_s_own_are_read_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + 'a|b,"<t>",acc1,0.5,here,n,f,x,"{""backbone"": ""R&D""}"\n')
+    assert published(tmp_path) == [Published("a|b", "<t>", "acc1", 0.5, "here", "n", "f", "x", {"backbone": "R&D"})]
+    with pytest.raises(DataError, match="no folder of published numbers"):
+        published(tmp_path / "missing")

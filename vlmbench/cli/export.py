@@ -1,0 +1,61 @@
+"""``vlmbench export``: records for other programs."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.records import Summary
+
+FORMATS = ("model-index", "csv")
+
+
+def export(
+    format: Annotated[str, typer.Option("--format", "-f", help="model-index or csv.")] = "csv",
+    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only models of this name or pattern.")
+    ] = None,
+    tasks: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only tasks of this name or pattern.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+) -> None:
+    """Print records for other programs, the latest of each pair and question. Names may be patterns ('clip-*').
+
+    model-index is the YAML of a Hugging Face model card's metadata; csv has one row a model, task and metric.
+    """
+    from vlmbench.cli.console import stderr, write_output
+    from vlmbench.interchange.model_index import model_index
+    from vlmbench.interchange.tidy import tidy_csv
+    from vlmbench.records import Summary
+    from vlmbench.registry import did_you_mean
+    from vlmbench.reports.entries import newest
+    from vlmbench.store import ResultStore, Unreadable
+
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
+    results = results.expanduser()
+    if not results.is_dir():
+        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    entries = list(ResultStore(results).summaries())
+    for entry in entries:
+        if isinstance(entry, Unreadable):
+            stderr().print(f"note: left out: {entry.reason}", style="yellow", soft_wrap=True, markup=False)
+    summaries = [entry for entry in entries if isinstance(entry, Summary)]
+    records = [record for record in newest(summaries) if _wanted(record, models, tasks)]
+    if not records:
+        raise UsageError(f"no records to export in {str(results)!r}", hint="Make some with `vlmbench run`.")
+    write_output(model_index(records) if format == "model-index" else tidy_csv(records), output)
+
+
+def _wanted(record: Summary, models: list[str] | None, tasks: list[str] | None) -> bool:
+    return _matches(record.model.name, models) and _matches(record.task.name, tasks)
+
+
+def _matches(name: str, patterns: list[str] | None) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

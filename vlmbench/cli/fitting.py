@@ -1,0 +1,192 @@
+"""A table in a window: which columns stay, how wide they are, and where a table goes on below itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from vlmbench.reports.cells import SIGNS, Cell, Label, Score, printable
+from vlmbench.reports.table import Column, Table
+
+LONGEST_CELL = 28
+"""Columns of a window that a cell may ask for before it is folded: names are rarely longer, remarks are sentences."""
+NARROWEST = 8
+"""Cells of a column that folds, at least: in windows narrower than that, lines run over."""
+_RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
+_PLAIN_PLACES = {0: "", 1: "*", 2: "+"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A cell as a terminal has it: its words, and what hangs behind them."""
+
+    text: str
+    sign: str = ""
+    spread: str = ""
+    marks: str = ""
+    look: str = ""
+    """"best", "second", "published", "bad", "quiet", or "" for none."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Cells of one column: its words, its intervals and its marks stand under each other."""
+
+    text: int
+    spread: int = 0
+    marks: int = 0
+
+    @property
+    def all(self) -> int:
+        """Of the column, with the gap before its intervals."""
+        return self.text + self.marks + self.spread + (self.spread > 0)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns beside each other, with their places in the table."""
+
+    places: Sequence[int]
+    widths: Sequence[Widths]
+
+
+def pieces(table: Table, *, styled: bool) -> list[list[Piece]]:
+    """Every cell as words and marks.
+
+    Args:
+        table: whose cells they are.
+        styled: best and second are shown by styles; without, by signs.
+    """
+    return [[_piece(table, cell, styled=styled) for cell in row] for row in table.rows]
+
+
+def superscript(letters: str) -> str:
+    """The letters of footnotes, raised where Unicode has them so."""
+    return letters.translate(_RAISED)
+
+
+def _piece(table: Table, cell: Cell, *, styled: bool) -> Piece:
+    if isinstance(cell, str):
+        return Piece(printable(cell))
+    marks = superscript(table.letters(cell))
+    if isinstance(cell, Label):
+        sign = f"{SIGNS[cell.origin]} " if cell.origin else ""
+        return Piece(printable(cell.text), sign=sign, marks=marks, look=cell.tone)
+    if not styled:
+        marks = _PLAIN_PLACES[cell.place] + marks
+    return Piece(printable(cell.text), spread=cell.spread, marks=marks, look=_look(cell))
+
+
+def _look(score: Score) -> str:
+    if score.place:
+        look = "best" if score.place == 1 else "second"
+        return look if score.origin == "measured" else f"{look} published"
+    if score.status:
+        return "bad" if score.status == "failed" else "quiet"
+    return "" if score.origin == "measured" else "published"
+
+
+def shown_columns(table: Table, rows: Sequence[Sequence[Piece]], width: int | None) -> list[int]:
+    """The columns that have anything in them; where they are too wide, spare ones leave, the sparest first."""
+    used = [i for i in range(len(table.columns)) if not rows or any(row[i].text for row in rows)]
+    if width is None:
+        return used
+    least = {i: _least(table.columns[i], [row[i] for row in rows]) for i in used}
+    stay = list(used)
+    for index in sorted((i for i in used if table.columns[i].spare), key=lambda i: -table.columns[i].spare):
+        if sum(least[i] + 2 for i in stay) <= width:
+            break
+        stay.remove(index)
+    return stay
+
+
+def blocks(table: Table, rows: Sequence[Sequence[Piece]], shown: Sequence[int], width: int) -> list[Block]:
+    """The shown columns side by side, or in several blocks below each other that repeat the columns which name rows.
+
+    A table without such columns stays in one block; its text columns are folded to fit.
+    """
+    columns = table.columns
+    natural = {i: _natural(columns[i], [row[i] for row in rows], whole=True) for i in shown}
+    if _room(natural.values()) > width:
+        natural = {i: _natural(columns[i], [row[i] for row in rows], whole=False) for i in shown}
+    names = [i for i in shown if columns[i].repeats]
+    rest = [i for i in shown if i not in names]
+    least = {i: min(natural[i].all, LONGEST_CELL) if columns[i].align == "left" else natural[i].all for i in shown}
+    if not names or sum(least[i] + 2 for i in shown) <= width:
+        return [_block(columns, list(shown), natural, width)]
+    room = width - sum(least[i] + 2 for i in names)
+    made: list[list[int]] = [[]]
+    for i in rest:
+        if made[-1] and sum(least[j] + 2 for j in made[-1]) + least[i] + 2 > room:
+            made.append([])
+        made[-1].append(i)
+    return [_block(columns, sorted([*names, *part]), natural, width) for part in made]
+
+
+def heading_lines(name: str, width: int) -> list[str]:
+    """A heading in lines that fit, broken behind hyphens, underscores and spaces."""
+    lines = [""]
+    for part in _parts(name):
+        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.strip() for line in lines]
+
+
+def _parts(name: str) -> list[str]:
+    return re.findall(r"[^-_ ]*[-_ ]|[^-_ ]+$", name) or [name]
+
+
+def _least(column: Column, cells: Sequence[Piece]) -> int:
+    """What a column needs, a long text folded and a long heading broken."""
+    if column.align == "left":
+        return max(cell_len(column.name), min(_widths(cells).all, LONGEST_CELL))
+    return max(_widths(cells).all, *(cell_len(part.strip()) for part in _parts(column.name)))
+
+
+def _natural(column: Column, cells: Sequence[Piece], *, whole: bool) -> Widths:
+    """What a column needs so that nothing in it is folded.
+
+    Args:
+        column: its heading.
+        cells: its cells.
+        whole: the heading stays on one line, too; headings of text columns always do.
+    """
+    own = _widths(cells)
+    if whole or column.align == "left":
+        heading = cell_len(printable(column.name))
+    else:
+        heading = max(cell_len(part.strip()) for part in _parts(printable(column.name)))
+    missing = heading - own.all
+    return Widths(own.text + max(missing, 0), own.spread, own.marks)
+
+
+def _widths(cells: Sequence[Piece]) -> Widths:
+    return Widths(
+        text=max((len(c.sign) + (len(t) if (t := c.text).isascii() else cell_len(t)) for c in cells), default=0),
+        spread=max((len(cell.spread) for cell in cells), default=0),
+        marks=max((len(cell.marks) for cell in cells), default=0),
+    )
+
+
+def _block(columns: Sequence[Column], places: list[int], natural: dict[int, Widths], width: int) -> Block:
+    """Widths that fit the window: the widest that fold are cut down to one size until they do."""
+    foldable = [i for i in places if columns[i].align == "left"]
+    fixed = sum(natural[i].all for i in places if i not in foldable)
+    tails = sum(natural[i].all - natural[i].text for i in foldable)
+    spare = width - 2 * len(places) - fixed - tails
+    cut = max([NARROWEST, *(natural[i].text for i in foldable)])
+    while cut > NARROWEST and sum(min(natural[i].text, cut) for i in foldable) > spare:
+        cut -= 1
+    widths = [
+        Widths(min(natural[i].text, cut), natural[i].spread, natural[i].marks) if i in foldable else natural[i]
+        for i in places
+    ]
+    return Block(places, widths)
+
+
+def _room(widths: Iterable[Widths]) -> int:
+    return sum(width.all + 2 for width in widths)

@@ -1,0 +1,38 @@
+"""``vlmbench import``: other programs' result files as records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_results(
+    program: Annotated[str, typer.Argument(help="Whose files they are: clip_benchmark or open_clip.")],
+    files: Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")],
+    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model's name, for open_clip's results.jsonl.")
+    ] = None,
+) -> None:
+    """Take other programs' results as records, marked as imported.
+
+    clip_benchmark: its JSON files, or the CSV that `clip_benchmark build` makes of them. open_clip: the tables of its
+    documentation (openclip_results.csv, …), or results.jsonl of a training run. Files that are broken or of another
+    program are named and skipped, and then the exit code is 1.
+    """
+    from vlmbench.cli.console import print_error, stderr
+    from vlmbench.interchange.imports import import_files
+    from vlmbench.store import ResultStore
+
+    store = ResultStore(results.expanduser())
+    with stderr().status("importing"):
+        outcome = import_files(program, [path.expanduser() for path in files], store, model=model)
+    for error in outcome.skipped:
+        print_error(error)
+    models = {record.model.name for record in outcome.records}
+    said = f"{len(outcome.records):,} records of {len(models):,} models imported into {results}"
+    stderr().print(said, soft_wrap=True, markup=False)
+    if outcome.skipped:
+        raise typer.Exit(1)

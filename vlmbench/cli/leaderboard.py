@@ -1,0 +1,41 @@
+"""``vlmbench leaderboard``: a static site from records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlmbench.errors import UsageError
+
+
+def leaderboard(
+    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The site's folder.")] = Path("site"),
+    published: Annotated[bool, typer.Option(help="Show published numbers beside those that were measured.")] = True,
+    title: Annotated[str, typer.Option(help="The site's title.")] = "VLM leaderboard",
+) -> None:
+    """Write a site that opens from a file or any web server: table, plots, a page for each model and each task.
+
+    It needs no network. A folder of an earlier build is brought up to date; other files in it stay.
+    """
+    results = results.expanduser()
+    if not results.is_dir():
+        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    write_site(results, output.expanduser(), with_published=published, title=title)
+
+
+def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:
+    """Write the site, name what was left out of it, and print where it is."""
+    from vlmbench.cli.console import stderr, stdout
+    from vlmbench.reports.published import published as published_numbers
+    from vlmbench.reports.site import build_site
+
+    numbers = published_numbers() if with_published else []
+    built = build_site(results, output, published=numbers, title=title)
+    for note in built.notes:
+        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+    counted = f"{built.models:,} models, {built.tasks:,} tasks, {built.files:,} files"
+    stderr().print(f"Leaderboard: {counted}", style="dim", soft_wrap=True, highlight=False)
+    stdout().print(str(built.index), soft_wrap=True, highlight=False, markup=False)

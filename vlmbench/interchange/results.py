@@ -1,0 +1,142 @@
+"""What another program measured, and the record made of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import vlmbench
+from vlmbench.cards import TaskCard
+from vlmbench.errors import RecordError
+from vlmbench.records import (
+    CacheUse,
+    DatasetInfo,
+    Environment,
+    Imported,
+    MetricValue,
+    ModelInfo,
+    Record,
+    RunInfo,
+    TaskInfo,
+)
+
+UNKNOWN = "unknown"
+AS_IMPORTED = "as imported"
+"""The precision of a record whose source does not say it. Tables show a precision other than fp32."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One (model, task) pair of another program's.
+
+    Attributes:
+        model: its name here.
+        task: likewise.
+        plugin: the kind of task, where no card says it.
+        metrics: names here to fractions.
+        spec: what open_clip would load.
+        protocol: what the file says of how it was asked.
+    """
+
+    model: str
+    task: str
+    plugin: str
+    metrics: Mapping[str, float]
+    spec: str = ""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fraction(value: object, where: str) -> float:
+    """A metric's value, checked.
+
+    Raises:
+        RecordError: it is no number in [0, 1].
+    """
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise RecordError(f"{where} is {value!r}, no fraction in [0, 1]", hint="Percent must be divided by 100.")
+    return number
+
+
+def to_record(result: Result, program: str, path: Path, card: TaskCard | None) -> Record:
+    """A record that says that it was imported. The same result makes the same id.
+
+    Args:
+        result: what was measured.
+        program: which program wrote the file.
+        path: the file.
+        card: the task's, where there is one.
+    """
+    content = path.read_bytes()
+    metrics = {
+        name: MetricValue(value=value, n=card.samples or 0 if card else 0) for name, value in result.metrics.items()
+    }
+    identity = json.dumps(
+        [program, result.model, result.task, dict(result.metrics), dict(result.protocol)], sort_keys=True
+    )
+    return Record(
+        id=sha256(identity.encode()).hexdigest()[:16],
+        model=_model(result),
+        task=_task(result, card),
+        metrics=metrics,
+        main_metric=card.main_metric if card and card.main_metric in metrics else next(iter(metrics)),
+        predictions=None,
+        imported=Imported.model_validate({"from": program, "file": path.name, "sha256": sha256(content).hexdigest()}),
+        run=_run(path),
+        environment=Environment(vlmbench=vlmbench.__version__, python="", platform="", packages={}),
+        warnings=[f"imported from {program}: {path.name}; data, prompts and precision are that program's"],
+    )
+
+
+def _model(result: Result) -> ModelInfo:
+    return ModelInfo(
+        name=result.model,
+        adapter="open_clip",
+        spec=result.spec,
+        weights_sha256="",
+        parameters=0,
+        architecture="",
+        preprocess="",
+        tokenizer="",
+        capabilities=[],
+        embedding_dim=0,
+        logit_scale=1.0,
+        logit_bias=0.0,
+    )
+
+
+def _task(result: Result, card: TaskCard | None) -> TaskInfo:
+    samples = card.samples if card else None
+    return TaskInfo(
+        name=result.task,
+        plugin=card.plugin if card else result.plugin,
+        version=f"{card.version if card else 0}.imported",
+        dataset=DatasetInfo(
+            source=UNKNOWN, location="", samples=samples or 0, standard_samples=samples, fingerprint=""
+        ),
+        prompts_sha256="",
+        protocol=dict(result.protocol),
+    )
+
+
+def _run(path: Path) -> RunInfo:
+    written = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+    return RunInfo(
+        started=written.isoformat(timespec="seconds"),
+        seconds={},
+        images_per_second=None,
+        device=UNKNOWN,
+        precision=AS_IMPORTED,
+        batch_size=0,
+        seed=0,
+        cache=CacheUse(),
+    )

@@ -1,0 +1,125 @@
+"""Published numbers: what papers and model zoos report, each with its source.
+
+They lie in ``results/published/`` as tidy CSV files, one a table, written by ``results/published/build.py``. A number
+that is known to be wrong or to answer another question than its column says is kept as it was printed, with a flag.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vlmbench.catalogue import shipped_root
+from vlmbench.errors import DataError
+
+COLUMNS = ("model", "task", "metric", "value", "source", "note", "flag", "table", "variant")
+"""Of every CSV file of numbers, in this order; ``variant`` is a JSON object."""
+METHODS_FILE = "survey_methods.csv"
+DATASETS_FILE = "survey_datasets.csv"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published number.
+
+    Attributes:
+        model: a model card's name where there is one, ``open_clip:ARCH/TAG`` for other models of that zoo, else the
+            paper's name ("CoOp").
+        task: a task card's name where the number answers that card's question, else a slug ("ov-coco").
+        metric: our metric's name where it is one, else a slug.
+        value: a fraction in [0, 1].
+        source: where it was read, short and citable.
+        note: what a reader must know.
+        flag: why it must not be used as it stands (known wrong, another protocol); "" where it may.
+        table: which published table: "survey-6" to "survey-11", "open_clip", "clip_benchmark", "clip-paper", "seg",
+            "det".
+        variant: what tells rows of one model apart: image_encoder, text_encoder, data_size, setup, backbone, version.
+    """
+
+    model: str
+    task: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+    flag: str = ""
+    table: str = ""
+    variant: Mapping[str, str] = field(default_factory=dict)
+
+
+def published_folder() -> Path:
+    """Where the shipped numbers lie."""
+    return shipped_root() / "results" / "published"
+
+
+def published(folder: Path | None = None) -> list[Published]:
+    """Every published number, in the order of the files' names and rows.
+
+    Args:
+        folder: CSV files to read instead of the shipped ones.
+
+    Raises:
+        DataError: the folder is missing, or a file is not of this form; it names the file and the line.
+    """
+    folder = published_folder() if folder is None else folder
+    if not folder.is_dir():
+        raise DataError(f"no folder of published numbers {str(folder)!r}", hint="Reinstall vlmbench.")
+    files = [path for path in sorted(folder.glob("*.csv")) if path.name not in (METHODS_FILE, DATASETS_FILE)]
+    return [number for path in files for number in _numbers(path)]
+
+
+def survey_methods(folder: Path | None = None) -> list[dict[str, str]]:
+    """The survey's methods, one dict a row: pre-training (Table 3), transfer (4) and distillation (5)."""
+    return _rows((folder or published_folder()) / METHODS_FILE)
+
+
+def survey_datasets(folder: Path | None = None) -> list[dict[str, str]]:
+    """The survey's datasets, one dict a row: for pre-training (Table 1) and for evaluation (2)."""
+    return _rows((folder or published_folder()) / DATASETS_FILE)
+
+
+def _numbers(path: Path) -> list[Published]:
+    rows = _rows(path)
+    if rows and tuple(rows[0]) != COLUMNS:
+        raise DataError(f"{path}: its columns are {', '.join(rows[0])}", hint=f"Expected: {', '.join(COLUMNS)}.")
+    variants: dict[str, dict[str, str]] = {"": {}}  # rows of one model share theirs
+    numbers = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            variant = variants.setdefault(row["variant"], _variant(row["variant"]))
+            numbers.append(Published(**{**row, "value": _fraction(row["value"]), "variant": variant}))  # type: ignore[arg-type]
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: {error}") from error
+    return numbers
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(f"{path}, line {reader.line_num}: not one field a column")
+                rows.append(row)
+            return rows
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise ValueError(f"value {text} is not a fraction in [0, 1]")
+    return value
+
+
+def _variant(text: str) -> dict[str, str]:
+    data = json.loads(text) if text else {}
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise ValueError(f"variant {text!r} is not a JSON object of strings")
+    return data

@@ -1,0 +1,148 @@
+"""The ``ranking`` table: models over the tasks that all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vlmbench.records import Summary
+from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
+from vlmbench.reports.cells import DASH, Label, Score
+from vlmbench.reports.entries import Entries, origin, remarks_of
+from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
+from vlmbench.reports.paired import paired_errors
+from vlmbench.reports.table import Column, Table
+from vlmbench.reports.view import Draft, Row, View, arranged
+from vlmbench.store import ResultStore
+
+TASKS_NAMED = 12
+"""Common tasks that a note names before the rest is counted."""
+
+
+def ranking_table(
+    entries: Entries, view: View, facts: ModelFacts, *, store: ResultStore | None = None, tasks: Sequence[str] = ()
+) -> Table:
+    """One row a model: mean, mean of each kind of task, average rank and Borda share over common tasks.
+
+    Only records that answer their cards' own questions count.
+
+    Args:
+        entries: of a results folder.
+        view: what is shown.
+        facts: of models.
+        store: where predictions lie, for paired differences.
+        tasks: over which; models that lack one are left out and said to be. None: those that all models have.
+    """
+    records = comparable_records(entries, view)
+    found, kinds = answers_of(records)
+    errors = _errors(records, store) if view.paired and store is not None else {}
+    made = standings(found, kinds, tasks=list(tasks) or None, errors=errors)
+    named = list(dict.fromkeys(kinds.get(task, "other") for task in made.tasks))
+    kinds_shown = named if len(named) > 1 else []
+    origins = {record.model.name: origin(record) for record in records.values()}
+    infos = {record.model.name: record.model for record in records.values()}
+    rows = []
+    for standing in made.models:
+        label = Label(standing.model, origin=origins[standing.model])
+        known = facts.row(standing.model, variant={}, info=infos[standing.model])
+        rows.append(_row(standing, label, known, kinds_shown, view))
+    columns = [
+        Column("rank", "right"),
+        Column("model", repeats=True),
+        Column("mean %", "right", strong=True),
+        *(Column(f"{kind} %", "right") for kind in kinds_shown),
+        Column("mean rank", "right"),
+        Column("Borda %", "right"),
+        *fact_columns(),
+    ]
+    return arranged(
+        Draft(
+            title=f"Ranking over common tasks: {len(made.tasks):,}",
+            columns=columns,
+            rows=rows,
+            hidden=frozenset(FACTS),
+            ranked=frozenset({"mean %", "mean rank", "Borda %", *(f"{kind} %" for kind in kinds_shown)}),
+            notes=_notes(made, len(found)),
+            left_out=entries.left_out,
+        ),
+        view,
+    )
+
+
+def comparable_records(entries: Entries, view: View) -> dict[tuple[str, str], Summary]:
+    """Of each (task, model) pair the last record that answers the card's own question."""
+    chosen: dict[tuple[str, str], Summary] = {}
+    for record in entries.records:
+        if record.main.value is None or any(remark.differs for remark in remarks_of(record)):
+            continue
+        if view.wants_model(record.model.name) and view.wants_task(record.task.name):
+            pair = (record.task.name, record.model.name)
+            if pair not in chosen or chosen[pair].run.started <= record.run.started:
+                chosen[pair] = record
+    return chosen
+
+
+def answers_of(
+    records: dict[tuple[str, str], Summary],
+) -> tuple[dict[str, dict[str, Answer]], dict[str, str]]:
+    """Main metrics by task and model, and the tasks' kinds."""
+    found: dict[str, dict[str, Answer]] = {}
+    kinds = {}
+    for (task, model), record in records.items():
+        main = record.main
+        if main.value is not None:
+            averaged = main.unit == "fraction" and main.higher_is_better
+            found.setdefault(task, {})[model] = Answer(main.value, main.ci95, main.higher_is_better, averaged)
+            kinds[task] = record.task.plugin
+    return found, kinds
+
+
+def _errors(records: dict[tuple[str, str], Summary], store: ResultStore) -> dict[str, Errors]:
+    by_task: dict[str, list[Summary]] = {}
+    for (task, _), record in records.items():
+        by_task.setdefault(task, []).append(record)
+    return {task: errors for task, own in by_task.items() if (errors := paired_errors(own, store))}
+
+
+def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence[str], view: View) -> Row:
+    mean = Score(standing.mean, interval=standing.interval, digits=view.digits, spread_shown=view.intervals)
+    return Row(
+        cells=[
+            standing.place.text if standing.place else DASH,
+            label,
+            mean,
+            *(Score(standing.by_kind.get(kind), digits=view.digits) for kind in kinds),
+            Score(standing.average_rank, unit="points", higher_is_better=False, digits=max(view.digits, 1)),
+            Score(standing.borda, digits=view.digits),
+            *known,
+        ],
+        data=[
+            {
+                "model": standing.model,
+                "rank_first": standing.place.first if standing.place else None,
+                "rank_last": standing.place.last if standing.place else None,
+                "mean": standing.mean,
+                "ci95_low": standing.interval[0] if standing.interval else None,
+                "ci95_high": standing.interval[1] if standing.interval else None,
+                **{f"mean_{kind}": standing.by_kind.get(kind) for kind in kinds},
+                "average_rank": standing.average_rank,
+                "borda": standing.borda,
+            }
+        ],
+    )
+
+
+def _notes(made: Standings, known: int) -> list[str]:
+    notes = []
+    if made.tasks:
+        more = len(made.tasks) - TASKS_NAMED
+        named = ", ".join(made.tasks[:TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
+        others = known - len(made.tasks)
+        notes.append(f"tasks: {named}" + (f"; {others} others lack a model and do not count" if others > 0 else ""))
+        notes.append("rank by the mean, mean rank and Borda: what the data cannot tell apart at 95% is a tie (1–3)")
+    for model, gaps in made.left_out.items():
+        notes.append(
+            f"left out: {model} lacks {', '.join(gaps[:3])}" + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
+        )
+    if not made.models and known:
+        notes.append("no task is common to all models: choose with --tasks and --models (`vlmbench report coverage`)")
+    return notes

@@ -1,0 +1,130 @@
+"""Numbers of records and of papers as cells, and as plain values for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmbench.records import MetricValue, Summary
+from vlmbench.reports.cells import DASH, Score, Unit, number
+from vlmbench.reports.entries import Remark, origin, remarks_of
+
+if TYPE_CHECKING:
+    from vlmbench.reports.published import Published
+    from vlmbench.reports.view import View
+
+
+ZERO_SHOT = "w/o Transfer"
+"""How the survey names the setup of a model that was not trained further; any other is another question."""
+
+
+def measured_score(record: Summary, name: str, view: View, *, remarks: list[Remark] | None = None) -> Score:
+    """A record's metric as a cell.
+
+    Args:
+        record: whose.
+        name: the metric, which it has.
+        view: how numbers are shown.
+        remarks: what becomes footnotes; None: all that there is to say. Those that differ from the card's question
+            make the number incomparable either way.
+    """
+    metric = record.metrics[name]
+    every = remarks_of(record)
+    return Score(
+        value=metric.value,
+        interval=metric.ci95,
+        origin=origin(record),
+        unit=metric.unit,
+        notes=tuple(remark.text for remark in (every if remarks is None else remarks)),
+        comparable=not any(remark.differs for remark in every),
+        higher_is_better=metric.higher_is_better,
+        digits=view.digits,
+        spread_shown=view.intervals,
+    )
+
+
+def published_score(found: Published, view: View) -> Score:
+    """A paper's number as a cell; a flagged one is not comparable, a transferred model's answers another question."""
+    return Score(
+        value=found.value,
+        origin="published",
+        source=found.source,
+        notes=tuple(filter(None, (found.flag, found.note))),
+        question=found.variant.get("setup", ""),
+        comparable=not found.flag,
+        digits=view.digits,
+        spread_shown=view.intervals,
+    )
+
+
+def measured_datum(record: Summary, name: str) -> dict[str, object]:
+    """A record's metric as plain values."""
+    metric = record.metrics[name]
+    low, high = metric.ci95 or (None, None)
+    return {
+        "model": record.model.name,
+        "task": record.task.name,
+        "status": "done",
+        "metric": name,
+        "value": metric.value,
+        "ci95_low": low,
+        "ci95_high": high,
+        "chance": metric.chance,
+        "n": metric.n,
+        "higher_is_better": metric.higher_is_better,
+        "unit": metric.unit,
+        "main": name == record.main_metric,
+        "origin": origin(record),
+        "precision": record.run.precision,
+        "limit": record.run.limit,
+        "bad_samples": len(record.bad_samples),
+        "images_per_second": record.run.images_per_second,
+        "started": record.run.started,
+        "run_id": record.id,
+        "remarks": ", ".join(remark.text for remark in remarks_of(record)),
+        **({"source": record.imported.file} if record.imported else {}),
+    }
+
+
+def published_datum(found: Published) -> dict[str, object]:
+    """A paper's number as plain values."""
+    return {
+        "model": found.model,
+        "task": found.task,
+        "status": "done",
+        "metric": found.metric,
+        "value": found.value,
+        "origin": "published",
+        "source": found.source,
+        "table": found.table,
+        "note": found.note,
+        "flag": found.flag,
+        **found.variant,
+    }
+
+
+def score_text(metric: MetricValue) -> str:
+    """A metric's value with its unit, as it reads outside of a table."""
+    shown = value_text(metric.value, metric)
+    return f"{shown}%" if metric.unit == "fraction" else shown
+
+
+def value_text(value: float | None, metric: MetricValue) -> str:
+    """A value in its metric's unit: percent, or a rank, which says that it is one."""
+    return DASH if value is None else number(value, metric.unit)
+
+
+def interval_text(metric: MetricValue, digits: int = 1) -> str:
+    """A metric's 95% interval, in percent or ranks."""
+    if metric.ci95 is None:
+        return DASH
+    unit: Unit = "fraction" if metric.unit == "fraction" else "points"
+    low, high = (number(end, unit, digits) for end in metric.ci95)
+    return f"{low} to {high}"
+
+
+def not_above_chance(metric: MetricValue) -> bool:
+    """Whether random answers could have done as well: the interval reaches the chance level."""
+    if metric.chance is None or metric.ci95 is None:
+        return False
+    low, high = metric.ci95
+    return low <= metric.chance if metric.higher_is_better else high >= metric.chance

@@ -1,0 +1,234 @@
+"""The leaderboard: models down, tasks across, and which columns can be seen together."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from vlmbench.cards import Suite
+from vlmbench.records import Failure, Summary
+from vlmbench.reports.cells import Origin, Score
+from vlmbench.reports.entries import origin
+from vlmbench.reports.published import Published
+from vlmbench.reports.scores import measured_score, not_above_chance, published_score
+from vlmbench.reports.site.collect import Collected
+from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
+from vlmbench.reports.site.views import Grid, View, first_view, views
+from vlmbench.reports.view import View as Shown
+
+KIND_TITLES = {
+    "classification": "Classification",
+    "retrieval": "Retrieval",
+    "segmentation": "Segmentation",
+    "detection": "Detection",
+    "rare_actions": "Rare actions",
+    UNKNOWN_KIND: "Other published tasks",
+}
+TABLE_TITLES = {
+    "open_clip": "open_clip",
+    "clip_benchmark": "CLIP_benchmark",
+    "clip-paper": "CLIP paper",
+    "seg": "Segmentation papers",
+    "det": "Detection papers",
+}
+_SHOWN = Shown()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's line.
+
+    Attributes:
+        model: its columns.
+        origin: where its numbers come from.
+        cells: by task; a task that was never asked is not in it.
+        source: of numbers that were not measured here.
+        table: which published table, as people call it; "" for others.
+        detail: what tells rows of one model apart.
+    """
+
+    model: ModelHeading
+    origin: Origin
+    cells: Mapping[str, Score]
+    source: str = ""
+    table: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Some tasks and every row that has something of them.
+
+    Attributes:
+        columns: tasks by kind and name.
+        rows: measured models first.
+        views: what can be seen of it at a time.
+        first: the one to begin with; None of an empty board.
+    """
+
+    columns: Sequence[TaskHeading]
+    rows: Sequence[Row]
+    views: Sequence[View]
+    first: View | None
+
+    def narrowed(self, tasks: Collection[str], suites: Sequence[Suite]) -> Board:
+        """Of these tasks alone."""
+        columns = [task for task in self.columns if task.name in tasks]
+        rows = [
+            replace(row, cells={name: cell for name, cell in row.cells.items() if name in tasks}) for row in self.rows
+        ]
+        return make_board(columns, [row for row in rows if row.cells], suites)
+
+
+def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
+    """The leaderboard of all that was collected.
+
+    Args:
+        collected: records, failures and published numbers.
+        models: every model's columns.
+    """
+    columns = _columns(collected)
+    rows = [*_record_rows(collected, columns, models), *_published_rows(collected, columns, models)]
+    return make_board(list(columns.values()), rows, collected.suites)
+
+
+def make_board(columns: Sequence[TaskHeading], rows: Sequence[Row], suites: Sequence[Suite]) -> Board:
+    """Rows with their places, and the views of their columns."""
+    placed = _placed(rows, columns)
+    grid = Grid(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
+    offered = views(grid, suites, KIND_TITLES, _common_tasks(placed))
+    return Board(columns, placed, offered, first_view(offered))
+
+
+def kind_title(kind: str) -> str:
+    """A kind of task as people call it; of a plugin of somebody else's its own name."""
+    return KIND_TITLES.get(kind, kind)
+
+
+def table_title(table: str) -> str:
+    """A published table as people call it."""
+    name, _, number = table.partition("-")
+    return TABLE_TITLES.get(table, f"Survey, Table {number}" if name == "survey" else table)
+
+
+def _columns(collected: Collected) -> dict[str, TaskHeading]:
+    records: dict[str, list[Summary]] = defaultdict(list)
+    metrics: dict[str, list[str]] = defaultdict(list)
+    for (_, task), pair in collected.pairs.items():
+        records[task].extend(pair.records)
+    for number in collected.published:
+        metrics[number.task].append(number.metric)
+    found = [
+        task_heading(name, collected.tasks.get(name), records.get(name, ()), metrics.get(name, ()))
+        for name in sorted(records.keys() | metrics.keys())
+    ]
+    order = list(KIND_TITLES)
+    found.sort(key=lambda task: (order.index(task.kind) if task.kind in order else len(order), task.name))
+    return {task.name: task for task in found}
+
+
+def _record_rows(
+    collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
+) -> list[Row]:
+    """One row a model of what was measured, and one of what was imported."""
+    cells: dict[tuple[str, Origin], dict[str, Score]] = defaultdict(dict)
+    for (model, task), pair in collected.pairs.items():
+        for record in pair.records:
+            if columns[task].metric in record.metrics and task not in cells[model, origin(record)]:
+                cells[model, origin(record)][task] = _record_score(record, columns[task])
+        if pair.failure and not pair.records:
+            cells[model, "measured"][task] = _failed_score(pair.failure)
+    order: list[Origin] = ["measured", "imported"]
+    filled = [(model, kind) for model, kind in cells if cells[model, kind]]
+    filled.sort(key=lambda key: (order.index(key[1]), key[0]))
+    return [Row(models[model], kind, cells[model, kind]) for model, kind in filled]
+
+
+def _record_score(record: Summary, column: TaskHeading) -> Score:
+    score = measured_score(record, column.metric, _SHOWN)
+    extra = ["not above chance"] if not_above_chance(record.metrics[column.metric]) else []
+    if score.value is None:
+        extra.append("not defined on this data")
+    return replace(score, notes=(*score.notes, *extra))
+
+
+def _failed_score(failure: Failure) -> Score:
+    return Score(None, status=failure.status, notes=(failure.message,), comparable=False)
+
+
+def _published_rows(
+    collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
+) -> list[Row]:
+    """One row a model, table and variant. A flagged number is on its model's and its task's page, and not here."""
+    groups: dict[tuple[str, str, str], list[Published]] = defaultdict(list)
+    for number in collected.published:
+        if not number.flag and number.metric == columns[number.task].metric:
+            groups[number.model, number.table, json.dumps(dict(number.variant), sort_keys=True)].append(number)
+    rows = []
+    for (model, _, _), numbers in sorted(groups.items()):
+        cells = {number.task: published_score(number, _SHOWN) for number in numbers}
+        first = numbers[0]
+        rows.append(
+            Row(
+                _published_model(models[model], first),
+                "published",
+                cells,
+                source=first.source,
+                table=table_title(first.table),
+                detail=variant_text(first),
+            )
+        )
+    return rows
+
+
+def _published_model(heading: ModelHeading, number: Published) -> ModelHeading:
+    """The model's columns; of the encoders and the data, what the table itself says of this row."""
+    variant = number.variant
+    return replace(
+        heading,
+        image_encoder=variant.get("image_encoder", variant.get("backbone", heading.image_encoder)),
+        text_encoder=variant.get("text_encoder", heading.text_encoder),
+        data_size=variant.get("data_size", heading.data_size),
+        speeds={},
+    )
+
+
+def variant_text(number: Published) -> str:
+    """What tells a published row from others of its model, in a few words."""
+    return ", ".join(value for _, value in sorted(number.variant.items()) if value)
+
+
+def _common_tasks(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """Published tables to the tasks that all of their rows have, where there are several."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.table:
+            found[row.table] = found.get(row.table, set(row.cells)) & set(row.cells)
+    return {table: tasks for table, tasks in found.items() if len(tasks) > 1}
+
+
+def _placed(rows: Sequence[Row], columns: Sequence[TaskHeading]) -> list[Row]:
+    """The best and the second best of each column, among the comparable; equal values share a place."""
+    places: dict[tuple[int, str], Literal[1, 2]] = {}
+    for column in columns:
+        found = {
+            index: cell.value
+            for index, row in enumerate(rows)
+            if (cell := row.cells.get(column.name)) is not None and cell.comparable and cell.value is not None
+        }
+        if len(found) > 1:
+            best = sorted(set(found.values()), reverse=column.higher_is_better)
+            for index, value in found.items():
+                if value == best[0]:
+                    places[index, column.name] = 1
+                elif value == best[1]:
+                    places[index, column.name] = 2
+    return [
+        replace(
+            row, cells={task: replace(cell, place=places.get((index, task), 0)) for task, cell in row.cells.items()}
+        )
+        for index, row in enumerate(rows)
+    ]

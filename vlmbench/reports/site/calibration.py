@@ -1,0 +1,116 @@
+"""Confidence against accuracy, from a record's predictions: the reliability curve behind the ECE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.metrics import ECE_BINS
+from vlmbench.metrics.classification import confidence_bins
+from vlmbench.records import Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_COLUMNS = ("label", "top", "confidence")
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of like confidence.
+
+    Attributes:
+        low: the confidences are above this one; in the first bin, from it.
+        high: the confidences are up to this one.
+        n: how many answers.
+        confidence: their mean; None where there are none, as is the accuracy.
+        accuracy: the share that is right.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability curve, or why there is none.
+
+    Attributes:
+        bins: those that the ECE is computed from.
+        reason: why there are none.
+    """
+
+    bins: Sequence[Bin] = ()
+    reason: str = ""
+
+
+def reliability(record: Summary, folder: Path) -> Reliability | None:
+    """The curve of a record; None for tasks that state no confidence, and for imported records.
+
+    Args:
+        record: its metric ``ece`` says whether the confidences are probabilities at all.
+        folder: where its predictions are.
+    """
+    ece = record.metrics.get("ece")
+    if ece is None or record.predictions is None:
+        return None
+    if ece.value is None:
+        return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")
+    file = record.predictions.file
+    if Path(file).name != file:
+        return Reliability(reason="The record names predictions outside of its folder.")
+    return _read(folder / file)
+
+
+def _read(path: Path) -> Reliability:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=list(_COLUMNS), use_threads=False)  # there are thousands of small files
+        label, top, confidence = (table[name].combine_chunks() for name in _COLUMNS)
+        best = np.asarray(top.flatten()).reshape(table.num_rows, -1)[:, 0]
+        return Reliability(_bins(np.asarray(confidence, dtype=np.float64), np.asarray(label) == best))
+    except FileNotFoundError:
+        return Reliability(reason="The predictions are not beside the record.")
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        return Reliability(reason=f"The predictions cannot be read: {str(error).splitlines()[0]}")
+
+
+def _bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[Bin]:
+    import numpy as np
+
+    certainty = np.minimum(confidence, 1.0)  # a softmax in float32 may end a rounding error above 1
+    index = confidence_bins(certainty, ECE_BINS)
+    counts = np.bincount(index, minlength=ECE_BINS)
+    hits = np.bincount(index, weights=correct, minlength=ECE_BINS)
+    sums = np.bincount(index, weights=certainty, minlength=ECE_BINS)
+    return [
+        Bin(
+            low=bin / ECE_BINS,
+            high=(bin + 1) / ECE_BINS,
+            n=int(counts[bin]),
+            confidence=float(sums[bin] / counts[bin]) if counts[bin] else None,
+            accuracy=float(hits[bin] / counts[bin]) if counts[bin] else None,
+        )
+        for bin in range(ECE_BINS)
+    ]
+
+
+def calibration_error(curve: Reliability) -> float:
+    """The ECE of the curve: the mean gap between confidence and accuracy, weighted by answers."""
+    total = sum(bin.n for bin in curve.bins)
+    gaps = [
+        bin.n * abs(bin.accuracy - bin.confidence)
+        for bin in curve.bins
+        if bin.accuracy is not None and bin.confidence is not None
+    ]
+    return sum(gaps) / total if total else 0.0

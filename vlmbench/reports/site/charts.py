@@ -1,0 +1,146 @@
+"""What the plots draw: accuracy against cost with its Pareto front, the heat map, and ImageNet against its shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.reports.site.board import Board, Row
+
+CLEAN = "imagenet1k"
+SHIFTS = ("imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch", "objectnet")
+"""Versions of ImageNet with its labels or some of them; ImageNet-O was made for finding unknown classes."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs, as an axis.
+
+    Attributes:
+        key: for links.
+        title: of the axis.
+        low_is_good: parameters and operations; not throughput.
+        values: of each row; None where unknown.
+    """
+
+    key: str
+    title: str
+    low_is_good: bool
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a model achieves, as an axis: a view's mean, or one task.
+
+    Attributes:
+        key: the view's or the task's, as in links.
+        title: of the axis.
+        values: of each row; None where there is none.
+        fronts: by cost, the rows that no other beats in both, cheapest first.
+    """
+
+    key: str
+    title: str
+    values: tuple[float | None, ...]
+    fronts: Mapping[str, tuple[int, ...]]
+
+
+def costs(board: Board) -> list[Cost]:
+    """The costs that are known of at least one row."""
+    rows = board.rows
+    found = [
+        Cost("parameters", "Parameters", True, tuple(_number(row.model.parameters) for row in rows)),
+        Cost("gflops", "GFLOPs, one image and one text", True, tuple(row.model.gflops for row in rows)),
+        *(Cost(f"speed: {device}", f"Images a second ({device})", False, speeds) for device, speeds in _speeds(rows)),
+    ]
+    return [cost for cost in found if any(value is not None for value in cost.values)]
+
+
+def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
+    """The views' means, then the tasks, each with its Pareto front against every cost."""
+    axes: list[tuple[str, str, tuple[float | None, ...]]] = [
+        (view.key, f"Mean of {view.title} ({len(view.tasks)})", view.means) for view in board.views
+    ]
+    for task in board.columns:
+        if task.averaged:
+            cells = [row.cells.get(task.name) for row in board.rows]
+            values = tuple(cell.value if cell and cell.comparable else None for cell in cells)
+            axes.append((f"task-{task.name}", f"{task.title}, {task.metric}", values))
+    return [
+        Measure(key, title, values, {cost.key: pareto(cost, values) for cost in against})
+        for key, title, values in axes
+        if any(value is not None for value in values)
+    ]
+
+
+def pareto(cost: Cost, values: Sequence[float | None]) -> tuple[int, ...]:
+    """The rows that no other row beats: none is as cheap or cheaper and better, none as good or better and cheaper."""
+    sign = 1.0 if cost.low_is_good else -1.0
+    points = [
+        (sign * price, -value, index)
+        for index, (price, value) in enumerate(zip(cost.values, values, strict=True))
+        if price is not None and value is not None
+    ]
+    front: list[int] = []
+    best: tuple[float, float] | None = None  # the price and the value of the last that was taken
+    for price, negated, index in sorted(points):
+        if best is None or negated < best[1] or (price, negated) == best:
+            front.append(index)
+            best = (price, negated)
+    return tuple(front)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """ImageNet against one of its shifts.
+
+    Attributes:
+        key: the shift's task, or "mean" for the mean of all of them.
+        title: of the axis.
+        values: of each row that has both; None for others.
+    """
+
+    key: str
+    title: str
+    values: tuple[float | None, ...]
+
+
+def robustness(board: Board) -> list[Robustness]:
+    """The shifts of which a row has ImageNet too, their mean first where a row has all."""
+    titles = {task.name: task.title for task in board.columns}
+    each = [Robustness(task, titles[task], _shift(board, (task,))) for task in SHIFTS if task in titles]
+    if all(task in titles for task in SHIFTS):
+        each.insert(0, Robustness("mean", f"Mean of {len(SHIFTS)} shifts", _shift(board, SHIFTS)))
+    return [shift for shift in each if any(value is not None for value in shift.values)]
+
+
+def clean(board: Board) -> tuple[float | None, ...]:
+    """Each row's ImageNet accuracy."""
+    return tuple(_value(row, CLEAN) for row in board.rows)
+
+
+def _shift(board: Board, tasks: Sequence[str]) -> tuple[float | None, ...]:
+    return tuple(_mean([_value(row, task) for task in (CLEAN, *tasks)]) for row in board.rows)
+
+
+def _mean(found: Sequence[float | None]) -> float | None:
+    """Of all but the first, which is ImageNet and only has to be there."""
+    values = [value for value in found if value is not None]
+    return sum(values[1:]) / len(values[1:]) if len(values) == len(found) else None
+
+
+def _value(row: Row, task: str) -> float | None:
+    cell = row.cells.get(task)
+    return cell.value if cell is not None and cell.comparable else None
+
+
+def _speeds(rows: Sequence[Row]) -> list[tuple[str, tuple[float | None, ...]]]:
+    """An axis for each device: throughputs of two devices are not comparable."""
+    known = [row.model.speeds for row in rows]
+    devices = sorted({device for speeds in known for device in speeds})
+    return [(device, tuple(speeds.get(device) for speeds in known)) for device in devices]
+
+
+def _number(value: int | None) -> float | None:
+    return None if value is None else float(value)

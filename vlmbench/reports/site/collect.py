@@ -1,0 +1,101 @@
+"""Everything that the site shows, as it lies on disk: records, failures, published numbers and cards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.cards import ModelCard, Suite, TaskCard
+from vlmbench.catalogue import find_tasks, model_cards, suites, task_card_files
+from vlmbench.records import Failure, Summary
+from vlmbench.reports.entries import Entries, gather, origin, remarks_of
+from vlmbench.reports.published import Published
+from vlmbench.store import ResultStore
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is known of one model on one task.
+
+    Attributes:
+        records: the one that tables show first; the others asked another question of the same pair.
+        failure: the last one, where no record is newer.
+    """
+
+    records: tuple[Summary, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the pages are made of.
+
+    Attributes:
+        pairs: by model and task.
+        records_of: every record of a model.
+        published: numbers from papers and model zoos.
+        models: cards of the models that occur and have one, by name.
+        tasks: cards of the tasks that occur and have one, by name.
+        suites: every suite.
+        notes: what was left out and why.
+    """
+
+    pairs: Mapping[tuple[str, str], Pair]
+    records_of: Mapping[str, Sequence[Summary]]
+    published: Sequence[Published]
+    models: Mapping[str, ModelCard]
+    tasks: Mapping[str, TaskCard]
+    suites: Sequence[Suite]
+    notes: Sequence[str]
+
+
+def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collected:
+    """Read a results folder, without the records' classes.
+
+    Args:
+        store: where the records are.
+        published: what is shown beside them.
+    """
+    entries = gather(store.summaries())
+    pairs = _pairs(entries)
+    records_of: dict[str, list[Summary]] = defaultdict(list)
+    for (model, _), pair in pairs.items():
+        records_of[model].extend(pair.records)
+    names = {model for model, _ in pairs} | {number.model for number in published}
+    tasks = {task for _, task in pairs} | {number.task for number in published}
+    return Collected(
+        pairs=pairs,
+        records_of=records_of,
+        published=published,
+        models={card.name: card for card in model_cards() if card.name in names},
+        tasks=_task_cards(tasks),
+        suites=suites(),
+        # A page that others read names no folder of this machine.
+        notes=[note.replace(f"{store.root}/", "") for note in entries.left_out],
+    )
+
+
+def deviation(record: Summary) -> str:
+    """Why a record's numbers are not to be compared with those of its column; "" where they are."""
+    return ", ".join(remark.text for remark in remarks_of(record) if remark.differs)
+
+
+def _pairs(entries: Entries) -> dict[tuple[str, str], Pair]:
+    answers: dict[tuple[str, str], list[Summary]] = defaultdict(list)
+    for record in entries.records:
+        answers[record.model.name, record.task.name].append(record)
+    failures = {(failure.model, failure.task): failure for failure in entries.failures}
+    return {pair: Pair(_in_order(answers.get(pair, ())), failures.get(pair)) for pair in sorted({*answers, *failures})}
+
+
+def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:
+    """What was measured before what was imported, the card's own question before others, the newest first."""
+    found = sorted(records, key=lambda record: record.run.started, reverse=True)
+    return tuple(sorted(found, key=lambda record: (origin(record) != "measured", bool(deviation(record)))))
+
+
+def _task_cards(names: Iterable[str]) -> dict[str, TaskCard]:
+    """Only those that occur are read: a card with a thousand classes takes its time."""
+    known = task_card_files()
+    return {name: find_tasks(name)[0] for name in sorted(names) if name in known}

@@ -1,0 +1,95 @@
+"""The command that asks a record's question again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from vlmbench.records import Summary
+
+ONE_LINE = 88
+"""Characters of a command that is not broken into lines."""
+_WITHOUT_ROOT = ("demo", "hub")
+"""Sources that need no folder of the user's."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what it cannot say.
+
+    Attributes:
+        text: for a POSIX shell; a long one has an option a line.
+        needs: what must be there first, a sentence each.
+    """
+
+    text: str
+    needs: tuple[str, ...]
+
+
+def command(record: Summary, cards: Collection[str]) -> Command:
+    """The exact command, with every word quoted for the shell.
+
+    Args:
+        record: what it answered.
+        cards: names of the model cards that ship or are configured.
+    """
+    needs: list[str] = []
+    options = [["-m", _model(record, cards, needs)], ["-t", record.task.name]]
+    if record.task.dataset.source not in _WITHOUT_ROOT and ":" not in record.task.name:
+        options.append(["--data-root", "DATA"])
+        needs.append("DATA stands for the folder that holds your datasets.")
+    options += _words(record, needs) + _choices(record)
+    parts = ["vlmbench run", *(shlex.join(option) for option in options)]
+    line = " ".join(parts)
+    return Command(line if len(line) <= ONE_LINE else " \\\n  ".join(parts), tuple(needs))
+
+
+def _model(record: Summary, cards: Collection[str], needs: list[str]) -> str:
+    model = record.model
+    if model.name in cards or model.name == f"{model.adapter}:{model.spec}":
+        return model.name
+    if model.options:
+        options = json.dumps(model.options, default=str)
+        needs.append(f"The model needs a card: adapter {model.adapter}, spec {model.spec}, options {options}.")
+        return f"{model.name}.yaml"
+    needs.append(f"Its own card is not among those known here; what it loads is {model.adapter}:{model.spec}.")
+    return f"{model.adapter}:{model.spec}"
+
+
+def _words(record: Summary, needs: list[str]) -> list[list[str]]:
+    """Files of the user's own words: their content is in the record, so it is said where."""
+    found = []
+    for part, option, place in (
+        ("class_names", "--classnames", "the names of its per-class table"),
+        ("templates", "--templates", "the templates under its protocol"),
+    ):
+        if record.task.protocol.get(f"{part}_from") == "option":
+            file = f"{part}.txt"
+            found.append([option, file])
+            needs.append(f"{file} holds {place}, one a line.")
+    return found
+
+
+def _choices(record: Summary) -> list[list[str]]:
+    run = record.run
+    chosen = [["--set", f"{name}={_yaml(value)}"] for name, value in run.settings.items()]
+    if run.limit is not None:
+        chosen.append(["--limit", str(run.limit)])
+    if run.seed:
+        chosen.append(["--seed", str(run.seed)])
+    if run.precision != "fp32":
+        chosen.append(["--precision", run.precision])
+    if record.bad_samples:
+        chosen.append(["--skip-bad"])
+    return chosen
+
+
+def _yaml(value: Any) -> str:
+    """A value as ``--set`` reads it back, on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**9)
+    return text.removesuffix("\n...\n").removesuffix("\n")

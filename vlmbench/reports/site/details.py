@@ -1,0 +1,58 @@
+"""What is known of models and tasks, as names and values of a list."""
+
+from __future__ import annotations
+
+from vlmbench.cards import TaskCard
+from vlmbench.reports.facts import count
+from vlmbench.reports.site.model_page import Facts, ModelPage
+
+
+def model_details(page: ModelPage) -> Facts:
+    """What a model's page says above its results."""
+    heading, card = page.heading, page.card
+    speeds = [f"{speed:,.0f} images a second ({device})" for device, speed in heading.speeds.items()]
+    return _known(
+        ("objective", heading.objective),
+        ("framework", card.framework if card else None),
+        ("architecture", card.architecture if card else None),
+        ("image encoder", heading.image_encoder),
+        ("text encoder", heading.text_encoder),
+        ("training data", heading.data),
+        ("data size", heading.data_size),
+        ("samples seen", card.samples_seen if card else None),
+        ("parameters", None if heading.parameters is None else count(heading.parameters)),
+        ("GFLOPs", None if heading.gflops is None else f"{heading.gflops:,.1f}"),
+        ("throughput", "\n".join(speeds)),
+        ("loaded by", f"{card.adapter}: {card.spec}" if card and card.runnable else None),
+        ("weights", ", ".join(filter(None, [card.weights, card.weights_at])) if card else None),
+        ("licence", card.licence if card else None),
+        ("paper", card.paper if card else None),
+    )
+
+
+def dataset_details(card: TaskCard) -> Facts:
+    """What a task reads."""
+    return _known(
+        ("samples", f"{card.samples:,}" if card.samples else None),
+        ("classes", f"{len(card.classes):,}" if card.classes else None),
+        ("read from", "\n".join(f"{source.kind}: {source.location}" for source in card.sources)),
+        ("licence", card.licence),
+        ("citation", card.citation),
+    )
+
+
+def protocol_details(card: TaskCard) -> Facts:
+    """How a task asks."""
+    return _known(
+        ("kind", card.plugin),
+        ("version of the card", str(card.version)),
+        ("metrics", ", ".join(card.metrics)),
+        ("main metric", card.main_metric),
+        ("several labels", "yes" if card.multi_label else None),
+        ("prompts", f"{len(card.templates):,}" if card.templates else None),
+        *((name.replace("_", " "), str(value)) for name, value in card.protocol.items()),
+    )
+
+
+def _known(*pairs: tuple[str, str | None]) -> Facts:
+    return tuple((name, value) for name, value in pairs if value)

@@ -1,0 +1,272 @@
+"""What a model's page shows: every answer with its intervals, classes, calibration, pictures and command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cards import ModelCard
+from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name
+from vlmbench.reports.entries import remarks
+from vlmbench.reports.published import Published
+from vlmbench.reports.scores import not_above_chance
+from vlmbench.reports.site.calibration import Reliability, reliability
+from vlmbench.reports.site.collect import Collected, deviation
+from vlmbench.reports.site.command import Command, command
+from vlmbench.reports.site.headings import ModelHeading
+from vlmbench.reports.site.names import anchor
+from vlmbench.reports.site.pictures import Picture, pictures
+from vlmbench.store import ResultStore
+
+CLASSES_SHOWN = 20
+"""Of more classes, a page shows the best and the worst; all are in a CSV file."""
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one answer.
+
+    Attributes:
+        name: the metric's.
+        value: with its interval, unit and chance.
+        above_chance: False where random answers could have done as well.
+    """
+
+    name: str
+    value: MetricValue
+    above_chance: bool
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """An answer's classes.
+
+    Attributes:
+        measures: what is known of each class, the first with an interval.
+        rows: those that the page shows, the best first.
+        left_out: how many there are between the best and the worst that are shown.
+        file: the CSV of all of them in the site.
+        all: every class in label order, for that file.
+    """
+
+    measures: tuple[str, ...]
+    rows: tuple[ClassResult, ...]
+    left_out: int
+    file: str
+    all: tuple[ClassResult, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One record on its model's page.
+
+    Attributes:
+        anchor: the section's id.
+        task: the task's name.
+        kind: its plugin.
+        main: the metric that tables show.
+        metrics: all of them, the main one first.
+        remarks: what a reader must know beside the number.
+        differs: why it is not compared with others; "" where it is.
+        warnings: of the run.
+        command: what asks the question again; None where another program asked it.
+        imported: from which file of which program; "" where it was measured here.
+        data: facts of the dataset as it was read.
+        protocol: facts of the question as it was asked.
+        run: facts of the run.
+        environment: which of the page's environments; None where it is not known.
+        classes: None for tasks that have none.
+        curve: None for tasks without confidences.
+        pictures: those that were saved.
+        bad: samples that were left out, with the reason.
+    """
+
+    anchor: str
+    task: str
+    kind: str
+    main: Metric
+    metrics: tuple[Metric, ...]
+    remarks: str
+    differs: str
+    warnings: tuple[str, ...]
+    command: Command | None
+    imported: str
+    data: Facts
+    protocol: Facts
+    run: Facts
+    environment: int | None
+    classes: ClassTable | None
+    curve: Reliability | None
+    pictures: tuple[Picture, ...]
+    bad: Facts
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """All of a model's page.
+
+    Attributes:
+        heading: its columns of the leaderboard.
+        card: None where it has none.
+        loaded: facts of the weights as they were loaded; of records with other weights, a line each.
+        answers: a record each, tasks in the leaderboard's order.
+        failures: pairs that gave no answer.
+        published: numbers from papers and model zoos.
+        environments: where the answers were computed, each once.
+        notes: records that could not be shown.
+    """
+
+    heading: ModelHeading
+    card: ModelCard | None
+    loaded: Facts
+    answers: tuple[Answer, ...]
+    failures: tuple[Failure, ...]
+    published: tuple[Published, ...]
+    environments: tuple[Facts, ...]
+    notes: tuple[str, ...]
+
+
+def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, tasks: Sequence[str]) -> ModelPage:
+    """Read a model's records in full, and what lies beside them.
+
+    Args:
+        heading: the model's columns.
+        collected: which records, failures and numbers there are.
+        store: where they are.
+        tasks: in the order in which they are shown.
+    """
+    name = heading.name
+    answers: list[Answer] = []
+    failures: list[Failure] = []
+    environments: list[Facts] = []
+    notes: list[str] = []
+    loaded: dict[str, str] = {}
+    for task in tasks:
+        pair = collected.pairs.get((name, task))
+        if pair is None:
+            continue
+        full = {record.id: record for record in store.pair_records(name, task)}
+        for summary in pair.records:
+            record = full.get(summary.id)
+            if record is None:
+                notes.append(f"{task}: the record {summary.id} is not in its own folder, so its details are not shown")
+                continue
+            where = None if record.imported else _environment(record.environment)
+            if where is not None and where not in environments:
+                environments.append(where)
+            if record.model.weights_sha256:
+                loaded.setdefault(record.model.weights_sha256, _weights(record))
+            ids = {answer.anchor for answer in answers}
+            place = None if where is None else environments.index(where)
+            answers.append(_answer(record, store, collected.models, place, ids))
+        if pair.failure:
+            failures.append(pair.failure)
+    return ModelPage(
+        heading=heading,
+        card=collected.models.get(name),
+        loaded=tuple((f"weights {sha[:12]}", what) for sha, what in loaded.items()),
+        answers=tuple(answers),
+        failures=tuple(failures),
+        published=tuple(number for number in collected.published if number.model == name),
+        environments=tuple(environments),
+        notes=tuple(notes),
+    )
+
+
+def _answer(
+    record: Record, store: ResultStore, cards: Collection[str], environment: int | None, taken: Collection[str]
+) -> Answer:
+    first = anchor(record.task.name)
+    names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
+    metrics = tuple(Metric(name, record.metrics[name], not not_above_chance(record.metrics[name])) for name in names)
+    folder = store.folder(record.model.name, record.task.name)
+    own = Path(record.id).name == record.id  # an id that leads elsewhere is no file's name of ours
+    return Answer(
+        anchor=first if first not in taken else f"{first}-{record.id}",
+        task=record.task.name,
+        kind=record.task.plugin,
+        main=metrics[0],
+        metrics=metrics,
+        remarks=remarks(record),
+        differs=deviation(record),
+        warnings=tuple(record.warnings),
+        command=None if record.imported else command(record, cards),
+        imported=f"{record.imported.program}: {record.imported.file}" if record.imported else "",
+        data=_data(record),
+        protocol=tuple((name.replace("_", " "), _plain(value)) for name, value in record.task.protocol.items()),
+        run=() if record.imported else _run(record),
+        environment=environment,
+        classes=_classes(record) if record.per_class else None,
+        curve=reliability(record, folder),
+        pictures=tuple(pictures(store.visuals(record), record.id)) if own else (),
+        bad=tuple((sample.id, sample.reason) for sample in record.bad_samples),
+    )
+
+
+def _classes(record: Record) -> ClassTable:
+    every = tuple(record.per_class)
+    measures = tuple(dict.fromkeys(name for row in every for name in row.values))
+    first = measures[0] if measures else ""
+    known = [row for row in every if row.values.get(first) is not None]
+    unknown = [row for row in every if row.values.get(first) is None]
+    known.sort(key=lambda row: row.values[first] or 0.0, reverse=True)
+    half = CLASSES_SHOWN // 2
+    shown = (*known[:half], *known[-half:]) if len(known) > CLASSES_SHOWN else (*known, *unknown)[:CLASSES_SHOWN]
+    return ClassTable(measures, shown, len(every) - len(shown), f"classes/{safe_name(record.id)}.csv", every)
+
+
+def _data(record: Record) -> Facts:
+    data = record.task.dataset
+    place = data.location if not Path(data.location).is_absolute() else Path(data.location).name
+    facts = [
+        ("source", f"{data.source}: {place}" if place else data.source),
+        ("split", data.split or ""),
+        ("revision", data.revision or ""),
+        ("samples scored", f"{data.samples:,}"),
+        ("samples of the standard split", "" if data.standard_samples is None else f"{data.standard_samples:,}"),
+        ("fingerprint of data", data.fingerprint),
+        ("fingerprint of prompts", record.task.prompts_sha256),
+        ("version of the task", record.task.version),
+    ]
+    return tuple(fact for fact in facts if fact[1])
+
+
+def _run(record: Record) -> Facts:
+    run = record.run
+    facts = [
+        ("record", record.id),
+        ("started", run.started),
+        ("device", run.device),
+        ("precision", run.precision),
+        ("batch size", str(run.batch_size)),
+        ("seed", str(run.seed)),
+        ("seconds", f"{run.seconds.get('total', 0.0):,.1f}"),
+        ("images a second", "" if run.images_per_second is None else f"{run.images_per_second:,.1f}"),
+        ("features from the cache", f"{run.cache.image_hits:,} images, {run.cache.text_hits:,} texts"),
+    ]
+    return tuple(fact for fact in facts if fact[1])
+
+
+def _environment(environment: Environment) -> Facts:
+    return (
+        ("vlmbench", environment.vlmbench),
+        *((("commit", environment.git),) if environment.git else ()),
+        ("python", environment.python),
+        ("platform", environment.platform),
+        *sorted(environment.packages.items()),
+    )
+
+
+def _weights(record: Record) -> str:
+    model = record.model
+    return f"{model.parameters:,} parameters, {model.embedding_dim} dimensions; SHA-256 {model.weights_sha256}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

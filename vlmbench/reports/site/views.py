@@ -1,0 +1,118 @@
+"""Tasks that are looked at together, and what they come to for the models that answered all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vlmbench.cards import Suite
+from vlmbench.reports.aggregates import Answer, Standing, standings
+from vlmbench.reports.cells import Score
+from vlmbench.reports.site.headings import TaskHeading
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of cells under tasks.
+
+    Attributes:
+        columns: the tasks.
+        cells: of each row, by task.
+        ranked: of each row, whether it has a place among others; published numbers have no interval and get none.
+    """
+
+    columns: Sequence[TaskHeading]
+    cells: Sequence[Mapping[str, Score]]
+    ranked: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class View:
+    """Some of the columns.
+
+    Attributes:
+        key: for links.
+        title: for people.
+        group: under which it is offered.
+        tasks: the columns.
+        standings: of each row; None for a row that lacks one of the tasks, or has one that is not comparable.
+    """
+
+    key: str
+    title: str
+    group: str
+    tasks: tuple[str, ...]
+    standings: tuple[Standing | None, ...] = ()
+
+    @property
+    def means(self) -> tuple[float | None, ...]:
+        """Each row's mean over all of the tasks."""
+        return tuple(None if standing is None else standing.mean for standing in self.standings)
+
+
+def views(
+    grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
+) -> list[View]:
+    """Every task, the measured ones, each kind, and each suite of which all tasks have numbers; no tasks twice.
+
+    Args:
+        grid: what is looked at.
+        suites: named lists of tasks.
+        kind_titles: of kinds of tasks.
+        sources: published tables with the tasks that all of their rows have.
+    """
+    columns = {task.name: task for task in grid.columns}
+    measured = {name for cells, own in zip(grid.cells, grid.ranked, strict=True) if own for name in cells}
+    offered = [
+        View("all", "Every task", "All", tuple(columns)),
+        View("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
+    ]
+    for kind in dict.fromkeys(task.kind for task in columns.values()):
+        tasks = tuple(name for name, task in columns.items() if task.kind == kind)
+        offered.append(View(f"kind-{kind}", kind_titles.get(kind, kind), "Kinds", tasks))
+    for suite in suites:
+        if suite.tasks and all(name in columns for name in suite.tasks):
+            tasks = tuple(name for name in columns if name in suite.tasks)
+            offered.append(View(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
+    for source, common in sources.items():
+        tasks = tuple(name for name in columns if name in common)
+        offered.append(View(f"source-{source}", source, "Published by", tasks))
+    seen: dict[tuple[str, ...], View] = {}
+    for view in offered:
+        if view.tasks:
+            seen.setdefault(view.tasks, view)
+    return [_with_standings(view, grid) for view in seen.values()]
+
+
+def first_view(offered: Sequence[View]) -> View | None:
+    """The one to begin with: the widest that has a place for a measured model, else the one with most numbers."""
+
+    def numbers(view: View) -> int:
+        return len(view.tasks) * sum(standing is not None for standing in view.standings)
+
+    placed = [view for view in offered if any(one is not None and one.place is not None for one in view.standings)]
+    return max(placed, key=lambda view: len(view.tasks), default=max(offered, key=numbers, default=None))
+
+
+def _with_standings(view: View, grid: Grid) -> View:
+    """Means over equal tasks or not at all; places among the rows that are ranked."""
+    found: dict[str, Standing] = {}
+    for ranked in (True, False):
+        rows = [index for index, flag in enumerate(grid.ranked) if flag is ranked]
+        found |= _standings(view, grid, rows, with_places=ranked)
+    return replace(view, standings=tuple(found.get(str(index)) for index in range(len(grid.cells))))
+
+
+def _standings(view: View, grid: Grid, rows: Sequence[int], *, with_places: bool) -> dict[str, Standing]:
+    columns = {task.name: task for task in grid.columns}
+    answers: dict[str, dict[str, Answer]] = {task: {} for task in view.tasks}
+    for index in rows:
+        for task in view.tasks:
+            cell = grid.cells[index].get(task)
+            if cell is not None and cell.comparable and cell.value is not None:
+                column = columns[task]
+                answers[task][str(index)] = Answer(
+                    cell.value, cell.interval, column.higher_is_better, averaged=column.averaged
+                )
+    made = standings(answers, {task: columns[task].kind for task in view.tasks}, tasks=view.tasks)
+    return {one.model: one if with_places else replace(one, place=None) for one in made.models}
