@@ -126,7 +126,15 @@ BROKEN = [
     (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": None}}), "acc1 is None, no fraction"),
     (json.dumps({**EVALUATION, "task": "linear_probe"}), "'linear_probe', which is no zero-shot task"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": 10**400}}), "no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": -0.1}}), "acc1 is -0.1, no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": "x" * 1000}}), "xxx...xxxxxxxxxxxxx', no fraction"),
     (json.dumps({**EVALUATION, "model": 3}), "no model"),
+    (json.dumps({**EVALUATION, "model": " "}), "no model"),
+    (json.dumps({**EVALUATION, "dataset": "wds/"}), "no dataset"),
+    (json.dumps({**EVALUATION, "language": ["en"]}), "language is ['en'], no name of one"),
+    (json.dumps({**EVALUATION, "model": "half a character: \ud800"}), "cannot be read"),
+    ("", "cannot be read"),
 ]
 
 
@@ -141,6 +149,47 @@ def test_broken_and_foreign_files_are_named_and_the_others_taken(tmp_path: Path,
     assert [record.imported and record.imported.file for record in outcome.records] == ["b.json"]
     (error,) = outcome.skipped
     assert str(folder / "a.json") in error.message and said in error.message
+
+
+def test_only_what_may_be_percent_is_taken_for_percent(tmp_path: Path) -> None:
+    for value, hint in ((76.2, "Percent must be divided by 100."), (math.nan, None), (-0.5, None), (10**400, None)):
+        path = write(tmp_path / "a.json", {**EVALUATION, "metrics": {"acc1": value}})
+        assert imported(tmp_path, "clip_benchmark", path).skipped[0].hint == hint
+
+
+def test_a_mark_before_the_text_and_capitals_in_a_suffix_change_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write(folder / "A.JSON", "\ufeff" + json.dumps(EVALUATION))
+    write(folder / "b.csv", "\ufeffacc1,dataset,model,pretrained,task\n0.5,cars,M,p,zeroshot_classification\n")
+    (folder / "folder.json").mkdir()
+    outcome = imported(tmp_path, "clip_benchmark", folder)
+    assert outcome.skipped == [] and [set(record.metrics) for record in outcome.records] == [
+        set(EVALUATION["metrics"]),
+        {"acc1"},
+    ]
+
+
+def test_a_folder_without_results_is_said_to_be_one(tmp_path: Path) -> None:
+    write(tmp_path / "notes.txt", "not a result")
+    with pytest.raises(UsageError, match="no result files in") as caught:
+        imported(tmp_path, "clip_benchmark", tmp_path)
+    assert "folders inside it are not searched" in (caught.value.hint or "")
+
+
+def test_a_result_that_stands_in_two_places_is_one_record(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", EVALUATION)
+    twice = imported(tmp_path, "clip_benchmark", path, path, write(tmp_path / "b.json", EVALUATION))
+    assert len(twice.records) == 1 and len(list((tmp_path / "runs").glob("*/*/*"))) == 1
+    again = write(tmp_path / "openclip_results.csv", "name,pretrained,ImageNet 1k,Flickr\nM,p,0.5,0.6\n")
+    repeats = write(tmp_path / "openclip_classification_results.csv", "name,pretrained,ImageNet 1k\nM,p,0.5\n")
+    others = write(tmp_path / "openclip_retrieval_results.csv", "name,pretrained,Flickr text retr. R@1\nM,p,0.7\n")
+    records = imported(tmp_path, "open_clip", again, repeats, others).records
+    assert sorted((record.task.name, record.main_metric) for record in newest(list(records))) == [
+        ("flickr30k", "image_to_text_recall@1"),
+        ("flickr30k", "mean_recall@1"),
+        ("imagenet1k", "acc1"),
+    ]
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
@@ -203,6 +252,9 @@ def test_the_last_line_of_a_training_s_results(tmp_path: Path) -> None:
         ("a.csv", "a,b\n1,2\n", "no results of open_clip"),
         ("a.csv", "", "no results of open_clip"),
         ("a.csv", 'name,pretrained,Flickr\n"x', "cannot be read"),
+        ("a.csv", "ImageNet 1k,name,pretrained\n0.5\n", "line 2: not one field a column"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,p,0.5,0.6\n", "line 2: not one field a column"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,,0.5\n", "line 2: no pretrained"),
         ("a.jsonl", "", "no zero-shot results"),
         ("a.jsonl", '{"clip_val_loss": 3}', "no zero-shot results"),
         ("a.jsonl", "[1]", "no zero-shot results"),
@@ -219,6 +271,8 @@ def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown program 'clipbench'") as caught:
         imported(tmp_path, "clipbench")
     assert "clip_benchmark" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no name of a model"):
+        imported(tmp_path, "open_clip", write(tmp_path / "results.jsonl", "{}"), model="bytes that are no text: \udcff")
     with pytest.raises(UsageError, match="no file"):
         imported(tmp_path, "open_clip", tmp_path / "missing.csv")
 
