@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from reference_tables import REFERENCE, build_script, needs_reference, rows
 
 from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
 from vlmbench.errors import DataError
+from vlmbench.reports.cells import Score
+from vlmbench.reports.entries import Entries
 from vlmbench.reports.published import COLUMNS, Published, published, survey_datasets, survey_methods
+from vlmbench.reports.tables import Request, make_table
+from vlmbench.reports.view import View
 
 NUMBERS = published()
 HEAD = ",".join(COLUMNS) + "\n"
@@ -152,6 +157,16 @@ NAMES_IN_DISCREPANCIES = {"PASCAL Content": "PASCAL Context", "Facial Emotion": 
         ("survey-8", {"model": "glip"}, {"lvis-native"}),
         ("survey-8", {"model": "regionclip"}, None),
         ("survey-7", {}, None),
+        ("survey-9", {"model": "ProTeCt"}, {"survey-9-average"}),
+        ("survey-9", {"model": "KgCoOp"}, set()),
+        ("det", {"model": "Supervised-RFS (base+novel)"}, None),
+        ("det", {"model": "Supervised (base only)"}, set()),
+        ("seg", {"model": "NACLIP", "backbone": "ViT-B/16"}, {"voc21-naclip"}),
+        (
+            "seg",
+            {"model": "NACLIP + PAMR"},
+            {f"{n}-naclip" for n in ("context60", "coco-object", "cityscapes", "context59", "ade20k", "coco-stuff")},
+        ),
     ],
 )
 def test_known_wrong_cells_are_flagged_and_their_neighbours_are_not(
@@ -170,6 +185,46 @@ def test_swapped_columns_are_flagged_and_the_novel_one_is_not(model: str) -> Non
         "ap50_novel": False,
         "ap50": True,
     }
+
+
+def test_averages_that_are_not_their_row_s_mean_are_flagged_with_the_mean() -> None:
+    flags = {
+        (cell.model, cell.variant["image_encoder"]): cell.flag
+        for cell in in_table("survey-9")
+        if cell.task == "survey-9-average" and "mean of the row" in cell.flag
+    }
+    assert {model for model, _ in flags} == {"Baseline", "CoOp", "CoCoOp", "LASP", "VPT", "PLOT", "MaPLE"}
+    assert flags["CoOp", "ViT-B/16"].endswith("not the mean of the row's 11 numbers, which is 70.8")
+    assert ("Baseline", "ResNet-50") not in flags
+
+
+def test_naclip_s_flags_follow_what_the_cards_ask() -> None:
+    """A card with PAMR on asks what the repository's numbers answer, and the paper's do not."""
+    for card in task_cards():
+        if card.name.endswith("-naclip"):
+            assert card.protocol["pamr_steps"] == 10
+            (with_pamr,) = [cell for cell in in_table("seg", model="NACLIP + PAMR") if cell.task == card.name]
+            assert not with_pamr.flag
+
+
+@pytest.mark.parametrize("table", ["classification", "segmentation", "detection", "transfer", "ovd", "ovs"])
+def test_a_flagged_number_is_never_best_and_changes_no_other_s_place(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it says: flagged numbers that beat all others leave every mark where it was."""
+
+    def marks(numbers: list[Published]) -> list[list[int]]:
+        monkeypatch.setattr("vlmbench.reports.tables.published", lambda: numbers)
+        made = make_table(table, Request("", Entries(), View(published="all")))
+        scores = [[cell for cell in row if isinstance(cell, Score)] for row in made.rows]
+        assert not any(cell.place for row in scores for cell in row if not cell.comparable)
+        return [[cell.place for cell in row] for row in scores]
+
+    extreme = [replace(number, value=1.0) if number.flag else number for number in NUMBERS]
+    assert any(number.flag for number in NUMBERS)
+    found = marks(NUMBERS)
+    assert any(place for row in found for place in row)
+    assert marks(extreme) == found
 
 
 def test_weights_under_the_wrong_activation_are_flagged() -> None:
