@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from make_record import ROWS, make_record
-from reference_tables import REFERENCE, needs_reference, rows
+from reference_tables import REFERENCE, build_script, needs_reference, rows
 
 from vlmbench.catalogue import model_cards, task_card_files
 from vlmbench.errors import UsageError
@@ -121,6 +121,7 @@ BROKEN = [
     ("[" * 100_000, "cannot be read"),
     ('{"acc": 1}', "no dataset, model, pretrained, task"),
     (json.dumps({**EVALUATION, "metrics": {}}), "no metrics"),
+    (json.dumps({**EVALUATION, "metrics": {" ": 0.5}}), "no metrics"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": 76.2}}), "acc1 is 76.2, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": math.nan}}), "acc1 is nan, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, no fraction"),
@@ -288,12 +289,28 @@ def test_hostile_names_stay_inside_the_results_folder(tmp_path: Path, name: str)
 
 def test_names_lead_to_cards() -> None:
     assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
-    assert task_name("imagenet_w") == "imagenet_w"
+    assert task_name("wds/imagenet_w") == "clip_benchmark:wds/imagenet_w"
+    assert task_name("birdsnap") == "clip_benchmark:birdsnap", "one of our cards' names, but not theirs for it"
     without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
     assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
     assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"
     assert model_name("ViT-B-32", "openai", SPECS) == model_name("ViT-B-32-quickgelu", "openai", SPECS)
+    assert model_name("ViT-B-16", "dfn2b", SPECS) == "clip-vit-b-16-dfn2b"
     assert model_name("ViT-B-32", "my.pt", SPECS) == "open_clip:ViT-B-32/my.pt"
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("file", "columns"),
+    [("openclip_results", ("name", "pretrained")), ("clip_benchmark_benchmark", ("model", "pretrained"))],
+)
+def test_imported_models_are_named_as_published_ones_are(file: str, columns: tuple[str, str]) -> None:
+    build_script()
+    from build_tables import open_clip_names
+
+    for row in rows(f"published/{file}.csv"):
+        architecture, tag = (row[column] for column in columns)
+        assert model_name(architecture, tag, SPECS) == open_clip_names.model_name(architecture, tag)
 
 
 @needs_reference

@@ -64,7 +64,7 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
         raise evaluation
     missing = [name for name in DESCRIBED if not _is_name(evaluation.get(name))]
     metrics = evaluation.get("metrics")
-    if missing or not isinstance(metrics, dict) or not metrics:
+    if missing or not isinstance(metrics, dict) or not all([metrics, *map(_is_name, metrics)]):
         raise RecordError(f"{where}: no result of CLIP_benchmark: no {', '.join(missing) or 'metrics'}", hint=HINT)
     kind = evaluation["task"]
     if kind not in PLUGINS:
