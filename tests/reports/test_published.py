@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reference_tables import REFERENCE, build_script, needs_reference, rows
+from reference_tables import NUMBERS, REFERENCE, build_script, in_table, needs_reference, rows
 
 from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
 from vlmbench.errors import DataError
@@ -19,17 +19,7 @@ from vlmbench.reports.published import COLUMNS, Published, published, survey_dat
 from vlmbench.reports.tables import Request, make_table
 from vlmbench.reports.view import View
 
-NUMBERS = published()
 HEAD = ",".join(COLUMNS) + "\n"
-
-
-def in_table(table: str, **wanted: str) -> list[Published]:
-    return [
-        number
-        for number in NUMBERS
-        if number.table == table
-        and all({**number.variant, **vars(number)}.get(name) == value for name, value in wanted.items())
-    ]
 
 
 def printed(table: str, **wanted: str) -> dict[str, str]:
@@ -60,49 +50,6 @@ def test_survey_table_6_says_what_the_survey_prints() -> None:
     (align,) = in_table("survey-6", model="align")
     assert align.variant == {"image_encoder": "EfficientNet", "text_encoder": "BERT", "data_size": "1.8B"}
     assert not in_table("survey-6", model="otter"), "a row of dashes has no numbers"
-
-
-@needs_reference
-@pytest.mark.parametrize(
-    ("number", "file"),
-    [
-        (6, "survey_table6_zeroshot_classification"),
-        (7, "survey_table7_zeroshot_segmentation"),
-        (8, "survey_table8_zeroshot_detection"),
-        (9, "survey_table9_transfer_results"),
-        (10, "survey_table10_kd_detection"),
-        (11, "survey_table11_kd_segmentation"),
-    ],
-)
-def test_every_cell_of_a_survey_table_is_there_and_no_other(number: int, file: str) -> None:
-    described = {"method", "version", "image_encoder", "text_encoder", "data_size", "vlm", "setup", "note", "source"}
-    expected = Counter(
-        round(float(cell), 3)
-        for row in rows(f"survey/{file}.csv")
-        for column, cell in row.items()
-        if column not in described and cell
-    )
-    assert Counter(round(100 * cell.value, 3) for cell in in_table(f"survey-{number}")) == expected
-
-
-@needs_reference
-def test_table_6_is_the_survey_s_cell_by_cell() -> None:
-    columns = {
-        "ImageNet-1k": "imagenet1k",
-        "CIFAR-10": "cifar10",
-        "CIFAR-100": "cifar100",
-        "Food101": "food101",
-        "SUN397": "sun397",
-        "Cars": "stanford-cars",
-        "Aircraft": "fgvc-aircraft",
-        "DTD": "dtd",
-        "Pets": "oxford-pets",
-        "Caltech101": "caltech101",
-        "Flowers102": "flowers102",
-    }
-    for row in rows("survey/survey_table6_zeroshot_classification.csv"):
-        model = row["method"].lower().replace(" ", "-")
-        assert printed("survey-6", model=model) == {task: row[name] for name, task in columns.items() if row[name]}
 
 
 @needs_reference
