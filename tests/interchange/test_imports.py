@@ -253,6 +253,8 @@ def test_the_last_line_of_a_training_s_results(tmp_path: Path) -> None:
         ("a.csv", "a,b\n1,2\n", "no results of open_clip"),
         ("a.csv", "", "no results of open_clip"),
         ("a.csv", 'name,pretrained,Flickr\n"x', "cannot be read"),
+        pytest.param("a.csv", "name,pretrained,Flickr," + "x" * 200_000, "cannot be read", id="a name too long"),
+        pytest.param("a.csv", "name,pretrained,Flickr\nM," + "x" * 200_000, "cannot be read", id="a cell too long"),
         ("a.csv", "ImageNet 1k,name,pretrained\n0.5\n", "line 2: not one field a column"),
         ("a.csv", "name,pretrained,ImageNet 1k\nM,p,0.5,0.6\n", "line 2: not one field a column"),
         ("a.csv", "name,pretrained,ImageNet 1k\nM,,0.5\n", "line 2: no pretrained"),

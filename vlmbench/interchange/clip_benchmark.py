@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import RecordError
-from vlmbench.interchange.files import columns, parse_json, parse_table, read_text
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import metric_name, model_name, task_name
 from vlmbench.interchange.results import Result, fraction
 
@@ -45,14 +45,14 @@ def _evaluations(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError
             raise RecordError(f"{path}: no result of CLIP_benchmark, which is an object", hint=HINT)
         yield str(path), data
         return
-    known = columns(text)
-    if missing := [name for name in DESCRIBED if name not in known]:
+    columns, rows = parse_table(text, path)
+    if missing := [name for name in DESCRIBED if name not in columns]:
         raise RecordError(f"{path}: no results of CLIP_benchmark: no column {', '.join(missing)}", hint=HINT)
-    for where, row in parse_table(text, path):
+    for where, row in rows:
         yield where, row if isinstance(row, RecordError) else _of_row(row)
 
 
-def _of_row(row: Mapping[str, str]) -> dict[str, Any]:
+def _of_row(row: Row) -> dict[str, Any]:
     """A row of the CSV as the JSON that it was made of."""
     cells = {name: value for name, value in row.items() if value}
     metrics = {name: value for name, value in cells.items() if name not in NOT_METRICS}

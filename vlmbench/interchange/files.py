@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
 from vlmbench.errors import RecordError
+
+Row: TypeAlias = Mapping[str, str]
+"""Columns to cells."""
 
 
 def read_text(path: Path) -> str:
@@ -37,13 +40,20 @@ def parse_json(text: str, path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def parse_table(text: str, path: Path) -> Iterator[tuple[str, dict[str, str] | RecordError]]:
-    """Where each row of a CSV stands, and the row by its columns, or what is wrong with it.
+def parse_table(text: str, path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Row | RecordError]]]:
+    """The names in a CSV's first line; then where each row stands, and the row, or what is wrong with it.
 
     Raises:
-        RecordError: the file is no CSV.
+        RecordError: the file is no CSV; of a line after the first, when the rows come to it.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return reader.fieldnames or (), _rows(reader, path)
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, Row | RecordError]]:
     try:
         for row in reader:
             where = f"{path}, line {reader.line_num}"
@@ -51,11 +61,6 @@ def parse_table(text: str, path: Path) -> Iterator[tuple[str, dict[str, str] | R
             yield where, RecordError(f"{where}: not one field a column") if ragged else row
     except csv.Error as error:
         raise _unreadable(path, error) from error
-
-
-def columns(text: str) -> Collection[str]:
-    """The names in a CSV's first line; none where there is no such line."""
-    return csv.DictReader(io.StringIO(text, newline="")).fieldnames or ()
 
 
 def _unreadable(path: Path, error: Exception) -> RecordError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vlmbench.errors import RecordError
-from vlmbench.interchange.files import columns, parse_json, parse_table, read_text
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import OPEN_CLIP_COLUMNS, OPEN_CLIP_RETRIEVAL, OPEN_CLIP_TRAINING, model_name
 from vlmbench.interchange.results import Result, fraction
 
@@ -37,19 +37,19 @@ def read_results(path: Path, cards: Mapping[str, str], model: str | None = None)
 
 
 def _table(text: str, path: Path, cards: Mapping[str, str]) -> Iterator[Result | RecordError]:
-    known = set(columns(text))
-    if not known.issuperset(DESCRIBED) or not any(known & of_table.keys() for _, of_table in TABLES):
+    columns, rows = parse_table(text, path)
+    if not set(columns).issuperset(DESCRIBED) or not any(of_table.keys() & set(columns) for _, of_table in TABLES):
         raise RecordError(
             f"{path}: no results of open_clip", hint="They have columns name, pretrained and one a dataset."
         )
-    for where, row in parse_table(text, path):
+    for where, row in rows:
         try:
             yield from _row(row, where, cards)
         except RecordError as error:
             yield error
 
 
-def _row(row: Mapping[str, str] | RecordError, where: str, cards: Mapping[str, str]) -> list[Result]:
+def _row(row: Row | RecordError, where: str, cards: Mapping[str, str]) -> list[Result]:
     if isinstance(row, RecordError):
         raise row
     if missing := [name for name in DESCRIBED if not row[name].strip()]:
