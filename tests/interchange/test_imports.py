@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from make_record import ROWS, make_record
 from reference_tables import REFERENCE, build_script, needs_reference, rows
+from typer.testing import CliRunner
 
 from vlmbench.catalogue import model_cards, task_card_files
+from vlmbench.cli.main import app
 from vlmbench.errors import UsageError
 from vlmbench.interchange.imports import ImportOutcome, import_files
 from vlmbench.interchange.names import METRICS, OPEN_CLIP_COLUMNS, TASKS, metric_name, model_name, task_name
@@ -278,6 +280,15 @@ def test_wrong_usage(tmp_path: Path) -> None:
         imported(tmp_path, "open_clip", write(tmp_path / "results.jsonl", "{}"), model="bytes that are no text: \udcff")
     with pytest.raises(UsageError, match="no file"):
         imported(tmp_path, "open_clip", tmp_path / "missing.csv")
+
+
+def test_the_command_counts_what_it_took_and_fails_where_something_was_left_out(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "a.json", EVALUATION), write(tmp_path / "b.json", "{")
+    runs = ["--results", str(tmp_path / "runs")]
+    done = CliRunner().invoke(app, ["import", "clip_benchmark", str(good), str(good), *runs])
+    assert (done.exit_code, done.stdout) == (0, "") and "records 1, models 1" in done.stderr
+    done = CliRunner().invoke(app, ["import", "clip_benchmark", str(bad), str(good), *runs])
+    assert done.exit_code == 1 and "b.json: cannot be read" in done.stderr and "records 1, models 1" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])

@@ -77,9 +77,6 @@ OPEN_SEGMENTATION: Columns = {
     "C-19": ("cityscapes", "miou"),
 }
 
-CARD_NAME: Callable[[str], str] = slug
-"""Pre-training methods have a card each, of their name."""
-
 
 def printed(name: str) -> str:
     """Methods that are no pre-trained model keep the paper's name, without the asterisk of a footnote."""
@@ -94,7 +91,7 @@ class Layout:
         number: of the table.
         file: its transcription.
         columns: those that hold numbers.
-        model: a method's name here.
+        model: a method's name here; pre-training methods have a card each, of their name.
         variant: the columns that tell its rows apart, under the names they ship with.
         note: what is to be known of every cell.
     """
@@ -120,7 +117,7 @@ LAYOUTS = (
         6,
         "survey_table6_zeroshot_classification.csv",
         CLASSIFICATION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "each method's best number; model size and data differ from row to row (section 8.1)",
     ),
@@ -128,7 +125,7 @@ LAYOUTS = (
         7,
         "survey_table7_zeroshot_segmentation.csv",
         SEGMENTATION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "",
     ),
@@ -136,7 +133,7 @@ LAYOUTS = (
         8,
         "survey_table8_zeroshot_detection.csv",
         DETECTION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "each paper's own number; whether LVIS' AP or fixed AP is not printed",
     ),
