@@ -103,6 +103,8 @@ NAMES_IN_DISCREPANCIES = {"PASCAL Content": "PASCAL Context", "Facial Emotion": 
         ("survey-6", {"model": "unicl"}, {"imagenet1k"}),
         ("survey-8", {"model": "glip"}, {"lvis-native"}),
         ("survey-8", {"model": "regionclip"}, None),
+        ("survey-8", {"model": "detclip"}, {"lvis-native"}),
+        ("survey-8", {"model": "fiber"}, set()),
         ("survey-7", {}, None),
         ("survey-9", {"model": "ProTeCt"}, {"survey-9-average"}),
         ("survey-9", {"model": "KgCoOp"}, set()),

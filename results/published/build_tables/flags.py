@@ -75,6 +75,12 @@ RULES = (
         models=["regionclip"],
     ),
     Rule("survey-8", FIXED_AP, models=["glip"], cells=["lvis-native"]),
+    Rule(
+        "survey-8",
+        "the protocol is unclear: LVIS' AP, or fixed AP as GLIP's and FIBER's beside it",
+        models=["detclip"],
+        cells=["lvis-native"],
+    ),
     Rule("det", FIXED_AP, models=["GLIP-L (paper)"], cells=["lvis-native"]),
     Rule("det", "another protocol: trained on the novel classes' boxes too", models=["Supervised-RFS (base+novel)"]),
     Rule(
