@@ -1,4 +1,4 @@
-"""The reference tables and the script that makes the shipped files of them."""
+"""The reference tables, the script that makes the shipped files of them, and the numbers in those."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from vlmbench.reports.published import Published, published
 
 REPOSITORY = Path(__file__).parents[1]
 REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", REPOSITORY.parent / "shared" / "reference"))
@@ -32,3 +34,16 @@ def rows(name: str) -> list[dict[str, str]]:
     """A reference table, as it was transcribed."""
     with (REFERENCE / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+NUMBERS = published()
+
+
+def in_table(table: str, **wanted: str) -> list[Published]:
+    """Numbers of a table with these fields, or these words of their variant."""
+    return [
+        number
+        for number in NUMBERS
+        if number.table == table
+        and all({**number.variant, **vars(number)}.get(name) == value for name, value in wanted.items())
+    ]

@@ -63,6 +63,25 @@ def test_what_stops_a_write_leaves_nothing_half_written(
     assert list(store) == []
 
 
+def test_many_records_are_written_at_once_and_each_place_once(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    made = [make_record("m", f"t{i}").model_copy(update={"predictions": None}) for i in range(40)]
+    later = made[0].model_copy(update={"warnings": ["later"]})
+    assert store.write_all([*made, later]) == [later, *made[1:]]
+    assert sorted(store, key=lambda entry: str(entry)) == sorted([later, *made[1:]], key=lambda entry: str(entry))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_the_first_of_many_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        ResultStore(tmp_path).write_all([make_record("m", f"t{i}") for i in range(40)])
+    assert list(ResultStore(tmp_path)) == []
+
+
 def test_leftovers_of_dead_processes_are_swept_and_living_ones_stay(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     folder = store.folder("m", "t")

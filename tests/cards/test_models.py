@@ -7,7 +7,7 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
-from reference_tables import REFERENCE, REPOSITORY, build_script, needs_reference
+from reference_tables import REFERENCE, REPOSITORY, build_script, needs_reference, rows
 
 from vlmbench.api import load_model
 from vlmbench.cards import ModelCard, parse_card
@@ -39,6 +39,41 @@ def test_every_method_of_the_survey_s_table_3_has_a_card() -> None:
     assert (slip.weights, slip.weights_at, slip.runnable) == ("public", "facebookresearch/SLIP", False)
     assert CARDS["fiber"].objective == "contrastive, generative, alignment"
     assert CARDS["clippo"].framework == "one-tower"
+
+
+@needs_reference
+def test_cards_have_table_3_s_columns_and_the_encoders_of_the_tables_of_results() -> None:
+    words = {"Con": "contrastive", "Gen": "generative", "Align": "alignment"}
+    results = {
+        row["method"].lower(): row
+        for table in ("6_zeroshot_classification", "7_zeroshot_segmentation", "8_zeroshot_detection")
+        for row in reversed(rows(f"survey/survey_table{table}.csv"))
+    }
+    methods = rows("survey/survey_table3_pretraining_methods.csv")
+    assert len(methods) == 35
+    for row in methods:
+        card = CARDS[row["method"].lower().replace(" ", "-")]
+        objectives = row["objective"].partition(" (")[0].split(", ")
+        assert card.objective == ", ".join(words[part] for part in objectives), card.name
+        assert (card.framework or "") == row["framework"], card.name
+        printed = row["pretraining_data(*=non-public)"].replace("YMCC100M", "YFCC100M").replace("*", " (not public)")
+        assert (card.training_data or "not recovered") == printed, card.name
+        best = results.get(row["method"].lower(), {})
+        columns = (card.image_encoder or "", card.text_encoder or "", card.data_size or "")
+        assert columns == (
+            best.get("image_encoder", "").replace("ViTB/16", "ViT-B/16"),
+            best.get("text_encoder", ""),
+            best.get("data_size", ""),
+        ), card.name
+        assert card.runnable or card.weights, card.name
+
+
+def test_weights_that_their_authors_publish_are_not_called_reproductions() -> None:
+    reproductions = {card.name for card in CARDS.values() if card.weights == "reproduction"}
+    assert reproductions == {"align", "coca", "clippy"}
+    assert CARDS["fiber"].weights == CARDS["lit"].weights == "public"
+    licences = {CARDS[name].licence for name in ("siglip-vit-b-16-webli", "clipa-vit-h-14-336-laion2b")}
+    assert licences == {"Apache-2.0"} and CARDS["eva02-b-16-merged2b-s8b-b131k"].licence == "MIT"
 
 
 def test_cards_name_only_cards_that_exist() -> None:

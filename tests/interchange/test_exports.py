@@ -14,9 +14,10 @@ from make_record import ROWS, make_failure, make_record
 from typer.testing import CliRunner
 
 from vlmbench.cli.main import app
+from vlmbench.errors import UsageError
 from vlmbench.interchange.model_index import model_index
 from vlmbench.interchange.tidy import tidy_csv
-from vlmbench.records import BadSample, Imported
+from vlmbench.records import BadSample, Imported, Record
 from vlmbench.store import ResultStore
 
 HOSTILE = [
@@ -74,15 +75,34 @@ model-index:
     )
 
 
+def name_in_index(record: Record) -> str:
+    (result,) = yaml.safe_load(model_index([record]))["model-index"][0]["results"]
+    return str(result["dataset"]["name"])
+
+
 def test_what_keeps_a_number_from_being_the_dataset_s_is_in_its_name() -> None:
-    record = make_record("m", "t", limit=10)
+    record = make_record("m", "t", limit=10, settings={"score_threshold": 0.1})
     bad = record.model_copy(update={"bad_samples": [BadSample(id="a", reason="r")]})
+    assert name_in_index(bad) == "t (subset of 10, score_threshold=0.1, 1 bad left out)"
+    protocol = {"templates_from": "option"}
+    own = make_record("m", "t", precision="bf16")
+    own = own.model_copy(update={"task": own.task.model_copy(update={"protocol": protocol})})
+    assert name_in_index(own) == "t (bf16, own templates)"
+    part = own.task.dataset.model_copy(update={"samples": 9_000, "standard_samples": 10_000})
+    half = make_record("m", "t")
+    half = half.model_copy(update={"task": half.task.model_copy(update={"dataset": part})})
+    assert name_in_index(half) == "t (9,000 of 10,000 samples)"
     foreign = Imported.model_validate({"from": "open_clip", "file": "f", "sha256": "s"})
-    text = model_index([bad.model_copy(update={"imported": foreign})])
-    (result,) = yaml.safe_load(text)["model-index"][0]["results"]
-    assert result["dataset"]["name"] == (
-        "t (random subset of 10; 1 unreadable samples left out; as open_clip reports it)"
+    assert name_in_index(make_record("m", "t").model_copy(update={"imported": foreign})) == (
+        "t (imported from open_clip)"
     )
+    assert ",subset of 10,0123456789abcdef" in tidy_csv([make_record("m", "t", limit=10)])
+
+
+def test_a_model_card_is_of_one_model() -> None:
+    with pytest.raises(UsageError, match="of one model, and these records are of 5: a, b, c, …"):
+        model_index([make_record(name, "t") for name in "abcdea"])
+    assert yaml.safe_load(model_index([])) == {"model-index": []}
 
 
 def test_a_hub_dataset_is_named_by_its_repository() -> None:
@@ -161,9 +181,13 @@ def test_export_names_broken_records_and_goes_on(runs: Path) -> None:
 
 def test_export_takes_patterns_and_a_file(runs: Path, tmp_path: Path) -> None:
     file = tmp_path / "index.yaml"
-    code, out, _ = export("--results", str(runs), "-f", "model-index", "-m", "clip-*", "-t", "cifar10", "-o", str(file))
+    code, out, _ = export(
+        "--results", str(runs), "-f", "model-index", "-m", "clip-a*", "-t", "cifar10", "-o", str(file)
+    )
     assert (code, out) == (0, "")
-    assert [model["name"] for model in yaml.safe_load(file.read_text())["model-index"]] == ["clip-a", "clip-b"]
+    assert [model["name"] for model in yaml.safe_load(file.read_text())["model-index"]] == ["clip-a"]
+    code, out, _ = export("--results", str(runs), "-f", "csv", "-m", "clip-*", "-t", "cifar10")
+    assert code == 0 and {row["model"] for row in csv.DictReader(io.StringIO(out))} == {"clip-a", "clip-b"}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +195,10 @@ def test_export_takes_patterns_and_a_file(runs: Path, tmp_path: Path) -> None:
     [
         (["--format", "modelindex"], "unknown format"),
         (["--model", "nothing"], "no records to export"),
+        (
+            ["--format", "model-index"],
+            "a model card is of one model, and these records are of 3: clip-a, clip-b, siglip",
+        ),
         (["--results", "/no/folder"], "no results folder"),
     ],
 )

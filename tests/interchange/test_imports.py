@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from make_record import ROWS, make_record
-from reference_tables import REFERENCE, needs_reference, rows
+from reference_tables import REFERENCE, build_script, needs_reference, rows
+from typer.testing import CliRunner
 
 from vlmbench.catalogue import model_cards, task_card_files
+from vlmbench.cli.main import app
 from vlmbench.errors import UsageError
 from vlmbench.interchange.imports import ImportOutcome, import_files
 from vlmbench.interchange.names import METRICS, OPEN_CLIP_COLUMNS, TASKS, metric_name, model_name, task_name
@@ -121,12 +123,21 @@ BROKEN = [
     ("[" * 100_000, "cannot be read"),
     ('{"acc": 1}', "no dataset, model, pretrained, task"),
     (json.dumps({**EVALUATION, "metrics": {}}), "no metrics"),
+    (json.dumps({**EVALUATION, "metrics": {" ": 0.5}}), "no metrics"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": 76.2}}), "acc1 is 76.2, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": math.nan}}), "acc1 is nan, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, no fraction"),
     (json.dumps({**EVALUATION, "metrics": {"acc1": None}}), "acc1 is None, no fraction"),
     (json.dumps({**EVALUATION, "task": "linear_probe"}), "'linear_probe', which is no zero-shot task"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": 10**400}}), "no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": -0.1}}), "acc1 is -0.1, no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": "x" * 1000}}), "xxx...xxxxxxxxxxxxx', no fraction"),
     (json.dumps({**EVALUATION, "model": 3}), "no model"),
+    (json.dumps({**EVALUATION, "model": " "}), "no model"),
+    (json.dumps({**EVALUATION, "dataset": "wds/"}), "no dataset"),
+    (json.dumps({**EVALUATION, "language": ["en"]}), "language is ['en'], no name of one"),
+    (json.dumps({**EVALUATION, "model": "half a character: \ud800"}), "cannot be read"),
+    ("", "cannot be read"),
 ]
 
 
@@ -141,6 +152,47 @@ def test_broken_and_foreign_files_are_named_and_the_others_taken(tmp_path: Path,
     assert [record.imported and record.imported.file for record in outcome.records] == ["b.json"]
     (error,) = outcome.skipped
     assert str(folder / "a.json") in error.message and said in error.message
+
+
+def test_only_what_may_be_percent_is_taken_for_percent(tmp_path: Path) -> None:
+    for value, hint in ((76.2, "Percent must be divided by 100."), (math.nan, None), (-0.5, None), (10**400, None)):
+        path = write(tmp_path / "a.json", {**EVALUATION, "metrics": {"acc1": value}})
+        assert imported(tmp_path, "clip_benchmark", path).skipped[0].hint == hint
+
+
+def test_a_mark_before_the_text_and_capitals_in_a_suffix_change_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write(folder / "A.JSON", "\ufeff" + json.dumps(EVALUATION))
+    write(folder / "b.csv", "\ufeffacc1,dataset,model,pretrained,task\n0.5,cars,M,p,zeroshot_classification\n")
+    (folder / "folder.json").mkdir()
+    outcome = imported(tmp_path, "clip_benchmark", folder)
+    assert outcome.skipped == [] and [set(record.metrics) for record in outcome.records] == [
+        set(EVALUATION["metrics"]),
+        {"acc1"},
+    ]
+
+
+def test_a_folder_without_results_is_said_to_be_one(tmp_path: Path) -> None:
+    write(tmp_path / "notes.txt", "not a result")
+    with pytest.raises(UsageError, match="no result files in") as caught:
+        imported(tmp_path, "clip_benchmark", tmp_path)
+    assert "folders inside it are not searched" in (caught.value.hint or "")
+
+
+def test_a_result_that_stands_in_two_places_is_one_record(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", EVALUATION)
+    twice = imported(tmp_path, "clip_benchmark", path, path, write(tmp_path / "b.json", EVALUATION))
+    assert len(twice.records) == 1 and len(list((tmp_path / "runs").glob("*/*/*"))) == 1
+    again = write(tmp_path / "openclip_results.csv", "name,pretrained,ImageNet 1k,Flickr\nM,p,0.5,0.6\n")
+    repeats = write(tmp_path / "openclip_classification_results.csv", "name,pretrained,ImageNet 1k\nM,p,0.5\n")
+    others = write(tmp_path / "openclip_retrieval_results.csv", "name,pretrained,Flickr text retr. R@1\nM,p,0.7\n")
+    records = imported(tmp_path, "open_clip", again, repeats, others).records
+    assert sorted((record.task.name, record.main_metric) for record in newest(list(records))) == [
+        ("flickr30k", "image_to_text_recall@1"),
+        ("flickr30k", "mean_recall@1"),
+        ("imagenet1k", "acc1"),
+    ]
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
@@ -203,6 +255,11 @@ def test_the_last_line_of_a_training_s_results(tmp_path: Path) -> None:
         ("a.csv", "a,b\n1,2\n", "no results of open_clip"),
         ("a.csv", "", "no results of open_clip"),
         ("a.csv", 'name,pretrained,Flickr\n"x', "cannot be read"),
+        pytest.param("a.csv", "name,pretrained,Flickr," + "x" * 200_000, "cannot be read", id="a name too long"),
+        pytest.param("a.csv", "name,pretrained,Flickr\nM," + "x" * 200_000, "cannot be read", id="a cell too long"),
+        ("a.csv", "ImageNet 1k,name,pretrained\n0.5\n", "line 2: not one field a column"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,p,0.5,0.6\n", "line 2: not one field a column"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,,0.5\n", "line 2: no pretrained"),
         ("a.jsonl", "", "no zero-shot results"),
         ("a.jsonl", '{"clip_val_loss": 3}', "no zero-shot results"),
         ("a.jsonl", "[1]", "no zero-shot results"),
@@ -219,8 +276,19 @@ def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown program 'clipbench'") as caught:
         imported(tmp_path, "clipbench")
     assert "clip_benchmark" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no name of a model"):
+        imported(tmp_path, "open_clip", write(tmp_path / "results.jsonl", "{}"), model="bytes that are no text: \udcff")
     with pytest.raises(UsageError, match="no file"):
         imported(tmp_path, "open_clip", tmp_path / "missing.csv")
+
+
+def test_the_command_counts_what_it_took_and_fails_where_something_was_left_out(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "a.json", EVALUATION), write(tmp_path / "b.json", "{")
+    runs = ["--results", str(tmp_path / "runs")]
+    done = CliRunner().invoke(app, ["import", "clip_benchmark", str(good), str(good), *runs])
+    assert (done.exit_code, done.stdout) == (0, "") and "records 1, models 1" in done.stderr
+    done = CliRunner().invoke(app, ["import", "clip_benchmark", str(bad), str(good), *runs])
+    assert done.exit_code == 1 and "b.json: cannot be read" in done.stderr and "records 1, models 1" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])
@@ -234,12 +302,28 @@ def test_hostile_names_stay_inside_the_results_folder(tmp_path: Path, name: str)
 
 def test_names_lead_to_cards() -> None:
     assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
-    assert task_name("imagenet_w") == "imagenet_w"
+    assert task_name("wds/imagenet_w") == "clip_benchmark:wds/imagenet_w"
+    assert task_name("birdsnap") == "clip_benchmark:birdsnap", "one of our cards' names, but not theirs for it"
     without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
     assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
     assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"
     assert model_name("ViT-B-32", "openai", SPECS) == model_name("ViT-B-32-quickgelu", "openai", SPECS)
+    assert model_name("ViT-B-16", "dfn2b", SPECS) == "clip-vit-b-16-dfn2b"
     assert model_name("ViT-B-32", "my.pt", SPECS) == "open_clip:ViT-B-32/my.pt"
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("file", "columns"),
+    [("openclip_results", ("name", "pretrained")), ("clip_benchmark_benchmark", ("model", "pretrained"))],
+)
+def test_imported_models_are_named_as_published_ones_are(file: str, columns: tuple[str, str]) -> None:
+    build_script()
+    from build_tables import open_clip_names
+
+    for row in rows(f"published/{file}.csv"):
+        architecture, tag = (row[column] for column in columns)
+        assert model_name(architecture, tag, SPECS) == open_clip_names.model_name(architecture, tag)
 
 
 @needs_reference

@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reference_tables import REFERENCE, build_script, needs_reference, rows
+from reference_tables import NUMBERS, REFERENCE, build_script, in_table, needs_reference, rows
 
 from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
 from vlmbench.errors import DataError
+from vlmbench.reports.cells import Score
+from vlmbench.reports.entries import Entries
 from vlmbench.reports.published import COLUMNS, Published, published, survey_datasets, survey_methods
+from vlmbench.reports.tables import Request, make_table
+from vlmbench.reports.view import View
 
-NUMBERS = published()
 HEAD = ",".join(COLUMNS) + "\n"
-
-
-def in_table(table: str, **wanted: str) -> list[Published]:
-    return [
-        number
-        for number in NUMBERS
-        if number.table == table
-        and all({**number.variant, **vars(number)}.get(name) == value for name, value in wanted.items())
-    ]
 
 
 def printed(table: str, **wanted: str) -> dict[str, str]:
@@ -55,49 +50,6 @@ def test_survey_table_6_says_what_the_survey_prints() -> None:
     (align,) = in_table("survey-6", model="align")
     assert align.variant == {"image_encoder": "EfficientNet", "text_encoder": "BERT", "data_size": "1.8B"}
     assert not in_table("survey-6", model="otter"), "a row of dashes has no numbers"
-
-
-@needs_reference
-@pytest.mark.parametrize(
-    ("number", "file"),
-    [
-        (6, "survey_table6_zeroshot_classification"),
-        (7, "survey_table7_zeroshot_segmentation"),
-        (8, "survey_table8_zeroshot_detection"),
-        (9, "survey_table9_transfer_results"),
-        (10, "survey_table10_kd_detection"),
-        (11, "survey_table11_kd_segmentation"),
-    ],
-)
-def test_every_cell_of_a_survey_table_is_there_and_no_other(number: int, file: str) -> None:
-    described = {"method", "version", "image_encoder", "text_encoder", "data_size", "vlm", "setup", "note", "source"}
-    expected = Counter(
-        round(float(cell), 3)
-        for row in rows(f"survey/{file}.csv")
-        for column, cell in row.items()
-        if column not in described and cell
-    )
-    assert Counter(round(100 * cell.value, 3) for cell in in_table(f"survey-{number}")) == expected
-
-
-@needs_reference
-def test_table_6_is_the_survey_s_cell_by_cell() -> None:
-    columns = {
-        "ImageNet-1k": "imagenet1k",
-        "CIFAR-10": "cifar10",
-        "CIFAR-100": "cifar100",
-        "Food101": "food101",
-        "SUN397": "sun397",
-        "Cars": "stanford-cars",
-        "Aircraft": "fgvc-aircraft",
-        "DTD": "dtd",
-        "Pets": "oxford-pets",
-        "Caltech101": "caltech101",
-        "Flowers102": "flowers102",
-    }
-    for row in rows("survey/survey_table6_zeroshot_classification.csv"):
-        model = row["method"].lower().replace(" ", "-")
-        assert printed("survey-6", model=model) == {task: row[name] for name, task in columns.items() if row[name]}
 
 
 @needs_reference
@@ -151,7 +103,19 @@ NAMES_IN_DISCREPANCIES = {"PASCAL Content": "PASCAL Context", "Facial Emotion": 
         ("survey-6", {"model": "unicl"}, {"imagenet1k"}),
         ("survey-8", {"model": "glip"}, {"lvis-native"}),
         ("survey-8", {"model": "regionclip"}, None),
+        ("survey-8", {"model": "detclip"}, {"lvis-native"}),
+        ("survey-8", {"model": "fiber"}, set()),
         ("survey-7", {}, None),
+        ("survey-9", {"model": "ProTeCt"}, {"survey-9-average"}),
+        ("survey-9", {"model": "KgCoOp"}, set()),
+        ("det", {"model": "Supervised-RFS (base+novel)"}, None),
+        ("det", {"model": "Supervised (base only)"}, set()),
+        ("seg", {"model": "NACLIP", "backbone": "ViT-B/16"}, {"voc21-naclip"}),
+        (
+            "seg",
+            {"model": "NACLIP + PAMR"},
+            {f"{n}-naclip" for n in ("context60", "coco-object", "cityscapes", "context59", "ade20k", "coco-stuff")},
+        ),
     ],
 )
 def test_known_wrong_cells_are_flagged_and_their_neighbours_are_not(
@@ -170,6 +134,46 @@ def test_swapped_columns_are_flagged_and_the_novel_one_is_not(model: str) -> Non
         "ap50_novel": False,
         "ap50": True,
     }
+
+
+def test_averages_that_are_not_their_row_s_mean_are_flagged_with_the_mean() -> None:
+    flags = {
+        (cell.model, cell.variant["image_encoder"]): cell.flag
+        for cell in in_table("survey-9")
+        if cell.task == "survey-9-average" and "mean of the row" in cell.flag
+    }
+    assert {model for model, _ in flags} == {"Baseline", "CoOp", "CoCoOp", "LASP", "VPT", "PLOT", "MaPLE"}
+    assert flags["CoOp", "ViT-B/16"].endswith("not the mean of the row's 11 numbers, which is 70.8")
+    assert ("Baseline", "ResNet-50") not in flags
+
+
+def test_naclip_s_flags_follow_what_the_cards_ask() -> None:
+    """A card with PAMR on asks what the repository's numbers answer, and the paper's do not."""
+    for card in task_cards():
+        if card.name.endswith("-naclip"):
+            assert card.protocol["pamr_steps"] == 10
+            (with_pamr,) = [cell for cell in in_table("seg", model="NACLIP + PAMR") if cell.task == card.name]
+            assert not with_pamr.flag
+
+
+@pytest.mark.parametrize("table", ["classification", "segmentation", "detection", "transfer", "ovd", "ovs"])
+def test_a_flagged_number_is_never_best_and_changes_no_other_s_place(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it says: flagged numbers that beat all others leave every mark where it was."""
+
+    def marks(numbers: list[Published]) -> list[list[int]]:
+        monkeypatch.setattr("vlmbench.reports.tables.published", lambda: numbers)
+        made = make_table(table, Request("", Entries(), View(published="all")))
+        scores = [[cell for cell in row if isinstance(cell, Score)] for row in made.rows]
+        assert not any(cell.place for row in scores for cell in row if not cell.comparable)
+        return [[cell.place for cell in row] for row in scores]
+
+    extreme = [replace(number, value=1.0) if number.flag else number for number in NUMBERS]
+    assert any(number.flag for number in NUMBERS)
+    found = marks(NUMBERS)
+    assert any(place for row in found for place in row)
+    assert marks(extreme) == found
 
 
 def test_weights_under_the_wrong_activation_are_flagged() -> None:

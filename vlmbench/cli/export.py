@@ -27,7 +27,8 @@ def export(
 ) -> None:
     """Print records for other programs, the latest of each pair and question. Names may be patterns ('clip-*').
 
-    model-index is the YAML of a Hugging Face model card's metadata; csv has one row a model, task and metric.
+    model-index is the YAML of one model's Hugging Face card; csv has one row a model, task and metric. Values are
+    fractions in both.
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.interchange.model_index import model_index

@@ -32,7 +32,7 @@ def import_results(
     for error in outcome.skipped:
         print_error(error)
     models = {record.model.name for record in outcome.records}
-    said = f"{len(outcome.records):,} records of {len(models):,} models imported into {results}"
+    said = f"imported into {results}: records {len(outcome.records):,}, models {len(models):,}"
     stderr().print(said, soft_wrap=True, markup=False)
     if outcome.skipped:
         raise typer.Exit(1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import RecordError
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import metric_name, model_name, task_name
 from vlmbench.interchange.results import Result, fraction
 
@@ -38,52 +36,54 @@ def read_results(path: Path, cards: Mapping[str, str]) -> Iterator[Result | Reco
             yield error
 
 
-def _evaluations(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Each evaluation as its JSON has it, and where it stands."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".csv":
-            return _rows(text, path)
-        data = json.loads(text)
-    except (OSError, ValueError, csv.Error, RecursionError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise RecordError(f"{path}: no result of CLIP_benchmark, which is an object", hint=HINT)
-    return [(str(path), data)]
-
-
-def _rows(text: str, path: Path) -> list[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    missing = [name for name in DESCRIBED if name not in (reader.fieldnames or ())]
-    if missing:
+def _evaluations(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    """Where each evaluation stands, and what its JSON has."""
+    text = read_text(path)
+    if path.suffix.lower() != ".csv":
+        data = parse_json(text, path)
+        if not isinstance(data, dict):
+            raise RecordError(f"{path}: no result of CLIP_benchmark, which is an object", hint=HINT)
+        yield str(path), data
+        return
+    columns, rows = parse_table(text, path)
+    if missing := [name for name in DESCRIBED if name not in columns]:
         raise RecordError(f"{path}: no results of CLIP_benchmark: no column {', '.join(missing)}", hint=HINT)
-    return [(f"{path}, line {reader.line_num}", _of_row(row)) for row in reader]
+    for where, row in rows:
+        yield where, row if isinstance(row, RecordError) else _of_row(row)
 
 
-def _of_row(row: Mapping[str | None, Any]) -> dict[str, Any]:
+def _of_row(row: Row) -> dict[str, Any]:
     """A row of the CSV as the JSON that it was made of."""
-    cells = {name: value for name, value in row.items() if name is not None and value not in (None, "")}
+    cells = {name: value for name, value in row.items() if value}
     metrics = {name: value for name, value in cells.items() if name not in NOT_METRICS}
     return {**{name: value for name, value in cells.items() if name in NOT_METRICS}, "metrics": metrics}
 
 
-def _result(evaluation: Mapping[str, Any], where: str, cards: Mapping[str, str]) -> Result:
-    missing = [name for name in DESCRIBED if not isinstance(evaluation.get(name), str) or not evaluation[name]]
+def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapping[str, str]) -> Result:
+    if isinstance(evaluation, RecordError):
+        raise evaluation
+    missing = [name for name in DESCRIBED if not _is_name(evaluation.get(name))]
     metrics = evaluation.get("metrics")
-    if missing or not isinstance(metrics, dict) or not metrics:
+    if missing or not isinstance(metrics, dict) or not all([metrics, *map(_is_name, metrics)]):
         raise RecordError(f"{where}: no result of CLIP_benchmark: no {', '.join(missing) or 'metrics'}", hint=HINT)
     kind = evaluation["task"]
     if kind not in PLUGINS:
         raise RecordError(f"{where}: a result of {kind!r}, which is no zero-shot task of ours")
     language = evaluation.get("language") or ENGLISH
+    if not _is_name(language):
+        raise RecordError(f"{where}: language is {language!r}, no name of one")
     task = task_name(evaluation["dataset"])
-    spec = f"{evaluation['model']}/{evaluation['pretrained']}"
     return Result(
         model=model_name(evaluation["model"], evaluation["pretrained"], cards),
         # Class names and prompts of another language are another question.
         task=task if language == ENGLISH else f"{task}:{language}",
         plugin=PLUGINS[kind],
         metrics={metric_name(name): fraction(value, f"{where}: {name}") for name, value in metrics.items()},
-        spec=spec,
-        protocol={"dataset": evaluation["dataset"], "language": str(language)},
+        spec=f"{evaluation['model']}/{evaluation['pretrained']}",
+        protocol={"dataset": evaluation["dataset"], "language": language},
     )
+
+
+def _is_name(value: object) -> bool:
+    """Text with something after its last slash."""
+    return isinstance(value, str) and bool(value.rpartition("/")[2].strip())

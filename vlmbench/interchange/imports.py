@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import TaskCard
 from vlmbench.catalogue import find_tasks, model_cards, task_card_files
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.interchange import clip_benchmark, open_clip
-from vlmbench.interchange.results import Result, to_record
+from vlmbench.interchange.results import Result, result_file, to_record
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import ResultStore
 
 PROGRAMS = ("clip_benchmark", "open_clip")
+SUFFIXES = (".json", ".jsonl", ".csv")
+"""Of the files that a folder is searched for."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class ImportOutcome:
     """What became of some files.
 
     Attributes:
-        records: those written.
+        records: those written; a result that stands in two places is one.
         skipped: why a file, or a row of one, was left out.
     """
 
-    records: list[Record] = field(default_factory=list)
-    skipped: list[RecordError] = field(default_factory=list)
+    records: Sequence[Record]
+    skipped: Sequence[RecordError]
 
 
 def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, model: str | None = None) -> ImportOutcome:
@@ -46,24 +48,31 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
     """
     if program not in PROGRAMS:
         raise UsageError(f"unknown program {program!r}", hint=did_you_mean(program, PROGRAMS))
-    outcome = ImportOutcome()
+    if model is not None and not _is_name(model):
+        raise UsageError(f"{model!r} is no name of a model", hint="Give --model some text.")
     specs = {card.spec: card.name for card in model_cards() if card.adapter == "open_clip"}
     cards: dict[str, TaskCard | None] = {}
+    found: list[Record] = []
+    skipped: list[RecordError] = []
     store.check_writable()
     for path in _files(paths):
         try:
+            file = result_file(program, path)
             for result in _read(program, path, specs, model):
                 if isinstance(result, RecordError):
-                    outcome.skipped.append(result)
+                    skipped.append(result)
                     continue
                 if result.task not in cards:
                     cards[result.task] = _card(result.task)
-                record = to_record(result, program, path, cards[result.task])
-                store.write(record, None)
-                outcome.records.append(record)
+                found.append(to_record(result, file, cards[result.task]))
         except RecordError as error:
-            outcome.skipped.append(error)
-    return outcome
+            skipped.append(error)
+    return ImportOutcome(store.write_all(found), skipped)
+
+
+def _is_name(text: str) -> bool:
+    """Whether a file can hold it: a command line may have bytes that are no text."""
+    return bool(text.strip()) and text.isprintable()
 
 
 def _read(program: str, path: Path, specs: dict[str, str], model: str | None) -> Iterator[Result | RecordError]:
@@ -75,7 +84,13 @@ def _read(program: str, path: Path, specs: dict[str, str], model: str | None) ->
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(entry for entry in path.iterdir() if entry.suffix in (".json", ".jsonl", ".csv"))
+            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+            if not inside:
+                raise UsageError(
+                    f"no result files in {str(path)!r}",
+                    hint=f"They end in {', '.join(SUFFIXES)}; folders inside it are not searched.",
+                )
+            yield from inside
         elif path.is_file():
             yield path
         else:

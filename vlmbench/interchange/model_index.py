@@ -6,13 +6,15 @@ metrics. ``huggingface_hub.ModelCardData`` reads it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from vlmbench.catalogue import find_tasks, task_card_files
+from vlmbench.errors import UsageError
 from vlmbench.records import MetricValue, Summary
+from vlmbench.reports.entries import remarks
 
 TASK_TYPES: Mapping[str, tuple[str, str]] = {
     # Kinds of tasks to the hub's, and what people call them.
@@ -24,18 +26,28 @@ TASK_TYPES: Mapping[str, tuple[str, str]] = {
 }
 METRIC_TYPES: Mapping[str, str] = {"acc1": "accuracy", "miou": "mean_iou", "roc_auc": "roc_auc"}
 """Metrics under the hub's identifiers where it has them; the others keep their names."""
+NAMED = 3
+"""Models that a message names."""
 
 
-def model_index(records: Iterable[Summary]) -> str:
+def model_index(records: Sequence[Summary]) -> str:
     """The YAML that belongs between the ``---`` lines of a model card. Values are fractions, unless a rank.
 
     Args:
-        records: of one model or of several; each makes one result.
+        records: of one model; each makes one result.
+
+    Raises:
+        UsageError: they are of several models. The format has room for them, but its readers give all results to the
+            last one's name.
     """
-    by_model: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        by_model.setdefault(record.model.name, []).append(_result(record))
-    index = [{"name": model, "results": results} for model, results in by_model.items()]
+    models = list(dict.fromkeys(record.model.name for record in records))
+    if len(models) > 1:
+        raise UsageError(
+            f"a model card is of one model, and these records are of {len(models):,}: {', '.join(models[:NAMED])}"
+            f"{', …' if len(models) > NAMED else ''}",
+            hint="Choose one with --model.",
+        )
+    index = [{"name": name, "results": [_result(record) for record in records]} for name in models]
     return yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -64,14 +76,9 @@ def _title(task: str) -> str:
 
 
 def _caveat(record: Summary) -> str:
-    """What keeps the numbers from being the dataset's own; a model card has no other place for it."""
-    said: Sequence[str | None] = (
-        f"random subset of {record.task.dataset.samples:,}" if record.run.limit is not None else None,
-        f"{len(record.bad_samples)} unreadable samples left out" if record.bad_samples else None,
-        f"as {record.imported.program} reports it" if record.imported else None,
-    )
-    found = [part for part in said if part]
-    return f" ({'; '.join(found)})" if found else ""
+    """What a reader must know beside the numbers; a model card has no other place for it."""
+    found = remarks(record)
+    return f" ({found})" if found else ""
 
 
 def _metrics(record: Summary) -> list[dict[str, Any]]:

@@ -129,14 +129,19 @@ OPEN_CLIP_TRAINING: Mapping[str, tuple[str, str]] = {
 }
 
 
+LISTED_AS: Mapping[str, str] = {"ViT-B-16/dfn2b": "ViT-B-16-quickgelu/dfn2b"}
+"""What open_clip's results list under the plain architecture, while its table of weights marks it as QuickGELU."""
+
+
 def task_name(dataset: str) -> str:
-    """A dataset's task card, or its own name where there is none.
+    """A dataset's task card, or ``clip_benchmark:DATASET`` where no card is known to ask the same.
+
+    A name of theirs that happens to be one of our cards' is no such knowledge.
 
     Args:
         dataset: as they write it, collections before it included ("wds/vtab/pets", "cifar10").
     """
-    plain = dataset.rpartition("/")[2]
-    return TASKS.get(plain, plain)
+    return TASKS.get(dataset.rpartition("/")[2], f"clip_benchmark:{dataset}")
 
 
 def metric_name(theirs: str) -> str:
@@ -155,6 +160,7 @@ def model_name(architecture: str, pretrained: str, cards: Mapping[str, str]) -> 
     """
     plain = architecture.removesuffix("-quickgelu")
     # OpenAI's weights run with QuickGELU under either name.
-    known = (plain, f"{plain}-quickgelu") if pretrained == "openai" else (architecture,)
-    found = [cards[spec] for spec in (f"{name}/{pretrained}" for name in known) if spec in cards]
+    names = (plain, f"{plain}-quickgelu") if pretrained == "openai" else (architecture,)
+    specs = [f"{name}/{pretrained}" for name in names]
+    found = [cards[spec] for spec in (LISTED_AS.get(spec, spec) for spec in specs) if spec in cards]
     return found[0] if found else f"open_clip:{architecture}/{pretrained}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from vlmbench.errors import RecordError
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import OPEN_CLIP_COLUMNS, OPEN_CLIP_RETRIEVAL, OPEN_CLIP_TRAINING, model_name
 from vlmbench.interchange.results import Result, fraction
 
 RETRIEVAL_TASKS = frozenset(task for task, _ in OPEN_CLIP_RETRIEVAL.values())
+TABLES = (("zero-shot", OPEN_CLIP_COLUMNS), ("retrieval", OPEN_CLIP_RETRIEVAL))
+"""What the files of its documentation hold. Two of them repeat the same zero-shot numbers, and the third has other
+metrics of the same retrieval tasks: a record of the first must not take the place of one of the other."""
+DESCRIBED = ("name", "pretrained")
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
@@ -28,36 +29,31 @@ def read_results(path: Path, cards: Mapping[str, str], model: str | None = None)
     Raises:
         RecordError: the file as a whole is none of open_clip's.
     """
-    if path.suffix == ".csv":
-        yield from _table(path, cards)
+    text = read_text(path)
+    if path.suffix.lower() == ".csv":
+        yield from _table(text, path, cards)
     else:
-        yield from _training(path, model)
+        yield from _training(text, path, model)
 
 
-def _table(path: Path, cards: Mapping[str, str]) -> Iterator[Result | RecordError]:
-    columns = {**OPEN_CLIP_COLUMNS, **OPEN_CLIP_RETRIEVAL}
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
-    if not rows or "name" not in rows[0] or "pretrained" not in rows[0] or not columns.keys() & rows[0].keys():
+def _table(text: str, path: Path, cards: Mapping[str, str]) -> Iterator[Result | RecordError]:
+    columns, rows = parse_table(text, path)
+    if not set(columns).issuperset(DESCRIBED) or not any(of_table.keys() & set(columns) for _, of_table in TABLES):
         raise RecordError(
             f"{path}: no results of open_clip", hint="They have columns name, pretrained and one a dataset."
         )
-    for line, row in enumerate(rows, start=2):
+    for where, row in rows:
         try:
-            yield from _row(row, columns, f"{path}, line {line}", path.name, cards)
+            yield from _row(row, where, cards)
         except RecordError as error:
             yield error
 
 
-def _row(
-    row: Mapping[str, str], columns: Mapping[str, tuple[str, str]], where: str, file: str, cards: Mapping[str, str]
-) -> list[Result]:
-    by_task: dict[str, dict[str, float]] = {}
-    for column, (task, metric) in columns.items():
-        if row.get(column):
-            by_task.setdefault(task, {})[metric] = fraction(row[column], f"{where}: {column}")
+def _row(row: Row | RecordError, where: str, cards: Mapping[str, str]) -> list[Result]:
+    if isinstance(row, RecordError):
+        raise row
+    if missing := [name for name in DESCRIBED if not row[name].strip()]:
+        raise RecordError(f"{where}: no {', '.join(missing)}")
     return [
         Result(
             model=model_name(row["name"], row["pretrained"], cards),
@@ -65,32 +61,37 @@ def _row(
             plugin=_plugin(task),
             metrics=metrics,
             spec=f"{row['name']}/{row['pretrained']}",
-            protocol={"table": file},  # the same pair's other metrics may come from another table
+            protocol={"table": table},
         )
-        for task, metrics in by_task.items()
+        for table, of_table in TABLES
+        for task, metrics in _by_task(row, of_table, where).items()
     ]
 
 
-def _training(path: Path, model: str | None) -> Iterator[Result | RecordError]:
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        last: Any = json.loads(lines[-1]) if lines else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
-    found = {key: value for key, value in last.items() if key in OPEN_CLIP_TRAINING} if isinstance(last, dict) else {}
-    if not isinstance(last, dict) or not found:
+def _training(text: str, path: Path, model: str | None) -> Iterator[Result | RecordError]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = parse_json(lines[-1], path) if lines else None
+    if not isinstance(last, dict) or not last.keys() & OPEN_CLIP_TRAINING.keys():
         raise RecordError(
             f"{path}: no zero-shot results in its last line",
             hint="open_clip's training writes them with --imagenet-val or --imagenet-v2.",
         )
     if model is None:
         raise RecordError(f"{path}: does not say which model it is of", hint="Name it with --model.")
+    epoch = last.get("epoch")
+    for task, metrics in _by_task(last, OPEN_CLIP_TRAINING, str(path)).items():
+        yield Result(model, task, _plugin(task), metrics, protocol={"epoch": epoch if isinstance(epoch, int) else None})
+
+
+def _by_task(
+    found: Mapping[str, object], places: Mapping[str, tuple[str, str]], where: str
+) -> dict[str, dict[str, float]]:
+    """Tasks to metrics to values, of those places that are filled in."""
     by_task: dict[str, dict[str, float]] = {}
-    for key, value in found.items():
-        task, metric = OPEN_CLIP_TRAINING[key]
-        by_task.setdefault(task, {})[metric] = fraction(value, f"{path}: {key}")
-    for task, metrics in by_task.items():
-        yield Result(model, task, _plugin(task), metrics, protocol={"epoch": last.get("epoch")})
+    for place, (task, metric) in places.items():
+        if found.get(place, "") != "":
+            by_task.setdefault(task, {})[metric] = fraction(found[place], f"{where}: {place}")
+    return by_task
 
 
 def _plugin(task: str) -> str:

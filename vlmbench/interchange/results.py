@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import vlmbench
@@ -29,6 +30,25 @@ from vlmbench.records import (
 UNKNOWN = "unknown"
 AS_IMPORTED = "as imported"
 """The precision of a record whose source does not say it. Tables show a precision other than fp32."""
+_shown = Repr()
+"""A value of whatever length in a message."""
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """The file that a result was read from.
+
+    Attributes:
+        program: which wrote it.
+        name: without its folder.
+        sha256: of its content.
+        written: when it was last changed.
+    """
+
+    program: str
+    name: str
+    sha256: str
+    written: str
 
 
 @dataclass(frozen=True)
@@ -60,28 +80,41 @@ def fraction(value: object, where: str) -> float:
     """
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 <= number <= 1:
-        raise RecordError(f"{where} is {value!r}, no fraction in [0, 1]", hint="Percent must be divided by 100.")
+        percent = "Percent must be divided by 100." if 1 < number <= 100 else None
+        raise RecordError(f"{where} is {_shown.repr(value)}, no fraction in [0, 1]", hint=percent)
     return number
 
 
-def to_record(result: Result, program: str, path: Path, card: TaskCard | None) -> Record:
+def result_file(program: str, path: Path) -> ResultFile:
+    """What a record says of its file.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    try:
+        content, changed = path.read_bytes(), path.stat().st_mtime
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from error
+    written = datetime.fromtimestamp(changed, tz=timezone.utc).isoformat(timespec="seconds")
+    return ResultFile(program, path.name, sha256(content).hexdigest(), written)
+
+
+def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record:
     """A record that says that it was imported. The same result makes the same id.
 
     Args:
         result: what was measured.
-        program: which program wrote the file.
-        path: the file.
+        file: where it was read.
         card: the task's, where there is one.
     """
-    content = path.read_bytes()
     metrics = {
         name: MetricValue(value=value, n=card.samples or 0 if card else 0) for name, value in result.metrics.items()
     }
     identity = json.dumps(
-        [program, result.model, result.task, dict(result.metrics), dict(result.protocol)], sort_keys=True
+        [file.program, result.model, result.task, dict(result.metrics), dict(result.protocol)], sort_keys=True
     )
     return Record(
         id=sha256(identity.encode()).hexdigest()[:16],
@@ -90,10 +123,10 @@ def to_record(result: Result, program: str, path: Path, card: TaskCard | None) -
         metrics=metrics,
         main_metric=card.main_metric if card and card.main_metric in metrics else next(iter(metrics)),
         predictions=None,
-        imported=Imported.model_validate({"from": program, "file": path.name, "sha256": sha256(content).hexdigest()}),
-        run=_run(path),
+        imported=Imported.model_validate({"from": file.program, "file": file.name, "sha256": file.sha256}),
+        run=_run(file),
         environment=Environment(vlmbench=vlmbench.__version__, python="", platform="", packages={}),
-        warnings=[f"imported from {program}: {path.name}; data, prompts and precision are that program's"],
+        warnings=[f"imported from {file.program}: {file.name}; data, prompts and precision are that program's"],
     )
 
 
@@ -128,10 +161,9 @@ def _task(result: Result, card: TaskCard | None) -> TaskInfo:
     )
 
 
-def _run(path: Path) -> RunInfo:
-    written = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+def _run(file: ResultFile) -> RunInfo:
     return RunInfo(
-        started=written.isoformat(timespec="seconds"),
+        started=file.written,
         seconds={},
         images_per_second=None,
         device=UNKNOWN,

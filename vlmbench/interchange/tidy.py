@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vlmbench.records import MetricValue, Summary
+from vlmbench.reports.entries import remarks
 from vlmbench.reports.formats import to_csv
 from vlmbench.reports.table import Table
 
@@ -48,6 +49,7 @@ def _row(record: Summary, name: str, metric: MetricValue) -> dict[str, object]:
         record.run.started,
         record.model.weights_sha256 or None,
         record.imported.program if record.imported else None,
+        remarks(record) or None,
         record.id,
     )
     return dict(zip(_COLUMNS, values, strict=True))
@@ -79,5 +81,6 @@ _COLUMNS = (
     "started",
     "weights_sha256",
     "imported_from",
+    "remarks",
     "run_id",
 )

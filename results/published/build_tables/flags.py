@@ -43,6 +43,11 @@ class Rule:
         )
 
 
+AVERAGE = "survey-9-average"
+DATASETS_AVERAGED = 11
+"""Of Table 9: an average is over all of them, or over nothing that can be told."""
+ROUNDING = 0.1
+"""Percent; the mean of numbers that are off by 0.05 at most, printed with as much again."""
 FIXED_AP = "another protocol: fixed AP (microsoft/GLIP README)"
 RULES = (
     Rule(
@@ -70,7 +75,14 @@ RULES = (
         models=["regionclip"],
     ),
     Rule("survey-8", FIXED_AP, models=["glip"], cells=["lvis-native"]),
+    Rule(
+        "survey-8",
+        "the protocol is unclear: LVIS' AP, or fixed AP as GLIP's and FIBER's beside it",
+        models=["detclip"],
+        cells=["lvis-native"],
+    ),
     Rule("det", FIXED_AP, models=["GLIP-L (paper)"], cells=["lvis-native"]),
+    Rule("det", "another protocol: trained on the novel classes' boxes too", models=["Supervised-RFS (base+novel)"]),
     Rule(
         "survey-9",
         "not this model's plain zero-shot accuracy: open_clip measures 68.3 on ImageNet with the same weights, and the "
@@ -147,13 +159,16 @@ RULES = (
         "seg",
         "another protocol: with PAMR, which the paper's main table is without",
         models=["NACLIP + PAMR"],
+        cells=[
+            f"{name}-naclip" for name in ("context60", "coco-object", "cityscapes", "context59", "ade20k", "coco-stuff")
+        ],
         found="paper main table (58.9 VOC21",
     ),
     Rule(
         "seg",
         "another protocol: without PAMR, which the card has on (--set pamr_steps=0)",
         models=["NACLIP"],
-        cells=["voc21-naclip"],
+        cells=["voc21-naclip"],  # of the two cards, the one that the paper has a number of
         variant=(("kind", "paper, no post-processing"),),
         found="paper main table (58.9 VOC21",
     ),
@@ -170,10 +185,31 @@ NO_CELL = {
 
 
 def flagged(numbers: Iterable[Published]) -> list[Published]:
-    """The numbers, each with the flags of the rules that mean it."""
-    return [_flagged(number) for number in numbers]
+    """The numbers, each with the flags of the rules that mean it, and averages that are none with theirs."""
+    table = list(numbers)
+    return [_flagged(number, [*_by_rules(number), *_of_average(number, table)]) for number in table]
 
 
-def _flagged(number: Published) -> Published:
-    said = [rule.flag for rule in RULES if rule.means(number)]
-    return replace(number, flag="; ".join([*filter(None, [number.flag]), *said])) if said else number
+def _flagged(number: Published, said: Sequence[str]) -> Published:
+    return replace(number, flag="; ".join(filter(None, [number.flag, *said])))
+
+
+def _by_rules(number: Published) -> list[str]:
+    return [rule.flag for rule in RULES if rule.means(number)]
+
+
+def _of_average(number: Published, table: Sequence[Published]) -> list[str]:
+    """What is wrong with an average, by the numbers of its row."""
+    if number.task != AVERAGE:
+        return []
+    row = [
+        100 * other.value
+        for other in table
+        if (other.model, other.variant) == (number.model, number.variant) and other.task != AVERAGE
+    ]
+    if len(row) < DATASETS_AVERAGED:
+        return [f"of {DATASETS_AVERAGED} datasets the row prints only {len(row)}: what it averages cannot be told"]
+    mean = sum(row) / len(row)
+    if abs(100 * number.value - mean) <= ROUNDING:
+        return []
+    return [f"not the mean of the row's {len(row)} numbers, which is {mean:.1f}"]

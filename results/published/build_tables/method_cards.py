@@ -49,10 +49,10 @@ AVAILABLE = {
         "reproduction", "Kakao Brain's, trained on COYO-700M, through transformers", models=["align-base"]
     ),
     "OTTER": Availability("unknown", "facebookresearch/OTTER has code; its README offers no weights"),
-    "DeCLIP": Availability("public", "Sense-GVT/DeCLIP", paper="arXiv:2110.05208"),
+    "DeCLIP": Availability("public", "Sense-GVT/DeCLIP, of ResNet-50 and ViT-B/32", paper="arXiv:2110.05208"),
     "ZeroVL": Availability("unknown", "zerovl/ZeroVL has code and announces weights", paper="arXiv:2112.09331"),
     "FILIP": Availability("not public", NO_CODE),
-    "UniCL": Availability("public", "microsoft/UniCL", paper="arXiv:2204.03610"),
+    "UniCL": Availability("public", "microsoft/UniCL, of Swin-T and Swin-B", paper="arXiv:2204.03610"),
     "Florence": Availability("not public", NO_CODE),
     "SLIP": Availability("public", "facebookresearch/SLIP", paper="arXiv:2112.12750"),
     "PyramidCLIP": Availability(
@@ -60,8 +60,8 @@ AVAILABLE = {
     ),
     "Chinese CLIP": Availability("public", "through transformers", spec="OFA-Sys/chinese-clip-vit-large-patch14"),
     "LiT": Availability(
-        "reproduction",
-        "google-research/vision_transformer has two smaller models, for JAX; open_clip has one trained in its way",
+        "public",
+        "google-research/vision_transformer, of smaller models and for JAX; open_clip has one trained in its way",
         models=["clip-xlm-roberta-large-vit-h-14-frozen-laion5b-s13b-b90k"],
         paper="arXiv:2111.07991",
     ),
@@ -75,7 +75,7 @@ AVAILABLE = {
         paper="arXiv:2205.01917",
     ),
     "nCLIP": Availability("unknown", "shallowtoil/xclip announces code and weights", paper="arXiv:2210.09304"),
-    "K-lite": Availability("public", "microsoft/klite", paper="arXiv:2204.09222"),
+    "K-lite": Availability("public", "microsoft/klite, of Swin-T and Swin-B", paper="arXiv:2204.09222"),
     "NLIP": Availability("not public", NO_CODE),
     "UniCLIP": Availability("not public", NO_CODE),
     "PaLI": Availability("unknown", "the survey knows code"),
@@ -87,8 +87,10 @@ AVAILABLE = {
         "reproduction", "kahnchana/clippy, not the authors' and on a smaller scale", paper="arXiv:2210.09996"
     ),
     "RegionClip": Availability("public", "microsoft/RegionCLIP docs/MODEL_ZOO.md"),
-    "GLIP": Availability("public", "microsoft/GLIP", paper="arXiv:2112.03857"),
-    "FIBER": Availability("unknown", "microsoft/FIBER has code"),
+    "GLIP": Availability(
+        "public", "microsoft/GLIP, of a GLIP-L trained on other captions than the paper's", paper="arXiv:2112.03857"
+    ),
+    "FIBER": Availability("public", "microsoft/FIBER fine_grained/README.md"),
     "DetCLIP": Availability("not public", NO_CODE),
     "LA-CLIP": Availability("public", "LijieFan/LaCLIP", paper="arXiv:2305.20088"),
     "ALIP": Availability("public", "deepglint/ALIP", paper="arXiv:2308.08428"),

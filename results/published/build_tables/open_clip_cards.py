@@ -64,6 +64,8 @@ TAGS = {
     "v1": Weights("captions of LAION-COCO, translated", None, NLLB_CLIP),
 }
 
+LICENCES = {EVA: "MIT", SIGLIP: "Apache-2.0", CLIPA: "Apache-2.0", NLLB_CLIP: "CC BY-NC"}
+"""Of the weights of a paper's authors, as open_clip's docs/PRETRAINED.md states them."""
 PAPERS = {"EVA": EVA, "coca_": COCA, "SigLIP": SIGLIP, "CLIPA": CLIPA}
 """Of architectures whose method is another paper than their data's."""
 
@@ -124,7 +126,7 @@ def _card(architecture: str, tag: str, profile: dict[str, str]) -> dict[str, obj
         "embedding_dim": int(profile["embed_dim"]),
         "parameters": round(float(profile["mparams"]) * 1e6),
         "gflops": float(profile["gflops"]),
-        "licence": weights.licence,
+        "licence": weights.licence or LICENCES.get(own_paper),
         "paper": own_paper if weights.paper in (own_paper, OPEN_CLIP) else f"{own_paper}; data {weights.paper}",
         "notes": "Trained as CLIP, with a sigmoid loss." if tag == "webli" else "",
     }

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from build_tables.rows import slug
+from vlmbench.interchange.names import LISTED_AS
 
 TRAINED_WITH_QUICKGELU = {"laion400m_e31", "laion400m_e32", "cc12m", "yfcc15m"}
 """Tags of ViT-B-32, RN50 and RN101 that open_clip's table of weights marks as QuickGELU. Under the plain name of the
 architecture they run with the exact GELU, and worse (open_clip docs/PRETRAINED.md)."""
 ARCHITECTURES_OF_BOTH = {"ViT-B-32", "RN50", "RN101"}
-
-LISTED_WITHOUT_ACTIVATION = {("ViT-B-16", "dfn2b")}
-"""What open_clip's results list under the plain architecture, while its table of weights marks them as QuickGELU."""
 
 FAMILIES = {"-SigLIP": "siglip", "-CLIPA": "clipa"}
 """What an architecture's name has in its middle, to what the card's name begins with."""
@@ -28,7 +26,8 @@ def wrong_activation(architecture: str, tag: str) -> bool:
 
 def architecture_of(architecture: str, tag: str) -> str:
     """The architecture that the weights were trained in."""
-    return f"{architecture}-quickgelu" if (architecture, tag) in LISTED_WITHOUT_ACTIVATION else architecture
+    spec = f"{architecture}/{tag}"
+    return LISTED_AS.get(spec, spec).partition("/")[0]
 
 
 def listed(architecture: str, tag: str) -> bool:

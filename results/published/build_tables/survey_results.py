@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_tables.flags import AVERAGE
 from build_tables.rows import percent, read, slug, variant
 from vlmbench.reports.published import Published
 
@@ -43,7 +44,7 @@ DETECTION: Columns = {
 }
 
 TRANSFER: Columns = {
-    "Average": ("survey-9-average", "mean"),
+    "Average": (AVERAGE, "mean"),
     "ImageNet-1k": ("imagenet1k", "acc1"),
     "Caltech101": ("caltech101", "acc1"),
     "Pets": ("oxford-pets", "acc1"),
@@ -76,9 +77,6 @@ OPEN_SEGMENTATION: Columns = {
     "C-19": ("cityscapes", "miou"),
 }
 
-CARD_NAME: Callable[[str], str] = slug
-"""Pre-training methods have a card each, of their name."""
-
 
 def printed(name: str) -> str:
     """Methods that are no pre-trained model keep the paper's name, without the asterisk of a footnote."""
@@ -93,7 +91,7 @@ class Layout:
         number: of the table.
         file: its transcription.
         columns: those that hold numbers.
-        model: a method's name here.
+        model: a method's name here; pre-training methods have a card each, of their name.
         variant: the columns that tell its rows apart, under the names they ship with.
         note: what is to be known of every cell.
     """
@@ -106,13 +104,20 @@ class Layout:
     note: str
 
 
+BEFORE_TRANSFER = "w/o Transfer"
+"""The setup of Table 9's baselines."""
+CELL_NOTES = {(9, "CuPL", "food101"): "version 2 prints 93.3"}
+"""By table, method and task: what the transcription says of one cell."""
+
 ENCODERS = {name: name for name in ("image_encoder", "text_encoder", "data_size")}
+TRANSFERRED = "after transfer with the setup's labels; split and kind of accuracy are each paper's"
+BASELINE = "before transfer; split and kind of accuracy are not printed"
 LAYOUTS = (
     Layout(
         6,
         "survey_table6_zeroshot_classification.csv",
         CLASSIFICATION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "each method's best number; model size and data differ from row to row (section 8.1)",
     ),
@@ -120,7 +125,7 @@ LAYOUTS = (
         7,
         "survey_table7_zeroshot_segmentation.csv",
         SEGMENTATION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "",
     ),
@@ -128,7 +133,7 @@ LAYOUTS = (
         8,
         "survey_table8_zeroshot_detection.csv",
         DETECTION,
-        CARD_NAME,
+        slug,
         ENCODERS,
         "each paper's own number; whether LVIS' AP or fixed AP is not printed",
     ),
@@ -138,7 +143,7 @@ LAYOUTS = (
         TRANSFER,
         printed,
         {"image_encoder": "image_encoder", "setup": "setup"},
-        "after transfer with the setup's labels; split and kind of accuracy are each paper's",
+        TRANSFERRED,
     ),
     Layout(
         10,
@@ -172,7 +177,7 @@ def _numbers(layout: Layout, path: Path) -> list[Published]:
             metric=metric,
             value=percent(row[column]),
             source=survey_source(layout.number, row.get("version", "")),
-            note=layout.note,
+            note=_note(layout, row, task),
             table=f"survey-{layout.number}",
             variant=_variant(layout, row),
         )
@@ -180,6 +185,11 @@ def _numbers(layout: Layout, path: Path) -> list[Published]:
         for column, (task, metric) in layout.columns.items()
         if row[column]
     ]
+
+
+def _note(layout: Layout, row: Mapping[str, str], task: str) -> str:
+    of_row = BASELINE if row.get("setup") == BEFORE_TRANSFER else layout.note
+    return "; ".join(filter(None, [of_row, CELL_NOTES.get((layout.number, row["method"], task))]))
 
 
 def _variant(layout: Layout, row: Mapping[str, str]) -> dict[str, str]:
