@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -64,12 +65,33 @@ with site_folder(Path({str(root)!r})) as folder:
     assert files(root) == {MANIFEST, "index.html"}
 
 
-def test_a_file_is_never_seen_half_written(tmp_path: Path) -> None:
+def test_a_file_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "site"
     write(root, "index.html")
-    with pytest.raises(StoreError, match="cannot write"), site_folder(root) as folder:
-        folder.copy("index.html", tmp_path / "gone.png")
-    assert (root / "index.html").read_text() == "index.html"
+
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with site_folder(root) as folder:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(StoreError, match="No space left"):
+            folder.write("index.html", "new")
+        monkeypatch.undo()
+        assert (root / "index.html").read_text() == "index.html"
+        folder.write("index.html", "new")
+    assert (root / "index.html").read_text() == "new"
+    assert files(root) == {MANIFEST, "index.html"}
+
+
+def test_a_file_that_stays_as_it_was_is_left_alone(tmp_path: Path) -> None:
+    root = tmp_path / "site"
+    write(root, "index.html")
+    before = (root / "index.html").stat()
+    write(root, "index.html")
+    after = (root / "index.html").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_somebody_elses_folder_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class _Site:
             if answer.classes:
                 self._folder.write(answer.classes.file, _classes_csv(answer.classes))
             for picture in answer.pictures:
-                self._folder.copy(picture.path, picture.source)
+                self._folder.write(picture.path, picture.source.read_bytes())
 
     def _page(self, name: str, **values: object) -> None:
         self._folder.write(name, self._renderer.page(name, values, current=name))
@@ -214,6 +214,7 @@ def _board_values(made: Board) -> dict[str, object]:
         "data": table_data(made),
         "filters": filters(made),
         "mixed": any(row.origin != "published" for row in made.rows),
+        "with_published": any(row.origin == "published" for row in made.rows),
         "with_intervals": any(cell.interval for cell in cells),
         "with_others": any(not cell.comparable for cell in cells),
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
@@ -86,11 +85,20 @@ class SiteFolder:
             StoreError: it cannot be written.
         """
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-        self._put(path, lambda part: part.write_bytes(data))
-
-    def copy(self, path: str, source: Path) -> None:
-        """One file from elsewhere; raises as :meth:`write` does."""
-        self._put(path, lambda part: shutil.copyfile(source, part))
+        place = self._root / path
+        if path not in self._known and path not in self._new and place.exists():
+            raise UsageError(
+                f"{str(place)!r} is in the way: no build of this site wrote it",
+                hint="Move it, or choose another folder with -o.",
+            )
+        self._new.add(path)
+        with _writing(place):
+            print(json.dumps(path), file=self._journal, flush=True)
+            if place.is_file() and place.read_bytes() == data:
+                return  # replacing thousands of files by themselves takes longer than making them
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (self._root / PART).write_bytes(data)
+            (self._root / PART).replace(place)
 
     def finish(self) -> None:
         """Remove what only an earlier build had, and write the manifest."""
@@ -102,20 +110,6 @@ class SiteFolder:
         with _writing(self._root / JOURNAL):
             (self._root / JOURNAL).unlink(missing_ok=True)
         _remove_empty(self._root, stale)
-
-    def _put(self, path: str, fill: Callable[[Path], object]) -> None:
-        place = self._root / path
-        if path not in self._known and path not in self._new and place.exists():
-            raise UsageError(
-                f"{str(place)!r} is in the way: no build of this site wrote it",
-                hint="Move it, or choose another folder with -o.",
-            )
-        self._new.add(path)
-        with _writing(place):
-            print(json.dumps(path), file=self._journal, flush=True)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            fill(self._root / PART)
-            (self._root / PART).replace(place)
 
 
 def _known(root: Path) -> frozenset[str]:
