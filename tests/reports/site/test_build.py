@@ -118,9 +118,12 @@ def test_a_models_page_has_all_that_is_known(
 def test_a_tasks_page_has_its_ranking_dataset_and_protocol(put: Callable[..., str], build: Callable[..., Path]) -> None:
     put("a", "cifar10", 0.5)
     put("b", "cifar10", 0.9)
-    root = build([NUMBER, replace(NUMBER, model="WrongNet", flag="known to be wrong")])
+    few = replace(NUMBER, model="TunedNet", value=0.99, variant={"setup": "Few-shot Sup."})
+    root = build([NUMBER, replace(NUMBER, model="WrongNet", flag="known to be wrong"), few])
     text = read(root / "tasks/cifar10.html").text
-    assert text.index("PaperNet") < text.index("WrongNet")
+    outside = text.index("Published numbers outside of the ranking")
+    assert text.index("PaperNet") < outside < text.index("WrongNet")
+    assert outside < text.index("TunedNet") and "not zero-shot: after transfer (Few-shot Sup.)" in text
     assert "90.0" in text and "with prompts of its own" in text and "known to be wrong" in text
     assert "10,000" in text and "a photo of" in text
 
