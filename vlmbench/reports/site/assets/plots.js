@@ -54,7 +54,7 @@
     const steps = { type: "scatter", mode: "lines", name: "Pareto front", x: front.map((i) => price.values[i]), y: front.map((i) => 100 * measure.values[i]), line: { color: colour("soft"), dash: "dot", width: 1.5, shape: price.low ? "hv" : "vh" }, hoverinfo: "skip" };
     const spoken = (index) => `<b>${named(index)}</b><br>${escape(measure.title)}: ${percent(measure.values[index])}<br>${escape(price.title)}: ${price.values[index].toLocaleString("en")}`;
     const traces = [steps, ...clouds(price.values, measure.values, spoken)];
-    draw("plot-cost", traces, layout(axis(price.title, { type: "log", ...ticks(traces.flatMap((trace) => trace.x)) }), axis(`${short(measure.title, 60)}, percent`)));
+    draw("plot-cost", traces, layout(axis(price.title, { type: "log", ...ticks(traces.flatMap((trace) => trace.x)) }), axis(`${short(measure.title, innerWidth < 640 ? 28 : 60)}, percent`)));
     choice("front").textContent = front.length
       ? `On the Pareto front (of the models ${measure.among}, no other is as ${price.low ? "cheap" : "fast"} and better): ${front.map((i) => `${short(data.rows[i].title)} (${percent(measure.values[i])})`).join(", ")}.`
       : "No model has both numbers.";
