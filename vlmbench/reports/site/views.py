@@ -77,8 +77,8 @@ def views(
         if suite.tasks and all(name in columns for name in suite.tasks):
             tasks = tuple(name for name in columns if name in suite.tasks)
             offered.append(View(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
-    for source, common in sources.items():
-        tasks = tuple(name for name in columns if name in common)
+    for source, shared in sources.items():
+        tasks = tuple(name for name in columns if name in shared)
         offered.append(View(f"source-{source}", source, "Published by", tasks))
     seen: dict[tuple[str, ...], View] = {}
     for view in offered:
