@@ -217,6 +217,14 @@ def test_scripts_have_no_source_maps_to_ask_for() -> None:
     assert not [name for name, content in found.items() if b"sourceMappingURL=" in content[-200:]]
 
 
+def test_what_is_copied_from_others_comes_with_its_licence(build: Callable[..., Path]) -> None:
+    root = build()
+    for name, holder in (("table-core", "Tanner Linsley"), ("plotly", "Plotly, Inc.")):
+        licence = (root / "assets" / f"{name}.LICENSE.txt").read_text()
+        assert holder in licence and "Permission is hereby granted" in licence
+        assert f"assets/{name}.LICENSE.txt" in read(root / "about.html").links
+
+
 def test_without_plotly_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, build: Callable[..., Path]) -> None:
     monkeypatch.setattr(site_assets, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError) as raised:
