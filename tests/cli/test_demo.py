@@ -50,3 +50,11 @@ def test_without_plotly_the_records_are_kept_and_the_remedy_is_said(
     demo(results=tmp_path / "demo")
     assert "vlmbench[site]" in capsys.readouterr().err
     assert not (tmp_path / "demo-leaderboard").exists()
+
+
+def test_the_records_may_be_in_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(run, "run_and_show", lambda request, **_: put(request.results))
+    demo(results=Path())
+    assert (tmp_path / "here-leaderboard" / "index.html").is_file()

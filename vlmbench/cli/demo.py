@@ -57,6 +57,7 @@ def _leaderboard(results: Path) -> None:
     from vlmbench.cli.leaderboard import write_site
 
     try:
-        write_site(results, results.with_name(f"{results.name}-{SITE}"), with_published=True, title="vlmbench demo")
+        named = results if results.name not in ("", "..") else results.resolve()
+        write_site(results, named.with_name(f"{named.name}-{SITE}"), with_published=True, title="vlmbench demo")
     except MissingDependencyError as error:
         print_error(error)

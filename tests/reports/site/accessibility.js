@@ -10,5 +10,9 @@ for (const id of new Set(ids)) if (ids.indexOf(id) !== ids.lastIndexOf(id)) foun
 for (const part of document.querySelectorAll('[aria-labelledby], [aria-describedby]'))
   for (const id of `${part.getAttribute('aria-labelledby') || ''} ${part.getAttribute('aria-describedby') || ''}`.split(' ').filter(Boolean))
     if (!document.getElementById(id)) found.push(`named by nothing: ${id}`);
+for (const link of document.querySelectorAll('.metric')) if (link.offsetHeight && link.offsetHeight < 24) found.push(`small target: ${link.ariaLabel}`);
+for (const part of document.querySelectorAll('[role=img]')) if (part.querySelector('a, button, [tabindex]')) found.push(`a picture with controls in it: ${part.id}`);
+const names = [...document.querySelectorAll('[role=region], section[aria-labelledby]')].map(one => one.ariaLabel || one.getAttribute('aria-labelledby'));
+for (const name of new Set(names)) if (names.indexOf(name) !== names.lastIndexOf(name)) found.push(`two landmarks are ${name}`);
 if (document.querySelectorAll('h1').length !== 1) found.push('not one h1');
 return found;

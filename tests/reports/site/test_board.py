@@ -91,6 +91,49 @@ def test_published_numbers_are_rows_of_their_own_without_a_place(store: ResultSt
     assert [one.place is not None for one in found.first.standings if one] == [True, False]
 
 
+def test_a_transferred_models_number_is_not_compared_with_zero_shot_ones(store: ResultStore) -> None:
+    few = replace(NUMBER, model="CoOp", value=0.99, table="survey-9", variant={"setup": "Few-shot Sup."})
+    plain = replace(NUMBER, model="CLIP", table="survey-9", variant={"setup": "w/o Transfer"})
+    found = made(store, (few, plain, replace(plain, model="Other", value=0.8)))
+    cells = {row.model.name: row.cells["cifar10"] for row in found.rows}
+    assert not cells["CoOp"].comparable and cells["CoOp"].place == 0
+    assert cells["CoOp"].notes == ("not zero-shot: after transfer (Few-shot Sup.)",)
+    assert (cells["CLIP"].place, cells["Other"].place) == (1, 2)
+
+
+def test_best_and_second_are_of_one_source(store: ResultStore, put: Callable[..., str]) -> None:
+    for model, value in (("a", 0.5), ("b", 0.4)):
+        put(model, "cifar10", value)
+    papers = tuple(
+        replace(NUMBER, model=model, value=value, table=table)
+        for model, value, table in (("P", 0.9, "det"), ("Q", 0.8, "det"), ("R", 0.7, "seg"))
+    )
+    places = {row.model.name: row.cells["cifar10"].place for row in made(store, papers).rows}
+    assert places == {"a": 1, "b": 2, "P": 1, "Q": 2, "R": 0}  # R is alone
+
+
+def test_a_published_mean_is_not_averaged_with_its_tasks(store: ResultStore) -> None:
+    numbers = [
+        replace(NUMBER, task=task, metric=metric, value=value)
+        for task, metric, value in (("cifar10", "acc1", 0.9), ("cifar100", "acc1", 0.7), ("their-average", "mean", 0.5))
+    ]
+    found = made(store, tuple(numbers))
+    assert "their-average" in {task.name for task in found.columns}
+    assert not [view.key for view in found.views if "their-average" in view.tasks]
+    assert found.first is not None and found.first.means == (pytest.approx(0.8),)
+
+
+def test_a_board_begins_where_most_numbers_are_ranked(store: ResultStore, put: Callable[..., str]) -> None:
+    for model in ("a", "b", "c"):
+        for task in ("t", "u"):
+            put(model, task, 0.5)
+    put("a", "v", 0.5)
+    found = made(store)
+    assert found.first is not None and (found.first.key, found.first.tasks) == ("common", ("t", "u"))
+    assert found.first.means == (0.5, 0.5, 0.5)
+    assert {view.key for view in found.views} == {"all", "common"}
+
+
 def test_imported_records_are_rows_of_their_own(store: ResultStore, put: Callable[..., str]) -> None:
     put("a", "t", 0.5)
     source = Imported(program="open_clip", file="results.csv", sha256="0" * 64)

@@ -143,8 +143,11 @@ def test_the_keyboard_is_enough(page: Page, site: Path) -> None:
 
 
 def test_what_a_screen_reader_needs_is_there(page: Page, site: Path) -> None:
-    for name in ("index.html", "published.html", "tasks.html", "models/demo-clip.html", "tasks/cifar10.html"):
-        page.open(site / name)
+    pages = ("index", "published", "tasks", "plots", "about", "models/demo-clip", "tasks/cifar10")
+    for name in pages:
+        page.open(site / f"{name}.html")
+        if name == "plots":
+            page.wait("document.querySelectorAll('#plot-cost .point').length > 0")
         problems = page.run_file("accessibility.js")
         assert problems == [], name
 
@@ -190,6 +193,26 @@ def test_no_page_is_wider_than_a_phone(page: Page, site: Path, name: str) -> Non
     page.resize(390, 844)
     page.open(site / name)
     assert page.run("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_phone_shows_what_the_rows_are_sorted_by(page: Page, site: Path) -> None:
+    page.resize(390, 844)
+    page.open(site / "index.html")
+    box = page.run("return document.querySelector(\"[data-sort='mean']\").getBoundingClientRect().toJSON()")
+    assert sorted_by(page) == {"mean": "descending"}
+    assert box["width"] > 0 and box["right"] <= 390
+
+
+def test_the_way_back_leads_to_the_table_as_it_was(page: Page, site: Path) -> None:
+    page.open(site / "index.html")
+    page.choose("#f-origin", "measured")
+    page.click("[data-sort='model']")
+    shown = page.rows()
+    page.click("a[href='models/demo-clip.html']")
+    page.driver.back()
+    page.wait("document.querySelector('#board th[aria-sort]') !== null")
+    assert sorted_by(page) == {"model": "ascending"} and page.rows() == shown
+    assert page.run("return document.getElementById('f-origin').value") == "measured"
 
 
 def test_a_web_server_shows_the_same(page: Page, site: Path) -> None:
@@ -244,6 +267,9 @@ def test_hostile_names_run_nothing(page: Page, put: Callable[..., str], build: C
             page.wait("document.querySelectorAll('#plot-cost .point').length > 0")
         assert page.run("return document.title") != "owned", path
         assert page.run("return document.querySelectorAll('img[onerror]').length") == 0, path
+    page.open(root / "tasks" / "cifar10.html")
+    score = page.run("return document.querySelector('tbody td.num').getBoundingClientRect().right")
+    assert score <= 1280  # no name pushes the numbers away
 
 
 def test_two_hundred_models_on_forty_tasks_are_quick(

@@ -118,9 +118,12 @@ def test_a_models_page_has_all_that_is_known(
 def test_a_tasks_page_has_its_ranking_dataset_and_protocol(put: Callable[..., str], build: Callable[..., Path]) -> None:
     put("a", "cifar10", 0.5)
     put("b", "cifar10", 0.9)
-    root = build([NUMBER, replace(NUMBER, model="WrongNet", flag="known to be wrong")])
+    few = replace(NUMBER, model="TunedNet", value=0.99, variant={"setup": "Few-shot Sup."})
+    root = build([NUMBER, replace(NUMBER, model="WrongNet", flag="known to be wrong"), few])
     text = read(root / "tasks/cifar10.html").text
-    assert text.index("PaperNet") < text.index("WrongNet")
+    outside = text.index("Published numbers outside of the ranking")
+    assert text.index("PaperNet") < outside < text.index("WrongNet")
+    assert outside < text.index("TunedNet") and "not zero-shot: after transfer (Few-shot Sup.)" in text
     assert "90.0" in text and "with prompts of its own" in text and "known to be wrong" in text
     assert "10,000" in text and "a photo of" in text
 
@@ -212,6 +215,14 @@ def test_scripts_have_no_source_maps_to_ask_for() -> None:
     found = site_assets.assets()
     assert {"table-core.js", "plotly.min.js", "site.css", "leaderboard.js"} <= found.keys()
     assert not [name for name, content in found.items() if b"sourceMappingURL=" in content[-200:]]
+
+
+def test_what_is_copied_from_others_comes_with_its_licence(build: Callable[..., Path]) -> None:
+    root = build()
+    for name, holder in (("table-core", "Tanner Linsley"), ("plotly", "Plotly, Inc.")):
+        licence = (root / "assets" / f"{name}.LICENSE.txt").read_text()
+        assert holder in licence and "Permission is hereby granted" in licence
+        assert f"assets/{name}.LICENSE.txt" in read(root / "about.html").links
 
 
 def test_without_plotly_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, build: Callable[..., Path]) -> None:

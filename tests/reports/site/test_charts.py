@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlmbench.reports.published import Published
 from vlmbench.reports.site.board import Board, board
 from vlmbench.reports.site.charts import SHIFTS, Cost, clean, costs, measures, pareto, robustness
 from vlmbench.reports.site.collect import collect
@@ -58,6 +60,21 @@ def test_costs_and_measures_of_records(store: ResultStore, put: Callable[..., st
     assert set(task.fronts) == {"parameters", "speed: cpu, fp32"}
 
 
+def test_a_front_is_of_models_that_were_asked_alike(store: ResultStore, put: Callable[..., str]) -> None:
+    paper = Published("PaperNet", "cifar10", "acc1", 0.99, "A Paper", table="det", variant={})
+    zoo = replace(paper, model="clip-vit-b-32-openai", table="open_clip", value=0.6)
+    larger = replace(zoo, model="clip-vit-l-14-openai", value=0.7)
+
+    def front() -> tuple[list[str], str]:
+        made = _board(store, (paper, zoo, larger))
+        (measure,) = [one for one in measures(made, costs(made)) if one.key == "task-cifar10"]
+        return [made.rows[index].model.name for index in measure.fronts["parameters"]], measure.among
+
+    assert front() == (["clip-vit-b-32-openai", "clip-vit-l-14-openai"], "published by open_clip")
+    put("a", "cifar10", 0.5)
+    assert front() == (["a"], "measured")
+
+
 def test_the_mean_shift_is_over_all_shifts_or_is_not(store: ResultStore, put: Callable[..., str]) -> None:
     for model, tasks in (("all", ("imagenet1k", *SHIFTS)), ("some", ("imagenet1k", *SHIFTS[:2])), ("none", SHIFTS)):
         for place, task in enumerate(tasks):
@@ -74,6 +91,6 @@ def test_the_mean_shift_is_over_all_shifts_or_is_not(store: ResultStore, put: Ca
     assert dict(zip([row.model.name for row in made.rows], clean(made), strict=True))["none"] is None
 
 
-def _board(store: ResultStore) -> Board:
-    collected = collect(store)
+def _board(store: ResultStore, published: tuple[Published, ...] = ()) -> Board:
+    collected = collect(store, published)
     return board(collected, model_headings(collected))

@@ -1,4 +1,4 @@
-"""The site's scripts and styles: ours, and those of other projects in their own files."""
+"""The site's scripts and styles: ours, and those of other projects in their own files with their licences."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def assets() -> dict[str, bytes]:
         MissingDependencyError: plotly is not installed.
     """
     own = {path.name: path.read_bytes() for path in sorted((HERE / "assets").iterdir()) if path.is_file()}
-    table = (HERE / "vendor" / "table-core.js").read_bytes()
+    vendor = HERE / "vendor"
+    table = (vendor / "table-core.js").read_bytes()
+    licences = {f"{path.name}.txt": path.read_bytes() for path in sorted(vendor.glob("*.LICENSE"))}
     others = {"table-core.js": table, "plotly.min.js": plotly_script().read_bytes()}
-    return own | {name: _SOURCE_MAP.sub(b"\n", content) for name, content in others.items()}
+    return own | licences | {name: _SOURCE_MAP.sub(b"\n", content) for name, content in others.items()}
 
 
 def plotly_script() -> Path:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
 from vlmbench.cards import Suite
@@ -13,7 +14,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import Origin, Score
 from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import measured_score, not_above_chance, published_score
+from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
 from vlmbench.reports.site.views import Grid, View, first_view, views
@@ -169,7 +170,7 @@ def _published_rows(
             groups[number.model, number.table, json.dumps(dict(number.variant), sort_keys=True)].append(number)
     rows = []
     for (model, _, _), numbers in sorted(groups.items()):
-        cells = {number.task: published_score(number, _SHOWN) for number in numbers}
+        cells = {number.task: _published_score(number) for number in numbers}
         first = numbers[0]
         rows.append(
             Row(
@@ -177,11 +178,23 @@ def _published_rows(
                 "published",
                 cells,
                 source=first.source,
-                table=table_title(first.table),
+                table=table_title(first.table) or "published",
                 detail=variant_text(first),
             )
         )
     return rows
+
+
+def _published_score(number: Published) -> Score:
+    score = published_score(number, _SHOWN)
+    other = transfer(number)
+    return replace(score, comparable=False, notes=(other, *score.notes)) if other else score
+
+
+def transfer(number: Published) -> str:
+    """Why a number of a model that was trained further answers another question; "" of a zero-shot one."""
+    setup = number.variant.get("setup", ZERO_SHOT)
+    return "" if setup == ZERO_SHOT else f"not zero-shot: after transfer ({setup})"
 
 
 def _published_model(heading: ModelHeading, number: Published) -> ModelHeading:
@@ -202,22 +215,27 @@ def variant_text(number: Published) -> str:
 
 
 def _common_tasks(rows: Sequence[Row]) -> dict[str, set[str]]:
-    """Published tables to the tasks that all of their rows have, where there are several."""
+    """Published tables to the tasks of which all of their rows have a number to compare, where there are several."""
     found: dict[str, set[str]] = {}
     for row in rows:
         if row.table:
-            found[row.table] = found.get(row.table, set(row.cells)) & set(row.cells)
+            own = {task for task, cell in row.cells.items() if cell.comparable}
+            found[row.table] = found.get(row.table, own) & own
     return {table: tasks for table, tasks in found.items() if len(tasks) > 1}
 
 
 def _placed(rows: Sequence[Row], columns: Sequence[TaskHeading]) -> list[Row]:
-    """The best and the second best of each column, among the comparable; equal values share a place."""
+    """The best and the second best of each column, among what was asked alike; equal values share a place.
+
+    Published numbers are compared within their own table only: others' prompts and splits are not those of ours.
+    """
     places: dict[tuple[int, str], Literal[1, 2]] = {}
-    for column in columns:
+    for column, table in product(columns, dict.fromkeys(row.table for row in rows)):
         found = {
             index: cell.value
             for index, row in enumerate(rows)
-            if (cell := row.cells.get(column.name)) is not None and cell.comparable and cell.value is not None
+            if row.table == table and (cell := row.cells.get(column.name)) and cell.comparable
+            if cell.value is not None
         }
         if len(found) > 1:
             best = sorted(set(found.values()), reverse=column.higher_is_better)

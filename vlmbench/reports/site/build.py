@@ -13,7 +13,7 @@ from vlmbench.reports.site.board import Board, Row, board, kind_title
 from vlmbench.reports.site.collect import Collected, collect
 from vlmbench.reports.site.data import filters, plot_data, table_data
 from vlmbench.reports.site.details import dataset_details, model_details, protocol_details
-from vlmbench.reports.site.folder import SiteFolder
+from vlmbench.reports.site.folder import SiteFolder, site_folder
 from vlmbench.reports.site.headings import ModelHeading, TaskHeading, model_headings
 from vlmbench.reports.site.model_page import ClassTable, ModelPage, model_page
 from vlmbench.reports.site.names import page_names
@@ -84,25 +84,24 @@ def build_site(
 
     Raises:
         MissingDependencyError: plotly is not installed.
-        UsageError: the output folder holds other files.
+        UsageError: the output folder holds other files, or another build is writing it.
         StoreError: it cannot be written.
     """
     scripts = assets()
-    folder = SiteFolder(output)
-    folder.begin()
-    store = ResultStore(results)
-    collected = collect(store, published)
-    models = model_headings(collected)
-    every = board(collected, models)
-    pages = Pages(page_names(models), page_names(task.name for task in every.columns))
-    site = _Site(folder, store, collected, models, every, pages, title)
-    for name, content in scripts.items():
-        folder.write(f"assets/{name}", content)
-    site.write_overviews()
-    site.write_tasks()
-    site.write_models()
+    with site_folder(output) as folder:
+        store = ResultStore(results)
+        collected = collect(store, published)
+        models = model_headings(collected)
+        every = board(collected, models)
+        pages = Pages(page_names(models), page_names(task.name for task in every.columns))
+        site = _Site(folder, store, collected, models, every, pages, title)
+        for name, content in scripts.items():
+            folder.write(f"assets/{name}", content)
+        site.write_overviews()
+        site.write_tasks()
+        site.write_models()
     run = {model for model, _ in collected.pairs}, {task for _, task in collected.pairs}
-    return Built(output / "index.html", len(run[0]), len(run[1]), folder.finish(), collected.notes)
+    return Built(output / "index.html", len(run[0]), len(run[1]), len(folder), collected.notes)
 
 
 class _Site:
@@ -186,7 +185,7 @@ class _Site:
             if answer.classes:
                 self._folder.write(answer.classes.file, _classes_csv(answer.classes))
             for picture in answer.pictures:
-                self._folder.copy(picture.path, picture.source)
+                self._folder.write(picture.path, picture.source.read_bytes())
 
     def _page(self, name: str, **values: object) -> None:
         self._folder.write(name, self._renderer.page(name, values, current=name))
@@ -209,7 +208,16 @@ class _Site:
 
 
 def _board_values(made: Board) -> dict[str, object]:
-    return {"board": made, "data": table_data(made), "filters": filters(made)}
+    cells = [cell for row in made.rows for cell in row.cells.values()]
+    return {
+        "board": made,
+        "data": table_data(made),
+        "filters": filters(made),
+        "mixed": any(row.origin != "published" for row in made.rows),
+        "with_published": any(row.origin == "published" for row in made.rows),
+        "with_intervals": any(cell.interval for cell in cells),
+        "with_others": any(not cell.comparable for cell in cells),
+    }
 
 
 def _newest(collected: Collected) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,12 +39,14 @@ class Measure:
         title: of the axis.
         values: of each row; None where there is none.
         fronts: by cost, the rows that no other beats in both, cheapest first.
+        among: which rows the fronts are made of: those that were asked alike.
     """
 
     key: str
     title: str
     values: tuple[float | None, ...]
     fronts: Mapping[str, tuple[int, ...]]
+    among: str
 
 
 def costs(board: Board) -> list[Cost]:
@@ -60,7 +63,7 @@ def costs(board: Board) -> list[Cost]:
 def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
     """The views' means, then the tasks, each with its Pareto front against every cost."""
     axes: list[tuple[str, str, tuple[float | None, ...]]] = [
-        (view.key, f"Mean of {view.title} ({len(view.tasks)})", view.means) for view in board.views
+        (view.key, f"Mean over {len(view.tasks)}: {view.title}", view.means) for view in board.views
     ]
     for task in board.columns:
         if task.averaged:
@@ -68,10 +71,22 @@ def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
             values = tuple(cell.value if cell and cell.comparable else None for cell in cells)
             axes.append((f"task-{task.name}", f"{task.title}, {task.metric}", values))
     return [
-        Measure(key, title, values, {cost.key: pareto(cost, values) for cost in against})
+        _measure(key, title, values, board.rows, against)
         for key, title, values in axes
         if any(value is not None for value in values)
     ]
+
+
+def _measure(
+    key: str, title: str, values: tuple[float | None, ...], rows: Sequence[Row], against: Sequence[Cost]
+) -> Measure:
+    """One with fronts of the records alone, or, without any, of the published table that has most of the numbers."""
+    tables = Counter(row.table for row, value in zip(rows, values, strict=True) if value is not None)
+    table = "" if tables[""] else tables.most_common(1)[0][0]
+    alike = [value if row.table == table else None for row, value in zip(rows, values, strict=True)]
+    fronts = {cost.key: pareto(cost, alike) for cost in against}
+    origins = dict.fromkeys(row.origin for row, value in zip(rows, alike, strict=True) if value is not None)
+    return Measure(key, title, values, fronts, f"published by {table}" if table else " or ".join(origins))
 
 
 def pareto(cost: Cost, values: Sequence[float | None]) -> tuple[int, ...]:

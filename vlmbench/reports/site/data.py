@@ -65,6 +65,7 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
                 "title": score.title,
                 "values": _rounded(score.values),
                 "fronts": {key: list(front) for key, front in score.fronts.items()},
+                "among": score.among,
             }
             for score in scores
         ],

@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from vlmbench.errors import StoreError, UsageError
+from vlmbench.features.cache_lock import hold_alone
 
-MANIFEST = ".vlmbench-site.json"
+SPACE = ".vlmbench-site"
+MANIFEST = f"{SPACE}.json"
 """Names every file of the last build."""
+JOURNAL = f"{SPACE}.log"
+"""Names every file of a build that goes on or was broken off, a JSON string a line."""
+PART = f"{SPACE}.part"
+"""A file that is being written, before it takes its place."""
+OURS = frozenset({MANIFEST, JOURNAL, PART, f"{SPACE}.lock"})
 
 
-@dataclass
-class SiteFolder:
-    """Files written into a folder, and at the end those of an earlier build removed.
+@contextmanager
+def site_folder(root: Path) -> Iterator[SiteFolder]:
+    """A folder to write a site into. At the end, what only an earlier build had is removed.
+
+    Of a build that is broken off everything stays: each file is whole, from that build or the one before it, and the
+    next build knows them all.
 
     Args:
-        root: the folder; it is made where it does not exist.
+        root: new, empty, or of an earlier build; it is made where it does not exist.
 
     Raises:
-        UsageError: it holds files and is no site of ours.
+        UsageError: it holds files and is no site of ours, or another build is writing it.
         StoreError: it cannot be written.
     """
+    _known(root)  # somebody else's folder is refused before a lock is put into it
+    with _writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        lock = hold_alone(root / SPACE)
+    if lock is None:
+        raise UsageError(
+            f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
+        )
+    try:
+        known = _known(root)
+        _save(root, known)
+        with _opened(root / JOURNAL) as journal:
+            folder = SiteFolder(root, known, journal)
+            yield folder
+        folder.finish()
+    finally:
+        lock.release(remove=True)
 
-    root: Path
-    _old: frozenset[str] = field(init=False)
-    _new: set[str] = field(init=False, default_factory=set)
 
-    def __post_init__(self) -> None:
-        self._old = _manifest(self.root)
+class SiteFolder:
+    """The files of one build. Made by :func:`site_folder`.
+
+    Args:
+        root: where they lie.
+        known: files of earlier builds.
+        journal: where each is named before it is written.
+    """
+
+    def __init__(self, root: Path, known: frozenset[str], journal: TextIO) -> None:
+        self._root = root
+        self._known = known
+        self._journal = journal
+        self._new: set[str] = set()
+
+    def __len__(self) -> int:
+        """How many files were written."""
+        return len(self._new)
 
     def write(self, path: str, content: str | bytes) -> None:
         """One file.
@@ -38,54 +79,41 @@ class SiteFolder:
         Args:
             path: relative to the folder, with slashes.
             content: text is written as UTF-8.
+
+        Raises:
+            UsageError: somebody else's file is in its place.
+            StoreError: it cannot be written.
         """
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-        try:
-            self._place(path).write_bytes(data)
-        except OSError as error:
-            raise _cannot_write(self.root / path, error) from error
-
-    def copy(self, path: str, source: Path) -> None:
-        """One file from elsewhere."""
-        try:
-            shutil.copyfile(source, self._place(path))
-        except OSError as error:
-            raise _cannot_write(self.root / path, error) from error
-
-    def finish(self) -> int:
-        """Write the manifest and remove what only an earlier build had; returns how many files there are."""
-        for stale in sorted(self._old - self._new):
-            try:
-                (self.root / stale).unlink(missing_ok=True)
-            except OSError as error:
-                raise _cannot_write(self.root / stale, error) from error
-        self._remember(self._new)
-        _remove_empty(self.root, self._old - self._new)
-        return len(self._new)
-
-    def begin(self) -> None:
-        """Make the folder. From here on it is ours, even if the build is broken off."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _cannot_write(self.root, error) from error
-        self._remember(self._old)
-
-    def _place(self, path: str) -> Path:
+        place = self._root / path
+        if path not in self._known and path not in self._new and place.exists():
+            raise UsageError(
+                f"{str(place)!r} is in the way: no build of this site wrote it",
+                hint="Move it, or choose another folder with -o.",
+            )
         self._new.add(path)
-        place = self.root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return place
+        with _writing(place):
+            print(json.dumps(path), file=self._journal, flush=True)
+            if place.is_file() and place.read_bytes() == data:
+                return  # replacing thousands of files by themselves takes longer than making them
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (self._root / PART).write_bytes(data)
+            (self._root / PART).replace(place)
 
-    def _remember(self, paths: set[str] | frozenset[str]) -> None:
-        try:
-            (self.root / MANIFEST).write_text(json.dumps(sorted(paths), indent=0) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise _cannot_write(self.root / MANIFEST, error) from error
+    def finish(self) -> None:
+        """Remove what only an earlier build had, and write the manifest."""
+        stale = self._known - self._new
+        for path in sorted(stale):
+            with _writing(self._root / path):
+                (self._root / path).unlink(missing_ok=True)
+        _save(self._root, self._new)
+        with _writing(self._root / JOURNAL):
+            (self._root / JOURNAL).unlink(missing_ok=True)
+        _remove_empty(self._root, stale)
 
 
-def _manifest(root: Path) -> frozenset[str]:
-    """The files of an earlier build.
+def _known(root: Path) -> frozenset[str]:
+    """The files of an earlier build, and of one that was broken off.
 
     Names that lead out of the folder are no names of ours, whoever wrote them there.
     """
@@ -96,7 +124,7 @@ def _manifest(root: Path) -> frozenset[str]:
     try:
         names = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if any(root.iterdir()):
+        if {path.name for path in root.iterdir()} - OURS:
             raise UsageError(
                 f"{str(root)!r} holds files and is no site of vlmbench",
                 hint="Name an empty folder or a new one with -o, so that nothing of yours is overwritten.",
@@ -106,7 +134,22 @@ def _manifest(root: Path) -> frozenset[str]:
         raise UsageError(f"{str(root / MANIFEST)!r} cannot be read: {error}", hint="Choose another folder.") from error
     if not isinstance(names, list):
         raise UsageError(f"{str(root / MANIFEST)!r} is no list of files", hint="Choose another folder.")
-    return frozenset(name for name in names if isinstance(name, str) and _inside(name))
+    return frozenset(name for name in [*names, *_journalled(root)] if isinstance(name, str) and _inside(name))
+
+
+def _journalled(root: Path) -> Iterator[object]:
+    """What a broken build has named; of a line that is cut off, the file was not begun."""
+    try:
+        lines = (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"{str(root / JOURNAL)!r} cannot be read: {error}", hint="Choose another folder.") from error
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
 
 
 def _inside(name: str) -> bool:
@@ -121,5 +164,22 @@ def _remove_empty(root: Path, removed: frozenset[str] | set[str]) -> None:
             folder.rmdir()
 
 
-def _cannot_write(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"cannot write {str(path)!r}: {error.strerror}", hint="Choose another folder with -o.")
+def _save(root: Path, paths: Collection[str]) -> None:
+    with _writing(root / MANIFEST):
+        (root / PART).write_text(json.dumps(sorted(paths), indent=0) + "\n", encoding="utf-8")
+        (root / PART).replace(root / MANIFEST)
+
+
+def _opened(path: Path) -> TextIO:
+    with _writing(path):
+        return path.open("w", encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {str(path)!r}: {error.strerror}", hint="Choose another folder with -o."
+        ) from error

@@ -11,6 +11,8 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.records import Summary
 from vlmbench.reports.site.collect import Collected
 
+MEAN_METRIC = "mean"
+"""The metric of published means over other tasks."""
 UNKNOWN_KIND = "other"
 """The kind of a task that has neither a card nor a record, only published numbers."""
 SIZES = (("up to 100 M", 0, 1e8), ("100 M to 500 M", 1e8, 5e8), ("0.5 B to 1 B", 5e8, 1e9), ("over 1 B", 1e9, 1e99))
@@ -77,6 +79,11 @@ class TaskHeading:
     def averaged(self) -> bool:
         """Whether a mean over tasks can have it."""
         return self.unit == "fraction" and self.higher_is_better
+
+    @property
+    def combined(self) -> bool:
+        """Whether it is a mean over other tasks itself, which would count these twice."""
+        return self.metric == MEAN_METRIC
 
 
 def model_headings(collected: Collected) -> dict[str, ModelHeading]:

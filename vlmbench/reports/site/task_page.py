@@ -12,7 +12,7 @@ from vlmbench.reports.cells import Origin
 from vlmbench.reports.entries import origin, remarks
 from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.published import Published
-from vlmbench.reports.site.board import variant_text
+from vlmbench.reports.site.board import transfer, variant_text
 from vlmbench.reports.site.collect import Collected, Pair, deviation
 from vlmbench.reports.site.headings import ModelHeading, TaskHeading
 from vlmbench.store import ResultStore
@@ -49,7 +49,7 @@ class TaskPage:
         metrics: names, the main one first.
         ranking: the best first; what is not comparable comes last.
         paired: whether any two models were compared on the samples that they share.
-        unranked: published numbers that must not be used as they stand, or are of another metric.
+        unranked: published numbers that answer another question or must not be used as they stand, and why.
         failures: pairs that gave no answer.
         datasets: fingerprints of the data that was read, with the models that read it, where there are several.
     """
@@ -59,7 +59,7 @@ class TaskPage:
     metrics: tuple[str, ...]
     ranking: tuple[Ranked, ...]
     paired: bool
-    unranked: tuple[Published, ...]
+    unranked: tuple[tuple[Published, str], ...]
     failures: tuple[Failure, ...]
     datasets: Mapping[str, tuple[str, ...]]
 
@@ -80,7 +80,7 @@ def task_page(
     ranked = [record for pair in pairs.values() if (record := _ranked_record(pair, task)) is not None]
     errors = paired_errors([record for record in ranked if record.main_metric == task.metric], store)
     numbers = [number for number in collected.published if number.task == task.name]
-    usable = [number for number in numbers if not number.flag and number.metric == task.metric]
+    usable = [number for number in numbers if not _outside(number, task)]
     others = dict.fromkeys(name for record in records for name in record.metrics if name != task.metric)
     return TaskPage(
         heading=task,
@@ -88,7 +88,7 @@ def task_page(
         metrics=(task.metric, *others),
         ranking=tuple(_ranking(task, records, ranked, errors, usable, models)),
         paired=bool(errors),
-        unranked=tuple(number for number in numbers if number not in usable),
+        unranked=tuple((number, why) for number in numbers if (why := _outside(number, task))),
         failures=tuple(pair.failure for pair in pairs.values() if pair.failure),
         datasets=_datasets(ranked),
     )
@@ -133,6 +133,11 @@ def _published(task: TaskHeading, number: Published, models: Mapping[str, ModelH
     value = MetricValue(value=number.value, n=0, higher_is_better=task.higher_is_better)
     said = ". ".join(filter(None, [variant_text(number), number.source, number.note]))
     return Ranked(models[number.model], "published", None, {task.metric: value}, said)
+
+
+def _outside(number: Published, task: TaskHeading) -> str:
+    """Why a published number does not stand among a task's answers; "" where it does."""
+    return number.flag or ("another metric" if number.metric != task.metric else transfer(number))
 
 
 def _datasets(records: Sequence[Summary]) -> dict[str, tuple[str, ...]]:

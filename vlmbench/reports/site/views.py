@@ -53,7 +53,9 @@ class View:
 def views(
     grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
 ) -> list[View]:
-    """Every task, the measured ones, each kind, and each suite of which all tasks have numbers; no tasks twice.
+    """Every task, those that were measured, each kind and suite of which all tasks have numbers; no tasks twice.
+
+    Published means over tasks are in none of them: they would count their tasks a second time.
 
     Args:
         grid: what is looked at.
@@ -61,11 +63,12 @@ def views(
         kind_titles: of kinds of tasks.
         sources: published tables with the tasks that all of their rows have.
     """
-    columns = {task.name: task for task in grid.columns}
-    measured = {name for cells, own in zip(grid.cells, grid.ranked, strict=True) if own for name in cells}
+    columns = {task.name: task for task in grid.columns if not task.combined}
+    measured, common = _measured(grid)
     offered = [
         View("all", "Every task", "All", tuple(columns)),
         View("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
+        View("common", "Answered by every model", "All", tuple(name for name in columns if name in common)),
     ]
     for kind in dict.fromkeys(task.kind for task in columns.values()):
         tasks = tuple(name for name, task in columns.items() if task.kind == kind)
@@ -74,8 +77,8 @@ def views(
         if suite.tasks and all(name in columns for name in suite.tasks):
             tasks = tuple(name for name in columns if name in suite.tasks)
             offered.append(View(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
-    for source, common in sources.items():
-        tasks = tuple(name for name in columns if name in common)
+    for source, shared in sources.items():
+        tasks = tuple(name for name in columns if name in shared)
         offered.append(View(f"source-{source}", source, "Published by", tasks))
     seen: dict[tuple[str, ...], View] = {}
     for view in offered:
@@ -85,13 +88,26 @@ def views(
 
 
 def first_view(offered: Sequence[View]) -> View | None:
-    """The one to begin with: the widest that has a place for a measured model, else the one with most numbers."""
+    """The one to begin with: it ranks the most numbers; without any that are ranked, it averages the most.
 
-    def numbers(view: View) -> int:
-        return len(view.tasks) * sum(standing is not None for standing in view.standings)
+    A model that lacks one task of forty has no place among those who answered all: then what all of them answered is
+    the better start.
+    """
 
-    placed = [view for view in offered if any(one is not None and one.place is not None for one in view.standings)]
-    return max(placed, key=lambda view: len(view.tasks), default=max(offered, key=numbers, default=None))
+    def numbers(view: View) -> tuple[int, int]:
+        known = [standing for standing in view.standings if standing is not None]
+        placed = sum(standing.place is not None for standing in known)
+        return len(view.tasks) * placed, len(view.tasks) * len(known)
+
+    return max(offered, key=numbers, default=None)
+
+
+def _measured(grid: Grid) -> tuple[set[str], set[str]]:
+    """The tasks that any ranked row has something of, and those of which every one has a number to rank."""
+    own = [cells for cells, ranked in zip(grid.cells, grid.ranked, strict=True) if ranked]
+    numbers = [{name for name, cell in cells.items() if cell.comparable and cell.value is not None} for cells in own]
+    answered = [names for names in numbers if names]
+    return {name for cells in own for name in cells}, set.intersection(*answered) if answered else set()
 
 
 def _with_standings(view: View, grid: Grid) -> View:

@@ -143,7 +143,7 @@
     view = START; sort = { key: "mean", down: true };
     update(); write();
   });
-  const toggle = (id, name, on) => { const box = field(id); const set = () => table.classList.toggle(name, on(box.checked)); box.addEventListener("change", set); set(); };
+  const toggle = (id, name, on) => { const box = field(id); if (!box) return; const set = () => table.classList.toggle(name, on(box.checked)); box.addEventListener("change", set); set(); };
   toggle("shade", "shade", (checked) => checked);
   toggle("intervals", "bare", (checked) => !checked);
   const form = document.querySelector("form.tools");

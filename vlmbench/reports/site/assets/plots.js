@@ -33,15 +33,16 @@
   const fill = (id, key, fallback) => { const select = choice(id); if (!select) return; select.value = key ?? fallback; if (select.selectedIndex === -1) select.value = fallback; };
 
   /* One trace an objective, so that the legend filters. */
-  const objectives = [...new Set(data.rows.map((row) => row.objective || "objective unknown"))];
+  const UNKNOWN = "objective unknown";
+  const objectives = [...new Set(data.rows.map((row) => row.objective).filter(Boolean)), UNKNOWN];
   const palette = () => [1, 2, 3, 4, 5, 6].map((n) => colour(`c${n}`));
   const FEW = 16; // points that have room for their names
   const clouds = (xs, ys, hover) => objectives.map((objective, group) => {
     const labelled = xs.filter((x, i) => x !== null && ys[i] !== null).length <= FEW;
-    const rows = data.rows.map((_, index) => index).filter((index) => (data.rows[index].objective || "objective unknown") === objective && xs[index] !== null && ys[index] !== null);
+    const rows = data.rows.map((_, index) => index).filter((index) => (data.rows[index].objective || UNKNOWN) === objective && xs[index] !== null && ys[index] !== null);
     return {
       type: "scatter", mode: labelled ? "markers+text" : "markers", name: escape(short(objective)), x: rows.map((i) => xs[i]), y: rows.map((i) => 100 * ys[i]), text: rows.map((i) => named(i, 24)), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
-      marker: { size: 10, color: palette()[group % 6], symbol: rows.map((i) => SYMBOLS[data.rows[i].origin]), line: { width: 1.5 } },
+      marker: { size: 10, color: objective === UNKNOWN ? colour("soft") : palette()[group % 6], symbol: rows.map((i) => SYMBOLS[data.rows[i].origin]), line: { width: 1.5 } },
       customdata: rows.map((i) => ({ href: data.rows[i].href })), hovertext: rows.map((i) => hover(i)), hovertemplate: "%{hovertext}<extra></extra>",
     };
   }).filter((trace) => trace.x.length);
@@ -53,9 +54,9 @@
     const steps = { type: "scatter", mode: "lines", name: "Pareto front", x: front.map((i) => price.values[i]), y: front.map((i) => 100 * measure.values[i]), line: { color: colour("soft"), dash: "dot", width: 1.5, shape: price.low ? "hv" : "vh" }, hoverinfo: "skip" };
     const spoken = (index) => `<b>${named(index)}</b><br>${escape(measure.title)}: ${percent(measure.values[index])}<br>${escape(price.title)}: ${price.values[index].toLocaleString("en")}`;
     const traces = [steps, ...clouds(price.values, measure.values, spoken)];
-    draw("plot-cost", traces, layout(axis(price.title, { type: "log", ...ticks(traces.flatMap((trace) => trace.x)) }), axis(`${short(measure.title, 60)}, percent`)));
+    draw("plot-cost", traces, layout(axis(price.title, { type: "log", ...ticks(traces.flatMap((trace) => trace.x)) }), axis(`${short(measure.title, innerWidth < 640 ? 28 : 60)}, percent`)));
     choice("front").textContent = front.length
-      ? `On the Pareto front (no other model is as ${price.low ? "cheap" : "fast"} and better): ${front.map((i) => `${short(data.rows[i].title)} (${percent(measure.values[i])})`).join(", ")}.`
+      ? `On the Pareto front (of the models ${measure.among}, no other is as ${price.low ? "cheap" : "fast"} and better): ${front.map((i) => `${short(data.rows[i].title)} (${percent(measure.values[i])})`).join(", ")}.`
       : "No model has both numbers.";
   };
 
@@ -72,16 +73,17 @@
     const relative = (value, task, column) => { const [low, high] = range[column]; const share = high > low ? (value - low) / (high - low) : 1; return 100 * (data.tasks[task].low ? 1 - share : share); };
     const z = rows.map((row) => view.tasks.map((task, column) => scaled(data.values[row][task], task, column)));
     const hover = rows.map((row) => view.tasks.map((task) => `<b>${named(row)}</b><br>${escape(short(data.tasks[task].title))}: ${data.values[row][task] === null ? "no answer" : data.tasks[task].rank ? `rank ${data.values[row][task].toFixed(1)}` : percent(data.values[row][task])}`));
+    const ROW = rows.length < 12 ? 40 : 18;
     const trace = {
       type: "heatmap", z, hovertext: hover, hovertemplate: "%{hovertext}<extra></extra>", xgap: 1, ygap: 1, zmin: 0, zmax: 100, hoverongaps: false,
-      x: view.tasks.map((_, i) => i), y: rows.map((_, i) => i), colorscale: [[0, colour("sunken")], [1, colour("tint")]], colorbar: { title: { text: within ? "best" : "%" }, thickness: 12, len: 160, lenmode: "pixels", y: 1, yanchor: "top" },
+      x: view.tasks.map((_, i) => i), y: rows.map((_, i) => i), colorscale: [[0, colour("sunken")], [1, colour("tint")]], colorbar: { title: { text: within ? "best" : "%" }, thickness: 12, len: Math.min(160, ROW * rows.length), lenmode: "pixels", y: 1, yanchor: "top" },
       text: rows.length * view.tasks.length <= 240 && !within ? z.map((line) => line.map((v) => (v === null ? "" : v.toFixed(1)))) : undefined, texttemplate: rows.length * view.tasks.length <= 240 && !within ? "%{text}" : undefined,
     };
     const narrow = innerWidth < 640;
-    const x = { tickvals: view.tasks.map((_, i) => i), ticktext: view.tasks.map((t) => escape(short(data.tasks[t].title, 24))), side: "top", tickangle: -90, showgrid: false, automargin: true, fixedrange: true };
-    const y = { tickvals: rows.map((_, i) => i), ticktext: rows.map((r) => named(r, narrow ? 14 : 34)), showgrid: false, automargin: true, fixedrange: true, tickfont: { size: 11 } };
+    const x = { tickvals: view.tasks.map((_, i) => i), ticktext: view.tasks.map((t) => escape(short(data.tasks[t].title, 24))), side: "top", tickangle: -90, showgrid: false, zeroline: false, automargin: true, fixedrange: true };
+    const y = { tickvals: rows.map((_, i) => i), ticktext: rows.map((r) => named(r, narrow ? 14 : 34)), showgrid: false, zeroline: false, automargin: true, fixedrange: true, tickfont: { size: 11 } };
     const width = 320 + (view.tasks.length <= 16 ? 56 : 26) * view.tasks.length;
-    draw("plot-heat", [trace], layout(x, y, { height: 200 + Math.max(18, rows.length < 12 ? 40 : 18) * rows.length, width, margin: { l: 20, r: 10, t: 20, b: 20 }, dragmode: false }), { displayModeBar: false, responsive: false });
+    draw("plot-heat", [trace], layout(x, y, { height: 200 + ROW * rows.length, width, margin: { l: 20, r: 10, t: 20, b: 20 }, dragmode: false }), { displayModeBar: false, responsive: false });
   };
 
   const shift = () => {
