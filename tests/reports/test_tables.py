@@ -17,6 +17,7 @@ from vlmbench.reports.one_model import model_table
 from vlmbench.reports.one_task import task_table
 from vlmbench.reports.published import Published, survey_datasets, survey_methods
 from vlmbench.reports.ranking import ranking_table
+from vlmbench.reports.results import results_table
 from vlmbench.reports.survey_lists import datasets_table, methods_table
 from vlmbench.reports.table import Table
 from vlmbench.reports.tables import TABLES, check_table
@@ -108,6 +109,16 @@ def test_a_models_failures_are_rows() -> None:
     table = model_table("ours-large", entries(), [], View(), NoCards())
     assert texts(table, "task", "measured")[-1] == ["my-photos", "failed"]
     assert "the disk is full" in table.footnotes
+
+
+def test_a_failure_without_words_is_named_by_its_kind_in_every_table() -> None:
+    silent = gather([make_failure("m", "t", message=""), make_failure("m", "u", message="\n \n")])
+    assert [row[-1] for row in task_table("t", silent, [], View(), NoCards()).rows] == ["ModelError"]
+    assert list(model_table("m", silent, [], View(), NoCards()).footnotes) == ["ModelError"]
+    assert list(coverage_table(silent, View()).footnotes) == ["t: ModelError", "u: ModelError"]
+    assert [row[-1] for row in results_table(silent).rows] == ["ModelError", "ModelError"]
+    (datum,) = task_table("t", silent, [], View(), NoCards()).data
+    assert datum == {"model": "m", "task": "t", "status": "failed", "reason": "ModelError"}
 
 
 def test_a_task_ranks_its_own_question_only() -> None:

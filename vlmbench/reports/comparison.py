@@ -12,7 +12,16 @@ from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import shared, without
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import ZERO_SHOT, measured_datum, measured_score, published_datum, published_score
+from vlmbench.reports.scores import (
+    ZERO_SHOT,
+    failed_datum,
+    failed_score,
+    measured_datum,
+    measured_score,
+    published_datum,
+    published_score,
+    reason,
+)
 from vlmbench.reports.survey import Comparison, Question
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
@@ -196,14 +205,8 @@ def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, plac
         own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
-            reason = (failure.message.splitlines() or [failure.error])[0]
-            own.scores[place] = Score(None, status=failure.status, notes=(f"{failure.task}: {reason}",))
-            own.data[place] = {
-                "model": failure.model,
-                "task": failure.task,
-                "status": failure.status,
-                "reason": failure.message,
-            }
+            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {reason(failure)}",))
+            own.data[place] = failed_datum(failure)
 
 
 def _row(line: _Line, used: Sequence[int], facts: ModelFacts) -> Row:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vlmbench.errors import UnknownNameError
-from vlmbench.records import Summary
+from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import Label, Score
 from vlmbench.reports.entries import Entries, origin
 from vlmbench.reports.facts import FACTS, ModelFacts
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import measured_datum, measured_score, published_datum, published_score
+from vlmbench.reports.scores import (
+    failed_datum,
+    failed_score,
+    measured_datum,
+    measured_score,
+    published_datum,
+    published_score,
+    reason,
+)
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
 
@@ -58,7 +66,7 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
     rows += [
         _published_row(number, None, None, view) for number in found if (number.task, number.metric) not in answered
     ]
-    rows += [_failure_row(failure.task, failure.status, failure.message) for failure in failures]
+    rows += [_failure_row(failure) for failure in failures]
     title = f"{name}: {card.title}" if card and card.title else name
     return arranged(Draft(title, COLUMNS, rows, notes=_known(name, records, facts), left_out=entries.left_out), view)
 
@@ -121,11 +129,18 @@ def _difference(measured: Score, published: Score, view: View) -> Score | str:
     )
 
 
-def _failure_row(task: str, status: str, message: str) -> Row:
-    shown = Score(None, status="failed" if status == "failed" else "unsupported", notes=(message.splitlines()[0],))
+def _failure_row(failure: Failure) -> Row:
     return Row(
-        cells=[Label(task), "", "", shown, Score(None), "", ""],
-        data=[{"task": task, "status": status, "reason": message}],
+        cells=[
+            Label(failure.task),
+            "",
+            "",
+            failed_score(failure, notes=(reason(failure),)),
+            Score(None),
+            "",
+            "",
+        ],
+        data=[failed_datum(failure)],
     )
 
 

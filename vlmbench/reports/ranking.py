@@ -10,6 +10,7 @@ from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.paired import paired_errors
+from vlmbench.reports.scores import answer_of
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
 from vlmbench.store import ResultStore
@@ -88,10 +89,8 @@ def answers_of(
     found: dict[str, dict[str, Answer]] = {}
     kinds = {}
     for (task, model), record in records.items():
-        main = record.main
-        if main.value is not None:
-            averaged = main.unit == "fraction" and main.higher_is_better
-            found.setdefault(task, {})[model] = Answer(main.value, main.ci95, main.higher_is_better, averaged)
+        if (answer := answer_of(record)) is not None:
+            found.setdefault(task, {})[model] = answer
             kinds[task] = record.task.plugin
     return found, kinds
 
