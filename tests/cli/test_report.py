@@ -14,7 +14,9 @@ import pytest
 from make_record import ROWS, make_failure
 from report_cases import answered
 
+from vlmbench.cli.console import rich_table, stdout, write_output
 from vlmbench.cli.main import main
+from vlmbench.reports.table import Column, Table
 from vlmbench.store import ResultStore
 
 
@@ -68,9 +70,40 @@ def test_an_empty_folder_and_none_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     for arguments in (["results"], ["ranking"], ["coverage"]):
         empty = report(*arguments, "--results", "runs", where=tmp_path, code=2)
-        assert "no records or numbers to show" in empty.stderr and "vlmbench run" in empty.stderr
+        assert "no records in 'runs'" in empty.stderr and "vlmbench run" in empty.stderr
         assert "vlmbench demo" in report(*arguments, where=tmp_path, code=2).stderr
-    assert json.loads(report("results", "--results", "runs", "-f", "json", where=tmp_path).stdout) == []
+    data = report("results", "--results", "runs", "-f", "json", where=tmp_path)
+    assert json.loads(data.stdout) == [] and "note: no records in 'runs'" in data.stderr
+    assert report("results", "--results", "runs", "-f", "csv", where=tmp_path).stdout == ""
+    for page in ("md", "html", "latex"):
+        assert "vlmbench run" in report("results", "--results", "runs", "-f", page, where=tmp_path).stdout
+
+
+def test_a_folder_of_broken_files_names_them(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "m" / "t").mkdir(parents=True)
+    (tmp_path / "runs" / "m" / "t" / "torn.json").write_text("{")
+    said = report("results", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "torn.json" in said and "no records in 'runs'" in said
+
+
+def test_what_no_row_matches_is_said(results: Path) -> None:
+    said = report("results", "--results", results, "-m", "nobody", where=results, code=2).stderr
+    assert "nothing to show of what was asked for" in said and "--models" in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_an_output_that_lacks_our_signs_gets_their_nearest(
+    encoding: str, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    stdout().print(rich_table(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é"]], [])))
+    out.flush()
+    line = out.buffer.getvalue().decode(encoding).splitlines()[3]
+    assert line.split()[:3] == ["#", "a", "-"] and line.split()[4] == "?" and line.split()[5] in ("e", "é")
+    write_output("● é\n", None)
+    out.flush()
+    assert out.buffer.getvalue().endswith("● é\n".encode()), "formats for programs are UTF-8 wherever they go"
 
 
 def test_files_that_are_no_records_are_named_and_skipped(results: Path) -> None:

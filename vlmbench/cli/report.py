@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,8 +74,9 @@ def report(
         flagged=flagged,
         paired=paired,
     )
-    made = make_table(table, _request(table, name, results, view, suites))
-    _show(with_fields(made, names) if as_data and names else made, format, output)
+    request = _request(table, name, results, view, suites)
+    made = make_table(table, request)
+    _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)
 
 
 def _request(table: str, name: str, results: Path | None, view: View, suite_tasks: list[str]) -> Request:
@@ -99,27 +101,41 @@ def _request(table: str, name: str, results: Path | None, view: View, suite_task
     )
 
 
-def _show(made: Table, format: str, output: Path | None) -> None:
-    import io
+def _why_empty(request: Request) -> UsageError:
+    """What a table without rows is due to, and what to do."""
+    if request.store is not None and not request.entries.records and not request.entries.failures:
+        return UsageError(
+            f"no records in {str(request.store.root)!r}", hint="Make some with `vlmbench run` or `vlmbench demo`."
+        )
+    return UsageError(
+        "nothing to show of what was asked for",
+        hint="Widen --models, --tasks, --filter or --published, or make records with `vlmbench run`.",
+    )
 
-    from vlmbench.cli.console import PIPED_WIDTH, rich_table, stderr, stdout, write_output
+
+def _show(made: Table, nothing: UsageError, format: str, output: Path | None) -> None:
+    """Print a table or write it; one without rows is an error where people read it, and says so where programs do."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from vlmbench.cli.console import PIPED_WIDTH, print_error, rich_table, stderr, stdout, write_output
     from vlmbench.reports.formats import FORMATS as WRITERS
 
-    if format == "text" and not made.rows:
-        raise UsageError(
-            "no records or numbers to show" + "".join(f"\n{note}" for note in made.notes),
-            hint="Make records with `vlmbench run`, or ask for less with --models, --tasks and --filter.",
-        )
     for reason in made.left_out:
         stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
+    if not made.rows:
+        said = UsageError("\n".join([nothing.message, *made.notes]), hint=nothing.hint)
+        if format == "text":
+            raise said
+        print_error(said, kind="note")
+        made = replace(made, notes=[*made.notes, f"{nothing.message}. {nothing.hint}"])
     if format != "text":
         write_output(WRITERS[format](made), output)
     elif output is None:
         console = stdout()
         console.print(rich_table(made, console.width))
     else:
-        from rich.console import Console
-
         file = io.StringIO()
         Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH))
         write_output(file.getvalue(), output)

@@ -26,7 +26,7 @@ from vlmbench.reports.view import Draft, Row, View, arranged
 from vlmbench.store import Unreadable
 
 COLUMNS = (
-    Column("model"),
+    Column("model", heads=True),
     Column("task"),
     Column("metric"),
     Column("score %", "right", strong=True),
