@@ -52,7 +52,7 @@ def report(
     ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
     underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
     """
-    from vlmbench.reports.tables import check_table, make_table
+    from vlmbench.reports.tables import check_options, check_table, make_table
     from vlmbench.reports.view import View, with_fields
 
     check_table(table, name)
@@ -74,6 +74,7 @@ def report(
         flagged=flagged,
         paired=paired,
     )
+    check_options(table, view)
     request = _request(table, name, results, view, suites)
     made = make_table(table, request)
     _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)
@@ -82,11 +83,11 @@ def report(
 def _request(table: str, name: str, results: Path | None, view: View, suite_tasks: list[str]) -> Request:
     """What is asked of the folder; a table of the literature needs none, unless one was named."""
     from vlmbench.reports.entries import Entries, gather
-    from vlmbench.reports.tables import NEED_RECORDS, Request
+    from vlmbench.reports.tables import TABLES, Request
     from vlmbench.store import ResultStore
 
     folder = (results or DEFAULT_RESULTS).expanduser()
-    if not folder.is_dir() and (results is not None or table in NEED_RECORDS):
+    if not folder.is_dir() and (results is not None or TABLES[table].needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None
     entries = gather(store.summaries()) if store else Entries()

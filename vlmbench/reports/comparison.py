@@ -79,7 +79,7 @@ def comparison_table(
             notes=[*said, *([spec.note] if spec.note and lines else [])],
             left_out=entries.left_out,
         ),
-        view,
+        view if view.group_by or not spec.group_by else replace(view, group_by=spec.group_by),
     )
 
 

@@ -101,6 +101,20 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     return list(latest.values())
 
 
+def differing(records: Iterable[Summary]) -> list[str]:
+    """In what the questions of one task's records differ, although each is its card's own: samples, prompts, version.
+
+    A card that was changed, or data that was, between two models' runs; imported records do not say.
+    """
+    asked = [record.task for record in records if record.imported is None]
+    parts = {
+        "samples": {task.dataset.fingerprint for task in asked},
+        "prompts": {task.prompts_sha256 for task in asked},
+        "version": {task.version for task in asked},
+    }
+    return [part for part, found in parts.items() if len(found) > 1]
+
+
 def origin(record: Summary) -> Origin:
     """Whether a record was measured here, or read from another program's file."""
     return "measured" if record.imported is None else "imported"

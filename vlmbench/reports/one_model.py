@@ -68,7 +68,21 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
     ]
     rows += [_failure_row(failure) for failure in failures]
     title = f"{name}: {card.title}" if card and card.title else name
-    return arranged(Draft(title, COLUMNS, rows, notes=_known(name, records, facts), left_out=entries.left_out), view)
+    unfilled = {
+        *({"measured", "difference"} if not (records or failures) else ()),
+        *({"published", "difference", "source"} if not found else ()),
+    }
+    return arranged(
+        Draft(
+            title=title,
+            columns=COLUMNS,
+            rows=rows,
+            hidden=frozenset(unfilled),
+            notes=_known(name, records, facts),
+            left_out=entries.left_out,
+        ),
+        view,
+    )
 
 
 def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> list[Row]:

@@ -10,7 +10,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, origin, remarks, remarks_of
+from vlmbench.reports.entries import Entries, differing, origin, remarks, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired import paired_errors
@@ -90,12 +90,31 @@ def task_table(
         title=f"{name}: {metric}" if metric else name,
         columns=columns,
         rows=rows,
-        hidden=frozenset(FACTS) | (frozenset() if view.intervals else {"95% interval"}),
+        hidden=frozenset(FACTS) | _unfilled(records, failures, view),
         ranked=frozenset({heading}),
-        notes=[*([TIES] if any(place.tied for place in ranks.values()) else []), *said],
+        notes=[*_doubts(ranked, ranks), *said],
         left_out=entries.left_out,
     )
     return arranged(draft, view if view.sort else replace(view, sort=heading))
+
+
+def _unfilled(records: Sequence[Summary], failures: Sequence[Failure], view: View) -> frozenset[str]:
+    """Columns that only records fill, where there are none, and what the view hides."""
+    hidden = {"rank", "95% interval", "n"} if not records else set()
+    return frozenset(
+        hidden
+        | ({"remarks"} if not (records or failures) else set())
+        | ({"95% interval"} if not view.intervals else set())
+    )
+
+
+def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place]) -> list[str]:
+    """What a reader must know before believing the order."""
+    notes = [TIES] if any(place.tied for place in ranks.values()) else []
+    differs = differing(ranked)
+    if differs:
+        notes.append(f"not the same {', '.join(differs)} for all models")
+    return notes
 
 
 def ranking(records: Sequence[Summary], errors: Errors) -> Mapping[str, Place]:
@@ -155,12 +174,12 @@ def _published_row(number: Published, score: Score, facts: ModelFacts) -> Row:
     return Row(
         cells=[
             DASH,
-            Label(name, origin="published"),
+            Label(name, origin="published", notes=(number.source,)),
             score,
             DASH,
             "",
             *facts.row(number.model, variant=number.variant),
-            number.source,
+            "",
         ],
         data=[published_datum(number)],
     )

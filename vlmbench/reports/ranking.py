@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, origin, remarks_of
+from vlmbench.reports.entries import Entries, differing, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.scores import answer_of
@@ -17,6 +17,8 @@ from vlmbench.store import ResultStore
 
 TASKS_NAMED = 12
 """Common tasks that a note names before the rest is counted."""
+RANK_DIGITS = 2
+"""Decimals of mean ranks, at least: two models' over eight tasks may be 1.25 and 1.75."""
 
 
 def ranking_table(
@@ -62,7 +64,7 @@ def ranking_table(
             rows=rows,
             hidden=frozenset(FACTS),
             ranked=frozenset({"mean %", "mean rank", "Borda %", *(f"{kind} %" for kind in kinds_shown)}),
-            notes=_notes(made, len(found)),
+            notes=[*_notes(made, len(found)), *_doubts(made, records)],
             left_out=entries.left_out,
         ),
         view,
@@ -110,7 +112,7 @@ def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence
             label,
             mean,
             *(Score(standing.by_kind.get(kind), digits=view.digits) for kind in kinds),
-            Score(standing.average_rank, unit="points", higher_is_better=False, digits=max(view.digits, 1)),
+            Score(standing.average_rank, unit="points", higher_is_better=False, digits=max(view.digits, RANK_DIGITS)),
             Score(standing.borda, digits=view.digits),
             *known,
         ],
@@ -136,12 +138,29 @@ def _notes(made: Standings, known: int) -> list[str]:
         more = len(made.tasks) - TASKS_NAMED
         named = ", ".join(made.tasks[:TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
         others = known - len(made.tasks)
-        notes.append(f"tasks: {named}" + (f"; {others} others lack a model and do not count" if others > 0 else ""))
-        notes.append("rank by the mean, mean rank and Borda: what the data cannot tell apart at 95% is a tie (1–3)")
+        lack = f"; {others:,} more: some model lacks them, so they do not count" if others > 0 else ""
+        notes.append(f"tasks: {named}{lack}")
+        notes.append("rank: by the mean; 1–3 and half a rank are ties: the data cannot tell the models apart at 95%")
+        notes.append("Borda: the share of other models that are beaten, over all tasks; a tie counts half")
     for model, gaps in made.left_out.items():
         notes.append(
             f"left out: {model} lacks {', '.join(gaps[:3])}" + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
         )
-    if not made.models and known:
+    if not made.tasks and known:
         notes.append("no task is common to all models: choose with --tasks and --models (`vlmbench report coverage`)")
+    return notes
+
+
+def _doubts(made: Standings, records: Mapping[tuple[str, str], Summary]) -> list[str]:
+    """What a reader must know before believing the order: questions that changed between runs, and exact numbers."""
+    notes: list[str] = []
+    exact: dict[str, None] = {}
+    for task in made.tasks:
+        own = [records[task, standing.model] for standing in made.models]
+        differs = differing(own)
+        if differs:
+            notes.append(f"{task}: not the same {', '.join(differs)} for all models")
+        exact.update(dict.fromkeys(record.model.name for record in own if record.main.ci95 is None))
+    if exact:
+        notes.append(f"no interval, so that a number counts as exact: {', '.join(exact)}")
     return notes
