@@ -74,7 +74,8 @@ COMPARISONS: Mapping[str, Comparison] = {
             Question("Caltech-101", "caltech101", "mean_per_class_recall"),
             Question("Flowers-102", "flowers102", "mean_per_class_recall"),
         ),
-        note="Aircraft, Pets, Caltech-101 and Flowers-102: the mean over classes; the others: over images.",
+        note="Aircraft, Pets, Caltech-101 and Flowers-102: the mean over classes; the others: over images. "
+        "OTTER, ZeroVL and FLAVA stand in print without a number, and are left out.",
     ),
     "segmentation": Comparison(
         title="Zero-shot semantic segmentation, mIoU (the survey's Table 7)",
