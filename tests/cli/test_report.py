@@ -26,12 +26,12 @@ class Finished:
     stderr: str
 
 
-def report(*arguments: object, where: Path, code: int = 0) -> Finished:
-    """The command in this process, in a folder."""
+def report(*arguments: object, where: Path, code: int = 0, columns: str = "200") -> Finished:
+    """The command in this process, in a folder and a window."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(where)
-        patch.setenv("COLUMNS", "200")
+        patch.setenv("COLUMNS", columns)
         patch.setattr(sys, "argv", ["vlmbench", "report", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
@@ -84,6 +84,14 @@ def test_a_folder_of_broken_files_names_them(tmp_path: Path) -> None:
     (tmp_path / "runs" / "m" / "t" / "torn.json").write_text("{")
     said = report("results", "--results", "runs", where=tmp_path, code=2).stderr
     assert "torn.json" in said and "no records in 'runs'" in said
+
+
+@pytest.mark.parametrize("columns", ["0", "30", "60"])
+def test_no_window_is_so_narrow_that_anything_is_cut_off(columns: str, results: Path) -> None:
+    shown = report("classification", "--results", results, "--published", "none", where=results, columns=columns).stdout
+    words = " ".join(shown.split())
+    for whole in ("survey's Table 6)", "60.0+ ±1.0", "65.0* ±1.0", "failed", "ours-large"):
+        assert whole in words
 
 
 def test_what_no_row_matches_is_said(results: Path) -> None:

@@ -92,6 +92,6 @@ def _encodable() -> None:
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
-    if console.is_terminal or "COLUMNS" in os.environ:
+    if console.width > 0 and (console.is_terminal or "COLUMNS" in os.environ):
         return console
     return Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)

@@ -71,16 +71,23 @@ class Grid:
         rows = pieces(self.table, styled=styled)
         shown = choice(self.table, rows, self.width)
         if self.table.title:
-            yield from _printed([(printable(self.table.title), _TITLE)])
+            yield from _printed([(printable(self.table.title), _TITLE)], console, options.max_width)
         yield _END
         for block in blocks(self.table, rows, shown.places, options.max_width):
-            yield from self._block(block, rows, shown.sections)
+            yield from self._block(block, rows, shown.sections, console, options.max_width)
             yield _END
         dropped = [(f"no room here for: {', '.join(shown.dropped)}", _QUIET)] if shown.dropped else []
         for line, style in (*self._foot(styled), *dropped):
             yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
 
-    def _block(self, block: Block, rows: Sequence[Sequence[Piece]], sections: Mapping[int, str]) -> Iterator[Segment]:
+    def _block(
+        self,
+        block: Block,
+        rows: Sequence[Sequence[Piece]],
+        sections: Mapping[int, str],
+        console: Console,
+        width: int,
+    ) -> Iterator[Segment]:
         columns = [self.table.columns[place] for place in block.places]
         for heading in _headings(columns, block.widths):
             yield from _printed(heading)
@@ -88,7 +95,7 @@ class Grid:
         yield from _printed([(" " + "─" * total + " ", _PLAIN)])
         for index, row in enumerate(rows):
             if index in sections:
-                yield from _printed([(f" {printable(sections[index])}", _GROUP)])
+                yield from _printed([(f" {printable(sections[index])}", _GROUP)], console, width)
             for line in _lines([row[place] for place in block.places], columns, block.widths):
                 yield from _printed(line)
 

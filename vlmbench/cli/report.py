@@ -135,10 +135,10 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
         write_output(WRITERS[format](made), output)
     elif output is None:
         console = stdout()
-        console.print(rich_table(made, console.width))
+        console.print(rich_table(made, console.width), crop=False)  # a number that is cut off is another number
     else:
         file = io.StringIO()
-        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH))
+        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH), crop=False)
         write_output(file.getvalue(), output)
 
 

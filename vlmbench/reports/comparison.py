@@ -60,6 +60,8 @@ def comparison_table(
     questions = _questions(spec, entries, view)
     printed = [] if view.published == "none" else _published_lines(spec, questions, entries, numbers, view, facts)
     said = _say_once([line for line in printed if not line.notes])
+    if said and spec.without_numbers:
+        said.append(f"In the survey without a number, and not here: {spec.without_numbers}")
     measured = _measured_lines(spec, questions, entries, view)
     lines = [line for line in (*printed, *measured) if line.scores]
     used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]

@@ -41,6 +41,7 @@ class Comparison:
         own_protocols: its rows quote papers with protocols of their own, so that they are ranked among themselves.
         note: a line under the table.
         group_by: what its rows are grouped by where a reader does not say.
+        without_numbers: rows that the survey prints without any number, which are left out.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Comparison:
     own_protocols: bool = False
     note: str = ""
     group_by: str = ""
+    without_numbers: str = ""
 
 
 _OWN_DETECTOR = "found by the model's own detector, which was not trained on this set's base classes alone"
@@ -74,8 +76,8 @@ COMPARISONS: Mapping[str, Comparison] = {
             Question("Caltech-101", "caltech101", "mean_per_class_recall"),
             Question("Flowers-102", "flowers102", "mean_per_class_recall"),
         ),
-        note="Aircraft, Pets, Caltech-101 and Flowers-102: the mean over classes; the others: over images. "
-        "OTTER, ZeroVL and FLAVA stand in print without a number, and are left out.",
+        note="Aircraft, Pets, Caltech-101 and Flowers-102: the mean over classes; the others: over images.",
+        without_numbers="OTTER, ZeroVL, FLAVA",
     ),
     "segmentation": Comparison(
         title="Zero-shot semantic segmentation, mIoU (the survey's Table 7)",
