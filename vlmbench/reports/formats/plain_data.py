@@ -28,6 +28,6 @@ def to_json(table: Table) -> str:
 
 def _csv_cell(value: object) -> object:
     """A name that begins like a formula must not become one in a spreadsheet."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")):
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value
