@@ -9,6 +9,7 @@ from make_record import make_failure
 from report_cases import NoCards, answered, entries, numbers
 
 from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.records import Imported
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.comparison import comparison_table
 from vlmbench.reports.coverage import coverage_table
@@ -74,6 +75,19 @@ def test_ranking_says_where_models_were_not_asked_the_same_and_what_has_no_inter
     assert "cifar10: not the same samples, version for all models" in notes
     assert "no interval, so that a number counts as exact: c" in notes
     assert "not the same samples, version for all models" in task_table("cifar10", found, [], View(), NoCards()).notes
+
+
+def test_ranking_says_which_of_a_models_numbers_are_imported() -> None:
+    imported = Imported.model_validate({"from": "clip_benchmark", "file": "x.csv", "sha256": "0"})
+    mixed = [answered("mixed", task, 0.5) for task in ("cifar10", "dtd")]
+    for order in (mixed, mixed[::-1]):
+        records = [order[0].model_copy(update={"imported": imported}), order[1]]
+        table = ranking_table(gather(records), View(), NoCards())
+        (label,) = [cell for cell in table.rows[0] if isinstance(cell, Label)]
+        assert label.origin == "imported"
+        assert label.notes == (f"imported: {order[0].task.name}; the others are measured here",)
+    whole = ranking_table(gather([mixed[0].model_copy(update={"imported": imported})]), View(), NoCards())
+    assert [cell.notes for cell in whole.rows[0] if isinstance(cell, Label)] == [()]
 
 
 def test_columns_that_nothing_fills_are_not_shown() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
-from vlmbench.reports.cells import DASH, Label, Score
+from vlmbench.reports.cells import DASH, Label, Origin, Score
 from vlmbench.reports.entries import Entries, differing, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.paired import paired_errors
@@ -41,11 +41,10 @@ def ranking_table(
     made = standings(found, kinds, tasks=list(tasks) or None, errors=errors)
     named = list(dict.fromkeys(kinds.get(task, "other") for task in made.tasks))
     kinds_shown = named if len(named) > 1 else []
-    origins = {record.model.name: origin(record) for record in records.values()}
     infos = {record.model.name: record.model for record in records.values()}
     rows = []
     for standing in made.models:
-        label = Label(standing.model, origin=origins[standing.model])
+        label = _label(standing.model, {task: origin(records[task, standing.model]) for task in made.tasks})
         known = facts.row(standing.model, variant={}, info=infos[standing.model])
         rows.append(_row(standing, label, known, kinds_shown, view))
     columns = [
@@ -102,6 +101,14 @@ def _errors(records: dict[tuple[str, str], Summary], store: ResultStore) -> dict
     for (task, _), record in records.items():
         by_task.setdefault(task, []).append(record)
     return {task: errors for task, own in by_task.items() if (errors := paired_errors(own, store))}
+
+
+def _label(model: str, origins: Mapping[str, Origin]) -> Label:
+    """A model's name; where some of its numbers are imported, it says which."""
+    imported = [task for task, where in origins.items() if where == "imported"]
+    if not imported or len(imported) == len(origins):
+        return Label(model, origin="imported" if imported else "measured")
+    return Label(model, origin="imported", notes=(f"imported: {', '.join(imported)}; the others are measured here",))
 
 
 def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence[str], view: View) -> Row:
