@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 from make_record import make_failure
 from report_cases import NoCards, answered, entries, numbers
+from rich.console import Console
 
+from vlmbench.cli.console import rich_table
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.records import Imported
 from vlmbench.reports.cells import Label, Score, plain
@@ -101,7 +104,6 @@ def test_columns_that_nothing_fills_are_not_shown() -> None:
         "kind",
         "metric",
         "published",
-        "source",
     ]
     measured = model_table("ours-base", entries(), [], View(), NoCards())
     assert headings(measured) == ["task", "kind", "metric", "measured"]
@@ -145,10 +147,18 @@ def test_a_model_beside_what_is_published_of_it() -> None:
         ["my-photos", "50.0", "–", ""],
         ["dtd", "–", "40.0", ""],
     ]
+    assert {"s", "a model zoo"} <= table.footnotes.keys(), "each number says where it was read"
     assert "another split" in table.footnotes, "a flagged number is marked, and no difference is made of it"
     with pytest.raises(UnknownNameError, match="'ours-bse'") as error:
         model_table("ours-bse", entries(), known, View(), NoCards())
     assert "ours-base" in str(error.value)
+
+
+def test_rows_of_one_task_keep_their_metrics_in_any_window() -> None:
+    known = [Published("m", "cifar10", metric, 0.9, "a" * 60) for metric in ("acc1", "acc5", "mean_per_class_recall")]
+    out = io.StringIO()
+    Console(file=out, width=50).print(rich_table(model_table("m", Entries(), known, View(), NoCards()), 50))
+    assert all(metric in out.getvalue() for metric in ("acc1", "acc5", "mean_per_class_"))
 
 
 def test_a_models_failures_are_rows() -> None:

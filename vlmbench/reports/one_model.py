@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vlmbench.errors import UnknownNameError
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import Label, Score
-from vlmbench.reports.entries import Entries, origin
+from vlmbench.reports.entries import Entries
 from vlmbench.reports.facts import FACTS, ModelFacts
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import (
@@ -26,11 +27,10 @@ from vlmbench.reports.view import Draft, Row, View, arranged
 COLUMNS = (
     Column("task", repeats=True),
     Column("kind", spare=3),
-    Column("metric", spare=2),
+    Column("metric", repeats=True),
     Column("measured", "right", strong=True),
     Column("published", "right"),
     Column("difference", "right"),
-    Column("source", spare=1),
 )
 
 
@@ -70,7 +70,7 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
     title = f"{name}: {card.title}" if card and card.title else name
     unfilled = {
         *({"measured", "difference"} if not (records or failures) else ()),
-        *({"published", "difference", "source"} if not found else ()),
+        *({"published", "difference"} if not found else ()),
     }
     return arranged(
         Draft(
@@ -101,7 +101,6 @@ def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> l
                         measured_score(record, metric, view),
                         Score(None),
                         "",
-                        "imported" if origin(record) == "imported" else "",
                     ],
                     data=[measured_datum(record, metric)],
                 )
@@ -111,6 +110,8 @@ def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> l
 
 def _published_row(number: Published, record: Summary | None, metric: str | None, view: View) -> Row:
     published = published_score(number, view)
+    source = ", ".join(filter(None, (number.source, number.variant.get("image_encoder", ""))))
+    published = replace(published, notes=(source, *published.notes))
     measured = measured_score(record, metric, view) if record is not None and metric is not None else Score(None)
     return Row(
         cells=[
@@ -120,7 +121,6 @@ def _published_row(number: Published, record: Summary | None, metric: str | None
             measured,
             published,
             _difference(measured, published, view),
-            ", ".join(filter(None, (number.source, number.variant.get("image_encoder", "")))),
         ],
         data=[
             *([measured_datum(record, metric)] if record is not None and metric is not None else []),
@@ -151,7 +151,6 @@ def _failure_row(failure: Failure) -> Row:
             "",
             failed_score(failure, notes=(reason(failure),)),
             Score(None),
-            "",
             "",
         ],
         data=[failed_datum(failure)],
