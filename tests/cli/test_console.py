@@ -55,6 +55,54 @@ def test_what_does_not_fit_is_folded_and_numbers_never_are() -> None:
     ]
 
 
+def test_names_break_behind_hyphens_and_their_marks_stand_at_the_end() -> None:
+    columns = (Column("model", repeats=True), Column("remarks"))
+    rows = [[Label("clip-convnext-base-laion400m", origin="published", notes=("why",)), "not above chance, bf16"]]
+    assert printed(Table("", columns, rows, []), width=34)[3:7] == [
+        " ○ clip-          not above",
+        "   convnext-      chance, bf16",
+        "   base-",
+        "   laion400mᵃ",
+    ]
+
+
+def test_what_a_window_has_no_room_for_is_named() -> None:
+    table = Table("", COLUMNS, [["a" * 20, "10.0", "5", ""]], [])
+    assert "no room" not in "".join(printed(table, width=80))
+    assert printed(table, width=29)[-2:] == ["no room here for: chance,", "speed"]
+
+
+def test_in_a_narrow_window_a_name_stands_over_its_rows() -> None:
+    columns = (Column("model", heads=True), Column("task"), Column("score", "right"))
+    rows = [
+        [Label("a-model-with-a-name", origin="measured"), "digits", "1"],
+        [Label("a-model-with-a-name", origin="measured"), "faces", "2"],
+        *[["other", task, "3"] for task in ("digits", "faces")],
+    ]
+    assert printed(Table("", columns, rows, []), width=30)[1:-2] == [
+        " task    score",
+        " ─────────────",
+        " ● a-model-with-a-name",
+        " digits      1",
+        " faces       2",
+        " other",
+        " digits      3",
+        " faces       3",
+    ]
+    assert " other                  digits      3" in printed(Table("", columns, rows, []), width=80)
+
+
+def test_a_name_that_changes_with_every_row_heads_none() -> None:
+    columns = (Column("model", heads=True), Column("task"))
+    rows = [[f"a-model-with-a-name-{n}", "digits"] for n in range(3)]
+    assert " model" in printed(Table("", columns, rows, []), width=20)[1]
+
+
+def test_a_group_cut_short_says_so() -> None:
+    columns = (Column("a", "right", group="COCO Captions"), Column("b", "right", group="COCO Captions"))
+    assert printed(Table("", columns, [["1", "2"]], []), width=40)[1] == " COC…"
+
+
 def test_a_sign_stays_with_its_name_and_the_name_folds_under_itself() -> None:
     columns = (Column("model", repeats=True), Column("score", "right"))
     rows = [[Label("supercalifragilistic", origin="published"), Score(0.5)]]

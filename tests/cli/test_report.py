@@ -14,7 +14,9 @@ import pytest
 from make_record import ROWS, make_failure
 from report_cases import answered
 
+from vlmbench.cli.console import rich_table, stdout, write_output
 from vlmbench.cli.main import main
+from vlmbench.reports.table import Column, Table
 from vlmbench.store import ResultStore
 
 
@@ -24,12 +26,12 @@ class Finished:
     stderr: str
 
 
-def report(*arguments: object, where: Path, code: int = 0) -> Finished:
-    """The command in this process, in a folder."""
+def report(*arguments: object, where: Path, code: int = 0, columns: str = "200") -> Finished:
+    """The command in this process, in a folder and a window."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(where)
-        patch.setenv("COLUMNS", "200")
+        patch.setenv("COLUMNS", columns)
         patch.setattr(sys, "argv", ["vlmbench", "report", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
@@ -68,9 +70,48 @@ def test_an_empty_folder_and_none_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     for arguments in (["results"], ["ranking"], ["coverage"]):
         empty = report(*arguments, "--results", "runs", where=tmp_path, code=2)
-        assert "no records or numbers to show" in empty.stderr and "vlmbench run" in empty.stderr
+        assert "no records in 'runs'" in empty.stderr and "vlmbench run" in empty.stderr
         assert "vlmbench demo" in report(*arguments, where=tmp_path, code=2).stderr
-    assert json.loads(report("results", "--results", "runs", "-f", "json", where=tmp_path).stdout) == []
+    data = report("results", "--results", "runs", "-f", "json", where=tmp_path)
+    assert json.loads(data.stdout) == [] and "note: no records in 'runs'" in data.stderr
+    assert report("results", "--results", "runs", "-f", "csv", where=tmp_path).stdout == ""
+    for page in ("md", "html", "latex"):
+        assert "vlmbench run" in report("results", "--results", "runs", "-f", page, where=tmp_path).stdout
+
+
+def test_a_folder_of_broken_files_names_them(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "m" / "t").mkdir(parents=True)
+    (tmp_path / "runs" / "m" / "t" / "torn.json").write_text("{")
+    said = report("results", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "torn.json" in said and "no records in 'runs'" in said
+
+
+@pytest.mark.parametrize("columns", ["0", "30", "60"])
+def test_no_window_is_so_narrow_that_anything_is_cut_off(columns: str, results: Path) -> None:
+    shown = report("classification", "--results", results, "--published", "none", where=results, columns=columns).stdout
+    words = " ".join(shown.split())
+    for whole in ("survey's Table 6)", "60.0+ ±1.0", "65.0* ±1.0", "failed", "ours-large"):
+        assert whole in words
+
+
+def test_what_no_row_matches_is_said(results: Path) -> None:
+    said = report("results", "--results", results, "-m", "nobody", where=results, code=2).stderr
+    assert "nothing to show of what was asked for" in said and "--models" in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_an_output_that_lacks_our_signs_gets_their_nearest(
+    encoding: str, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    stdout().print(rich_table(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é"]], [])))
+    out.flush()
+    line = out.buffer.getvalue().decode(encoding).splitlines()[3]
+    assert line.split()[:3] == ["#", "a", "-"] and line.split()[4] == "?" and line.split()[5] in ("e", "é")
+    write_output("● é\n", None)
+    out.flush()
+    assert out.buffer.getvalue().endswith("● é\n".encode()), "formats for programs are UTF-8 wherever they go"
 
 
 def test_files_that_are_no_records_are_named_and_skipped(results: Path) -> None:

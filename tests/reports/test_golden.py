@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -19,8 +20,10 @@ from rich.console import Console
 from vlmbench.cli.console import rich_table
 from vlmbench.reports.comparison import comparison_table
 from vlmbench.reports.formats import FORMATS, to_html, to_latex, to_markdown
+from vlmbench.reports.published import published, survey_datasets
 from vlmbench.reports.results import results_table
 from vlmbench.reports.survey import COMPARISONS
+from vlmbench.reports.survey_lists import datasets_table
 from vlmbench.reports.table import Table
 from vlmbench.reports.view import View
 
@@ -106,18 +109,24 @@ def test_hostile_names_fit_a_window() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex (texlive-latex-recommended) here")
-@pytest.mark.parametrize("table", ["hostile", "classification", "long"])
+@pytest.mark.parametrize("table", ["hostile", "classification", "survey", "datasets", "long"])
 def test_latex_compiles(table: str, tmp_path: Path) -> None:
     made = {
         "hostile": hostile,
         "classification": classification,
+        "survey": lambda: comparison_table(COMPARISONS["classification"], entries(), published(), View(), NoCards()),
+        "datasets": lambda: datasets_table(survey_datasets(), entries(), View(filters=[("kind", "Image*")])),
         "long": lambda: results_table([answered(f"m{number}", "[t]", 0.5) for number in range(60)]),
     }[table]()
     (tmp_path / "table.tex").write_text(to_latex(made), encoding="utf-8")
-    needs = r"\usepackage{booktabs}" + (r"\usepackage{longtable}" if table == "long" else "")
+    needs = "".join(re.findall(r"\\usepackage\{\w+\}", to_latex(made).splitlines()[0]))
+    assert ("longtable" in needs) == (table == "long")
     document = rf"\documentclass{{article}}{needs}\begin{{document}}\input{{table}}\end{{document}}"
     (tmp_path / "document.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout and (tmp_path / "document.pdf").is_file()
+    assert "Float too large" not in done.stdout
+    if table != "long":
+        assert "Overfull" not in done.stdout, "it is as wide as the page at most"

@@ -77,8 +77,28 @@ def test_no_pairing_without_predictions_or_on_other_data_or_of_other_metrics(tmp
     assert paired_errors([a.model_copy(update={"main_metric": "miou"}), b], store) == {}
     (store.folder("b", "t") / b.predictions.file).write_bytes(b"no parquet")
     assert paired_errors([a, b], store) == {}
+    foreign = io.BytesIO()
+    pq.write_table(predictions(~correct), foreign)
+    (store.folder("b", "t") / b.predictions.file).write_bytes(foreign.getvalue())
+    assert paired_errors([a, b], store) == {}, "a file of another run in its place"
     (store.folder("b", "t") / b.predictions.file).unlink()
     assert paired_errors([a, b], store) == {}
+
+
+def test_samples_are_matched_by_what_they_are_and_not_by_their_places(tmp_path: Path) -> None:
+    store, correct = ResultStore(tmp_path), correct_rows(0, 0.8)
+    table = predictions(correct)
+    other = table.set_column(1, "content", pa.array([f"{i + 1:064x}" for i in range(N)]))
+    records = [write(store, name, rows, 0.8) for name, rows in (("a", table), ("b", table), ("c", other), ("d", other))]
+    assert set(paired_errors(records, store)) == {("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")}
+
+
+def test_one_image_under_two_labels_is_matched_by_its_label(tmp_path: Path) -> None:
+    store, correct = ResultStore(tmp_path), correct_rows(0, 0.8)
+    twins = predictions(correct).set_column(1, "content", pa.array([f"{i // 2:064x}" for i in range(N)]))
+    backwards = twins.take(pa.array(np.arange(N)[::-1]))
+    records = [write(store, "a", twins, 0.8), write(store, "b", backwards, 0.8)]
+    assert paired_errors(records, store)["a", "b"] == pytest.approx(np.sqrt(2) / N), "the same answers"
 
 
 def test_each_metric_from_its_columns() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, MetricValue
@@ -90,6 +91,15 @@ def test_remarks_say_what_differs_from_the_standard() -> None:
 def test_unreadable_files_become_notes() -> None:
     table = results_table([Unreadable(Path("x.json"), "x.json: broken")])
     assert table.rows == [] and table.left_out == ["left out: x.json: broken"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_named_and_left_out(number: float) -> None:
+    score = MetricValue(value=number, n=10)
+    broken = make_record(model="broken").model_copy(update={"metrics": {"acc1": score}})
+    table = results_table([make_record(), broken])
+    assert [row[0] for row in texts(table)] == ["m"]
+    assert table.left_out == ["left out: record 0123456789abcdef of 'broken' and 't': not finite: acc1"]
 
 
 def test_formats_hold_the_same_rows_and_hostile_names_are_harmless() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 from make_record import make_failure
 from report_cases import NoCards, answered, entries, numbers
+from rich.console import Console
 
+from vlmbench.cli.console import rich_table
 from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.records import Imported
 from vlmbench.reports.cells import Label, Score, plain
+from vlmbench.reports.comparison import comparison_table
 from vlmbench.reports.coverage import coverage_table
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import FACTS, ModelFacts, count
@@ -17,9 +22,11 @@ from vlmbench.reports.one_model import model_table
 from vlmbench.reports.one_task import task_table
 from vlmbench.reports.published import Published, survey_datasets, survey_methods
 from vlmbench.reports.ranking import ranking_table
+from vlmbench.reports.results import results_table
+from vlmbench.reports.survey import COMPARISONS
 from vlmbench.reports.survey_lists import datasets_table, methods_table
 from vlmbench.reports.table import Table
-from vlmbench.reports.tables import TABLES, check_table
+from vlmbench.reports.tables import OPTIONS, TABLES, check_options, check_table
 from vlmbench.reports.view import View
 
 
@@ -41,11 +48,11 @@ def three_models() -> Entries:
 def test_ranking_is_over_common_tasks_with_ties_said() -> None:
     table = ranking_table(three_models(), View(), NoCards())
     assert texts(table, "rank", "model", "mean %", "mean rank", "Borda %") == [
-        ["1–2", "best", "90.0", "1.5", "75.0"],
-        ["1–2", "near", "89.5", "1.5", "75.0"],
-        ["3", "far", "20.0", "3.0", "0.0"],
+        ["1–2", "best", "90.0", "1.50", "75.0"],
+        ["1–2", "near", "89.5", "1.50", "75.0"],
+        ["3", "far", "20.0", "3.00", "0.0"],
     ]
-    assert table.notes[0] == "tasks: cifar10, imagenet1k; 1 others lack a model and do not count"
+    assert table.notes[0] == "tasks: cifar10, imagenet1k; 1 more: some model lacks them, so they do not count"
 
 
 def test_ranking_over_chosen_tasks_names_who_lacks_them() -> None:
@@ -58,6 +65,48 @@ def test_ranking_does_not_count_what_answers_another_question() -> None:
     part = answered("part", "cifar10", 0.99, limit=10)
     table = ranking_table(gather([part, answered("whole", "cifar10", 0.5)]), View(), NoCards())
     assert texts(table, "model") == [["whole"]]
+
+
+def test_ranking_says_where_models_were_not_asked_the_same_and_what_has_no_interval() -> None:
+    a, b, c = (answered(name, "cifar10", value) for name, value in (("a", 0.9), ("b", 0.5), ("c", 0.1)))
+    assert not any("not the same" in note for note in ranking_table(gather([a, b]), View(), NoCards()).notes)
+    data = b.task.dataset.model_copy(update={"fingerprint": "other"})
+    other = b.model_copy(update={"task": b.task.model_copy(update={"dataset": data, "version": "2.1"})})
+    exact = c.model_copy(update={"metrics": {"acc1": c.main.model_copy(update={"ci95": None})}})
+    found = gather([a, other, exact])
+    notes = ranking_table(found, View(), NoCards()).notes
+    assert "cifar10: not the same samples, version for all models" in notes
+    assert "no interval, so that a number counts as exact: c" in notes
+    assert "not the same samples, version for all models" in task_table("cifar10", found, [], View(), NoCards()).notes
+
+
+def test_ranking_says_which_of_a_models_numbers_are_imported() -> None:
+    imported = Imported.model_validate({"from": "clip_benchmark", "file": "x.csv", "sha256": "0"})
+    mixed = [answered("mixed", task, 0.5) for task in ("cifar10", "dtd")]
+    for order in (mixed, mixed[::-1]):
+        records = [order[0].model_copy(update={"imported": imported}), order[1]]
+        table = ranking_table(gather(records), View(), NoCards())
+        (label,) = [cell for cell in table.rows[0] if isinstance(cell, Label)]
+        assert label.origin == "imported"
+        assert label.notes == (f"imported: {order[0].task.name}; the others are measured here",)
+    whole = ranking_table(gather([mixed[0].model_copy(update={"imported": imported})]), View(), NoCards())
+    assert [cell.notes for cell in whole.rows[0] if isinstance(cell, Label)] == [()]
+
+
+def test_columns_that_nothing_fills_are_not_shown() -> None:
+    def headings(table: Table) -> list[str]:
+        return [column.name for column in table.columns]
+
+    published = task_table("cifar10", Entries(), numbers(), View(), NoCards())
+    assert headings(published) == ["model", "acc1 %"]
+    assert headings(model_table("elsewhere", Entries(), numbers(), View(), NoCards())) == [
+        "task",
+        "kind",
+        "metric",
+        "published",
+    ]
+    measured = model_table("ours-base", entries(), [], View(), NoCards())
+    assert headings(measured) == ["task", "kind", "metric", "measured"]
 
 
 def test_ranking_without_a_common_task_says_so() -> None:
@@ -98,10 +147,18 @@ def test_a_model_beside_what_is_published_of_it() -> None:
         ["my-photos", "50.0", "–", ""],
         ["dtd", "–", "40.0", ""],
     ]
+    assert {"s", "a model zoo"} <= table.footnotes.keys(), "each number says where it was read"
     assert "another split" in table.footnotes, "a flagged number is marked, and no difference is made of it"
     with pytest.raises(UnknownNameError, match="'ours-bse'") as error:
         model_table("ours-bse", entries(), known, View(), NoCards())
     assert "ours-base" in str(error.value)
+
+
+def test_rows_of_one_task_keep_their_metrics_in_any_window() -> None:
+    known = [Published("m", "cifar10", metric, 0.9, "a" * 60) for metric in ("acc1", "acc5", "mean_per_class_recall")]
+    out = io.StringIO()
+    Console(file=out, width=50).print(rich_table(model_table("m", Entries(), known, View(), NoCards()), 50))
+    assert all(metric in out.getvalue() for metric in ("acc1", "acc5", "mean_per_class_"))
 
 
 def test_a_models_failures_are_rows() -> None:
@@ -110,14 +167,31 @@ def test_a_models_failures_are_rows() -> None:
     assert "the disk is full" in table.footnotes
 
 
+def test_a_failure_without_words_is_named_by_its_kind_in_every_table() -> None:
+    silent = gather([make_failure("m", "t", message=""), make_failure("m", "u", message="\n \n")])
+    assert [row[-1] for row in task_table("t", silent, [], View(), NoCards()).rows] == ["ModelError"]
+    assert list(model_table("m", silent, [], View(), NoCards()).footnotes) == ["ModelError"]
+    assert list(coverage_table(silent, View()).footnotes) == ["t: ModelError", "u: ModelError"]
+    assert [row[-1] for row in results_table(silent).rows] == ["ModelError", "ModelError"]
+    (datum,) = task_table("t", silent, [], View(), NoCards()).data
+    assert datum == {"model": "m", "task": "t", "status": "failed", "reason": "ModelError"}
+
+
 def test_a_task_ranks_its_own_question_only() -> None:
     table = task_table("cifar10", entries(), numbers(), View(), NoCards())
     assert texts(table, "rank", "model", "acc1 %", "remarks") == [
         ["–", "ours-large", "99.0", "subset of 10, bf16"],
-        ["–", "PaperNet", "95.7", "A Survey, Table 6"],
-        ["–", "ours-base", "91.2", "a model zoo"],
+        ["–", "PaperNet", "95.7", ""],
+        ["–", "ours-base", "91.2", ""],
         ["1", "ours-base", "91.0", ""],
-        ["–", "Other & Net", "50.0", "A Survey, Table 6"],
+        ["–", "Other & Net", "50.0", ""],
+    ]
+    assert [row[1].notes for row in table.rows if isinstance(row[1], Label)] == [
+        (),
+        ("A Survey, Table 6",),
+        ("a model zoo",),
+        (),
+        ("A Survey, Table 6",),
     ]
     origins = [row[1].origin for row in table.rows if isinstance(row[1], Label)]
     assert origins == ["measured", "published", "published", "measured", "published"]
@@ -166,6 +240,62 @@ def test_names_of_tables_are_checked() -> None:
         with pytest.raises(UsageError) as error:
             check_table(table, name)
         assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("models", ["a"]),
+        ("tasks", ["a"]),
+        ("intervals", False),
+        ("digits", 2),
+        ("published", "none"),
+        ("flagged", False),
+        ("paired", False),
+    ],
+)
+def test_an_option_that_changes_nothing_is_refused_and_the_others_are_not(option: str, value: object) -> None:
+    view = View(**{option: value})  # type: ignore[arg-type]
+    for name, kind in TABLES.items():
+        check_options(name, View())
+        if option in kind.options:
+            check_options(name, view)
+        else:
+            with pytest.raises(UsageError, match=f"{OPTIONS[option]} changes nothing in the table '{name}'"):
+                check_options(name, view)
+
+
+def test_each_option_changes_the_tables_that_have_it() -> None:
+    changes = {
+        "models": ["*base"],
+        "tasks": ["cifar10"],
+        "intervals": False,
+        "digits": 3,
+        "published": "none",
+        "flagged": False,
+    }
+    known = [*numbers(), Published("ours-base", "imagenet1k", "acc1", 0.9, "s", flag="another split")]
+
+    def made(name: str, view: View) -> Table:
+        found = entries()
+        return {
+            "results": lambda: results_table(found, published=known if view.published != "none" else [], view=view),
+            "ranking": lambda: ranking_table(found, view, NoCards()),
+            "coverage": lambda: coverage_table(found, view),
+            "model": lambda: model_table("ours-base", found, known, view, NoCards()),
+            "task": lambda: task_table("imagenet1k", found, known, view, NoCards()),
+            "datasets": lambda: datasets_table(survey_datasets(), found, view),
+            "methods": lambda: methods_table(survey_methods(), NoCards(), view),
+            "classification": lambda: comparison_table(COMPARISONS["classification"], found, known, view, NoCards()),
+        }[name]()
+
+    def shown(table: Table) -> tuple[object, ...]:
+        return table.columns, [[(plain(c), getattr(c, "spread", "")) for c in row] for row in table.rows]
+
+    for name in ("results", "ranking", "coverage", "model", "task", "datasets", "methods", "classification"):
+        for option in TABLES[name].options & changes.keys():
+            view = View(**{option: changes[option]})  # type: ignore[arg-type]
+            assert shown(made(name, view)) != shown(made(name, View())), (name, option)
 
 
 def test_intervals_can_be_left_out() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -17,8 +21,28 @@ PIPED_WIDTH = 160
 """Columns a table may use where the output is no terminal and nobody says."""
 
 
+_SIMILAR = dict(zip("○●◇–—─±·×≤≥…↓↑‘’“”", "o#^---~.x<>.v^''\"\"", strict=True))
+"""What stands for our signs where the output's encoding has none of them: sign for sign: columns stay straight."""
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    """An encoding error handler: each sign's nearest in ASCII, a question mark where there is none."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(_SIMILAR.get(sign) or _ascii(sign) for sign in signs), error.end
+
+
+def _ascii(sign: str) -> str:
+    return unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode() or "?"
+
+
+codecs.register_error("vlmbench.nearest", _nearest)
+
+
 def stdout() -> Console:
-    """Standard output: colours and the window's width in a terminal, plain text elsewhere."""
+    """Standard output: colours and the window's width in a terminal, plain text elsewhere; no sign breaks it."""
+    _encodable()
     return _console(stderr=False)
 
 
@@ -27,10 +51,11 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
-def print_error(error: VlmbenchError) -> None:
-    """An error in two parts: what is wrong, and what to do about it."""
+def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error") -> None:
+    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it."""
     console = stderr()
-    console.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
+    style = "bold red" if kind == "error" else "yellow"
+    console.print(Text(f"{kind}: ", style=style) + Text(error.message), soft_wrap=True)
     if error.hint:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
@@ -41,12 +66,16 @@ def rich_table(table: Table, width: int | None = None) -> Grid:
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Print, or write to a file.
+    """Print, or write to a file; always UTF-8, but for a terminal that has another encoding.
 
     Raises:
         StoreError: the file cannot be written.
     """
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")  # the bytes that a file would have, whatever the locale
+        else:
+            _encodable()
         sys.stdout.write(text)
         return
     try:
@@ -55,8 +84,14 @@ def write_output(text: str, output: Path | None) -> None:
         raise StoreError(f"cannot write {str(output)!r}: {error.strerror}") from error
 
 
+def _encodable() -> None:
+    """Let standard output take any sign, by its nearest where its encoding lacks it."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="vlmbench.nearest")
+
+
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
-    if console.is_terminal or "COLUMNS" in os.environ:
+    if console.width > 0 and (console.is_terminal or "COLUMNS" in os.environ):
         return console
     return Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)

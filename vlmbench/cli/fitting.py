@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 
 from vlmbench.reports.cells import SIGNS, Cell, Label, Score, printable
 from vlmbench.reports.table import Column, Table
@@ -89,11 +89,50 @@ def _look(score: Score) -> str:
     return "" if score.origin == "measured" else "published"
 
 
-def shown_columns(table: Table, rows: Sequence[Sequence[Piece]], width: int | None) -> list[int]:
-    """The columns that have anything in them; where they are too wide, spare ones leave, the sparest first."""
+@dataclass(frozen=True)
+class Choice:
+    """What of a table a window shows.
+
+    Attributes:
+        places: of the columns that stay.
+        sections: headings between rows, by the index of the row that follows.
+        dropped: headings of columns for which there was no room.
+    """
+
+    places: Sequence[int]
+    sections: Mapping[int, str]
+    dropped: Sequence[str] = ()
+
+
+def choice(table: Table, rows: Sequence[Sequence[Piece]], width: int | None) -> Choice:
+    """Everything, where it fits; else a column that may head its rows does so, and spare columns leave."""
     used = [i for i in range(len(table.columns)) if not rows or any(row[i].text for row in rows)]
     if width is None:
-        return used
+        return Choice(used, table.sections)
+    sections = table.sections
+    heading = next((i for i in used if table.columns[i].heads), None)
+    needed = [i for i in used if not table.columns[i].spare]
+    if heading is not None and not sections and not _fits(table.columns, rows, needed, width):
+        over = _headings(rows, heading)
+        if 2 * len(over) <= len(rows):
+            used, sections = [i for i in used if i != heading], over
+    stay = _roomy(table, rows, used, width)
+    return Choice(stay, sections, [table.columns[i].full_name for i in used if i not in stay])
+
+
+def _fits(columns: Sequence[Column], rows: Sequence[Sequence[Piece]], places: Collection[int], width: int) -> bool:
+    """Whether columns need not fold any cell."""
+    return _room(_natural(columns[i], [row[i] for row in rows], whole=False) for i in places) <= width
+
+
+def _headings(rows: Sequence[Sequence[Piece]], place: int) -> dict[int, str]:
+    """A column's texts where they change."""
+    texts = [" ".join(f"{row[place].sign}{row[place].text}{row[place].marks}".split()) for row in rows]
+    return {i: text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]}
+
+
+def _roomy(table: Table, rows: Sequence[Sequence[Piece]], used: Sequence[int], width: int) -> list[int]:
+    """The columns for which there is room: spare ones leave, the sparest first."""
     least = {i: _least(table.columns[i], [row[i] for row in rows]) for i in used}
     stay = list(used)
     for index in sorted((i for i in used if table.columns[i].spare), key=lambda i: -table.columns[i].spare):
@@ -124,6 +163,33 @@ def blocks(table: Table, rows: Sequence[Sequence[Piece]], shown: Sequence[int], 
             made.append([])
         made[-1].append(i)
     return [_block(columns, sorted([*names, *part]), natural, width) for part in made]
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Text in lines that fit: broken at spaces; a word longer than a line behind a hyphen or its like, or anywhere.
+
+    >>> folded("not above chance", 10), folded("conse-efficientnet-lite2", 14)
+    (['not above', 'chance'], ['conse-', 'efficientnet-', 'lite2'])
+    """
+    lines = []
+    for paragraph in text.splitlines():
+        line = ""
+        for part in _breakable(paragraph, width):
+            if line and cell_len(line) + cell_len(part.rstrip()) > width:
+                lines.append(line.rstrip())
+                line = ""
+            line += part
+        lines.append(line.rstrip())
+    return lines or [""]
+
+
+def _breakable(paragraph: str, width: int) -> Iterator[str]:
+    for word in re.findall(r"\S+\s?", paragraph):
+        if cell_len(word.rstrip()) <= width:
+            yield word
+        else:
+            for part in re.findall(r"[^-_/:,]*[-_/:,]|[^-_/:,]+$", word):
+                yield from chop_cells(part, width)
 
 
 def heading_lines(name: str, width: int) -> list[str]:

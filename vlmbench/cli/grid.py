@@ -6,7 +6,7 @@ padded where it fits its column, and only one that does not is left to Rich to f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
@@ -21,9 +21,10 @@ from vlmbench.cli.fitting import (
     Piece,
     Widths,
     blocks,
+    choice,
+    folded,
     heading_lines,
     pieces,
-    shown_columns,
     superscript,
 )
 from vlmbench.reports.cells import printable
@@ -52,8 +53,8 @@ class Grid:
 
     Attributes:
         table: what is shown. A column with nothing in it is left out.
-        width: columns of the window, where it is known: where they are too few, spare columns give way, then headings
-            are broken, then the table goes on below itself, and text is folded. Numbers never are.
+        width: columns of the window, where it is known: where they are too few, spare columns give way and are named
+            below, then headings are broken, then the table goes on below itself, and text is folded. Numbers never are.
     """
 
     table: Table
@@ -62,32 +63,40 @@ class Grid:
     @property
     def columns(self) -> list[Column]:
         """Those that are shown."""
-        return [self.table.columns[i] for i in shown_columns(self.table, pieces(self.table, styled=True), self.width)]
+        return [self.table.columns[i] for i in choice(self.table, pieces(self.table, styled=True), self.width).places]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What Rich prints."""
         styled = console.is_terminal and not console.is_dumb_terminal
         rows = pieces(self.table, styled=styled)
-        shown = shown_columns(self.table, rows, self.width)
+        shown = choice(self.table, rows, self.width)
         if self.table.title:
-            yield from _printed([(printable(self.table.title), _TITLE)])
+            yield from _printed([(printable(self.table.title), _TITLE)], console, options.max_width)
         yield _END
-        for block in blocks(self.table, rows, shown, options.max_width):
-            yield from self._block(block, rows, console)
+        for block in blocks(self.table, rows, shown.places, options.max_width):
+            yield from self._block(block, rows, shown.sections, console, options.max_width)
             yield _END
-        for line, style in self._foot(styled):
+        dropped = [(f"no room here for: {', '.join(shown.dropped)}", _QUIET)] if shown.dropped else []
+        for line, style in (*self._foot(styled), *dropped):
             yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
 
-    def _block(self, block: Block, rows: Sequence[Sequence[Piece]], console: Console) -> Iterator[Segment]:
+    def _block(
+        self,
+        block: Block,
+        rows: Sequence[Sequence[Piece]],
+        sections: Mapping[int, str],
+        console: Console,
+        width: int,
+    ) -> Iterator[Segment]:
         columns = [self.table.columns[place] for place in block.places]
         for heading in _headings(columns, block.widths):
             yield from _printed(heading)
         total = sum(widths.all for widths in block.widths) + 2 * (len(block.widths) - 1)
         yield from _printed([(" " + "─" * total + " ", _PLAIN)])
         for index, row in enumerate(rows):
-            if index in self.table.sections:
-                yield from _printed([(f" {printable(self.table.sections[index])}", _GROUP)])
-            for line in _lines([row[place] for place in block.places], columns, block.widths, console):
+            if index in sections:
+                yield from _printed([(f" {printable(sections[index])}", _GROUP)], console, width)
+            for line in _lines([row[place] for place in block.places], columns, block.widths):
                 yield from _printed(line)
 
     def _foot(self, styled: bool) -> Iterator[tuple[str, Style]]:
@@ -123,19 +132,19 @@ def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[L
 
 def _over(group: str, room: int) -> str:
     """A heading over several columns, with a rule on both sides where there is room for one."""
+    if cell_len(group) > room:
+        return set_cell_size(group, room - 1) + "…"
     if not group or cell_len(group) + 2 > room:
         return set_cell_size(group, room)
     return set_cell_size(f" {group} ".center(room - cell_len(group) + len(group), "─"), room)
 
 
-def _lines(
-    cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths], console: Console
-) -> Iterator[Line]:
+def _lines(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[Line]:
     """One row's lines."""
-    folded = [_folded(cell.text, cell.sign, own.text, console) for cell, own in zip(cells, widths, strict=True)]
-    for number, texts in enumerate(zip_longest(*folded, fillvalue="")):
+    parts = [_folded(cell.text, cell.sign, own.text) for cell, own in zip(cells, widths, strict=True)]
+    for number, texts in enumerate(zip_longest(*parts, fillvalue="")):
         line: Line = [(" ", _PLAIN)]
-        for text, cell, column, own in zip(texts, cells, columns, widths, strict=True):
+        for text, part, cell, column, own in zip(texts, parts, cells, columns, widths, strict=True):
             room = " " * (own.text - cell_len(text))
             style = _BAD if cell.text in _BAD_WORDS else _LOOKS[cell.look]
             if column.strong and style is _PLAIN:
@@ -147,7 +156,8 @@ def _lines(
                 line.append((text, style))
             first = number == 0
             spread = f" {cell.spread if first else ''}".ljust(own.spread + 1) if own.spread else ""
-            marks = cell.marks if first else ""
+            last = number == len(part) - 1
+            marks = cell.marks if (last if column.align == "left" else first) else ""
             if column.align == "left":  # marks of text stand at its end
                 line += [(marks, _PLAIN), (room, _PLAIN), (" " * (own.marks - len(marks)) + "  ", _PLAIN)]
             else:
@@ -168,13 +178,13 @@ def _printed(line: Line, console: Console | None = None, width: int | None = Non
             yield Segment(joined, style)
             joined, style = "", own
         joined += text
-    yield Segment(joined, style)
+    yield Segment(joined.rstrip(), style)
     yield _END
 
 
-def _folded(text: str, sign: str, width: int, console: Console) -> list[str]:
+def _folded(text: str, sign: str, width: int) -> list[str]:
     """A cell's lines; what follows the first stands under its text, not under its sign."""
     if cell_len(text) + len(sign) <= width and "\n" not in text and "\t" not in text:
         return [sign + text]
-    lines = Text(text).wrap(console, width - len(sign), overflow="fold")
-    return [(" " * len(sign) if number else sign) + line.plain.rstrip() for number, line in enumerate(lines)]
+    lines = folded(text, width - len(sign))
+    return [(" " * len(sign) if number else sign) + line for number, line in enumerate(lines)]

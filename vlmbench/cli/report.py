@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def report(
     ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
     underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
     """
-    from vlmbench.reports.tables import check_table, make_table
+    from vlmbench.reports.tables import check_options, check_table, make_table
     from vlmbench.reports.view import View, with_fields
 
     check_table(table, name)
@@ -73,18 +74,20 @@ def report(
         flagged=flagged,
         paired=paired,
     )
-    made = make_table(table, _request(table, name, results, view, suites))
-    _show(with_fields(made, names) if as_data and names else made, format, output)
+    check_options(table, view)
+    request = _request(table, name, results, view, suites)
+    made = make_table(table, request)
+    _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)
 
 
 def _request(table: str, name: str, results: Path | None, view: View, suite_tasks: list[str]) -> Request:
     """What is asked of the folder; a table of the literature needs none, unless one was named."""
     from vlmbench.reports.entries import Entries, gather
-    from vlmbench.reports.tables import NEED_RECORDS, Request
+    from vlmbench.reports.tables import TABLES, Request
     from vlmbench.store import ResultStore
 
     folder = (results or DEFAULT_RESULTS).expanduser()
-    if not folder.is_dir() and (results is not None or table in NEED_RECORDS):
+    if not folder.is_dir() and (results is not None or TABLES[table].needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None
     entries = gather(store.summaries()) if store else Entries()
@@ -99,29 +102,43 @@ def _request(table: str, name: str, results: Path | None, view: View, suite_task
     )
 
 
-def _show(made: Table, format: str, output: Path | None) -> None:
-    import io
+def _why_empty(request: Request) -> UsageError:
+    """What a table without rows is due to, and what to do."""
+    if request.store is not None and not request.entries.records and not request.entries.failures:
+        return UsageError(
+            f"no records in {str(request.store.root)!r}", hint="Make some with `vlmbench run` or `vlmbench demo`."
+        )
+    return UsageError(
+        "nothing to show of what was asked for",
+        hint="Widen --models, --tasks, --filter or --published, or make records with `vlmbench run`.",
+    )
 
-    from vlmbench.cli.console import PIPED_WIDTH, rich_table, stderr, stdout, write_output
+
+def _show(made: Table, nothing: UsageError, format: str, output: Path | None) -> None:
+    """Print a table or write it; one without rows is an error where people read it, and says so where programs do."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from vlmbench.cli.console import PIPED_WIDTH, print_error, rich_table, stderr, stdout, write_output
     from vlmbench.reports.formats import FORMATS as WRITERS
 
-    if format == "text" and not made.rows:
-        raise UsageError(
-            "no records or numbers to show" + "".join(f"\n{note}" for note in made.notes),
-            hint="Make records with `vlmbench run`, or ask for less with --models, --tasks and --filter.",
-        )
     for reason in made.left_out:
         stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
+    if not made.rows:
+        said = UsageError("\n".join([nothing.message, *made.notes]), hint=nothing.hint)
+        if format == "text":
+            raise said
+        print_error(said, kind="note")
+        made = replace(made, notes=[*made.notes, f"{nothing.message}. {nothing.hint}"])
     if format != "text":
         write_output(WRITERS[format](made), output)
     elif output is None:
         console = stdout()
-        console.print(rich_table(made, console.width))
+        console.print(rich_table(made, console.width), crop=False)  # a number that is cut off is another number
     else:
-        from rich.console import Console
-
         file = io.StringIO()
-        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH))
+        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH), crop=False)
         write_output(file.getvalue(), output)
 
 

@@ -12,7 +12,16 @@ from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import shared, without
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import ZERO_SHOT, measured_datum, measured_score, published_datum, published_score
+from vlmbench.reports.scores import (
+    ZERO_SHOT,
+    failed_datum,
+    failed_score,
+    measured_datum,
+    measured_score,
+    published_datum,
+    published_score,
+    reason,
+)
 from vlmbench.reports.survey import Comparison, Question
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
@@ -51,6 +60,8 @@ def comparison_table(
     questions = _questions(spec, entries, view)
     printed = [] if view.published == "none" else _published_lines(spec, questions, entries, numbers, view, facts)
     said = _say_once([line for line in printed if not line.notes])
+    if said and spec.without_numbers:
+        said.append(f"In the survey without a number, and not here: {spec.without_numbers}")
     measured = _measured_lines(spec, questions, entries, view)
     lines = [line for line in (*printed, *measured) if line.scores]
     used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]
@@ -70,7 +81,7 @@ def comparison_table(
             notes=[*said, *([spec.note] if spec.note and lines else [])],
             left_out=entries.left_out,
         ),
-        view,
+        view if view.group_by or not spec.group_by else replace(view, group_by=spec.group_by),
     )
 
 
@@ -196,14 +207,8 @@ def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, plac
         own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
-            reason = (failure.message.splitlines() or [failure.error])[0]
-            own.scores[place] = Score(None, status=failure.status, notes=(f"{failure.task}: {reason}",))
-            own.data[place] = {
-                "model": failure.model,
-                "task": failure.task,
-                "status": failure.status,
-                "reason": failure.message,
-            }
+            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {reason(failure)}",))
+            own.data[place] = failed_datum(failure)
 
 
 def _row(line: _Line, used: Sequence[int], facts: ModelFacts) -> Row:

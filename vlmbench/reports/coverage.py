@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vlmbench.reports.cells import DASH, Label
 from vlmbench.reports.entries import Entries, origin
+from vlmbench.reports.scores import reason
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
 
@@ -45,7 +46,7 @@ def coverage_table(entries: Entries, view: View, *, models: Sequence[str] = (), 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:
     """Each known pair's state and reason; a record counts even where a later run failed."""
-    states = {(f.model, f.task): (str(f.status), f.message) for f in entries.failures}
+    states = {(failure.model, failure.task): (str(failure.status), reason(failure)) for failure in entries.failures}
     for record in entries.records:
         pair = (record.model.name, record.task.name)
         if origin(record) == "measured":
@@ -63,13 +64,11 @@ def _row(model: str, tasks: Sequence[str], states: dict[tuple[str, str], tuple[s
         names = [task for task, (found, _) in own.items() if found == state]
         if names:
             said.append(f"{state}: {', '.join(names)}")
-    reasons = tuple(
-        f"{task}: {reason.splitlines()[0]}" for task, (found, reason) in own.items() if found == "failed" and reason
-    )
+    reasons = tuple(f"{task}: {why}" for task, (found, why) in own.items() if found == "failed")
     return Row(
         cells=[Label(model, notes=reasons), *(str(counts[state] or DASH) for state in STATES), "; ".join(said)],
         data=[
-            {"model": model, "task": task, "status": found, **({"reason": reason} if reason else {})}
-            for task, (found, reason) in own.items()
+            {"model": model, "task": task, "status": found, **({"reason": why} if why else {})}
+            for task, (found, why) in own.items()
         ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -47,7 +48,16 @@ class Remark:
 def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
     """Sort out what a store yields."""
     known = list(entries)
-    records = newest([entry for entry in known if isinstance(entry, Summary)])
+    sound, left_out = [], [f"left out: {entry.reason}" for entry in known if isinstance(entry, Unreadable)]
+    for entry in known:
+        if isinstance(entry, Summary):
+            no_numbers = _no_numbers(entry)
+            if no_numbers:
+                name = f"record {entry.id} of {entry.model.name!r} and {entry.task.name!r}"
+                left_out.append(f"left out: {name}: not finite: {', '.join(no_numbers)}")
+            else:
+                sound.append(entry)
+    records = newest(sound)
     answered: dict[tuple[str, str], str] = {}
     for record in records:
         pair = (record.model.name, record.task.name)
@@ -57,8 +67,16 @@ def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
         if isinstance(entry, Failure) and entry.started > answered.get((entry.model, entry.task), ""):
             last = failed.setdefault((entry.model, entry.task), entry)
             failed[entry.model, entry.task] = max(last, entry, key=lambda failure: failure.started)
-    left_out = [f"left out: {entry.reason}" for entry in known if isinstance(entry, Unreadable)]
     return Entries(records, list(failed.values()), left_out)
+
+
+def _no_numbers(record: Summary) -> list[str]:
+    """Metrics that are NaN or infinite, which JSON files may hold and no run writes: they would win or tie anything."""
+    return [
+        name
+        for name, metric in record.metrics.items()
+        if not all(map(math.isfinite, (metric.value or 0.0, *(metric.ci95 or ()))))
+    ]
 
 
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
@@ -81,6 +99,20 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
         if key not in latest or latest[key].run.started <= record.run.started:
             latest[key] = record
     return list(latest.values())
+
+
+def differing(records: Iterable[Summary]) -> list[str]:
+    """In what the questions of one task's records differ, although each is its card's own: samples, prompts, version.
+
+    A card that was changed, or data that was, between two models' runs; imported records do not say.
+    """
+    asked = [record.task for record in records if record.imported is None]
+    parts = {
+        "samples": {task.dataset.fingerprint for task in asked},
+        "prompts": {task.prompts_sha256 for task in asked},
+        "version": {task.version for task in asked},
+    }
+    return [part for part, found in parts.items() if len(found) > 1]
 
 
 def origin(record: Summary) -> Origin:

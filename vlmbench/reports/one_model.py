@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vlmbench.errors import UnknownNameError
-from vlmbench.records import Summary
+from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import Label, Score
-from vlmbench.reports.entries import Entries, origin
+from vlmbench.reports.entries import Entries
 from vlmbench.reports.facts import FACTS, ModelFacts
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import measured_datum, measured_score, published_datum, published_score
+from vlmbench.reports.scores import (
+    failed_datum,
+    failed_score,
+    measured_datum,
+    measured_score,
+    published_datum,
+    published_score,
+    reason,
+)
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
 
 COLUMNS = (
     Column("task", repeats=True),
     Column("kind", spare=3),
-    Column("metric", spare=2),
+    Column("metric", repeats=True),
     Column("measured", "right", strong=True),
     Column("published", "right"),
     Column("difference", "right"),
-    Column("source", spare=1),
 )
 
 
@@ -58,9 +66,23 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
     rows += [
         _published_row(number, None, None, view) for number in found if (number.task, number.metric) not in answered
     ]
-    rows += [_failure_row(failure.task, failure.status, failure.message) for failure in failures]
+    rows += [_failure_row(failure) for failure in failures]
     title = f"{name}: {card.title}" if card and card.title else name
-    return arranged(Draft(title, COLUMNS, rows, notes=_known(name, records, facts), left_out=entries.left_out), view)
+    unfilled = {
+        *({"measured", "difference"} if not (records or failures) else ()),
+        *({"published", "difference"} if not found else ()),
+    }
+    return arranged(
+        Draft(
+            title=title,
+            columns=COLUMNS,
+            rows=rows,
+            hidden=frozenset(unfilled),
+            notes=_known(name, records, facts),
+            left_out=entries.left_out,
+        ),
+        view,
+    )
 
 
 def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> list[Row]:
@@ -79,7 +101,6 @@ def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> l
                         measured_score(record, metric, view),
                         Score(None),
                         "",
-                        "imported" if origin(record) == "imported" else "",
                     ],
                     data=[measured_datum(record, metric)],
                 )
@@ -89,6 +110,8 @@ def _record_rows(record: Summary, numbers: Sequence[Published], view: View) -> l
 
 def _published_row(number: Published, record: Summary | None, metric: str | None, view: View) -> Row:
     published = published_score(number, view)
+    source = ", ".join(filter(None, (number.source, number.variant.get("image_encoder", ""))))
+    published = replace(published, notes=(source, *published.notes))
     measured = measured_score(record, metric, view) if record is not None and metric is not None else Score(None)
     return Row(
         cells=[
@@ -98,7 +121,6 @@ def _published_row(number: Published, record: Summary | None, metric: str | None
             measured,
             published,
             _difference(measured, published, view),
-            ", ".join(filter(None, (number.source, number.variant.get("image_encoder", "")))),
         ],
         data=[
             *([measured_datum(record, metric)] if record is not None and metric is not None else []),
@@ -121,11 +143,17 @@ def _difference(measured: Score, published: Score, view: View) -> Score | str:
     )
 
 
-def _failure_row(task: str, status: str, message: str) -> Row:
-    shown = Score(None, status="failed" if status == "failed" else "unsupported", notes=(message.splitlines()[0],))
+def _failure_row(failure: Failure) -> Row:
     return Row(
-        cells=[Label(task), "", "", shown, Score(None), "", ""],
-        data=[{"task": task, "status": status, "reason": message}],
+        cells=[
+            Label(failure.task),
+            "",
+            "",
+            failed_score(failure, notes=(reason(failure),)),
+            Score(None),
+            "",
+        ],
+        data=[failed_datum(failure)],
     )
 
 

@@ -6,22 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlmbench.errors import UnknownNameError
-from vlmbench.records import Summary
+from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
-from vlmbench.reports.aggregates import Answer, Errors, Place, places
+from vlmbench.reports.aggregates import Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, origin, remarks, remarks_of
+from vlmbench.reports.entries import Entries, differing, origin, remarks, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import (
+    answer_of,
+    failed_datum,
+    failed_score,
     interval_text,
     measured_datum,
     measured_score,
     not_above_chance,
     published_datum,
     published_score,
+    reason,
 )
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
@@ -71,38 +75,53 @@ def task_table(
     ]
     scores, said = said_once([(number.table, published_score(number, view)) for number in found])
     rows += [_published_row(number, score, facts) for number, score in zip(found, scores, strict=True)]
-    rows += [_failure_row(failure.model, failure.status, failure.message) for failure in failures]
+    rows += [_failure_row(failure) for failure in failures]
+    heading = f"{metric} %" if metric else "score"  # where all failed, nobody knows the metric
     columns = [
         Column("rank", "right"),
         Column("model", repeats=True),
-        Column(f"{metric} %", "right", strong=True),
+        Column(heading, "right", strong=True),
         Column("95% interval", "right"),
         Column("n", "right", spare=2),
         *fact_columns(),
         Column("remarks", spare=1),
     ]
     draft = Draft(
-        title=f"{name}: {metric}",
+        title=f"{name}: {metric}" if metric else name,
         columns=columns,
         rows=rows,
-        hidden=frozenset(FACTS) | (frozenset() if view.intervals else {"95% interval"}),
-        ranked=frozenset({f"{metric} %"}),
-        notes=[*([TIES] if any(place.tied for place in ranks.values()) else []), *said],
+        hidden=frozenset(FACTS) | _unfilled(records, failures, view),
+        ranked=frozenset({heading}),
+        notes=[*_doubts(ranked, ranks), *said],
         left_out=entries.left_out,
     )
-    return arranged(draft, view if view.sort else replace(view, sort=f"{metric} %"))
+    return arranged(draft, view if view.sort else replace(view, sort=heading))
+
+
+def _unfilled(records: Sequence[Summary], failures: Sequence[Failure], view: View) -> frozenset[str]:
+    """Columns that only records fill, where there are none, and what the view hides."""
+    hidden = {"rank", "95% interval", "n"} if not records else set()
+    return frozenset(
+        hidden
+        | ({"remarks"} if not (records or failures) else set())
+        | ({"95% interval"} if not view.intervals else set())
+    )
+
+
+def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place]) -> list[str]:
+    """What a reader must know before believing the order."""
+    notes = [TIES] if any(place.tied for place in ranks.values()) else []
+    differs = differing(ranked)
+    if differs:
+        notes.append(f"not the same {', '.join(differs)} for all models")
+    return notes
 
 
 def ranking(records: Sequence[Summary], errors: Errors) -> Mapping[str, Place]:
     """Places of records of one task by their main metric; of a model's several records the last counts."""
-    answers = {}
-    for record in records:
-        main = record.main
-        if main.value is not None:
-            answers[record.model.name] = Answer(
-                main.value, main.ci95, main.higher_is_better, averaged=main.unit == "fraction" and main.higher_is_better
-            )
-    return places(answers, errors)
+    return places(
+        {record.model.name: answer for record in records if (answer := answer_of(record)) is not None}, errors
+    )
 
 
 def _ranked(record: Summary, metric: str) -> bool:
@@ -155,20 +174,27 @@ def _published_row(number: Published, score: Score, facts: ModelFacts) -> Row:
     return Row(
         cells=[
             DASH,
-            Label(name, origin="published"),
+            Label(name, origin="published", notes=(number.source,)),
             score,
             DASH,
             "",
             *facts.row(number.model, variant=number.variant),
-            number.source,
+            "",
         ],
         data=[published_datum(number)],
     )
 
 
-def _failure_row(model: str, status: str, message: str) -> Row:
-    shown = Score(None, status="failed" if status == "failed" else "unsupported")
+def _failure_row(failure: Failure) -> Row:
     return Row(
-        cells=[DASH, Label(model, origin="measured"), shown, DASH, "", *[""] * len(FACTS), message.splitlines()[0]],
-        data=[{"model": model, "status": status, "reason": message}],
+        cells=[
+            DASH,
+            Label(failure.model, origin="measured"),
+            failed_score(failure),
+            DASH,
+            "",
+            *[""] * len(FACTS),
+            reason(failure),
+        ],
+        data=[failed_datum(failure)],
     )

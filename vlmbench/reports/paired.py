@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.records import Summary
+from vlmbench.records import Predictions, Summary
 from vlmbench.reports.aggregates import Errors
 from vlmbench.reports.entries import origin
 from vlmbench.store import ResultStore
@@ -59,36 +60,46 @@ def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Er
     from vlmbench.metrics.paired import difference_errors
 
     measure = contribution(metric)
-    rows = {}
+    groups: list[tuple[Any, dict[str, NDArray[np.float64]]]] = []
     for record in records:
         if measure is None or record.predictions is None:
             continue
-        table = _predictions(store.folder(record.model.name, record.task.name) / record.predictions.file)
-        if table is not None and table.num_rows == record.predictions.rows > 1:
-            rows[record.model.name] = measure(table)
-    if len(rows) < 2 or len({len(row) for row in rows.values()}) > 1:
-        return {}
-    models = list(rows)
-    errors = difference_errors(np.stack([rows[model] for model in models]))
-    return {
-        (first, second): float(errors[i, j])
-        for i, first in enumerate(models)
-        for j, second in enumerate(models)
-        if i != j
-    }
+        path = store.folder(record.model.name, record.task.name) / record.predictions.file
+        table = _predictions(path, record.predictions)
+        if table is not None:
+            samples = table["content"]
+            same = next((rows for known, rows in groups if known.equals(samples)), None)
+            if same is None:
+                groups.append((samples, same := {}))
+            same[record.model.name] = measure(table)
+    errors: dict[tuple[str, str], float] = {}
+    for _, rows in groups:
+        if len(rows) > 1:
+            found = difference_errors(np.stack(list(rows.values())))
+            errors.update(
+                {(a, b): float(found[i, j]) for i, a in enumerate(rows) for j, b in enumerate(rows) if i != j}
+            )
+    return errors
 
 
-def _predictions(path: Path) -> Any:
-    """The table, by content: sources list the same samples in orders of their own. None where it cannot be read."""
+def _predictions(path: Path, beside: Predictions) -> Any:
+    """The table, by content and label: sources list the same samples in orders of their own.
+
+    None where it cannot be read or is not the record's own: then there is no pairing, and intervals decide.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = {"content", "label", "top", "image_to_text_rank", "text_to_image_ranks"}
     try:
-        file = pq.ParquetFile(path)
+        content = path.read_bytes()
+        if sha256(content).hexdigest() != beside.sha256:
+            return None
+        file = pq.ParquetFile(pa.BufferReader(content))
         table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
-        return table.sort_by("content")
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):  # then there is no pairing, and intervals decide
+        order = [(name, "ascending") for name in ("content", "label") if name in table.column_names]
+        return table.sort_by(order) if table.num_rows == beside.rows > 1 else None
+    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):
         return None
 
 

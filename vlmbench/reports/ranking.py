@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
-from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, origin, remarks_of
+from vlmbench.reports.cells import DASH, Label, Origin, Score
+from vlmbench.reports.entries import Entries, differing, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.paired import paired_errors
+from vlmbench.reports.scores import answer_of
 from vlmbench.reports.table import Column, Table
 from vlmbench.reports.view import Draft, Row, View, arranged
 from vlmbench.store import ResultStore
 
 TASKS_NAMED = 12
 """Common tasks that a note names before the rest is counted."""
+RANK_DIGITS = 2
+"""Decimals of mean ranks, at least: two models' over eight tasks may be 1.25 and 1.75."""
 
 
 def ranking_table(
@@ -38,11 +41,10 @@ def ranking_table(
     made = standings(found, kinds, tasks=list(tasks) or None, errors=errors)
     named = list(dict.fromkeys(kinds.get(task, "other") for task in made.tasks))
     kinds_shown = named if len(named) > 1 else []
-    origins = {record.model.name: origin(record) for record in records.values()}
     infos = {record.model.name: record.model for record in records.values()}
     rows = []
     for standing in made.models:
-        label = Label(standing.model, origin=origins[standing.model])
+        label = _label(standing.model, {task: origin(records[task, standing.model]) for task in made.tasks})
         known = facts.row(standing.model, variant={}, info=infos[standing.model])
         rows.append(_row(standing, label, known, kinds_shown, view))
     columns = [
@@ -61,7 +63,7 @@ def ranking_table(
             rows=rows,
             hidden=frozenset(FACTS),
             ranked=frozenset({"mean %", "mean rank", "Borda %", *(f"{kind} %" for kind in kinds_shown)}),
-            notes=_notes(made, len(found)),
+            notes=[*_notes(made, len(found)), *_doubts(made, records)],
             left_out=entries.left_out,
         ),
         view,
@@ -88,10 +90,8 @@ def answers_of(
     found: dict[str, dict[str, Answer]] = {}
     kinds = {}
     for (task, model), record in records.items():
-        main = record.main
-        if main.value is not None:
-            averaged = main.unit == "fraction" and main.higher_is_better
-            found.setdefault(task, {})[model] = Answer(main.value, main.ci95, main.higher_is_better, averaged)
+        if (answer := answer_of(record)) is not None:
+            found.setdefault(task, {})[model] = answer
             kinds[task] = record.task.plugin
     return found, kinds
 
@@ -103,6 +103,14 @@ def _errors(records: dict[tuple[str, str], Summary], store: ResultStore) -> dict
     return {task: errors for task, own in by_task.items() if (errors := paired_errors(own, store))}
 
 
+def _label(model: str, origins: Mapping[str, Origin]) -> Label:
+    """A model's name; where some of its numbers are imported, it says which."""
+    imported = [task for task, where in origins.items() if where == "imported"]
+    if not imported or len(imported) == len(origins):
+        return Label(model, origin="imported" if imported else "measured")
+    return Label(model, origin="imported", notes=(f"imported: {', '.join(imported)}; the others are measured here",))
+
+
 def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence[str], view: View) -> Row:
     mean = Score(standing.mean, interval=standing.interval, digits=view.digits, spread_shown=view.intervals)
     return Row(
@@ -111,7 +119,7 @@ def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence
             label,
             mean,
             *(Score(standing.by_kind.get(kind), digits=view.digits) for kind in kinds),
-            Score(standing.average_rank, unit="points", higher_is_better=False, digits=max(view.digits, 1)),
+            Score(standing.average_rank, unit="points", higher_is_better=False, digits=max(view.digits, RANK_DIGITS)),
             Score(standing.borda, digits=view.digits),
             *known,
         ],
@@ -137,12 +145,29 @@ def _notes(made: Standings, known: int) -> list[str]:
         more = len(made.tasks) - TASKS_NAMED
         named = ", ".join(made.tasks[:TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
         others = known - len(made.tasks)
-        notes.append(f"tasks: {named}" + (f"; {others} others lack a model and do not count" if others > 0 else ""))
-        notes.append("rank by the mean, mean rank and Borda: what the data cannot tell apart at 95% is a tie (1–3)")
+        lack = f"; {others:,} more: some model lacks them, so they do not count" if others > 0 else ""
+        notes.append(f"tasks: {named}{lack}")
+        notes.append("rank: by the mean; 1–3 and half a rank are ties: the data cannot tell the models apart at 95%")
+        notes.append("Borda: the share of other models that are beaten, over all tasks; a tie counts half")
     for model, gaps in made.left_out.items():
         notes.append(
             f"left out: {model} lacks {', '.join(gaps[:3])}" + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
         )
-    if not made.models and known:
+    if not made.tasks and known:
         notes.append("no task is common to all models: choose with --tasks and --models (`vlmbench report coverage`)")
+    return notes
+
+
+def _doubts(made: Standings, records: Mapping[tuple[str, str], Summary]) -> list[str]:
+    """What a reader must know before believing the order: questions that changed between runs, and exact numbers."""
+    notes: list[str] = []
+    exact: dict[str, None] = {}
+    for task in made.tasks:
+        own = [records[task, standing.model] for standing in made.models]
+        differs = differing(own)
+        if differs:
+            notes.append(f"{task}: not the same {', '.join(differs)} for all models")
+        exact.update(dict.fromkeys(record.model.name for record in own if record.main.ci95 is None))
+    if exact:
+        notes.append(f"no interval, so that a number counts as exact: {', '.join(exact)}")
     return notes

@@ -10,12 +10,15 @@ from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, gather, origin, remarks
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import (
+    failed_datum,
+    failed_score,
     interval_text,
     measured_datum,
     measured_score,
     not_above_chance,
     published_datum,
     published_score,
+    reason,
     value_text,
 )
 from vlmbench.reports.table import Column, Table
@@ -23,7 +26,7 @@ from vlmbench.reports.view import Draft, Row, View, arranged
 from vlmbench.store import Unreadable
 
 COLUMNS = (
-    Column("model"),
+    Column("model", heads=True),
     Column("task"),
     Column("metric"),
     Column("score %", "right", strong=True),
@@ -94,17 +97,16 @@ def _record_row(record: Summary, name: str, view: View, *, with_speed: bool) -> 
 
 
 def _failure_row(failure: Failure) -> Row:
-    reason = failure.message.splitlines()[0].rstrip(":") if failure.message else failure.error
     return Row(
         cells=[
             Label(failure.model, origin="measured"),
             failure.task,
             DASH,
-            Score(None, status=failure.status),
+            failed_score(failure),
             *[""] * 4,
-            reason,
+            reason(failure),
         ],
-        data=[{"model": failure.model, "task": failure.task, "status": failure.status, "reason": failure.message}],
+        data=[failed_datum(failure)],
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmbench.records import MetricValue, Summary
+from vlmbench.records import Failure, MetricValue, Summary
+from vlmbench.reports.aggregates import Answer
 from vlmbench.reports.cells import DASH, Score, Unit, number
 from vlmbench.reports.entries import Remark, origin, remarks_of
 
@@ -42,6 +43,16 @@ def measured_score(record: Summary, name: str, view: View, *, remarks: list[Rema
     )
 
 
+def answer_of(record: Summary) -> Answer | None:
+    """A record's main metric for comparing models; None where it has no value."""
+    main = record.main
+    if main.value is None:
+        return None
+    return Answer(
+        main.value, main.ci95, main.higher_is_better, averaged=main.unit == "fraction" and main.higher_is_better
+    )
+
+
 def published_score(found: Published, view: View) -> Score:
     """A paper's number as a cell; a flagged one is not comparable, a transferred model's answers another question."""
     return Score(
@@ -54,6 +65,27 @@ def published_score(found: Published, view: View) -> Score:
         digits=view.digits,
         spread_shown=view.intervals,
     )
+
+
+def failed_score(failure: Failure, *, notes: tuple[str, ...] = ()) -> Score:
+    """A cell for a pair that gave no number."""
+    return Score(None, status=failure.status, notes=notes)
+
+
+def reason(failure: Failure) -> str:
+    """Why a pair gave no number, in one line; an error without words is named by its kind."""
+    said = failure.message.strip().splitlines()
+    return said[0].rstrip(":") if said else failure.error
+
+
+def failed_datum(failure: Failure) -> dict[str, object]:
+    """A pair that gave no number, as plain values."""
+    return {
+        "model": failure.model,
+        "task": failure.task,
+        "status": failure.status,
+        "reason": failure.message or failure.error,
+    }
 
 
 def measured_datum(record: Summary, name: str) -> dict[str, object]:

@@ -40,6 +40,8 @@ class Comparison:
         facts: what stands beside a model's name, in the order in which it is printed.
         own_protocols: its rows quote papers with protocols of their own, so that they are ranked among themselves.
         note: a line under the table.
+        group_by: what its rows are grouped by where a reader does not say.
+        without_numbers: rows that the survey prints without any number, which are left out.
     """
 
     title: str
@@ -49,6 +51,8 @@ class Comparison:
     facts: Sequence[str] = ("image encoder", "text encoder", "data size")
     own_protocols: bool = False
     note: str = ""
+    group_by: str = ""
+    without_numbers: str = ""
 
 
 _OWN_DETECTOR = "found by the model's own detector, which was not trained on this set's base classes alone"
@@ -56,7 +60,7 @@ _NO_MASKS = "nothing was learnt from masks; SCLIP's protocol"
 
 COMPARISONS: Mapping[str, Comparison] = {
     "classification": Comparison(
-        title="Zero-shot image classification (the survey's Table 6)",
+        title="Zero-shot image classification, accuracy in % (the survey's Table 6)",
         kind="classification",
         table="survey-6",
         questions=(
@@ -72,6 +76,8 @@ COMPARISONS: Mapping[str, Comparison] = {
             Question("Caltech-101", "caltech101", "mean_per_class_recall"),
             Question("Flowers-102", "flowers102", "mean_per_class_recall"),
         ),
+        note="Aircraft, Pets, Caltech-101 and Flowers-102: the mean over classes; the others: over images.",
+        without_numbers="OTTER, ZeroVL, FLAVA",
     ),
     "segmentation": Comparison(
         title="Zero-shot semantic segmentation, mIoU (the survey's Table 7)",
@@ -95,7 +101,7 @@ COMPARISONS: Mapping[str, Comparison] = {
         ),
     ),
     "transfer": Comparison(
-        title="Transfer learning (the survey's Table 9)",
+        title="Transfer learning, accuracy in % (the survey's Table 9)",
         kind="",
         table="survey-9",
         questions=(
@@ -113,6 +119,7 @@ COMPARISONS: Mapping[str, Comparison] = {
             Question("UCF101", "ucf101-frames", "acc1"),
         ),
         facts=("setup", "image encoder"),
+        group_by="setup",
         own_protocols=True,
         note="Best and second best are among rows of one setup. Records are zero-shot: without transfer.",
     ),

@@ -47,6 +47,14 @@ _EMPTY_IN: Mapping[str, frozenset[str]] = {
     "5": frozenset({"objective", "framework", "data", "setup", "weights", "model cards to run"}),
 }
 
+_SHORT: Mapping[str, str] = {
+    "3": "Con: contrastive, Gen: generative, Align: alignment; * data that are not public. "
+    "Weights: a reproduction is by others than the authors.",
+    "4": "TPT: text-prompt tuning, VPT: visual-prompt tuning, FA: feature adapter, CA: cross-attention, "
+    "FT: fine-tuning, AM: architecture modification, LLM: large language model",
+}
+"""What the survey's abbreviations mean."""
+
 
 def datasets_table(rows: Sequence[Mapping[str, str]], entries: Entries, view: View) -> Table:
     """Evaluation datasets as the survey prints them, with the task card that answers each.
@@ -106,7 +114,8 @@ def methods_table(rows: Sequence[Mapping[str, str]], facts: ModelFacts, view: Vi
     made = [
         Row(_method_cells(row, facts), [{**row, "runs_as": ";".join(_runnable(row["card"], facts))}]) for row in chosen
     ]
-    return arranged(Draft(title, METHOD_COLUMNS, made, hidden=_EMPTY_IN[number], notes=_sources(chosen)), view)
+    notes = [*([_SHORT[number]] if number in _SHORT and chosen else []), *_sources(chosen)]
+    return arranged(Draft(title, METHOD_COLUMNS, made, hidden=_EMPTY_IN[number], notes=notes), view)
 
 
 def _sources(rows: Sequence[Mapping[str, str]]) -> list[str]:

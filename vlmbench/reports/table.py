@@ -24,6 +24,7 @@ class Column:
         spare: it gives way first where a window is too narrow for all; 0: never.
         group: a heading over several columns.
         repeats: it names the row, and stands again wherever a table goes on beside itself.
+        heads: where a window is too narrow, its texts may stand as headings over the rows that share them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     spare: int = 0
     group: str = ""
     repeats: bool = False
+    heads: bool = False
 
     @property
     def full_name(self) -> str:

@@ -25,7 +25,7 @@ class View:
         sort: a heading; numbers come best first, text in alphabetical order, "-HEADING" turns it around.
         group_by: a heading whose texts become headings over rows.
         intervals: whether they stand beside numbers.
-        digits: decimals of percentages; None: the table's own.
+        digits: decimals of percentages.
         published: "auto" (a survey table's own, and what is known of the models that were run), "all" or "none".
         flagged: published numbers that are known to be wrong or of another protocol are shown, marked and never
             ranked; without, they are left out.

@@ -20,9 +20,9 @@ h1, footer { position: sticky; left: 1rem; width: min(60rem, calc(100vw - 3rem))
 h1 { font-size: 1.3rem; margin: 0 0 1rem; }
 table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums;
   border-block: 2px solid var(--ink); }
-th, td { padding: .28rem .7rem; text-align: left; vertical-align: baseline; background: var(--paper); }
+th, td { padding: .28rem .7rem; text-align: left; vertical-align: top; background: var(--paper); }
 .number { text-align: right; white-space: nowrap; }
-.text { display: inline-block; max-width: 22rem; overflow-wrap: anywhere; }
+.text { display: inline-block; vertical-align: top; max-width: 22rem; overflow-wrap: anywhere; }
 thead { position: sticky; top: 0; z-index: 2; }
 thead th { background: var(--head); vertical-align: bottom; }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }

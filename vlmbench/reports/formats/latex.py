@@ -1,4 +1,4 @@
-"""A table for a paper: booktabs, and longtable where it is longer than a page."""
+"""A table for a paper: booktabs, shrunk to the page's width; longtable where it is longer than a page."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import ceil
 
 from vlmbench.reports.cells import Cell, Score, signed
 from vlmbench.reports.table import Column, Table
 
-ROWS_OF_A_PAGE = 45
+LINES_OF_A_PAGE = 48
 """More do not fit a float, whose rest would be lost below the page."""
+SIGNS_OF_A_LINE = 100
+"""Of small print under the table, about."""
+LONGEST_CELL = 32
+"""Signs of a text before it goes on below itself, in a box of :data:`BOX` ems."""
+BOX = 15
+LONGEST_WORD = 24
+"""Signs of a word before it may break anywhere; TeX breaks only behind hyphens."""
+SIZES = ((104, "small"), (114, "footnotesize"), (128, "scriptsize"))
+"""Signs that fit a line of six and a half inches, and the size in which they do; a float is shrunk instead."""
 _COMMANDS = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -73,10 +83,27 @@ _PLACES = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
 
 def to_latex(table: Table) -> str:
     """A table to be read by ``\\input``; any engine compiles it, whatever the names in it are made of."""
-    long = len(table.rows) > ROWS_OF_A_PAGE
+    long = _height(table) > LINES_OF_A_PAGE
     lines = _long(table) if long else _float(table)
-    needs = r"\usepackage{booktabs}" + (r" \usepackage{longtable}" if long else "")
+    needs = r"\usepackage{booktabs} " + (r"\usepackage{longtable}" if long else r"\usepackage{graphicx}")
     return "\n".join([f"% Made by vlmbench. In the preamble: {needs}", *lines]) + "\n"
+
+
+def _height(table: Table) -> float:
+    """A float's lines, shrunk to the page's width as they are, with what stands below it, which is not."""
+    foot = [*table.legend, *table.footnotes, *table.notes, *table.left_out]
+    shrunk = min(1.0, SIZES[0][0] / max(_width(table), 1))
+    below = sum(ceil(max(len(line), 1) / SIGNS_OF_A_LINE) for line in foot)
+    return (len(table.rows) + len(table.sections) + 3) * shrunk + below + 1
+
+
+def _width(table: Table) -> int:
+    """A line's signs, about."""
+    cells = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
+    return sum(
+        2 + max([len(column.name), *(min(len(signed(cell)), LONGEST_CELL) + len(spread) for cell in own)])
+        for column, own, spread in zip(table.columns, cells, table.spreads, strict=True)
+    )
 
 
 def escape(text: str) -> str:
@@ -105,15 +132,16 @@ def _float(table: Table) -> Iterator[str]:
     yield r"\centering\small\setlength{\tabcolsep}{4pt}"
     yield from _room(table)
     yield rf"\caption{{{escape(table.title)}}}"
+    yield r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
     yield rf"\begin{{tabular}}{{{_alignment(table.columns)}}}"
     yield from [r"\toprule", *_head(table.columns), r"\midrule", *_body(table), r"\bottomrule"]
-    yield r"\end{tabular}"
+    yield r"\end{tabular}}"
     yield from _foot(table)
     yield r"\end{table*}"
 
 
 def _long(table: Table) -> Iterator[str]:
-    yield r"{\small\setlength{\tabcolsep}{4pt}"
+    yield rf"{{\{_size(table)}\setlength{{\tabcolsep}}{{4pt}}"
     yield from _room(table)
     yield rf"\begin{{longtable}}{{{_alignment(table.columns)}}}"
     yield rf"\caption{{{escape(table.title)}}}\\"
@@ -122,6 +150,11 @@ def _long(table: Table) -> Iterator[str]:
     yield r"\end{longtable}"
     yield from _foot(table)
     yield "}"
+
+
+def _size(table: Table) -> str:
+    """The largest size in which a long table's lines fit a page."""
+    return next((size for most, size in SIZES if _width(table) <= most), "tiny")
 
 
 def _alignment(columns: Sequence[Column]) -> str:
@@ -157,9 +190,20 @@ def _cell(table: Table, cell: Cell, longest: str) -> str:
     letters = table.letters(cell)
     mark = rf"\textsuperscript{{{letters}}}" if letters else ""
     if not isinstance(cell, Score):
-        return escape(signed(cell)) + mark
+        return _folded(signed(cell), mark)
     spread = _spread(cell.spread) or (r"\nospread{}" if longest else "")
     return _PLACES[cell.place].format(escape(cell.text)) + mark + spread
+
+
+def _folded(text: str, mark: str) -> str:
+    """A text with its mark, in a box of several lines where it is long."""
+    if len(text) <= LONGEST_CELL:
+        return escape(text) + mark
+    words = [
+        r"\allowbreak{}".join(escape(word[at : at + LONGEST_WORD]) for at in range(0, len(word), LONGEST_WORD))
+        for word in text.split()
+    ]
+    return rf"\parbox[t]{{{BOX}em}}{{\raggedright {' '.join(words)}{mark}\strut}}"
 
 
 def _room(table: Table) -> Iterator[str]:

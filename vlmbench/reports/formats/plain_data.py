@@ -13,6 +13,8 @@ def to_csv(table: Table) -> str:
     """Comma-separated values, one line an object of the table's ``data``; what an object lacks is empty."""
     out = io.StringIO()
     names = list(dict.fromkeys(name for row in table.data for name in row))
+    if not names:
+        return ""
     writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in table.data)
@@ -26,6 +28,6 @@ def to_json(table: Table) -> str:
 
 def _csv_cell(value: object) -> object:
     """A name that begins like a formula must not become one in a spreadsheet."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")):
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value
