@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 import vlmbench
-from vlmbench.cli import cache, demo, doctor, export, fetch, imports, leaderboard, models, report, run, tasks
+from vlmbench.cli import cache, compare, demo, doctor, export, fetch, imports, leaderboard, models, report, run, tasks
 from vlmbench.errors import VlmbenchError, unexpected
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("export")(export.export)
 app.command("import")(imports.import_results)
