@@ -135,6 +135,9 @@ class RunInfo(_Part):
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
     from the cache."""
+    peak_memory_bytes: int | None = None
+    """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
+    (the model and all that was loaded before included). None where the system does not tell."""
     device: str
     precision: str
     batch_size: int

@@ -163,6 +163,12 @@ def parse_record(data: bytes, where: str) -> Record:
 SummaryT = TypeVar("SummaryT", bound=Summary)
 
 
+def read_entry(path: Path) -> Record | Failure | Unreadable:
+    """What a file of a results folder holds; what is wrong with it is told, not raised."""
+    (entry,) = _read_all([path], Record)
+    return entry
+
+
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
     for path in paths:
         try:

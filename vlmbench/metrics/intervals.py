@@ -22,6 +22,9 @@ Weights: TypeAlias = NDArray[np.int32]
 WeightedStatistic: TypeAlias = Callable[[Weights], NDArray[np.float64]]
 """(B, n) weights to (B,) values, nan where the metric is undefined on a resample."""
 
+WeightedStatistics: TypeAlias = Callable[[Weights], NDArray[np.float64]]
+"""(B, n) weights to (B, C) values of C statistics that share work, nan where one is undefined."""
+
 # Statistics gather a block a few times over: one that fits the cache takes half the time of a 32 MiB one.
 BLOCK_BYTES = 2**20
 
@@ -96,7 +99,7 @@ def bootstrap_interval(
 
 
 def bootstrap_intervals(
-    statistics: WeightedStatistic,
+    statistics: WeightedStatistics,
     n: int,
     count: int,
     *,
@@ -120,6 +123,37 @@ def bootstrap_intervals(
         ValueError: as :func:`bootstrap_interval`.
     """
     _check_confidence(confidence)
+    values = resampled(statistics, n, count, seed=seed, resamples=resamples, rows=rows)
+    return [_percentiles(column, confidence) for column in values.T]
+
+
+def resampled(
+    statistics: WeightedStatistics,
+    n: int,
+    count: int,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    rows: int | None = None,
+) -> NDArray[np.float64]:
+    """Statistics on resamples of n samples, drawn with replacement.
+
+    The same seed, n and resamples draw the same counts, whatever the statistics and the block size.
+
+    Args:
+        statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
+        n: the number of samples.
+        count: how many statistics there are.
+        seed: of the draws.
+        resamples: how many draws of n samples.
+        rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
+
+    Returns:
+        (resamples, count).
+
+    Raises:
+        ValueError: n is below 1, or resamples are below 0.
+    """
     if n < 1 or resamples < 0:
         raise ValueError(f"cannot draw {resamples} resamples of {n} samples")
     generator = np.random.default_rng(seed)
@@ -131,7 +165,7 @@ def bootstrap_intervals(
         for row in weights:
             row[:] = np.bincount(generator.integers(0, n, size=n), minlength=n)
         values[start : start + len(weights)] = statistics(weights)
-    return [_percentiles(column, confidence) for column in values.T]
+    return values
 
 
 def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:

@@ -25,6 +25,7 @@ def build_record(
     settings: dict[str, Any],
     started: datetime,
     predictions_sha256: str,
+    peak_memory_bytes: int | None,
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
@@ -65,6 +66,7 @@ def build_record(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
             images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
+            peak_memory_bytes=peak_memory_bytes,
             device=engine.model.device,
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
