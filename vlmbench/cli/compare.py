@@ -159,7 +159,7 @@ def _paragraph(name: str, sentences: list[str]) -> RenderableType:
 
 def _table(found: Comparison) -> Table:
     from vlmbench.gate import words
-    from vlmbench.reports.cells import Label
+    from vlmbench.reports.cells import Cell, Label
     from vlmbench.reports.table import Column, Table
 
     several = len({words.models(task) for task in found.tasks}) > 1
@@ -175,7 +175,7 @@ def _table(found: Comparison) -> Table:
         Column("flips", "right", spare=2),
         Column("verdict"),
     ]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             *([words.models(task)] if several else []),
             words.title(task),

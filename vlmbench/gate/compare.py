@@ -70,7 +70,7 @@ def compare(
             allow_inconclusive=allow_inconclusive,
             baseline_model=baseline_model,
             candidate_model=candidate_model,
-            command=shlex.join(words),
+            command=shlex.join(words).encode("utf-8", "replace").decode(),
             begun=begun,
         ),
     )

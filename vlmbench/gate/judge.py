@@ -87,7 +87,7 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
         request.begun(pair.task)
         terms = request.gate.terms(pair.task)
         try:
-            evidence = gather_evidence(pair.baseline, pair.candidate, terms, request.allow)
+            evidence = gather_evidence(pair.baseline, pair.candidate, terms.settings, request.allow)
         except Incomparable as reason:
             tasks.append(_incomparable(pair, reason.mismatches, reason.overridden))
         else:

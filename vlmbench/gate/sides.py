@@ -36,6 +36,11 @@ class Side:
     notes: Sequence[str] = ()
 
 
+def side_label(name: str) -> str:
+    """The argument as it can be written down: a file's name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     """The side that an argument stands for: what lies at that path, else a baseline's NAME, else REV:NAME.
 
@@ -48,11 +53,11 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     """
     path = Path(name).expanduser()
     if path.exists():
-        side = _of_path(name, path)
+        side = _of_path(side_label(name), path)
     elif _is_name(name) and (baselines / name).is_dir():
-        side = Side(name, load_baseline(baselines / name))
+        side = Side(side_label(name), load_baseline(baselines / name))
     elif found := _REVISION.fullmatch(name):
-        side = Side(name, baseline_at_revision(found["revision"], found["name"], baselines))
+        side = Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
     else:
         raise _nothing(name, baselines)
     if not side.entries:
