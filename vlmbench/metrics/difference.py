@@ -267,7 +267,7 @@ def bootstrap_differences(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, each adjusted for the others: one at or below a is found with a family-wise error of a.
+    """P-values of several tests, each adjusted for the others: those at or below a have a family-wise error of a.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 
