@@ -80,7 +80,7 @@ def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: We
 
 
 def class_values(matches: Matches, measure: BoxMeasure, classes: int, weights: Weights) -> Floats:
-    """(B, I) draws to (B, C) values of each class, nan where it has no object. The measure's own classes do not count."""
+    """(B, I) draws to (B, C) values of each class, nan where it has no object. The measure's groups do not matter."""
     result = np.full((len(weights), classes), np.nan)
     for label, values in _by_class(matches, measure, np.ascontiguousarray(weights.T)).items():
         result[:, label] = _of_class(measure, values)
