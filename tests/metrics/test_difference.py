@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -72,8 +73,8 @@ def test_a_harder_bound_is_never_easier_to_show(gained: int, lost: int, bounds: 
     for difference in (of_counts(20, gained, lost, 20), booted):
         below = [difference.p_below(bound) for bound in sorted(bounds)]
         above = [difference.p_above(bound) for bound in sorted(bounds)]
-        assert all(earlier >= later - 1e-12 for earlier, later in zip(below, below[1:], strict=False))
-        assert all(earlier <= later + 1e-12 for earlier, later in zip(above, above[1:], strict=False))
+        assert all(earlier >= later - 1e-12 for earlier, later in pairwise(below))
+        assert all(earlier <= later + 1e-12 for earlier, later in pairwise(above))
         assert all(0 <= p <= 1 for p in below + above)
 
 

@@ -35,7 +35,7 @@ class Difference:
         value: candidate - baseline.
         ci95: the difference's two-sided 95 % interval; None where a single sample, or none, could define one.
         p_value: two-sided, of no difference.
-        n: how many samples (images) were paired.
+        n: how many samples (images) were paired; of a class, those that have a say in its number.
         differing: of these, how many were answered differently so far as the metric sees.
         error: the standard error of ``value``; nan without an interval.
         method: "mcnemar" for shares of right answers, else "bootstrap".
@@ -216,6 +216,7 @@ def bootstrap_differences(
     n: int,
     *,
     differing: Sequence[int],
+    sizes: Sequence[int] | None = None,
     largest: float = 1.0,
     identical: bool = False,
     seed: int = 0,
@@ -229,6 +230,7 @@ def bootstrap_differences(
         candidate: likewise.
         n: the number of samples.
         differing: C, of each statistic.
+        sizes: C, how many samples have a say in each, as those of a class; None: all n.
         largest: see :class:`Difference`.
         identical: see :class:`Difference`.
         seed: of the draws.
@@ -242,6 +244,7 @@ def bootstrap_differences(
         ValueError: n is below 1, resamples below 2, or differing outside [0, n].
     """
     count = len(differing)
+    sizes = [n] * count if sizes is None else sizes
     if resamples < 2:
         raise ValueError(f"the spread of a difference needs two resamples or more, got {resamples}")
     if any(not 0 <= each <= n for each in differing):
@@ -259,15 +262,15 @@ def bootstrap_differences(
     return [
         None
         if math.isnan(before) or math.isnan(after)
-        else _by_spread(before, after, sd, n, int(own), largest, identical, resamples)
-        for before, after, sd, own in zip(
-            values[:count].tolist(), values[count:].tolist(), spread.tolist(), differing, strict=True
+        else _by_spread(before, after, sd, int(size), int(own), largest, identical, resamples)
+        for before, after, sd, size, own in zip(
+            values[:count].tolist(), values[count:].tolist(), spread.tolist(), sizes, differing, strict=True
         )
     ]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, each adjusted for the others: one at or below a is found with a family-wise error of a.
+    """P-values of several tests, each adjusted for the others: those at or below a have a family-wise error of a.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 
