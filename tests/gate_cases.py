@@ -48,7 +48,7 @@ def table(
     )
 
 
-def record_of(predictions: pa.Table, model: str, task: str, **fields: Any) -> tuple[Record, bytes]:
+def record_of(predictions: pa.Table, model: str, task: str, /, **fields: Any) -> tuple[Record, bytes]:
     """The record that goes with a table, and the table's file."""
     labels = np.asarray(predictions["label"])
     top = np.asarray(predictions["top"].combine_chunks().flatten()).reshape(len(labels), -1)
@@ -85,7 +85,7 @@ def record_of(predictions: pa.Table, model: str, task: str, **fields: Any) -> tu
     return Record.model_validate(data), sink.getvalue()
 
 
-def write(root: Path, predictions: pa.Table, model: str = "m", task: str = "t", **fields: Any) -> Path:
+def write(root: Path, predictions: pa.Table, model: str = "m", task: str = "t", /, **fields: Any) -> Path:
     """A record in a results folder; returns its file."""
     return ResultStore(root).write(*record_of(predictions, model, task, **fields))
 

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.answers.compare import Answers, class_differences, difference
-from vlmbench.answers.errors import UnpairableError
-from vlmbench.answers.tables import Aligned, align
-from vlmbench.errors import RecordError
+from vlmbench.answers import Aligned, Answers, align, class_differences, difference
+from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
@@ -82,12 +80,11 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     found += [lack for side in (before, after) if (lack := _lacks(metric, before, after, side))]
     if any(each.kind not in allow and each.kind not in ("dataset", "answers") for each in found):
         raise _incomparable(found, allow)  # whatever the answers are: they need not be read
-    aligned, unlike = _aligned(baseline, candidate, found)
+    sides, aligned, unlike = _answers(baseline, candidate, found)
     found = [each for each in found if each.kind != "dataset"] + unlike
     reasons = _incomparable(found, allow)
     if reasons.mismatches:
         raise reasons
-    sides = Answers(before, aligned.baseline), Answers(after, aligned.candidate)
     try:
         measured = difference(*sides, metric)
     except (UnpairableError, RecordError) as error:
@@ -129,27 +126,31 @@ def _incomparable(found: Sequence[Mismatch], allow: Sequence[Kind]) -> Incompara
     )
 
 
-def _aligned(baseline: Entry, candidate: Entry, found: Sequence[Mismatch]) -> tuple[Aligned, list[Mismatch]]:
+def _answers(
+    baseline: Entry, candidate: Entry, found: Sequence[Mismatch]
+) -> tuple[tuple[Answers, Answers], Aligned, list[Mismatch]]:
     """The tables, a sample's answers side by side, and in what the samples differ.
 
     The records' fingerprints tell only that something differs: the tables tell whether it is which samples were scored,
     or what is said of them.
     """
     try:
-        old, new = baseline.table(), candidate.table()
-        aligned = align(old, new)
+        old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
+        aligned = align(old.table, new.table)
     except (UnpairableError, RecordError) as error:
-        raise Incomparable([*found, _unpaired(error)]) from error
+        others = [each for each in found if each.kind != "dataset"]
+        raise Incomparable([*others, _unpaired(error)]) from error
+    return (old, new), aligned, _of_samples(old.table, new.table, aligned, found)
+
+
+def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[Mismatch]) -> list[Mismatch]:
     differ = [each for each in found if each.kind == "dataset"]
-    if not aligned.baseline.num_rows:
-        nothing = "They have no sample in common: there is nothing to pair."
-        raise Incomparable([mismatch("answers", "samples", _count(old), _count(new), nothing)])
     if not (aligned.only_baseline or aligned.only_candidate):
-        return aligned, differ
-    if set(old["content"].to_pylist()) == set(new["content"].to_pylist()) and differ:
-        return aligned, differ  # the same files, of which other labels are said
+        return differ
+    if differ and set(old["content"].to_pylist()) == set(new["content"].to_pylist()):
+        return differ  # the same files, of which other labels are said
     before, after = (_lone(names) for names in (aligned.only_baseline, aligned.only_candidate))
-    return aligned, [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
+    return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
 
 
 def _with_classes(evidence: Evidence, baseline: Answers, candidate: Answers) -> Evidence:
