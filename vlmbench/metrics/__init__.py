@@ -10,13 +10,7 @@ from vlmbench.metrics.classification import (
     per_class,
     top_k_accuracy,
 )
-from vlmbench.metrics.difference import (
-    Difference,
-    bootstrap_difference,
-    bootstrap_differences,
-    holm,
-    mcnemar_difference,
-)
+from vlmbench.metrics.difference import Difference, holm, mcnemar_difference
 from vlmbench.metrics.intervals import (
     WeightedStatistic,
     WeightedStatistics,
@@ -25,6 +19,7 @@ from vlmbench.metrics.intervals import (
     bootstrap_interval,
     wilson,
 )
+from vlmbench.metrics.paired_bootstrap import bootstrap_difference, bootstrap_differences
 from vlmbench.metrics.ranking import (
     average_precision,
     average_precision_11_point,
