@@ -15,7 +15,7 @@ _SMALLEST_P = 0.001
 
 def short(text: str, most: int = _LONGEST) -> str:
     """A foreign name on one line, without control codes, cut where it is too long to be one."""
-    line = " ".join(printable(text).encode("utf-8", "replace").decode().split())
+    line = " ".join(printable(text).encode("utf-8", "replace").decode().split())  # a file's name may be no text
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
@@ -198,7 +198,9 @@ def _inconclusive(task: TaskComparison, gain: Gain) -> str:
         else f"{gain.samples:,} samples show no loss at all"
     )
     enough = (
-        f"about {gain.samples_needed:,} would settle it" if gain.samples_needed else "it takes more samples to settle it"
+        f"about {gain.samples_needed:,} would settle it"
+        if gain.samples_needed
+        else "it takes more samples to settle it"
     )
     return (
         f"Too little data: {excluded}, and only one below {amount(task, task.margin)} counts as unchanged; {shows}, "
