@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,5 +99,5 @@ def _comparable(values: NDArray[Any]) -> NDArray[Any]:
 
 def _cut(flat: NDArray[Any], lengths: NDArray[np.int64]) -> list[bytes]:
     data, width = flat.tobytes(), flat.dtype.itemsize
-    ends = (np.cumsum(lengths) * width).tolist()
-    return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    ends = [0, *(np.cumsum(lengths) * width).tolist()]
+    return [data[start:end] for start, end in pairwise(ends)]
