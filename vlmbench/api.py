@@ -29,6 +29,7 @@ def evaluate(
     results: str | Path = "results/runs",
     data_root: str | Path | None = None,
     limit: int | None = None,
+    stratified: bool = False,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
@@ -45,6 +46,7 @@ def evaluate(
         results: where records go.
         data_root: where datasets are looked up.
         limit: score a seeded random subset of this size.
+        stratified: that subset has every class in its proportion, where each sample has one class.
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's.
         templates: used instead of the card's.
@@ -69,6 +71,7 @@ def evaluate(
             data_root=Path(data_root).expanduser() if data_root is not None else None,
             options=task_options(
                 limit=limit,
+                stratified=stratified,
                 seed=seed,
                 class_names=class_names,
                 templates=templates,
@@ -101,6 +104,7 @@ def task_options(
     *,
     limit: int | None,
     seed: int,
+    stratified: bool = False,
     class_names: Sequence[str] | None,
     templates: Sequence[str] | None,
     protocol: Mapping[str, Any] | None = None,
@@ -109,6 +113,7 @@ def task_options(
     """Options from lists, as callers have them."""
     return TaskOptions(
         limit=limit,
+        stratified=stratified,
         seed=seed,
         class_names=tuple(class_names) if class_names is not None else None,
         templates=tuple(templates) if templates is not None else None,

@@ -48,8 +48,7 @@ def against_floor(
             candidate=difference.candidate,
             change=difference.value,
             p_worse=p,
-            broken=difference.value < -floor.of(difference.baseline)
-            and (evidence == "observed" or p <= significance),
+            broken=difference.value < -floor.of(difference.baseline) and (evidence == "observed" or p <= significance),
         )
         for (name, n, difference), p in zip(classes, p_values, strict=True)
     ]

@@ -198,7 +198,9 @@ def _inconclusive(task: TaskComparison, gain: Gain) -> str:
         else f"{gain.samples:,} samples show no loss at all"
     )
     enough = (
-        f"about {gain.samples_needed:,} would settle it" if gain.samples_needed else "it takes more samples to settle it"
+        f"about {gain.samples_needed:,} would settle it"
+        if gain.samples_needed
+        else "it takes more samples to settle it"
     )
     return (
         f"Too little data: {excluded}, and only one below {amount(task, task.margin)} counts as unchanged; {shows}, "

@@ -130,9 +130,7 @@ def _reproduce(comparison: Comparison) -> str:
         "p: of a loss beyond the tolerance, or of a gain, adjusted over all tasks (Holm). "
         f"Flips: wrong in the baseline and right in the candidate, and the reverse. vlmbench {comparison.vlmbench}."
     )
-    return (
-        f"<details><summary>How to reproduce</summary>\n\n```sh\n{command}\n```\n\n{escape(legend)}\n\n</details>"
-    )
+    return f"<details><summary>How to reproduce</summary>\n\n```sh\n{command}\n```\n\n{escape(legend)}\n\n</details>"
 
 
 def _lines(*lines: str) -> Iterator[str]:
