@@ -10,6 +10,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
+from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Record
@@ -18,6 +19,8 @@ from vlmbench.run.execute import PairResult, execute
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
+
+__all__ = ["compare", "evaluate", "load_model", "load_task", "task_options"]
 
 Names = str | Iterable[str]
 

@@ -45,7 +45,7 @@ def test_no_disagreement_leaves_an_interval_and_full_disagreement_ends_at_one() 
     half = z**2 / (1000 + z**2)  # the score interval of 0 in 1,000
     assert score_interval(0, 0, 1000) == pytest.approx((-half, half))
     assert score_interval(10, 0, 10)[1] == 1.0 and score_interval(0, 10, 10)[0] == -1.0
-    assert score_statistic(0, 0, 10, 0.0) == 0.0
+    assert score_statistic(0, 0, 10, 0.0) == score_statistic(0, 0, 10, -1e-300) == 0.0
 
 
 @pytest.mark.parametrize(

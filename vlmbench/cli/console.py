@@ -41,7 +41,7 @@ def rich_table(table: Table, width: int | None = None) -> Grid:
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Print, or write to a file.
+    """Print, or write to a file: whole, or not at all.
 
     Raises:
         StoreError: the file cannot be written.
@@ -50,9 +50,21 @@ def write_output(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        if output.exists() and not output.is_file():  # a pipe or a device is not to be replaced
+            output.write_text(text, encoding="utf-8")
+        else:
+            _replace(output.resolve(), text)
     except OSError as error:
         raise StoreError(f"cannot write {str(output)!r}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _console(*, stderr: bool) -> Console:

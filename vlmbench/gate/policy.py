@@ -162,6 +162,12 @@ def matches(task: str, patterns: Sequence[str]) -> bool:
     )
 
 
+def required_names(patterns: Sequence[str]) -> list[str]:
+    """Names and patterns, each suite spelled out: all of its tasks are required, not any."""
+    spelled = [_suite_tasks(name) if name.startswith(_SUITE) else [name] for name in patterns]
+    return list(dict.fromkeys(name for names in spelled for name in names))
+
+
 def _checked(patterns: list[str]) -> list[str]:
     for pattern in patterns:
         if pattern.startswith(_SUITE):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from vlmbench.errors import RecordError, UsageError
+from vlmbench.errors import UsageError
+from vlmbench.gate.baselines import BASELINES, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
+from vlmbench.gate.revisions import baseline_at_revision
+from vlmbench.gate.run_entries import run_entry
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
-from vlmbench.store import FAILED, Unreadable, read_entry
+from vlmbench.store import Unreadable, read_entry
 
-BASELINES = Path("results/baselines")
-_REVISION = re.compile(r"(?P<revision>[^:]+):(?P<name>[^:]+)")
+_REVISION = re.compile(r"(?P<revision>.+):(?P<name>[^:]+)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Side:
     notes: Sequence[str] = ()
 
 
+def side_label(name: str) -> str:
+    """The argument as it can be written down: a file's name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     """The side that an argument stands for: what lies at that path, else a baseline's NAME, else REV:NAME.
 
@@ -46,27 +52,37 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
         UsageError: there is nothing of that name, or no record in it.
     """
     path = Path(name).expanduser()
-    if path.is_file():
-        side = _of_files(name, [path])
-        if not side.entries:
-            raise UsageError("; ".join(side.notes) or f"{name}: this pair failed: {side.failures[0].message}")
-        return side
-    if path.is_dir() and not _is_baseline(path):
-        side = _of_files(name, _result_files(path))
-    elif path.is_dir():
-        side = _of_baseline(name, path)
+    if path.exists():
+        side = _of_path(side_label(name), path)
     elif _is_name(name) and (baselines / name).is_dir():
-        side = _of_baseline(name, baselines / name)
+        side = Side(side_label(name), load_baseline(baselines / name))
     elif found := _REVISION.fullmatch(name):
-        side = _of_revision(name, found["revision"], found["name"], baselines)
+        side = Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
     else:
         raise _nothing(name, baselines)
     if not side.entries:
+        failed = "".join(f"\n{failure.task} failed: {failure.message}" for failure in side.failures)
         raise UsageError(
-            f"no records in {name!r}" + "".join(f"\n{note}" for note in side.notes),
-            hint="It should be a results folder, as `vlmbench run` writes it, or one model's folder in it.",
+            f"no records in {name!r}" + "".join(f"\n{note}" for note in side.notes) + failed,
+            hint="It should be a results folder, as `vlmbench run` writes it, one model's folder in it, or a record.",
         )
     return side
+
+
+def _of_path(label: str, path: Path) -> Side:
+    """A results folder, one model's or one pair's in it, a record's file; or a baseline by its path."""
+    files = [path] if path.is_file() else _result_files(path)
+    read = [(file, read_entry(file)) for file in files]
+    # A run's record is named by its id, a baseline's by its task.
+    if any(isinstance(entry, Record) and file.stem != entry.id for file, entry in read):
+        kept = load_baseline(path.parent if path.is_file() else path)
+        return Side(label, [entry for entry in kept if not path.is_file() or Path(entry.where) == path])
+    return Side(
+        label,
+        [run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],
+        [entry for _, entry in read if isinstance(entry, Failure)],
+        [f"left out: {entry.reason}" for _, entry in read if isinstance(entry, Unreadable)],
+    )
 
 
 def _result_files(folder: Path) -> list[Path]:
@@ -74,22 +90,14 @@ def _result_files(folder: Path) -> list[Path]:
     return next((files for level in ("*/*/*", "*/*", "*") if (files := sorted(folder.glob(f"{level}.json")))), [])
 
 
-def _of_files(label: str, paths: Iterable[Path]) -> Side:
-    entries, failures, notes = [], [], []
-    for path in paths:
-        entry = read_entry(path)
-        if isinstance(entry, Record):
-            entries.append(Entry(entry, partial(_table, entry, path), str(path)))
-        elif isinstance(entry, Failure):
-            failures.append(entry)
-        elif isinstance(entry, Unreadable):
-            notes.append(f"left out: {entry.reason}")
-    return Side(label, entries, failures, notes)
-
-
-def _table(record: Record, path: Path):  # noqa: ANN202
-    raise NotImplementedError
-
-
 def _is_name(name: str) -> bool:
     return "/" not in name and "\\" not in name and name not in ("", ".", "..")
+
+
+def _nothing(name: str, baselines: Path) -> UsageError:
+    known = baseline_names(baselines)
+    meant = did_you_mean(name, known)
+    return UsageError(
+        f"{name!r} is no results folder, no record, and no baseline in {str(baselines)!r}",
+        hint=meant or "Name a folder that `vlmbench run` wrote, or save a baseline: vlmbench baseline save NAME.",
+    )

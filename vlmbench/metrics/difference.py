@@ -2,7 +2,7 @@
 
 Answers that are right or wrong in both models drop out, so that a paired test sees drops which the two models' own
 intervals do not. Shares of right answers get McNemar's exact test, everything else a bootstrap that draws the same
-samples for both.
+samples for both (:mod:`vlmbench.metrics.paired_bootstrap`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vlmbench.metrics.base import CONFIDENCE, RESAMPLES
+from vlmbench.metrics.base import CONFIDENCE
 from vlmbench.metrics.inputs import BoolArray, flags, same_length
-from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, resampled
 from vlmbench.metrics.tango import score_interval, score_statistic
-
-UNSEEN = 0.05
-"""Where no sample differs, the share of samples that does is bounded so that a larger one would have shown itself with
-a chance of 1 - UNSEEN: at most about 3 / n (the rule of three)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Difference:
         value: candidate - baseline.
         ci95: the difference's two-sided 95 % interval; None where a single sample, or none, could define one.
         p_value: two-sided, of no difference.
-        n: how many samples (images) were paired.
+        n: how many samples (images) were paired; of a class, those that have a say in its number.
         differing: of these, how many were answered differently so far as the metric sees.
         error: the standard error of ``value``; nan without an interval.
         method: "mcnemar" for shares of right answers, else "bootstrap".
@@ -129,6 +121,7 @@ def mcnemar_difference(baseline_right: BoolArray, candidate_right: BoolArray, *,
     Raises:
         ValueError: no samples, or lengths that differ.
 
+    >>> import numpy as np
     >>> before, after = np.array([True] * 12 + [False] * 8), np.array([True] * 6 + [False] * 14)
     >>> difference = mcnemar_difference(before, after)
     >>> round(difference.value, 2), difference.gained, difference.lost, difference.p_value
@@ -159,115 +152,8 @@ def mcnemar_difference(baseline_right: BoolArray, candidate_right: BoolArray, *,
     )
 
 
-def bootstrap_difference(
-    baseline: WeightedStatistic,
-    candidate: WeightedStatistic,
-    n: int,
-    *,
-    differing: int,
-    largest: float = 1.0,
-    identical: bool = False,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    rows: int | None = None,
-) -> Difference:
-    """The difference of any metric of two models, both evaluated on the same draws of the samples.
-
-    The standard error is the spread of the resampled differences. Interval and p-values are Student's around the
-    difference itself, with one degree of freedom less than samples differ: they agree with each other, and a handful
-    of differing samples is not taken for evidence, as resampled quantiles would take it. Where none differs there is
-    no spread, and the interval is bounded by the rule of three (:data:`UNSEEN`) times ``largest``.
-
-    Source: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), sections 6.2 and 12.2.
-
-    Args:
-        baseline: maps (B, n) counts to (B,) values, nan where it is undefined.
-        candidate: likewise, its samples in the same order.
-        n: the number of samples.
-        differing: how many of them the two answered differently.
-        largest: see :class:`Difference`.
-        identical: see :class:`Difference`.
-        seed: of the draws.
-        resamples: how many draws of n samples, 2 or more.
-        rows: resamples a block; None: as many as fit into the cache.
-
-    Raises:
-        ValueError: n is below 1, resamples below 2, differing outside [0, n], or one of the two values is undefined.
-    """
-    (difference,) = bootstrap_differences(
-        lambda weights: baseline(weights)[:, None],
-        lambda weights: candidate(weights)[:, None],
-        n,
-        differing=[differing],
-        largest=largest,
-        identical=identical,
-        seed=seed,
-        resamples=resamples,
-        rows=rows,
-    )
-    if difference is None:
-        raise ValueError("the metric is undefined on these samples: there is no difference to speak of")
-    return difference
-
-
-def bootstrap_differences(
-    baseline: WeightedStatistics,
-    candidate: WeightedStatistics,
-    n: int,
-    *,
-    differing: Sequence[int],
-    largest: float = 1.0,
-    identical: bool = False,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    rows: int | None = None,
-) -> list[Difference | None]:
-    """As :func:`bootstrap_difference`, for C statistics of the same draws, as those of C classes.
-
-    Args:
-        baseline: maps (B, n) counts to (B, C) values, nan where one is undefined.
-        candidate: likewise.
-        n: the number of samples.
-        differing: C, of each statistic.
-        largest: see :class:`Difference`.
-        identical: see :class:`Difference`.
-        seed: of the draws.
-        resamples: how many draws of n samples, 2 or more.
-        rows: resamples a block; None: as many as fit into the cache.
-
-    Returns:
-        C differences; None where a statistic is undefined in one of the two.
-
-    Raises:
-        ValueError: n is below 1, resamples below 2, or differing outside [0, n].
-    """
-    count = len(differing)
-    if resamples < 2:
-        raise ValueError(f"the spread of a difference needs two resamples or more, got {resamples}")
-    if any(not 0 <= each <= n for each in differing):
-        raise ValueError(f"of {n} samples, {max(differing)} cannot differ")
-
-    def both(weights: Weights) -> NDArray[np.float64]:
-        return np.concatenate([baseline(weights), candidate(weights)], axis=1)
-
-    values = both(np.ones((1, n), dtype=np.int32))[0]
-    if identical or not any(differing):
-        spread = np.zeros(count)
-    else:
-        drawn = resampled(both, n, 2 * count, seed=seed, resamples=resamples, rows=rows)
-        spread = _spread(drawn[:, count:] - drawn[:, :count])
-    return [
-        None
-        if math.isnan(before) or math.isnan(after)
-        else _by_spread(before, after, sd, n, int(own), largest, identical, resamples)
-        for before, after, sd, own in zip(
-            values[:count].tolist(), values[count:].tolist(), spread.tolist(), differing, strict=True
-        )
-    ]
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, each adjusted for the others: one at or below a is found with a family-wise error of a.
+    """P-values of several tests, each adjusted for the others: those at or below a have a family-wise error of a.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 
@@ -288,55 +174,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _by_spread(
-    before: float, after: float, sd: float, n: int, differing: int, largest: float, identical: bool, resamples: int
-) -> Difference:
-    from scipy.special import ndtri, stdtrit
-
-    value = after - before
-    share = (1 + CONFIDENCE) / 2
-    degrees, p_value = math.inf, 1.0
-    interval: tuple[float, float] | None
-    if n == 1 or math.isnan(sd):  # one sample is the same in every draw
-        sd, interval = math.nan, None
-    elif identical:
-        interval = (0.0, 0.0)
-    elif sd > 0:
-        degrees = float(max(differing - 1, 1))
-        half = float(stdtrit(degrees, share)) * sd
-        interval, p_value = (value - half, value + half), 2 * _t_tail(abs(value), sd, degrees)
-    else:  # not a draw in which the two differ otherwise than they do here
-        half = largest * (1 - UNSEEN ** (1 / n))
-        interval, sd = (value - half, value + half), half / float(ndtri(share))
-        p_value = 1.0 if value == 0 else 2 / (resamples + 1)
-    return Difference(
-        baseline=before,
-        candidate=after,
-        value=value,
-        ci95=interval,
-        p_value=min(1.0, p_value),
-        n=n,
-        differing=differing,
-        error=sd,
-        method="bootstrap",
-        degrees=degrees,
-        largest=largest,
-        identical=identical,
-    )
-
-
-def _spread(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R, C) to (C,) standard deviations over the draws in which a difference is defined; nan of fewer than two."""
-    defined = ~np.isnan(differences)
-    counts = defined.sum(axis=0)
-    # Around the first one, so that draws which are all alike have a spread of exactly 0.
-    centred = np.where(defined, differences - np.nan_to_num(differences[:1]), 0.0)
-    mean = centred.sum(axis=0) / np.maximum(counts, 1)
-    squares = (np.where(defined, centred - mean, 0.0) ** 2).sum(axis=0)
-    return np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
-
-
-def _t_tail(surplus: float, error: float, degrees: float) -> float:
+def student_tail(surplus: float, error: float, degrees: float) -> float:
     """The chance of a surplus as large as this or larger."""
     from scipy.special import ndtr, stdtr
 
@@ -344,7 +182,7 @@ def _t_tail(surplus: float, error: float, degrees: float) -> float:
 
 
 def _t_p(surplus: float, error: float, degrees: float) -> float:
-    return min(1.0, 2 * _t_tail(surplus, error, degrees))
+    return min(1.0, 2 * student_tail(surplus, error, degrees))
 
 
 def _exact_p(surplus: int, deficit: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -24,6 +25,27 @@ WeightedStatistic: TypeAlias = Callable[[Weights], NDArray[np.float64]]
 
 WeightedStatistics: TypeAlias = Callable[[Weights], NDArray[np.float64]]
 """(B, n) weights to (B, C) values of C statistics that share work, nan where one is undefined."""
+
+
+@dataclass(frozen=True)
+class SortedStatistic:
+    """A weighted statistic of samples that are sorted so that alike ones lie side by side.
+
+    Called, it takes the weights of the samples as they came. Draws do not tell one sample from another: alone, a model
+    may as well be given those of the sorted ones, which spares the sorting; two models on the same draws may not.
+
+    Attributes:
+        order: (n,) the sample in each place.
+        of_sorted: the statistic of weights in that order.
+    """
+
+    order: NDArray[np.intp]
+    of_sorted: WeightedStatistic
+
+    def __call__(self, weights: Weights) -> NDArray[np.float64]:
+        """(B, n) weights of the samples as they came to (B,) values."""
+        return self.of_sorted(weights[:, self.order])
+
 
 # Statistics gather a block a few times over: one that fits the cache takes half the time of a 32 MiB one.
 BLOCK_BYTES = 2**20

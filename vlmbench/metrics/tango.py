@@ -12,6 +12,9 @@ from statistics import NormalDist
 
 from vlmbench.metrics.base import CONFIDENCE
 
+ROUNDING = 1e-9
+"""Differences closer than this are not told apart."""
+
 
 def score_statistic(gained: int, lost: int, n: int, bound: float) -> float:
     """How many standard errors the observed difference lies above ``bound``, were ``bound`` the true one.
@@ -33,8 +36,8 @@ def score_statistic(gained: int, lost: int, n: int, bound: float) -> float:
     c = -lost * bound * (1 - bound)
     likeliest_loss = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
     variance = n * (2 * likeliest_loss + bound * (1 - bound))
-    if variance <= 0:  # no pair disagrees, and none is said to: rounding may leave less than 0
-        return 0.0 if surplus == 0 else math.copysign(math.inf, surplus)
+    if variance <= 0:  # no pair, or every pair, disagrees and is said to: what is left is rounding
+        return 0.0 if abs(surplus) < ROUNDING * n else math.copysign(math.inf, surplus)
     return surplus / math.sqrt(variance)
 
 

@@ -28,13 +28,13 @@ class Label:
         text: what is shown.
         notes: footnotes.
         origin: where its row's numbers come from; shown as a sign before the text.
-        tone: "quiet" recedes, "bad" warns.
+        tone: "quiet" recedes, "bad" warns, "good" is what one hopes for, "open" is neither.
     """
 
     text: str
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
-    tone: Literal["", "quiet", "bad"] = ""
+    tone: Literal["", "quiet", "bad", "good", "open"] = ""
 
 
 @dataclass(frozen=True)

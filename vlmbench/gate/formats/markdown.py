@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from vlmbench.gate import words
 from vlmbench.gate.comparison import ClassChange, Comparison, SampleFlip, TaskComparison
-from vlmbench.markup import escape_markdown as escape
+from vlmbench.markup import escape_markdown
 
 MOST = 65_000
 """Characters: GitHub refuses a comment of more than 65,536."""
@@ -15,6 +16,7 @@ _ORDER = ("regressed", "not comparable", "inconclusive", "improved", "unchanged"
 _STEPS = ((10, 10), (5, 5), (3, 2), (0, 0))
 """Classes and samples of a task that are shown; fewer where all would be too long."""
 _ROWS = (1000, 200, 50, 20)
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _CLASSES = ("class", "samples", "baseline", "candidate", "change")
 _SAMPLES = ("sample", "truth", "baseline", "candidate", "")
 
@@ -27,6 +29,11 @@ def to_markdown(comparison: Comparison) -> str:
             if len(text) <= MOST:
                 return text
     return text[:MOST]
+
+
+def escape(text: str) -> str:
+    """Text that is no markup, and calls nobody: a name that begins with @ would notify whoever bears it."""
+    return escape_markdown(_MENTION.sub("@\u2060", text))
 
 
 def _page(comparison: Comparison, rows: int, classes: int, samples: int) -> str:
@@ -125,7 +132,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _reproduce(comparison: Comparison) -> str:
-    command = words.short(comparison.command, 2000).replace("`", "'")
+    command = words.short(comparison.command, 2000).replace("`", "'")  # nothing else ends a block of code
     legend = (
         "p: of a loss beyond the tolerance, or of a gain, adjusted over all tasks (Holm). "
         f"Flips: wrong in the baseline and right in the candidate, and the reverse. vlmbench {comparison.vlmbench}."
