@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers.tables import read_table
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
-from vlmbench.records import Predictions, Record
+from vlmbench.records import Record
 from vlmbench.store import ResultStore, Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_AGAIN = "Run the pair again: vlmbench run … --force."
 
 
 @dataclass(frozen=True)
@@ -51,30 +48,17 @@ def run_entries(results: Path) -> RunEntries:
 
 def run_entry(path: Path, record: Record) -> Entry:
     """A run's record that lies at this path, its predictions beside it."""
-    return Entry(record, _table_reader(path, record.predictions), str(path))
+    return Entry(record, _table_reader(path, record), str(path))
 
 
 def _path(store: ResultStore, record: Record) -> Path:
     return store.folder(record.model.name, record.task.name) / f"{record.id}.json"
 
 
-def _table_reader(path: Path, predictions: Predictions | None) -> Callable[[], pa.Table]:
+def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
     def read() -> pa.Table:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if predictions is None:
+        if record.predictions is None:
             raise RecordError(f"{path}: the record was imported and has no predictions")
-        table = path.with_name(predictions.file)
-        try:
-            data = table.read_bytes()
-        except OSError as error:
-            raise RecordError(f"{table}: cannot be read: {error.strerror}", hint=_AGAIN) from error
-        if sha256(data).hexdigest() != predictions.sha256:
-            raise RecordError(f"{table}: not the predictions that its record was written with", hint=_AGAIN)
-        try:
-            return pq.read_table(BytesIO(data))
-        except (OSError, pa.ArrowException) as error:
-            raise RecordError(f"{table}: not a Parquet file: {error}", hint=_AGAIN) from error
+        return read_table(path.with_name(record.predictions.file), record)
 
     return read
