@@ -145,6 +145,8 @@ class RunInfo(_Part):
     """Decoding threads; None in records from before it was written down."""
     limit: int | None = None
     """The size of the random subset; None where everything was scored."""
+    drawn: Literal["at random", "by class"] | None = None
+    """How that subset was drawn: by class, each is in its proportion. None in older records."""
     seed: int
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""

@@ -84,9 +84,10 @@ def test_what_is_no_table_is_said(data: bytes) -> None:
         from_csv(data, "x.csv")
 
 
-def test_only_what_pairing_needs_is_kept() -> None:
+def test_only_what_comparisons_read_is_kept() -> None:
     table = pa.table({name: [1] for name in ("sample", "content", "label", "top", "top_scores", "confidence")})
     described = table.replace_schema_metadata({"vlmbench": "{}"})
     kept = paired_columns(described, "classification")
     assert kept.column_names == ["sample", "content", "label", "top", "confidence"] and kept.schema.metadata is None
-    assert paired_columns(table, "somebody-elses").column_names == table.column_names
+    for unpaired in ("rare_actions", "somebody-elses"):
+        assert paired_columns(table, unpaired).column_names == table.column_names

@@ -17,16 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vlmbench.errors import RecordError
-
-NOT_PAIRED: dict[str, frozenset[str]] = {
-    "classification": frozenset({"top_scores"}),
-    "rare_actions": frozenset({"top_scores"}),
-    "retrieval": frozenset({"captions", "top_captions", "top_image"}),
-    "segmentation": frozenset({"miou", "pixel_accuracy"}),
-    "detection": frozenset({"category_ids", "region_top"}),
-}
-"""Columns, by kind of task, of which no metric is made. Kinds and columns that are not known here are kept."""
+from vlmbench.answers.measures import pairing_columns
+from vlmbench.errors import RecordError, UnpairableError
 
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -42,10 +34,15 @@ _ROWS = 1024
 
 
 def paired_columns(table: pa.Table, plugin: str) -> pa.Table:
-    """The table without what no metric of this kind of task is made of, and without its own description."""
-    dropped = NOT_PAIRED.get(plugin, frozenset())
-    kept = [name for name in table.column_names if name not in dropped]
-    return table.select(kept).replace_schema_metadata(None)
+    """The table with the columns that comparisons read, and without its own description.
+
+    Of a kind of task whose answers nobody can pair yet, all are kept.
+    """
+    try:
+        wanted = pairing_columns(plugin)
+    except UnpairableError:
+        wanted = tuple(table.column_names)
+    return table.select([name for name in table.column_names if name in wanted]).replace_schema_metadata(None)
 
 
 def to_csv(table: pa.Table, most: int) -> bytes | None:

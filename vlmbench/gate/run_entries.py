@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers.tables import read_table
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
 from vlmbench.records import Record
@@ -14,8 +15,6 @@ from vlmbench.store import ResultStore, Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_AGAIN = "Ask the question again with `vlmbench run`."
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,20 @@ def run_entries(results: Path) -> RunEntries:
 
 def run_entry(path: Path, record: Record) -> Entry:
     """A run's record that lies at this path, its predictions beside it."""
-    return Entry(record, partial(_table, path, record), str(path))
+    return Entry(record, _table_reader(path, record), str(path))
 
 
 def _path(store: ResultStore, record: Record) -> Path:
     return store.folder(record.model.name, record.task.name) / f"{record.id}.json"
 
 
-def _table(path: Path, record: Record) -> pa.Table:
-    from vlmbench.answers import read_table
+def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
+    def read() -> pa.Table:
+        if record.predictions is None:
+            raise RecordError(
+                f"{path}: the record was imported and has no predictions",
+                hint="Ask the question again with `vlmbench run`.",
+            )
+        return read_table(path.with_name(record.predictions.file), record)
 
-    if record.predictions is None:
-        raise RecordError(f"{path}: the record was imported and has no predictions", hint=_AGAIN)
-    return read_table(path.with_name(record.predictions.file), record)
+    return read

@@ -66,12 +66,16 @@ def _title(task: str) -> str:
 def _caveat(record: Summary) -> str:
     """What keeps the numbers from being the dataset's own; a model card has no other place for it."""
     said: Sequence[str | None] = (
-        f"random subset of {record.task.dataset.samples:,}" if record.run.limit is not None else None,
+        f"{_subset(record)} of {record.task.dataset.samples:,}" if record.run.limit is not None else None,
         f"{len(record.bad_samples)} unreadable samples left out" if record.bad_samples else None,
         f"as {record.imported.program} reports it" if record.imported else None,
     )
     found = [part for part in said if part]
     return f" ({'; '.join(found)})" if found else ""
+
+
+def _subset(record: Summary) -> str:
+    return "stratified subset" if record.run.drawn == "by class" else "random subset"
 
 
 def _metrics(record: Summary) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
 from vlmbench.tasks.base import Outcome, Question, TaskOptions
+from vlmbench.tasks.subset import drawn
 
 
 def build_record(
@@ -72,6 +73,7 @@ def build_record(
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,
             limit=limit,
+            drawn=drawn(question.dataset.samples, options),
             seed=options.seed,
             settings=settings,
             cache=engine.cache_use(),

@@ -212,7 +212,7 @@ class _Run:
             version=task_version(task.card, task.plugin),
             content_fingerprint=content_fingerprint,
             warnings=[*model.identity.notes, *task.warnings, *said],
-            options=self.request.options,
+            options=task.options,
             settings=settings,
             started=started,
             predictions_sha256=sha256(predictions).hexdigest(),
@@ -284,11 +284,11 @@ class _Run:
             version=task_version(task.card, task.plugin),
             precision=self.precision,
             fingerprint=content_fingerprint,
-            options=self.request.options,
+            options=task.options,
         )
 
     def _plan_id(self, card: ModelCard, task: PlannedTask) -> str:
-        return plan_id(card, task.card, self.request.options, self.precision)
+        return plan_id(card, task.card, task.options, self.precision)
 
     def _path(self, record: Record) -> Path:
         return self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
