@@ -14,7 +14,7 @@ from answers.made import answers, classified, retrieved, segmented
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlmbench.answers import align, read_answers, same_behaviour
+from vlmbench.answers import align, read_answers, read_table, same_behaviour
 from vlmbench.answers.columns import row_bytes
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.records import Predictions, Record
@@ -124,6 +124,8 @@ def test_answers_are_read_from_beside_their_record(tmp_path: Path) -> None:
     table = table_of([0, 1, 2])
     found = read_answers(kept(tmp_path, table), tmp_path)
     assert found.table.equals(table) and found.where == str(tmp_path / "x.parquet")
+    some = read_table(tmp_path / "x.parquet", found.record, columns=("label", "content", "absent"))
+    assert some.equals(table.select(["content", "label"]))
 
 
 def test_a_table_that_is_not_the_records_is_refused(tmp_path: Path) -> None:

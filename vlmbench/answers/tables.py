@@ -78,8 +78,13 @@ def read_answers(record: Record, folder: Path) -> Answers:
     return Answers(record, read_table(path, record), str(path))
 
 
-def read_table(path: Path, record: Summary) -> pa.Table:
+def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None) -> pa.Table:
     """The table beside a record, checked against the hash and the rows that the record states.
+
+    Args:
+        path: the file.
+        record: the record.
+        columns: only these, where they are there; None: all.
 
     Raises:
         RecordError: the file is missing, broken, or not the record's own.
@@ -93,7 +98,9 @@ def read_table(path: Path, record: Summary) -> pa.Table:
     if stated is None or sha256(content).hexdigest() != stated.sha256:
         raise RecordError(f"{path}: these are not the predictions that its record was written with", hint=again)
     try:
-        table = pq.read_table(BytesIO(content))
+        file = pq.ParquetFile(BytesIO(content))
+        wanted = None if columns is None else set(columns) & set(file.schema_arrow.names)
+        table = file.read(columns=None if wanted is None else sorted(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise RecordError(f"{path}: no Parquet file that can be read: {error}", hint=again) from error
     if table.num_rows != stated.rows:
