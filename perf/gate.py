@@ -75,9 +75,10 @@ def main() -> None:
     start, busy = perf_counter(), process_time()
     peer = evaluate()[list(COCO_MEASURES).index(asked.metric)]
     once, busy = perf_counter() - start, process_time() - busy
+    every = 2 * asked.resamples
     print(
-        f"pycocotools: {once:.1f} s ({busy:.1f} s of processor) for one evaluation; evaluated anew for each resample of "
-        f"both, {2 * asked.resamples * busy / 3600:.1f} hours of processor (2 x {asked.resamples:,} times that, not run). "
+        f"pycocotools: {once:.1f} s ({busy:.1f} s of processor) for one evaluation; {every:,} of them, one for each "
+        f"resample of both, would take {every * busy / 3600:.1f} hours of processor (scaled, not run). "
         f"Its {asked.metric} differs from ours by {abs(peer - found.baseline):.1g}."
     )
 
