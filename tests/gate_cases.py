@@ -56,7 +56,8 @@ def record_of(predictions: pa.Table, model: str, task: str, /, **fields: Any) ->
     recalls = [right[labels == place].mean() if (labels == place).any() else None for place in range(len(CLASSES))]
     sink = BytesIO()
     pq.write_table(predictions, sink)
-    fingerprint = sha256(repr(sorted(zip(predictions["content"].to_pylist(), labels.tolist()))).encode()).hexdigest()
+    scored = sorted(zip(predictions["content"].to_pylist(), labels.tolist(), strict=True))
+    fingerprint = sha256(repr(scored).encode()).hexdigest()
     base = make_record(model, task, id=sha256(f"{model}{task}{fields}".encode()).hexdigest()[:16])
     data = base.model_dump(by_alias=True)
     data["task"]["dataset"]["fingerprint"] = fingerprint

@@ -149,7 +149,11 @@ def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None
     fast, code = budgets("fast", images_per_second=9.5)
     assert code == 1 and not fast.unmet and [check.demand for check in fast.unchecked] == ["max_memory_ratio"]
     cached, code = budgets("cached", images_per_second=None)
-    assert code == 1 and "came from the cache" in cached.unchecked[0].message and "--no-cache" in cached.unchecked[0].message
+    assert (
+        code == 1
+        and "came from the cache" in cached.unchecked[0].message
+        and "--no-cache" in cached.unchecked[0].message
+    )
     for key, value in (("device", "cuda"), ("batch_size", 64), ("workers", 7)):
         other, _ = budgets(key, **{key: value, "images_per_second": 1.0})
         assert not other.unmet and all("cannot be compared" in check.message for check in other.unchecked)

@@ -73,7 +73,9 @@ WORSE = task(
     gain=gain(-0.02, low=-0.032, high=-0.008, p=0.0012),
     classes=[ClassChange(name="crane", n=50, baseline=0.9, candidate=0.5, change=-0.4, broken=True)],
     samples=[SampleFlip(sample="val/1.jpg", truth="crane", baseline="crane", candidate="tow truck", lost=True)],
-    checks=[Check(demand="max_class_drop", met=False, message="1 of 10 classes lost more than 5 points: crane (-40.0)")],
+    checks=[
+        Check(demand="max_class_drop", met=False, message="1 of 10 classes lost more than 5 points: crane (-40.0)")
+    ],
 )
 BETTER = task("cifar10", "improved", gain=gain(0.03, low=0.01, high=0.05, p=1, p_better=0.0001))
 UNSURE = task(
@@ -162,7 +164,9 @@ def test_junit_has_a_case_a_task_under_the_right_totals() -> None:
     }
     cases = {case.get("name"): case for case in root.iter("testcase")}
     failure = cases["imagenet1k"].find("failure")
-    assert failure is not None and failure.get("type") == "regressed" and "2.00 points" in (failure.get("message") or "")
+    assert (
+        failure is not None and failure.get("type") == "regressed" and "2.00 points" in (failure.get("message") or "")
+    )
     assert "crane" in (failure.text or "")
     assert cases["dtd"].find("error") is not None and cases["pets"].find("failure") is not None
     assert [child.tag for child in cases["cifar10"]] == ["system-out"]

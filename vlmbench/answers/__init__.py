@@ -5,8 +5,8 @@ NumPy and Arrow only: whoever compares two runs needs neither the models nor the
 
 from vlmbench.answers.compare import ClassDifference, class_differences, difference
 from vlmbench.answers.measured import Measured
-from vlmbench.answers.measures import measured, pairing_columns
-from vlmbench.answers.tables import Aligned, Answers, align, identical, read_answers, read_table
+from vlmbench.answers.measures import measured, pairing_columns, same_behaviour
+from vlmbench.answers.tables import Aligned, Answers, align, read_answers, read_table
 
 __all__ = [
     "Aligned",
@@ -16,9 +16,9 @@ __all__ = [
     "align",
     "class_differences",
     "difference",
-    "identical",
     "measured",
     "pairing_columns",
     "read_answers",
     "read_table",
+    "same_behaviour",
 ]

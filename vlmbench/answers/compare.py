@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, differ
-from vlmbench.answers.measures import answer_columns, measured
-from vlmbench.answers.tables import Aligned, Answers, align, identical
+from vlmbench.answers.measures import measured, same_behaviour
+from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
 
@@ -122,7 +122,7 @@ def _pair(baseline: Answers, candidate: Answers, metric: str) -> _Pair:
         before = measured(replace(baseline, table=aligned.baseline), metric)
     if aligned.candidate is not candidate.table:
         after = measured(replace(candidate, table=aligned.candidate), metric)
-    return _Pair(before, after, identical(aligned, answer_columns(first.plugin)))
+    return _Pair(before, after, same_behaviour(aligned, first.plugin))
 
 
 def _missing(aligned: Aligned) -> str:

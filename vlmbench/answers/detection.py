@@ -28,7 +28,6 @@ from vlmbench.metrics.detection.measures import ROWS, class_values
 from vlmbench.records import Record
 
 COLUMNS = (
-    "image_id",
     "boxes",
     "scores",
     "labels",

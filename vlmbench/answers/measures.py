@@ -6,7 +6,7 @@ from types import ModuleType
 
 from vlmbench.answers import classification, detection, retrieval, segmentation
 from vlmbench.answers.measured import Measured
-from vlmbench.answers.tables import Answers
+from vlmbench.answers.tables import Aligned, Answers, identical
 from vlmbench.errors import RecordError, UnpairableError
 
 _PLUGINS: dict[str, ModuleType] = {
@@ -55,7 +55,7 @@ def pairing_columns(plugin: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_ALWAYS, *own.COLUMNS, *own.ANSWERS)))
 
 
-def answer_columns(plugin: str) -> tuple[str, ...]:
-    """The columns in which two runs of the same behaviour agree in every row, and no others do."""
-    columns: tuple[str, ...] = _PLUGINS[plugin].ANSWERS
-    return columns
+def same_behaviour(aligned: Aligned, plugin: str) -> bool:
+    """Whether two tables of a plugin agree in every answer and score that they keep."""
+    own = _PLUGINS[plugin]
+    return identical(aligned, own.ANSWERS, own.COLUMNS)

@@ -10,12 +10,13 @@ import typer
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from vlmbench.gate.comparison import Comparison, TaskComparison
     from vlmbench.reports.table import Table
 
 FORMATS = ("text", "md", "junit", "json", "github")
+_INDENT = "  "
 _COLOURS = {
     "regressed": "bold red",
     "failed": "bold red",
@@ -141,20 +142,23 @@ def _print(found: Comparison, console: Console) -> None:
     console.print(rich_table(_table(found), console.width))
     for task in found.tasks:
         if paragraph := words.sentences(task):
-            console.print(_paragraph(words.title(task), paragraph))
+            _print_paragraph(console, words.title(task), paragraph)
+            console.print()
     if lines := words.overridden(found):
         console.print(Text("Overridden with --allow:", style="yellow"))
         for line in lines:
-            console.print(_paragraph("", [line]))
+            _print_paragraph(console, "", [line])
     console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
 
 
-def _paragraph(name: str, sentences: list[str]) -> RenderableType:
-    from rich.padding import Padding
+def _print_paragraph(console: Console, name: str, sentences: list[str]) -> None:
+    """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
     from rich.text import Text
 
     lead = Text(f"{name}: ", style="bold") if name else Text()
-    return Padding(lead + Text(" ".join(sentences)), (0, 0, 1 if name else 0, 2))
+    for line in (lead + Text(" ".join(sentences))).wrap(console, max(console.width - len(_INDENT), 1)):
+        line.rstrip()
+        console.print(Text(_INDENT) + line)
 
 
 def _table(found: Comparison) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vlmbench.answers.columns import numbers, rows
 from vlmbench.gate.comparison import SampleFlip
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def flipped_samples(baseline: pa.Table, candidate: pa.Table, class_names: Sequen
 
 
 def _answers(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> list[SampleFlip]:
-    labels = np.asarray(baseline["label"])
+    labels = numbers(baseline, "label")
     before, after = _first(baseline), _first(candidate)
     gained, lost = (before != labels) & (after == labels), (before == labels) & (after != labels)
 
@@ -53,14 +54,14 @@ def _answers(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]
             lost=bool(lost[row]),
         )
 
-    losses = _greatest(np.where(lost, np.asarray(candidate["confidence"], dtype=float), -1), LOSSES)
-    gains = _greatest(np.where(gained, np.asarray(baseline["confidence"], dtype=float), -1), GAINS)
+    losses = _greatest(np.where(lost, numbers(candidate, "confidence").astype(float), -1), LOSSES)
+    gains = _greatest(np.where(gained, numbers(baseline, "confidence").astype(float), -1), GAINS)
     return [flip(row) for row in (*losses, *gains)]
 
 
 def _ranks(baseline: pa.Table, candidate: pa.Table) -> list[SampleFlip]:
-    before = np.asarray(baseline["image_to_text_rank"], dtype=float)
-    after = np.asarray(candidate["image_to_text_rank"], dtype=float)
+    before = numbers(baseline, "image_to_text_rank").astype(float)
+    after = numbers(candidate, "image_to_text_rank").astype(float)
     # The fall from rank 1 to 5 is worse than that from 101 to 105.
     return _moved(baseline, np.log(before) - np.log(after), [f"rank {r:.0f}" for r in before], after, "rank {:.0f}")
 
@@ -74,7 +75,7 @@ def _overlaps(baseline: pa.Table, candidate: pa.Table) -> list[SampleFlip]:
 def _moved(
     table: pa.Table, gain: NDArray[Any], before: Sequence[str], after: NDArray[Any], form: str
 ) -> list[SampleFlip]:
-    rows = [*_greatest(-gain, LOSSES), *_greatest(gain, GAINS)]
+    moved = [*_greatest(-gain, LOSSES), *_greatest(gain, GAINS)]
     return [
         SampleFlip(
             sample=_sample(table, row),
@@ -83,7 +84,7 @@ def _moved(
             candidate=form.format(after[row]),
             lost=bool(gain[row] < 0),
         )
-        for row in rows
+        for row in moved
     ]
 
 
@@ -94,15 +95,12 @@ def _greatest(values: NDArray[Any], most: int) -> list[int]:
 
 
 def _first(table: pa.Table) -> NDArray[Any]:
-    return np.asarray(table["top"].combine_chunks().flatten()).reshape(table.num_rows, -1)[:, 0]
+    return rows(table, "top")[:, 0]
 
 
 def _mean_ious(table: pa.Table) -> NDArray[np.float64]:
     """(N,) of each image, over the classes that it or the answer has; nan of an image without any scored pixel."""
-    met, predicted, truth = (
-        np.asarray(table[name].combine_chunks().flatten(), dtype=float).reshape(table.num_rows, -1)
-        for name in ("intersection", "predicted", "truth")
-    )
+    met, predicted, truth = (rows(table, name).astype(float) for name in ("intersection", "predicted", "truth"))
     union = predicted + truth - met
     with np.errstate(invalid="ignore", divide="ignore"):
         ious = np.where(union > 0, met / union, np.nan)

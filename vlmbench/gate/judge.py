@@ -21,7 +21,7 @@ from vlmbench.gate.comparison import (
     TaskVerdict,
 )
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
-from vlmbench.gate.pairing import Pair, mismatch, mismatches, pair_entries
+from vlmbench.gate.pairing import Pair, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
@@ -217,7 +217,9 @@ def _classes(weighed: _Weighed) -> tuple[list[ClassChange], list[Check]]:
 def _improvement(verdict: TaskVerdict) -> Check:
     if verdict == "improved":
         return Check(demand="must_improve", met=True, message="it improved beyond chance")
-    return Check(demand="must_improve", met=False, message=f"the gate file demands a gain beyond chance; it is {verdict}")
+    return Check(
+        demand="must_improve", met=False, message=f"the gate file demands a gain beyond chance; it is {verdict}"
+    )
 
 
 def _idle(gate: Gate, tasks: Sequence[str]) -> Iterator[str]:

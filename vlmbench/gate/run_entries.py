@@ -58,7 +58,10 @@ def _path(store: ResultStore, record: Record) -> Path:
 def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
     def read() -> pa.Table:
         if record.predictions is None:
-            raise RecordError(f"{path}: the record was imported and has no predictions")
+            raise RecordError(
+                f"{path}: the record was imported and has no predictions",
+                hint="Ask the question again with `vlmbench run`.",
+            )
         return read_table(path.with_name(record.predictions.file), record)
 
     return read

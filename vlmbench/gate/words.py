@@ -15,7 +15,7 @@ _SMALLEST_P = 0.001
 
 def short(text: str, most: int = _LONGEST) -> str:
     """A foreign name on one line, without control codes, cut where it is too long to be one."""
-    line = " ".join(printable(text).encode("utf-8", "replace").decode().split())
+    line = " ".join(printable(text).encode("utf-8", "replace").decode().split())  # a file's name may be no text
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

@@ -12,6 +12,8 @@ from statistics import NormalDist
 
 from vlmbench.metrics.base import CONFIDENCE
 
+HALVINGS = 54
+"""Until two bounds differ in the last digit of a double."""
 ROUNDING = 1e-9
 """Differences closer than this are not told apart."""
 
@@ -56,8 +58,6 @@ def score_interval(gained: int, lost: int, n: int, confidence: float = CONFIDENC
     >>> [round(end, 4) for end in score_interval(4, 12, 100)]
     [-0.1656, -0.0018]
     """
-    from scipy.optimize import brentq
-
     if n < 1 or min(gained, lost) < 0 or gained + lost > n:
         raise ValueError(f"{gained} pairs gained and {lost} lost of {n}")
     if not 0 < confidence < 1:
@@ -65,9 +65,15 @@ def score_interval(gained: int, lost: int, n: int, confidence: float = CONFIDENC
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     value = (gained - lost) / n
 
-    def end(outermost: float, wanted: float) -> float:
-        if value == outermost:
-            return outermost
-        return float(brentq(lambda bound: score_statistic(gained, lost, n, bound) - wanted, outermost, value))
+    def end(outermost: float) -> float:
+        """By halving, not with scipy.optimize, whose import takes longer than most comparisons."""
+        rejected, kept = outermost, value
+        for _ in range(HALVINGS):
+            middle = (rejected + kept) / 2
+            if abs(score_statistic(gained, lost, n, middle)) > z:
+                rejected = middle
+            else:
+                kept = middle
+        return kept
 
-    return end(-1.0, z), end(1.0, -z)
+    return end(-1.0), end(1.0)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 from vlmbench.gate import words
 from vlmbench.gate.comparison import Comparison, TaskComparison
 from vlmbench.gate.verdict import is_open
+from vlmbench.markup import printable
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
@@ -75,4 +76,4 @@ def _outcome(task: TaskComparison) -> tuple[str, str]:
 
 
 def _text(text: str) -> str:
-    return _NO_XML.sub("�", text)
+    return _NO_XML.sub("�", printable(text))
