@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from gate.baseline_entries import answers
+from baseline_entries import answers
 from make_record import make_failure, make_record
 
 from vlmbench.cli.main import main

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from gate.baseline_entries import answers, entry
+from baseline_entries import answers, entry
 from make_record import make_record
 
 from vlmbench.errors import RecordError, StoreError, UsageError
@@ -115,7 +115,7 @@ def test_nothing_to_save_and_nothing_to_pair_leave_what_was_there(tmp_path: Path
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from gate.baseline_entries import answers, entry
+from baseline_entries import answers, entry
 from vlmbench.gate.baselines import save_baseline
 calls = 0
 def dying(call):

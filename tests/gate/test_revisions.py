@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gate.baseline_entries import answers, entry
+from baseline_entries import answers, entry
 from make_record import make_record
 
 from vlmbench.errors import RecordError, UsageError
