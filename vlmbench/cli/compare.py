@@ -157,8 +157,8 @@ def _print_paragraph(console: Console, name: str, said: str) -> None:
     """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
     from rich.text import Text
 
-    lead = Text(f"{name}: ", style="bold") if name else Text()
-    for line in (lead + Text(said)).wrap(console, max(console.width - len(_INDENT), 1)):
+    text = Text.assemble((f"{name}: " if name else "", "bold"), said)
+    for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
         line.rstrip()
         console.print(Text(_INDENT) + line)
 
