@@ -16,7 +16,16 @@ from vlmbench.answers import Answers, class_differences, difference, measured, p
 from vlmbench.answers.compare import ClassDifference
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import Difference, expected_calibration_error
-from vlmbench.metrics.detection import COCO_MEASURES, BoxPredictions, BoxTruth, mean_class_accuracy
+from vlmbench.metrics.detection import (
+    COCO_MEASURES,
+    LVIS_MEASURES,
+    BoxPredictions,
+    BoxTruth,
+    Federation,
+    box_values,
+    match_boxes,
+    mean_class_accuracy,
+)
 from vlmbench.metrics.detection.boxes import Ints
 
 OfRows = Callable[[int, np.ndarray], float]
@@ -247,7 +256,6 @@ def test_naming_of_given_boxes() -> None:
     truth, (first, _) = boxes(8)
     random = np.random.default_rng(8)
     ranks = [random.integers(1, 4, len(truth.image)) for _ in range(2)]
-    order = np.argsort(truth.image, kind="stable")
     table = detected(truth, first)
 
     def of_rows(model: int, rows: np.ndarray) -> float:
@@ -262,7 +270,6 @@ def test_naming_of_given_boxes() -> None:
         own = own.append_column("region_ranks", pa.array(lists, pa.list_(pa.int32())))
         value = {"mean_class_accuracy_top1": of_rows(model, np.arange(12))}
         sides.append(answers(own, value, "detection", {"classes": 5}))
-    assert len(order) == len(ranks[0])
     found = difference(sides[0], shuffled(sides[1]), "mean_class_accuracy_top1", resamples=RESAMPLES)
     check(found, of_rows, 12)
     rows = class_differences(sides[0], sides[1], "mean_class_accuracy_top1", resamples=RESAMPLES)
@@ -286,6 +293,20 @@ def test_groups_of_classes_are_those_that_the_record_names() -> None:
     assert group == pytest.approx(np.nanmean(every[1:3]))
     with pytest.raises(UnpairableError, match="which classes ap_rare is of"):
         measured(sides[0], "ap_rare")
+
+
+def test_lvis_rules_are_those_of_the_lists_in_the_table() -> None:
+    truth, (found, _) = boxes(11)
+    absent, partial = [[row % 4] for row in range(12)], [[] if row % 3 else [1] for row in range(12)]
+    table = detected(truth, found)
+    for name, labels in (("absent", absent), ("partial", partial)):
+        table = table.append_column(name, pa.array(labels, pa.list_(pa.int32())))
+    pairs = [{(row, label) for row, own in enumerate(each) for label in own} for each in (absent, partial)]
+    matches = match_boxes(truth, found, Federation(frozenset(pairs[0]), frozenset(pairs[1])))
+    expected = box_values(matches, {"ap": LVIS_MEASURES["ap"]}, np.ones((1, 12), dtype=np.int32))[0, 0]
+    side = answers(table, {"ap": expected}, "detection", {"classes": 5, "evaluator": "lvis"})
+    assert difference(side, shuffled(side), "ap").baseline == expected
+    assert measured(answers(table, {}, "detection", {"classes": 5}), "ap").value != expected
 
 
 def by_name(rows: list[ClassDifference]) -> dict[str, ClassDifference]:
