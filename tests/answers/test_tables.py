@@ -14,10 +14,12 @@ from answers.made import answers, classified, retrieved, segmented
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlmbench.answers import align, read_answers, same_behaviour
+from vlmbench.answers import align, read_answers, read_table, same_behaviour
 from vlmbench.answers.columns import row_bytes
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.records import Predictions, Record
+
+PLUGIN = "classification"
 
 
 def table_of(labels: list[int], seed: int = 0) -> pa.Table:
@@ -35,9 +37,9 @@ def test_samples_are_paired_whatever_their_order(order: list[int], kept: list[bo
     shown = [row for row in order if kept[row]]
     if not shown:
         with pytest.raises(UnpairableError, match="not one is the same"):
-            align(before, after.take(pa.array(shown, pa.int64())))
+            align(before, after.take(pa.array(shown, pa.int64())), PLUGIN)
         return
-    aligned = align(before, after.take(shown))
+    aligned = align(before, after.take(shown), PLUGIN)
     wanted = sorted(shown)
     assert aligned.baseline.equals(before.take(wanted)) and aligned.candidate.equals(after.take(wanted))
     assert aligned.only_baseline == tuple(f"{row}.png" for row in range(6) if row not in wanted)
@@ -46,7 +48,7 @@ def test_samples_are_paired_whatever_their_order(order: list[int], kept: list[bo
 
 def test_a_table_that_fits_is_left_as_it_is() -> None:
     table = table_of([0, 1, 2])
-    aligned = align(table, table)
+    aligned = align(table, table, PLUGIN)
     assert aligned.baseline is table and aligned.candidate is table
 
 
@@ -55,29 +57,31 @@ def test_a_sample_that_occurs_twice_is_paired_by_id_then_in_order() -> None:
     before = with_column(before, "content", ["same", "same", "same", "other"])
     before = with_column(before, "sample", ["a", "b", "b", "z"])
     after = before.take([2, 3, 1, 0])
-    aligned = align(before, after)
+    aligned = align(before, after, PLUGIN)
     assert aligned.candidate["sample"].to_pylist() == ["a", "b", "b", "z"]
-    fewer = align(before, before.take([3, 1]))
+    fewer = align(before, before.take([3, 1]), PLUGIN)
     assert fewer.baseline["sample"].to_pylist() == ["b", "z"] and fewer.only_baseline == ("a", "b")
-    more = align(before.take([3, 1]), before)
+    more = align(before.take([3, 1]), before, PLUGIN)
     assert more.only_candidate == ("a", "b")
 
 
 def test_the_same_files_under_other_names_are_the_same_samples() -> None:
     before = table_of([0, 1])
-    aligned = align(before, with_column(before, "sample", ["shard/7", "shard/3"]))
+    aligned = align(before, with_column(before, "sample", ["shard/7", "shard/3"]), PLUGIN)
     assert aligned.baseline.num_rows == 2 and aligned.only_candidate == ()
 
 
 def test_another_truth_is_another_sample() -> None:
-    aligned = align(table_of([0, 1, 2]), table_of([0, 1, 3]))
+    aligned = align(table_of([0, 1, 2]), table_of([0, 1, 3]), PLUGIN)
     assert aligned.only_baseline == ("2.png",) and aligned.only_candidate == ("2.png",)
     ranks, captions = np.array([1, 2]), [[1], [2]]
     reworded = with_column(retrieved(ranks, captions), "captions", pa.array([["0 0"], ["new"]]))
-    assert align(retrieved(ranks, captions), reworded).only_candidate == ("1.png",)
+    assert align(retrieved(ranks, captions), reworded, "retrieval").only_candidate == ("1.png",)
     pixels = np.ones((2, 3), dtype=int)
     larger = np.array([[1, 1, 1], [2, 2, 2]])
-    assert align(segmented(pixels, pixels, pixels), segmented(pixels, pixels, larger)).only_candidate == ("1.png",)
+    assert align(
+        segmented(pixels, pixels, pixels), segmented(pixels, pixels, larger), "segmentation"
+    ).only_candidate == ("1.png",)
 
 
 def test_numbers_are_the_same_however_they_are_stored() -> None:
@@ -96,7 +100,7 @@ def test_identical_means_every_answer_and_score() -> None:
     table = table_of([0, 1, 2])
 
     def same(other: pa.Table) -> bool:
-        return same_behaviour(align(table, other), "classification")
+        return same_behaviour(align(table, other, PLUGIN), PLUGIN)
 
     assert same(table.take([2, 0, 1]))
     surer = with_column(table, "confidence", pa.array([0.5, 0.5, 0.5], pa.float32()))
@@ -120,6 +124,8 @@ def test_answers_are_read_from_beside_their_record(tmp_path: Path) -> None:
     table = table_of([0, 1, 2])
     found = read_answers(kept(tmp_path, table), tmp_path)
     assert found.table.equals(table) and found.where == str(tmp_path / "x.parquet")
+    some = read_table(tmp_path / "x.parquet", found.record, columns=("label", "content", "absent"))
+    assert some.equals(table.select(["content", "label"]))
 
 
 def test_a_table_that_is_not_the_records_is_refused(tmp_path: Path) -> None:
@@ -144,4 +150,4 @@ def test_a_table_that_is_not_the_records_is_refused(tmp_path: Path) -> None:
 def test_a_table_without_contents_is_no_table_of_ours() -> None:
     table = table_of([0, 1])
     with pytest.raises(RecordError, match="no column 'content'"):
-        align(table, table.drop_columns(["content"]))
+        align(table, table.drop_columns(["content"]), PLUGIN)

@@ -267,6 +267,25 @@ def test_required_tasks_must_be_on_both_sides(tmp_path: Path) -> None:
     assert "failed: no weights there" in failed.mismatches[0].meaning
 
 
+def test_a_run_that_failed_after_its_record_was_written_is_not_passed(tmp_path: Path) -> None:
+    old, new = sides(tmp_path, range(10), range(10))
+    store = ResultStore(new)
+    store.write_failure(make_failure("m", "t", "out of memory", started="2025-01-01T00:00:00+00:00"), "plan")
+    assert compare(old, new).exit_code == 0, "it succeeded since"
+    store.write_failure(make_failure("m", "t", "out of memory", started="2026-06-01T00:00:00+00:00"), "plan")
+    found = compare(old, new)
+    assert found.exit_code == 3 and "last run failed" in one(found).mismatches[0].meaning
+    assert "out of memory" in one(found).mismatches[0].meaning
+    assert compare(new, old).exit_code == 0, "a baseline is what it was"
+
+
+def test_records_of_two_releases_in_one_folder_are_noted(tmp_path: Path) -> None:
+    old, new = two_sides(tmp_path, {"a": (N, range(9), range(9)), "b": (N, range(9), range(9))})
+    write(new, table(answers(N, range(9)), labels(N)), "m", "c", model__weights_sha256="other")
+    (note,) = [note for note in compare(old, new).notes if "different models" in note]
+    assert note == "the candidate's records of m are of 2 different models: a, c"
+
+
 def test_a_task_that_only_the_candidate_has_is_noted_and_no_reason_to_fail(tmp_path: Path) -> None:
     old, new = sides(tmp_path, range(10), range(10))
     write(new, table(answers(50), labels(50)), "m", "new-task")

@@ -61,16 +61,19 @@ def test_amounts_are_the_larger_of_both_parts() -> None:
     assert Amount.model_validate(0.01).of(0.5) == 0.01
 
 
-def test_defaults_are_of_fractions_and_rules_of_the_metric_they_name(tmp_path: Path) -> None:
+def test_amounts_are_of_fractions_but_in_a_rule_that_names_a_metric_of_ranks(tmp_path: Path) -> None:
     found = gate(
         tmp_path,
         "defaults: {tolerance: 0.02, margin: 0.03}\n"
-        "rules: [{tasks: [b], metric: image_to_text_mean_rank, tolerance: 3}]",
+        "rules:\n"
+        "- {tasks: [b, c], metric: image_to_text_mean_rank, tolerance: 3}\n"
+        "- {tasks: [c], tolerance: 10%}",
     )
-    plain, ranks = found.terms("a"), found.terms("b")
+    plain, ranks, share = found.terms("a"), found.terms("b"), found.terms("c")
     assert (plain.tolerance(0.5, "fraction"), plain.margin(0.5, "fraction")) == (0.02, 0.03)
     assert (plain.tolerance(20, "rank"), plain.margin(20, "rank")) == (0, 0.5)
     assert (ranks.tolerance(20, "rank"), ranks.margin(20, "rank")) == (3, 3), "the margin is never below the tolerance"
+    assert share.tolerance(20, "rank") == pytest.approx(2)
 
 
 def test_required_suites_mean_all_of_their_tasks() -> None:

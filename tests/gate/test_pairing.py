@@ -69,6 +69,13 @@ def test_of_several_records_those_that_differ_in_least_are_taken_then_the_newest
     assert pair.baseline is before[0] and pair.candidate is after[1]
 
 
+def test_an_older_release_of_the_same_name_never_stands_for_the_newest() -> None:
+    old = entry(run__started="2026-02-01", model__weights_sha256="old")
+    new = entry(run__started="2026-02-02", model__weights_sha256="new", run__precision="bf16")
+    (pair,) = pair_entries([entry()], [old, new])
+    assert pair.candidate is new, "though the older one differs in less"
+
+
 PROTOCOL = {"templates": ["a photo of a {}."], "metrics": ["acc1"], "logit_scale": 100.0}
 
 

@@ -112,7 +112,7 @@ def _pair(baseline: Answers, candidate: Answers, metric: str) -> _Pair:
     if first.plugin != second.plugin:
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
     before, after = _checked(baseline, metric), _checked(candidate, metric)
-    aligned = align(baseline.table, candidate.table)
+    aligned = align(baseline.table, candidate.table, first.plugin)
     if first.plugin == "retrieval" and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
             f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",

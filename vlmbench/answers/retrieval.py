@@ -33,7 +33,7 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
 
 
 def _recall(table: pa.Table, direction: str, k: int) -> Measured:
-    images, captions, owner = _ranks(table)
+    images, captions, owner = ranks(table)
     n = len(images)
     image_hits, caption_hits = images <= k, np.bincount(owner, weights=captions <= k, minlength=n)
     if direction == "image_to_text":
@@ -46,7 +46,7 @@ def _recall(table: pa.Table, direction: str, k: int) -> Measured:
 
 
 def _rank(table: pa.Table, direction: str, kind: str) -> Measured:
-    images, captions, owner = _ranks(table)
+    images, captions, owner = ranks(table)
     n = len(images)
     make = mean_rank_statistic if kind == "mean" else median_rank_statistic
     if direction == "image_to_text":
@@ -54,7 +54,7 @@ def _rank(table: pa.Table, direction: str, kind: str) -> Measured:
     return Measured(n, make(captions, owner), objects(row_bytes(table, "text_to_image_ranks")), largest=n - 1)
 
 
-def _ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Ranks of images, ranks of captions, and each caption's image."""
+def ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(I,) ranks of images, (M,) ranks of captions, and (M,) each caption's image."""
     captions, lengths = runs(table, "text_to_image_ranks")
     return numbers(table, "image_to_text_rank").astype(np.int64), captions.astype(np.int64), owners(lengths)

@@ -16,8 +16,14 @@ from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.records import Record, Summary
 
-TRUTH = ("label", "labels", "captions", "truth", "truth_labels", "truth_boxes")
-"""Columns that say what was to be answered: a sample is its content and these."""
+TRUTH = {
+    "classification": ("label", "labels"),
+    "rare_actions": ("label",),
+    "retrieval": ("captions",),
+    "segmentation": ("truth",),
+    "detection": ("truth_labels", "truth_boxes"),
+}
+"""Columns of each plugin's tables that say what was to be answered, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,13 @@ def read_answers(record: Record, folder: Path) -> Answers:
     return Answers(record, read_table(path, record), str(path))
 
 
-def read_table(path: Path, record: Summary) -> pa.Table:
+def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None) -> pa.Table:
     """The table beside a record, checked against the hash and the rows that the record states.
+
+    Args:
+        path: the file.
+        record: the record.
+        columns: only these, where they are there; None: all.
 
     Raises:
         RecordError: the file is missing, broken, or not the record's own.
@@ -87,7 +98,9 @@ def read_table(path: Path, record: Summary) -> pa.Table:
     if stated is None or sha256(content).hexdigest() != stated.sha256:
         raise RecordError(f"{path}: these are not the predictions that its record was written with", hint=again)
     try:
-        table = pq.ParquetFile(BytesIO(content)).read()  # pq.read_table imports pandas, for half a second
+        file = pq.ParquetFile(BytesIO(content))  # pq.read_table imports pandas, for half a second
+        wanted = None if columns is None else set(columns) & set(file.schema_arrow.names)
+        table = file.read(columns=None if wanted is None else sorted(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise RecordError(f"{path}: no Parquet file that can be read: {error}", hint=again) from error
     if table.num_rows != stated.rows:
@@ -95,17 +108,23 @@ def read_table(path: Path, record: Summary) -> pa.Table:
     return table
 
 
-def align(baseline: pa.Table, candidate: pa.Table) -> Aligned:
+def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
     """Pair the rows of two tables by what the samples are, whatever their order.
 
     A sample is its content with its truth. Where several are the same, those of the same id go together, then the rest
     in the order of their ids: sources may name the same files differently.
 
+    Args:
+        baseline: any order.
+        candidate: any order.
+        plugin: the task's, which knows where the truth is; of others' a sample is its content alone.
+
     Raises:
         UnpairableError: not one sample is in both.
         RecordError: a table has no content column.
     """
-    firsts, seconds = _keys(baseline), _keys(candidate)
+    truth = TRUTH.get(plugin, ())
+    firsts, seconds = _keys(baseline, truth), _keys(candidate, truth)
     partner = _partners(firsts, seconds)
     left = [row for row, other in enumerate(partner) if other is not None]
     right = [other for other in partner if other is not None]
@@ -142,10 +161,10 @@ def identical(aligned: Aligned, answers: Iterable[str], others: Iterable[str] = 
     )
 
 
-def _keys(table: pa.Table) -> list[tuple[tuple[bytes, ...], str]]:
+def _keys(table: pa.Table, truth: Sequence[str]) -> list[tuple[tuple[bytes, ...], str]]:
     """Of each row what the sample is, and its id."""
     parts: list[Sequence[bytes]] = [row_bytes(table, "content")]
-    parts += [row_bytes(table, name) for name in TRUTH if name in table.column_names]
+    parts += [row_bytes(table, name) for name in truth if name in table.column_names]
     return list(zip(zip(*parts, strict=True), column(table, "sample").to_pylist(), strict=True))
 
 

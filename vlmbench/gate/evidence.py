@@ -136,7 +136,7 @@ def _answers(
     """
     try:
         old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
-        aligned = align(old.table, new.table)
+        aligned = align(old.table, new.table, baseline.record.task.plugin)
     except (UnpairableError, RecordError) as error:
         others = [each for each in found if each.kind != "dataset"]
         raise Incomparable([*others, _unpaired(error)]) from error

@@ -20,8 +20,9 @@ from vlmbench.gate.comparison import (
     TaskComparison,
     TaskVerdict,
 )
+from vlmbench.gate.entry import Entry
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
-from vlmbench.gate.pairing import Pair, mismatch, pair_entries
+from vlmbench.gate.pairing import Pair, identity, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
@@ -84,6 +85,9 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
             else:
                 notes.append(f"{pair.task} of {pair.baseline_model} left out: {found.meaning}")
             continue
+        if failed := _failed_since(candidate, pair.candidate):
+            tasks.append(_incomparable(pair, [failed]))
+            continue
         request.begun(pair.task)
         terms = request.gate.terms(pair.task)
         try:
@@ -99,7 +103,7 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     if not tasks:
         raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
     tasks.sort(key=lambda task: (task.baseline_model, task.task))
-    notes += _idle(request.gate, [pair.task for pair in pairs])
+    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs)]
     verdict, exit_code = overall(tasks)
     return Comparison(
         vlmbench=vlmbench.__version__,
@@ -139,13 +143,39 @@ def _one_sided(pair: Pair, baseline: Side, candidate: Side) -> Mismatch:
     side, model = ("baseline", pair.baseline_model) if pair.baseline is None else ("candidate", pair.candidate_model)
     failures = (baseline if pair.baseline is None else candidate).failures
     failed = [failure for failure in failures if (failure.model, failure.task) == (model, pair.task)]
+    failed.sort(key=lambda failure: failure.started)
     reason = (
-        f"The {side} failed: {max(failed, key=lambda failure: failure.started).message}"
+        f"The {side} failed: {failed[-1].message}"
         if failed
         else f"The {side} has no record of it: run it, or leave it out of what the gate file requires."
     )
     before, after = ("no record" if entry is None else "a record" for entry in (pair.baseline, pair.candidate))
     return mismatch("missing", "task", before, after, reason)
+
+
+def _failed_since(side: Side, entry: Entry) -> Mismatch | None:
+    """The candidate's last run of a pair, where that failed: an older record says nothing of it."""
+    record = entry.record
+    for failure in side.failures:
+        same = (failure.model, failure.task) == (record.model.name, record.task.name)
+        if same and failure.started > record.run.started:
+            meaning = f"The candidate's last run failed, and its record is older: {failure.message}"
+            return mismatch("missing", "run.started", "–", f"{record.run.started}, failed {failure.started}", meaning)
+    return None
+
+
+def _mixed(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Models whose records are of more than one set of weights, as where a results folder was used again."""
+    for side in ("baseline", "candidate"):
+        found: dict[str, dict[tuple[str, ...], str]] = {}
+        for pair in pairs:
+            entry = pair.baseline if side == "baseline" else pair.candidate
+            if entry is not None:
+                found.setdefault(entry.record.model.name, {}).setdefault(identity(entry), pair.task)
+        for model, kinds in found.items():
+            if len(kinds) > 1:
+                tasks = ", ".join(kinds.values())
+                yield f"the {side}'s records of {model} are of {len(kinds)} different models: {tasks}"
 
 
 def _incomparable(pair: Pair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:

@@ -70,7 +70,7 @@ def pair_entries(
 
     Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
     are paired by name. Of several records of one pair (other limits, prompts, precisions), the two are taken that
-    differ in least, and of these the newest.
+    differ in least, and of these the newest; records of other weights than the newest record's are another model's.
 
     Args:
         baseline: of one or more models.
@@ -200,6 +200,7 @@ def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[Pair]:
 
 
 def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:
+    before, after = _of_newest_model(before), _of_newest_model(after)
     if not before or not after:
         return _newest(before), _newest(after)
 
@@ -208,6 +209,18 @@ def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | N
         return same, pair[1].record.run.started, pair[0].record.run.started
 
     return max(product(before, after), key=order)
+
+
+def _of_newest_model(entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the model as it was last run: one name may stand for one release after the other."""
+    newest = _newest(entries)
+    return [entry for entry in entries if newest is not None and identity(entry) == identity(newest)]
+
+
+def identity(entry: Entry) -> tuple[str, ...]:
+    """What a model is, whatever its name."""
+    model = entry.record.model
+    return model.weights_sha256, model.architecture, model.preprocess, model.tokenizer
 
 
 def _newest(entries: Sequence[Entry]) -> Entry | None:

@@ -33,7 +33,8 @@ class _Part(BaseModel):
 class Amount(_Part):
     """How much of a metric: a fixed amount, a share of the baseline's value, or the larger of both.
 
-    A plain number is a fraction (0.01), or ranks where the metric counts in ranks; "1 point" is 0.01; "2%" is relative.
+    A plain number is a fraction (0.01), or ranks in a rule that names a metric of ranks; "1 point" is 0.01; "2%" is
+    relative.
     """
 
     absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -77,7 +78,7 @@ class Settings(_Part):
     @classmethod
     def _possible(cls, amount: Amount | None, info: ValidationInfo) -> Amount | None:
         metric = info.data.get("metric")
-        if amount is not None and amount.absolute > 1 and "rank" not in (metric or ""):
+        if amount is not None and amount.absolute > 1 and not _in_ranks(metric):
             points = f"{amount.absolute:g} points"
             raise ValueError(
                 f"{amount.absolute:g} is more than the whole: metrics are fractions, and one point is 0.01; "
@@ -118,11 +119,13 @@ class Gate(_Part):
     def terms(self, task: str) -> Terms:
         """What is demanded of a task: of the rules that match it the last wins, field by field."""
         fields = {"significance": self.significance, "inconclusive": self.inconclusive} | _set(self.defaults)
-        own: dict[str, Any] = {}
+        ranked: set[str] = set()
         for rule in self.rules:
             if matches(task, rule.tasks):
-                own |= {name: value for name, value in _set(rule).items() if name != "tasks"}
-        return Terms(Settings.model_construct(**{**fields, **own}), frozenset(own))
+                own = {name: value for name, value in _set(rule).items() if name != "tasks"}
+                fields |= own
+                ranked = ranked | own.keys() if _in_ranks(rule.metric) else ranked - own.keys()
+        return Terms(Settings.model_construct(**fields), frozenset(ranked))
 
     def idle_rules(self, tasks: Sequence[str]) -> list[int]:
         """The places of rules that match none of these tasks: a name misspelt, or a task left out."""
@@ -135,23 +138,25 @@ class Terms:
 
     Attributes:
         settings: as the rules make them.
-        own: names of the fields that a rule set, rather than the file's defaults.
+        in_ranks: names of the fields that a rule set which names a metric of ranks; all others are of fractions.
     """
 
     settings: Settings
-    own: frozenset[str] = frozenset()
+    in_ranks: frozenset[str] = frozenset()
 
     def tolerance(self, baseline: float, unit: str) -> float:
-        """The drop that is accepted, in the metric's unit. The file's defaults are fractions, and none of ranks."""
-        if unit == "rank" and "tolerance" not in self.own:
-            return 0.0
-        return self.settings.tolerance.of(baseline)
+        """The drop that is accepted, in the metric's unit."""
+        return self._amount("tolerance", self.settings.tolerance, baseline, unit, otherwise=0.0)
 
     def margin(self, baseline: float, unit: str) -> float:
         """The drop that must be excluded before a task counts as unchanged; never below the tolerance."""
-        ranks = unit == "rank" and "margin" not in self.own
-        margin = RANK_MARGIN if ranks else self.settings.margin.of(baseline)
+        margin = self._amount("margin", self.settings.margin, baseline, unit, otherwise=RANK_MARGIN)
         return max(margin, self.tolerance(baseline, unit))
+
+    def _amount(self, name: str, amount: Amount, baseline: float, unit: str, *, otherwise: float) -> float:
+        if unit == "rank" and name not in self.in_ranks:  # a fraction is no number of ranks, a share of them is one
+            return max(otherwise, amount.relative * abs(baseline))
+        return amount.of(baseline)
 
 
 def matches(task: str, patterns: Sequence[str]) -> bool:
@@ -197,6 +202,10 @@ def _worded(text: str) -> Mapping[str, float]:
         raise ValueError(f'{text!r} is no amount: write 0.005, "0.5 points" (the same), or "2%" (of the baseline)')
     share = number / 100
     return {"relative": share} if found[2] == "%" else {"absolute": share}
+
+
+def _in_ranks(metric: str | None) -> bool:
+    return metric is not None and metric.endswith("_rank")
 
 
 def _set(settings: Settings) -> dict[str, Any]:

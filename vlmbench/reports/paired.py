@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.errors import RecordError
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Errors
 from vlmbench.reports.entries import origin
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_COLUMNS = ("content", "label", "top", "image_to_text_rank", "text_to_image_ranks")
 Contributions = Callable[[Any], "NDArray[np.float64]"]
 
 
@@ -44,7 +45,7 @@ def contribution(metric: str) -> Contributions | None:
     """How a table of predictions becomes each sample's contribution to a metric; None where it is no mean."""
     if accuracy := re.fullmatch(r"acc([1-5])", metric):
         k = int(accuracy[1])
-        return lambda table: _correct(table, k).astype(float)
+        return lambda table: _right(table, k).astype(float)
     if metric == "mean_per_class_recall":
         return _class_recall
     if recall := re.fullmatch(r"(image_to_text|text_to_image|mean)_recall@(\d+)", metric):
@@ -56,6 +57,7 @@ def contribution(metric: str) -> Contributions | None:
 def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Errors:
     import numpy as np
 
+    from vlmbench.answers.tables import read_table
     from vlmbench.metrics.paired import difference_errors
 
     measure = contribution(metric)
@@ -63,9 +65,13 @@ def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Er
     for record in records:
         if measure is None or record.predictions is None:
             continue
-        table = _predictions(store.folder(record.model.name, record.task.name) / record.predictions.file)
-        if table is not None and table.num_rows == record.predictions.rows > 1:
-            rows[record.model.name] = measure(table)
+        path = store.folder(record.model.name, record.task.name) / record.predictions.file
+        try:
+            table = read_table(path, record, _COLUMNS).sort_by("content")  # sources have orders of their own
+            if table.num_rows > 1:
+                rows[record.model.name] = measure(table)
+        except RecordError:  # then there is no pairing, and intervals decide
+            continue
     if len(rows) < 2 or len({len(row) for row in rows.values()}) > 1:
         return {}
     models = list(rows)
@@ -78,25 +84,10 @@ def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Er
     }
 
 
-def _predictions(path: Path) -> Any:
-    """The table, by content: sources list the same samples in orders of their own. None where it cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _right(table: Any, k: int) -> NDArray[np.bool_]:
+    from vlmbench.answers.classification import hits
 
-    wanted = {"content", "label", "top", "image_to_text_rank", "text_to_image_ranks"}
-    try:
-        file = pq.ParquetFile(path)
-        table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
-        return table.sort_by("content")
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError):  # then there is no pairing, and intervals decide
-        return None
-
-
-def _correct(table: Any, k: int) -> NDArray[np.bool_]:
-    import numpy as np
-
-    top = np.asarray(table["top"].combine_chunks().flatten()).reshape(table.num_rows, -1)[:, :k]
-    return np.asarray((top == np.asarray(table["label"])[:, None]).any(axis=1))
+    return hits(table, k)
 
 
 def _class_recall(table: Any) -> NDArray[np.float64]:
@@ -104,18 +95,19 @@ def _class_recall(table: Any) -> NDArray[np.float64]:
 
     from vlmbench.metrics.paired import class_mean_contributions
 
-    return class_mean_contributions(_correct(table, 1), np.asarray(table["label"]).astype(np.int64))
+    return class_mean_contributions(_right(table, 1), np.asarray(table["label"]).astype(np.int64))
 
 
 def _recall(table: Any, direction: str, k: int) -> NDArray[np.float64]:
     """Images' contributions: an image's captions are asked together, so that the image is what is drawn."""
     import numpy as np
 
-    images = np.asarray(np.asarray(table["image_to_text_rank"]) <= k, dtype=float)
-    lists = table["text_to_image_ranks"].combine_chunks()
-    owner = np.repeat(np.arange(table.num_rows), np.asarray(lists.value_lengths()))
-    hits = np.bincount(owner, weights=np.asarray(lists.flatten()) <= k, minlength=table.num_rows)
-    captions = hits * table.num_rows / max(len(owner), 1)
+    from vlmbench.answers.retrieval import ranks
+
+    image_ranks, caption_ranks, owner = ranks(table)
+    images = np.asarray(image_ranks <= k, dtype=float)
+    hits = np.bincount(owner, weights=caption_ranks <= k, minlength=len(images))
+    captions = hits * len(images) / max(len(owner), 1)
     directions: dict[str, NDArray[np.float64]] = {
         "image_to_text": images,
         "text_to_image": captions,
