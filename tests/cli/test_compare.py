@@ -80,7 +80,7 @@ def test_exit_codes(worse: Path, tmp_path: Path) -> None:
     assert "no baseline" in compare("old", "elsewhere", where=worse, code=2).stderr
     two_sides(tmp_path / "b", {"t": (N, range(9), range(9))}, run__precision="bf16")
     shown = compare("b/old", "b/new", where=tmp_path, code=3).stdout
-    assert "run.precision differs: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
+    assert "run.precision is not the same: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
     allowed = compare("b/old", "b/new", "--allow", "precision", where=tmp_path).stdout
     assert "Overridden with --allow" in allowed and "bf16" in allowed
 

@@ -215,6 +215,23 @@ def test_other_samples_are_counted_and_named_and_the_shared_ones_compared_on_req
     assert allowed.gain is not None and allowed.gain.samples == 2000 and allowed.overridden[0].kind == "samples"
 
 
+def test_the_same_files_with_other_labels_are_other_data_not_other_samples(tmp_path: Path) -> None:
+    relabelled = labels(N)
+    relabelled[:5] = (relabelled[:5] + 2) % len(CLASSES)
+    write(tmp_path / "old", table(answers(N, range(10)), labels(N)))
+    write(tmp_path / "new", table(answers(N, range(10)), relabelled))
+    found = compare(tmp_path / "old", tmp_path / "new")
+    assert found.exit_code == 3 and [each.kind for each in one(found).mismatches] == ["dataset"]
+    allowed = one(compare(tmp_path / "old", tmp_path / "new", allow="dataset"))
+    assert allowed.gain is not None and allowed.gain.samples == N - 5
+
+
+def test_a_metric_that_the_data_leaves_undefined_is_no_number_to_compare(tmp_path: Path) -> None:
+    old, new = sides(tmp_path, range(10), range(10), metrics__acc1={"value": None, "n": N})
+    (reason,) = one(compare(old, new)).mismatches
+    assert (reason.kind, reason.field, reason.candidate) == ("answers", "metrics.acc1", "undefined")
+
+
 def test_nothing_in_common_cannot_be_allowed(tmp_path: Path) -> None:
     write(tmp_path / "old", table(answers(50), labels(50)))
     write(tmp_path / "new", table(answers(50), labels(50), ids=[f"other{row}" for row in range(50)]))

@@ -196,6 +196,13 @@ def test_markdown_has_the_verdict_the_table_and_the_rest_folded_away() -> None:
     assert text.count("<details>") == text.count("</details>") == 3
 
 
+def test_what_is_said_of_several_tasks_is_said_once() -> None:
+    many = [UNLIKE.model_copy(update={"task": f"task-{place:02d}"}) for place in range(12)]
+    text = to_markdown(comparison(*many))
+    assert text.count("task.prompts_sha256 is not the same") == 1
+    assert "task-07 and 4 more" in text
+
+
 def test_a_comment_never_is_longer_than_github_takes() -> None:
     names = [f"task-{place:03d}-{'x' * 120}" for place in range(400)]
     many = [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "md", "junit", "json", "github")
 _INDENT = "  "
+_LONGEST_NOTE = 1000
 _COLOURS = {
     "regressed": "bold red",
     "failed": "bold red",
@@ -64,6 +65,7 @@ def compare(
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
+    from vlmbench.gate.words import short
 
     _check_format(format)
     files = [_file(text) for text in write]
@@ -80,7 +82,7 @@ def compare(
             begun=lambda task: status.update(f"comparing {task.replace('[', '')}"),
         )
     for note in found.notes:
-        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+        stderr().print(f"note: {short(note, _LONGEST_NOTE)}", style="yellow", soft_wrap=True, markup=False)
     for kind, path in files:
         write_output(_written(found, kind), path)
     if format == "text" and output is None:
@@ -140,23 +142,23 @@ def _print(found: Comparison, console: Console) -> None:
 
     console.print(Text(f"Comparing {words.compared(found)}"))
     console.print(rich_table(_table(found), console.width))
-    for task in found.tasks:
-        if paragraph := words.sentences(task):
-            _print_paragraph(console, words.title(task), paragraph)
-            console.print()
+    for names, said in words.paragraphs(found):
+        _print_paragraph(console, names, said)
+        console.print()
     if lines := words.overridden(found):
         console.print(Text("Overridden with --allow:", style="yellow"))
         for line in lines:
-            _print_paragraph(console, "", [line])
+            _print_paragraph(console, "", line)
+        console.print()
     console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
 
 
-def _print_paragraph(console: Console, name: str, sentences: list[str]) -> None:
+def _print_paragraph(console: Console, name: str, said: str) -> None:
     """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
     from rich.text import Text
 
-    lead = Text(f"{name}: ", style="bold") if name else Text()
-    for line in (lead + Text(" ".join(sentences))).wrap(console, max(console.width - len(_INDENT), 1)):
+    text = Text.assemble((f"{name}: " if name else "", "bold"), said)
+    for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
         line.rstrip()
         console.print(Text(_INDENT) + line)
 

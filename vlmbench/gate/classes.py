@@ -11,6 +11,8 @@ from vlmbench.records import ClassResult
 
 SHOWN = 10
 """Classes that are shown of each direction."""
+LEAST = 0.0005
+"""A change that is not shown as 0.0 points."""
 _NAMED = 3
 
 
@@ -73,7 +75,8 @@ def floor_check(changes: Sequence[ClassChange], floor: Amount) -> Check:
 
 def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
     """Those that broke a floor, and those that lost and gained most; the greatest loss first, gains last."""
-    ordered = sorted((change for change in changes if change.change), key=lambda change: (change.change, change.name))
+    moved = [change for change in changes if abs(change.change) >= LEAST]
+    ordered = sorted(moved, key=lambda change: (change.change, change.name))
     losses = [change for change in ordered if change.change < 0]
     gains = [change for change in ordered if change.change > 0]
     broken = {change.name for change in losses if change.broken}

@@ -129,7 +129,6 @@ class TaskComparison(_Part):
     """That changed most, and all that broke a floor; losses first."""
     samples: list[SampleFlip] = []
     """That changed most, losses first."""
-    notes: list[str] = []
     tolerated: bool = False
     """Inconclusive, and the gate lets that pass."""
 

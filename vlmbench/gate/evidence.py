@@ -77,8 +77,8 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     before, after = baseline.record, candidate.record
     found = mismatches(before, after, settings.metric)
     metric = settings.metric or before.main_metric
-    found += [lack for side in (before, after) if (lack := _lacks(metric, before, after, side))]
-    if any(each.kind not in allow and each.kind not in ("dataset", "answers") for each in found):
+    found += _lacking(metric, before, after)
+    if any(each.kind not in (*allow, "dataset") for each in found):
         raise _incomparable(found, allow)  # whatever the answers are: they need not be read
     sides, aligned, unlike = _answers(baseline, candidate, found)
     found = [each for each in found if each.kind != "dataset"] + unlike
@@ -104,14 +104,14 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     return evidence if settings.max_class_drop is None else _with_classes(evidence, *sides)
 
 
-def _lacks(metric: str, before: Record, after: Record, side: Record) -> Mismatch | None:
-    """The metric where one side does not have it, or its data could not define it."""
-    found = side.metrics.get(metric)
-    if found is not None and found.value is not None:
-        return None
-    old, new = (_value(record.metrics.get(metric)) for record in (before, after))
-    both = sorted(before.metrics.keys() & after.metrics.keys())
-    return mismatch("answers", f"metrics.{metric}", old, new, f"It must have a value on both sides, who share {both}.")
+def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
+    """The metric, where a side does not have it or its data could not define it."""
+    old, new = before.metrics.get(metric), after.metrics.get(metric)
+    if old is not None and old.value is not None and new is not None and new.value is not None:
+        return []
+    both = ", ".join(sorted(before.metrics.keys() & after.metrics.keys())) or "none"
+    remedy = f"It must have a value on both sides. Metrics of both: {both}."
+    return [mismatch("answers", f"metrics.{metric}", _value(old), _value(new), remedy)]
 
 
 def _value(found: MetricValue | None) -> str:

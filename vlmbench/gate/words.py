@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vlmbench.gate.comparison import Comparison, Gain, Mismatch, TaskComparison
 from vlmbench.markup import printable
@@ -10,6 +10,8 @@ from vlmbench.markup import printable
 DASH = "–"
 _LONGEST = 160
 """Characters of a foreign name that are shown: a name may be anything."""
+_NAMED = 8
+"""Tasks that are named of those of which the same is said."""
 _SMALLEST_P = 0.001
 
 
@@ -115,19 +117,37 @@ def sentences(task: TaskComparison) -> list[str]:
     return list(_sentences(task))
 
 
+def paragraphs(comparison: Comparison) -> list[tuple[str, str]]:
+    """Names of tasks, and what is to be said of them; of several the same is said once."""
+    found: dict[str, list[str]] = {}
+    for task in comparison.tasks:
+        if said := " ".join(sentences(task)):
+            found.setdefault(said, []).append(title(task))
+    return [(_listed(names), said) for said, names in found.items()]
+
+
 def headline(comparison: Comparison) -> str:
     """The overall verdict in one line."""
     return f"{comparison.verdict.upper()}: {_why(comparison)}"
 
 
 def overridden(comparison: Comparison) -> list[str]:
-    """What was let pass, task by task."""
-    return [f"{title(task)}: {told(found)}" for task in comparison.tasks for found in task.overridden]
+    """What was let pass, and of which tasks."""
+    found: dict[str, list[str]] = {}
+    for task in comparison.tasks:
+        for line in passed_over(task):
+            found.setdefault(line, []).append(title(task))
+    return [f"{_listed(names)}: {line}" for line, names in found.items()]
+
+
+def passed_over(task: TaskComparison) -> list[str]:
+    """What was let pass of one task."""
+    return [f"{told(found)} (--allow {found.kind})" for found in task.overridden]
 
 
 def told(found: Mismatch) -> str:
     """In what two records differ."""
-    return f"{found.field} differs: baseline {short(found.baseline)}; candidate {short(found.candidate)}"
+    return f"{found.field} is not the same: baseline {short(found.baseline)}; candidate {short(found.candidate)}"
 
 
 def compared(comparison: Comparison) -> str:
@@ -167,8 +187,6 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
         yield _inconclusive(task, task.gain)
     elif task.verdict == "not comparable":
         yield from (f"{told(found)}. {found.meaning}{_override(found)}" for found in task.mismatches)
-    for found in task.overridden:
-        yield f"Compared although {told(found)} (--allow {found.kind})."
     for check in task.checks:
         if check.met is False:
             yield f"Demand not met, {check.demand}: {short(check.message, 400)}."
@@ -206,6 +224,11 @@ def _inconclusive(task: TaskComparison, gain: Gain) -> str:
         f"Too little data: {excluded}, and only one below {amount(task, task.margin)} counts as unchanged; {shows}, "
         f"{enough}. Score more samples, or widen the margin in the gate file."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(dict.fromkeys(names[:_NAMED]))
+    return f"{shown} and {len(names) - _NAMED:,} more" if len(names) > _NAMED else shown
 
 
 def _override(found: Mismatch) -> str:

@@ -27,7 +27,7 @@ def to_annotations(comparison: Comparison) -> str:
         if words.is_fine(task):
             continue
         own = _level(task)
-        text = "\n".join(words.sentences(task)) or words.verdict(task)
+        text = "\n".join([*words.sentences(task), *words.passed_over(task)]) or words.verdict(task)
         lines[own].append(_line(own, f"{words.title(task)}: {words.verdict(task)}", text))
     return "".join(line for name, found in lines.items() for line in _cut(name, found))
 

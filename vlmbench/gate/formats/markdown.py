@@ -44,7 +44,7 @@ def _page(comparison: Comparison, rows: int, classes: int, samples: int) -> str:
         escape(f"{words.compared(comparison)}."),
         _table(shown),
         *_lines(f"… and {len(tasks) - rows:,} more tasks" if len(tasks) > rows else ""),
-        *_lines(*map(_told, shown)),
+        *_lines(*(f"- **{escape(names)}**: {escape(said)}" for names, said in words.paragraphs(comparison)[:rows])),
         *_overridden(comparison),
         *(_details(task, classes, samples) for task in shown if _has_details(task, classes, samples)),
         *_notes(comparison),
@@ -75,11 +75,6 @@ def _row(task: TaskComparison) -> list[str]:
         words.flips(task),
         words.verdict(task),
     ]
-
-
-def _told(task: TaskComparison) -> str:
-    said = [*words.sentences(task)]
-    return f"- **{escape(words.title(task))}**: {escape(' '.join(said))}" if said else ""
 
 
 def _overridden(comparison: Comparison) -> Iterator[str]:
@@ -124,7 +119,7 @@ def _sample_row(flip: SampleFlip) -> str:
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
-    notes = [*comparison.notes, *(f"{task.task}: {note}" for task in comparison.tasks for note in task.notes)]
+    notes = comparison.notes
     if notes:
         shown = [f"- {escape(words.short(note, 400))}" for note in notes[:20]]
         rest = [f"- … and {len(notes) - 20:,} more"] if len(notes) > 20 else []
