@@ -49,8 +49,9 @@ def test_a_release_passes_and_a_spoiled_one_fails(runner: Runner, tmp_path: Path
         "baseline": "main",
         "run-args": QUICK,
         "extras": "demo",
+        "pip-args": "--extra-index-url INDEX",
     }
-    first = runner.job({**inputs, "baseline": "main"})
+    first = runner.job(inputs)
     assert first.code == 2 and first.outputs["exit-code"] == "2" and runner.comments == []
     assert "baseline save NAME" in first.said["Compare with the baseline"]
 
@@ -65,7 +66,7 @@ def test_a_release_passes_and_a_spoiled_one_fails(runner: Runner, tmp_path: Path
     assert passed.code == 0, passed.said
     assert passed.outputs == {"exit-code": "0", "verdict": "passed", "report": "vlmbench-results-report"}
     assert (runner.home / "stubs" / "pip").read_text().split() == [
-        *("-m", "pip", "install", "--disable-pip-version-check"),
+        *("-m", "pip", "install", "--disable-pip-version-check", "--extra-index-url", "INDEX", "--"),
         f"{ACTION.parent}[demo]",
     ]
     assert passed.used["actions/setup-python@v5"] == {"python-version": "3.11"}

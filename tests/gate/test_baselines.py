@@ -70,6 +70,13 @@ def test_another_models_answer_is_a_line_in_each_file(tmp_path: Path) -> None:
     assert [line.split('"')[1] for line in differing["t.json"]] == ["acc1", "predictions", "name"]
 
 
+def test_a_protocol_that_is_not_finite_can_be_read_again(tmp_path: Path) -> None:
+    record = make_record()
+    task = record.task.model_copy(update={"protocol": {"threshold": float("inf"), "name": "é"}})
+    save_baseline("main", [entry(record.model_copy(update={"task": task}))], tmp_path)
+    assert load_baseline(tmp_path / "main")[0].record.task.protocol == {"threshold": None, "name": "é"}
+
+
 def test_several_models_have_a_folder_each(tmp_path: Path) -> None:
     save_baseline("main", [entry(make_record("a")), entry(make_record("b"))], tmp_path)
     assert sorted(contents(tmp_path / "main")) == ["a/t.csv", "a/t.json", "b/t.csv", "b/t.json"]

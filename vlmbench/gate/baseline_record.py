@@ -25,7 +25,8 @@ def kept_record(record: Record, predictions: Predictions) -> Record:
 
 def record_text(record: Record) -> bytes:
     """The record's JSON: fields in the schema's order, the same bytes for the same record."""
-    return (_lines(record.model_dump(mode="json", by_alias=True), 0, "") + "\n").encode()
+    plain = json.loads(record.model_dump_json(by_alias=True))  # as the store writes it: what is not finite is null
+    return (_lines(plain, 0, "") + "\n").encode()
 
 
 def _without_folders(location: str) -> str:

@@ -56,7 +56,7 @@ def resolution_text(n: int) -> str:
     bound = f"±{worst_half_width(n):.1%}".removesuffix("%") + f" points at worst ({CONFIDENCE:.0%})"
     difference = detectable_difference(n)
     if difference is None:
-        return f"{bound}; too few to tell two models apart that differ on {DIFFERING:.0%} of the samples"
+        return f"{bound}; too few to tell apart two models that differ on {DIFFERING:.0%} of the samples"
     shown = f"{difference:.1%}".removesuffix("%")
     return (
         f"{bound}; of two models that differ on {DIFFERING:.0%} of the samples, {shown} points show ({POWER:.0%} power)"

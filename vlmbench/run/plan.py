@@ -102,7 +102,9 @@ def make_plan(request: RunRequest) -> Plan:
     resolve_device(request.device)
     models, asked = unique_models(request.models), asked_tasks(request.tasks, request.options)
     if not models or not asked:
-        raise UsageError("nothing to run", hint="Name at least one model (-m) and one task (-t) or suite (--suite).")
+        raise UsageError(
+            "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
+        )
     cards = [card for card, _ in asked]
     for model in models:
         ADAPTERS.get(model.adapter)
