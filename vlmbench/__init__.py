@@ -14,16 +14,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vlmbench.api import evaluate, load_model, load_task
+    from vlmbench.gate.compare import compare
     from vlmbench.records import Record
 
 _LAZY = {
+    "compare": "vlmbench.gate.compare",
     "evaluate": "vlmbench.api",
     "load_model": "vlmbench.api",
     "load_task": "vlmbench.api",
     "Record": "vlmbench.records",
 }
 
-__all__ = ["Record", "__version__", "evaluate", "load_model", "load_task"]
+__all__ = ["Record", "__version__", "compare", "evaluate", "load_model", "load_task"]
 
 
 def __getattr__(name: str) -> Any:

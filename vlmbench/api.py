@@ -10,6 +10,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
+from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Record
@@ -18,6 +19,8 @@ from vlmbench.run.execute import PairResult, execute
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
+
+__all__ = ["compare", "evaluate", "load_model", "load_task", "task_options"]
 
 Names = str | Iterable[str]
 
@@ -29,6 +32,7 @@ def evaluate(
     results: str | Path = "results/runs",
     data_root: str | Path | None = None,
     limit: int | None = None,
+    stratified: bool = False,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
@@ -45,6 +49,7 @@ def evaluate(
         results: where records go.
         data_root: where datasets are looked up.
         limit: score a seeded random subset of this size.
+        stratified: that subset has every class in its proportion, where each sample has one class.
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's.
         templates: used instead of the card's.
@@ -69,6 +74,7 @@ def evaluate(
             data_root=Path(data_root).expanduser() if data_root is not None else None,
             options=task_options(
                 limit=limit,
+                stratified=stratified,
                 seed=seed,
                 class_names=class_names,
                 templates=templates,
@@ -101,6 +107,7 @@ def task_options(
     *,
     limit: int | None,
     seed: int,
+    stratified: bool = False,
     class_names: Sequence[str] | None,
     templates: Sequence[str] | None,
     protocol: Mapping[str, Any] | None = None,
@@ -109,6 +116,7 @@ def task_options(
     """Options from lists, as callers have them."""
     return TaskOptions(
         limit=limit,
+        stratified=stratified,
         seed=seed,
         class_names=tuple(class_names) if class_names is not None else None,
         templates=tuple(templates) if templates is not None else None,

@@ -193,6 +193,18 @@ def make_task(name: str, plugin: str, source: SourceSpec) -> TaskCard:
     return TaskCard.model_validate({"name": name, "plugin": plugin, "sources": [source]})
 
 
+class SuiteSample(_Card):
+    """How much of each task a suite asks.
+
+    Attributes:
+        size: samples of each task; of smaller ones all.
+        by: "class" for a stratified subset, where each sample has one class; None: at random.
+    """
+
+    size: int = Field(ge=1)
+    by: Literal["class"] | None = None
+
+
 class Suite(_Card):
     """A named list of task cards."""
 
@@ -201,6 +213,8 @@ class Suite(_Card):
     title: str | None = None
     description: str = ""
     tasks: list[str] = Field(min_length=1)
+    sample: SuiteSample | None = None
+    """A seeded subset instead of all samples; the user's own limit takes its place."""
 
 
 def check_templates(templates: list[str] | None) -> None:

@@ -76,6 +76,20 @@ def find_suite(name: str) -> Suite | None:
     return None if path is None else _read_suite(path)
 
 
+def named_suite(name: str) -> Suite:
+    """The suite of this name, or in this YAML file.
+
+    Raises:
+        UnknownNameError: it is no suite's.
+        CardError: the file is invalid.
+    """
+    suite = find_suite(name)
+    if suite is None:
+        is_task = f"{name!r} is a task: -t {name}." if name in task_card_files() else ""
+        raise UnknownNameError(f"unknown suite {name!r}", hint=is_task or did_you_mean(name, suite_files()) or None)
+    return suite
+
+
 def suites() -> list[Suite]:
     """Every suite, sorted by name."""
     return [_read_suite(path) for _, path in sorted(suite_files().items())]

@@ -104,6 +104,12 @@ class RecordError(VlmbenchError):
     """A record file that cannot be read: broken, foreign or of a newer schema."""
 
 
+class UnpairableError(VlmbenchError):
+    """Two results that cannot be compared sample by sample."""
+
+    exit_code = 3
+
+
 class StoreError(VlmbenchError):
     """A results folder that cannot be written: read-only, full, or not a folder."""
 

@@ -135,6 +135,9 @@ class RunInfo(_Part):
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
     from the cache."""
+    peak_memory_bytes: int | None = None
+    """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
+    (the model and all that was loaded before included). None where the system does not tell."""
     device: str
     precision: str
     batch_size: int
@@ -142,6 +145,8 @@ class RunInfo(_Part):
     """Decoding threads; None in records from before it was written down."""
     limit: int | None = None
     """The size of the random subset; None where everything was scored."""
+    drawn: Literal["at random", "by class"] | None = None
+    """How that subset was drawn: by class, each is in its proportion. None in older records."""
     seed: int
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""

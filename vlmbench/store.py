@@ -169,7 +169,26 @@ def read_record(path: Path) -> Record:
     return _parse(Record, path)
 
 
+def parse_record(data: bytes, where: str) -> Record:
+    """A record from its file's content.
+
+    Args:
+        data: JSON.
+        where: what the message calls it.
+
+    Raises:
+        RecordError: it is broken, foreign or of a newer schema.
+    """
+    return _parsed(Record, data, where)
+
+
 SummaryT = TypeVar("SummaryT", bound=Summary)
+
+
+def read_entry(path: Path) -> Record | Failure | Unreadable:
+    """What a file of a results folder holds; what is wrong with it is told, not raised."""
+    (entry,) = _read_all([path], Record)
+    return entry
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
@@ -188,14 +207,20 @@ EntryT = TypeVar("EntryT", bound=BaseModel)
 
 def _parse(schema: type[EntryT], path: Path) -> EntryT:
     try:
-        return schema.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    return _parsed(schema, data, str(path))
+
+
+def _parsed(schema: type[EntryT], data: bytes, where: str) -> EntryT:
+    try:
+        return schema.model_validate_json(data)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"])) or "file"
         raise RecordError(
-            f"{path}: not a record this version reads: {place}: {problem['msg']}",
+            f"{where}: not a record this version reads: {place}: {problem['msg']}",
             hint="It is broken, of another program, or of a newer vlmbench.",
         ) from error
 
@@ -245,11 +270,12 @@ def _sweep(folder: Path) -> None:
     """Remove temporary files of this machine's processes that no longer live (kill -9, power loss)."""
     for temporary in folder.glob(".*.tmp"):
         rest, _, pid = temporary.stem.rpartition(".")
-        if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not _alive(int(pid)):
+        if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not process_lives(int(pid)):
             temporary.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
+    """Whether a process of this machine, anybody's, still runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -86,3 +86,20 @@ def test_robustness_compares_with_imagenet_itself() -> None:
     assert SUITES["robustness"].tasks == [
         "imagenet1k", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch", "imagenet-o", "objectnet",
     ]  # fmt: skip
+
+
+def test_ci_is_small_and_a_subset_of_data_that_anybody_can_bring() -> None:
+    """What the card says of its time rests on this: 17 images and 190 prompts a second, a ViT-B/32 on two cores."""
+    suite, cards = SUITES["ci"], find_tasks("ci")
+    assert suite.sample is not None and suite.sample.by == "class"
+    images = sum(min(card.samples or 0, suite.sample.size) for card in cards)
+    prompts = sum(len(card.classes or []) * len(card.templates or [""]) for card in cards) + 5 * 1000
+    assert images / 17 + prompts / 190 < 600
+    for card in cards:
+        kinds = {source.kind for source in card.sources}
+        assert "hub" in kinds and kinds & {"imagefolder", "captions"}
+
+
+def test_ci_demo_brings_all_its_data() -> None:
+    assert {source.kind for card in find_tasks("ci-demo") for source in card.sources} == {"demo"}
+    assert SUITES["ci-demo"].sample is None

@@ -338,3 +338,26 @@ def test_hostile_names_are_harmless(make_folder: Callable[..., Path], tmp_path: 
     assert all(path.is_relative_to(tmp_path / "runs") for path in (tmp_path / "runs").rglob("*"))
     table = vlmbench("report", "--results", tmp_path / "runs", "--format", "md").stdout
     assert r"toy:../../\[blink\]" in table
+
+
+def test_suite_takes_suites_alone(tmp_path: Path, make_folder: Callable[..., Path]) -> None:
+    task = {"name": "own", "sources": [{"kind": "imagefolder", "location": str(make_folder(CLASSES))}]}
+    for folder, card in (("tasks", task), ("tasks/suites", {"name": "quick", "tasks": ["own"], "sample": {"size": 8}})):
+        (tmp_path / "cards" / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cards" / folder / f"{card['name']}.yaml").write_text(json.dumps(card))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLMBENCH_CARDS", str(tmp_path / "cards"))
+        planned = vlmbench("run", "-m", "toy:a", "--suite", "quick", "--stratified", "--dry-run")
+        assert planned.returncode == 0 and "8 of 19 by class" in planned.stdout
+        assert "8 samples: ±28.5 points at worst (95%)" in planned.stdout
+        assert "8 of 19 at random" in vlmbench("run", "-m", "toy:a", "--suite", "quick", "--dry-run").stdout
+        shown = vlmbench("tasks", "show", "quick").stdout
+        assert "8 of each task, drawn at random" in shown and "±28.5 points at worst" in shown
+        for arguments, code, said in (
+            (("--suite", "own"), 2, "unknown suite 'own'"),
+            (("--suite", "quik"), 2, "Did you mean 'quick'"),
+            (("-t", "own", "--stratified"), 2, "Add --limit N"),
+            ((), 2, "nothing to run"),
+        ):
+            refused = vlmbench("run", "-m", "toy:a", *arguments, "--dry-run")
+            assert refused.returncode == code and said in refused.stderr

@@ -49,3 +49,10 @@ def test_a_record_from_before_the_stages_shows_what_it_has() -> None:
     table = profile_table(make_record(seconds={"images": 3.0, "image_forward": 2.0, "text": 1.0, "total": 4.0}))
     assert [row[0] for row in table.rows] == ["image forward", "text forward", "other", "total"]
     assert table.notes == []
+
+
+def test_the_peak_of_memory_is_said_where_the_record_has_it() -> None:
+    assert not any("memory" in note for note in profile_table(make_record()).notes)
+    assert "peak memory of the process: 1,500 MiB" in profile_table(make_record(peak_memory_bytes=1500 * 2**20)).notes
+    on_cuda = profile_table(make_record(peak_memory_bytes=2**20, device="cuda:1"))
+    assert "peak memory of the device: 1 MiB" in on_cuda.notes

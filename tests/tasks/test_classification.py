@@ -19,7 +19,7 @@ from vlmbench.data.open import open_dataset
 from vlmbench.errors import CardError, DataError, LabelError, UnknownNameError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.image_batch import ImageBatch
-from vlmbench.tasks.base import TaskOptions, choose
+from vlmbench.tasks.base import TaskOptions
 from vlmbench.tasks.classification.head import ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES
 from vlmbench.tasks.classification.plugin import PLUGIN
@@ -267,10 +267,3 @@ def test_metrics_that_do_not_exist_or_fit_are_refused() -> None:
     assert caught.value.hint and "'acc1'" in caught.value.hint
     with pytest.raises(CardError, match="multi-label data, not single-label"):
         PLUGIN.check(card_of(Path("x"), metrics=["acc1", "map_11_point"]), TaskOptions())
-
-
-def test_the_subset_is_random_seeded_and_in_order() -> None:
-    assert choose(5, None, 0) == choose(5, 9, 0) == [0, 1, 2, 3, 4]
-    chosen = choose(1000, 10, 0)
-    assert chosen == sorted(set(chosen)) == choose(1000, 10, 0) and len(chosen) == 10
-    assert chosen != choose(1000, 10, 1) and chosen != list(range(10))

@@ -66,7 +66,7 @@ def rich_table(table: Table, width: int | None = None) -> Grid:
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Print, or write to a file; always UTF-8, but for a terminal that has another encoding.
+    """Print, or write to a file, whole or not at all; always UTF-8, but for a terminal that has another encoding.
 
     Raises:
         StoreError: the file cannot be written.
@@ -79,7 +79,10 @@ def write_output(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        if output.exists() and not output.is_file():  # a pipe or a device is not to be replaced
+            output.write_text(text, encoding="utf-8")
+        else:
+            _replace(output.resolve(), text)
     except OSError as error:
         raise StoreError(f"cannot write {str(output)!r}: {error.strerror}") from error
 
@@ -88,6 +91,15 @@ def _encodable() -> None:
     """Let standard output take any sign, by its nearest where its encoding lacks it."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="vlmbench.nearest")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -36,6 +36,8 @@ _LOOKS = {
     "": _PLAIN,
     "bad": _BAD,
     "quiet": _QUIET,
+    "good": Style(bold=True, color="green"),
+    "open": Style(bold=True, color="yellow"),
     "published": Style(color="cyan"),
     "best": _STRONG,
     "second": Style(underline=True),

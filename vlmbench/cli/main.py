@@ -10,7 +10,21 @@ from typing import NoReturn
 import typer
 
 import vlmbench
-from vlmbench.cli import cache, demo, doctor, export, fetch, imports, leaderboard, models, report, run, tasks
+from vlmbench.cli import (
+    baseline,
+    cache,
+    compare,
+    demo,
+    doctor,
+    export,
+    fetch,
+    imports,
+    leaderboard,
+    models,
+    report,
+    run,
+    tasks,
+)
 from vlmbench.errors import VlmbenchError, unexpected
 
 INTERRUPTED = 130
@@ -31,6 +45,8 @@ app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.add_typer(baseline.app, name="baseline")
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("export")(export.export)
 app.command("import")(imports.import_results)

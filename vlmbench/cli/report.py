@@ -60,7 +60,7 @@ def report(
     _check("--published", published, PUBLISHED)
     names = tuple(part.strip() for part in columns.split(",") if part.strip())
     as_data = format in ("csv", "json")
-    suites, plain_tasks = _expanded(tasks)
+    suites, plain_tasks = expanded(tasks)
     view = View(
         models=models,
         tasks=[*suites, *plain_tasks],
@@ -142,7 +142,7 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
         write_output(file.getvalue(), output)
 
 
-def _expanded(tasks: list[str]) -> tuple[list[str], list[str]]:
+def expanded(tasks: list[str]) -> tuple[list[str], list[str]]:
     """The tasks of the suites among the names, and the other names."""
     from vlmbench.catalogue import find_suite
 

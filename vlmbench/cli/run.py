@@ -29,7 +29,8 @@ def run(
             "-t",
             help="A task, suite or pattern, a YAML file, imagefolder:PATH, wds:PATH. Repeatable.",
         ),
-    ],
+    ] = [],  # noqa: B006
+    suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file, and no task's. Repeatable.")] = [],  # noqa: B006
     results: Annotated[Path, typer.Option(help="Where records are written.")] = DEFAULT_RESULTS,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
@@ -37,6 +38,9 @@ def run(
     batch_size: Annotated[str, typer.Option(help="Images a forward pass, or auto.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Decoding threads.", min=1, show_default="one a core")] = None,
     limit: Annotated[int | None, typer.Option(help="Score a seeded random subset of N samples.")] = None,
+    stratified: Annotated[
+        bool, typer.Option("--stratified", help="Draw that subset by class, each in its proportion.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the subset and of the bootstrap.", min=0)] = 0,
     classnames: Annotated[Path | None, typer.Option(help="File of class names, one a line, in label order.")] = None,
     templates: Annotated[Path | None, typer.Option(help="File of prompts, one a line, {} for the class name.")] = None,
@@ -72,11 +76,16 @@ def run(
     load_plugins(plugin or [])
     with uncollected_imports():
         from vlmbench.api import task_options
+        from vlmbench.catalogue import named_suite
         from vlmbench.run.plan import RunRequest
 
+    if stratified and limit is None and not suite:
+        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
+    for name in suite:
+        named_suite(name)
     request = RunRequest(
         models=tuple(model),
-        tasks=tuple(task),
+        tasks=(*task, *suite),
         results=results.expanduser(),
         data_root=data_root.expanduser() if data_root else None,
         device=device,
@@ -84,6 +93,7 @@ def run(
         batch_size=parse_batch_size(batch_size),
         options=task_options(
             limit=limit,
+            stratified=stratified,
             seed=seed,
             class_names=read_lines(classnames),
             templates=read_lines(templates),
@@ -115,6 +125,7 @@ def run_and_show(
     plan = make_plan(request)
     if dry_run:
         stdout().print(_plan_table(plan))
+        show_resolution(plan)
         for task in plan.tasks:
             for warning in task.warnings:
                 stderr().print(f"note: {task.card.name}: {warning}", style="yellow", soft_wrap=True, markup=False)
@@ -150,6 +161,17 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
         style="dim",
         soft_wrap=True,
     )
+
+
+def show_resolution(plan: Plan) -> None:
+    """What the plan's subsets can tell at worst, said of each size once."""
+    from vlmbench.cli.console import stdout
+    from vlmbench.metrics.resolution import resolution_text
+
+    questions = [task.question for task in plan.tasks if task.question]
+    subsets = {len(asked.indices) for asked in questions if len(asked.indices) < len(asked.dataset.samples)}
+    for size in sorted(subsets):
+        stdout().print(f"{size:,} samples: {resolution_text(size)}", style="dim", soft_wrap=True, highlight=False)
 
 
 def show_profiles(outcomes: list[PairResult]) -> None:
@@ -244,6 +266,7 @@ def load_plugins(paths: list[Path]) -> None:
 def _plan_table(plan: Plan) -> Grid:
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table
+    from vlmbench.tasks.subset import drawn
 
     columns = [Column("model"), Column("task"), Column("samples", "right"), Column("data")]
     rows = []
@@ -253,12 +276,14 @@ def _plan_table(plan: Plan) -> Grid:
                 reason = task.problem.message if task.problem else ""
                 rows.append([model.name, task.card.name, "–", reason])
             else:
-                info = task.question.dataset.info
+                info, scored = task.question.dataset.info, len(task.question.indices)
+                there = len(task.question.dataset.samples)
+                how = drawn(task.question.dataset.samples, task.options)
                 rows.append(
                     [
                         model.name,
                         task.card.name,
-                        f"{len(task.question.indices):,}",
+                        f"{scored:,} of {there:,} {how}" if how else f"{scored:,}",
                         f"{info.kind}: {info.location}",
                     ]
                 )

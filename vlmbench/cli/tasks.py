@@ -54,9 +54,22 @@ def show_task(
     if suite is None:
         show_cards(cards, as_json=as_json, fields=_fields)
         return
-    show_fields({"suite": suite.name, "title": suite.title, "description": suite.description})
+    show_fields({"suite": suite.name, "title": suite.title, "description": suite.description, **_sample(suite)})
     typer.echo()
     _listing(cards, [], nothing="", hint="Each task in full: vlmbench tasks show NAME").show(as_json=False)
+
+
+def _sample(suite: Suite) -> dict[str, object]:
+    """How much of each task it asks, and what so much can tell."""
+    from vlmbench.metrics.resolution import resolution_text
+
+    if suite.sample is None:
+        return {}
+    size, how = suite.sample.size, "by class where each sample has one" if suite.sample.by else "at random"
+    return {
+        "sample": f"{size:,} of each task, drawn {how} with --seed; of a smaller task all",
+        "can tell": f"with {size:,} samples: {resolution_text(size)}",
+    }
 
 
 def _listing(cards: Sequence[TaskCard], found: Sequence[Suite], *, nothing: str, hint: str) -> Listing:

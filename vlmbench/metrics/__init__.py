@@ -1,4 +1,4 @@
-"""Pure functions from predictions to numbers and their 95 % intervals. NumPy only."""
+"""Pure functions from predictions to numbers and their 95 % intervals. NumPy, and SciPy's distributions."""
 
 from vlmbench.metrics.base import CONFIDENCE, RESAMPLES, Estimate
 from vlmbench.metrics.classification import (
@@ -10,13 +10,16 @@ from vlmbench.metrics.classification import (
     per_class,
     top_k_accuracy,
 )
+from vlmbench.metrics.difference import Difference, holm, mcnemar_difference
 from vlmbench.metrics.intervals import (
     WeightedStatistic,
+    WeightedStatistics,
     Weights,
     bootstrap_estimate,
     bootstrap_interval,
     wilson,
 )
+from vlmbench.metrics.paired_bootstrap import bootstrap_difference, bootstrap_differences
 from vlmbench.metrics.ranking import (
     average_precision,
     average_precision_11_point,
@@ -53,21 +56,27 @@ __all__ = [
     "RESAMPLES",
     "ActionRows",
     "ClassRow",
+    "Difference",
     "Estimate",
     "PixelCounts",
     "SegmentationRow",
     "WeightedStatistic",
+    "WeightedStatistics",
     "Weights",
     "action_rows",
     "average_precision",
     "average_precision_11_point",
+    "bootstrap_difference",
+    "bootstrap_differences",
     "bootstrap_estimate",
     "bootstrap_interval",
     "confusion_counts",
     "expected_calibration_error",
+    "holm",
     "image_mean_ious",
     "image_pixel_accuracies",
     "joined",
+    "mcnemar_difference",
     "mean_accuracy",
     "mean_average_precision",
     "mean_average_precision_11_point",

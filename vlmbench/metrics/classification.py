@@ -17,7 +17,7 @@ from vlmbench.metrics.inputs import (
     real_scores,
     same_length,
 )
-from vlmbench.metrics.intervals import Weights, bootstrap_estimate, wilson
+from vlmbench.metrics.intervals import SortedStatistic, Weights, bootstrap_estimate, wilson
 
 ECE_BINS = 15  # Guo et al. 2017, section 5
 
@@ -93,13 +93,24 @@ def mean_per_class_recall(
     >>> mean_per_class_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 2]), resamples=0).value
     0.5
     """
+    statistic = mean_per_class_recall_statistic(predicted, labels)
+    return bootstrap_estimate(statistic.of_sorted, len(statistic.order), seed=seed, resamples=resamples)
+
+
+def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> SortedStatistic:
+    """`mean_per_class_recall` of the samples as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     guess = class_indices(predicted, "predicted")
     truth = class_indices(labels, "labels")
-    n = same_length(predicted=guess, labels=truth)
+    same_length(predicted=guess, labels=truth)
     classes, dense = np.unique(truth, return_inverse=True)
-    # Samples of one class and one outcome are alike: sorted, each such cell is a run of columns. The draws do
-    # not tell one column from another, so they may be those of the sorted samples.
-    cells, starts = np.unique(np.sort(2 * dense + (guess == truth)), return_index=True)
+    # Samples of one class and one outcome are alike: sorted, each such cell is a run of columns.
+    cell = 2 * dense + (guess == truth)
+    order = np.argsort(cell, kind="stable")
+    cells, starts = np.unique(cell[order], return_index=True)
 
     def recall(weights: Weights) -> NDArray[np.float64]:
         counts = np.zeros((len(weights), 2 * len(classes)), dtype=np.int32)
@@ -109,7 +120,7 @@ def mean_per_class_recall(
         mean: NDArray[np.float64] = (right / np.maximum(drawn, 1)).sum(axis=1) / (drawn > 0).sum(axis=1)
         return mean
 
-    return bootstrap_estimate(recall, n, seed=seed, resamples=resamples)
+    return SortedStatistic(order, recall)
 
 
 def expected_calibration_error(
@@ -142,6 +153,16 @@ def expected_calibration_error(
     >>> round(estimate.value, 6)
     0.4
     """
+    statistic = calibration_error_statistic(confidence, correct, bins=bins)
+    return bootstrap_estimate(statistic.of_sorted, len(statistic.order), seed=seed, resamples=resamples)
+
+
+def calibration_error_statistic(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> SortedStatistic:
+    """`expected_calibration_error` of the samples as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     certainty = real_scores(confidence, "confidence")
     right = flags(correct, "correct")
     n = same_length(confidence=certainty, correct=right)
@@ -165,7 +186,7 @@ def expected_calibration_error(
             total += np.abs(weights[:, start:stop] @ gap[start:stop])
         return total / n
 
-    return bootstrap_estimate(calibration_error, n, seed=seed, resamples=resamples)
+    return SortedStatistic(order, calibration_error)
 
 
 def confidence_bins(confidence: FloatArray, bins: int = ECE_BINS) -> NDArray[np.int64]:

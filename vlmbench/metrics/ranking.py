@@ -19,10 +19,12 @@ from vlmbench.metrics.inputs import (
     real_scores,
     same_length,
 )
-from vlmbench.metrics.intervals import bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, bootstrap_estimate
 from vlmbench.metrics.thresholds import (
+    Ranking,
     RankingStatistic,
     area_under_roc,
+    by_class,
     eleven_point,
     macro,
     precision_at_positives,
@@ -113,7 +115,17 @@ def mean_average_precision_11_point(
     Raises:
         ValueError: no samples, shapes that differ, or a NaN score.
     """
-    return _multilabel(eleven_point, scores, targets, seed=seed, resamples=resamples)
+    statistic = mean_average_precision_11_point_statistic(scores, targets)
+    return bootstrap_estimate(statistic, len(scores), seed=seed, resamples=resamples)
+
+
+def mean_average_precision_11_point_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
+    """`mean_average_precision_11_point` of the samples as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
+    return macro(eleven_point, _multilabel(scores, targets))
 
 
 def mean_average_precision(
@@ -133,7 +145,30 @@ def mean_average_precision(
     Raises:
         ValueError: no samples, shapes that differ, or a NaN score.
     """
-    return _multilabel(precision_at_positives, scores, targets, seed=seed, resamples=resamples)
+    statistic = mean_average_precision_statistic(scores, targets)
+    return bootstrap_estimate(statistic, len(scores), seed=seed, resamples=resamples)
+
+
+def mean_average_precision_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
+    """`mean_average_precision` of the samples as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
+    return macro(precision_at_positives, _multilabel(scores, targets))
+
+
+def class_average_precision_statistics(scores: FloatArray, targets: BoolArray) -> WeightedStatistics:
+    """Each class's `average_precision` of the samples as often as they were drawn: (B, C), nan without a positive.
+
+    Args:
+        scores: (N, C).
+        targets: (N, C) which classes each sample shows.
+
+    Raises:
+        ValueError: no samples, shapes that differ, or a NaN score.
+    """
+    return by_class(precision_at_positives, _multilabel(scores, targets))
 
 
 def mean_roc_auc(
@@ -161,12 +196,22 @@ def mean_roc_auc(
     Raises:
         ValueError: no samples, shapes that differ, a NaN score, a label outside [0, C), or labels with C = 1.
     """
+    statistic = mean_roc_auc_statistic(scores, truth)
+    return bootstrap_estimate(statistic, len(scores), seed=seed, resamples=resamples)
+
+
+def mean_roc_auc_statistic(scores: FloatArray, truth: IntArray | BoolArray) -> WeightedStatistic:
+    """`mean_roc_auc` of the samples as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     if np.ndim(truth) == 2:
-        return _multilabel(area_under_roc, scores, np.asarray(truth), seed=seed, resamples=resamples)
+        return macro(area_under_roc, _multilabel(scores, np.asarray(truth)))
     columns = real_scores(scores, "scores", ndim=2)
     num_classes = columns.shape[1]
     labels = class_indices(np.asarray(truth), "labels", num_classes=num_classes)
-    n = same_length(scores=columns, labels=labels)
+    same_length(scores=columns, labels=labels)
     if num_classes == 1:
         raise ValueError("labels need scores of at least two classes, got one column")
     if num_classes == 2:
@@ -174,7 +219,7 @@ def mean_roc_auc(
         rankings = [rank(margin, labels == 1)]
     else:
         rankings = [rank(columns[:, index], labels == index) for index in range(num_classes)]
-    return bootstrap_estimate(macro(area_under_roc, rankings), n, seed=seed, resamples=resamples)
+    return macro(area_under_roc, rankings)
 
 
 def _of_one_class(statistic: RankingStatistic, scores: FloatArray, positive: BoolArray) -> float:
@@ -184,12 +229,9 @@ def _of_one_class(statistic: RankingStatistic, scores: FloatArray, positive: Boo
     return float(statistic(rank(column, mask), np.ones((1, n), dtype=np.int32))[0])
 
 
-def _multilabel(
-    statistic: RankingStatistic, scores: FloatArray, targets: BoolArray, *, seed: int, resamples: int
-) -> Estimate:
+def _multilabel(scores: FloatArray, targets: BoolArray) -> list[Ranking]:
     columns = real_scores(scores, "scores", ndim=2)
     masks = flags(targets, "targets", ndim=2)
     if columns.shape != masks.shape:
         raise ValueError(f"shapes differ: scores {columns.shape}, targets {masks.shape}")
-    rankings = [rank(column, mask) for column, mask in zip(columns.T, masks.T, strict=True)]
-    return bootstrap_estimate(macro(statistic, rankings), len(columns), seed=seed, resamples=resamples)
+    return [rank(column, mask) for column, mask in zip(columns.T, masks.T, strict=True)]

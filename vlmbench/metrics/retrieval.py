@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics.base import RESAMPLES, Estimate
 from vlmbench.metrics.inputs import IntArray, class_indices, same_length
-from vlmbench.metrics.intervals import Weights, bootstrap_estimate, wilson
+from vlmbench.metrics.intervals import WeightedStatistic, Weights, bootstrap_estimate, wilson
 
 
 def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
@@ -33,15 +33,25 @@ def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0, res
     >>> recall_at_k(np.array([1, 3, 2, 9]), np.array([0, 0, 1, 1]), k=2).value
     0.5
     """
+    statistic = recall_at_k_statistic(ranks, groups, k)
+    place, _, n = _queries(ranks, groups)
+    if n == len(place):
+        hits = int((place <= k).sum())
+        low, high = wilson(hits, n)
+        return Estimate(value=hits / n, low=low, high=high, n=n)
+    return bootstrap_estimate(statistic, n, seed=seed, resamples=resamples)
+
+
+def recall_at_k_statistic(ranks: IntArray, groups: IntArray, k: int) -> WeightedStatistic:
+    """`recall_at_k` of the groups, in ascending order, as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     place, dense, n = _queries(ranks, groups)
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
-    hit = (place <= k).astype(np.float64)
-    if n == len(place):
-        hits = int(hit.sum())
-        low, high = wilson(hits, n)
-        return Estimate(value=hits / n, low=low, high=high, n=n)
-    return _mean_over_queries(hit, dense, n, seed, resamples)
+    return _mean_over_queries((place <= k).astype(np.float64), dense, n)
 
 
 def mean_recall_at_k(
@@ -71,6 +81,18 @@ def mean_recall_at_k(
     >>> mean_recall_at_k(np.array([1, 2]), np.array([1, 1, 1, 5]), np.array([0, 0, 1, 1]), k=1).value
     0.625
     """
+    statistic = mean_recall_at_k_statistic(image_ranks, caption_ranks, caption_images, k)
+    return bootstrap_estimate(statistic, len(image_ranks), seed=seed, resamples=resamples)
+
+
+def mean_recall_at_k_statistic(
+    image_ranks: IntArray, caption_ranks: IntArray, caption_images: IntArray, k: int
+) -> WeightedStatistic:
+    """`mean_recall_at_k` of the images as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
     images, _, n = _queries(image_ranks, np.arange(len(image_ranks)))
@@ -85,7 +107,7 @@ def mean_recall_at_k(
         recall: NDArray[np.float64] = ((weights @ image_hits) / n + (weights @ caption_hits) / (weights @ captions)) / 2
         return recall
 
-    return bootstrap_estimate(mean_recall, n, seed=seed, resamples=resamples)
+    return mean_recall
 
 
 def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
@@ -103,8 +125,18 @@ def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: in
     >>> mean_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
     4.0
     """
+    _, _, n = _queries(ranks, groups)
+    return bootstrap_estimate(mean_rank_statistic(ranks, groups), n, seed=seed, resamples=resamples)
+
+
+def mean_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
+    """`mean_rank` of the groups, in ascending order, as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
     place, dense, n = _queries(ranks, groups)
-    return _mean_over_queries(place.astype(np.float64), dense, n, seed, resamples)
+    return _mean_over_queries(place.astype(np.float64), dense, n)
 
 
 def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
@@ -122,7 +154,17 @@ def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: 
     >>> median_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
     2.5
     """
-    place, dense, n = _queries(ranks, groups)
+    _, _, n = _queries(ranks, groups)
+    return bootstrap_estimate(median_rank_statistic(ranks, groups), n, seed=seed, resamples=resamples)
+
+
+def median_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
+    """`median_rank` of the groups, in ascending order, as often as they were drawn.
+
+    Raises:
+        ValueError: as there.
+    """
+    place, dense, _ = _queries(ranks, groups)
     order = np.argsort(place, kind="stable")
     ordered, owners = place[order].astype(np.float64), dense[order]
 
@@ -134,7 +176,7 @@ def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: 
         middle: NDArray[np.float64] = (ordered[lower] + ordered[upper]) / 2
         return middle
 
-    return bootstrap_estimate(median, n, seed=seed, resamples=resamples)
+    return median
 
 
 def _queries(ranks: IntArray, groups: IntArray) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
@@ -147,9 +189,7 @@ def _queries(ranks: IntArray, groups: IntArray) -> tuple[NDArray[np.int64], NDAr
     return place, dense.astype(np.int64), len(found)
 
 
-def _mean_over_queries(
-    values: NDArray[np.float64], groups: NDArray[np.int64], n: int, seed: int, resamples: int
-) -> Estimate:
+def _mean_over_queries(values: NDArray[np.float64], groups: NDArray[np.int64], n: int) -> WeightedStatistic:
     sums = np.bincount(groups, weights=values, minlength=n)
     counts = np.bincount(groups, minlength=n)
 
@@ -157,4 +197,4 @@ def _mean_over_queries(
         drawn: NDArray[np.float64] = (weights @ sums) / (weights @ counts)
         return drawn
 
-    return bootstrap_estimate(mean, n, seed=seed, resamples=resamples)
+    return mean

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics.base import RESAMPLES, Estimate
 from vlmbench.metrics.inputs import IntArray
-from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -123,18 +123,38 @@ def mean_iou(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) 
     nanmean leaves it out. One that was predicted but is nowhere counts as 0, as there. In a resample likewise.
     Undefined where nothing is scored.
     """
-    return _over_images(counts, _mean_iou, seed, resamples)
+    return bootstrap_estimate(mean_iou_statistic(counts), len(counts), seed=seed, resamples=resamples)
+
+
+def mean_iou_statistic(counts: PixelCounts) -> WeightedStatistic:
+    """`mean_iou` of the images as often as they were drawn."""
+    return _over_images(counts, _mean_iou)
 
 
 def pixel_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The share of scored pixels whose class was predicted (mmseg's aAcc); a bootstrap over images."""
-    return _over_images(counts, _pixel_accuracy, seed, resamples)
+    return bootstrap_estimate(pixel_accuracy_statistic(counts), len(counts), seed=seed, resamples=resamples)
+
+
+def pixel_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
+    """`pixel_accuracy` of the images as often as they were drawn."""
+    return _over_images(counts, _pixel_accuracy)
 
 
 def mean_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The share of each class's pixels that were predicted as it, mean over the classes that have any (mmseg's mAcc); a
     bootstrap over images."""
-    return _over_images(counts, _mean_accuracy, seed, resamples)
+    return bootstrap_estimate(mean_accuracy_statistic(counts), len(counts), seed=seed, resamples=resamples)
+
+
+def mean_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
+    """`mean_accuracy` of the images as often as they were drawn."""
+    return _over_images(counts, _mean_accuracy)
+
+
+def class_iou_statistics(counts: PixelCounts) -> WeightedStatistics:
+    """Each class's IoU over the images as often as they were drawn: (B, C), nan where a class has no union."""
+    return _over_images(counts, _class_ious)
 
 
 def image_mean_ious(counts: PixelCounts) -> NDArray[np.float64]:
@@ -185,9 +205,7 @@ def random_mean_iou(counts: PixelCounts) -> float | None:
     return float((truth / (counts.num_classes * truth + pixels - truth)).mean())
 
 
-def _over_images(
-    counts: PixelCounts, measure: Callable[[Sums, Sums, Sums], NDArray[np.float64]], seed: int, resamples: int
-) -> Estimate:
+def _over_images(counts: PixelCounts, measure: Callable[[Sums, Sums, Sums], NDArray[np.float64]]) -> WeightedStatistics:
     whole = _floats(counts)
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
@@ -195,7 +213,7 @@ def _over_images(
         intersection, predicted, truth = (drawn @ each for each in whole)
         return measure(intersection, predicted, truth)
 
-    return bootstrap_estimate(statistic, len(counts), seed=seed, resamples=resamples)
+    return statistic
 
 
 def _floats(counts: PixelCounts) -> tuple[Sums, Sums, Sums]:
@@ -205,6 +223,11 @@ def _floats(counts: PixelCounts) -> tuple[Sums, Sums, Sums]:
 def _mean_iou(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:
     """(B, C) sums each to (B,)."""
     return _mean_of_defined(intersection, predicted + truth - intersection)
+
+
+def _class_ious(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:
+    """(B, C) sums each to (B, C)."""
+    return _ratio(intersection, predicted + truth - intersection)
 
 
 def _mean_accuracy(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray[np.float64]:

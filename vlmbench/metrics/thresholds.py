@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.metrics.inputs import BoolArray
-from vlmbench.metrics.intervals import WeightedStatistic, Weights
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights
 
 VOC_RECALL_STEPS = 10  # recall 0, 0.1, ..., 1: Everingham et al. 2010, equation 1
 
@@ -77,6 +77,18 @@ def macro(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> WeightedS
         return _ratio(total, defined)
 
     return mean
+
+
+def by_class(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> WeightedStatistics:
+    """(B, C) values of a statistic of C classes, nan where it is undefined."""
+
+    def columns(weights: Weights) -> NDArray[np.float64]:
+        undefined = np.full(len(weights), np.nan)
+        return np.stack(
+            [statistic(ranking, weights) if len(ranking.positives) else undefined for ranking in rankings], axis=1
+        )
+
+    return columns
 
 
 def eleven_point(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:

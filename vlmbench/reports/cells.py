@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from vlmbench.markup import printable as printable  # for all who print cells
+
 Origin = Literal["measured", "published", "imported"]
 Status = Literal["", "failed", "unsupported"]
 Unit = Literal["fraction", "rank", "points"]
@@ -28,13 +30,13 @@ class Label:
         text: what is shown.
         notes: footnotes.
         origin: where its row's numbers come from; shown as a sign before the text.
-        tone: "quiet" recedes, "bad" warns.
+        tone: "quiet" recedes, "bad" warns, "good" is what one hopes for, "open" is neither.
     """
 
     text: str
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
-    tone: Literal["", "quiet", "bad"] = ""
+    tone: Literal["", "quiet", "bad", "good", "open"] = ""
 
 
 @dataclass(frozen=True)
@@ -90,25 +92,6 @@ class Score:
 
 
 Cell: TypeAlias = str | Label | Score
-
-
-_UNSEEN = dict.fromkeys(
-    [
-        *range(0x09),
-        *range(0x0B, 0x20),
-        *range(0x7F, 0xA0),
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ]
-)
-"""Signs that move a cursor, change colours or turn the direction of what follows; tabs and ends of lines are kept."""
-
-
-def printable(text: str) -> str:
-    """Text without signs that change how what stands around it is shown."""
-    return text if text.isprintable() else text.translate(_UNSEEN)
 
 
 def plain(cell: Cell) -> str:

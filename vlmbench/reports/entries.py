@@ -146,11 +146,12 @@ def remarks_of(record: Summary) -> list[Remark]:
 def _data_remarks(record: Summary) -> list[Remark]:
     said = []
     data, limit = record.task.dataset, record.run.limit
+    by_class = " by class" if record.run.drawn == "by class" else ""
     if data.standard_samples is not None and data.samples != data.standard_samples:
-        text = f"{data.samples:,} of {data.standard_samples:,} samples"
+        text = f"{data.samples:,} of {data.standard_samples:,} samples{by_class}"
         said.append(Remark(text, differs=True, everywhere=False))
     elif limit is not None:
-        said.append(Remark(f"subset of {data.samples:,}", differs=True, everywhere=False))
+        said.append(Remark(f"subset of {data.samples:,}{by_class}", differs=True, everywhere=False))
     if limit is not None and record.run.seed:
         said.append(Remark(f"seed {record.run.seed}", differs=True, everywhere=True))
     return said

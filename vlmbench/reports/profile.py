@@ -47,7 +47,7 @@ def profile_table(record: Record) -> Table:
             {"stage": name, "seconds": value, "share": value / total if total else None}
             for name, value in spent.items()
         ],
-        notes=[_note(record)] if threads else [],
+        notes=[*([_note(record)] if threads else []), *_memory(record)],
     )
 
 
@@ -64,3 +64,11 @@ def _note(record: Record) -> str:
     workers = record.run.workers
     where = f"{workers} decoding thread{'s' * (workers != 1)}" if workers else "the decoding threads"
     return f"* thread-seconds, summed over {where}, beside the main thread: no part of the total"
+
+
+def _memory(record: Record) -> list[str]:
+    peak = record.run.peak_memory_bytes
+    if peak is None:
+        return []
+    where = "of the device" if record.run.device.startswith("cuda") else "of the process"
+    return [f"peak memory {where}: {peak / 2**20:,.0f} MiB"]

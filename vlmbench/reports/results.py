@@ -74,7 +74,23 @@ def results_table(
     mixed = any(isinstance(cell := row.cells[3], Score) and cell.unit != "fraction" for row in rows)
     columns = [replace(column, name="score") if mixed and column.strong else column for column in COLUMNS]
     hidden = frozenset() if view.intervals else frozenset({"95% interval"})
-    return arranged(Draft(title, columns, rows, hidden=hidden, left_out=known.left_out), view)
+    notes = _resolution(known.records, view)
+    return arranged(Draft(title, columns, rows, hidden=hidden, notes=notes, left_out=known.left_out), view)
+
+
+def _resolution(records: Iterable[Summary], view: View) -> list[str]:
+    """What the subsets among the records can tell, by the smallest of them."""
+    sizes = {
+        record.task.dataset.samples
+        for record in records
+        if record.run.limit is not None and view.wants_model(record.model.name) and view.wants_task(record.task.name)
+    }
+    if not sizes:
+        return []
+    smallest = f"subset of {min(sizes):,} samples"
+    from vlmbench.metrics.resolution import resolution_text  # with NumPy, which few results have a need of
+
+    return [f"{smallest if len(sizes) == 1 else f'smallest {smallest}'}: {resolution_text(min(sizes))}"]
 
 
 def _record_row(record: Summary, name: str, view: View, *, with_speed: bool) -> Row:

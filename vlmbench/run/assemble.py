@@ -10,6 +10,7 @@ from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
 from vlmbench.tasks.base import Outcome, Question, TaskOptions
+from vlmbench.tasks.subset import drawn
 
 
 def build_record(
@@ -25,6 +26,7 @@ def build_record(
     settings: dict[str, Any],
     started: datetime,
     predictions_sha256: str,
+    peak_memory_bytes: int | None,
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
@@ -65,11 +67,13 @@ def build_record(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
             images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
+            peak_memory_bytes=peak_memory_bytes,
             device=engine.model.device,
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,
             limit=limit,
+            drawn=drawn(question.dataset.samples, options),
             seed=options.seed,
             settings=settings,
             cache=engine.cache_use(),

@@ -35,6 +35,7 @@ from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
 from vlmbench.run.contents import FingerprintIndex
 from vlmbench.run.identity import environment, plan_id, run_id, task_version
+from vlmbench.run.memory import PeakMemory
 from vlmbench.run.plan import Plan, PlannedTask, RunRequest
 from vlmbench.run.spaces import RunSpaces
 from vlmbench.store import ResultStore
@@ -185,6 +186,7 @@ class _Run:
         try:
             with gathered_warnings(said):
                 engine = self._engine(model)
+                memory = PeakMemory(model.device)
                 with engine.timed("total"):
                     outcome = question.answer(engine)
                 self.spaces.count(engine)
@@ -210,10 +212,11 @@ class _Run:
             version=task_version(task.card, task.plugin),
             content_fingerprint=content_fingerprint,
             warnings=[*model.identity.notes, *task.warnings, *said],
-            options=self.request.options,
+            options=task.options,
             settings=settings,
             started=started,
             predictions_sha256=sha256(predictions).hexdigest(),
+            peak_memory_bytes=memory.peak(),
         )
         path = self.store.write(record, predictions, outcome.visuals)
         self.store.clear_failure(model.card.name, task.card.name, self._plan_id(model.card, task))
@@ -281,11 +284,11 @@ class _Run:
             version=task_version(task.card, task.plugin),
             precision=self.precision,
             fingerprint=content_fingerprint,
-            options=self.request.options,
+            options=task.options,
         )
 
     def _plan_id(self, card: ModelCard, task: PlannedTask) -> str:
-        return plan_id(card, task.card, self.request.options, self.precision)
+        return plan_id(card, task.card, task.options, self.precision)
 
     def _path(self, record: Record) -> Path:
         return self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from vlmbench.cards import ModelCard, TaskCard
-from vlmbench.catalogue import find_tasks, runnable_models
+from vlmbench.cards import ModelCard, SuiteSample, TaskCard
+from vlmbench.catalogue import find_suite, find_tasks, runnable_models
 from vlmbench.data import SOURCES
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import CardError, UsageError, VlmbenchError, gathered_warnings, unexpected
@@ -68,6 +68,7 @@ class PlannedTask:
     Attributes:
         card: the task card.
         plugin: its plugin.
+        options: the request's, with the sample of the suite that named the task.
         question: None where the data cannot be opened.
         problem: why not.
         warnings: what was said while its data was opened; its records say it too.
@@ -75,6 +76,7 @@ class PlannedTask:
 
     card: TaskCard
     plugin: TaskPlugin
+    options: TaskOptions
     question: Question | None
     problem: VlmbenchError | None = None
     warnings: tuple[str, ...] = ()
@@ -98,9 +100,12 @@ def make_plan(request: RunRequest) -> Plan:
     """
     check_precision(request.precision)
     resolve_device(request.device)
-    models, cards = unique_models(request.models), unique_tasks(request.tasks)
-    if not models or not cards:
-        raise UsageError("nothing to run", hint="Name at least one model (-m) and one task (-t).")
+    models, asked = unique_models(request.models), asked_tasks(request.tasks, request.options)
+    if not models or not asked:
+        raise UsageError(
+            "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
+        )
+    cards = [card for card, _ in asked]
     for model in models:
         ADAPTERS.get(model.adapter)
     plugins = {card.name: PLUGINS.get(card.plugin) for card in cards}
@@ -121,22 +126,22 @@ def make_plan(request: RunRequest) -> Plan:
         if name not in settable:
             raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
     check_data_root(request.data_root)
-    return Plan(models, tuple(_plan_task(card, plugins[card.name], request) for card in cards))
+    return Plan(models, tuple(_plan_task(card, plugins[card.name], options, request) for card, options in asked))
 
 
-def _plan_task(card: TaskCard, plugin: TaskPlugin, request: RunRequest) -> PlannedTask:
+def _plan_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions, request: RunRequest) -> PlannedTask:
     from vlmbench.data.open import open_dataset
 
     context = source_context(card, plugin, request.data_root, offline=request.offline)
     said: list[str] = []
     try:
         with gathered_warnings(said):
-            question = plugin.ask(card, open_dataset(card.sources, context), request.options)
+            question = plugin.ask(card, open_dataset(card.sources, context), options)
     except VlmbenchError as error:
-        return PlannedTask(card, plugin, None, error, tuple(said))
+        return PlannedTask(card, plugin, options, None, error, tuple(said))
     except Exception as error:  # a source's own bug: its task's failure, not the run's
-        return PlannedTask(card, plugin, None, unexpected(error), tuple(said))
-    return PlannedTask(card, plugin, question, warnings=tuple(said))
+        return PlannedTask(card, plugin, options, None, unexpected(error), tuple(said))
+    return PlannedTask(card, plugin, options, question, warnings=tuple(said))
 
 
 def check_data_root(data_root: Path | None) -> None:
@@ -177,6 +182,33 @@ def unique_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
         UsageError: two different ones have one name.
     """
     return _unique((card for name in names for card in find_tasks(name)), "task")
+
+
+def asked_tasks(names: Iterable[str], options: TaskOptions) -> list[tuple[TaskCard, TaskOptions]]:
+    """The task cards that some ``-t`` arguments stand for, each once, and what is asked of each.
+
+    A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
+
+    Raises:
+        UsageError: two different ones have one name, or one is asked on two different subsets.
+    """
+    asked: dict[str, TaskOptions] = {}
+    names = list(names)
+    for name in names:
+        suite = find_suite(name)
+        own = _sampled(options, suite.sample) if suite and suite.sample else options
+        for card in find_tasks(name):
+            if asked.setdefault(card.name, own) != own:
+                raise UsageError(
+                    f"task {card.name!r} is asked on two different subsets, once by {name!r}",
+                    hint="Name it once, or set the subset for all with --limit N --stratified.",
+                )
+    return [(card, asked[card.name]) for card in unique_tasks(names)]
+
+
+def _sampled(options: TaskOptions, sample: SuiteSample) -> TaskOptions:
+    limit = sample.size if options.limit is None else options.limit
+    return replace(options, limit=limit, stratified=options.stratified or sample.by == "class")
 
 
 CardT = TypeVar("CardT", ModelCard, TaskCard)

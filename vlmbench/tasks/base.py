@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
@@ -27,6 +26,7 @@ class TaskOptions:
 
     Attributes:
         limit: score a seeded random subset of this size; None: everything.
+        stratified: that subset has every class in its proportion, where each sample has one class.
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's, in label order.
         templates: used instead of the card's.
@@ -38,6 +38,7 @@ class TaskOptions:
     """
 
     limit: int | None = None
+    stratified: bool = False
     seed: int = 0
     class_names: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
@@ -194,14 +195,6 @@ def metric_value(
         unit=unit,
         chance=None if chance is None else round(chance, 12),  # what floating point leaves behind 1 - 0.95
     )
-
-
-def choose(count: int, limit: int | None, seed: int) -> list[int]:
-    """Which of ``count`` samples are scored: all, or a seeded random subset in the dataset's order."""
-    if limit is None or limit >= count:
-        return list(range(count))
-    chosen = np.random.default_rng(seed).choice(count, size=limit, replace=False)
-    return sorted(chosen.tolist())
 
 
 def clip_protocol(dataset: ImageDataset) -> dict[str, Any]:

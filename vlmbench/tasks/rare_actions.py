@@ -28,9 +28,10 @@ from vlmbench.metrics import (
 from vlmbench.metrics.rare_actions import SAMPLINGS
 from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, clip_protocol, metric_value
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.subset import choose
 
 METRICS = ("mwap", "msap")
 _RANDOM_RANKINGS = 20
@@ -173,7 +174,7 @@ class RareActions:
         return RareActionsQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(len(dataset.samples), options.limit, options.seed),
+            indices=choose(dataset.samples, options),
             prompts=prompts,
             seed=options.seed,
         )

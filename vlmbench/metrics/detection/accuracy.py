@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics.base import RESAMPLES, Estimate
 from vlmbench.metrics.detection.boxes import Floats, Ints
-from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
 
 
 def mean_class_accuracy(
@@ -33,12 +33,18 @@ def mean_class_accuracy(
     >>> round(mean_class_accuracy(hits, labels, np.array([0, 0, 1, 1]), 2, resamples=0).value, 4)
     0.8333
     """
-    if not len(hits) == len(labels) == len(image):
-        raise ValueError(f"lengths differ: hits {len(hits)}, labels {len(labels)}, image {len(image)}")
+    statistic = mean_class_accuracy_statistic(hits, labels, image, images)
+    return bootstrap_estimate(statistic, images, seed=seed, resamples=resamples)
+
+
+def mean_class_accuracy_statistic(hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int) -> WeightedStatistic:
+    """`mean_class_accuracy` of the images as often as they were drawn.
+
+    Raises:
+        ValueError: lengths differ.
+    """
     classes, dense = np.unique(labels, return_inverse=True)
-    boxes, right = np.zeros((images, len(classes))), np.zeros((images, len(classes)))
-    np.add.at(boxes, (image, dense), 1)
-    np.add.at(right, (image, dense), hits)
+    boxes, right = _by_image(hits, dense, image, images, len(classes))
 
     def accuracy(weights: Weights) -> Floats:
         drawn, named = weights @ boxes, weights @ right
@@ -46,4 +52,40 @@ def mean_class_accuracy(
             result: Floats = (named / np.maximum(drawn, 1)).sum(axis=1) / (drawn > 0).sum(axis=1)
         return result
 
-    return bootstrap_estimate(accuracy, images, seed=seed, resamples=resamples)
+    return accuracy
+
+
+def class_accuracy_statistics(
+    hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, classes: int
+) -> WeightedStatistics:
+    """The share of each class's boxes that are named rightly, of the images as often as they were drawn: (B, C), nan
+    where a class has no box.
+
+    Args:
+        hits: (N,) whether a box's class was among the answers.
+        labels: (N,) its class, in [0, classes).
+        image: (N,) its image, in [0, images).
+        images: how many there are.
+        classes: C.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    boxes, right = _by_image(hits, labels, image, images, classes)
+
+    def accuracies(weights: Weights) -> Floats:
+        drawn, named = weights @ boxes, weights @ right
+        shares: Floats = np.divide(named, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
+        return shares
+
+    return accuracies
+
+
+def _by_image(hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, classes: int) -> tuple[Floats, Floats]:
+    """(I, C) each: the boxes of every class in every image, and those named rightly."""
+    if not len(hits) == len(labels) == len(image):
+        raise ValueError(f"lengths differ: hits {len(hits)}, labels {len(labels)}, image {len(image)}")
+    boxes, right = np.zeros((images, classes)), np.zeros((images, classes))
+    np.add.at(boxes, (image, labels), 1)
+    np.add.at(right, (image, labels), hits)
+    return boxes, right

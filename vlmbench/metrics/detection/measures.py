@@ -67,7 +67,7 @@ def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: We
         if key not in tables:
             tables[key] = _by_class(matches, measure, draws)
         chosen = [
-            values.mean(axis=1) if measure.threshold is None else values[:, measure.threshold]
+            _of_class(measure, values)
             for label, values in tables[key].items()
             if measure.classes is None or label in measure.classes
         ]
@@ -76,6 +76,14 @@ def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: We
             defined = ~np.isnan(stacked)
             total = np.where(defined, stacked, 0.0).sum(axis=0)
             result[:, column] = np.where(defined.any(axis=0), total / np.maximum(defined.sum(axis=0), 1), np.nan)
+    return result
+
+
+def class_values(matches: Matches, measure: BoxMeasure, classes: int, weights: Weights) -> Floats:
+    """(B, I) draws to (B, C) values of each class, nan where it has no object. The measure's groups do not matter."""
+    result = np.full((len(weights), classes), np.nan)
+    for label, values in _by_class(matches, measure, np.ascontiguousarray(weights.T)).items():
+        result[:, label] = _of_class(measure, values)
     return result
 
 
@@ -108,6 +116,12 @@ def box_estimates(
         low, high = interval if interval is not None and not math.isnan(value) else (None, None)
         estimates[name] = Estimate(value, low, high, matches.images)
     return estimates
+
+
+def _of_class(measure: BoxMeasure, values: Floats) -> Floats:
+    """(B, T) values of one class to (B,)."""
+    result: Floats = values.mean(axis=1) if measure.threshold is None else values[:, measure.threshold]
+    return result
 
 
 def _by_class(matches: Matches, measure: BoxMeasure, draws: NDArray[np.int32]) -> dict[int, Floats]:

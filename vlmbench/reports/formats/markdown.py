@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-from vlmbench.reports.cells import Cell, Score, printable, signed
+from vlmbench.markup import escape_markdown as escape
+from vlmbench.reports.cells import Cell, Score, signed
 from vlmbench.reports.table import Table
 
 PLACES = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
-_SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
-"""What Markdown would read as its own; an underscore inside a word is none."""
 
 
 def to_markdown(table: Table) -> str:
@@ -23,12 +21,6 @@ def to_markdown(table: Table) -> str:
             body.append(_line([f"**{escape(table.sections[index])}**", *[""] * (len(table.columns) - 1)]))
         body.append(_line(_cell(table, cell) for cell in row))
     return "\n".join([head, rule, *body, *(f"\n{line}" for line in _foot(table))]) + "\n"
-
-
-def escape(text: str) -> str:
-    """Text on one line that no reader of Markdown takes for markup."""
-    entities = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return " ".join(_SPECIAL.sub(lambda sign: f"\\{sign[0]}", entities).split())
 
 
 def _cell(table: Table, cell: Cell) -> str:

@@ -79,7 +79,7 @@ def _choices(record: Summary) -> list[list[str]]:
     run = record.run
     chosen = [["--set", f"{name}={_yaml(value)}"] for name, value in run.settings.items()]
     if run.limit is not None:
-        chosen.append(["--limit", str(run.limit)])
+        chosen.append(["--limit", str(run.limit), *(["--stratified"] if run.drawn == "by class" else [])])
     if run.seed:
         chosen.append(["--seed", str(run.seed)])
     if run.precision != "fp32":

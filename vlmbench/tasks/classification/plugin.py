@@ -14,11 +14,12 @@ from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
 from vlmbench.records import ClassResult
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, clip_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, clip_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.subset import choose
 from vlmbench.visuals.charts import check_charts
 
 
@@ -123,7 +124,7 @@ class Classification:
         return ClassificationQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(len(dataset.samples), options.limit, options.seed),
+            indices=choose(dataset.samples, options),
             prompts=prompts,
             seed=options.seed,
             visuals=options.visuals,

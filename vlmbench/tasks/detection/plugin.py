@@ -25,7 +25,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics.detection import ENGINES
 from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
-from vlmbench.tasks.base import Outcome, TaskOptions, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import FREQUENCIES, check_metrics, measure
@@ -41,6 +41,7 @@ from vlmbench.tasks.detection.regions import (
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of
 from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.subset import choose
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
@@ -310,7 +311,7 @@ class Detection:
         return DetectionQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(len(dataset.samples), options.limit, options.seed),
+            indices=choose(dataset.samples, options),
             prompts=prompts,
             seed=options.seed,
             how=how,

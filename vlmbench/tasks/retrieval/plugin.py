@@ -22,11 +22,12 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel, no_image_features
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
+from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
 
 
@@ -246,7 +247,7 @@ class Retrieval:
         return RetrievalQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(len(dataset.samples), options.limit, options.seed),
+            indices=choose(dataset.samples, options),
             settings=settle_protocol(RetrievalProtocol, card, options),
             seed=options.seed,
             visuals=options.visuals,

@@ -20,7 +20,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import VisionLanguageModel
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, choose, nothing_scored, settle_protocol
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import picture_name
 from vlmbench.tasks.segmentation.decide import Rule, decide
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
@@ -30,6 +30,7 @@ from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
 from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, guide, patch_scale
 from vlmbench.tasks.segmentation.table import prediction_table
 from vlmbench.tasks.segmentation.words import Vocabulary, vocabulary
+from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
 from vlmbench.visuals.text import font_path
 
@@ -224,7 +225,7 @@ class Segmentation:
         return SegmentationQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(len(dataset.samples), options.limit, options.seed),
+            indices=choose(dataset.samples, options),
             words=vocabulary(card, dataset, options, settings),
             settings=settings,
             seed=options.seed,

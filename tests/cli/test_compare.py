@@ -1,0 +1,171 @@
+"""``vlmbench compare`` as a user calls it: what is printed, what is written, and the exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from gate_cases import answers, labels, table, two_sides, write
+
+import vlmbench
+from vlmbench.cli.main import main
+from vlmbench.gate.baselines import save_baseline
+from vlmbench.gate.comparison import Comparison
+from vlmbench.gate.sides import read_side
+
+N = 2000
+
+
+@dataclass(frozen=True)
+class Finished:
+    stdout: str
+    stderr: str
+
+
+def compare(*arguments: object, where: Path, code: int = 0, width: int = 160, **environment: str) -> Finished:
+    """The command in this process, in a folder."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(where)
+        patch.setenv("COLUMNS", str(width))
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["vlmbench", "compare", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+            sys.exit(0)
+    assert (left.value.code or 0) == code, err.getvalue()
+    return Finished(out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def worse(tmp_path: Path) -> Path:
+    """Folders ``old`` and ``new``: one task regressed, one is as it was."""
+    two_sides(tmp_path, {"cifar10": (N, range(200), range(300)), "pets": (N, range(200), range(200))})
+    return tmp_path
+
+
+def test_the_text_says_what_was_compared_the_figures_and_the_verdict_last(worse: Path) -> None:
+    lines = compare("old", "new", where=worse, code=1).stdout.splitlines()
+    assert lines[0] == "Comparing candidate new (m) against baseline old (m), by the default gate"
+    (row,) = [line.split() for line in lines if line.startswith(" cifar10")]
+    assert row[:5] == ["cifar10", "acc1", "90.00", "85.00", "−5.00"] and row[-1] == "regressed"
+    assert "+0 −100" in " ".join(row) and "<0.001" in row
+    assert any("cifar10: acc1 is worse by 5.00 points (90.00 → 85.00" in line for line in lines)
+    assert lines[-1] == "REGRESSED: 2 tasks: 1 regressed, 1 unchanged"
+
+
+def test_it_fits_the_window_and_has_no_colours_where_there_is_no_terminal(worse: Path) -> None:
+    for width in (60, 80, 120):
+        lines = compare("old", "new", where=worse, code=1, width=width).stdout.splitlines()
+        assert max(map(len, lines)) <= width
+        assert not any("\x1b" in line for line in lines)
+        assert "regressed" in " ".join(lines)
+
+
+def test_exit_codes(worse: Path, tmp_path: Path) -> None:
+    assert compare("old", "old", where=worse).stdout.splitlines()[-1].startswith("PASSED")
+    compare("old", "new", where=worse, code=1)
+    assert "no gate file" in compare("old", "new", "--gate", "none.yaml", where=worse, code=2).stderr
+    assert "unknown --allow 'all'" in compare("old", "new", "--allow", "all", where=worse, code=2).stderr
+    assert "no baseline" in compare("old", "elsewhere", where=worse, code=2).stderr
+    two_sides(tmp_path / "b", {"t": (N, range(9), range(9))}, run__precision="bf16")
+    shown = compare("b/old", "b/new", where=tmp_path, code=3).stdout
+    assert "run.precision is not the same: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
+    allowed = compare("b/old", "b/new", "--allow", "precision", where=tmp_path).stdout
+    assert "Overridden with --allow" in allowed and "bf16" in allowed
+
+
+def test_several_formats_are_written_in_one_call(worse: Path) -> None:
+    files = ("md:a.md", "junit:a.xml", "json:a.json", "text:a.txt", "github:a.log")
+    summary = worse / "summary.md"
+    shown = compare(
+        "old",
+        "new",
+        *(part for file in files for part in ("--write", file)),
+        where=worse,
+        code=1,
+        GITHUB_STEP_SUMMARY=str(summary),
+    )
+    assert "REGRESSED" in shown.stdout
+    assert (worse / "a.md").read_text().startswith("### ❌ REGRESSED") and summary.read_text().startswith("### ❌")
+    assert ET.parse(worse / "a.xml").getroot().get("failures") == "1"
+    assert Comparison.model_validate_json((worse / "a.json").read_text()).exit_code == 1
+    assert (worse / "a.txt").read_text().splitlines()[-1].startswith("REGRESSED")
+    assert (worse / "a.log").read_text().startswith("::error title=")
+    assert sorted(path.name for path in worse.iterdir() if path.name.startswith(".")) == []
+
+
+def test_json_alone_is_on_standard_output_and_notes_are_not(worse: Path) -> None:
+    (worse / "new" / "m" / "pets" / "torn.json").write_text("{")
+    shown = compare("old", "new", "-f", "json", where=worse, code=1)
+    assert json.loads(shown.stdout)["verdict"] == "regressed"
+    assert "torn.json" in shown.stderr
+
+
+def test_a_format_or_file_that_cannot_be_is_said_before_anything_is_compared(worse: Path) -> None:
+    assert "Did you mean 'junit'" in compare("old", "new", "-f", "junitt", where=worse, code=2).stderr
+    assert "--write takes FORMAT:FILE" in compare("old", "new", "--write", "a.xml", where=worse, code=2).stderr
+    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "none/a.md", where=worse, code=1).stderr
+
+
+def test_the_schema_needs_no_sides(tmp_path: Path) -> None:
+    assert json.loads(compare("--schema", where=tmp_path).stdout)["title"] == "Comparison"
+
+
+def test_a_file_that_was_there_stays_where_writing_fails(worse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = worse / "report.md"
+    target.write_text("before")
+
+    def full(self: Path, target: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "report.md", where=worse, code=1).stderr
+    assert target.read_text() == "before" and not list(worse.glob(".report*"))
+
+
+def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
+    save_baseline("main", read_side(str(worse / "old")).entries, worse / "results" / "baselines")
+    for side in ("main", "results/baselines/main"):
+        assert "cifar10" in compare(side, "new", where=worse, code=1).stdout
+        assert "PASSED" in compare(side, "old", where=worse).stdout
+    (one,) = (worse / "results" / "baselines" / "main").glob("pets.json")
+    assert "PASSED: 1 task" in compare(one, one, where=worse).stdout
+    assert "Did you mean 'main'" in compare("mian", "new", where=worse, code=2).stderr
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (["init", "-q"], ["add", "results"], [*who, "commit", "-qm", "baseline"]):
+        subprocess.run(["git", *command], cwd=worse, check=True, capture_output=True)
+    write(worse / "other", table(answers(N), labels(N)), "m", "cifar10")
+    save_baseline("main", read_side(str(worse / "other")).entries, worse / "results" / "baselines", replace=True)
+    assert "−5.00" in compare("HEAD:main", "new", where=worse, code=1).stdout
+    assert "no baseline 'none'" in compare("HEAD:none", "new", where=worse, code=2).stderr
+
+
+def test_the_python_api_gives_the_same(worse: Path) -> None:
+    found = vlmbench.compare(worse / "old", worse / "new")
+    assert found.exit_code == 1 and found.verdict == "regressed"
+
+
+def test_it_imports_no_torch(worse: Path) -> None:
+    code = (
+        "import sys, vlmbench\n"
+        "found = vlmbench.compare('old', 'new')\n"
+        "from vlmbench.gate.formats import FORMATS\n"
+        "[write(found) for write in FORMATS.values()]\n"
+        "sys.exit([name for name in ('torch', 'pandas', 'open_clip', 'scipy.optimize', 'vlmbench.api') "
+        "if name in sys.modules] or 0)"
+    )
+    root = Path(vlmbench.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=worse, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,46 @@
+"""The peak of memory during a stretch of work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vlmbench.run.memory import PeakMemory
+
+BLOCK = 200 * 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of resident memory")
+def test_earlier_peaks_are_not_counted_and_freed_memory_is() -> None:
+    before = np.ones(BLOCK, dtype=np.uint8)
+    del before
+    low = PeakMemory("cpu")
+    calm = low.peak()
+    during = np.ones(BLOCK, dtype=np.uint8)
+    del during
+    high = low.peak()
+    if calm is None or high is None:
+        pytest.skip("this system does not let a process reset its peak")
+    assert BLOCK * 0.9 < high - calm < BLOCK * 1.2
+
+
+def test_where_the_system_does_not_tell_there_is_no_number(tmp_path: Path) -> None:
+    assert PeakMemory("cpu", tmp_path / "none").peak() is None
+    (tmp_path / "clear_refs").touch()
+    assert PeakMemory("cpu", tmp_path).peak() is None
+    (tmp_path / "status").write_text("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n")
+    assert PeakMemory("cpu", tmp_path).peak() == 2 * 2**20
+    assert (tmp_path / "clear_refs").read_text() == "5"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason=f"no CUDA device here ({sys.platform})")
+def test_a_cuda_device_counts_its_tensors() -> None:
+    memory = PeakMemory("cuda")
+    held = torch.empty(BLOCK, dtype=torch.uint8, device="cuda")
+    del held
+    peak = memory.peak()
+    assert peak is not None and peak >= BLOCK

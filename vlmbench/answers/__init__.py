@@ -1,0 +1,24 @@
+"""What models answered, sample by sample, read back from the tables beside records and held against each other.
+
+NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
+"""
+
+from vlmbench.answers.compare import ClassDifference, class_differences, difference
+from vlmbench.answers.measured import Measured
+from vlmbench.answers.measures import measured, pairing_columns, same_behaviour
+from vlmbench.answers.tables import Aligned, Answers, align, read_answers, read_table
+
+__all__ = [
+    "Aligned",
+    "Answers",
+    "ClassDifference",
+    "Measured",
+    "align",
+    "class_differences",
+    "difference",
+    "measured",
+    "pairing_columns",
+    "read_answers",
+    "read_table",
+    "same_behaviour",
+]

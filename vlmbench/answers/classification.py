@@ -1,0 +1,103 @@
+"""Metrics of classification from its tables."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vlmbench.answers.columns import numbers, owners, rows, runs
+from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured
+from vlmbench.metrics.classification import calibration_error_statistic, mean_per_class_recall_statistic
+from vlmbench.metrics.ranking import (
+    class_average_precision_statistics,
+    mean_average_precision_11_point_statistic,
+    mean_average_precision_statistic,
+    mean_roc_auc_statistic,
+)
+from vlmbench.records import Summary
+
+COLUMNS = ("label", "labels", "top", "confidence", "scores")
+ANSWERS = ("top", "confidence")
+"""Where these are all the same, so is the model's behaviour."""
+
+
+def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of a table; None where nobody here knows it."""
+    if found := re.fullmatch(r"acc([1-5])", metric):
+        right = hits(table, int(found[1]))
+        return Measured(
+            len(right),
+            lambda weights: weights @ right / len(right),
+            right,
+            right=right,
+            classes=lambda: _recalls(table),
+        )
+    if metric == "mean_per_class_recall":
+        right = hits(table, 1)
+        recall = mean_per_class_recall_statistic(_top(table)[:, 0], _labels(table))
+        return Measured(len(right), recall, right, classes=lambda: _recalls(table))
+    if metric == "ece":
+        right, confidence = hits(table, 1), numbers(table, "confidence").astype(np.float32)
+        error = calibration_error_statistic(confidence, right)
+        return Measured(len(right), error, np.stack([confidence, right], axis=1), classes=lambda: _recalls(table))
+    if metric in ("mean_average_precision", "map_11_point"):
+        scores, targets = _scores(table), _targets(table)
+        exact = metric == "mean_average_precision"
+        make = mean_average_precision_statistic if exact else mean_average_precision_11_point_statistic
+        return Measured(len(scores), make(scores, targets), scores, classes=lambda: _precisions(table))
+    if metric == "roc_auc":
+        return _roc_auc(record, table)
+    return None
+
+
+def hits(table: pa.Table, k: int) -> NDArray[np.bool_]:
+    """(N,) whether the label is among the k best classes."""
+    return np.asarray((_top(table)[:, :k] == _labels(table)[:, None]).any(axis=1))
+
+
+def _roc_auc(record: Summary, table: pa.Table) -> Measured:
+    scores = _scores(table)
+    if "labels" in table.column_names:
+        return Measured(
+            len(scores), mean_roc_auc_statistic(scores, _targets(table)), scores, classes=lambda: _precisions(table)
+        )
+    ranked = scores.astype(np.float64)
+    if scores.shape[1] > 2:  # probabilities, as the task ranks them
+        exponents = np.exp(record.model.logit_scale * (ranked - ranked.max(axis=1, keepdims=True)))
+        ranked = exponents / exponents.sum(axis=1, keepdims=True)
+    return Measured(
+        len(scores), mean_roc_auc_statistic(ranked, _labels(table)), scores, classes=lambda: _recalls(table)
+    )
+
+
+def _recalls(table: pa.Table) -> ClassShares:
+    return ClassShares("recall", _labels(table), hits(table, 1))
+
+
+def _precisions(table: pa.Table) -> ClassStatistics:
+    scores, targets = _scores(table), _targets(table)
+    return ClassStatistics(
+        "average_precision", class_average_precision_statistics(scores, targets), scores, targets.sum(axis=0)
+    )
+
+
+def _top(table: pa.Table) -> NDArray[np.int64]:
+    return rows(table, "top").astype(np.int64)
+
+
+def _labels(table: pa.Table) -> NDArray[np.int64]:
+    return numbers(table, "label").astype(np.int64)
+
+
+def _scores(table: pa.Table) -> NDArray[np.float32]:
+    return rows(table, "scores").astype(np.float32)
+
+
+def _targets(table: pa.Table) -> NDArray[np.bool_]:
+    present, lengths = runs(table, "labels")
+    targets = np.zeros(_scores(table).shape, dtype=bool)
+    targets[owners(lengths), present.astype(np.int64)] = True
+    return targets

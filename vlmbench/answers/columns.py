@@ -1,0 +1,103 @@
+"""Columns of Arrow tables as arrays: plain, lists of one length, lists of any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from vlmbench.errors import RecordError
+
+
+def column(table: pa.Table, name: str) -> pa.Array:
+    """One column, in one piece.
+
+    Raises:
+        RecordError: there is none of that name.
+    """
+    if name not in table.column_names:
+        raise RecordError(f"the predictions have no column {name!r}", hint="They are of an older or foreign version.")
+    found = table[name].combine_chunks()
+    return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
+
+
+def numbers(table: pa.Table, name: str) -> NDArray[Any]:
+    """(N,) of a column of numbers."""
+    return plain(column(table, name))
+
+
+def rows(table: pa.Table, name: str) -> NDArray[Any]:
+    """(N, K) of a column of lists that are all of length K.
+
+    Raises:
+        RecordError: their lengths differ, or there is no such column.
+    """
+    flat, lengths = runs(table, name)
+    if len(lengths) and (lengths != lengths[0]).any():
+        raise RecordError(f"the lists of column {name!r} are not all of one length")
+    return flat.reshape(len(lengths), -1)
+
+
+def runs(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The items of a column of lists, one after the other, and (N,) how long each list is."""
+    lists = column(table, name)
+    lengths = plain(pc.list_value_length(lists)).astype(np.int64)
+    return plain(lists.flatten()), lengths
+
+
+def boxes(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """(G, 4) of a column of lists of boxes, one after the other."""
+    corners = column(table, name).flatten().flatten()
+    return plain(corners).astype(np.float64).reshape(-1, 4)
+
+
+def owners(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which list each item is of."""
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def row_bytes(table: pa.Table, name: str) -> Sequence[bytes]:
+    """N, equal where the values of a column are: numbers, strings, or lists of either, however they are stored."""
+    values = column(table, name)
+    if _is_list(values.type):
+        lengths = plain(pc.list_value_length(values)).astype(np.int64)
+        items = values.flatten()
+        if _is_list(items.type):
+            lengths = lengths * (len(items.flatten()) // max(len(items), 1))  # boxes: four numbers each
+            items = items.flatten()
+        if pa.types.is_integer(items.type) or pa.types.is_floating(items.type) or pa.types.is_boolean(items.type):
+            return _cut(_comparable(plain(items)), lengths)
+        return ["\0".join(row).encode() for row in values.to_pylist()]
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return [value.encode() for value in values.to_pylist()]
+    flat = plain(values)
+    return _cut(_comparable(flat), np.ones(len(flat), dtype=np.int64))
+
+
+def plain(values: pa.Array) -> NDArray[Any]:
+    """Numbers as NumPy has them. Arrow's own way imports pandas first, which takes longer than a comparison does."""
+    kind = values.type
+    if values.null_count or not len(values) or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return np.asarray(values.to_numpy(zero_copy_only=False))
+    stored = np.frombuffer(values.buffers()[1], dtype=kind.to_pandas_dtype())
+    return stored[values.offset : values.offset + len(values)]
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _comparable(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers of any width as int64; others as float32, which is what models answer in."""
+    return values.astype(np.float32 if np.issubdtype(values.dtype, np.floating) else np.int64)
+
+
+def _cut(flat: NDArray[Any], lengths: NDArray[np.int64]) -> list[bytes]:
+    data, width = flat.tobytes(), flat.dtype.itemsize
+    ends = [0, *(np.cumsum(lengths) * width).tolist()]
+    return [data[start:end] for start, end in pairwise(ends)]

@@ -1,0 +1,180 @@
+"""The difference of two runs in one metric, and in each class's share of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, differ
+from vlmbench.answers.measures import measured, same_behaviour
+from vlmbench.answers.tables import Aligned, Answers, align
+from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
+
+SAME_VALUE = 1e-6
+"""A metric computed again from the table is the record's, to this much."""
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class in two runs.
+
+    Attributes:
+        index: its place among the classes.
+        name: its name in the baseline's record.
+        n: samples (of detection and segmentation: images) with a say in it.
+        value: which number of the class tables it is: "recall", "iou", "ap".
+        difference: of that number.
+    """
+
+    index: int
+    name: str
+    n: int
+    value: str
+    difference: Difference
+
+
+def difference(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Difference:
+    """Candidate minus baseline of one metric on the samples that both answered.
+
+    Args:
+        baseline: what is held against.
+        candidate: what is held against it.
+        metric: its name in both records.
+        seed: of the bootstrap, where one is needed.
+        resamples: of the bootstrap.
+
+    Raises:
+        UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired or is
+            undefined.
+        RecordError: a table does not give its record's value.
+    """
+    pair = _pair(baseline, candidate, metric)
+    before, after = pair.baseline, pair.candidate
+    if before.right is not None and after.right is not None:
+        return mcnemar_difference(before.right, after.right, identical=pair.identical)
+    if math.isnan(before.value) or math.isnan(after.value):
+        raise UnpairableError(f"{baseline.record.task.name}: {metric} is undefined on the samples that both answered")
+    return bootstrap_difference(
+        before.statistic,
+        after.statistic,
+        before.n,
+        differing=differ(before.seen, after.seen),
+        largest=before.largest,
+        identical=pair.identical,
+        seed=seed,
+        resamples=resamples,
+        rows=before.rows,
+    )
+
+
+def class_differences(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> list[ClassDifference]:
+    """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
+
+    Classes that are undefined in one of the two are left out; a task without classes has none.
+
+    Raises:
+        UnpairableError: as :func:`difference`.
+        RecordError: as :func:`difference`.
+    """
+    pair = _pair(baseline, candidate, metric)
+    if pair.baseline.classes is None or pair.candidate.classes is None:
+        return []
+    before, after = pair.baseline.classes(), pair.candidate.classes()
+    if isinstance(before, ClassShares) and isinstance(after, ClassShares):
+        found = _of_shares(before, after, identical=pair.identical)
+    elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
+        found = _of_statistics(before, after, pair, seed, resamples)
+    else:
+        raise UnpairableError(f"{baseline.record.task.name}: classes of single-label and multi-label data")
+    names = [row.name for row in baseline.record.per_class]
+    return [
+        ClassDifference(index, names[index] if index < len(names) else str(index), each.n, before.value, each)
+        for index, each in found
+    ]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    baseline: Measured
+    candidate: Measured
+    identical: bool
+
+
+def _pair(baseline: Answers, candidate: Answers, metric: str) -> _Pair:
+    first, second = baseline.record.task, candidate.record.task
+    if first.plugin != second.plugin:
+        raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
+    before, after = _checked(baseline, metric), _checked(candidate, metric)
+    aligned = align(baseline.table, candidate.table, first.plugin)
+    if first.plugin == "retrieval" and (aligned.only_baseline or aligned.only_candidate):
+        raise UnpairableError(
+            f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
+            hint="Run both on the same samples.",
+        )
+    if aligned.baseline is not baseline.table:
+        before = measured(replace(baseline, table=aligned.baseline), metric)
+    if aligned.candidate is not candidate.table:
+        after = measured(replace(candidate, table=aligned.candidate), metric)
+    return _Pair(before, after, same_behaviour(aligned, first.plugin))
+
+
+def _missing(aligned: Aligned) -> str:
+    sides = (("candidate", aligned.only_baseline), ("baseline", aligned.only_candidate))
+    return ", ".join(f"the {side} lacks {len(ids):,} (e.g. {ids[0]!r})" for side, ids in sides if ids)
+
+
+def _checked(answers: Answers, metric: str) -> Measured:
+    """A metric of a whole table, which must be what its record says.
+
+    Raises:
+        UnpairableError: the record has no such metric, or it is undefined.
+        RecordError: the table gives another value.
+    """
+    record = answers.record
+    stated = record.metrics.get(metric)
+    if stated is None:
+        raise UnpairableError(f"{answers.where}: {record.model.name} on {record.task.name} has no {metric}")
+    if stated.value is None:
+        raise UnpairableError(f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}")
+    found = measured(answers, metric)
+    if not abs(found.value - stated.value) <= SAME_VALUE:
+        raise RecordError(
+            f"{answers.where}: predictions and record do not belong together: {metric} is {found.value:.6f} by the "
+            f"predictions, {stated.value:.6f} by the record",
+            hint="Run the pair again with --force.",
+        )
+    return found
+
+
+def _of_shares(before: ClassShares, after: ClassShares, *, identical: bool) -> list[tuple[int, Difference]]:
+    order = np.argsort(before.labels, kind="stable")
+    classes, starts = np.unique(before.labels[order], return_index=True)
+    return [
+        (int(label), mcnemar_difference(before.right[own], after.right[own], identical=identical))
+        for label, own in zip(classes, np.split(order, starts[1:]), strict=True)
+    ]
+
+
+def _of_statistics(
+    before: ClassStatistics, after: ClassStatistics, pair: _Pair, seed: int, resamples: int
+) -> list[tuple[int, Difference]]:
+    differing = differ(before.seen, after.seen, kept=2)
+    found = bootstrap_differences(
+        before.statistics,
+        after.statistics,
+        pair.baseline.n,
+        differing=differing,
+        sizes=np.maximum(np.maximum(before.sizes, after.sizes), differing.sum(axis=0)).tolist(),
+        identical=pair.identical,
+        seed=seed,
+        resamples=resamples,
+        rows=before.rows,
+    )
+    return [(index, each) for index, each in enumerate(found) if each is not None]

@@ -1,0 +1,171 @@
+"""Metrics of detection from its tables, which keep the objects beside the detections."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vlmbench.answers.columns import boxes, owners, runs
+from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.errors import UnpairableError
+from vlmbench.metrics.detection import (
+    COCO_MEASURES,
+    LVIS_MEASURES,
+    BoxMeasure,
+    BoxPredictions,
+    BoxTruth,
+    Federation,
+    Matches,
+    box_values,
+    match_boxes,
+)
+from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_class_accuracy_statistic
+from vlmbench.metrics.detection.measures import ROWS, class_values
+from vlmbench.records import Record
+
+COLUMNS = (
+    "boxes",
+    "scores",
+    "labels",
+    "truth_boxes",
+    "truth_labels",
+    "truth_areas",
+    "truth_crowds",
+    "absent",
+    "partial",
+    "region_labels",
+    "region_ranks",
+)
+ANSWERS = ("boxes", "scores", "labels")
+"""Where these are all the same, so is the model's behaviour."""
+
+
+def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of a table; None where nobody here knows it.
+
+    Raises:
+        UnpairableError: the metric is of another program, or of groups of classes that only the data knows.
+    """
+    if found := re.fullmatch(r"mean_class_accuracy_top([15])", metric):
+        return _accuracy(table, int(found[1]), _classes(record))
+    evaluator = record.task.protocol.get("evaluator", "pycocotools")
+    if evaluator not in ("pycocotools", "lvis"):
+        raise UnpairableError(
+            f"{record.task.name}: {evaluator} gives numbers of the whole data only, which cannot be paired",
+            hint="Evaluate both with --set evaluator=pycocotools.",
+        )
+    measures = LVIS_MEASURES if evaluator == "lvis" else COCO_MEASURES
+    measure = measures.get(metric) or _of_group(record, metric)
+    if measure is None:
+        return None
+    truth, found_boxes = _truth(table, _classes(record)), _found(table)
+    matches = match_boxes(truth, found_boxes, _federation(table) if evaluator == "lvis" else None)
+    return Measured(
+        n=truth.images,
+        statistic=lambda weights: box_values(matches, {metric: measure}, weights)[:, 0],
+        seen=_digests(found_boxes, truth.images, truth.classes).sum(axis=1),
+        rows=ROWS,
+        classes=lambda: _class_values(matches, measure, truth, found_boxes),
+    )
+
+
+def _of_group(record: Record, metric: str) -> BoxMeasure | None:
+    """AP or AP50 over the classes of a group that the card names."""
+    found = re.fullmatch(r"(ap|ap50)_(.+)", metric)
+    if found is None:
+        return None
+    groups = record.task.protocol.get("groups", {})
+    labels = {row.name: label for label, row in enumerate(record.per_class)}
+    if found[2] not in groups or not set(groups[found[2]]) <= set(labels):
+        raise UnpairableError(
+            f"{record.task.name}: which classes {metric} is of cannot be told from a record",
+            hint="Compare by ap or ap50; floors of single classes hold for all of them.",
+        )
+    return replace(COCO_MEASURES[found[1]], classes=frozenset(labels[name] for name in groups[found[2]]))
+
+
+def _accuracy(table: pa.Table, k: int, classes: int) -> Measured:
+    labels, lengths = runs(table, "region_labels")
+    ranks, _ = runs(table, "region_ranks")
+    named, labels, image, images = ranks <= k, labels.astype(np.int64), owners(lengths), len(lengths)
+    # Of each image which boxes of which class were named rightly: all that the metric sees of its answer.
+    right = np.zeros((images, classes), dtype=np.int64)
+    np.add.at(right, (image, labels), named)
+
+    def each() -> ClassStatistics:
+        shown = np.zeros((images, classes), dtype=bool)
+        shown[image, labels] = True
+        return ClassStatistics(
+            f"accuracy_top{k}",
+            class_accuracy_statistics(named, labels, image, images, classes),
+            right,
+            shown.sum(axis=0),
+        )
+
+    return Measured(images, mean_class_accuracy_statistic(named, labels, image, images), right, classes=each)
+
+
+def _class_values(matches: Matches, measure: BoxMeasure, truth: BoxTruth, found: BoxPredictions) -> ClassStatistics:
+    shown = np.zeros((truth.images, truth.classes), dtype=bool)
+    shown[truth.image, truth.label] = True
+    return ClassStatistics(
+        "ap50" if measure.kind == "ap" and measure.threshold == COCO_MEASURES["ap50"].threshold else measure.kind,
+        lambda weights: class_values(matches, measure, truth.classes, weights),
+        _digests(found, truth.images, truth.classes),
+        shown.sum(axis=0),
+        rows=ROWS,
+    )
+
+
+def _digests(found: BoxPredictions, images: int, classes: int) -> NDArray[np.uint64]:
+    """(I, C) numbers that are the same, as good as surely, where the boxes and scores of a class in an image are."""
+    values = np.concatenate([found.xywh, found.score[:, None]], axis=1).view(np.uint64)
+    odd = np.random.default_rng(0).integers(0, 2**63, values.shape[1], dtype=np.uint64) * 2 + 1
+    mixed = (values * odd).sum(axis=1, dtype=np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)  # else sums of boxes would mix up theirs
+    mixed ^= mixed >> np.uint64(32)
+    digests = np.zeros((images, classes), dtype=np.uint64)
+    known = (found.label >= 0) & (found.label < classes)
+    np.add.at(digests, (found.image[known], found.label[known]), mixed[known])
+    return digests
+
+
+def _classes(record: Record) -> int:
+    return int(record.task.protocol.get("classes") or len(record.per_class))
+
+
+def _truth(table: pa.Table, classes: int) -> BoxTruth:
+    labels, lengths = runs(table, "truth_labels")
+    areas, crowds = runs(table, "truth_areas")[0], runs(table, "truth_crowds")[0]
+    return BoxTruth(
+        images=len(lengths),
+        classes=classes,
+        image=owners(lengths),
+        label=labels.astype(np.int64),
+        xywh=boxes(table, "truth_boxes"),
+        area=areas.astype(np.float64),
+        crowd=crowds.astype(bool),
+    )
+
+
+def _found(table: pa.Table) -> BoxPredictions:
+    labels, lengths = runs(table, "labels")
+    return BoxPredictions(
+        image=owners(lengths),
+        label=labels.astype(np.int64),
+        xywh=boxes(table, "boxes").astype(np.float32).astype(np.float64),
+        score=runs(table, "scores")[0].astype(np.float32).astype(np.float64),
+    )
+
+
+def _federation(table: pa.Table) -> Federation:
+    return Federation(_pairs(table, "absent"), _pairs(table, "partial"))
+
+
+def _pairs(table: pa.Table, name: str) -> frozenset[tuple[int, int]]:
+    labels, lengths = runs(table, name)
+    return frozenset(zip(owners(lengths).tolist(), labels.astype(int).tolist(), strict=True))

@@ -1,0 +1,87 @@
+"""What a table of predictions gives a comparison: a metric of any draw of its samples, and of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.metrics import WeightedStatistic, WeightedStatistics
+
+
+@dataclass(frozen=True)
+class ClassShares:
+    """Each class's share of right answers among its own samples.
+
+    Attributes:
+        value: what it is called in the record's class table.
+        labels: (n,) the class of each sample.
+        right: (n,) whether it was answered rightly.
+    """
+
+    value: str
+    labels: NDArray[np.int64]
+    right: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """A number of each of C classes on any draw of the samples.
+
+    Attributes:
+        value: what it is called in the record's class table.
+        statistics: (B, n) counts to (B, C) values.
+        seen: (n, C, ...) what each class's number depends on, of every sample.
+        sizes: (C,) samples with a say in each class's number: those that show it.
+        rows: resamples a block; None: as many as fit into the cache.
+    """
+
+    value: str
+    statistics: WeightedStatistics
+    seen: NDArray[Any]
+    sizes: NDArray[np.int64]
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of n samples (rows of a table).
+
+    Attributes:
+        n: how many.
+        statistic: (B, n) counts to (B,) values.
+        seen: (n, ...) what the metric depends on, of every sample.
+        right: (n,) whether each was answered rightly, where the metric is the share that were.
+        largest: how much the metric changes, at most, if every answer does.
+        rows: resamples a block; None: as many as fit into the cache.
+        classes: makes the same of each class; None where there are none.
+    """
+
+    n: int
+    statistic: WeightedStatistic
+    seen: NDArray[Any]
+    right: NDArray[np.bool_] | None = None
+    largest: float = 1.0
+    rows: int | None = None
+    classes: Callable[[], ClassShares | ClassStatistics] | None = None
+
+    @property
+    def value(self) -> float:
+        """The metric itself, nan where it is undefined."""
+        return float(self.statistic(np.ones((1, self.n), dtype=np.int32))[0])
+
+
+def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:
+    """Where two arrays of one shape have other values, over all but the first ``kept`` axes."""
+    other = np.asarray(first != second)
+    return np.asarray(other.any(axis=tuple(range(kept, other.ndim))), dtype=bool)
+
+
+def objects(values: Sequence[bytes]) -> NDArray[np.object_]:
+    """(n,) bytes of any length."""
+    result = np.empty(len(values), dtype=object)
+    result[:] = values
+    return result

@@ -1,0 +1,60 @@
+"""Metrics of retrieval from its tables. An image's captions are asked together: what is drawn is the image."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vlmbench.answers.columns import numbers, owners, row_bytes, runs
+from vlmbench.answers.measured import Measured, objects
+from vlmbench.metrics.retrieval import (
+    mean_rank_statistic,
+    mean_recall_at_k_statistic,
+    median_rank_statistic,
+    recall_at_k_statistic,
+)
+from vlmbench.records import Summary
+
+COLUMNS = ("captions", "image_to_text_rank", "text_to_image_ranks")
+ANSWERS = ("image_to_text_rank", "text_to_image_ranks", "top_captions", "top_image")
+"""Where these are all the same, so is the model's behaviour. There are no scores in these tables."""
+
+
+def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of a table; None where nobody here knows it."""
+    if found := re.fullmatch(r"(image_to_text|text_to_image|mean)_recall@(\d+)", metric):
+        return _recall(table, found[1], int(found[2]))
+    if found := re.fullmatch(r"(image_to_text|text_to_image)_(median|mean)_rank", metric):
+        return _rank(table, found[1], found[2])
+    return None
+
+
+def _recall(table: pa.Table, direction: str, k: int) -> Measured:
+    images, captions, owner = ranks(table)
+    n = len(images)
+    image_hits, caption_hits = images <= k, np.bincount(owner, weights=captions <= k, minlength=n)
+    if direction == "image_to_text":
+        return Measured(n, recall_at_k_statistic(images, np.arange(n), k), image_hits, right=image_hits)
+    if direction == "text_to_image":
+        recall = recall_at_k_statistic(captions, owner, k)
+        return Measured(n, recall, caption_hits, right=caption_hits > 0 if len(captions) == n else None)
+    seen = np.stack([image_hits, caption_hits], axis=1)
+    return Measured(n, mean_recall_at_k_statistic(images, captions, owner, k), seen)
+
+
+def _rank(table: pa.Table, direction: str, kind: str) -> Measured:
+    images, captions, owner = ranks(table)
+    n = len(images)
+    make = mean_rank_statistic if kind == "mean" else median_rank_statistic
+    if direction == "image_to_text":
+        return Measured(n, make(images, np.arange(n)), images, largest=len(captions) - 1)
+    return Measured(n, make(captions, owner), objects(row_bytes(table, "text_to_image_ranks")), largest=n - 1)
+
+
+def ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(I,) ranks of images, (M,) ranks of captions, and (M,) each caption's image."""
+    captions, lengths = runs(table, "text_to_image_ranks")
+    return numbers(table, "image_to_text_rank").astype(np.int64), captions.astype(np.int64), owners(lengths)

@@ -1,0 +1,49 @@
+"""Metrics of segmentation from its tables, which keep the pixels of every class in every image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from vlmbench.answers.columns import rows
+from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.metrics.segmentation import (
+    PixelCounts,
+    class_iou_statistics,
+    mean_accuracy_statistic,
+    mean_iou_statistic,
+    pixel_accuracy_statistic,
+)
+from vlmbench.records import Summary
+
+COLUMNS = ("intersection", "predicted", "truth")
+ANSWERS = ("intersection", "predicted")
+"""Where these are all the same, so is the model's behaviour."""
+_STATISTICS = {
+    "miou": mean_iou_statistic,
+    "pixel_accuracy": pixel_accuracy_statistic,
+    "mean_accuracy": mean_accuracy_statistic,
+}
+
+
+def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of a table; None where nobody here knows it."""
+    if metric not in _STATISTICS:
+        return None
+    counts = _counts(table)
+    met = counts.intersection  # recalls do not see what else was predicted as a class
+    seen = np.stack([met, counts.predicted], axis=2) if metric == "miou" else met
+    return Measured(len(counts), _STATISTICS[metric](counts), seen, classes=lambda: _ious(counts))
+
+
+def _ious(counts: PixelCounts) -> ClassStatistics:
+    return ClassStatistics(
+        "iou",
+        class_iou_statistics(counts),
+        np.stack([counts.intersection, counts.predicted], axis=2),
+        ((counts.truth > 0) | (counts.predicted > 0)).sum(axis=0),
+    )
+
+
+def _counts(table: pa.Table) -> PixelCounts:
+    return PixelCounts(*(rows(table, name).astype(np.int64) for name in COLUMNS))

@@ -1,0 +1,189 @@
+"""``vlmbench baseline``: records kept for the gate, in files fit for Git."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vlmbench.errors import RecordError, UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.gate.baselines import Baseline
+    from vlmbench.gate.entry import Entry
+
+app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
+_Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
+_ROOT = Path("results/baselines")
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("save")
+def save(
+    name: Annotated[str, typer.Argument(help="Its name: letters, digits, dots, dashes, underscores.")],
+    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    models: Annotated[list[str], typer.Option("--model", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
+    tasks: Annotated[
+        list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")
+    ] = [],  # noqa: B006
+    force: Annotated[bool, typer.Option("--force", help="Replace a baseline of this name, all of it.")] = False,
+    root: _Root = _ROOT,
+) -> None:
+    """Save the latest record of each model and task as a baseline, to be committed.
+
+    It is a folder of small files: a record a task (JSON) and its answers (CSV, or Parquet above 2 MiB). The same
+    records make the same bytes.
+    """
+    from vlmbench.cli.cache import size_text
+    from vlmbench.cli.console import stderr, stdout
+    from vlmbench.gate.baselines import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
+    from vlmbench.gate.run_entries import run_entries
+
+    check_name(name)
+    found = run_entries(results.expanduser())
+    notes = [f"left out: {reason}" for reason in found.left_out]
+    wanted = [entry for entry in found.entries if _wanted(entry, models, tasks)]
+    paired = [entry for entry in wanted if entry.record.predictions is not None]
+    if len(paired) < len(wanted):
+        notes.append(f"left out: {len(wanted) - len(paired)} imported, without predictions to pair")
+    entries, others = newest_of_pairs(paired)
+    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others]
+    for note in notes:
+        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+    if not entries:
+        raise UsageError(
+            f"no record to save in {str(results)!r}" + (" for these models and tasks" if models or tasks else ""),
+            hint="Make some with `vlmbench run`, or look at what there is with `vlmbench report results`.",
+        )
+    saved = save_baseline(name, entries, root.expanduser(), replace=force)
+    stdout().print(
+        f"Saved {_count(entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}",
+        soft_wrap=True,
+        markup=False,
+    )
+    if saved.size > LARGE_BYTES:
+        stderr().print(
+            f"note: {size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
+            f"fewer tasks (-t), run on a subset (--limit N --stratified), or keep it in Git LFS.",
+            style="yellow",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+@app.command("list")
+def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
+    """List the saved baselines."""
+    from vlmbench.cli.cache import size_text
+    from vlmbench.cli.console import stderr
+    from vlmbench.cli.listing import Listing
+    from vlmbench.gate.baselines import baseline_names, open_baseline
+    from vlmbench.reports.table import Column
+
+    saved: list[Baseline] = []
+    for name in baseline_names(root.expanduser()):
+        try:
+            saved.append(open_baseline(root.expanduser() / name))
+        except RecordError as error:  # one broken baseline hides no other
+            stderr().print(f"note: left out: {error.message}", style="yellow", soft_wrap=True, markup=False)
+    Listing(
+        columns=[Column("name"), Column("models"), *(Column(name, "right") for name in ("tasks", "files", "size"))],
+        rows=[
+            [
+                found.name,
+                ", ".join(_models(found)),
+                str(len(_tasks(found))),
+                str(len(found.sizes)),
+                size_text(found.size),
+            ]
+            for found in saved
+        ],
+        data=[_plain(found) for found in saved],
+        nothing=f"no baselines in {str(root)!r}",
+        hint="Save one: vlmbench baseline save NAME. Compare with it: vlmbench compare NAME CANDIDATE.",
+    ).show(as_json=as_json)
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A baseline's name, or REVISION:NAME for one in Git's history.")],
+    as_json: _Json = False,
+    root: _Root = _ROOT,
+) -> None:
+    """Show a baseline's records."""
+    from vlmbench.cli.cache import size_text
+    from vlmbench.cli.console import rich_table, stdout
+    from vlmbench.gate.baselines import check_name, open_baseline
+    from vlmbench.gate.revisions import baseline_at_revision
+    from vlmbench.reports.results import results_table
+
+    root = root.expanduser()
+    revision, colon, plain_name = name.rpartition(":")
+    saved: Baseline | None = None
+    if colon:
+        entries: Sequence[Entry] = baseline_at_revision(revision, plain_name, root)
+    else:
+        check_name(name)
+        saved = open_baseline(root / name)
+        entries = saved.entries
+    if as_json:
+        data = _plain(saved) if saved else {"name": name}
+        typer.echo(json.dumps({**data, "records": [_datum(entry) for entry in entries]}, indent=1, ensure_ascii=False))
+        return
+    console = stdout()
+    table = results_table([entry.record for entry in entries], title=f"Baseline {name}")
+    console.print(rich_table(table, console.width))
+    if saved:
+        largest = max(saved.sizes, key=lambda file: saved.sizes[file])
+        said = f"{len(saved.sizes)} files, {size_text(saved.size)}; the largest is {largest}"
+        console.print(f"{said}, {size_text(saved.sizes[largest])}", soft_wrap=True, markup=False)
+
+
+def _wanted(entry: Entry, models: list[str], tasks: list[str]) -> bool:
+    from vlmbench.cli.report import expanded
+    from vlmbench.reports.view import View
+
+    suites, names = expanded(tasks)
+    view = View(models=models, tasks=[*suites, *names])
+    return view.wants_model(entry.record.model.name) and view.wants_task(entry.record.task.name)
+
+
+def _models(saved: Baseline) -> list[str]:
+    return sorted({entry.record.model.name for entry in saved.entries})
+
+
+def _tasks(saved: Baseline) -> list[str]:
+    return sorted({entry.record.task.name for entry in saved.entries})
+
+
+def _count(entries: Sequence[Entry]) -> str:
+    return "1 record" if len(entries) == 1 else f"{len(entries)} records"
+
+
+def _plain(saved: Baseline) -> dict[str, Any]:
+    return {
+        "name": saved.name,
+        "path": str(saved.path),
+        "models": _models(saved),
+        "tasks": _tasks(saved),
+        "bytes": saved.size,
+        "files": dict(saved.sizes),
+    }
+
+
+def _datum(entry: Entry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "model": record.model.name,
+        "task": record.task.name,
+        "metric": record.main_metric,
+        "value": record.main.value,
+        "n": record.main.n,
+        "run_id": record.id,
+        "weights_sha256": record.model.weights_sha256,
+        "started": record.run.started,
+        "where": entry.where,
+    }

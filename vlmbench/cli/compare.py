@@ -1,0 +1,206 @@
+"""``vlmbench compare``: is the candidate worse than the baseline?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vlmbench.gate.comparison import Comparison, TaskComparison
+    from vlmbench.reports.table import Table
+
+FORMATS = ("text", "md", "junit", "json", "github")
+_INDENT = "  "
+_LONGEST_NOTE = 1000
+_COLOURS = {
+    "regressed": "bold red",
+    "failed": "bold red",
+    "not comparable": "bold red",
+    "inconclusive": "bold yellow",
+    "passed": "bold green",
+}
+
+
+def _schema(asked: bool) -> None:
+    if asked:
+        from vlmbench.gate.formats.plain_data import json_schema
+
+        typer.echo(json_schema(), nl=False)
+        raise typer.Exit
+
+
+def compare(
+    baseline: Annotated[
+        str, typer.Argument(help="A results folder, a model's folder in it, a record, a baseline's NAME or REV:NAME.")
+    ],
+    candidate: Annotated[str, typer.Argument(help="Likewise.")],
+    gate: Annotated[Path | None, typer.Option("--gate", "-g", help="The gate file (YAML).")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    write: Annotated[list[str], typer.Option(help="FORMAT:FILE, besides what is printed. Repeatable.")] = [],  # noqa: B006
+    allow: Annotated[
+        list[str],
+        typer.Option(help="Compare in spite of a difference: dataset, samples, prompts, protocol, … Repeatable."),
+    ] = [],  # noqa: B006
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Too little data is no failure.")
+    ] = False,
+    baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
+    candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
+    baselines: Annotated[Path, typer.Option(help="The folder of saved baselines.")] = Path("results/baselines"),
+    schema: Annotated[
+        bool, typer.Option("--schema", callback=_schema, is_eager=True, help="Print the JSON format's schema.")
+    ] = False,
+) -> None:
+    """Compare two sides task by task, and say whether the candidate is worse.
+
+    Exit code 0: passed; 1: a task regressed, a demand of the gate file is not met, or the data cannot tell; 2: wrong
+    input; 3: not comparable. Without a gate file no loss is accepted and every task of the baseline must be there.
+    """
+    from vlmbench.cli.console import stderr, write_output
+    from vlmbench.gate.compare import compare as compared
+    from vlmbench.gate.words import short
+
+    _check_format(format)
+    files = [_file(text) for text in write]
+    with stderr().status("comparing") as status:
+        found = compared(
+            baseline,
+            candidate,
+            gate=gate,
+            allow=allow,
+            allow_inconclusive=allow_inconclusive,
+            baseline_model=baseline_model,
+            candidate_model=candidate_model,
+            baselines=baselines,
+            begun=lambda task: status.update(f"comparing {task.replace('[', '')}"),
+        )
+    for note in found.notes:
+        stderr().print(f"note: {short(note, _LONGEST_NOTE)}", style="yellow", soft_wrap=True, markup=False)
+    for kind, path in files:
+        write_output(_written(found, kind), path)
+    if format == "text" and output is None:
+        _show(found)
+    else:
+        write_output(_written(found, format), output)
+    if "github" in (format, *(kind for kind, _ in files)):
+        from vlmbench.gate.formats.github import append_summary
+
+        append_summary(found)
+    raise typer.Exit(found.exit_code)
+
+
+def _check_format(format: str) -> None:
+    from vlmbench.registry import did_you_mean
+
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
+
+
+def _file(text: str) -> tuple[str, Path]:
+    format, colon, path = text.partition(":")
+    if not colon or not path:
+        raise UsageError(f"--write takes FORMAT:FILE, not {text!r}", hint="For example --write junit:report.xml")
+    _check_format(format)
+    return format, Path(path).expanduser()
+
+
+def _written(found: Comparison, format: str) -> str:
+    from vlmbench.gate.formats import FORMATS as WRITERS
+
+    if format != "text":
+        return WRITERS[format](found)
+    import io
+
+    from rich.console import Console
+
+    from vlmbench.cli.console import PIPED_WIDTH
+
+    file = io.StringIO()
+    _print(found, Console(file=file, width=PIPED_WIDTH, highlight=False))
+    return file.getvalue()
+
+
+def _show(found: Comparison) -> None:
+    from vlmbench.cli.console import stdout
+
+    _print(found, stdout())
+
+
+def _print(found: Comparison, console: Console) -> None:
+    """What was compared, the table, a paragraph for each task that is not fine, and the verdict last."""
+    from rich.text import Text
+
+    from vlmbench.cli.console import rich_table
+    from vlmbench.gate import words
+
+    console.print(Text(f"Comparing {words.compared(found)}"))
+    console.print(rich_table(_table(found), console.width))
+    for names, said in words.paragraphs(found):
+        _print_paragraph(console, names, said)
+        console.print()
+    if lines := words.overridden(found):
+        console.print(Text("Overridden with --allow:", style="yellow"))
+        for line in lines:
+            _print_paragraph(console, "", line)
+        console.print()
+    console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
+
+
+def _print_paragraph(console: Console, name: str, said: str) -> None:
+    """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
+    from rich.text import Text
+
+    text = Text.assemble((f"{name}: " if name else "", "bold"), said)
+    for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
+        line.rstrip()
+        console.print(Text(_INDENT) + line)
+
+
+def _table(found: Comparison) -> Table:
+    from vlmbench.gate import words
+    from vlmbench.reports.cells import Cell, Label
+    from vlmbench.reports.table import Column, Table
+
+    several = len({words.models(task) for task in found.tasks}) > 1
+    names = [Column("model", repeats=True)] if several else []
+    columns = [
+        *names,
+        Column("task", repeats=True),
+        Column("metric", spare=1),
+        Column("baseline", "right"),
+        Column("candidate", "right"),
+        Column("difference [95%]", "right", strong=True),
+        Column("p (Holm)", "right"),
+        Column("flips", "right", spare=2),
+        Column("verdict"),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            *([words.models(task)] if several else []),
+            words.title(task),
+            words.metric(task),
+            words.value(task, task.baseline),
+            words.value(task, task.candidate),
+            words.difference(task),
+            words.p_value(task),
+            words.flips(task),
+            Label(words.verdict(task), tone=_tone(task)),
+        ]
+        for task in found.tasks
+    ]
+    return Table("", columns, rows, [])
+
+
+def _tone(task: TaskComparison) -> Literal["", "bad", "good", "open"]:
+    if task.verdict in ("regressed", "not comparable") or task.unmet:
+        return "bad"
+    if task.verdict == "inconclusive" or task.unchecked:
+        return "open"
+    return "good" if task.verdict == "improved" else ""

@@ -1,0 +1,57 @@
+"""A baseline's record as text that Git can compare: one line a metric, a class or a row of numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from vlmbench.records import Predictions, Record
+
+_WIDTH = 160
+"""Characters up to which a part stays on one line: a metric with its interval, a class with its values."""
+
+
+def kept_record(record: Record, predictions: Predictions) -> Record:
+    """The record as a baseline keeps it: with the baseline's own table, and without this machine's folders.
+
+    Of a location that is an absolute path only the last name stays. Times stay, since budgets need them: they are a
+    line each. A path in a model's or a task's name stays too: records are paired by it.
+    """
+    dataset = record.task.dataset.model_copy(update={"location": _without_folders(record.task.dataset.location)})
+    task = record.task.model_copy(update={"dataset": dataset})
+    return record.model_copy(update={"task": task, "predictions": predictions})
+
+
+def record_text(record: Record) -> bytes:
+    """The record's JSON: fields in the schema's order, the same bytes for the same record."""
+    plain = json.loads(record.model_dump_json(by_alias=True))  # as the store writes it: what is not finite is null
+    return (_lines(plain, 0, "") + "\n").encode()
+
+
+def _without_folders(location: str) -> str:
+    if PureWindowsPath(location).is_absolute():
+        return PureWindowsPath(location).name or location
+    return PurePosixPath(location).name or location if PurePosixPath(location).is_absolute() else location
+
+
+def _lines(value: Any, depth: int, before: str) -> str:
+    """JSON with a line break only where a part is too long for a line, or holds something that has one."""
+    plain = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, (dict, list)) or not value or (depth > 0 and _fits(value, plain, depth + len(before))):
+        return plain
+    indent = " " * (depth + 1)
+    if isinstance(value, dict):
+        opened, closed = "{", "}"
+        named = [(f"{json.dumps(key, ensure_ascii=False)}: ", part) for key, part in value.items()]
+    else:
+        opened, closed = "[", "]"
+        named = [("", part) for part in value]
+    parts = [f"{indent}{name}{_lines(part, depth + 1, name)}" for name, part in named]
+    return opened + "\n" + ",\n".join(parts) + "\n" + " " * depth + closed
+
+
+def _fits(value: Any, plain: str, used: int) -> bool:
+    """Rows of numbers stay on their line, however long: they change together."""
+    parts = value.values() if isinstance(value, dict) else value
+    return used + len(plain) <= _WIDTH or all(part is None or isinstance(part, (int, float)) for part in parts)

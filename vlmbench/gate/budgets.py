@@ -1,0 +1,65 @@
+"""Budgets: speed and memory as ratios, wherever both sides were measured alike."""
+
+from __future__ import annotations
+
+from vlmbench.gate.comparison import Check, Demand
+from vlmbench.gate.policy import Settings
+from vlmbench.records import Record, RunInfo
+
+_MEASURE_AGAIN = "run it again with --force --no-cache"
+
+
+def check_budgets(baseline: Record, candidate: Record, settings: Settings) -> list[Check]:
+    """The budgets that the settings name, met, exceeded, or not to be checked and why."""
+    checks = []
+    if settings.min_speed_ratio is not None:
+        checks.append(_speed(baseline.run, candidate.run, settings.min_speed_ratio))
+    if settings.max_memory_ratio is not None:
+        checks.append(_memory(baseline.run, candidate.run, settings.max_memory_ratio))
+    return checks
+
+
+def _speed(before: RunInfo, after: RunInfo, limit: float) -> Check:
+    if reason := _unlike(before, after):
+        return _unknown("min_speed_ratio", limit, f"speed cannot be compared: {reason}")
+    old, new = before.images_per_second, after.images_per_second
+    if old is None or new is None:
+        side = "both sides" if old is new else "the baseline" if old is None else "the candidate"
+        reason = f"features of {side} came from the cache; {_MEASURE_AGAIN}"
+        return _unknown("min_speed_ratio", limit, f"speed was not measured: {reason}")
+    if old <= 0:
+        return _unknown("min_speed_ratio", limit, f"speed was not measured: the baseline's is {old:g} images a second")
+    ratio = new / old
+    figures = f"{new:,.1f} images a second after {old:,.1f}: ratio {ratio:.2f}, at least {limit:g} demanded"
+    return Check(demand="min_speed_ratio", met=ratio >= limit, message=figures, limit=limit, found=ratio)
+
+
+def _memory(before: RunInfo, after: RunInfo, limit: float) -> Check:
+    if reason := _unlike(before, after):
+        return _unknown("max_memory_ratio", limit, f"memory cannot be compared: {reason}")
+    old, new = before.peak_memory_bytes, after.peak_memory_bytes
+    if not old or new is None:
+        side = "of both sides" if not old and new is None else "of the baseline" if not old else "of the candidate"
+        reason = f"the record {side} does not have it (an older version, or a system that does not tell)"
+        return _unknown("max_memory_ratio", limit, f"memory was not measured: {reason}; run it again")
+    if (before.images_per_second is None) != (after.images_per_second is None):
+        reason = f"features of one side came from the cache; {_MEASURE_AGAIN}"
+        return _unknown("max_memory_ratio", limit, f"memory cannot be compared: {reason}")
+    ratio = new / old
+    figures = f"{new / 2**20:,.0f} MiB at most after {old / 2**20:,.0f}: ratio {ratio:.2f}, at most {limit:g} allowed"
+    return Check(demand="max_memory_ratio", met=ratio <= limit, message=figures, limit=limit, found=ratio)
+
+
+def _unlike(before: RunInfo, after: RunInfo) -> str:
+    """What of the circumstances differs that speed and memory hang on."""
+    facts = (
+        ("device", before.device, after.device),
+        ("precision", before.precision, after.precision),
+        ("batch size", before.batch_size, after.batch_size),
+        ("workers", before.workers, after.workers),
+    )
+    return ", ".join(f"{name} {old} and {new}" for name, old, new in facts if old != new)
+
+
+def _unknown(demand: Demand, limit: float, message: str) -> Check:
+    return Check(demand=demand, met=None, message=message, limit=limit)

@@ -1,0 +1,76 @@
+"""``vlmbench.compare``: is this release worse?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from vlmbench.gate.baselines import BASELINES
+from vlmbench.gate.comparison import Comparison
+from vlmbench.gate.gate_file import read_gate
+from vlmbench.gate.judge import Request, compare_sides
+from vlmbench.gate.pairing import check_allowed
+from vlmbench.gate.policy import Gate
+from vlmbench.gate.sides import read_side
+
+
+def compare(
+    baseline: str | Path,
+    candidate: str | Path,
+    *,
+    gate: str | Path | Gate | None = None,
+    allow: str | Iterable[str] = (),
+    allow_inconclusive: bool = False,
+    baseline_model: str | None = None,
+    candidate_model: str | None = None,
+    baselines: str | Path = BASELINES,
+    begun: Callable[[str], None] = lambda task: None,
+) -> Comparison:
+    """Compare two sides task by task, their answers paired sample by sample.
+
+    Args:
+        baseline: a results folder, one model's folder in it, a record, a saved baseline's name, or REVISION:NAME.
+        candidate: likewise.
+        gate: a gate file, or what one holds; None: every task of the baseline, and no loss is accepted.
+        allow: kinds of difference to compare in spite of: dataset, samples, prompts, protocol, version, metric,
+            precision.
+        allow_inconclusive: too little data is no failure.
+        baseline_model: only this model of the baseline.
+        candidate_model: only this model of the candidate.
+        baselines: the folder of saved baselines.
+        begun: told of each task before its answers are read.
+
+    Returns:
+        Every task's verdict, and one over all with the exit code that the command would leave.
+
+    Raises:
+        UsageError: a side or the gate file cannot be read, or no models or tasks can be paired.
+    """
+    kinds = check_allowed([allow] if isinstance(allow, str) else list(allow))
+    demands = gate if isinstance(gate, Gate) else Gate() if gate is None else read_gate(Path(gate).expanduser())
+    file = None if gate is None or isinstance(gate, Gate) else str(gate)
+    options = {"--baseline-model": baseline_model, "--candidate-model": candidate_model, "--gate": file}
+    if Path(baselines) != BASELINES:
+        options["--baselines"] = str(baselines)
+    words = [
+        *("vlmbench", "compare", str(baseline), str(candidate)),
+        *(word for option, value in options.items() if value is not None for word in (option, value)),
+        *(word for kind in kinds for word in ("--allow", kind)),
+        *(["--allow-inconclusive"] if allow_inconclusive else []),
+    ]
+    folder = Path(baselines).expanduser()
+    return compare_sides(
+        read_side(str(baseline), baselines=folder),
+        read_side(str(candidate), baselines=folder),
+        Request(
+            gate=demands,
+            gate_file=file,
+            allow=kinds,
+            allow_inconclusive=allow_inconclusive,
+            baseline_model=baseline_model,
+            candidate_model=candidate_model,
+            command=shlex.join(words).encode("utf-8", "replace").decode(),
+            begun=begun,
+        ),
+    )

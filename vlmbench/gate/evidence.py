@@ -1,0 +1,175 @@
+"""What two records and their answers say of a task: in what they differ, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from vlmbench.answers import Aligned, Answers, align, class_differences, difference
+from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.flips import flipped_samples
+from vlmbench.gate.pairing import mismatch, mismatches
+from vlmbench.gate.policy import Settings
+from vlmbench.metrics.difference import Difference
+from vlmbench.records import MetricValue, Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAMED = 3
+"""Samples that are named of those which one side lacks."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A task's answers, measured.
+
+    Attributes:
+        baseline: the record.
+        candidate: the record.
+        metric: what was compared.
+        unit: of the metric.
+        higher_is_better: its direction.
+        difference: candidate minus baseline, on the samples of both.
+        same_samples: neither side has samples of its own.
+        flips: the samples that changed most.
+        overridden: differences that were let pass.
+        classes: names, samples and differences; None where they were not asked for, or cannot be had.
+        no_classes: why not.
+    """
+
+    baseline: Record
+    candidate: Record
+    metric: str
+    unit: Literal["fraction", "rank"]
+    higher_is_better: bool
+    difference: Difference
+    same_samples: bool
+    flips: Sequence[SampleFlip]
+    overridden: Sequence[Mismatch]
+    classes: Sequence[tuple[str, int, Difference]] | None = None
+    no_classes: str = ""
+
+
+class Incomparable(Exception):
+    """Two records that are not to be compared, or cannot be.
+
+    Args:
+        mismatches: why.
+        overridden: what was let pass nonetheless.
+    """
+
+    def __init__(self, mismatches: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> None:
+        super().__init__("; ".join(found.field for found in mismatches))
+        self.mismatches = mismatches
+        self.overridden = overridden
+
+
+def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow: Sequence[Kind]) -> Evidence:
+    """Compare two records, then their answers.
+
+    Raises:
+        Incomparable: they differ in something that is not allowed, or their answers cannot be paired.
+    """
+    before, after = baseline.record, candidate.record
+    found = mismatches(before, after, settings.metric)
+    metric = settings.metric or before.main_metric
+    found += _lacking(metric, before, after)
+    if any(each.kind not in (*allow, "dataset") for each in found):
+        raise _incomparable(found, allow)  # whatever the answers are: they need not be read
+    sides, aligned, unlike = _answers(baseline, candidate, found)
+    found = [each for each in found if each.kind != "dataset"] + unlike
+    reasons = _incomparable(found, allow)
+    if reasons.mismatches:
+        raise reasons
+    try:
+        measured = difference(*sides, metric)
+    except (UnpairableError, RecordError) as error:
+        raise Incomparable([_unpaired(error)], reasons.overridden) from error
+    value = before.metrics[metric]
+    evidence = Evidence(
+        baseline=before,
+        candidate=after,
+        metric=metric,
+        unit=value.unit,
+        higher_is_better=value.higher_is_better,
+        difference=measured,
+        same_samples=not (aligned.only_baseline or aligned.only_candidate),
+        flips=flipped_samples(aligned.baseline, aligned.candidate, [result.name for result in before.per_class]),
+        overridden=reasons.overridden,
+    )
+    return evidence if settings.max_class_drop is None else _with_classes(evidence, *sides)
+
+
+def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
+    """The metric, where a side does not have it or its data could not define it."""
+    old, new = before.metrics.get(metric), after.metrics.get(metric)
+    if old is not None and old.value is not None and new is not None and new.value is not None:
+        return []
+    both = ", ".join(sorted(before.metrics.keys() & after.metrics.keys())) or "none"
+    remedy = f"It must have a value on both sides. Metrics of both: {both}."
+    return [mismatch("answers", f"metrics.{metric}", _value(old), _value(new), remedy)]
+
+
+def _value(found: MetricValue | None) -> str:
+    if found is None:
+        return "not measured"
+    return "undefined" if found.value is None else f"{found.value:.4f}"
+
+
+def _incomparable(found: Sequence[Mismatch], allow: Sequence[Kind]) -> Incomparable:
+    return Incomparable(
+        [each for each in found if each.kind not in allow], [each for each in found if each.kind in allow]
+    )
+
+
+def _answers(
+    baseline: Entry, candidate: Entry, found: Sequence[Mismatch]
+) -> tuple[tuple[Answers, Answers], Aligned, list[Mismatch]]:
+    """The tables, a sample's answers side by side, and in what the samples differ.
+
+    The records' fingerprints tell only that something differs: the tables tell whether it is which samples were scored,
+    or what is said of them.
+    """
+    try:
+        old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
+        aligned = align(old.table, new.table, baseline.record.task.plugin)
+    except (UnpairableError, RecordError) as error:
+        others = [each for each in found if each.kind != "dataset"]
+        raise Incomparable([*others, _unpaired(error)]) from error
+    return (old, new), aligned, _of_samples(old.table, new.table, aligned, found)
+
+
+def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[Mismatch]) -> list[Mismatch]:
+    differ = [each for each in found if each.kind == "dataset"]
+    if not (aligned.only_baseline or aligned.only_candidate):
+        return differ
+    if differ and set(old["content"].to_pylist()) == set(new["content"].to_pylist()):
+        return differ  # the same files, of which other labels are said
+    before, after = (_lone(names) for names in (aligned.only_baseline, aligned.only_candidate))
+    return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
+
+
+def _with_classes(evidence: Evidence, baseline: Answers, candidate: Answers) -> Evidence:
+    try:
+        found = class_differences(baseline, candidate, evidence.metric)
+    except (UnpairableError, RecordError) as error:
+        return replace(evidence, no_classes=error.message)
+    return replace(evidence, classes=[(each.name, each.n, each.difference) for each in found])
+
+
+def _unpaired(error: UnpairableError | RecordError) -> Mismatch:
+    remedy = f" {error.hint}" if error.hint else ""
+    return mismatch("answers", "predictions", "–", "–", f"{error.message}.{remedy}")
+
+
+def _count(table: pa.Table) -> str:
+    return f"{table.num_rows:,} samples"
+
+
+def _lone(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return f"{len(names):,} of them only here ({shown})" if names else "none of them only here"

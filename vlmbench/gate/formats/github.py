@@ -1,0 +1,80 @@
+"""A comparison as annotations of GitHub Actions, and as a page of a step's summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from vlmbench.errors import StoreError
+from vlmbench.gate import words
+from vlmbench.gate.comparison import Comparison, TaskComparison
+from vlmbench.gate.formats.markdown import to_markdown
+from vlmbench.gate.verdict import is_open
+
+MOST = 10
+"""Annotations of one level that GitHub keeps of a step; the rest is counted in the last."""
+_LONGEST = 4000
+SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def to_annotations(comparison: Comparison) -> str:
+    """A line a task that is not fine, worst first, and one with the overall verdict."""
+    level = "notice" if comparison.exit_code == 0 else "error"
+    lines: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
+    lines[level].append(_line(level, "vlmbench", words.headline(comparison)))
+    for task in sorted(comparison.tasks, key=_order):
+        if words.is_fine(task):
+            continue
+        own = _level(task)
+        text = "\n".join([*words.sentences(task), *words.passed_over(task)]) or words.verdict(task)
+        lines[own].append(_line(own, f"{words.title(task)}: {words.verdict(task)}", text))
+    return "".join(line for name, found in lines.items() for line in _cut(name, found))
+
+
+def append_summary(comparison: Comparison, environment: Mapping[str, str] = os.environ) -> bool:
+    """Add the Markdown page to the step's summary, where there is one.
+
+    Raises:
+        StoreError: the file that GitHub names cannot be written.
+    """
+    path = environment.get(SUMMARY)
+    if not path:
+        return False
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(to_markdown(comparison) + "\n")
+    except OSError as error:
+        raise StoreError(f"cannot write the step summary {path!r}: {error.strerror}") from error
+    return True
+
+
+def _order(task: TaskComparison) -> tuple[bool, bool, str]:
+    return task.verdict != "regressed", task.verdict != "not comparable", task.task
+
+
+def _level(task: TaskComparison) -> str:
+    if task.verdict in ("regressed", "not comparable") or task.unmet:
+        return "error"
+    if is_open(task):
+        return "warning" if task.tolerated else "error"
+    return "warning"
+
+
+def _line(level: str, title: str, message: str) -> str:
+    return f"::{level} title={_property(title)}::{_data(message[:_LONGEST])}\n"
+
+
+def _cut(level: str, lines: list[str]) -> list[str]:
+    if len(lines) <= MOST:
+        return lines
+    rest = len(lines) - (MOST - 1)
+    return [*lines[: MOST - 1], _line(level, "vlmbench", f"and {rest:,} more tasks; see the step's summary")]
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,79 @@
+"""A comparison as JUnit XML: a suite a model, a test case a task."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+from vlmbench.gate import words
+from vlmbench.gate.comparison import Comparison, TaskComparison
+from vlmbench.gate.verdict import is_open
+from vlmbench.markup import printable
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even escaped."""
+
+
+def to_junit(comparison: Comparison) -> str:
+    """Regressed and inconclusive tasks and demands that are not met are failures; what cannot be compared is an error.
+
+    What is open and tolerated is skipped.
+    """
+    root = ET.Element("testsuites", name="vlmbench compare")
+    suites: dict[str, list[TaskComparison]] = {}
+    for task in comparison.tasks:
+        suites.setdefault(words.models(task), []).append(task)
+    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for name, tasks in suites.items():
+        suite = ET.SubElement(root, "testsuite", name=_text(name))
+        properties = ET.SubElement(suite, "properties")
+        facts = (
+            ("baseline", comparison.baseline.label),
+            ("candidate", comparison.candidate.label),
+            ("gate", comparison.gate or "default"),
+            ("verdict", comparison.verdict),
+            *(("overridden", line) for line in words.overridden(comparison)),
+        )
+        for key, fact in facts:
+            ET.SubElement(properties, "property", name=key, value=_text(fact))
+        outcomes = [_case(suite, name, task) for task in tasks]
+        counts = {key: outcomes.count(key) for key in ("failures", "errors", "skipped")} | {"tests": len(tasks)}
+        for key, count in counts.items():
+            suite.set(key, str(count))
+            totals[key] += count
+    for key, count in totals.items():
+        root.set(key, str(count))
+    ET.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(suite: ET.Element, model: str, task: TaskComparison) -> str:
+    """Add a task's case; returns under which total it counts."""
+    case = ET.SubElement(suite, "testcase", name=_text(words.title(task)), classname=_text(f"vlmbench.{model}"))
+    said = words.sentences(task)
+    tag, total = _outcome(task)
+    if tag:
+        message = said[0] if said else words.verdict(task)
+        child = ET.SubElement(case, tag, message=_text(message), type=_text(words.verdict(task)))
+        child.text = _text("\n".join(said))
+    figures = (
+        f"{words.verdict(task)}: {words.metric(task)} {words.value(task, task.baseline)} → "
+        f"{words.value(task, task.candidate)}, difference {words.difference(task)}, p {words.p_value(task)}, "
+        f"flips {words.flips(task)}"
+    )
+    ET.SubElement(case, "system-out").text = _text("\n".join([figures, *said, *words.passed_over(task)]))
+    return total
+
+
+def _outcome(task: TaskComparison) -> tuple[str, str]:
+    if task.verdict == "regressed" or task.unmet:
+        return "failure", "failures"
+    if task.verdict == "not comparable":
+        return "error", "errors"
+    if is_open(task):
+        return ("skipped", "skipped") if task.tolerated else ("failure", "failures")
+    return "", "passed"
+
+
+def _text(text: str) -> str:
+    return _NO_XML.sub("�", printable(text))

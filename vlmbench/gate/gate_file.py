@@ -1,0 +1,106 @@
+"""Reading a gate file, with the line of whatever is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from vlmbench.errors import UsageError
+from vlmbench.gate.policy import Amount, Gate, Rule, Settings
+from vlmbench.registry import did_you_mean
+
+_PARTS: dict[str, type[BaseModel]] = {"defaults": Settings, "rules": Rule}
+_AMOUNTS = ("tolerance", "margin", "max_class_drop")
+_UNKNOWN = "extra_forbidden"
+
+
+def read_gate(path: Path) -> Gate:
+    """A gate file.
+
+    Raises:
+        UsageError: it cannot be read, is no YAML, or has a field or value that cannot be; every fault is listed with
+            its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"no gate file {str(path)!r}", hint="Leave --gate out for the default gate.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"gate file {str(path)!r} cannot be read: {error}") from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, and the like
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    _refuse_repeated(path, root)
+    if not isinstance(data, dict):
+        raise UsageError(
+            f"{path}: a gate file is a mapping of fields, not {'empty' if data is None else type(data).__name__}",
+            hint=f"Its fields: {', '.join(_fields(Gate))}.",
+        )
+    try:
+        return Gate.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(path, root, problem["loc"], problem) for problem in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(faults)), hint="Nothing was compared.") from error
+
+
+def _fault(path: Path, root: Any, place: Sequence[Any], problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == _UNKNOWN:
+        message = f"unknown field. {did_you_mean(str(place[-1]), _fields(_schema(place)))}".rstrip()
+    elif problem["type"] != "value_error" and isinstance(problem["input"], str | int | float):
+        message = f"{message}, not {problem['input']!r}"
+    return f"{path}:{_line(root, place)}: {_named(place)}: {message}"
+
+
+def _schema(place: Sequence[Any]) -> type[BaseModel]:
+    """Whose fields those beside an unknown one are."""
+    if len(place) > 1 and place[-2] in _AMOUNTS:
+        return Amount
+    return _PARTS.get(str(place[0]), Gate) if len(place) > 1 else Gate
+
+
+def _fields(schema: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in schema.model_fields.items()]
+
+
+def _named(place: Sequence[Any]) -> str:
+    """A place as one would write it: rules[0].tolerance."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "file"
+
+
+def _line(node: Any, place: Sequence[Any]) -> int:
+    """The line of a place in the file, counted from 1; of what holds it where it is missing."""
+    line = node.start_mark.line
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+        else:
+            break
+    return int(line) + 1
+
+
+def _refuse_repeated(path: Path, node: Any) -> None:
+    """YAML keeps the last of two fields of one name in silence; the first would be lost."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key.value, str):
+                if key.value in seen:
+                    raise UsageError(f"{path}:{key.start_mark.line + 1}: {key.value!r} is there twice")
+                seen.add(key.value)
+            _refuse_repeated(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated(path, item)

@@ -1,0 +1,266 @@
+"""Two sides in, a comparison out: every task paired, measured, judged, and one verdict over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import vlmbench
+from vlmbench.errors import UsageError
+from vlmbench.gate.budgets import check_budgets
+from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
+from vlmbench.gate.comparison import (
+    Check,
+    ClassChange,
+    Comparison,
+    Gain,
+    Kind,
+    Mismatch,
+    SideInfo,
+    TaskComparison,
+    TaskVerdict,
+)
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.pairing import Pair, identity, mismatch, pair_entries
+from vlmbench.gate.policy import Gate, Terms, matches, required_names
+from vlmbench.gate.sides import Side
+from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is compared, and how.
+
+    Attributes:
+        gate: the demands.
+        gate_file: where they were read; None: the default gate.
+        allow: kinds of difference that are let pass.
+        allow_inconclusive: what is inconclusive passes, whatever the gate says.
+        baseline_model: only this model of the baseline.
+        candidate_model: only this model of the candidate.
+        command: makes the comparison again.
+        begun: told of each task before its answers are read.
+    """
+
+    gate: Gate = field(default_factory=Gate)
+    gate_file: str | None = None
+    allow: tuple[Kind, ...] = ()
+    allow_inconclusive: bool = False
+    baseline_model: str | None = None
+    candidate_model: str | None = None
+    command: str = ""
+    begun: Callable[[str], None] = lambda task: None
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A task that can be compared, before anything is said of it."""
+
+    pair: Pair
+    terms: Terms
+    evidence: Evidence
+    contest: Contest
+
+
+def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparison:
+    """Compare every task that both sides have.
+
+    Raises:
+        UsageError: models cannot be paired, there is no task at all, or an amount of the gate file fits no metric.
+    """
+    pairs = pair_entries(
+        baseline.entries,
+        candidate.entries,
+        baseline_model=request.baseline_model,
+        candidate_model=request.candidate_model,
+    )
+    required, absent = _required(request.gate, pairs)
+    tasks, weighed, notes = list(absent), [], [*baseline.notes, *candidate.notes]
+    for pair in pairs:
+        if pair.baseline is None or pair.candidate is None:
+            found = _one_sided(pair, baseline, candidate)
+            if pair.task in required:
+                tasks.append(_incomparable(pair, [found]))
+            else:
+                notes.append(f"{pair.task} of {pair.baseline_model} left out: {found.meaning}")
+            continue
+        if failed := _failed_since(candidate, pair.candidate):
+            tasks.append(_incomparable(pair, [failed]))
+            continue
+        request.begun(pair.task)
+        terms = request.gate.terms(pair.task)
+        try:
+            evidence = gather_evidence(pair.baseline, pair.candidate, terms.settings, request.allow)
+        except Incomparable as reason:
+            tasks.append(_incomparable(pair, reason.mismatches, reason.overridden))
+        else:
+            weighed.append(_Weighed(pair, terms, evidence, _contest(terms, evidence)))
+    judged = judge_all([each.contest for each in weighed])
+    for each, (verdict_of_task, gain) in zip(weighed, judged, strict=True):
+        tolerate = request.allow_inconclusive or each.terms.settings.inconclusive == "warn"
+        tasks.append(_compared(each, verdict_of_task, gain, tolerate=tolerate))
+    if not tasks:
+        raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
+    tasks.sort(key=lambda task: (task.baseline_model, task.task))
+    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs)]
+    verdict, exit_code = overall(tasks)
+    return Comparison(
+        vlmbench=vlmbench.__version__,
+        verdict=verdict,
+        exit_code=exit_code,
+        baseline=_info(baseline, request.baseline_model),
+        candidate=_info(candidate, request.candidate_model),
+        gate=request.gate_file,
+        allowed=list(request.allow),
+        tasks=tasks,
+        notes=notes,
+        command=request.command,
+    )
+
+
+def _required(gate: Gate, pairs: Sequence[Pair]) -> tuple[set[str], Iterator[TaskComparison]]:
+    """The tasks that both sides must have, and those of them that neither has."""
+    if gate.required is None:
+        return {pair.task for pair in pairs if pair.baseline is not None}, iter(())
+    names = required_names(gate.required)
+    there = {pair.task for pair in pairs}
+    nowhere = [name for name in names if not any(matches(task, [name]) for task in there)]
+    missing = (
+        TaskComparison(
+            task=name,
+            baseline_model="–",
+            candidate_model="–",
+            verdict="not comparable",
+            mismatches=[mismatch("missing", "task", "no record", "no record", "The gate file requires it: run it.")],
+        )
+        for name in nowhere
+    )
+    return {task for task in there if matches(task, names)}, missing
+
+
+def _one_sided(pair: Pair, baseline: Side, candidate: Side) -> Mismatch:
+    side, model = ("baseline", pair.baseline_model) if pair.baseline is None else ("candidate", pair.candidate_model)
+    failures = (baseline if pair.baseline is None else candidate).failures
+    failed = [failure for failure in failures if (failure.model, failure.task) == (model, pair.task)]
+    failed.sort(key=lambda failure: failure.started)
+    reason = (
+        f"The {side} failed: {failed[-1].message}"
+        if failed
+        else f"The {side} has no record of it: run it, or leave it out of what the gate file requires."
+    )
+    before, after = ("no record" if entry is None else "a record" for entry in (pair.baseline, pair.candidate))
+    return mismatch("missing", "task", before, after, reason)
+
+
+def _failed_since(side: Side, entry: Entry) -> Mismatch | None:
+    """The candidate's last run of a pair, where that failed: an older record says nothing of it."""
+    record = entry.record
+    for failure in side.failures:
+        same = (failure.model, failure.task) == (record.model.name, record.task.name)
+        if same and failure.started > record.run.started:
+            meaning = f"The candidate's last run failed, and its record is older: {failure.message}"
+            return mismatch("missing", "run.started", "–", f"{record.run.started}, failed {failure.started}", meaning)
+    return None
+
+
+def _mixed(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Models whose records are of more than one set of weights, as where a results folder was used again."""
+    for side in ("baseline", "candidate"):
+        found: dict[str, dict[tuple[str, ...], str]] = {}
+        for pair in pairs:
+            entry = pair.baseline if side == "baseline" else pair.candidate
+            if entry is not None:
+                found.setdefault(entry.record.model.name, {}).setdefault(identity(entry), pair.task)
+        for model, kinds in found.items():
+            if len(kinds) > 1:
+                tasks = ", ".join(kinds.values())
+                yield f"the {side}'s records of {model} are of {len(kinds)} different models: {tasks}"
+
+
+def _incomparable(pair: Pair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:
+    return TaskComparison(
+        task=pair.task,
+        baseline_model=pair.baseline_model,
+        candidate_model=pair.candidate_model,
+        verdict="not comparable",
+        mismatches=list(found),
+        overridden=list(overridden),
+    )
+
+
+def _contest(terms: Terms, evidence: Evidence) -> Contest:
+    value = evidence.difference.baseline
+    return Contest(
+        evidence.difference,
+        evidence.higher_is_better,
+        tolerance=terms.tolerance(value, evidence.unit),
+        margin=terms.margin(value, evidence.unit),
+        significance=terms.settings.significance,
+    )
+
+
+def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, tolerate: bool) -> TaskComparison:
+    settings, evidence, contest = weighed.terms.settings, weighed.evidence, weighed.contest
+    classes, checks = _classes(weighed)
+    if any(check.met is False for check in checks):
+        verdict = "regressed"
+    if settings.must_improve:
+        checks.append(_improvement(verdict))
+    checks += check_budgets(evidence.baseline, evidence.candidate, settings)
+    task = TaskComparison(
+        task=weighed.pair.task,
+        baseline_model=weighed.pair.baseline_model,
+        candidate_model=weighed.pair.candidate_model,
+        verdict=verdict,
+        metric=evidence.metric,
+        unit=evidence.unit,
+        higher_is_better=evidence.higher_is_better,
+        baseline=evidence.difference.baseline,
+        candidate=evidence.difference.candidate,
+        gain=gain,
+        tolerance=contest.tolerance,
+        margin=contest.margin,
+        significance=contest.significance,
+        overridden=list(evidence.overridden),
+        checks=checks,
+        classes=most_changed(classes),
+        samples=list(evidence.flips),
+    )
+    return task.model_copy(update={"tolerated": tolerate and is_open(task)})
+
+
+def _classes(weighed: _Weighed) -> tuple[list[ClassChange], list[Check]]:
+    """How each class changed, and the floor under them where there is one."""
+    settings, evidence = weighed.terms.settings, weighed.evidence
+    floor = settings.max_class_drop
+    if floor is None:
+        before, after = evidence.baseline.per_class, evidence.candidate.per_class
+        return (class_changes(before, after) if evidence.same_samples else []), []
+    if evidence.classes is None:
+        message = f"classes of {evidence.metric} cannot be paired: {evidence.no_classes}"
+        return [], [Check(demand="max_class_drop", met=None, message=message)]
+    changes = against_floor(evidence.classes, floor, settings.class_evidence, settings.significance)
+    return changes, [floor_check(changes, floor)]
+
+
+def _improvement(verdict: TaskVerdict) -> Check:
+    if verdict == "improved":
+        return Check(demand="must_improve", met=True, message="it improved beyond chance")
+    return Check(
+        demand="must_improve", met=False, message=f"the gate file demands a gain beyond chance; it is {verdict}"
+    )
+
+
+def _idle(gate: Gate, tasks: Sequence[str]) -> Iterator[str]:
+    for place in gate.idle_rules(tasks):
+        yield f"gate file: rules[{place}] matches no task ({', '.join(gate.rules[place].tasks)})"
+
+
+def _info(side: Side, model: str | None) -> SideInfo:
+    names = [entry.record.model.name for entry in side.entries]
+    return SideInfo(
+        label=side.label,
+        models=sorted({name for name in names if model in (None, name)}),
+        records=sum(model in (None, name) for name in names),
+    )

@@ -1,0 +1,227 @@
+"""Records of two sides, paired by model and task; and all in which two records of one task differ that must not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, get_args
+
+from vlmbench.errors import UsageError
+from vlmbench.gate.comparison import Kind, Mismatch
+from vlmbench.gate.entry import Entry
+from vlmbench.records import Record
+from vlmbench.registry import did_you_mean
+
+ALLOWABLE: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in ("missing", "answers"))
+"""What --allow takes: without records and answers of both sides there is nothing to compare."""
+_OF_METRICS = frozenset({"metrics", "main_metric"})
+"""Fields of a protocol that say what is measured, not how it is asked."""
+_SCALE = "logit_scale"
+_LONGEST = 60
+
+_MEANINGS: dict[Kind, str] = {
+    "dataset": "The samples or their labels are not the same, so that a difference may be the data's. "
+    "Run both on one copy of the data.",
+    "samples": "One side scored samples that the other did not. Run both with the same --limit and --seed, and without "
+    "--skip-bad.",
+    "prompts": "Class names or templates differ, and another wording is worth points. Run both with one task card.",
+    "protocol": "The question was asked another way. Run both with one task card and the same --set.",
+    "version": "Numbers of two versions of a task are not comparable. Run the older side again.",
+    "metric": "They answer with another metric. Name one that both have in the gate file, or run both with one card.",
+    "precision": "Reduced precision changes answers. Run both with the same --precision.",
+    "missing": "There is nothing to compare with.",
+    "answers": "Without every sample's answer nothing can be paired.",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One task of one model, on both sides; one of the two may be missing."""
+
+    task: str
+    baseline_model: str
+    candidate_model: str
+    baseline: Entry | None
+    candidate: Entry | None
+
+
+def check_allowed(kinds: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds of difference that may be let pass.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for kind in kinds:
+        if kind not in ALLOWABLE:
+            raise UsageError(f"unknown --allow {kind!r}", hint=did_you_mean(kind, ALLOWABLE))
+    return tuple(kind for kind in ALLOWABLE if kind in kinds)
+
+
+def pair_entries(
+    baseline: Sequence[Entry],
+    candidate: Sequence[Entry],
+    *,
+    baseline_model: str | None = None,
+    candidate_model: str | None = None,
+) -> list[Pair]:
+    """Every (model, task) of both sides.
+
+    Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
+    are paired by name. Of several records of one pair (other limits, prompts, precisions), the two are taken that
+    differ in least, and of these the newest; records of other weights than the newest record's are another model's.
+
+    Args:
+        baseline: of one or more models.
+        candidate: likewise.
+        baseline_model: only this model of the baseline.
+        candidate_model: only this model of the candidate.
+
+    Raises:
+        UsageError: a chosen model is not there, or several models have no name in common.
+    """
+    before, after = _by_model(baseline), _by_model(candidate)
+    before = _chosen(before, baseline_model, "baseline")
+    after = _chosen(after, candidate_model, "candidate")
+    if len(before) == 1 and len(after) == 1:
+        couples = [(next(iter(before)), next(iter(after)))]
+    else:
+        if not before.keys() & after.keys():
+            raise UsageError(
+                "the two sides have no model in common, and one of them has several: which are to be compared?\n"
+                f"  baseline: {', '.join(sorted(before))}\n  candidate: {', '.join(sorted(after))}",
+                hint="Choose with --baseline-model NAME and --candidate-model NAME.",
+            )
+        couples = [(name, name) for name in sorted(before.keys() | after.keys())]
+    return [pair for old, new in couples for pair in _tasks(old, new, before.get(old, {}), after.get(new, {}))]
+
+
+def mismatches(baseline: Record, candidate: Record, metric: str | None = None) -> list[Mismatch]:
+    """All in which two records of one task differ that must be equal, the tables of their answers aside.
+
+    Args:
+        baseline: one record.
+        candidate: the other.
+        metric: what is compared; None: the main metric of both.
+    """
+    return list(_mismatches(baseline, candidate, metric))
+
+
+def mismatch(kind: Kind, field: str, baseline: object, candidate: object, meaning: str = "") -> Mismatch:
+    """A difference of this kind, with what it means."""
+    return Mismatch(
+        kind=kind,
+        field=field,
+        baseline=_shown(baseline),
+        candidate=_shown(candidate),
+        meaning=meaning or _MEANINGS[kind],
+    )
+
+
+def precision_class(precision: str) -> str:
+    """Precisions within a class are compared: fp32, and the two reduced ones."""
+    return "fp32" if precision == "fp32" else "reduced"
+
+
+def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iterator[Mismatch]:
+    before, after = baseline.task, candidate.task
+    if (before.plugin, before.version) != (after.plugin, after.version):
+        yield mismatch(
+            "version",
+            "task.version",
+            f"{before.plugin} {before.version}",
+            f"{after.plugin} {after.version}",
+        )
+    if before.dataset.fingerprint != after.dataset.fingerprint:
+        yield mismatch("dataset", "task.dataset.fingerprint", _data(baseline), _data(candidate))
+    if before.prompts_sha256 != after.prompts_sha256:
+        yield mismatch("prompts", "task.prompts_sha256", before.prompts_sha256, after.prompts_sha256)
+    old, new = _protocol(baseline, candidate)
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield mismatch("protocol", f"task.protocol.{name}", old.get(name, "–"), new.get(name, "–"))
+    if precision_class(baseline.run.precision) != precision_class(candidate.run.precision):
+        yield mismatch("precision", "run.precision", baseline.run.precision, candidate.run.precision)
+    if metric is None and baseline.main_metric != candidate.main_metric:
+        yield mismatch("metric", "main_metric", baseline.main_metric, candidate.main_metric)
+
+
+def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of the protocols must be equal: the scale is the model's own, unless a user set it."""
+    left_out = _OF_METRICS
+    if not any(_SCALE in record.run.settings for record in (baseline, candidate)):
+        left_out = left_out | {_SCALE}
+
+    def kept(record: Record) -> dict[str, Any]:
+        # As JSON has it: a record just made may hold a tuple where one that was read has a list.
+        plain = json.loads(json.dumps(record.task.protocol, default=str))
+        return {name: value for name, value in plain.items() if name not in left_out}
+
+    return kept(baseline), kept(candidate)
+
+
+def _data(record: Record) -> str:
+    data = record.task.dataset
+    limited = f", --limit {record.run.limit} --seed {record.run.seed}" if record.run.limit else ""
+    return f"{data.samples:,} samples of {data.source} {data.location} ({data.fingerprint[:12]}{limited})"
+
+
+def _shown(value: object) -> str:
+    """A value in a few words; of a long one its beginning and its length."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 2 * _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+_Tasks = Mapping[str, Sequence[Entry]]
+
+
+def _by_model(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
+    found: dict[str, dict[str, list[Entry]]] = {}
+    for entry in entries:
+        found.setdefault(entry.record.model.name, {}).setdefault(entry.record.task.name, []).append(entry)
+    return found
+
+
+def _chosen(
+    models: dict[str, dict[str, list[Entry]]], name: str | None, side: str
+) -> dict[str, dict[str, list[Entry]]]:
+    if name is None:
+        return models
+    if name not in models:
+        raise UsageError(f"the {side} has no model {name!r}", hint=did_you_mean(name, models) or None)
+    return {name: models[name]}
+
+
+def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[Pair]:
+    for task in sorted(before.keys() | after.keys()):
+        first, second = _closest(before.get(task, ()), after.get(task, ()))
+        yield Pair(task, old, new, first, second)
+
+
+def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:
+    before, after = _of_newest_model(before), _of_newest_model(after)
+    if not before or not after:
+        return _newest(before), _newest(after)
+
+    def order(pair: tuple[Entry, Entry]) -> tuple[int, str, str]:
+        same = -len(mismatches(pair[0].record, pair[1].record))
+        return same, pair[1].record.run.started, pair[0].record.run.started
+
+    return max(product(before, after), key=order)
+
+
+def _of_newest_model(entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the model as it was last run: one name may stand for one release after the other."""
+    newest = _newest(entries)
+    return [entry for entry in entries if newest is not None and identity(entry) == identity(newest)]
+
+
+def identity(entry: Entry) -> tuple[str, ...]:
+    """What a model is, whatever its name."""
+    model = entry.record.model
+    return model.weights_sha256, model.architecture, model.preprocess, model.tokenizer
+
+
+def _newest(entries: Sequence[Entry]) -> Entry | None:
+    return max(entries, key=lambda entry: entry.record.run.started, default=None)

@@ -1,0 +1,103 @@
+"""What BASELINE and CANDIDATE stand for: a results folder, one model's folder in it, a record, a saved baseline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.errors import UsageError
+from vlmbench.gate.baselines import BASELINES, baseline_names, load_baseline
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.revisions import baseline_at_revision
+from vlmbench.gate.run_entries import run_entry
+from vlmbench.records import Failure, Record
+from vlmbench.registry import did_you_mean
+from vlmbench.store import Unreadable, read_entry
+
+_REVISION = re.compile(r"(?P<revision>.+):(?P<name>[^:]+)")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        label: as it was asked for.
+        entries: its records.
+        failures: pairs that gave no record when they were last asked.
+        notes: what was left out, and why.
+    """
+
+    label: str
+    entries: Sequence[Entry]
+    failures: Sequence[Failure] = ()
+    notes: Sequence[str] = ()
+
+
+def side_label(name: str) -> str:
+    """The argument as it can be written down: a file's name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
+    """The side that an argument stands for: what lies at that path, else a baseline's NAME, else REV:NAME.
+
+    Args:
+        name: the argument.
+        baselines: the folder of saved baselines.
+
+    Raises:
+        UsageError: there is nothing of that name, or no record in it.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        side = _of_path(side_label(name), path)
+    elif _is_name(name) and (baselines / name).is_dir():
+        side = Side(side_label(name), load_baseline(baselines / name))
+    elif found := _REVISION.fullmatch(name):
+        side = Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
+    else:
+        raise _nothing(name, baselines)
+    if not side.entries:
+        failed = "".join(f"\n{failure.task} failed: {failure.message}" for failure in side.failures)
+        raise UsageError(
+            f"no records in {name!r}" + "".join(f"\n{note}" for note in side.notes) + failed,
+            hint="It should be a results folder, as `vlmbench run` writes it, one model's folder in it, or a record.",
+        )
+    return side
+
+
+def _of_path(label: str, path: Path) -> Side:
+    """A results folder, one model's or one pair's in it, a record's file; or a baseline by its path."""
+    files = [path] if path.is_file() else _result_files(path)
+    read = [(file, read_entry(file)) for file in files]
+    # A run's record is named by its id, a baseline's by its task.
+    if any(isinstance(entry, Record) and file.stem != entry.id for file, entry in read):
+        kept = load_baseline(path.parent if path.is_file() else path)
+        return Side(label, [entry for entry in kept if not path.is_file() or Path(entry.where) == path])
+    return Side(
+        label,
+        [run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],
+        [entry for _, entry in read if isinstance(entry, Failure)],
+        [f"left out: {entry.reason}" for _, entry in read if isinstance(entry, Unreadable)],
+    )
+
+
+def _result_files(folder: Path) -> list[Path]:
+    """The records of a results folder, of one model's folder in it, or of one pair's."""
+    return next((files for level in ("*/*/*", "*/*", "*") if (files := sorted(folder.glob(f"{level}.json")))), [])
+
+
+def _is_name(name: str) -> bool:
+    return "/" not in name and "\\" not in name and name not in ("", ".", "..")
+
+
+def _nothing(name: str, baselines: Path) -> UsageError:
+    known = baseline_names(baselines)
+    meant = did_you_mean(name, known)
+    return UsageError(
+        f"{name!r} is no results folder, no record, and no baseline in {str(baselines)!r}",
+        hint=meant or "Name a folder that `vlmbench run` wrote, or save a baseline: vlmbench baseline save NAME.",
+    )

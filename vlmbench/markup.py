@@ -1,0 +1,31 @@
+"""Foreign words inside marked-up text: names are text, whatever is in them."""
+
+from __future__ import annotations
+
+import re
+
+_UNSEEN = dict.fromkeys(
+    [
+        *range(0x09),
+        *range(0x0B, 0x20),
+        *range(0x7F, 0xA0),
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+)
+"""Signs that move a cursor, change colours or turn the direction of what follows; tabs and ends of lines are kept."""
+_SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown would read as its own; an underscore inside a word is none."""
+
+
+def printable(text: str) -> str:
+    """Text without signs that change how what stands around it is shown."""
+    return text if text.isprintable() else text.translate(_UNSEEN)
+
+
+def escape_markdown(text: str) -> str:
+    """Text on one line that no reader of Markdown takes for markup."""
+    entities = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(_SPECIAL.sub(lambda sign: f"\\{sign[0]}", entities).split())
