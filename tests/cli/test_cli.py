@@ -230,6 +230,7 @@ HEAVY = {"torch", "transformers", "open_clip", "datasets", "pandas", "pyarrow", 
         (["report"], HEAVY),
         (["import", "open_clip", "results"], HEAVY),
         (["export", "--help"], HEAVY),
+        (["compare", "--help"], {*HEAVY, "yaml"}),
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:
