@@ -37,7 +37,13 @@ class ClassDifference:
 
 
 def difference(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+    baseline: Answers,
+    candidate: Answers,
+    metric: str,
+    *,
+    aligned: Aligned | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Difference:
     """Candidate minus baseline of one metric on the samples that both answered.
 
@@ -45,6 +51,7 @@ def difference(
         baseline: what is held against.
         candidate: what is held against it.
         metric: its name in both records.
+        aligned: both tables as :func:`align` has them; None: not yet.
         seed: of the bootstrap, where one is needed.
         resamples: of the bootstrap.
 
@@ -53,7 +60,7 @@ def difference(
             undefined.
         RecordError: a table does not give its record's value.
     """
-    pair = _pair(baseline, candidate, metric)
+    pair = _pair(baseline, candidate, metric, aligned)
     before, after = pair.baseline, pair.candidate
     if before.right is not None and after.right is not None:
         return mcnemar_difference(before.right, after.right, identical=pair.identical)
@@ -73,7 +80,13 @@ def difference(
 
 
 def class_differences(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+    baseline: Answers,
+    candidate: Answers,
+    metric: str,
+    *,
+    aligned: Aligned | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> list[ClassDifference]:
     """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
 
@@ -83,7 +96,7 @@ def class_differences(
         UnpairableError: as :func:`difference`.
         RecordError: as :func:`difference`.
     """
-    pair = _pair(baseline, candidate, metric)
+    pair = _pair(baseline, candidate, metric, aligned)
     if pair.baseline.classes is None or pair.candidate.classes is None:
         return []
     before, after = pair.baseline.classes(), pair.candidate.classes()
@@ -107,12 +120,12 @@ class _Pair:
     identical: bool
 
 
-def _pair(baseline: Answers, candidate: Answers, metric: str) -> _Pair:
+def _pair(baseline: Answers, candidate: Answers, metric: str, aligned: Aligned | None) -> _Pair:
     first, second = baseline.record.task, candidate.record.task
     if first.plugin != second.plugin:
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
     before, after = _checked(baseline, metric), _checked(candidate, metric)
-    aligned = align(baseline.table, candidate.table, first.plugin)
+    aligned = aligned or align(baseline.table, candidate.table, first.plugin)
     if first.plugin == "retrieval" and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
             f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
