@@ -105,6 +105,18 @@ def test_too_little_data_says_how_much_would_do() -> None:
     assert judge_all([contest(answers(100_000, 200, 200))])[0][1].samples_needed is None
 
 
+def test_so_many_samples_do_settle_it_four_times_out_of_five() -> None:
+    """Beside four other tasks, of a loss that is there (which Holm makes harder to show) and of one that is not."""
+    rng = np.random.default_rng(4)
+    calm = [contest(answers(100_000, 200, 200))] * 4
+    for n, gained, lost in ((200, 4, 11), (1000, 20, 20)):
+        needed = judge_all([contest(answers(n, gained, lost)), *calm])[0][1].samples_needed
+        assert needed is not None
+        tables = rng.multinomial(needed, [gained / n, lost / n, 1 - (gained + lost) / n], size=200)[:, :2]
+        found = [judge_all([contest(answers(needed, *turned)), *calm])[0][0] for turned in tables.tolist()]
+        assert found.count("inconclusive") <= 60, f"{needed} samples settle it too seldom"
+
+
 def task(name: str, **fields: object) -> TaskComparison:
     return TaskComparison.model_validate(
         {"task": name, "baseline_model": "m", "candidate_model": "m", "verdict": "unchanged", **fields}
