@@ -13,6 +13,8 @@ from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
 
+RANKED = ("retrieval", "rare_actions")
+"""Plugins whose answers are places among all the others' samples."""
 SAME_VALUE = 1e-6
 """A metric computed again from the table is the record's, to this much."""
 
@@ -126,7 +128,7 @@ def _pair(baseline: Answers, candidate: Answers, metric: str, aligned: Aligned |
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
     before, after = _checked(baseline, metric), _checked(candidate, metric)
     aligned = aligned or align(baseline.table, candidate.table, first.plugin)
-    if first.plugin == "retrieval" and (aligned.only_baseline or aligned.only_candidate):
+    if first.plugin in RANKED and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
             f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
             hint="Run both on the same samples.",

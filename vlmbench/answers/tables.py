@@ -23,7 +23,7 @@ Places: TypeAlias = NDArray[np.intp]
 """Of rows in a table."""
 TRUTH = {
     "classification": ("label", "labels"),
-    "rare_actions": ("label",),
+    "rare_actions": ("label", "annotation"),
     "retrieval": ("captions",),
     "segmentation": ("truth",),
     "detection": ("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
