@@ -70,8 +70,8 @@ class Answered:
 
         Boxes are left, top, width and height. Labels are places in the classes' order; ``category_ids`` are the
         data's own ids of the same classes and ``image_id`` is the data's own of the image, so that
-        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``; of LVIS the ``absent`` and
-        ``partial`` classes and how frequent each object's class is), so that two runs can be compared without the data.
+        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``; LVIS' ``absent`` and
+        ``partial`` classes, and how frequent each object's class is), so that runs can be compared without the data.
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
