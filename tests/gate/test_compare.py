@@ -213,6 +213,10 @@ def test_other_samples_are_counted_and_named_and_the_shared_ones_compared_on_req
     assert "2,000 samples, none of them only here" in reason.candidate
     allowed = one(compare(tmp_path / "old", tmp_path / "new", allow=["samples"]))
     assert allowed.gain is not None and allowed.gain.samples == 2000 and allowed.overridden[0].kind == "samples"
+    write(tmp_path / "fewer", table(answers(N, range(100))[:2000], labels(N)[:2000]))
+    fewer = one(compare(tmp_path / "old", tmp_path / "fewer", allow=["samples"]))
+    assert fewer.gain is not None and fewer.gain.value < 0
+    assert fewer.classes == [], "the records' class results are of other samples"
 
 
 def test_the_same_files_with_other_labels_are_other_data_not_other_samples(tmp_path: Path) -> None:

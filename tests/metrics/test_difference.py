@@ -196,6 +196,7 @@ def test_a_few_samples_that_all_turn_tell_no_more_than_their_signs(n: int) -> No
     signs = stats.binomtest(0, n).pvalue
     assert difference.p_value == difference.p_below(0) == difference.p_below(-0.01) == pytest.approx(signs)
     assert difference.ci95 is not None and (difference.ci95[1] >= 0) == (signs > 0.05)
+    assert -1 <= difference.ci95[0] <= difference.ci95[1] <= 1, "no metric falls further"
     many = bootstrapped(np.ones(50), np.zeros(50))
     assert many.p_value == many.p_below(0) < 1e-6
 

@@ -176,8 +176,11 @@ def _by_spread(
         interval, sd, degrees = (value - half, value + half), half / float(ndtri(share)), math.inf
     if interval is not None and not identical:
         p_value = max(2 * student_tail(abs(value), sd, degrees), least_p(differing))
+        low, high = interval
         if p_value > 1 - CONFIDENCE:
-            interval = min(interval[0], 0.0), max(interval[1], 0.0)
+            low, high = min(low, 0.0), max(high, 0.0)
+        # Of a handful of samples Student's interval is wider than the metric's range.
+        interval = max(low, min(value, -largest)), min(high, max(value, largest))
     return Difference(
         baseline=before,
         candidate=after,
