@@ -57,6 +57,25 @@ def test_holm_over_the_classes_asks_more_of_each() -> None:
     calm = [(f"calm {place}", 500, lost(500, 0, 500)) for place in range(200)]
     assert against_floor([alone], FLOOR, "significant", 0.05)[0].broken
     assert not any(change.broken for change in against_floor([alone, *calm], FLOOR, "significant", 0.05))
+    (one,), (shared,) = (against_floor([alone], FLOOR, "significant", 0.05, tasks=tasks) for tasks in (1, 40))
+    assert one.p_worse is not None and shared.p_worse == min(1.0, 40 * one.p_worse)
+    assert one.broken and not shared.broken
+
+
+def test_over_many_tasks_floors_err_no_more_often_than_over_one() -> None:
+    """Ten tasks of five classes, of which each lost just what it may."""
+    random = np.random.default_rng(0)
+    runs = wrong = 0
+    for _ in range(200):
+        lost_by_class = random.binomial(300, 0.05, (10, 5))
+        found = [
+            against_floor(
+                [(str(count), 300, lost(300, count, 300)) for count in task], FLOOR, "significant", 0.05, tasks=10
+            )
+            for task in lost_by_class.tolist()
+        ]
+        runs, wrong = runs + 1, wrong + any(change.broken for task in found for change in task)
+    assert wrong / runs <= 0.05
 
 
 def test_of_many_classes_those_that_changed_most_and_all_that_broke_the_floor_are_shown() -> None:

@@ -135,6 +135,19 @@ def test_a_class_floor_holds_beyond_chance_or_as_observed(tmp_path: Path) -> Non
     assert compare(old, new, gate=rule(**floor, class_evidence="observed")).exit_code == 1
 
 
+def test_floors_under_several_tasks_share_the_significance(tmp_path: Path) -> None:
+    of_first = [row for row in range(N) if row % len(CLASSES) == 0]
+    floor = {"max_class_drop": "5 points", "tolerance": "5 points"}
+    tasks = {f"t{place}": (N, [], of_first[:47] if place == 0 else []) for place in range(8)}
+    old, new = two_sides(tmp_path, tasks)
+    alone = compare(old / "m" / "t0", new / "m" / "t0", gate=rule("t*", **floor))
+    together = compare(old, new, gate=rule("t*", **floor))
+    (first,) = (task for task in together.tasks if task.task == "t0")
+    by_itself, among_eight = one(alone).classes[0].p_worse, first.classes[0].p_worse
+    assert by_itself is not None and 8 * by_itself == pytest.approx(among_eight)
+    assert (one(alone).verdict, first.verdict) == ("regressed", "unchanged")
+
+
 def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None:
     same = (range(10), range(10))
 

@@ -36,15 +36,18 @@ def against_floor(
     floor: Amount,
     evidence: Evidence,
     significance: float,
+    *,
+    tasks: int = 1,
 ) -> list[ClassChange]:
     """Each class's change, and whether it lost more than the floor allows.
 
     Args:
         classes: names, samples and differences (candidate - baseline, higher is better).
         floor: what a class may lose.
-        evidence: "significant": a class has lost more only where that is no chance, over all classes together (Holm);
+        evidence: "significant": a class has lost more only where that is no chance, over all classes and tasks;
             "observed": where it has in these samples.
         significance: of the first kind.
+        tasks: how many have a floor: each gets its share of the significance (Bonferroni).
     """
     p_values = holm([difference.p_below(-floor.of(difference.baseline)) for _, _, difference in classes])
     return [
@@ -54,9 +57,9 @@ def against_floor(
             baseline=difference.baseline,
             candidate=difference.candidate,
             change=difference.value,
-            p_worse=p,
+            p_worse=min(1.0, tasks * p),
             broken=_is_beyond(difference.value, difference.baseline, floor)
-            and (evidence == "observed" or p <= significance),
+            and (evidence == "observed" or tasks * p <= significance),
         )
         for (name, n, difference), p in zip(classes, p_values, strict=True)
     ]
