@@ -309,6 +309,26 @@ def test_lvis_rules_are_those_of_the_lists_in_the_table() -> None:
     assert measured(answers(table, {}, "detection", {"classes": 5}), "ap").value != expected
 
 
+def test_lvis_groups_are_those_of_the_objects_in_the_table() -> None:
+    truth, (first, second) = boxes(13)
+    letters = "rcfrc"
+    names = [[letters[label] for label in truth.label[truth.image == row]] for row in range(12)]
+    every = np.ones((1, 12), dtype=np.int32)
+    none = Federation(frozenset(), frozenset())
+    for group, letter in (("rare", "r"), ("common", "c"), ("frequent", "f")):
+        own = frozenset(label for label, other in enumerate(letters) if other == letter)
+        measure = replace(LVIS_MEASURES["ap"], classes=own)
+        sides = []
+        for found in (first, second):
+            table = detected(truth, found).append_column("truth_frequencies", pa.array(names))
+            for empty in ("absent", "partial"):
+                table = table.append_column(empty, pa.array([[]] * 12, pa.list_(pa.int32())))
+            value = box_values(match_boxes(truth, found, none), {"ap": measure}, every)[0, 0]
+            sides.append(answers(table, {f"ap_{group}": value}, "detection", {"classes": 5, "evaluator": "lvis"}))
+        found = difference(*sides, f"ap_{group}", resamples=5)
+        assert found.value != 0 and found.baseline == sides[0].record.metrics[f"ap_{group}"].value
+
+
 def test_rare_actions_draws_videos() -> None:
     """Against scikit-learn: actions with a word in common and one without; the first three videos have two clips."""
     random = np.random.default_rng(12)

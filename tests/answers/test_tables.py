@@ -84,6 +84,8 @@ def test_another_truth_is_another_sample() -> None:
     assert align(
         segmented(pixels, pixels, pixels), segmented(pixels, pixels, larger), "segmentation"
     ).only_candidate == ("1.png",)
+    clips = table_of([0, 1]).append_column("annotation", [[1, 0]])
+    assert align(clips, with_column(clips, "annotation", pa.array([1, 2])), "rare_actions").only_baseline == ("1.png",)
     truth = BoxTruth(2, 1, np.array([0, 1]), np.array([0, 0]), np.ones((2, 4)), np.ones(2), np.array([False, False]))
     found = BoxPredictions(truth.image, truth.label, truth.xywh, truth.area)
     crowded = detected(replace(truth, crowd=np.array([False, True])), found)

@@ -75,6 +75,7 @@ def test_metrics_of_which_less_is_better_are_turned_around() -> None:
     assert gain.ci95 is not None and gain.ci95[0] < gain.value < gain.ci95[1] < 0
     assert verdict(contest(answers(1000, 0, 12), higher_is_better=False)) == "improved"
     assert verdict(contest(answers(1000, 12, 0), higher_is_better=False, tolerance=0.03)) == "unchanged"
+    assert verdict(contest(answers(1000, 12, 0), higher_is_better=False, tolerance=0.01)) == "inconclusive"
 
 
 def test_holm_asks_more_of_a_task_the_more_tasks_there_are() -> None:
