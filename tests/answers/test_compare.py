@@ -160,6 +160,12 @@ def test_one_caption_an_image_is_mcnemars_both_ways() -> None:
     assert found.method == "mcnemar" and found.n == N
 
 
+def test_an_image_without_captions_is_said_and_no_crash() -> None:
+    bare = answers(retrieved(np.array([1, 1]), [[1], []]), {"text_to_image_recall@1": 1.0}, "retrieval")
+    with pytest.raises(RecordError, match="here: text_to_image_recall@1 cannot be computed from it"):
+        difference(bare, bare, "text_to_image_recall@1")
+
+
 def test_ranks_among_other_images_are_not_compared() -> None:
     table = retrieved(np.ones(5, dtype=int), [[1]] * 5)
     sides = [answers(rows, {"mean_recall@1": 1.0}, plugin="retrieval") for rows in (table, table.take([0, 1, 2]))]

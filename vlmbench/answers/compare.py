@@ -159,9 +159,13 @@ def _checked(answers: Answers, metric: str) -> Measured:
     if stated.value is None:
         raise UnpairableError(f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}")
     found = measured(answers, metric)
-    if not abs(found.value - stated.value) <= SAME_VALUE:
+    try:
+        value = found.value
+    except ValueError as error:  # numbers that no run of ours writes, such as an image without captions
+        raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
+    if not abs(value - stated.value) <= SAME_VALUE:
         raise RecordError(
-            f"{answers.where}: predictions and record do not belong together: {metric} is {found.value:.6f} by the "
+            f"{answers.where}: predictions and record do not belong together: {metric} is {value:.6f} by the "
             f"predictions, {stated.value:.6f} by the record",
             hint="Run the pair again with --force.",
         )
