@@ -160,6 +160,12 @@ def test_one_caption_an_image_is_mcnemars_both_ways() -> None:
     assert found.method == "mcnemar" and found.n == N
 
 
+def test_an_image_without_captions_is_said_and_no_crash() -> None:
+    bare = answers(retrieved(np.array([1, 1]), [[1], []]), {"text_to_image_recall@1": 1.0}, "retrieval")
+    with pytest.raises(RecordError, match="here: text_to_image_recall@1 cannot be computed from it"):
+        difference(bare, bare, "text_to_image_recall@1")
+
+
 def test_ranks_among_other_images_are_not_compared() -> None:
     table = retrieved(np.ones(5, dtype=int), [[1]] * 5)
     sides = [answers(rows, {"mean_recall@1": 1.0}, plugin="retrieval") for rows in (table, table.take([0, 1, 2]))]
@@ -309,6 +315,87 @@ def test_lvis_rules_are_those_of_the_lists_in_the_table() -> None:
     assert measured(answers(table, {}, "detection", {"classes": 5}), "ap").value != expected
 
 
+def test_lvis_groups_are_those_of_the_objects_in_the_table() -> None:
+    truth, (first, second) = boxes(13)
+    letters = "rcfrc"
+    names = [[letters[label] for label in truth.label[truth.image == row]] for row in range(12)]
+    every = np.ones((1, 12), dtype=np.int32)
+    none = Federation(frozenset(), frozenset())
+    for group, letter in (("rare", "r"), ("common", "c"), ("frequent", "f")):
+        own = frozenset(label for label, other in enumerate(letters) if other == letter)
+        measure = replace(LVIS_MEASURES["ap"], classes=own)
+        sides = []
+        for found in (first, second):
+            table = detected(truth, found).append_column("truth_frequencies", pa.array(names))
+            for empty in ("absent", "partial"):
+                table = table.append_column(empty, pa.array([[]] * 12, pa.list_(pa.int32())))
+            value = box_values(match_boxes(truth, found, none), {"ap": measure}, every)[0, 0]
+            sides.append(answers(table, {f"ap_{group}": value}, "detection", {"classes": 5, "evaluator": "lvis"}))
+        found = difference(*sides, f"ap_{group}", resamples=5)
+        assert found.value != 0 and found.baseline == sides[0].record.metrics[f"ap_{group}"].value
+
+
+def test_rare_actions_draws_videos() -> None:
+    """Against scikit-learn: actions with a word in common and one without; the first three videos have two clips."""
+    random = np.random.default_rng(12)
+    words = [("cut", "phone"), ("wash", "phone"), ("drop", "egg"), ("open", "tree")]
+    labels = random.integers(0, 3, 24)  # nobody opens a tree
+    marks = np.where(random.random(24) < 0.5, 1, random.integers(0, 5, 24))
+    marks[:3], labels[:3] = 1, [0, 1, 2]
+    videos = np.r_[np.arange(21), :3]
+    scores = [random.random((24, 4)).round(1).astype(np.float32) for _ in range(2)]
+
+    def of_videos(model: int, drawn: np.ndarray) -> float:
+        values = []
+        for action in range(3):
+            rows = np.flatnonzero((labels == action) | (marks == 1))
+            related = np.array([bool(set(words[action]) & set(words[labels[row]])) for row in rows])
+            positive = (labels[rows] == action) & (marks[rows] == 1)
+            hard = ~positive & np.where(labels[rows] == action, marks[rows] > 1, related)
+            groups = list(zip(positive.tolist(), hard.tolist(), videos[rows].tolist(), strict=True))
+            weights = np.array([(drawn == video).sum() / groups.count((p, h, video)) for p, h, video in groups])
+            if (weights * positive).any():
+                own = scores[model][rows, action]
+                values.append(average_precision_score(positive, own, sample_weight=weights))
+        return float(np.mean(values))
+
+    ranked = np.unique(videos[(marks == 1) | (labels < 3)])
+    tables = []
+    for own in scores:
+        table = classified(labels, own)
+        table = table.append_column("annotation", pa.array(marks, pa.int8()))
+        table = table.append_column("video", pa.array([f"v{video}" for video in videos]))
+        table = table.append_column("verb", pa.array([words[label][0] for label in labels]))
+        tables.append(table.append_column("noun", pa.array([words[label][1] for label in labels])))
+    sides = [answers(table, {"mwap": of_videos(model, ranked)}, "rare_actions") for model, table in enumerate(tables)]
+    found = difference(sides[0], shuffled(sides[1]), "mwap", resamples=RESAMPLES)
+    assert (found.n, found.method) == (21, "bootstrap")
+    check(found, of_videos, 21)
+    assert difference(sides[0], shuffled(sides[0]), "mwap").identical
+    few = tables[0].to_pydict()
+    few["scores"] = [
+        [0.05] * 4 if video == "v2" else own for own, video in zip(few["scores"], few["video"], strict=True)
+    ]
+    other = answers(
+        tables[0].set_column(5, "scores", pa.array(few["scores"], pa.list_(pa.float32()))), {}, "rare_actions"
+    )
+    other = answers(other.table, {"mwap": measured(other, "mwap").value}, "rare_actions")
+    assert difference(sides[0], other, "mwap", resamples=5).differing == 1
+    classes = class_differences(sides[0], sides[1], "mwap", resamples=5)
+    assert [row.index for row in classes] == [0, 1, 2]
+    assert np.mean([row.difference.value for row in classes]) == pytest.approx(found.value)
+    with pytest.raises(UnpairableError, match="the candidate lacks 1"):
+        difference(
+            sides[0],
+            answers(
+                tables[1].slice(1),
+                {"mwap": measured(answers(tables[1].slice(1), {}, "rare_actions"), "mwap").value},
+                "rare_actions",
+            ),
+            "mwap",
+        )
+
+
 def by_name(rows: list[ClassDifference]) -> dict[str, ClassDifference]:
     return {row.name: row for row in rows}
 
@@ -412,8 +499,10 @@ def test_what_cannot_be_paired_says_why(single: tuple[np.ndarray, list[np.ndarra
         difference(good, answers(table, {"acc1": right}, plugin="retrieval"), "acc1")
     with pytest.raises(RecordError, match="here: the predictions have no column 'top'"):
         difference(good, answers(table.drop_columns(["top"]), {"acc1": right}), "acc1")
-    rare = answers(table, {"mwap": 0.5}, plugin="rare_actions")
-    with pytest.raises(UnpairableError, match="by the video they are from"):
+    rare = answers(table, {"msap": 0.5, "mwap": 0.5}, plugin="rare_actions")
+    with pytest.raises(UnpairableError, match="draws one clip a video at random"):
+        difference(rare, rare, "msap")
+    with pytest.raises(RecordError, match="here: the predictions have no column 'verb'"):
         difference(rare, rare, "mwap")
     engine = answers(table, {"ap": 0.5}, "detection", {"evaluator": "hotcoco"})
     with pytest.raises(UnpairableError, match="hotcoco gives numbers of the whole data only"):
@@ -427,5 +516,5 @@ def test_only_the_columns_that_pairing_reads_are_needed(single: tuple[np.ndarray
     right = (scores[0].argmax(axis=1) == labels).mean()
     side = answers(table.append_column("more", [["x"] * N]).select(wanted), {"acc1": right})
     assert difference(side, side, "acc1").identical
-    with pytest.raises(UnpairableError, match="rare_actions"):
-        pairing_columns("rare_actions")
+    with pytest.raises(UnpairableError, match="novel"):
+        pairing_columns("novel")

@@ -15,6 +15,7 @@ import toy_adapter
 import toy_dense
 from data.layouts import image_bytes, write_folder
 from data.mask_files import png, write_pairs
+from data.videos import LOSSLESS, frame, write_video
 
 from vlmbench.answers import Answers, class_differences, difference, read_answers, same_behaviour
 from vlmbench.answers.tables import align
@@ -76,6 +77,30 @@ def test_captions(tmp_path: Path) -> None:
         "metrics": metrics,
     }
     check(ask(card, "toy:a", tmp_path), ask(card, "toy:abc", tmp_path), metrics, classes=False)
+
+
+def test_clips_of_rare_actions(tmp_path: Path) -> None:
+    lines = ["id,video_id,start,end,class_id,verb,noun,annotation", "0,a,0,1,0,cut,phone,1", "1,a,1,2,0,cut,phone,0"]
+    lines += ["2,b,0,1,0,cut,phone,2", "3,c,1,2,1,wash,phone,1", "4,d,0,1,2,drop,egg,0", "5,d,1,2,3,open,tree,1"]
+    write_folder(tmp_path / "set", {"rareact.csv": "\n".join(lines).encode()})
+    for number, name in enumerate("abcd"):
+        write_video(tmp_path / "set" / f"{name}.mkv", map(frame, range(100 * number, 100 * number + 20)), *LOSSLESS)
+    card = {
+        "plugin": "rare_actions",
+        "sources": [{"kind": "rareact", "location": str(tmp_path / "set")}],
+        "metrics": ["mwap", "msap"],
+        "main_metric": "mwap",
+    }
+    before, after = ask(card, "toy:a", tmp_path), ask(card, "toy:abc", tmp_path)
+    found = difference(before, after, "mwap", resamples=20)
+    assert found.baseline == pytest.approx(before.record.metrics["mwap"].value, abs=1e-9)
+    assert found.candidate == pytest.approx(after.record.metrics["mwap"].value, abs=1e-9)
+    assert (found.n, found.identical) == (4, False), "videos, not clips"
+    assert [row.name for row in class_differences(before, after, "mwap", resamples=20)] == [
+        "cut phone",
+        "wash phone",
+        "open tree",
+    ]
 
 
 def test_pixels(tmp_path: Path) -> None:

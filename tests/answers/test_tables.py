@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from answers.made import answers, classified, retrieved, segmented
+from answers.made import answers, classified, detected, retrieved, segmented
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmbench.answers import align, read_answers, read_table, same_behaviour
 from vlmbench.answers.columns import row_bytes
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.metrics.detection import BoxPredictions, BoxTruth
 from vlmbench.records import Predictions, Record
 
 PLUGIN = "classification"
@@ -82,6 +84,12 @@ def test_another_truth_is_another_sample() -> None:
     assert align(
         segmented(pixels, pixels, pixels), segmented(pixels, pixels, larger), "segmentation"
     ).only_candidate == ("1.png",)
+    clips = table_of([0, 1]).append_column("annotation", [[1, 0]])
+    assert align(clips, with_column(clips, "annotation", pa.array([1, 2])), "rare_actions").only_baseline == ("1.png",)
+    truth = BoxTruth(2, 1, np.array([0, 1]), np.array([0, 0]), np.ones((2, 4)), np.ones(2), np.array([False, False]))
+    found = BoxPredictions(truth.image, truth.label, truth.xywh, truth.area)
+    crowded = detected(replace(truth, crowd=np.array([False, True])), found)
+    assert align(detected(truth, found), crowded, "detection").only_candidate == ("1.png",)
 
 
 def test_numbers_are_the_same_however_they_are_stored() -> None:

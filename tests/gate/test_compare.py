@@ -135,6 +135,19 @@ def test_a_class_floor_holds_beyond_chance_or_as_observed(tmp_path: Path) -> Non
     assert compare(old, new, gate=rule(**floor, class_evidence="observed")).exit_code == 1
 
 
+def test_floors_under_several_tasks_share_the_significance(tmp_path: Path) -> None:
+    of_first = [row for row in range(N) if row % len(CLASSES) == 0]
+    floor = {"max_class_drop": "5 points", "tolerance": "5 points"}
+    tasks = {f"t{place}": (N, [], of_first[:47] if place == 0 else []) for place in range(8)}
+    old, new = two_sides(tmp_path, tasks)
+    alone = compare(old / "m" / "t0", new / "m" / "t0", gate=rule("t*", **floor))
+    together = compare(old, new, gate=rule("t*", **floor))
+    (first,) = (task for task in together.tasks if task.task == "t0")
+    by_itself, among_eight = one(alone).classes[0].p_worse, first.classes[0].p_worse
+    assert by_itself is not None and 8 * by_itself == pytest.approx(among_eight)
+    assert (one(alone).verdict, first.verdict) == ("regressed", "unchanged")
+
+
 def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None:
     same = (range(10), range(10))
 
@@ -213,6 +226,10 @@ def test_other_samples_are_counted_and_named_and_the_shared_ones_compared_on_req
     assert "2,000 samples, none of them only here" in reason.candidate
     allowed = one(compare(tmp_path / "old", tmp_path / "new", allow=["samples"]))
     assert allowed.gain is not None and allowed.gain.samples == 2000 and allowed.overridden[0].kind == "samples"
+    write(tmp_path / "fewer", table(answers(N, range(100))[:2000], labels(N)[:2000]))
+    fewer = one(compare(tmp_path / "old", tmp_path / "fewer", allow=["samples"]))
+    assert fewer.gain is not None and fewer.gain.value < 0
+    assert fewer.classes == [], "the records' class results are of other samples"
 
 
 def test_the_same_files_with_other_labels_are_other_data_not_other_samples(tmp_path: Path) -> None:

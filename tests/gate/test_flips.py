@@ -63,3 +63,10 @@ def test_only_so_many_are_shown_and_tables_of_other_tasks_have_none() -> None:
     assert len(flipped_samples(after, before, CLASSES)) == GAINS
     boxes = pa.table({"sample": ["a"], "boxes": [[1.0]]})
     assert flipped_samples(boxes, boxes, ()) == []
+
+
+def test_a_clip_that_need_not_show_its_action_is_neither_right_nor_wrong() -> None:
+    before, after = (
+        table(answers(10, wrong), labels(10)).append_column("annotation", [[0] * 10]) for wrong in ([], [3])
+    )
+    assert flipped_samples(before, after, CLASSES) == []

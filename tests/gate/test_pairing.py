@@ -117,6 +117,14 @@ def test_what_a_model_settles_and_where_it_ran_may_differ() -> None:
     assert mismatches(record, changed(record, main_metric="ece"), metric="acc1") == []
 
 
+def test_names_of_images_matter_only_where_proposals_are_found_by_them() -> None:
+    plain, proposed = {"image_ids_sha256": "a"}, {"image_ids_sha256": "a", "proposals_sha256": "p"}
+    for protocol, expected in ((plain, []), (proposed, ["task.protocol.image_ids_sha256"])):
+        record = changed(make_record(), task__protocol=protocol)
+        other = changed(record, task__protocol={**protocol, "image_ids_sha256": "b"})
+        assert [found.field for found in mismatches(record, other)] == expected
+
+
 def test_tuples_of_a_fresh_record_equal_the_lists_of_one_that_was_read() -> None:
     record = changed(make_record(), task__protocol={"sizes": (1, 2)})
     read = Record.model_validate_json(record.model_dump_json(by_alias=True))

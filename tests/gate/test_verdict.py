@@ -74,6 +74,8 @@ def test_metrics_of_which_less_is_better_are_turned_around() -> None:
     assert found == "regressed" and gain.value == pytest.approx(-0.012) and (gain.gained, gain.lost) == (0, 12)
     assert gain.ci95 is not None and gain.ci95[0] < gain.value < gain.ci95[1] < 0
     assert verdict(contest(answers(1000, 0, 12), higher_is_better=False)) == "improved"
+    assert verdict(contest(answers(1000, 12, 0), higher_is_better=False, tolerance=0.03)) == "unchanged"
+    assert verdict(contest(answers(1000, 12, 0), higher_is_better=False, tolerance=0.01)) == "inconclusive"
 
 
 def test_holm_asks_more_of_a_task_the_more_tasks_there_are() -> None:
@@ -103,6 +105,25 @@ def test_too_little_data_says_how_much_would_do() -> None:
     (_, few), *_ = judge_all([contest(answers(10, 0, 0))])
     assert few.samples_needed is not None and 500 < few.samples_needed < 1500
     assert judge_all([contest(answers(100_000, 200, 200))])[0][1].samples_needed is None
+
+
+def test_the_loss_that_shows_is_beyond_the_tolerance_and_beside_the_other_tasks() -> None:
+    noisy = answers(1000, 20, 20)
+    for tolerance, tasks in ((0.0, 1), (0.02, 1), (0.02, 4)):
+        gain = judge_all([contest(noisy, tolerance=tolerance)] * tasks)[0][1]
+        assert gain.detectable == pytest.approx(tolerance + noisy.detectable(0.05 / tasks))
+
+
+def test_so_many_samples_do_settle_it_four_times_out_of_five() -> None:
+    """Beside four other tasks, of a loss that is there (which Holm makes harder to show) and of one that is not."""
+    rng = np.random.default_rng(4)
+    calm = [contest(answers(100_000, 200, 200))] * 4
+    for n, gained, lost in ((200, 4, 11), (1000, 20, 20)):
+        needed = judge_all([contest(answers(n, gained, lost)), *calm])[0][1].samples_needed
+        assert needed is not None
+        tables = rng.multinomial(needed, [gained / n, lost / n, 1 - (gained + lost) / n], size=200)[:, :2]
+        found = [judge_all([contest(answers(needed, *turned)), *calm])[0][0] for turned in tables.tolist()]
+        assert found.count("inconclusive") <= 60, f"{needed} samples settle it too seldom"
 
 
 def task(name: str, **fields: object) -> TaskComparison:

@@ -189,6 +189,18 @@ def test_a_single_sample_proves_nothing() -> None:
     assert difference.p_below(0.5) == difference.p_above(0) == 1.0 and difference.detectable() == math.inf
 
 
+@pytest.mark.parametrize("n", [2, 5, 6])
+def test_a_few_samples_that_all_turn_tell_no_more_than_their_signs(n: int) -> None:
+    """There is no spread in them, whatever is drawn."""
+    difference = bootstrapped(np.ones(n), np.zeros(n))
+    signs = stats.binomtest(0, n).pvalue
+    assert difference.p_value == difference.p_below(0) == difference.p_below(-0.01) == pytest.approx(signs)
+    assert difference.ci95 is not None and (difference.ci95[1] >= 0) == (signs > 0.05)
+    assert -1 <= difference.ci95[0] <= difference.ci95[1] <= 1, "no metric falls further"
+    many = bootstrapped(np.ones(50), np.zeros(50))
+    assert many.p_value == many.p_below(0) < 1e-6
+
+
 def test_statistics_of_one_set_of_draws_are_those_of_each_alone() -> None:
     random = np.random.default_rng(5)
     before, after = random.random((2, 60, 3))

@@ -21,7 +21,10 @@ def column(table: pa.Table, name: str) -> pa.Array:
         RecordError: there is none of that name.
     """
     if name not in table.column_names:
-        raise RecordError(f"the predictions have no column {name!r}", hint="They are of an older or foreign version.")
+        raise RecordError(
+            f"the predictions have no column {name!r}",
+            hint="They are of an older or foreign version: run the pair again with --force.",
+        )
     found = table[name].combine_chunks()
     return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
 

@@ -13,6 +13,8 @@ from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
 
+RANKED = ("retrieval", "rare_actions")
+"""Plugins whose answers are places among all the others' samples."""
 SAME_VALUE = 1e-6
 """A metric computed again from the table is the record's, to this much."""
 
@@ -37,7 +39,13 @@ class ClassDifference:
 
 
 def difference(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+    baseline: Answers,
+    candidate: Answers,
+    metric: str,
+    *,
+    aligned: Aligned | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Difference:
     """Candidate minus baseline of one metric on the samples that both answered.
 
@@ -45,6 +53,7 @@ def difference(
         baseline: what is held against.
         candidate: what is held against it.
         metric: its name in both records.
+        aligned: both tables as :func:`align` has them; None: not yet.
         seed: of the bootstrap, where one is needed.
         resamples: of the bootstrap.
 
@@ -53,7 +62,7 @@ def difference(
             undefined.
         RecordError: a table does not give its record's value.
     """
-    pair = _pair(baseline, candidate, metric)
+    pair = _pair(baseline, candidate, metric, aligned)
     before, after = pair.baseline, pair.candidate
     if before.right is not None and after.right is not None:
         return mcnemar_difference(before.right, after.right, identical=pair.identical)
@@ -73,7 +82,13 @@ def difference(
 
 
 def class_differences(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+    baseline: Answers,
+    candidate: Answers,
+    metric: str,
+    *,
+    aligned: Aligned | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> list[ClassDifference]:
     """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
 
@@ -83,7 +98,7 @@ def class_differences(
         UnpairableError: as :func:`difference`.
         RecordError: as :func:`difference`.
     """
-    pair = _pair(baseline, candidate, metric)
+    pair = _pair(baseline, candidate, metric, aligned)
     if pair.baseline.classes is None or pair.candidate.classes is None:
         return []
     before, after = pair.baseline.classes(), pair.candidate.classes()
@@ -107,13 +122,13 @@ class _Pair:
     identical: bool
 
 
-def _pair(baseline: Answers, candidate: Answers, metric: str) -> _Pair:
+def _pair(baseline: Answers, candidate: Answers, metric: str, aligned: Aligned | None) -> _Pair:
     first, second = baseline.record.task, candidate.record.task
     if first.plugin != second.plugin:
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
     before, after = _checked(baseline, metric), _checked(candidate, metric)
-    aligned = align(baseline.table, candidate.table, first.plugin)
-    if first.plugin == "retrieval" and (aligned.only_baseline or aligned.only_candidate):
+    aligned = aligned or align(baseline.table, candidate.table, first.plugin)
+    if first.plugin in RANKED and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
             f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
             hint="Run both on the same samples.",
@@ -144,9 +159,13 @@ def _checked(answers: Answers, metric: str) -> Measured:
     if stated.value is None:
         raise UnpairableError(f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}")
     found = measured(answers, metric)
-    if not abs(found.value - stated.value) <= SAME_VALUE:
+    try:
+        value = found.value
+    except ValueError as error:  # numbers that no run of ours writes, such as an image without captions
+        raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
+    if not abs(value - stated.value) <= SAME_VALUE:
         raise RecordError(
-            f"{answers.where}: predictions and record do not belong together: {metric} is {found.value:.6f} by the "
+            f"{answers.where}: predictions and record do not belong together: {metric} is {value:.6f} by the "
             f"predictions, {stated.value:.6f} by the record",
             hint="Run the pair again with --force.",
         )

@@ -14,6 +14,7 @@ from vlmbench.answers.measured import ClassStatistics, Measured
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.detection import (
     COCO_MEASURES,
+    FREQUENCIES,
     LVIS_MEASURES,
     BoxMeasure,
     BoxPredictions,
@@ -37,6 +38,7 @@ COLUMNS = (
     "truth_crowds",
     "absent",
     "partial",
+    "truth_frequencies",
     "region_labels",
     "region_ranks",
 )
@@ -59,7 +61,7 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
             hint="Evaluate both with --set evaluator=pycocotools.",
         )
     measures = LVIS_MEASURES if evaluator == "lvis" else COCO_MEASURES
-    measure = measures.get(metric) or _of_group(record, metric)
+    measure = measures.get(metric) or _of_group(record, table, metric)
     if measure is None:
         return None
     truth, found_boxes = _truth(table, _classes(record)), _found(table)
@@ -73,19 +75,23 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
     )
 
 
-def _of_group(record: Record, metric: str) -> BoxMeasure | None:
-    """AP or AP50 over the classes of a group that the card names."""
+def _of_group(record: Record, table: pa.Table, metric: str) -> BoxMeasure | None:
+    """AP or AP50 over the classes of a group: LVIS' by frequency, else one that the card names."""
     found = re.fullmatch(r"(ap|ap50)_(.+)", metric)
     if found is None:
         return None
+    if record.task.protocol.get("evaluator") == "lvis" and found[2] in FREQUENCIES:
+        labels, letters = runs(table, "truth_labels")[0], runs(table, "truth_frequencies")[0]
+        own = labels[letters == FREQUENCIES[found[2]]]  # classes without an object have no AP
+        return replace(COCO_MEASURES[found[1]], classes=frozenset(own.astype(int).tolist()))
     groups = record.task.protocol.get("groups", {})
-    labels = {row.name: label for label, row in enumerate(record.per_class)}
-    if found[2] not in groups or not set(groups[found[2]]) <= set(labels):
+    places = {row.name: label for label, row in enumerate(record.per_class)}
+    if found[2] not in groups or not set(groups[found[2]]) <= set(places):
         raise UnpairableError(
             f"{record.task.name}: which classes {metric} is of cannot be told from a record",
             hint="Compare by ap or ap50; floors of single classes hold for all of them.",
         )
-    return replace(COCO_MEASURES[found[1]], classes=frozenset(labels[name] for name in groups[found[2]]))
+    return replace(COCO_MEASURES[found[1]], classes=frozenset(places[name] for name in groups[found[2]]))
 
 
 def _accuracy(table: pa.Table, k: int, classes: int) -> Measured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from vlmbench.answers import classification, detection, retrieval, segmentation
+from vlmbench.answers import classification, detection, rare_actions, retrieval, segmentation
 from vlmbench.answers.measured import Measured
 from vlmbench.answers.tables import Aligned, Answers, identical
 from vlmbench.errors import RecordError, UnpairableError
@@ -14,9 +14,7 @@ _PLUGINS: dict[str, ModuleType] = {
     "retrieval": retrieval,
     "segmentation": segmentation,
     "detection": detection,
-}
-_WHY_NOT = {
-    "rare_actions": "its clips are drawn by the video they are from, and tables do not say which that is",
+    "rare_actions": rare_actions,
 }
 _ALWAYS = ("sample", "content")
 
@@ -38,7 +36,7 @@ def measured(answers: Answers, metric: str) -> Measured:
         except (ValueError, IndexError) as error:  # numbers that no run of ours writes
             raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
     if not isinstance(found, Measured):
-        why = _WHY_NOT.get(task.plugin, f"nobody knows how samples of a {task.plugin} task make it up")
+        why = f"nobody knows how samples of a {task.plugin} task make it up"
         raise UnpairableError(f"{task.name}: {metric} cannot be compared sample by sample: {why}")
     return found
 

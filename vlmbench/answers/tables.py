@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.records import Record, Summary
 
+Places: TypeAlias = NDArray[np.intp]
+"""Of rows in a table."""
 TRUTH = {
     "classification": ("label", "labels"),
-    "rare_actions": ("label",),
+    "rare_actions": ("label", "annotation"),
     "retrieval": ("captions",),
     "segmentation": ("truth",),
-    "detection": ("truth_labels", "truth_boxes"),
+    "detection": ("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
 }
 """Columns of each plugin's tables that say what was to be answered, where they are there."""
 
@@ -125,21 +130,19 @@ def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
     """
     truth = TRUTH.get(plugin, ())
     firsts, seconds = _keys(baseline, truth), _keys(candidate, truth)
-    partner = _partners(firsts, seconds)
-    left = [row for row, other in enumerate(partner) if other is not None]
-    right = [other for other in partner if other is not None]
-    taken = set(right)
-    if not left:
+    names, other_names = column(baseline, "sample").to_pylist(), column(candidate, "sample").to_pylist()
+    rows, others = _partners(firsts, names, seconds, other_names)
+    if not len(rows):
         raise UnpairableError(
             f"of the baseline's {baseline.num_rows:,} samples and the candidate's {candidate.num_rows:,} "
             "not one is the same",
             hint="They are of other data, or of other labels.",
         )
     return Aligned(
-        baseline=_taken(baseline, left),
-        candidate=_taken(candidate, right),
-        only_baseline=tuple(firsts[row][1] for row, other in enumerate(partner) if other is None),
-        only_candidate=tuple(name for row, (_, name) in enumerate(seconds) if row not in taken),
+        baseline=_taken(baseline, rows),
+        candidate=_taken(candidate, others),
+        only_baseline=tuple(names[row] for row in _rest(len(names), rows)),
+        only_candidate=tuple(other_names[row] for row in _rest(len(other_names), others)),
     )
 
 
@@ -161,39 +164,55 @@ def identical(aligned: Aligned, answers: Iterable[str], others: Iterable[str] = 
     )
 
 
-def _keys(table: pa.Table, truth: Sequence[str]) -> list[tuple[tuple[bytes, ...], str]]:
-    """Of each row what the sample is, and its id."""
+def _keys(table: pa.Table, truth: Sequence[str]) -> list[tuple[bytes, ...]]:
+    """Of each row what the sample is."""
     parts: list[Sequence[bytes]] = [row_bytes(table, "content")]
     parts += [row_bytes(table, name) for name in truth if name in table.column_names]
-    return list(zip(zip(*parts, strict=True), column(table, "sample").to_pylist(), strict=True))
+    return list(zip(*parts, strict=True))
 
 
 def _partners(
-    firsts: list[tuple[tuple[bytes, ...], str]], seconds: list[tuple[tuple[bytes, ...], str]]
-) -> list[int | None]:
-    """For each of the first rows that of the second it goes with."""
-    of_same: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
-    for row, (sample, _) in enumerate(seconds):
-        of_same[sample].append(row)
-    partner: list[int | None] = [None] * len(firsts)
-    asking: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
-    for row, (sample, _) in enumerate(firsts):
-        asking[sample].append(row)
-    for sample, wanting in asking.items():
-        offered = sorted(of_same.get(sample, ()), key=lambda row: seconds[row][1])
-        by_id: dict[str, list[int]] = defaultdict(list)
-        for row in offered:
-            by_id[seconds[row][1]].append(row)
-        for row in wanting:
-            same_name = by_id[firsts[row][1]]
-            if same_name:
-                partner[row] = same_name.pop(0)
-        used = {partner[row] for row in wanting}
-        free = iter([row for row in offered if row not in used])
-        for row in sorted((row for row in wanting if partner[row] is None), key=lambda row: firsts[row][1]):
-            partner[row] = next(free, None)
-    return partner
+    firsts: Sequence[Hashable], names: Sequence[str], seconds: Sequence[Hashable], other_names: Sequence[str]
+) -> tuple[Places, Places]:
+    """(P,) rows of the first table, in its order, and (P,) those of the second that go with them."""
+    named = _in_turn(list(zip(firsts, names, strict=True)), list(zip(seconds, other_names, strict=True)))
+    left = sorted(_rest(len(firsts), named[0]), key=names.__getitem__)
+    right = sorted(_rest(len(seconds), named[1]), key=other_names.__getitem__)
+    unnamed = _in_turn([firsts[row] for row in left], [seconds[row] for row in right])
+    rows = np.concatenate([named[0], np.array(left, dtype=np.intp)[unnamed[0]]])
+    others = np.concatenate([named[1], np.array(right, dtype=np.intp)[unnamed[1]]])
+    order = np.argsort(rows)
+    return rows[order], others[order]
 
 
-def _taken(table: pa.Table, chosen: list[int]) -> pa.Table:
-    return table if chosen == list(range(table.num_rows)) else table.take(chosen)
+def _in_turn(firsts: Sequence[Hashable], seconds: Sequence[Hashable]) -> tuple[Places, Places]:
+    """Where both have the same: the first of a kind here with the first of it there, the second with the second, ..."""
+    codes = {value: code for code, value in enumerate(dict.fromkeys(chain(firsts, seconds)))}
+
+    def numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
+        """(n,) a number of its own for the first of a kind, the second, ..."""
+        kinds = np.fromiter((codes[value] for value in values), np.int64, len(values))
+        return _earlier(kinds) * len(codes) + kinds
+
+    _, rows, others = np.intersect1d(numbered(firsts), numbered(seconds), assume_unique=True, return_indices=True)
+    return rows.astype(np.intp), others.astype(np.intp)
+
+
+def _earlier(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) how many of a kind come before each."""
+    order = np.argsort(kinds, kind="stable")
+    starts = np.flatnonzero(np.diff(kinds[order], prepend=-1))
+    earlier = np.empty(len(kinds), dtype=np.int64)
+    earlier[order] = np.arange(len(kinds)) - np.repeat(starts, np.diff(starts, append=len(kinds)))
+    return earlier
+
+
+def _rest(count: int, rows: Places) -> list[int]:
+    """All rows but these."""
+    left = np.ones(count, dtype=bool)
+    left[rows] = False
+    return [int(row) for row in np.flatnonzero(left)]
+
+
+def _taken(table: pa.Table, rows: Places) -> pa.Table:
+    return table if np.array_equal(rows, np.arange(table.num_rows)) else table.take(pa.array(rows))

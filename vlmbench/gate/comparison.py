@@ -87,7 +87,7 @@ class ClassChange(_Part):
     candidate: float
     change: float
     p_worse: float | None = None
-    """That it lost more than the floor allows, by chance alone, over all classes (Holm). None without a floor."""
+    """That it lost more than the floor allows, by chance alone, over all classes and tasks. None without a floor."""
     broken: bool = False
     """It lost more than the gate file allows."""
 

@@ -86,7 +86,7 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     if reasons.mismatches:
         raise reasons
     try:
-        measured = difference(*sides, metric)
+        measured = difference(*sides, metric, aligned=aligned)
     except (UnpairableError, RecordError) as error:
         raise Incomparable([_unpaired(error)], reasons.overridden) from error
     value = before.metrics[metric]
@@ -101,7 +101,7 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
         flips=flipped_samples(aligned.baseline, aligned.candidate, [result.name for result in before.per_class]),
         overridden=reasons.overridden,
     )
-    return evidence if settings.max_class_drop is None else _with_classes(evidence, *sides)
+    return evidence if settings.max_class_drop is None else _with_classes(evidence, sides, aligned)
 
 
 def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
@@ -153,9 +153,9 @@ def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[
     return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
 
 
-def _with_classes(evidence: Evidence, baseline: Answers, candidate: Answers) -> Evidence:
+def _with_classes(evidence: Evidence, sides: tuple[Answers, Answers], aligned: Aligned) -> Evidence:
     try:
-        found = class_differences(baseline, candidate, evidence.metric)
+        found = class_differences(*sides, evidence.metric, aligned=aligned)
     except (UnpairableError, RecordError) as error:
         return replace(evidence, no_classes=error.message)
     return replace(evidence, classes=[(each.name, each.n, each.difference) for each in found])

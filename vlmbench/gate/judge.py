@@ -97,9 +97,10 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
         else:
             weighed.append(_Weighed(pair, terms, evidence, _contest(terms, evidence)))
     judged = judge_all([each.contest for each in weighed])
+    floors = sum(bool(each.evidence.classes) for each in weighed)
     for each, (verdict_of_task, gain) in zip(weighed, judged, strict=True):
         tolerate = request.allow_inconclusive or each.terms.settings.inconclusive == "warn"
-        tasks.append(_compared(each, verdict_of_task, gain, tolerate=tolerate))
+        tasks.append(_compared(each, verdict_of_task, gain, floors=floors, tolerate=tolerate))
     if not tasks:
         raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
     tasks.sort(key=lambda task: (task.baseline_model, task.task))
@@ -200,9 +201,9 @@ def _contest(terms: Terms, evidence: Evidence) -> Contest:
     )
 
 
-def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, tolerate: bool) -> TaskComparison:
+def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: int, tolerate: bool) -> TaskComparison:
     settings, evidence, contest = weighed.terms.settings, weighed.evidence, weighed.contest
-    classes, checks = _classes(weighed)
+    classes, checks = _classes(weighed, floors)
     if any(check.met is False for check in checks):
         verdict = "regressed"
     if settings.must_improve:
@@ -230,8 +231,8 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, tolerate: 
     return task.model_copy(update={"tolerated": tolerate and is_open(task)})
 
 
-def _classes(weighed: _Weighed) -> tuple[list[ClassChange], list[Check]]:
-    """How each class changed, and the floor under them where there is one."""
+def _classes(weighed: _Weighed, floors: int) -> tuple[list[ClassChange], list[Check]]:
+    """How each class changed, and the floor under them where there is one; ``floors`` tasks have one."""
     settings, evidence = weighed.terms.settings, weighed.evidence
     floor = settings.max_class_drop
     if floor is None:
@@ -240,7 +241,7 @@ def _classes(weighed: _Weighed) -> tuple[list[ClassChange], list[Check]]:
     if evidence.classes is None:
         message = f"classes of {evidence.metric} cannot be paired: {evidence.no_classes}"
         return [], [Check(demand="max_class_drop", met=None, message=message)]
-    changes = against_floor(evidence.classes, floor, settings.class_evidence, settings.significance)
+    changes = against_floor(evidence.classes, floor, settings.class_evidence, settings.significance, tasks=floors)
     return changes, [floor_check(changes, floor)]
 
 

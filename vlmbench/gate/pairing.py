@@ -19,6 +19,7 @@ ALLOWABLE: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not 
 _OF_METRICS = frozenset({"metrics", "main_metric"})
 """Fields of a protocol that say what is measured, not how it is asked."""
 _SCALE = "logit_scale"
+_IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
 _LONGEST = 60
 
 _MEANINGS: dict[Kind, str] = {
@@ -148,10 +149,15 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
 
 
 def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of the protocols must be equal: the scale is the model's own, unless a user set it."""
+    """What of the protocols must be equal.
+
+    The scale is the model's own, unless a user set it. Names of images matter only where proposals are found by them.
+    """
     left_out = _OF_METRICS
     if not any(_SCALE in record.run.settings for record in (baseline, candidate)):
         left_out = left_out | {_SCALE}
+    if not any(_PROPOSALS in record.task.protocol for record in (baseline, candidate)):
+        left_out = left_out | {_IMAGE_IDS}
 
     def kept(record: Record) -> dict[str, Any]:
         # As JSON has it: a record just made may hold a tuple where one that was read has a list.

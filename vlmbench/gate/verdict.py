@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from vlmbench.gate.comparison import EXIT_CODES, Gain, TaskComparison, TaskVerdict, Verdict
+from vlmbench.metrics.base import CONFIDENCE
 from vlmbench.metrics.difference import Difference, holm
 
 POWER = 0.8
 """A drop counts as detectable where a test finds it four times out of five."""
-_Z_POWER = 0.8416212335729143
-"""The normal quantile of :data:`POWER`."""
-_Z_INTERVAL = 1.959963984540054
 _DIGITS = 2
 """Of a number of samples that would do: more would be false precision."""
 
@@ -140,26 +139,40 @@ def _judged(contest: Contest, p_worse: float, p_better: float, tests: int) -> tu
         gained=difference.gained if contest.higher_is_better else difference.lost,
         lost=difference.lost if contest.higher_is_better else difference.gained,
         detectable=contest.tolerance + detectable if math.isfinite(detectable) else None,
-        samples_needed=samples_needed(contest, detectable) if verdict == "inconclusive" else None,
+        samples_needed=samples_needed(contest, tests) if verdict == "inconclusive" else None,
     )
 
 
-def samples_needed(contest: Contest, detectable: float) -> int | None:
+def samples_needed(contest: Contest, tests: int = 1) -> int | None:
     """About how many samples would settle the task, four times out of five, if the difference stays as it is.
 
     Either the loss turns out to be below the margin, or above the tolerance, whichever takes fewer.
 
     Args:
         contest: the task's.
-        detectable: the smallest loss beyond the tolerance that these samples show.
+        tests: of how many tasks it is one: a regression has to show beside them, a margin is the task's own.
+
+    Returns:
+        None where no number would do.
     """
-    difference = contest.difference
-    gaps = (contest.gain + contest.margin, 0.0 - contest.gain - contest.tolerance)
-    gap = max(gaps)
-    if math.isnan(difference.error) or not math.isfinite(detectable) or gap <= 0:
+    ways = (
+        (contest.gain + contest.margin, 1 - CONFIDENCE),
+        (0.0 - contest.gain - contest.tolerance, contest.significance / tests),
+    )
+    numbers = [_needed(contest.difference, gap, significance) for gap, significance in ways if gap > 0]
+    needed = min(numbers, default=math.inf)
+    if not math.isfinite(needed):
         return None
-    by_error = difference.n * ((_Z_INTERVAL + _Z_POWER) * difference.error / gap) ** 2
-    by_count = difference.n * detectable / gap  # a fixed number of samples has to differ, however many there are
-    needed = max(by_error, by_count, difference.n + 1.0)
     unit = 10.0 ** max(math.floor(math.log10(needed)) + 1 - _DIGITS, 0)
     return int(math.ceil(needed / unit) * unit)
+
+
+def _needed(difference: Difference, gap: float, significance: float) -> float:
+    """How many samples tell a difference from one that lies this far off."""
+    detectable = difference.detectable(significance, POWER)
+    if not math.isfinite(detectable):
+        return math.inf
+    quantiles = NormalDist().inv_cdf(1 - significance / 2) + NormalDist().inv_cdf(POWER)
+    by_error = difference.n * (quantiles * difference.error / gap) ** 2
+    by_count = difference.n * detectable / gap  # a fixed number of samples has to differ, however many there are
+    return max(by_error, by_count, difference.n + 1.0)

@@ -209,7 +209,9 @@ def _regressed(task: TaskComparison, gain: Gain) -> Iterator[str]:
 
 def _inconclusive(task: TaskComparison, gain: Gain) -> str:
     worst = None if gain.ci95 is None else -gain.ci95[0]
-    excluded = f"a loss of up to {amount(task, worst)} cannot be excluded" if worst else "nothing can be excluded"
+    excluded = (
+        f"a loss of up to {amount(task, worst)} cannot be excluded" if worst is not None else "nothing can be excluded"
+    )
     shows = (
         f"{gain.samples:,} samples show losses of {amount(task, gain.detectable)} or more"
         if gain.detectable is not None and (task.unit == "rank" or gain.detectable < 1)

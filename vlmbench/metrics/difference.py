@@ -95,7 +95,8 @@ class Difference:
         if self.identical:
             return 0.0 if sign * bound < 0 else 1.0
         if self.gained is None or self.lost is None:
-            return _t_p(sign * (self.value - bound), self.error, self.degrees)
+            chance = _t_p(sign * (self.value - bound), self.error, self.degrees)
+            return max(chance, least_p(self.differing)) if sign * bound >= 0 else chance
         surplus, deficit = (self.gained, self.lost) if upwards else (self.lost, self.gained)
         exact = _exact_p(surplus, deficit)
         if bound == 0:
@@ -181,6 +182,13 @@ def student_tail(surplus: float, error: float, degrees: float) -> float:
     return float(ndtr(-surplus / error) if math.isinf(degrees) else stdtr(degrees, -surplus / error))
 
 
+def least_p(differing: int) -> float:
+    """The smallest p-value that so many differing samples can give: that all are for the worse, or all for the better,
+    though each might as well have gone the other way.
+    """
+    return float(min(1.0, 2.0 ** (1 - differing)))
+
+
 def _t_p(surplus: float, error: float, degrees: float) -> float:
     return min(1.0, 2 * student_tail(surplus, error, degrees))
 
@@ -193,12 +201,16 @@ def _exact_p(surplus: int, deficit: int) -> float:
 
 
 def _score_p(surplus: int, deficit: int, n: int, bound: float) -> float:
-    """Tango's test that (surplus - deficit) / n lies above the bound by chance, doubled."""
+    """Tango's test that (surplus - deficit) / n lies above the bound by chance, doubled.
+
+    With a correction of one pair, as in McNemar's own statistic: without it, where few pairs disagree, the test errs
+    twice as often as it says; with it, never more often (all tables of up to 400 pairs, tests/metrics).
+    """
     from scipy.special import ndtr
 
     if abs(bound) >= 1:
         return 1.0 if bound > 0 else 0.0
-    return min(1.0, 2 * float(ndtr(-score_statistic(surplus, deficit, n, bound))))
+    return min(1.0, 2 * float(ndtr(-score_statistic(surplus, deficit, n, bound, correction=1))))
 
 
 def _fewest_in_one_direction(method: Literal["mcnemar", "bootstrap"], significance: float) -> int:

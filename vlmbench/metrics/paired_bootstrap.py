@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.metrics.base import CONFIDENCE, RESAMPLES
-from vlmbench.metrics.difference import Difference, student_tail
+from vlmbench.metrics.difference import Difference, least_p, student_tail
 from vlmbench.metrics.inputs import BoolArray
 from vlmbench.metrics.intervals import BLOCK_BYTES, WeightedStatistic, WeightedStatistics, Weights, resampled
 
@@ -38,11 +38,12 @@ def bootstrap_difference(
 
     The standard error is the spread of the resampled differences. Interval and p-values are Student's around the
     difference itself: they agree with each other, and a handful of samples is not taken for evidence, as resampled
-    quantiles would take it. The degrees of freedom are one less than the samples that differ, or than as many as would
-    weigh as much where some count for more than others: those of small classes in a mean over classes, those with
-    large objects in an IoU. With shares c of the difference they are (sum c²)² / sum c⁴, c found by leaving a sample
-    out (as F. E. Satterthwaite, Biometrics Bulletin 2 (1946) has it for sums of variances). Where no sample differs
-    there is no spread, and the interval is bounded by the rule of three (:data:`UNSEEN`) times ``largest``.
+    quantiles would take it; nor are a few that all change alike, in which there is no spread (:func:`least_p`). The
+    degrees of freedom are one less than the samples that differ, or than as many as would weigh as much where some
+    count for more than others: those of small classes in a mean over classes, those with large objects in an IoU. With
+    shares c of the difference they are (sum c²)² / sum c⁴, c found by leaving a sample out (as F. E. Satterthwaite,
+    Biometrics Bulletin 2 (1946) has it for sums of variances). Where no sample differs there is no spread, and the
+    interval is bounded by the rule of three (:data:`UNSEEN`) times ``largest``.
 
     Source: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), sections 6.2, 11.2 and 12.2.
 
@@ -141,7 +142,6 @@ def bootstrap_differences(
             differing=int(numbers[place]),
             largest=largest,
             identical=identical,
-            resamples=resamples,
         )
         for place in range(count)
     ]
@@ -157,7 +157,6 @@ def _by_spread(
     differing: int,
     largest: float,
     identical: bool,
-    resamples: int,
 ) -> Difference:
     from scipy.special import ndtri, stdtrit
 
@@ -171,11 +170,17 @@ def _by_spread(
         interval = (0.0, 0.0)
     elif sd > 0:
         half = float(stdtrit(degrees, share)) * sd
-        interval, p_value = (value - half, value + half), 2 * student_tail(abs(value), sd, degrees)
+        interval = value - half, value + half
     else:  # not a draw in which the two differ otherwise than they do here
         half = largest * (1 - UNSEEN ** (1 / n))
         interval, sd, degrees = (value - half, value + half), half / float(ndtri(share)), math.inf
-        p_value = 1.0 if value == 0 else 2 / (resamples + 1)
+    if interval is not None and not identical:
+        p_value = max(2 * student_tail(abs(value), sd, degrees), least_p(differing))
+        low, high = interval
+        if p_value > 1 - CONFIDENCE:
+            low, high = min(low, 0.0), max(high, 0.0)
+        # Of a handful of samples Student's interval is wider than the metric's range.
+        interval = max(low, min(value, -largest)), min(high, max(value, largest))
     return Difference(
         baseline=before,
         candidate=after,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics.base import RESAMPLES, Estimate
 from vlmbench.metrics.inputs import FloatArray, IntArray, class_indices, real_scores, same_length
-from vlmbench.metrics.intervals import Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
 
 NEGATIVE, POSITIVE = 0, 1
 """Annotations of a clip for its action; above them are the hard negatives (only the verb is right, only the noun is, or
@@ -115,20 +115,59 @@ def mean_weighted_average_precision(
     Raises:
         ValueError: no rows, a NaN score, or no action has a positive.
     """
-    columns = _checked(scores, ranked)
-    drawn, _ = np.unique(np.concatenate([rows.videos for rows in ranked]), return_inverse=True)
-    places = [np.searchsorted(drawn, rows.videos) for rows in ranked]
+    statistic = mean_weighted_average_precision_statistic(scores, ranked)
+    estimate = bootstrap_estimate(statistic, len(drawn_videos(ranked)), seed=seed, resamples=resamples)
+    return replace(estimate, n=len(scores))
+
+
+def drawn_videos(ranked: Sequence[ActionRows]) -> NDArray[np.int64]:
+    """(V,) the videos that have a say, ascending: what the bootstrap draws."""
+    return np.unique(np.concatenate([rows.videos for rows in ranked]))
+
+
+def mean_weighted_average_precision_statistic(scores: FloatArray, ranked: Sequence[ActionRows]) -> WeightedStatistic:
+    """mWAP of draws of videos: (B, V) counts to (B,). An action of whose positives no video was drawn is left out.
+
+    Args:
+        scores: (N, C).
+        ranked: from `action_rows`; not empty.
+
+    Raises:
+        ValueError: no rows, a NaN score, or no action has a positive.
+    """
+    each = weighted_average_precision_statistics(scores, ranked)
 
     def mean(weights: Weights) -> NDArray[np.float64]:
+        values = each(weights)
+        defined = ~np.isnan(values)
+        total: NDArray[np.float64] = np.nansum(values, axis=1) / np.maximum(defined.sum(axis=1), 1)
+        return np.where(defined.any(axis=1), total, np.nan)
+
+    return mean
+
+
+def weighted_average_precision_statistics(scores: FloatArray, ranked: Sequence[ActionRows]) -> WeightedStatistics:
+    """`weighted_average_precision` of each of A ranked actions: (B, V) counts of videos to (B, A).
+
+    Args:
+        scores: (N, C).
+        ranked: from `action_rows`; not empty.
+
+    Raises:
+        ValueError: no rows, a NaN score, or no action has a positive.
+    """
+    columns = _checked(scores, ranked)
+    drawn = drawn_videos(ranked)
+    places = [np.searchsorted(drawn, rows.videos) for rows in ranked]
+
+    def each(weights: Weights) -> NDArray[np.float64]:
         values = [
             _areas(columns[rows.rows, rows.action], rows.positive, weights[:, place] * rows.weights)
             for rows, place in zip(ranked, places, strict=True)
         ]
-        defined = ~np.isnan(values)  # an action of whose positives no video was drawn is left out
-        total: NDArray[np.float64] = np.nansum(values, axis=0) / np.maximum(defined.sum(axis=0), 1)
-        return np.where(defined.any(axis=0), total, np.nan)
+        return np.stack(values, axis=1)
 
-    return replace(bootstrap_estimate(mean, len(drawn), seed=seed, resamples=resamples), n=len(columns))
+    return each
 
 
 def mean_sampled_average_precision(

@@ -18,7 +18,7 @@ ROUNDING = 1e-9
 """Differences closer than this are not told apart."""
 
 
-def score_statistic(gained: int, lost: int, n: int, bound: float) -> float:
+def score_statistic(gained: int, lost: int, n: int, bound: float, *, correction: float = 0.0) -> float:
     """How many standard errors the observed difference lies above ``bound``, were ``bound`` the true one.
 
     The standard error is that of the likeliest rates of disagreement under which the true difference is ``bound``. At 0
@@ -29,11 +29,12 @@ def score_statistic(gained: int, lost: int, n: int, bound: float) -> float:
         lost: pairs that only the first got right.
         n: all pairs.
         bound: the difference that is tested, in (-1, 1).
+        correction: as many pairs are taken off the surplus: counts are whole, and a normal distribution is not.
 
     >>> round(score_statistic(4, 12, 100, 0.0), 6)
     -2.0
     """
-    surplus = gained - lost - n * bound
+    surplus = gained - lost - n * bound - correction
     b = (2 * n - gained + lost) * bound - gained - lost
     c = -lost * bound * (1 - bound)
     likeliest_loss = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
@@ -31,6 +32,7 @@ from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.columns import strings
 from vlmbench.tasks.subset import choose
 
 METRICS = ("mwap", "msap")
@@ -88,10 +90,21 @@ class RareActionsQuestion:
             return Outcome(
                 metrics=_metric_values(self.card.metrics, scored, ranked, self.seed),
                 per_class=_class_results(scored, ranked, self.prompts.class_names),
-                predictions=prediction_table(scored, self.dataset),
+                predictions=_table(scored, self.dataset),
                 contents=scored.contents,
                 warnings=self.prompts.warnings,
             )
+
+
+def _table(scored: Scored, dataset: ImageDataset) -> pa.Table:
+    """As classification has it, and what the data says of each clip, so that two runs can be compared without it."""
+    annotated = cast(AnnotatedActions, dataset)
+    segments = [annotated.segments[index] for index in scored.indices]
+    table = prediction_table(scored, dataset)
+    table = table.append_column("annotation", pa.array([segment.annotation for segment in segments], pa.int8()))
+    table = table.append_column("video", strings(segment.video for segment in segments))
+    table = table.append_column("verb", strings(annotated.verbs[segment.action] for segment in segments))
+    return table.append_column("noun", strings(annotated.nouns[segment.action] for segment in segments))
 
 
 def rankings(dataset: AnnotatedActions, scored: Scored) -> list[ActionRows]:

@@ -12,11 +12,13 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
+from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tasks.detection.models import Colourist, colourist, finder
 from toy_adapter import ToyModel, toy
 
+from vlmbench.answers import Answers, measured
 from vlmbench.cards import SourceSpec, TaskCard, make_task
 from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
@@ -370,6 +372,15 @@ def test_lvis_rules_on_lvis_lists(folder: Path) -> None:
     outcome = answer(folder, {"evaluator": "lvis"}, toy(), metrics=metrics)
     assert [value(outcome, name) is not None for name in metrics] == [True] * 5
     assert outcome.predictions["absent"].to_pylist() == [[], [0], [], []]
+    letters = [["rcf"[label] for label in own] for own in outcome.predictions["truth_labels"].to_pylist()]
+    assert outcome.predictions["truth_frequencies"].to_pylist() == letters
+    record = make_record()
+    settings = {"plugin": "detection", "protocol": {"classes": 3, "evaluator": "lvis"}}
+    task = record.task.model_copy(update=settings)
+    record = record.model_copy(update={"task": task, "metrics": outcome.metrics, "per_class": outcome.per_class})
+    for name in metrics:
+        again = measured(Answers(record, outcome.predictions, "here"), name).value
+        assert again == pytest.approx(value(outcome, name), abs=1e-9), f"{name} from the table alone"
     assert any("counts what is not as mistakes" in said for said in answer(folder).warnings)
     settled = ask(card_of(folder, {"evaluator": "lvis"}, metrics=metrics)).protocol(toy())
     assert settled["annotations_sha256"]

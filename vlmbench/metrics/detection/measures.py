@@ -55,6 +55,8 @@ COCO_MEASURES: dict[str, BoxMeasure] = {
 """The twelve of ``COCOeval.summarize``, in its order."""
 LVIS_MEASURES: dict[str, BoxMeasure] = {**_PRECISIONS, "ar300": BoxMeasure("ar"), **_RECALLS_BY_AREA}
 """Those of ``LVISEval.summarize`` but for the frequency groups, which need the classes'."""
+FREQUENCIES = {"rare": "r", "common": "c", "frequent": "f"}
+"""LVIS' groups of classes, by how many training images show them: up to 10, up to 100, more."""
 
 
 def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: Weights) -> Floats:

@@ -14,6 +14,7 @@ from vlmbench.metrics import Estimate
 from vlmbench.metrics.detection import (
     COCO_MEASURES,
     ENGINES,
+    FREQUENCIES,
     LVIS_MEASURES,
     BoxMeasure,
     BoxPredictions,
@@ -33,8 +34,6 @@ from vlmbench.tasks.detection.results import Answered
 
 ACCURACIES = {"mean_class_accuracy_top1": 1, "mean_class_accuracy_top5": 5}
 """Of naming the data's own boxes, as CLIPSelf reports it, and the k of each."""
-FREQUENCIES = {"rare": "r", "common": "c", "frequent": "f"}
-"""LVIS' groups of classes, by how many training images show them: up to 10, up to 100, more."""
 _GROUP_MEASURES = {"ap": COCO_MEASURES["ap"], "ap50": COCO_MEASURES["ap50"]}
 
 

@@ -23,12 +23,12 @@ from vlmbench.data.labels import check_boxes, listing
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, MissingDependencyError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.pictures import Picture, Truth
-from vlmbench.metrics.detection import ENGINES
+from vlmbench.metrics.detection import ENGINES, FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
 from vlmbench.tasks.base import Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
-from vlmbench.tasks.detection.measures import FREQUENCIES, check_metrics, measure
+from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.readouts import aligned_features, crop_features
 from vlmbench.tasks.detection.regions import (

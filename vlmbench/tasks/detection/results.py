@@ -70,8 +70,8 @@ class Answered:
 
         Boxes are left, top, width and height. Labels are places in the classes' order; ``category_ids`` are the
         data's own ids of the same classes and ``image_id`` is the data's own of the image, so that
-        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``, and LVIS' ``absent`` and
-        ``partial`` classes), so that two runs can be compared without the data.
+        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``; LVIS' ``absent`` and
+        ``partial`` classes, and how frequent each object's class is), so that runs can be compared without the data.
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
@@ -93,6 +93,9 @@ class Answered:
         if self.facts.absent is not None and self.facts.partial is not None:
             columns["absent"] = _lists([self.facts.absent[index] for index in self.indices], pa.int32())
             columns["partial"] = _lists([self.facts.partial[index] for index in self.indices], pa.int32())
+        if self.facts.frequencies is not None:
+            letters = self.facts.frequencies
+            columns["truth_frequencies"] = _lists([[letters[box.label] for box in own] for own in truth], pa.string())
         if all(answer.region_ranks is not None for answer in self.answers):
             columns |= {
                 "region_labels": _lists([_list(answer.region_labels) for answer in self.answers], pa.int32()),

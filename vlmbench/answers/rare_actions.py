@@ -1,0 +1,80 @@
+"""Metrics of RareAct from its tables, which keep what the data says of each clip. What is drawn is the video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vlmbench.answers.columns import column, numbers, rows
+from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.errors import UnpairableError
+from vlmbench.metrics.rare_actions import (
+    ActionRows,
+    action_rows,
+    drawn_videos,
+    mean_weighted_average_precision_statistic,
+    weighted_average_precision_statistics,
+)
+from vlmbench.records import Summary
+
+COLUMNS = ("label", "annotation", "video", "verb", "noun", "scores")
+ANSWERS = ("scores",)
+"""Where these are all the same, so is the model's behaviour."""
+
+
+def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of a table; None where nobody here knows it.
+
+    Raises:
+        UnpairableError: the metric draws samples of its own.
+    """
+    if metric == "msap":
+        raise UnpairableError(
+            f"{record.task.name}: msap draws one clip a video at random, which leaves nothing to pair",
+            hint="Compare by mwap, which weighs the clips of a video instead.",
+        )
+    if metric != "mwap":
+        return None
+    scores = rows(table, "scores").astype(np.float32)
+    ranked = _ranked(table, scores.shape[1])
+    videos = drawn_videos(ranked)
+    seen = _seen(scores, ranked, videos)
+    shown = np.stack([np.isin(videos, each.videos) for each in ranked], axis=1)
+    return Measured(
+        len(videos),
+        mean_weighted_average_precision_statistic(scores, ranked),
+        seen,
+        classes=lambda: ClassStatistics(
+            "weighted_average_precision",
+            weighted_average_precision_statistics(scores, ranked),
+            seen,
+            shown.sum(axis=0),
+        ),
+    )
+
+
+def _ranked(table: pa.Table, classes: int) -> list[ActionRows]:
+    """What is ranked for each action that a clip shows; videos are numbered as they turn up."""
+    labels = numbers(table, "label").astype(np.int64)
+    # Actions of which no clip is there rank nothing: their words only have to be no others'.
+    verbs, nouns = ([f"\0{label}" for label in range(classes)] for _ in range(2))
+    for label, verb, noun in zip(labels, *(column(table, name).to_pylist() for name in ("verb", "noun")), strict=True):
+        verbs[label], nouns[label] = verb, noun
+    names = column(table, "video").to_pylist()
+    known = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    videos = np.array([known[name] for name in names], dtype=np.int64)
+    return action_rows(labels, numbers(table, "annotation").astype(np.int64), videos, verbs, nouns)
+
+
+def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDArray[np.int64]) -> NDArray[np.object_]:
+    """(V, A) the scores of each video's rows for each action that is ranked, as bytes."""
+    seen = np.full((len(videos), len(ranked)), b"", dtype=object)
+    for place, each in enumerate(ranked):
+        order = np.argsort(each.videos, kind="stable")
+        own, starts = np.unique(each.videos[order], return_index=True)
+        parts = np.split(scores[each.rows[order], each.action], starts[1:])
+        seen[np.searchsorted(videos, own), place] = [part.tobytes() for part in parts]
+    return seen
