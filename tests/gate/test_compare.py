@@ -359,6 +359,8 @@ def test_a_side_that_is_none_says_what_to_do(tmp_path: Path, monkeypatch: pytest
         ("empty", "no records in 'empty'"),
         ("file.json", "not a record this version reads"),
         ("../x", "no results folder"),
+        ("x" * 300, "no results folder"),
+        ("", "name is empty"),
     ):
         with pytest.raises(UsageError, match=said) as error:
             compare(old, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,9 +53,11 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
         UsageError: there is nothing of that name, or no record in it.
     """
     path = Path(name).expanduser()
-    if path.exists():
+    if not name.strip():  # Path("") would be the working directory: an empty variable of a script compares nothing
+        raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
+    if os.path.exists(path):  # Path.exists raises for a name that is too long to be one
         side = _of_path(side_label(name), path)
-    elif _is_name(name) and (baselines / name).is_dir():
+    elif name in baseline_names(baselines):
         side = Side(side_label(name), load_baseline(baselines / name))
     elif found := _REVISION.fullmatch(name):
         side = Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
@@ -88,10 +91,6 @@ def _of_path(label: str, path: Path) -> Side:
 def _result_files(folder: Path) -> list[Path]:
     """The records of a results folder, of one model's folder in it, or of one pair's."""
     return next((files for level in ("*/*/*", "*/*", "*") if (files := sorted(folder.glob(f"{level}.json")))), [])
-
-
-def _is_name(name: str) -> bool:
-    return "/" not in name and "\\" not in name and name not in ("", ".", "..")
 
 
 def _nothing(name: str, baselines: Path) -> UsageError:
