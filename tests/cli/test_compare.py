@@ -59,9 +59,10 @@ def test_the_text_says_what_was_compared_the_figures_and_the_verdict_last(worse:
     lines = compare("old", "new", where=worse, code=1).stdout.splitlines()
     assert lines[0] == "Comparing candidate new (m) against baseline old (m), by the default gate"
     (row,) = [line.split() for line in lines if line.startswith(" cifar10")]
-    assert row[:5] == ["cifar10", "acc1", "90.00", "85.00", "−5.00"] and row[-1] == "regressed"
+    assert row[:6] == ["cifar10", "regressed", "acc1", "90.00%", "85.00%", "−5.00"]
     assert "+0 −100" in " ".join(row) and "<0.001" in row
-    assert any("cifar10: acc1 is worse by 5.00 points (90.00 → 85.00" in line for line in lines)
+    assert any("cifar10: acc1 is worse by 5.00 points (90.00% → 85.00%" in line for line in lines)
+    assert lines.index("  If a loss is acceptable, give its task a tolerance in the gate file.") == len(lines) - 3
     assert lines[-1] == "REGRESSED: 2 tasks: 1 regressed, 1 unchanged"
 
 
@@ -81,7 +82,7 @@ def test_exit_codes(worse: Path, tmp_path: Path) -> None:
     assert "no baseline" in compare("old", "elsewhere", where=worse, code=2).stderr
     two_sides(tmp_path / "b", {"t": (N, range(9), range(9))}, run__precision="bf16")
     shown = compare("b/old", "b/new", where=tmp_path, code=3).stdout
-    assert "run.precision is not the same: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
+    assert "Different run.precision: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
     allowed = compare("b/old", "b/new", "--allow", "precision", where=tmp_path).stdout
     assert "Overridden with --allow" in allowed and "bf16" in allowed
 

@@ -134,7 +134,7 @@ def _show(found: Comparison) -> None:
 
 
 def _print(found: Comparison, console: Console) -> None:
-    """What was compared, the table, a paragraph for each task that is not fine, and the verdict last."""
+    """What was compared, the table, what is to be said of each task and what to do, and the verdict last."""
     from rich.text import Text
 
     from vlmbench.cli.console import rich_table
@@ -142,8 +142,14 @@ def _print(found: Comparison, console: Console) -> None:
 
     console.print(Text(f"Comparing {words.compared(found)}"))
     console.print(rich_table(_table(found), console.width))
+    _print_paragraph(console, "", words.LEGEND, style="dim")
+    console.print()
     for names, said in words.paragraphs(found):
         _print_paragraph(console, names, said)
+        console.print()
+    for line in words.remedies(found):
+        _print_paragraph(console, "", line)
+    if words.remedies(found):
         console.print()
     if lines := words.overridden(found):
         console.print(Text("Overridden with --allow:", style="yellow"))
@@ -153,11 +159,11 @@ def _print(found: Comparison, console: Console) -> None:
     console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
 
 
-def _print_paragraph(console: Console, name: str, said: str) -> None:
+def _print_paragraph(console: Console, name: str, said: str, style: str = "") -> None:
     """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
     from rich.text import Text
 
-    text = Text.assemble((f"{name}: " if name else "", "bold"), said)
+    text = Text.assemble((f"{name}: " if name else "", "bold"), (said, style))
     for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
         line.rstrip()
         console.print(Text(_INDENT) + line)
@@ -168,33 +174,22 @@ def _table(found: Comparison) -> Table:
     from vlmbench.reports.cells import Cell, Label
     from vlmbench.reports.table import Column, Table
 
-    several = len({words.models(task) for task in found.tasks}) > 1
-    names = [Column("model", repeats=True)] if several else []
+    several = words.of_several_models(found)
+    task, verdict, metric, *figures, p, flips = words.HEADINGS
     columns = [
-        *names,
-        Column("task", repeats=True),
-        Column("metric", spare=1),
-        Column("baseline", "right"),
-        Column("candidate", "right"),
-        Column("difference [95%]", "right", strong=True),
-        Column("p (Holm)", "right"),
-        Column("flips", "right", spare=2),
-        Column("verdict"),
+        *([Column("model", repeats=True)] if several else []),
+        Column(task, repeats=True),
+        Column(verdict, strong=True),
+        Column(metric, spare=1),
+        *(Column(name, "right") for name in figures),
+        Column(p, "right", spare=2),
+        Column(flips, "right", spare=3),
     ]
-    rows: list[list[Cell]] = [
-        [
-            *([words.models(task)] if several else []),
-            words.title(task),
-            words.metric(task),
-            words.value(task, task.baseline),
-            words.value(task, task.candidate),
-            words.difference(task),
-            words.p_value(task),
-            words.flips(task),
-            Label(words.verdict(task), tone=_tone(task)),
-        ]
-        for task in found.tasks
-    ]
+    rows: list[list[Cell]] = []
+    for each in words.worst_first(found):
+        name, judged, *rest = words.cells(each)
+        model = [words.models(each)] if several else []
+        rows.append([*model, name, Label(judged, tone=_tone(each)), *rest])
     return Table("", columns, rows, [])
 
 
