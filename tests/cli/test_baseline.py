@@ -90,6 +90,12 @@ def test_nothing_to_save_is_wrong_usage(folder: Path) -> None:
     assert json.loads(baseline("list", "--json", where=folder).stdout) == []
 
 
+def test_one_model_s_folder_will_do(folder: Path) -> None:
+    (ours,) = (folder / "results" / "runs").glob("ours*")
+    baseline("save", "v1", "--results", ours, where=folder)
+    assert {found.record.model.name for found in baselines.load_baseline(folder / "results/baselines/v1")} == {"ours"}
+
+
 def test_a_large_baseline_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "much for a Git repository" not in baseline("save", "v1", where=folder).stderr
     monkeypatch.setattr(baselines, "LARGE_BYTES", 1000)

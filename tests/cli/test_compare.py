@@ -148,6 +148,10 @@ def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
     saved.rename(aside(saved))  # where a replacement leaves it that is killed between its renames
     assert "PASSED" in compare("main", "old", where=worse).stdout
     aside(saved).rename(saved)
+    torn = worse / "results" / "baselines" / "torn"
+    torn.mkdir()
+    (torn / "pets.json").write_text("{")
+    compare("torn", "new", where=worse, code=2)  # not 1: nothing is known to be worse
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
     for command in (["init", "-q"], ["add", "results"], [*who, "commit", "-qm", "baseline"]):
         subprocess.run(["git", *command], cwd=worse, check=True, capture_output=True)

@@ -27,7 +27,7 @@ from vlmbench.gate.formats.markdown import MOST, to_markdown
 from vlmbench.gate.formats.plain_data import json_schema, to_json
 from vlmbench.gate.verdict import overall
 
-HOSTILE = "x|y\n## <script>alert('1')</script> [a](b) `c` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone \u202e"
+HOSTILE = "x|y\n## <script>alert('1')</script> [a](b) `c` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone #12 \u202e"
 
 
 def gain(value: float, *, low: float, high: float, p: float = 0.5, **fields: object) -> Gain:
@@ -196,6 +196,8 @@ def test_markdown_has_the_verdict_the_table_and_the_rest_folded_away() -> None:
     for said in ("crane", "tow truck", "fp32", "bf16", "--gate gate.yaml", "torn.json", "about 3,200 would settle it"):
         assert said in text
     assert text.count("<details>") == text.count("</details>") == 3
+    quiet = WORSE.model_copy(update={"task": "quiet", "verdict": "unchanged", "checks": []})
+    assert "quiet: classes" not in to_markdown(comparison(quiet))
 
 
 def test_what_is_said_of_several_tasks_is_said_once() -> None:
@@ -289,6 +291,7 @@ def test_hostile_names_stay_names_in_every_format() -> None:
     assert "<script>" in (next(root.iter("testcase")).get("name") or "")
     markdown = written["md"]
     assert "<script>" not in markdown.replace(markdown[markdown.index("```sh") : markdown.rindex("```")], "")
+    assert "#12" not in markdown.split("```sh")[0] and "\\" not in markdown.partition("<summary>")[2].partition("</")[0]
     assert "\n## " not in markdown and "@everyone" not in markdown.split("```sh")[0]
     rows = [line.replace("\\|", "") for line in markdown.splitlines() if line.startswith("| x")]
     assert rows and all(row.count("|") in (6, 9, 10) for row in rows)

@@ -140,7 +140,7 @@ def _print(found: Comparison, console: Console) -> None:
     from vlmbench.cli.console import rich_table
     from vlmbench.gate import words
 
-    console.print(Text(f"Comparing {words.compared(found)}"))
+    console.print(Text(words.compared(found)))
     console.print(rich_table(_table(found), console.width))
     _print_paragraph(console, "", words.LEGEND, style="dim")
     console.print()

@@ -208,7 +208,7 @@ def compared(comparison: Comparison) -> str:
         for side in sides
     )
     gate = f"gate file {short(comparison.gate)}" if comparison.gate else "the default gate"
-    return f"candidate {after} against baseline {before}, by {gate}"
+    return f"Comparing candidate {after} against baseline {before}, by {gate}"
 
 
 def _why(comparison: Comparison) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -17,7 +18,7 @@ _STEPS = ((10, 10), (5, 5), (3, 2), (0, 0))
 """Classes and samples of a task that are shown; fewer where all would be too long."""
 _ROWS = (1000, 200, 50, 20)
 _REST = "… the rest is too long for a comment; it is in the other formats."
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_CALL = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)")
 _CLASSES = ("class", "samples", "baseline %", "candidate %", "change in points")
 _SAMPLES = ("sample", "truth", "baseline", "candidate", "")
 
@@ -33,8 +34,13 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that is no markup, and calls nobody: a name that begins with @ would notify whoever bears it."""
-    return escape_markdown(_MENTION.sub("@\u2060", text))
+    """Text that is no markup, and calls nobody."""
+    return escape_markdown(_quiet(text))
+
+
+def _quiet(text: str) -> str:
+    """A name that begins with @ would notify whoever bears it, and #12 be written down in the issue of that number."""
+    return _CALL.sub(lambda sign: f"{sign[0]}\u2060", text)
 
 
 def _page(blocks: Sequence[str]) -> str:
@@ -90,12 +96,13 @@ def _overridden(comparison: Comparison) -> Iterator[str]:
 
 
 def _has_details(task: TaskComparison, classes: int, samples: int) -> bool:
-    return bool(task.classes[:classes] or task.samples[:samples])
+    quiet = task.verdict == "unchanged" and words.is_fine(task)  # forty folds of nothing new hide the one that matters
+    return not quiet and bool(task.classes[:classes] or task.samples[:samples])
 
 
 def _details(task: TaskComparison, classes: int, samples: int) -> str:
-    name = f"{escape(words.title(task))}: classes and samples that flipped most"
-    parts = [f"<details><summary>{name}</summary>"]
+    name = html.escape(_quiet(words.title(task)), quote=False)  # inside HTML Markdown's own escapes are not read
+    parts = [f"<details><summary>{name}: classes and samples that flipped most</summary>"]
     if task.classes[:classes]:
         rows = [_class_row(change) for change in ends(task.classes, classes)]
         parts.append("\n".join([_line(_CLASSES), _line(["---", *["---:"] * 4]), *rows]))
@@ -115,7 +122,11 @@ def ends(changes: Sequence[ClassChange], most: int) -> list[ClassChange]:
 
 def _class_row(change: ClassChange) -> str:
     lost = " (more than allowed)" if change.broken else ""
-    figures = [f"{100 * change.baseline:.1f}", f"{100 * change.candidate:.1f}", f"{100 * change.change:+.1f}{lost}"]
+    figures = [
+        f"{100 * change.baseline:.1f}",
+        f"{100 * change.candidate:.1f}",
+        f"{100 * change.change:+.1f}{lost}".replace("-", "−"),
+    ]
     return _line([escape(words.short(change.name)), f"{change.n:,}", *figures])
 
 
