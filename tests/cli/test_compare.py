@@ -117,7 +117,11 @@ def test_json_alone_is_on_standard_output_and_notes_are_not(worse: Path) -> None
 def test_a_format_or_file_that_cannot_be_is_said_before_anything_is_compared(worse: Path) -> None:
     assert "Did you mean 'junit'" in compare("old", "new", "-f", "junitt", where=worse, code=2).stderr
     assert "--write takes FORMAT:FILE" in compare("old", "new", "--write", "a.xml", where=worse, code=2).stderr
-    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "none/a.md", where=worse, code=1).stderr
+    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "none/a.md", where=worse, code=2).stderr
+    assert "it is a folder" in compare("old", "new", "--write", "md:old", where=worse, code=2).stderr
+    twice = compare("old", "new", "--write", "md:a", "-f", "json", "-o", "./a", where=worse, code=2).stderr
+    assert "is written twice" in twice and not (worse / "a").exists()
+    compare("old", "new", "--write", "md:/dev/null", "--write", "json:/dev/null", where=worse, code=1)
 
 
 def test_the_schema_needs_no_sides(tmp_path: Path) -> None:

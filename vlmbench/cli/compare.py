@@ -69,6 +69,7 @@ def compare(
 
     _check_format(format)
     files = [_file(text) for text in write]
+    _check_outputs([*([output] if output else []), *(path for _, path in files)])
     with stderr().status("comparing") as status:
         found = compared(
             baseline,
@@ -111,6 +112,19 @@ def _file(text: str) -> tuple[str, Path]:
     return format, Path(path).expanduser()
 
 
+def _check_outputs(paths: list[Path]) -> None:
+    """Said before anything is compared: a comparison takes a while, and the second of two would replace the first."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.is_dir() or not path.parent.is_dir():
+            reason = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
+            raise UsageError(f"cannot write {str(path)!r}: {reason}")
+        if path.is_file() or not path.exists():  # a pipe or a device takes several
+            if path.resolve() in seen:
+                raise UsageError(f"{str(path)!r} is written twice", hint="Name another file for each format.")
+            seen.add(path.resolve())
+
+
 def _written(found: Comparison, format: str) -> str:
     from vlmbench.gate.formats import FORMATS as WRITERS
 
@@ -142,8 +156,9 @@ def _print(found: Comparison, console: Console) -> None:
 
     console.print(Text(words.compared(found)))
     console.print(rich_table(_table(found), console.width))
-    _print_paragraph(console, "", words.LEGEND, style="dim")
-    console.print()
+    if any(task.gain for task in found.tasks):
+        _print_paragraph(console, "", words.LEGEND, style="dim")
+        console.print()
     for names, said in words.paragraphs(found):
         _print_paragraph(console, names, said)
         console.print()

@@ -24,8 +24,8 @@ _LONGEST = 60
 _MEANINGS: dict[Kind, str] = {
     "dataset": "The samples or their labels are not the same, so that a difference may be the data's. "
     "Run both on one copy of the data.",
-    "samples": "One side scored samples that the other did not. Run both with the same --limit and --seed, and without "
-    "--skip-bad.",
+    "samples": "One side scored samples that the other did not. Run both with the same --limit, --stratified and "
+    "--seed, on one copy of the data (a subset is drawn by place in it), and without --skip-bad.",
     "prompts": "Class names or templates differ, and another wording is worth points. Run both with one task card.",
     "protocol": "The question was asked another way. Run both with one task card and the same --set.",
     "version": "Numbers of two versions of a task are not comparable. Run the older side again.",

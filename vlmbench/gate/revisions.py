@@ -85,7 +85,8 @@ def baseline_at_revision(revision: str, name: str, root: Path) -> list[Entry]:
     known = sorted({name for folder in folders for name in _names(found, folder)})
     raise UsageError(
         f"no baseline {name!r} in {str(folders[-1])!r} of revision {revision!r}",
-        hint=did_you_mean(name, known) or "It has no baselines at all: save one, and commit it.",
+        hint=did_you_mean(name, known)
+        or "It has none there: save one and commit it, or name their folder with --baselines.",
     )
 
 
