@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
 _ROOT = Path("results/baselines")
+_NAMED = 5
+"""Older records that are named: a folder that saw many runs has hundreds."""
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -52,7 +54,9 @@ def save(
     if len(paired) < len(wanted):
         notes.append(f"left out: {len(wanted) - len(paired)} imported, without predictions to pair")
     entries, others = newest_of_pairs(paired)
-    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others]
+    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others[:_NAMED]]
+    if len(others) > _NAMED:
+        notes.append(f"left out: {len(others) - _NAMED:,} more of which a later record is saved")
     for note in notes:
         stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
     if not entries:

@@ -42,14 +42,19 @@ def compare(
     candidate: Annotated[str, typer.Argument(help="Likewise.")],
     gate: Annotated[Path | None, typer.Option("--gate", "-g", help="The gate file (YAML).")] = None,
     format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
-    write: Annotated[list[str], typer.Option(help="FORMAT:FILE, besides what is printed. Repeatable.")] = [],  # noqa: B006
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    write: Annotated[
+        list[str], typer.Option(help="FORMAT:FILE to write besides, such as junit:report.xml. Repeatable.")
+    ] = [],  # noqa: B006
     allow: Annotated[
         list[str],
-        typer.Option(help="Compare in spite of a difference: dataset, samples, prompts, protocol, … Repeatable."),
+        typer.Option(
+            help="Compare in spite of a difference: dataset, metric, precision, prompts, protocol, samples or version. "
+            "Repeatable."
+        ),
     ] = [],  # noqa: B006
     allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Too little data is no failure.")
+        bool, typer.Option("--allow-inconclusive", help="Let pass what too little data leaves open.")
     ] = False,
     baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
@@ -60,8 +65,13 @@ def compare(
 ) -> None:
     """Compare two sides task by task, and say whether the candidate is worse.
 
-    Exit code 0: passed; 1: a task regressed, a demand of the gate file is not met, or the data cannot tell; 2: wrong
-    input; 3: not comparable. Without a gate file no loss is accepted and every task of the baseline must be there.
+    Without a gate file no loss is accepted, and every task of the baseline must
+    be there.
+
+    Exit code 0: passed. 1: a task regressed, a demand of the gate file is not
+    met, or the data cannot tell. 2: wrong input. 3: not comparable.
+
+    For example: vlmbench compare main results/runs --gate gate.yaml
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
