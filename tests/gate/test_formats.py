@@ -222,8 +222,9 @@ def test_what_to_do_is_said_once_however_many_tasks() -> None:
 def test_what_is_missing_has_no_values_to_show() -> None:
     lost = Mismatch(kind="missing", field="task", baseline="a record", candidate="no record", meaning="Run it.")
     torn = Mismatch(kind="answers", field="predictions", baseline="–", candidate="–", meaning="\x1b[31mtorn")
-    text = FORMATS["github"](comparison(UNLIKE.model_copy(update={"mismatches": [lost, torn]})))
-    assert "::Run it.%0AThe answers cannot be paired: [31mtorn\n" in text
+    neither = Mismatch(kind="answers", field="metrics.x", baseline="not there", candidate="not there", meaning="See y.")
+    text = FORMATS["github"](comparison(UNLIKE.model_copy(update={"mismatches": [lost, torn, neither]})))
+    assert "::Run it.%0AThe answers cannot be paired: [31mtorn%0Ametrics.x, on both sides: not there. See y.\n" in text
 
 
 def test_a_comment_never_is_longer_than_github_takes() -> None:

@@ -69,8 +69,9 @@ def _refuse_aliases(path: Path, text: str) -> None:
     """A few lines of aliases to aliases stand for billions of values, and one to what holds it for no end of them."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 1
             raise UsageError(
-                f"{path}:{event.start_mark.line + 1}: *{event.anchor}: a gate file has no aliases",
+                f"{path}:{line}: *{event.anchor}: a gate file has no aliases",
                 hint="Write the value out; what holds for several tasks is one rule that names them all.",
             )
 

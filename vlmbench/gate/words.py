@@ -283,6 +283,8 @@ def _reason(found: Mismatch) -> str:
         return meaning
     if found.baseline == found.candidate == DASH:
         return f"The answers cannot be paired: {meaning}"
+    if found.baseline == found.candidate:  # what neither has is no difference
+        return f"{found.field}, on both sides: {short(found.baseline)}. {meaning}"
     return f"{told(found)}. {meaning}"
 
 
