@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -168,6 +169,25 @@ def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
 def test_the_python_api_gives_the_same(worse: Path) -> None:
     found = vlmbench.compare(worse / "old", worse / "new")
     assert found.exit_code == 1 and found.verdict == "regressed"
+
+
+def test_the_command_makes_the_comparison_again(worse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(worse)
+    (worse / "old").rename(worse / "the old one")
+    Path("gate.yaml").write_text("inconclusive: warn")
+    first = vlmbench.compare(
+        *("the old one", "new"), gate="gate.yaml", allow="prompts", allow_inconclusive=True, baselines="kept here"
+    )
+    program, name, *arguments = shlex.split(first.command)
+    assert (program, name) == ("vlmbench", "compare")
+    again = json.loads(compare(*arguments, "-f", "json", where=worse, code=1).stdout)
+    assert again == json.loads(first.model_dump_json(by_alias=True)) and "kept here" in arguments
+
+
+def test_a_terminal_sees_the_verdicts_in_colour(worse: Path) -> None:
+    shown = compare("old", "new", where=worse, code=1, FORCE_COLOR="1", TERM="xterm").stdout
+    cells = next(line for line in shown.splitlines() if "cifar10" in line and "acc1" in line)
+    assert "\x1b[1;31mregressed" in cells and "\x1b[1;31mREGRESSED" in shown
 
 
 def test_it_imports_no_torch(worse: Path) -> None:

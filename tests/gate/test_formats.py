@@ -27,7 +27,9 @@ from vlmbench.gate.formats.markdown import MOST, to_markdown
 from vlmbench.gate.formats.plain_data import json_schema, to_json
 from vlmbench.gate.verdict import overall
 
-HOSTILE = "x|y\n## <script>alert('1')</script> [a](b) `c` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone #12 \u202e"
+HOSTILE = (
+    "x|y\n## <script>alert('1')</script> [a](b) `c` ``` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone #12 \u202e"
+)
 
 
 def gain(value: float, *, low: float, high: float, p: float = 0.5, **fields: object) -> Gain:
@@ -296,7 +298,8 @@ def test_hostile_names_stay_names_in_every_format() -> None:
     assert "\n## " not in markdown and "@everyone" not in markdown.split("```sh")[0]
     rows = [line.replace("\\|", "") for line in markdown.splitlines() if line.startswith("| x")]
     assert rows and all(row.count("|") in (6, 9, 10) for row in rows)
-    assert markdown.count("```") == 2
+    code = markdown[markdown.index("```sh") :]
+    assert code.count("```") == 2 and [line[:3] for line in markdown.splitlines()].count("```") == 2
     lines = written["github"].splitlines()
     assert len(lines) == 2 and all(line.startswith("::error title=") for line in lines)
     assert "::" not in lines[1].removeprefix("::error title=").partition("::")[0], "a title cannot end early"
