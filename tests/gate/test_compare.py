@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,17 @@ def test_missing_and_broken_predictions_are_named(tmp_path: Path) -> None:
         (reason,) = one(found).mismatches
         assert found.exit_code == 3 and reason.kind == "answers"
         assert file.name in reason.meaning and "--force" in reason.meaning
+
+
+@pytest.mark.parametrize("file", ["../../secret", "/etc/hostname", "", ".", "..", "a\0b", "C:\\x"])
+def test_predictions_elsewhere_are_not_read(tmp_path: Path, file: str) -> None:
+    old, new = sides(tmp_path, range(10), range(10))
+    (path,) = new.glob("*/*/*.json")
+    record = json.loads(path.read_text())
+    record["predictions"]["file"] = file
+    path.write_text(json.dumps(record))
+    task = one(compare(old, new))
+    assert task.verdict == "not comparable" and "are no file beside it" in task.mismatches[0].meaning
 
 
 def test_predictions_that_do_not_give_the_record_s_number_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.answers.tables import read_table
 from vlmbench.errors import RecordError
-from vlmbench.gate.entry import Entry
+from vlmbench.gate.entry import Entry, lies_beside
 from vlmbench.records import Record
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
             raise RecordError(
                 f"{path}: the record was imported and has no predictions",
                 hint="Ask the question again with `vlmbench run`.",
+            )
+        if not lies_beside(record.predictions.file):
+            raise RecordError(
+                f"{path}: its predictions {record.predictions.file!r} are no file beside it",
+                hint="Run the pair again with --force.",
             )
         return read_table(path.with_name(record.predictions.file), record)
 
