@@ -54,6 +54,7 @@ def test_a_release_passes_and_a_spoiled_one_fails(runner: Runner, tmp_path: Path
     first = runner.job(inputs)
     assert first.code == 2 and first.outputs["exit-code"] == "2" and runner.comments == []
     assert "baseline save NAME" in first.said["Compare with the baseline"]
+    assert "::error title=vlmbench::Nothing was compared" in first.said["Compare with the baseline"]
 
     saved = subprocess.run(
         [runner.home / "bin" / "vlmbench", "baseline", "save", "main", "--results", "vlmbench-results"],
@@ -87,7 +88,7 @@ def test_a_release_passes_and_a_spoiled_one_fails(runner: Runner, tmp_path: Path
     assert theirs["body"] == comment["body"]
     assert "REGRESSED" in failed.summary and "PASSED" in passed.summary
     compared = failed.said["Compare with the baseline"]
-    assert "::error title=" in compared
+    assert "::error title=" in compared and "Nothing was compared" not in compared
     mark = re.search(r"::stop-commands::(\w+)\n", compared)
     assert mark and compared.rstrip().endswith(f"::{mark[1]}::")
     report = runner.workspace / "candidate-report"

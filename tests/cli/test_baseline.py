@@ -78,6 +78,14 @@ def test_what_is_saved_is_the_latest_of_each_pair_and_what_is_not_is_said(folder
     assert names == [*["cifar10.csv"] * 2, *["cifar10.json"] * 2]
 
 
+def test_of_many_older_records_a_few_are_named(folder: Path) -> None:
+    store = ResultStore(folder / "results" / "runs")
+    for day in range(3, 10):
+        write(store, "ours", "dtd", day=day)
+    said = baseline("save", "v1", "-m", "ours", where=folder).stderr
+    assert said.count("a later record of its model") == 5 and "3 more of which a later record is saved" in said
+
+
 def test_a_suite_chooses_its_tasks(folder: Path) -> None:
     baseline("save", "v1", "-m", "ours", "-t", "survey-27", where=folder)
     assert json.loads(baseline("list", "--json", where=folder).stdout)[0]["tasks"] == ["cifar10", "dtd"]
@@ -88,6 +96,12 @@ def test_nothing_to_save_is_wrong_usage(folder: Path) -> None:
     assert "no results folder" in baseline("save", "v1", "--results", "x", where=folder, code=2).stderr
     assert "no baselines" in baseline("list", where=folder, code=2).stderr
     assert json.loads(baseline("list", "--json", where=folder).stdout) == []
+
+
+def test_one_model_s_folder_will_do(folder: Path) -> None:
+    (ours,) = (folder / "results" / "runs").glob("ours*")
+    baseline("save", "v1", "--results", ours, where=folder)
+    assert {found.record.model.name for found in baselines.load_baseline(folder / "results/baselines/v1")} == {"ours"}
 
 
 def test_a_large_baseline_is_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

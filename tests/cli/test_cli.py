@@ -358,6 +358,8 @@ def test_suite_takes_suites_alone(tmp_path: Path, make_folder: Callable[..., Pat
             (("--suite", "own"), 2, "unknown suite 'own'"),
             (("--suite", "quik"), 2, "Did you mean 'quick'"),
             (("-t", "own", "--stratified"), 2, "Add --limit N"),
+            (("--suite", "demo", "--stratified"), 2, "Add --limit N"),
+            (("-t", "quick", "--stratified"), 0, ""),
             ((), 2, "nothing to run"),
         ):
             refused = vlmbench("run", "-m", "toy:a", *arguments, "--dry-run")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -17,6 +18,7 @@ from gate_cases import answers, labels, table, two_sides, write
 
 import vlmbench
 from vlmbench.cli.main import main
+from vlmbench.gate.baseline_folder import aside
 from vlmbench.gate.baselines import save_baseline
 from vlmbench.gate.comparison import Comparison
 from vlmbench.gate.sides import read_side
@@ -58,9 +60,10 @@ def test_the_text_says_what_was_compared_the_figures_and_the_verdict_last(worse:
     lines = compare("old", "new", where=worse, code=1).stdout.splitlines()
     assert lines[0] == "Comparing candidate new (m) against baseline old (m), by the default gate"
     (row,) = [line.split() for line in lines if line.startswith(" cifar10")]
-    assert row[:5] == ["cifar10", "acc1", "90.00", "85.00", "−5.00"] and row[-1] == "regressed"
+    assert row[:6] == ["cifar10", "regressed", "acc1", "90.00%", "85.00%", "−5.00"]
     assert "+0 −100" in " ".join(row) and "<0.001" in row
-    assert any("cifar10: acc1 is worse by 5.00 points (90.00 → 85.00" in line for line in lines)
+    assert any("cifar10: acc1 is worse by 5.00 points (90.00% → 85.00%" in line for line in lines)
+    assert lines.index("  If a loss is acceptable, give its task a tolerance in the gate file.") == len(lines) - 3
     assert lines[-1] == "REGRESSED: 2 tasks: 1 regressed, 1 unchanged"
 
 
@@ -80,7 +83,7 @@ def test_exit_codes(worse: Path, tmp_path: Path) -> None:
     assert "no baseline" in compare("old", "elsewhere", where=worse, code=2).stderr
     two_sides(tmp_path / "b", {"t": (N, range(9), range(9))}, run__precision="bf16")
     shown = compare("b/old", "b/new", where=tmp_path, code=3).stdout
-    assert "run.precision is not the same: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
+    assert "Different run.precision: baseline fp32; candidate bf16" in shown and "--allow precision" in shown
     allowed = compare("b/old", "b/new", "--allow", "precision", where=tmp_path).stdout
     assert "Overridden with --allow" in allowed and "bf16" in allowed
 
@@ -115,7 +118,11 @@ def test_json_alone_is_on_standard_output_and_notes_are_not(worse: Path) -> None
 def test_a_format_or_file_that_cannot_be_is_said_before_anything_is_compared(worse: Path) -> None:
     assert "Did you mean 'junit'" in compare("old", "new", "-f", "junitt", where=worse, code=2).stderr
     assert "--write takes FORMAT:FILE" in compare("old", "new", "--write", "a.xml", where=worse, code=2).stderr
-    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "none/a.md", where=worse, code=1).stderr
+    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "none/a.md", where=worse, code=2).stderr
+    assert "it is a folder" in compare("old", "new", "--write", "md:old", where=worse, code=2).stderr
+    twice = compare("old", "new", "--write", "md:a", "-f", "json", "-o", "./a", where=worse, code=2).stderr
+    assert "is written twice" in twice and not (worse / "a").exists()
+    compare("old", "new", "--write", "md:/dev/null", "--write", "json:/dev/null", where=worse, code=1)
 
 
 def test_the_schema_needs_no_sides(tmp_path: Path) -> None:
@@ -142,6 +149,14 @@ def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
     (one,) = (worse / "results" / "baselines" / "main").glob("pets.json")
     assert "PASSED: 1 task" in compare(one, one, where=worse).stdout
     assert "Did you mean 'main'" in compare("mian", "new", where=worse, code=2).stderr
+    saved = worse / "results" / "baselines" / "main"
+    saved.rename(aside(saved))  # where a replacement leaves it that is killed between its renames
+    assert "PASSED" in compare("main", "old", where=worse).stdout
+    aside(saved).rename(saved)
+    torn = worse / "results" / "baselines" / "torn"
+    torn.mkdir()
+    (torn / "pets.json").write_text("{")
+    compare("torn", "new", where=worse, code=2)  # not 1: nothing is known to be worse
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
     for command in (["init", "-q"], ["add", "results"], [*who, "commit", "-qm", "baseline"]):
         subprocess.run(["git", *command], cwd=worse, check=True, capture_output=True)
@@ -154,6 +169,25 @@ def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
 def test_the_python_api_gives_the_same(worse: Path) -> None:
     found = vlmbench.compare(worse / "old", worse / "new")
     assert found.exit_code == 1 and found.verdict == "regressed"
+
+
+def test_the_command_makes_the_comparison_again(worse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(worse)
+    (worse / "old").rename(worse / "the old one")
+    Path("gate.yaml").write_text("inconclusive: warn")
+    first = vlmbench.compare(
+        *("the old one", "new"), gate="gate.yaml", allow="prompts", allow_inconclusive=True, baselines="kept here"
+    )
+    program, name, *arguments = shlex.split(first.command)
+    assert (program, name) == ("vlmbench", "compare")
+    again = json.loads(compare(*arguments, "-f", "json", where=worse, code=1).stdout)
+    assert again == json.loads(first.model_dump_json(by_alias=True)) and "kept here" in arguments
+
+
+def test_a_terminal_sees_the_verdicts_in_colour(worse: Path) -> None:
+    shown = compare("old", "new", where=worse, code=1, FORCE_COLOR="1", TERM="xterm").stdout
+    cells = next(line for line in shown.splitlines() if "cifar10" in line and "acc1" in line)
+    assert "\x1b[1;31mregressed" in cells and "\x1b[1;31mREGRESSED" in shown
 
 
 def test_it_imports_no_torch(worse: Path) -> None:

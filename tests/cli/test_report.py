@@ -105,10 +105,11 @@ def test_an_output_that_lacks_our_signs_gets_their_nearest(
 ) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", out)
-    stdout().print(rich_table(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é"]], [])))
+    stdout().print(rich_table(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é −1→2"]], [])))
     out.flush()
     line = out.buffer.getvalue().decode(encoding).splitlines()[3]
     assert line.split()[:3] == ["#", "a", "-"] and line.split()[4] == "?" and line.split()[5] in ("e", "é")
+    assert line.split()[6] == "-1>2", "a loss never loses its sign"
     write_output("● é\n", None)
     out.flush()
     assert out.buffer.getvalue().endswith("● é\n".encode()), "formats for programs are UTF-8 wherever they go"

@@ -174,6 +174,11 @@ def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a folder"):
         save_baseline("main", [entry()], tmp_path, replace=True)
     assert contents(tmp_path) == {"main": b"mine"}
+    save_baseline("v1", [entry()], tmp_path)
+    (tmp_path / "link").symlink_to("v1")
+    with pytest.raises(StoreError, match="a file or a link"):
+        save_baseline("link", [entry()], tmp_path, replace=True)
+    assert (tmp_path / "link").is_symlink() and len(load_baseline(tmp_path / "link")) == 1
 
 
 def test_an_unknown_baseline_names_the_known(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,17 @@ def test_missing_and_broken_predictions_are_named(tmp_path: Path) -> None:
         assert file.name in reason.meaning and "--force" in reason.meaning
 
 
+@pytest.mark.parametrize("file", ["../../secret", "/etc/hostname", "", ".", "..", "a\0b", "C:\\x"])
+def test_predictions_elsewhere_are_not_read(tmp_path: Path, file: str) -> None:
+    old, new = sides(tmp_path, range(10), range(10))
+    (path,) = new.glob("*/*/*.json")
+    record = json.loads(path.read_text())
+    record["predictions"]["file"] = file
+    path.write_text(json.dumps(record))
+    task = one(compare(old, new))
+    assert task.verdict == "not comparable" and "are no file beside it" in task.mismatches[0].meaning
+
+
 def test_predictions_that_do_not_give_the_record_s_number_are_refused(tmp_path: Path) -> None:
     old, new = sides(tmp_path, range(10), range(10), metrics__acc1={"value": 0.5, "n": N})
     found = compare(old, new)
@@ -359,6 +371,27 @@ def test_several_models_are_paired_by_name_or_chosen(tmp_path: Path) -> None:
     assert one(other).verdict == "improved" and other.baseline.models == ["z"]
 
 
+def test_models_that_the_candidate_alone_has_are_named_and_fail_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "old", table(answers(N, range(10)), labels(N)), "m")
+    for model in ("m", "n", "o"):
+        write(tmp_path / "new", table(answers(N, range(10)), labels(N)), model)
+    found = compare(tmp_path / "old", tmp_path / "new")
+    assert (one(found).candidate_model, found.exit_code) == ("m", 0)
+    (note,) = found.notes
+    assert "left out: n, o" in note and "--candidate-model" in note
+    chosen = compare(tmp_path / "old", tmp_path / "new", candidate_model="o")
+    assert one(chosen).candidate_model == "o" and not chosen.notes
+
+
+def test_tasks_that_only_the_candidate_has_are_named_in_one_line(tmp_path: Path) -> None:
+    old, new = two_sides(tmp_path, {"t": (N, range(10), range(10))})
+    for task in ("extra", "more"):
+        write(new, table(answers(N), labels(N)), "m", task)
+    found = compare(old, new)
+    (note,) = found.notes
+    assert note.startswith("extra, more of m left out: The baseline has no record") and found.exit_code == 0
+
+
 def test_a_side_may_be_a_model_s_folder_a_pair_s_or_a_record(tmp_path: Path) -> None:
     old, new = sides(tmp_path, range(10), range(10))
     (record,) = new.glob("*/*/*.json")
@@ -376,6 +409,8 @@ def test_a_side_that_is_none_says_what_to_do(tmp_path: Path, monkeypatch: pytest
         ("empty", "no records in 'empty'"),
         ("file.json", "not a record this version reads"),
         ("../x", "no results folder"),
+        ("x" * 300, "no results folder"),
+        ("", "name is empty"),
     ):
         with pytest.raises(UsageError, match=said) as error:
             compare(old, name)

@@ -27,7 +27,9 @@ from vlmbench.gate.formats.markdown import MOST, to_markdown
 from vlmbench.gate.formats.plain_data import json_schema, to_json
 from vlmbench.gate.verdict import overall
 
-HOSTILE = "x|y\n## <script>alert('1')</script> [a](b) `c` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone \u202e"
+HOSTILE = (
+    "x|y\n## <script>alert('1')</script> [a](b) `c` ``` \x1b[31m\x00\ud800 ::error::%0A ]]> & @everyone #12 \u202e"
+)
 
 
 def gain(value: float, *, low: float, high: float, p: float = 0.5, **fields: object) -> Gain:
@@ -189,18 +191,42 @@ def test_markdown_has_the_verdict_the_table_and_the_rest_folded_away() -> None:
     lines = text.splitlines()
     assert lines[0].startswith("### ❌ REGRESSED: 5 tasks: 1 regressed, 1 not comparable, 1 inconclusive")
     rows = [line for line in lines if line.startswith("| ")]
-    assert rows[2].startswith("| imagenet1k | acc1 | 76.30 | 74.30 | −2.00 \\[−3.20, −0.80\\] | 0.001 | +10 −30 |")
+    assert rows[2].startswith(
+        "| imagenet1k | regressed | acc1 | 76.30% | 74.30% | −2.00 \\[−3.20, −0.80\\] | 0.001 | +10 −30 |"
+    )
     assert text.index("| dtd") < text.index("| pets") < text.index("| cifar10"), "worst first"
     for said in ("crane", "tow truck", "fp32", "bf16", "--gate gate.yaml", "torn.json", "about 3,200 would settle it"):
         assert said in text
     assert text.count("<details>") == text.count("</details>") == 3
+    quiet = WORSE.model_copy(update={"task": "quiet", "verdict": "unchanged", "checks": []})
+    assert "quiet: classes" not in to_markdown(comparison(quiet))
 
 
 def test_what_is_said_of_several_tasks_is_said_once() -> None:
     many = [UNLIKE.model_copy(update={"task": f"task-{place:02d}"}) for place in range(12)]
     text = to_markdown(comparison(*many))
-    assert text.count("task.prompts_sha256 is not the same") == 1
+    assert text.count("Different task.prompts_sha256") == 1
     assert "task-07 and 4 more" in text
+
+
+def test_what_to_do_is_said_once_however_many_tasks() -> None:
+    many = comparison(
+        *(found.model_copy(update={"task": f"t{place}"}) for place in range(5) for found in (WORSE, UNSURE))
+    )
+    for name in ("md", "github"):
+        text = FORMATS[name](many)
+        assert text.count("a tolerance in the gate file") == text.count("widen the margin") == 1, name
+    for case in ET.fromstring(to_junit(many)).iter("failure"):  # each is shown alone
+        assert (case.text or "").splitlines()[-1].endswith("in the gate file.")
+    assert "in the gate file." not in to_markdown(comparison(BETTER, UNLIKE))
+
+
+def test_what_is_missing_has_no_values_to_show() -> None:
+    lost = Mismatch(kind="missing", field="task", baseline="a record", candidate="no record", meaning="Run it.")
+    torn = Mismatch(kind="answers", field="predictions", baseline="–", candidate="–", meaning="\x1b[31mtorn")
+    neither = Mismatch(kind="answers", field="metrics.x", baseline="not there", candidate="not there", meaning="See y.")
+    text = FORMATS["github"](comparison(UNLIKE.model_copy(update={"mismatches": [lost, torn, neither]})))
+    assert "::Run it.%0AThe answers cannot be paired: [31mtorn%0Ametrics.x, on both sides: not there. See y.\n" in text
 
 
 def test_a_comment_never_is_longer_than_github_takes() -> None:
@@ -219,6 +245,24 @@ def test_a_comment_never_is_longer_than_github_takes() -> None:
     assert len(text) <= MOST and "more tasks" in text and text.count("<details>") == text.count("</details>")
     few = to_markdown(comparison(*many[:40]))
     assert len(few) <= MOST and names[39] in few and names[0] in few
+
+
+def test_a_page_that_is_cut_leaves_nothing_open() -> None:
+    long = HOSTILE.replace("x", "<" * 150)
+    many = [
+        task(
+            f"{place}{long}",
+            "not comparable",
+            metric=long,
+            baseline_model=f"{place % 7}{long}",
+            classes=WORSE.classes,
+            mismatches=[UNLIKE.mismatches[0].model_copy(update={"meaning": f"{place}{long}"})],
+        )
+        for place in range(60)
+    ]
+    text = to_markdown(comparison(*many, notes=[long * 10] * 100))
+    assert MOST - 10_000 < len(text) <= MOST and "the rest is too long" in text.splitlines()[-1]
+    assert text.count("<details>") == text.count("</details>") and text.count("```") % 2 == 0
 
 
 def test_annotations_are_one_line_each_and_escaped() -> None:
@@ -250,10 +294,12 @@ def test_hostile_names_stay_names_in_every_format() -> None:
     assert "<script>" in (next(root.iter("testcase")).get("name") or "")
     markdown = written["md"]
     assert "<script>" not in markdown.replace(markdown[markdown.index("```sh") : markdown.rindex("```")], "")
+    assert "#12" not in markdown.split("```sh")[0] and "\\" not in markdown.partition("<summary>")[2].partition("</")[0]
     assert "\n## " not in markdown and "@everyone" not in markdown.split("```sh")[0]
     rows = [line.replace("\\|", "") for line in markdown.splitlines() if line.startswith("| x")]
     assert rows and all(row.count("|") in (6, 9, 10) for row in rows)
-    assert markdown.count("```") == 2
+    code = markdown[markdown.index("```sh") :]
+    assert code.count("```") == 2 and [line[:3] for line in markdown.splitlines()].count("```") == 2
     lines = written["github"].splitlines()
     assert len(lines) == 2 and all(line.startswith("::error title=") for line in lines)
     assert "::" not in lines[1].removeprefix("::error title=").partition("::")[0], "a title cannot end early"

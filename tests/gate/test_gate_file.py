@@ -112,6 +112,10 @@ def test_required_suites_mean_all_of_their_tasks() -> None:
         ("", ("a mapping of fields, not empty",)),
         ("a: [", ("not valid YAML", "line")),
         ("a: 2024-99-99", ("not valid YAML",)),
+        ("a: &a [x]\nb: [*a, *a]", ("gate.yaml:2: *a", "no aliases", "one rule")),
+        ("&a [*a]", ("gate.yaml:1: *a", "no aliases")),
+        ("a: " + "[" * 5000 + "]" * 5000, ("nested too deep",)),
+        ("defaults: {tolerance: [1]}", ("gate.yaml:1: defaults.tolerance: no amount", "0.5 points")),
         ("significance: 0.1\nsignificance: 0.2", ("gate.yaml:2: 'significance' is there twice",)),
         ("rules:\n - tasks: [a]\n   margin: 0\n   margin: 1", ("gate.yaml:4: 'margin' is there twice",)),
     ],
@@ -138,5 +142,13 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_gate(tmp_path)
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="not UTF-8"):
         read_gate(tmp_path / "b.yaml")
+    (tmp_path / "large.yaml").write_text("# \n" * 2**19)
+    with pytest.raises(UsageError, match="above 1 MiB"):
+        read_gate(tmp_path / "large.yaml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_field(tmp_path: Path) -> None:
+    (tmp_path / "gate.yaml").write_bytes(b"\xef\xbb\xbfsignificance: 0.1\n")
+    assert read_gate(tmp_path / "gate.yaml").significance == 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_a_missing_name_names_the_known(repository: Path) -> None:
         baseline_at_revision("v1", "mian", ROOT)
     with pytest.raises(UsageError, match="is no name for a baseline"):
         baseline_at_revision("v1", "../main", ROOT)
-    with pytest.raises(UsageError, match=r"no baseline 'main' in 'elsewhere'[\s\S]*no baselines at all"):
+    with pytest.raises(UsageError, match=r"no baseline 'main' in 'elsewhere'[\s\S]*none there[\s\S]*--baselines"):
         baseline_at_revision("v1", "main", Path("elsewhere"))
 
 
@@ -118,6 +119,14 @@ def test_a_partial_clone_fetches_nothing(repository: Path, tmp_path: Path, monke
     git(tmp_path, "clone", "--filter=blob:none", "--no-checkout", f"file://{repository}", "partial")
     monkeypatch.chdir(tmp_path / "partial")
     with pytest.raises(RecordError, match=r"revision 'v1' cannot be read[\s\S]*nothing is fetched"):
+        baseline_at_revision("v1", "main", ROOT)
+
+
+def test_a_repository_of_another_user_says_what_git_wants(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    with pytest.raises(UsageError, match=r"dubious ownership[\s\S]*safe\.directory"):
         baseline_at_revision("v1", "main", ROOT)
 
 

@@ -35,6 +35,9 @@ def test_where_the_system_does_not_tell_there_is_no_number(tmp_path: Path) -> No
     (tmp_path / "status").write_text("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n")
     assert PeakMemory("cpu", tmp_path).peak() == 2 * 2**20
     assert (tmp_path / "clear_refs").read_text() == "5"
+    (tmp_path / "clear_refs").unlink()
+    (tmp_path / "clear_refs").mkdir()  # as where a sandbox forbids it: the peak would be of earlier work
+    assert PeakMemory("cpu", tmp_path).peak() is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason=f"no CUDA device here ({sys.platform})")

@@ -107,7 +107,7 @@ def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None
         wanted = None if columns is None else set(columns) & set(file.schema_arrow.names)
         table = file.read(columns=None if wanted is None else sorted(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise RecordError(f"{path}: no Parquet file that can be read: {error}", hint=again) from error
+        raise RecordError(f"{path}: no Parquet file that can be read: {str(error).rstrip('. ')}", hint=again) from error
     if table.num_rows != stated.rows:
         raise RecordError(f"{path}: {table.num_rows:,} rows, but its record states {stated.rows:,}", hint=again)
     return table

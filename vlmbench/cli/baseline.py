@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
 _ROOT = Path("results/baselines")
+_NAMED = 5
+"""Older records that are named: a folder that saw many runs has hundreds."""
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("save")
 def save(
     name: Annotated[str, typer.Argument(help="Its name: letters, digits, dots, dashes, underscores.")],
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    results: Annotated[Path, typer.Option(help="The results folder, or one model's in it.")] = Path("results/runs"),
     models: Annotated[list[str], typer.Option("--model", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
     tasks: Annotated[
         list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")
@@ -40,17 +42,21 @@ def save(
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import stderr, stdout
     from vlmbench.gate.baselines import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
-    from vlmbench.gate.run_entries import run_entries
+    from vlmbench.gate.sides import side_at
 
     check_name(name)
-    found = run_entries(results.expanduser())
-    notes = [f"left out: {reason}" for reason in found.left_out]
+    if not (folder := results.expanduser()).exists():
+        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    found = side_at(folder)
+    notes = [*found.notes]
     wanted = [entry for entry in found.entries if _wanted(entry, models, tasks)]
     paired = [entry for entry in wanted if entry.record.predictions is not None]
     if len(paired) < len(wanted):
         notes.append(f"left out: {len(wanted) - len(paired)} imported, without predictions to pair")
     entries, others = newest_of_pairs(paired)
-    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others]
+    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others[:_NAMED]]
+    if len(others) > _NAMED:
+        notes.append(f"left out: {len(others) - _NAMED:,} more of which a later record is saved")
     for note in notes:
         stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
     if not entries:

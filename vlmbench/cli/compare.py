@@ -42,14 +42,19 @@ def compare(
     candidate: Annotated[str, typer.Argument(help="Likewise.")],
     gate: Annotated[Path | None, typer.Option("--gate", "-g", help="The gate file (YAML).")] = None,
     format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
-    write: Annotated[list[str], typer.Option(help="FORMAT:FILE, besides what is printed. Repeatable.")] = [],  # noqa: B006
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    write: Annotated[
+        list[str], typer.Option(help="FORMAT:FILE to write besides, such as junit:report.xml. Repeatable.")
+    ] = [],  # noqa: B006
     allow: Annotated[
         list[str],
-        typer.Option(help="Compare in spite of a difference: dataset, samples, prompts, protocol, … Repeatable."),
+        typer.Option(
+            help="Compare in spite of a difference: dataset, metric, precision, prompts, protocol, samples or version. "
+            "Repeatable."
+        ),
     ] = [],  # noqa: B006
     allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Too little data is no failure.")
+        bool, typer.Option("--allow-inconclusive", help="Let pass what too little data leaves open.")
     ] = False,
     baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
@@ -60,8 +65,13 @@ def compare(
 ) -> None:
     """Compare two sides task by task, and say whether the candidate is worse.
 
-    Exit code 0: passed; 1: a task regressed, a demand of the gate file is not met, or the data cannot tell; 2: wrong
-    input; 3: not comparable. Without a gate file no loss is accepted and every task of the baseline must be there.
+    Without a gate file no loss is accepted, and every task of the baseline must
+    be there.
+
+    Exit code 0: passed. 1: a task regressed, a demand of the gate file is not
+    met, or the data cannot tell. 2: wrong input. 3: not comparable.
+
+    For example: vlmbench compare main results/runs --gate gate.yaml
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
@@ -69,6 +79,7 @@ def compare(
 
     _check_format(format)
     files = [_file(text) for text in write]
+    _check_outputs([*([output] if output else []), *(path for _, path in files)])
     with stderr().status("comparing") as status:
         found = compared(
             baseline,
@@ -111,6 +122,19 @@ def _file(text: str) -> tuple[str, Path]:
     return format, Path(path).expanduser()
 
 
+def _check_outputs(paths: list[Path]) -> None:
+    """Said before anything is compared: a comparison takes a while, and the second of two would replace the first."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.is_dir() or not path.parent.is_dir():
+            reason = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
+            raise UsageError(f"cannot write {str(path)!r}: {reason}")
+        if path.is_file() or not path.exists():  # a pipe or a device takes several
+            if path.resolve() in seen:
+                raise UsageError(f"{str(path)!r} is written twice", hint="Name another file for each format.")
+            seen.add(path.resolve())
+
+
 def _written(found: Comparison, format: str) -> str:
     from vlmbench.gate.formats import FORMATS as WRITERS
 
@@ -134,16 +158,23 @@ def _show(found: Comparison) -> None:
 
 
 def _print(found: Comparison, console: Console) -> None:
-    """What was compared, the table, a paragraph for each task that is not fine, and the verdict last."""
+    """What was compared, the table, what is to be said of each task and what to do, and the verdict last."""
     from rich.text import Text
 
     from vlmbench.cli.console import rich_table
     from vlmbench.gate import words
 
-    console.print(Text(f"Comparing {words.compared(found)}"))
+    console.print(Text(words.compared(found)))
     console.print(rich_table(_table(found), console.width))
+    if any(task.gain for task in found.tasks):
+        _print_paragraph(console, "", words.LEGEND, style="dim")
+        console.print()
     for names, said in words.paragraphs(found):
         _print_paragraph(console, names, said)
+        console.print()
+    for line in words.remedies(found):
+        _print_paragraph(console, "", line)
+    if words.remedies(found):
         console.print()
     if lines := words.overridden(found):
         console.print(Text("Overridden with --allow:", style="yellow"))
@@ -153,11 +184,11 @@ def _print(found: Comparison, console: Console) -> None:
     console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
 
 
-def _print_paragraph(console: Console, name: str, said: str) -> None:
+def _print_paragraph(console: Console, name: str, said: str, style: str = "") -> None:
     """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
     from rich.text import Text
 
-    text = Text.assemble((f"{name}: " if name else "", "bold"), said)
+    text = Text.assemble((f"{name}: " if name else "", "bold"), (said, style))
     for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
         line.rstrip()
         console.print(Text(_INDENT) + line)
@@ -168,33 +199,22 @@ def _table(found: Comparison) -> Table:
     from vlmbench.reports.cells import Cell, Label
     from vlmbench.reports.table import Column, Table
 
-    several = len({words.models(task) for task in found.tasks}) > 1
-    names = [Column("model", repeats=True)] if several else []
+    several = words.of_several_models(found)
+    task, verdict, metric, *figures, p, flips = words.HEADINGS
     columns = [
-        *names,
-        Column("task", repeats=True),
-        Column("metric", spare=1),
-        Column("baseline", "right"),
-        Column("candidate", "right"),
-        Column("difference [95%]", "right", strong=True),
-        Column("p (Holm)", "right"),
-        Column("flips", "right", spare=2),
-        Column("verdict"),
+        *([Column("model", repeats=True)] if several else []),
+        Column(task, repeats=True),
+        Column(verdict, strong=True),
+        Column(metric, spare=1),
+        *(Column(name, "right") for name in figures),
+        Column(p, "right", spare=2),
+        Column(flips, "right", spare=3),
     ]
-    rows: list[list[Cell]] = [
-        [
-            *([words.models(task)] if several else []),
-            words.title(task),
-            words.metric(task),
-            words.value(task, task.baseline),
-            words.value(task, task.candidate),
-            words.difference(task),
-            words.p_value(task),
-            words.flips(task),
-            Label(words.verdict(task), tone=_tone(task)),
-        ]
-        for task in found.tasks
-    ]
+    rows: list[list[Cell]] = []
+    for each in words.worst_first(found):
+        name, judged, *rest = words.cells(each)
+        model = [words.models(each)] if several else []
+        rows.append([*model, name, Label(judged, tone=_tone(each)), *rest])
     return Table("", columns, rows, [])
 
 

@@ -21,7 +21,7 @@ PIPED_WIDTH = 160
 """Columns a table may use where the output is no terminal and nobody says."""
 
 
-_SIMILAR = dict(zip("○●◇–—─±·×≤≥…↓↑‘’“”", "o#^---~.x<>.v^''\"\"", strict=True))
+_SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
 """What stands for our signs where the output's encoding has none of them: sign for sign: columns stay straight."""
 
 

@@ -23,7 +23,7 @@ def demo(
     force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
 ) -> None:
-    """Evaluate two small models on real and rendered images: no network, about two minutes.
+    """Evaluate two small models on real and rendered images: no network, three minutes on two cores.
 
     demo-clip is a CLIP of ours with 1.9 million parameters, trained on rendered scenes; ConSE joins an ImageNet
     classifier to a sentence encoder. What neither was made for, they do badly: the numbers are what they are. At the

@@ -76,13 +76,14 @@ def run(
     load_plugins(plugin or [])
     with uncollected_imports():
         from vlmbench.api import task_options
-        from vlmbench.catalogue import named_suite
+        from vlmbench.catalogue import find_suite, named_suite
         from vlmbench.run.plan import RunRequest
 
-    if stratified and limit is None and not suite:
-        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
     for name in suite:
         named_suite(name)
+    sampled = any(found.sample for name in (*task, *suite) if (found := find_suite(name)))
+    if stratified and limit is None and not sampled:
+        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
     request = RunRequest(
         models=tuple(model),
         tasks=(*task, *suite),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baseline_folder import settled, settled_name, write_folder
 from vlmbench.gate.baseline_record import kept_record, record_text
-from vlmbench.gate.entry import Entry
+from vlmbench.gate.entry import Entry, lies_beside
 from vlmbench.records import Predictions, Record, safe_name
 from vlmbench.registry import did_you_mean
 from vlmbench.store import parse_record
@@ -156,7 +156,7 @@ def table_file(record: Record, where: str) -> str:
         RecordError: it has none, or one elsewhere.
     """
     predictions = record.predictions
-    if predictions is None or Path(predictions.file).name != predictions.file:
+    if predictions is None or not lies_beside(predictions.file):
         raise RecordError(f"{where}: the record has no table of answers beside it", hint=_AGAIN)
     return predictions.file
 

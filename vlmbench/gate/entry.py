@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from vlmbench.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,8 @@ class Entry:
     record: Record
     table: Callable[[], pa.Table]
     where: str
+
+
+def lies_beside(file: str) -> bool:
+    """Whether a table's name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    return _PLAIN.fullmatch(file) is not None

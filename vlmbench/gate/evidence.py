@@ -163,7 +163,7 @@ def _with_classes(evidence: Evidence, sides: tuple[Answers, Answers], aligned: A
 
 def _unpaired(error: UnpairableError | RecordError) -> Mismatch:
     remedy = f" {error.hint}" if error.hint else ""
-    return mismatch("answers", "predictions", "–", "–", f"{error.message}.{remedy}")
+    return mismatch("answers", "predictions", "–", "–", f"{error.message.rstrip('. ')}.{remedy}")
 
 
 def _count(table: pa.Table) -> str:

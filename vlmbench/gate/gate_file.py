@@ -16,6 +16,9 @@ from vlmbench.registry import did_you_mean
 _PARTS: dict[str, type[BaseModel]] = {"defaults": Settings, "rules": Rule}
 _AMOUNTS = ("tolerance", "margin", "max_class_drop")
 _UNKNOWN = "extra_forbidden"
+_NO_AMOUNT = "model_type"
+_MOST_BYTES = 2**20
+"""Far above any gate file that somebody wrote."""
 
 
 def read_gate(path: Path) -> Gate:
@@ -25,17 +28,15 @@ def read_gate(path: Path) -> Gate:
         UsageError: it cannot be read, is no YAML, or has a field or value that cannot be; every fault is listed with
             its line.
     """
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError(f"no gate file {str(path)!r}", hint="Leave --gate out for the default gate.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"gate file {str(path)!r} cannot be read: {error}") from error
-    try:
+        _refuse_aliases(path, text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, and the like
         raise UsageError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: no gate file: its lists are nested too deep") from error
     _refuse_repeated(path, root)
     if not isinstance(data, dict):
         raise UsageError(
@@ -49,10 +50,38 @@ def read_gate(path: Path) -> Gate:
         raise UsageError("\n".join(dict.fromkeys(faults)), hint="Nothing was compared.") from error
 
 
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(f"gate file {str(path)!r} is above {_MOST_BYTES // 2**20} MiB: it is none")
+        return data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"no gate file {str(path)!r}", hint="Leave --gate out for the default gate.") from error
+    except OSError as error:
+        raise UsageError(f"gate file {str(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"gate file {str(path)!r} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    """A few lines of aliases to aliases stand for billions of values, and one to what holds it for no end of them."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise UsageError(
+                f"{path}:{line}: *{event.anchor}: a gate file has no aliases",
+                hint="Write the value out; what holds for several tasks is one rule that names them all.",
+            )
+
+
 def _fault(path: Path, root: Any, place: Sequence[Any], problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == _UNKNOWN:
         message = f"unknown field. {did_you_mean(str(place[-1]), _fields(_schema(place)))}".rstrip()
+    elif problem["type"] == _NO_AMOUNT and place[-1] in _AMOUNTS:
+        message = 'no amount: write 0.005, "0.5 points" (the same), "2%" (of the baseline), or absolute: and relative:'
     elif problem["type"] != "value_error" and isinstance(problem["input"], str | int | float):
         message = f"{message}, not {problem['input']!r}"
     return f"{path}:{_line(root, place)}: {_named(place)}: {message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import vlmbench
@@ -75,15 +75,15 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
         baseline_model=request.baseline_model,
         candidate_model=request.candidate_model,
     )
-    required, absent = _required(request.gate, pairs)
-    tasks, weighed, notes = list(absent), [], [*baseline.notes, *candidate.notes]
+    tasks, weighed = list(_nowhere(request.gate, pairs)), []
+    left_out: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
         if pair.baseline is None or pair.candidate is None:
             found = _one_sided(pair, baseline, candidate)
-            if pair.task in required:
+            if _is_required(request.gate, pair):
                 tasks.append(_incomparable(pair, [found]))
             else:
-                notes.append(f"{pair.task} of {pair.baseline_model} left out: {found.meaning}")
+                left_out.setdefault((pair.baseline_model, found.meaning), []).append(pair.task)
             continue
         if failed := _failed_since(candidate, pair.candidate):
             tasks.append(_incomparable(pair, [failed]))
@@ -101,6 +101,7 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     for each, (verdict_of_task, gain) in zip(weighed, judged, strict=True):
         tolerate = request.allow_inconclusive or each.terms.settings.inconclusive == "warn"
         tasks.append(_compared(each, verdict_of_task, gain, floors=floors, tolerate=tolerate))
+    notes = [*baseline.notes, *candidate.notes, *_left_out(left_out), *_unpaired(candidate, pairs, request)]
     if not tasks:
         raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
     tasks.sort(key=lambda task: (task.baseline_model, task.task))
@@ -120,24 +121,39 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     )
 
 
-def _required(gate: Gate, pairs: Sequence[Pair]) -> tuple[set[str], Iterator[TaskComparison]]:
-    """The tasks that both sides must have, and those of them that neither has."""
+def _is_required(gate: Gate, pair: Pair) -> bool:
+    """Whether both sides must have it: what the gate file requires, else all that the baseline has."""
     if gate.required is None:
-        return {pair.task for pair in pairs if pair.baseline is not None}, iter(())
-    names = required_names(gate.required)
+        return pair.baseline is not None
+    return matches(pair.task, required_names(gate.required))
+
+
+def _nowhere(gate: Gate, pairs: Sequence[Pair]) -> Iterator[TaskComparison]:
+    """Tasks that the gate file requires and neither side has."""
     there = {pair.task for pair in pairs}
-    nowhere = [name for name in names if not any(matches(task, [name]) for task in there)]
-    missing = (
-        TaskComparison(
-            task=name,
-            baseline_model="–",
-            candidate_model="–",
-            verdict="not comparable",
-            mismatches=[mismatch("missing", "task", "no record", "no record", "The gate file requires it: run it.")],
-        )
-        for name in nowhere
-    )
-    return {task for task in there if matches(task, names)}, missing
+    for name in required_names(gate.required or ()):
+        if not any(matches(task, [name]) for task in there):
+            found = mismatch("missing", "task", "no record", "no record", "The gate file requires it: run it.")
+            yield TaskComparison(
+                task=name, baseline_model="–", candidate_model="–", verdict="not comparable", mismatches=[found]
+            )
+
+
+def _left_out(found: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+    """Tasks that one side alone has and nobody requires, by model and reason."""
+    for (model, meaning), names in found.items():
+        yield f"{', '.join(names)} of {model} left out: {meaning}"
+
+
+def _unpaired(candidate: Side, pairs: Sequence[Pair], request: Request) -> Iterator[str]:
+    """The candidate's models that nothing is compared with."""
+    if request.candidate_model is None:
+        paired = {pair.candidate_model for pair in pairs}
+        if others := sorted({entry.record.model.name for entry in candidate.entries} - paired):
+            yield (
+                f"of the candidate only what the baseline has is compared; left out: {', '.join(others)} "
+                "(--candidate-model NAME compares one)"
+            )
 
 
 def _one_sided(pair: Pair, baseline: Side, candidate: Side) -> Mismatch:

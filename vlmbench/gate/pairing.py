@@ -25,8 +25,8 @@ _LONGEST = 60
 _MEANINGS: dict[Kind, str] = {
     "dataset": "The samples or their labels are not the same, so that a difference may be the data's. "
     "Run both on one copy of the data.",
-    "samples": "One side scored samples that the other did not. Run both with the same --limit and --seed, and without "
-    "--skip-bad.",
+    "samples": "One side scored samples that the other did not. Run both with the same --limit, --stratified and "
+    "--seed, on one copy of the data (a subset is drawn by place in it), and without --skip-bad.",
     "prompts": "Class names or templates differ, and another wording is worth points. Run both with one task card.",
     "protocol": "The question was asked another way. Run both with one task card and the same --set.",
     "version": "Numbers of two versions of a task are not comparable. Run the older side again.",
@@ -67,11 +67,12 @@ def pair_entries(
     baseline_model: str | None = None,
     candidate_model: str | None = None,
 ) -> list[Pair]:
-    """Every (model, task) of both sides.
+    """Every (model, task) of the baseline's models, on both sides.
 
     Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
-    are paired by name. Of several records of one pair (other limits, prompts, precisions), the two are taken that
-    differ in least, and of these the newest; records of other weights than the newest record's are another model's.
+    are paired by name, and those that the candidate alone has are left out. Of several records of one pair (other
+    limits, prompts, precisions), the two are taken that differ in least, and of these the newest; records of other
+    weights than the newest record's are another model's.
 
     Args:
         baseline: of one or more models.
@@ -94,7 +95,7 @@ def pair_entries(
                 f"  baseline: {', '.join(sorted(before))}\n  candidate: {', '.join(sorted(after))}",
                 hint="Choose with --baseline-model NAME and --candidate-model NAME.",
             )
-        couples = [(name, name) for name in sorted(before.keys() | after.keys())]
+        couples = [(name, name) for name in sorted(before)]
     return [pair for old, new in couples for pair in _tasks(old, new, before.get(old, {}), after.get(new, {}))]
 
 

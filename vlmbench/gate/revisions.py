@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _FILES = (b"100644", b"100755")
 """Modes of plain files: no links, no submodules."""
+_NOT_YOURS = (
+    "In a container the files are another user's: git config --global --add safe.directory FOLDER lets Git read."
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def baseline_at_revision(revision: str, name: str, root: Path) -> list[Entry]:
     known = sorted({name for folder in folders for name in _names(found, folder)})
     raise UsageError(
         f"no baseline {name!r} in {str(folders[-1])!r} of revision {revision!r}",
-        hint=did_you_mean(name, known) or "It has no baselines at all: save one, and commit it.",
+        hint=did_you_mean(name, known)
+        or "It has none there: save one and commit it, or name their folder with --baselines.",
     )
 
 
@@ -124,7 +128,9 @@ def _revision(name: str, root: Path) -> _Revision:
     except _GitError as error:
         raise UsageError(
             f"{str(place)!r} is in no Git repository that can be read: {error}",
-            hint="REVISION:NAME needs one; a saved baseline or a folder can be named without.",
+            hint=_NOT_YOURS
+            if "dubious ownership" in str(error)
+            else "REVISION:NAME needs one; a saved baseline or a folder can be named without.",
         ) from error
     try:
         commit = _git(top, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.errors import UsageError
+from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines import BASELINES, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.revisions import baseline_at_revision
-from vlmbench.gate.run_entries import run_entry
+from vlmbench.gate.run_entry import run_entry
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
@@ -51,15 +52,10 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     Raises:
         UsageError: there is nothing of that name, or no record in it.
     """
-    path = Path(name).expanduser()
-    if path.exists():
-        side = _of_path(side_label(name), path)
-    elif _is_name(name) and (baselines / name).is_dir():
-        side = Side(side_label(name), load_baseline(baselines / name))
-    elif found := _REVISION.fullmatch(name):
-        side = Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
-    else:
-        raise _nothing(name, baselines)
+    try:
+        side = _side(name, baselines)
+    except RecordError as error:  # exit code 2: what cannot be read is no regression
+        raise UsageError(error.message, hint=error.hint) from error
     if not side.entries:
         failed = "".join(f"\n{failure.task} failed: {failure.message}" for failure in side.failures)
         raise UsageError(
@@ -69,8 +65,25 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     return side
 
 
-def _of_path(label: str, path: Path) -> Side:
-    """A results folder, one model's or one pair's in it, a record's file; or a baseline by its path."""
+def _side(name: str, baselines: Path) -> Side:
+    path = Path(name).expanduser()
+    if not name.strip():  # Path("") would be the working directory: an empty variable of a script compares nothing
+        raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
+    if os.path.exists(path):  # Path.exists raises for a name that is too long to be one
+        return side_at(path, label=side_label(name))
+    if name in baseline_names(baselines):
+        return Side(side_label(name), load_baseline(baselines / name))
+    if found := _REVISION.fullmatch(name):
+        return Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
+    raise _nothing(name, baselines)
+
+
+def side_at(path: Path, *, label: str = "") -> Side:
+    """A results folder, one model's or one pair's in it, a record's file; or a baseline by its path.
+
+    Raises:
+        RecordError: a baseline's record cannot be read.
+    """
     files = [path] if path.is_file() else _result_files(path)
     read = [(file, read_entry(file)) for file in files]
     # A run's record is named by its id, a baseline's by its task.
@@ -88,10 +101,6 @@ def _of_path(label: str, path: Path) -> Side:
 def _result_files(folder: Path) -> list[Path]:
     """The records of a results folder, of one model's folder in it, or of one pair's."""
     return next((files for level in ("*/*/*", "*/*", "*") if (files := sorted(folder.glob(f"{level}.json")))), [])
-
-
-def _is_name(name: str) -> bool:
-    return "/" not in name and "\\" not in name and name not in ("", ".", "..")
 
 
 def _nothing(name: str, baselines: Path) -> UsageError:

@@ -8,11 +8,23 @@ from vlmbench.gate.comparison import Comparison, Gain, Mismatch, TaskComparison
 from vlmbench.markup import printable
 
 DASH = "–"
+HEADINGS = ("task", "verdict", "metric", "baseline", "candidate", "change in points [95%]", "p", "flips")
+"""Of the columns that :func:`cells` fills. The verdict stands beside the task: it is what is asked."""
+LEGEND = (
+    "p: how often chance alone would show such a loss beyond the tolerance, or such a gain, adjusted for the number of "
+    "tasks (Holm). "
+    "flips: samples that turned right (+) and wrong (−)."
+)
+_ORDER = ("regressed", "not comparable", "inconclusive", "improved", "unchanged")
 _LONGEST = 160
 """Characters of a foreign name that are shown: a name may be anything."""
 _NAMED = 8
 """Tasks that are named of those of which the same is said."""
 _SMALLEST_P = 0.001
+_LONGEST_REASON = 600
+"""Characters of what went wrong: it may quote a file or a program."""
+_TOLERANCE = "If a loss is acceptable, give its task a tolerance in the gate file."
+_MORE_SAMPLES = "Where there is too little data, score more samples, or widen the margin in the gate file."
 
 
 def short(text: str, most: int = _LONGEST) -> str:
@@ -36,7 +48,7 @@ def value(task: TaskComparison, number: float | None) -> str:
     """A value in percent, or as a rank."""
     if number is None:
         return DASH
-    return f"{100 * number:.2f}" if task.unit == "fraction" else f"rank {number:,.2f}"
+    return f"{100 * number:.2f}%" if task.unit == "fraction" else f"rank {number:,.2f}"
 
 
 def change(task: TaskComparison, number: float | None) -> str:
@@ -61,7 +73,8 @@ def difference(task: TaskComparison) -> str:
         return DASH
     low_high = interval(task)
     shown = change(task, _raw(task, task.gain.value))
-    return shown if low_high is None else f"{shown} [{low_high[0]}, {low_high[1]}]"
+    unit = " ranks" if task.unit == "rank" else ""  # the heading says points
+    return f"{shown}{unit}" if low_high is None else f"{shown}{unit} [{low_high[0]}, {low_high[1]}]"
 
 
 def interval(task: TaskComparison) -> tuple[str, str] | None:
@@ -107,20 +120,56 @@ def verdict(task: TaskComparison) -> str:
     return f"{task.verdict} (tolerated)" if task.tolerated and task.verdict == "inconclusive" else task.verdict
 
 
+def cells(task: TaskComparison) -> list[str]:
+    """A task's row, under :data:`HEADINGS`."""
+    return [
+        title(task),
+        verdict(task),
+        metric(task),
+        value(task, task.baseline),
+        value(task, task.candidate),
+        difference(task),
+        p_value(task),
+        flips(task),
+    ]
+
+
+def of_several_models(comparison: Comparison) -> bool:
+    """Whether a row must say of which model it is."""
+    return len({models(task) for task in comparison.tasks}) > 1
+
+
+def worst_first(comparison: Comparison) -> list[TaskComparison]:
+    """The tasks in the order in which one wants to read of them."""
+    return sorted(comparison.tasks, key=lambda task: (is_fine(task), _ORDER.index(task.verdict)))
+
+
 def is_fine(task: TaskComparison) -> bool:
     """Whether nothing needs to be said of a task."""
     return task.verdict in ("improved", "unchanged") and not (task.unmet or task.unchecked or task.overridden)
 
 
 def sentences(task: TaskComparison) -> list[str]:
-    """What a reader must know of a task: the figures, and what to do. Empty where it is fine."""
+    """What a reader must know of a task. Empty where it is fine."""
     return list(_sentences(task))
+
+
+def remedy(task: TaskComparison) -> str:
+    """What to do about the verdict, where that is the same for every task of it; else empty."""
+    if task.verdict == "regressed":
+        return _TOLERANCE if _is_worse(task) else ""
+    return _MORE_SAMPLES if task.verdict == "inconclusive" else ""
+
+
+def remedies(comparison: Comparison) -> list[str]:
+    """What to do, each said once."""
+    return list(dict.fromkeys(filter(None, map(remedy, worst_first(comparison)))))
 
 
 def paragraphs(comparison: Comparison) -> list[tuple[str, str]]:
     """Names of tasks, and what is to be said of them; of several the same is said once."""
     found: dict[str, list[str]] = {}
-    for task in comparison.tasks:
+    for task in worst_first(comparison):
         if said := " ".join(sentences(task)):
             found.setdefault(said, []).append(title(task))
     return [(_listed(names), said) for said, names in found.items()]
@@ -147,7 +196,7 @@ def passed_over(task: TaskComparison) -> list[str]:
 
 def told(found: Mismatch) -> str:
     """In what two records differ."""
-    return f"{found.field} is not the same: baseline {short(found.baseline)}; candidate {short(found.candidate)}"
+    return f"Different {found.field}: baseline {short(found.baseline)}; candidate {short(found.candidate)}"
 
 
 def compared(comparison: Comparison) -> str:
@@ -159,7 +208,7 @@ def compared(comparison: Comparison) -> str:
         for side in sides
     )
     gate = f"gate file {short(comparison.gate)}" if comparison.gate else "the default gate"
-    return f"candidate {after} against baseline {before}, by {gate}"
+    return f"Comparing candidate {after} against baseline {before}, by {gate}"
 
 
 def _why(comparison: Comparison) -> str:
@@ -186,7 +235,7 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
     elif task.verdict == "inconclusive" and task.gain is not None:
         yield _inconclusive(task, task.gain)
     elif task.verdict == "not comparable":
-        yield from (f"{told(found)}. {found.meaning}{_override(found)}" for found in task.mismatches)
+        yield from (f"{_reason(found)}{_override(found)}" for found in task.mismatches)
     for check in task.checks:
         if check.met is False:
             yield f"Demand not met, {check.demand}: {short(check.message, 400)}."
@@ -195,37 +244,52 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
 
 
 def _regressed(task: TaskComparison, gain: Gain) -> Iterator[str]:
-    if gain.p_worse > task.significance:  # a class broke its floor, which says so itself
+    if not _is_worse(task):  # a class broke its floor, which says so itself
         return
     beyond = f", more than the tolerance of {amount(task, task.tolerance)}" if task.tolerance else ""
     ends = interval(task)
-    spread = f", 95% interval {ends[0]} to {ends[1]}" if ends else ""
+    unit = "ranks" if task.unit == "rank" else "points"
+    spread = f", 95% interval of the change {ends[0]} to {ends[1]} {unit}" if ends else ""
     figures = f"{value(task, task.baseline)} → {value(task, task.candidate)}{spread}; p {_equals(_p(gain.p_worse))}"
     yield f"{metric(task)} is worse by {amount(task, gain.value)}{beyond} ({figures})."
     if gain.gained is not None and gain.lost is not None:
         yield f"Of {gain.samples:,} samples {gain.lost:,} turned wrong and {gain.gained:,} turned right."
-    yield "If such a loss is acceptable, give this task a tolerance in the gate file."
 
 
 def _inconclusive(task: TaskComparison, gain: Gain) -> str:
     worst = None if gain.ci95 is None else -gain.ci95[0]
-    excluded = (
-        f"a loss of up to {amount(task, worst)} cannot be excluded" if worst is not None else "nothing can be excluded"
+    possible = (
+        f"the loss may be up to {amount(task, worst)}"
+        if worst is not None
+        else "how large a loss there is cannot be told"
     )
     shows = (
         f"{gain.samples:,} samples show losses of {amount(task, gain.detectable)} or more"
         if gain.detectable is not None and (task.unit == "rank" or gain.detectable < 1)
         else f"{gain.samples:,} samples show no loss at all"
     )
-    enough = (
-        f"about {gain.samples_needed:,} would settle it"
-        if gain.samples_needed
-        else "it takes more samples to settle it"
-    )
+    enough = f"about {gain.samples_needed:,} would settle it" if gain.samples_needed else "more are needed to settle it"
     return (
-        f"Too little data: {excluded}, and only one below {amount(task, task.margin)} counts as unchanged; {shows}, "
-        f"{enough}. Score more samples, or widen the margin in the gate file."
+        f"Too little data: {possible}, and one of {amount(task, task.margin)} or more must be ruled out. "
+        f"{shows}; {enough}."
     )
+
+
+def _is_worse(task: TaskComparison) -> bool:
+    """Whether the metric itself is worse beyond the tolerance and chance."""
+    return task.gain is not None and task.gain.p_worse <= task.significance
+
+
+def _reason(found: Mismatch) -> str:
+    """Why a task is not comparable; of what is missing or cannot be read there are no two values to show."""
+    meaning = short(found.meaning, _LONGEST_REASON)
+    if found.kind == "missing":
+        return meaning
+    if found.baseline == found.candidate == DASH:
+        return f"The answers cannot be paired: {meaning}"
+    if found.baseline == found.candidate:  # what neither has is no difference
+        return f"{found.field}, on both sides: {short(found.baseline)}. {meaning}"
+    return f"{told(found)}. {meaning}"
 
 
 def _listed(names: Sequence[str]) -> str:

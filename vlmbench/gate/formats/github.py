@@ -22,8 +22,8 @@ def to_annotations(comparison: Comparison) -> str:
     """A line a task that is not fine, worst first, and one with the overall verdict."""
     level = "notice" if comparison.exit_code == 0 else "error"
     lines: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
-    lines[level].append(_line(level, "vlmbench", words.headline(comparison)))
-    for task in sorted(comparison.tasks, key=_order):
+    lines[level].append(_line(level, "vlmbench", "\n".join([words.headline(comparison), *words.remedies(comparison)])))
+    for task in words.worst_first(comparison):
         if words.is_fine(task):
             continue
         own = _level(task)
@@ -47,10 +47,6 @@ def append_summary(comparison: Comparison, environment: Mapping[str, str] = os.e
     except OSError as error:
         raise StoreError(f"cannot write the step summary {path!r}: {error.strerror}") from error
     return True
-
-
-def _order(task: TaskComparison) -> tuple[bool, bool, str]:
-    return task.verdict != "regressed", task.verdict != "not comparable", task.task
 
 
 def _level(task: TaskComparison) -> str:

@@ -55,13 +55,13 @@ def _case(suite: ET.Element, model: str, task: TaskComparison) -> str:
     if tag:
         message = said[0] if said else words.verdict(task)
         child = ET.SubElement(case, tag, message=_text(message), type=_text(words.verdict(task)))
-        child.text = _text("\n".join(said))
+        child.text = _text("\n".join([*said, words.remedy(task)]).rstrip())
     figures = (
         f"{words.verdict(task)}: {words.metric(task)} {words.value(task, task.baseline)} → "
-        f"{words.value(task, task.candidate)}, difference {words.difference(task)}, p {words.p_value(task)}, "
+        f"{words.value(task, task.candidate)}, change {words.difference(task)}, p {words.p_value(task)}, "
         f"flips {words.flips(task)}"
     )
-    ET.SubElement(case, "system-out").text = _text("\n".join([figures, *said, *words.passed_over(task)]))
+    ET.SubElement(case, "system-out").text = _text("\n".join([figures, *words.passed_over(task)]))
     return total
 
 

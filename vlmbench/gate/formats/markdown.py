@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from vlmbench.gate import words
 from vlmbench.gate.comparison import ClassChange, Comparison, SampleFlip, TaskComparison
@@ -12,12 +14,12 @@ from vlmbench.markup import escape_markdown
 MOST = 65_000
 """Characters: GitHub refuses a comment of more than 65,536."""
 _SIGNS = {"regressed": "❌", "failed": "❌", "not comparable": "⛔", "inconclusive": "❔", "passed": "✅"}
-_ORDER = ("regressed", "not comparable", "inconclusive", "improved", "unchanged")
 _STEPS = ((10, 10), (5, 5), (3, 2), (0, 0))
 """Classes and samples of a task that are shown; fewer where all would be too long."""
 _ROWS = (1000, 200, 50, 20)
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
-_CLASSES = ("class", "samples", "baseline", "candidate", "change")
+_REST = "… the rest is too long for a comment; it is in the other formats."
+_CALL = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)")
+_CLASSES = ("class", "samples", "baseline %", "candidate %", "change in points")
 _SAMPLES = ("sample", "truth", "baseline", "candidate", "")
 
 
@@ -25,56 +27,66 @@ def to_markdown(comparison: Comparison) -> str:
     """At most :data:`MOST` characters; names are text, never markup."""
     for rows in _ROWS:
         for classes, samples in _STEPS:
-            text = _page(comparison, rows, classes, samples)
-            if len(text) <= MOST:
+            blocks = _blocks(comparison, rows, classes, samples)
+            if len(text := _page(blocks)) <= MOST:
                 return text
-    return text[:MOST]
+    return _page(_first(blocks))
 
 
 def escape(text: str) -> str:
-    """Text that is no markup, and calls nobody: a name that begins with @ would notify whoever bears it."""
-    return escape_markdown(_MENTION.sub("@\u2060", text))
+    """Text that is no markup, and calls nobody."""
+    return escape_markdown(_quiet(text))
 
 
-def _page(comparison: Comparison, rows: int, classes: int, samples: int) -> str:
-    tasks = sorted(comparison.tasks, key=lambda task: (words.is_fine(task), _ORDER.index(task.verdict)))
+def _quiet(text: str) -> str:
+    """A name that begins with @ would notify whoever bears it, and #12 be written down in the issue of that number."""
+    return _CALL.sub(lambda sign: f"{sign[0]}\u2060", text)
+
+
+def _page(blocks: Sequence[str]) -> str:
+    return "\n\n".join(blocks) + "\n"
+
+
+def _first(blocks: Sequence[str]) -> list[str]:
+    """What fits of a page, from its beginning: of a table or list whole lines, what is folded away whole or not."""
+    kept: list[str] = []
+    room = MOST - len(f"\n\n{_REST}\n")
+    for block in blocks:
+        lines = [block] if block.startswith("<details>") else block.split("\n")
+        ends = accumulate(len(line) + 1 for line in lines)
+        fitting = sum(end + 1 <= room for end in ends)
+        room -= sum(len(line) + 1 for line in lines[:fitting]) + 1
+        kept += ["\n".join(lines[:fitting])] * bool(fitting)
+        if fitting < len(lines):
+            break
+    return [*kept, _REST]
+
+
+def _blocks(comparison: Comparison, rows: int, classes: int, samples: int) -> list[str]:
+    tasks = words.worst_first(comparison)
     shown = tasks[:rows]
     blocks = [
         f"### {_SIGNS[comparison.verdict]} {escape(words.headline(comparison))}",
         escape(f"{words.compared(comparison)}."),
-        _table(shown),
+        _table(shown, several=words.of_several_models(comparison)),
         *_lines(f"… and {len(tasks) - rows:,} more tasks" if len(tasks) > rows else ""),
         *_lines(*(f"- **{escape(names)}**: {escape(said)}" for names, said in words.paragraphs(comparison)[:rows])),
+        *_lines(escape(" ".join(words.remedies(comparison)))),
         *_overridden(comparison),
         *(_details(task, classes, samples) for task in shown if _has_details(task, classes, samples)),
         *_notes(comparison),
         _reproduce(comparison),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return [block for block in blocks if block]
 
 
-def _table(tasks: Sequence[TaskComparison]) -> str:
-    several = len({words.models(task) for task in tasks}) > 1
-    head = ["task", "metric", "baseline", "candidate", "difference [95%]", "p (Holm)", "flips", "verdict"]
-    rule = ["---", "---", "---:", "---:", "---:", "---:", "---:", "---"]
-    rows = [_row(task) for task in tasks]
+def _table(tasks: Sequence[TaskComparison], *, several: bool) -> str:
+    head, rule = [*words.HEADINGS], ["---"] * 3 + ["---:"] * 5
+    rows = [words.cells(task) for task in tasks]
     if several:
         head, rule = ["model", *head], ["---", *rule]
         rows = [[words.models(task), *row] for task, row in zip(tasks, rows, strict=True)]
     return "\n".join([_line(head), _line(rule), *(_line(map(escape, row)) for row in rows)])
-
-
-def _row(task: TaskComparison) -> list[str]:
-    return [
-        words.title(task),
-        words.metric(task),
-        words.value(task, task.baseline),
-        words.value(task, task.candidate),
-        words.difference(task),
-        words.p_value(task),
-        words.flips(task),
-        words.verdict(task),
-    ]
 
 
 def _overridden(comparison: Comparison) -> Iterator[str]:
@@ -84,12 +96,13 @@ def _overridden(comparison: Comparison) -> Iterator[str]:
 
 
 def _has_details(task: TaskComparison, classes: int, samples: int) -> bool:
-    return bool(task.classes[:classes] or task.samples[:samples])
+    quiet = task.verdict == "unchanged" and words.is_fine(task)  # forty folds of nothing new hide the one that matters
+    return not quiet and bool(task.classes[:classes] or task.samples[:samples])
 
 
 def _details(task: TaskComparison, classes: int, samples: int) -> str:
-    name = f"{escape(words.title(task))}: classes and samples that flipped most"
-    parts = [f"<details><summary>{name}</summary>"]
+    name = html.escape(_quiet(words.title(task)), quote=False)  # inside HTML Markdown's own escapes are not read
+    parts = [f"<details><summary>{name}: classes and samples that flipped most</summary>"]
     if task.classes[:classes]:
         rows = [_class_row(change) for change in ends(task.classes, classes)]
         parts.append("\n".join([_line(_CLASSES), _line(["---", *["---:"] * 4]), *rows]))
@@ -109,7 +122,11 @@ def ends(changes: Sequence[ClassChange], most: int) -> list[ClassChange]:
 
 def _class_row(change: ClassChange) -> str:
     lost = " (more than allowed)" if change.broken else ""
-    figures = [f"{100 * change.baseline:.1f}", f"{100 * change.candidate:.1f}", f"{100 * change.change:+.1f}{lost}"]
+    figures = [
+        f"{100 * change.baseline:.1f}",
+        f"{100 * change.candidate:.1f}",
+        f"{100 * change.change:+.1f}{lost}".replace("-", "−"),
+    ]
     return _line([escape(words.short(change.name)), f"{change.n:,}", *figures])
 
 
@@ -128,10 +145,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 def _reproduce(comparison: Comparison) -> str:
     command = words.short(comparison.command, 2000).replace("`", "'")  # nothing else ends a block of code
-    legend = (
-        "p: of a loss beyond the tolerance, or of a gain, adjusted over all tasks (Holm). "
-        f"Flips: wrong in the baseline and right in the candidate, and the reverse. vlmbench {comparison.vlmbench}."
-    )
+    legend = f"{words.LEGEND} vlmbench {comparison.vlmbench}."
     return f"<details><summary>How to reproduce</summary>\n\n```sh\n{command}\n```\n\n{escape(legend)}\n\n</details>"
 
 
