@@ -5,41 +5,22 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from baseline_entries import answers
+from command_line import Finished, command
 from make_record import make_failure, make_record
 
-from vlmbench.cli.main import main
 from vlmbench.gate import baselines
 from vlmbench.records import Imported, Predictions
 from vlmbench.store import ResultStore
 
 
-@dataclass(frozen=True)
-class Finished:
-    stdout: str
-    stderr: str
-
-
 def baseline(*arguments: object, where: Path, code: int = 0) -> Finished:
-    """The command in this process, in a folder."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.chdir(where)
-        patch.setenv("COLUMNS", "200")
-        patch.setattr(sys, "argv", ["vlmbench", "baseline", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-            sys.exit(0)
-    assert (left.value.code or 0) == code, err.getvalue()
-    return Finished(out.getvalue(), err.getvalue())
+    return command("baseline", *arguments, where=where, code=code)
 
 
 def write(store: ResultStore, model: str, task: str, *, day: int = 1, top: int = 0) -> None:

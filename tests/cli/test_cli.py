@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -11,48 +10,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import Finished, command
 from toy_adapter import TOY_ADAPTER
 
-from vlmbench.cli.main import main
 from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
 CLASSES = {"cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3}
 
 
-@dataclass(frozen=True)
-class Finished:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def vlmbench(*arguments: object) -> Finished:
-    """The command in this process, where torch is loaded already."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("COLUMNS", "200")
-        patch.setattr(sys, "argv", ["vlmbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-            sys.exit(0)
-    code = left.value.code
-    return Finished(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+    return command(*arguments)
 
 
-def command(*arguments: object) -> list[str]:
+def process_line(*arguments: object) -> list[str]:
     """The command as a process of its own."""
     return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
 
 
 def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments),
+        process_line(*arguments),
         capture_output=True,
         text=True,
         timeout=120,
@@ -291,7 +272,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
     marker = tmp_path / "encoding"
     plugin = tmp_path / "slow.py"
     plugin.write_text(f"import sys; sys.path.insert(0, {str(TOY_ADAPTER.parent)!r})\n{SLOW.format(marker=str(marker))}")
-    line = command(
+    line = process_line(
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
@@ -312,7 +293,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
 
 
 def test_two_runs_at_once_on_the_same_results_and_cache(folder: Path, tmp_path: Path) -> None:
-    line = command(
+    line = process_line(
         "run", "--plugin", TOY_ADAPTER, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs",
     )  # fmt: skip

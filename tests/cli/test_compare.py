@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from command_line import Finished, command
 from gate_cases import answers, labels, table, two_sides, write
 
 import vlmbench
-from vlmbench.cli.main import main
 from vlmbench.gate.baseline_folder import aside
 from vlmbench.gate.baselines import save_baseline
 from vlmbench.gate.comparison import Comparison
@@ -26,27 +23,10 @@ from vlmbench.gate.sides import read_side
 N = 2000
 
 
-@dataclass(frozen=True)
-class Finished:
-    stdout: str
-    stderr: str
-
-
 def compare(*arguments: object, where: Path, code: int = 0, width: int = 160, **environment: str) -> Finished:
-    """The command in this process, in a folder."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.chdir(where)
-        patch.setenv("COLUMNS", str(width))
-        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["vlmbench", "compare", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-            sys.exit(0)
-    assert (left.value.code or 0) == code, err.getvalue()
-    return Finished(out.getvalue(), err.getvalue())
+    return command(
+        "compare", *arguments, where=where, code=code, width=width, **{"GITHUB_STEP_SUMMARY": "", **environment}
+    )
 
 
 @pytest.fixture
@@ -158,8 +138,8 @@ def test_saved_baselines_by_name_path_and_revision(worse: Path) -> None:
     (torn / "pets.json").write_text("{")
     compare("torn", "new", where=worse, code=2)  # not 1: nothing is known to be worse
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    for command in (["init", "-q"], ["add", "results"], [*who, "commit", "-qm", "baseline"]):
-        subprocess.run(["git", *command], cwd=worse, check=True, capture_output=True)
+    for line in (["init", "-q"], ["add", "results"], [*who, "commit", "-qm", "baseline"]):
+        subprocess.run(["git", *line], cwd=worse, check=True, capture_output=True)
     write(worse / "other", table(answers(N), labels(N)), "m", "cifar10")
     save_baseline("main", read_side(str(worse / "other")).entries, worse / "results" / "baselines", replace=True)
     assert "−5.00" in compare("HEAD:main", "new", where=worse, code=1).stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli.test_cli import Finished, command, hear_ctrl_c, vlmbench
+from cli.test_cli import Finished, hear_ctrl_c, process_line, vlmbench
 from data.hub_layouts import tree
 from data.hub_server import Hub, running_hub
 from data.layouts import write_wds
@@ -44,7 +44,7 @@ def card(folder: Path, name: str = "toy-set", location: str = "org/set", **field
 
 
 def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(process_line(*arguments), capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_fetch_then_run_without_a_network(hub: Hub, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_pat
     big = os.urandom(3 << 20)
     hub.repo("org/big").commit({"test/0.tar": big, "test/nshards.txt": b"1"})
     hub.stuck["test/0.tar"] = 2 << 20
-    line = command("fetch", card(tmp_path, "big", "org/big"))
+    line = process_line("fetch", card(tmp_path, "big", "org/big"))
     started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     blobs = tmp_path / "cache" / "hub" / "datasets--org--big" / "blobs"
     hub.wait_for(lambda: any(path.stat().st_size > 1 << 20 for path in blobs.glob("*.incomplete")))
@@ -200,7 +200,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_pat
 
 
 def test_two_at_once_fetch_each_file_once(hub: Hub, tmp_path: Path) -> None:
-    line = command("fetch", card(tmp_path))
+    line = process_line("fetch", card(tmp_path))
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for running in both:
         out, errors = running.communicate(timeout=120)

@@ -6,38 +6,20 @@ import csv
 import io
 import json
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import Finished, command
 from make_record import ROWS, make_failure
 from report_cases import answered
 
 from vlmbench.cli.console import rich_table, stdout, write_output
-from vlmbench.cli.main import main
 from vlmbench.reports.table import Column, Table
 from vlmbench.store import ResultStore
 
 
-@dataclass(frozen=True)
-class Finished:
-    stdout: str
-    stderr: str
-
-
 def report(*arguments: object, where: Path, code: int = 0, columns: str = "200") -> Finished:
-    """The command in this process, in a folder and a window."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.chdir(where)
-        patch.setenv("COLUMNS", columns)
-        patch.setattr(sys, "argv", ["vlmbench", "report", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-            sys.exit(0)
-    assert (left.value.code or 0) == code, err.getvalue()
-    return Finished(out.getvalue(), err.getvalue())
+    return command("report", *arguments, where=where, code=code, width=int(columns))
 
 
 @pytest.fixture
