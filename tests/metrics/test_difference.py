@@ -236,6 +236,19 @@ def test_without_differing_samples_the_detectable_drop_is_what_a_test_would_need
     assert of_counts(1000, 0, 0, 0).detectable(significance=0.001) > drop
 
 
+def test_samples_that_differ_a_little_show_less_than_whole_samples_that_turn() -> None:
+    """Scores that all move by a hundredth: what can be seen is of that size, however many samples a sign test wants."""
+    random = np.random.default_rng(9)
+    n, spread = 200, 0.01
+    drop = bootstrapped(np.full(n, 0.5), 0.5 + random.normal(0, spread, n)).detectable()
+    assert drop == pytest.approx((stats.t.ppf(0.975, n) + stats.norm.ppf(0.8)) * spread / math.sqrt(n), rel=0.2)
+    found = [
+        bootstrapped(np.full(n, 0.5), 0.5 + random.normal(-drop, spread, n), resamples=200).p_below(0) <= 0.05
+        for _ in range(100)
+    ]
+    assert 0.65 <= np.mean(found) <= 0.95
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:

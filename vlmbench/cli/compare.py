@@ -147,17 +147,17 @@ def _written(found: Comparison, format: str) -> str:
     from vlmbench.cli.console import PIPED_WIDTH
 
     file = io.StringIO()
-    _print(found, Console(file=file, width=PIPED_WIDTH, highlight=False))
+    print_comparison(found, Console(file=file, width=PIPED_WIDTH, highlight=False))
     return file.getvalue()
 
 
 def _show(found: Comparison) -> None:
     from vlmbench.cli.console import stdout
 
-    _print(found, stdout())
+    print_comparison(found, stdout())
 
 
-def _print(found: Comparison, console: Console) -> None:
+def print_comparison(found: Comparison, console: Console) -> None:
     """What was compared, the table, what is to be said of each task and what to do, and the verdict last."""
     from rich.text import Text
 

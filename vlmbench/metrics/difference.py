@@ -68,8 +68,8 @@ class Difference:
     def detectable(self, significance: float = 0.05, power: float = 0.8) -> float:
         """The smallest true drop that a test at this significance finds with this power on such samples.
 
-        It is taken from the standard error that was observed; and where only a few samples differ, from how many would
-        have to, all in one direction, before a test can find anything.
+        It is taken from the standard error that was observed; and where fewer samples differ than a test needs before
+        it can find anything, from how many would have to, all in one direction.
 
         Raises:
             ValueError: significance or power lies outside (0, 1).
@@ -85,8 +85,10 @@ class Difference:
         by_error = float((quantile(1 - significance / 2) + ndtri(power)) * self.error)
         # So many of one direction have to turn up, and they do with this power if so many are expected (Poisson).
         fewest = _fewest_in_one_direction(self.method, significance)
-        by_count = self.largest * float(gammaincinv(fewest, power)) / self.n
-        return max(by_error, by_count)
+        wanted = float(gammaincinv(fewest, power))
+        if self.method == "bootstrap" and self.differing >= wanted:  # by how much they do, the error says
+            return by_error
+        return max(by_error, self.largest * wanted / self.n)
 
     def _p(self, bound: float, *, upwards: bool) -> float:
         sign = 1 if upwards else -1
