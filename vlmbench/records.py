@@ -139,6 +139,9 @@ class RunInfo(_Part):
     """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
     (the model and all that was loaded before included). None where the system does not tell."""
     device: str
+    processor: str | None = None
+    """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
+    written down."""
     precision: str
     batch_size: int
     workers: int | None = None

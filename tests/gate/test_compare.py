@@ -173,6 +173,20 @@ def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None
         assert not other.unmet and all("cannot be compared" in check.message for check in other.unchecked)
 
 
+def test_speeds_of_two_processors_are_not_compared(tmp_path: Path) -> None:
+    predictions = table(answers(N, range(10)), labels(N))
+    for name, processor in (("old", "a CPU, 2 cores"), ("new", "a CPU, 4 cores"), ("unknown", None)):
+        write(tmp_path / name, predictions, run__processor=processor, run__images_per_second=10.0)
+
+    def against(candidate: str) -> TaskComparison:
+        return one(compare(tmp_path / "old", tmp_path / candidate, gate=rule(min_speed_ratio=0.9)))
+
+    (check,) = against("new").unchecked
+    assert check.message == "speed cannot be compared: processor a CPU, 2 cores and a CPU, 4 cores"
+    assert not against("old").unchecked
+    assert not against("unknown").unchecked, "an older record does not name it"
+
+
 def test_memory_is_held_against_its_budget(tmp_path: Path) -> None:
     predictions = table(answers(N, range(10)), labels(N))
     for name, peak in (("old", 1000 * 2**20), ("new", 1200 * 2**20)):

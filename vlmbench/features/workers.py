@@ -24,8 +24,12 @@ THREAD_NAME = "vlmbench-decode"
 
 def default_workers() -> int:
     """Decoding threads when nobody says how many: one a core that this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(16, cores)
+    return min(16, usable_cores())
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which in a container or a job are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(

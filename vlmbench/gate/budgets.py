@@ -58,7 +58,11 @@ def _unlike(before: RunInfo, after: RunInfo) -> str:
         ("batch size", before.batch_size, after.batch_size),
         ("workers", before.workers, after.workers),
     )
-    return ", ".join(f"{name} {old} and {new}" for name, old, new in facts if old != new)
+    unlike = [f"{name} {old} and {new}" for name, old, new in facts if old != new]
+    # Records from before it was written down do not name it.
+    if None not in (before.processor, after.processor) and before.processor != after.processor:
+        unlike.append(f"processor {before.processor} and {after.processor}")
+    return ", ".join(unlike)
 
 
 def _unknown(demand: Demand, limit: float, message: str) -> Check:

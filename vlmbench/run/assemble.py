@@ -9,6 +9,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
+from vlmbench.run.processor import processor_name
 from vlmbench.tasks.base import Outcome, Question, TaskOptions
 from vlmbench.tasks.subset import drawn
 
@@ -69,6 +70,7 @@ def build_record(
             images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
             peak_memory_bytes=peak_memory_bytes,
             device=engine.model.device,
+            processor=processor_name(engine.model.device),
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,

@@ -241,6 +241,7 @@ def _run(record: Record) -> Facts:
         ("record", record.id),
         ("started", run.started),
         ("device", run.device),
+        ("processor", run.processor or ""),
         ("precision", run.precision),
         ("batch size", str(run.batch_size)),
         ("seed", str(run.seed)),
