@@ -19,6 +19,8 @@ _UNKNOWN = "extra_forbidden"
 _NO_AMOUNT = "model_type"
 _MOST_BYTES = 2**20
 """Far above any gate file that somebody wrote."""
+_DEEPEST = 20
+"""Likewise: a rule's amount is the fourth level."""
 
 
 def read_gate(path: Path) -> Gate:
@@ -30,13 +32,11 @@ def read_gate(path: Path) -> Gate:
     """
     text = _text(path)
     try:
-        _refuse_aliases(path, text)
+        _refuse_bombs(path, text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, and the like
         raise UsageError(f"{path}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise UsageError(f"{path}: no gate file: its lists are nested too deep") from error
     _refuse_repeated(path, root)
     if not isinstance(data, dict):
         raise UsageError(
@@ -65,15 +65,20 @@ def _text(path: Path) -> str:
         raise UsageError(f"gate file {str(path)!r} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
 
 
-def _refuse_aliases(path: Path, text: str) -> None:
-    """A few lines of aliases to aliases stand for billions of values, and one to what holds it for no end of them."""
+def _refuse_bombs(path: Path, text: str) -> None:
+    """A few lines of aliases to aliases stand for billions of values, and one to what holds it for no end of them;
+    thousands of brackets take longer to read than anyone waits."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
             raise UsageError(
                 f"{path}:{line}: *{event.anchor}: a gate file has no aliases",
                 hint="Write the value out; what holds for several tasks is one rule that names them all.",
             )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise UsageError(f"{path}:{line}: no gate file: it is nested too deep")
 
 
 def _fault(path: Path, root: Any, place: Sequence[Any], problem: Any) -> str:
