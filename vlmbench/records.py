@@ -227,3 +227,11 @@ def safe_name(name: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
+
+
+def lies_beside(file: str) -> bool:
+    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    return _PLAIN.fullmatch(file) is not None

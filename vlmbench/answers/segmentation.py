@@ -30,7 +30,7 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
     """A metric of a table; None where nobody here knows it."""
     if metric not in _STATISTICS:
         return None
-    counts = _counts(table)
+    counts = pixel_counts(table)
     met = counts.intersection  # recalls do not see what else was predicted as a class
     seen = np.stack([met, counts.predicted], axis=2) if metric == "miou" else met
     return Measured(len(counts), _STATISTICS[metric](counts), seen, classes=lambda: _ious(counts))
@@ -45,5 +45,6 @@ def _ious(counts: PixelCounts) -> ClassStatistics:
     )
 
 
-def _counts(table: pa.Table) -> PixelCounts:
+def pixel_counts(table: pa.Table) -> PixelCounts:
+    """Each image's pixels of each class."""
     return PixelCounts(*(rows(table, name).astype(np.int64) for name in COLUMNS))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.records import Record, Summary
+from vlmbench.records import Record, Summary, lies_beside
 
 Places: TypeAlias = NDArray[np.intp]
 """Of rows in a table."""
@@ -72,15 +72,31 @@ def read_answers(record: Record, folder: Path) -> Answers:
 
     Raises:
         UnpairableError: it was imported, and has none.
-        RecordError: the file is missing, broken, or not the record's own.
+        RecordError: the file is missing, broken, elsewhere, or not the record's own.
     """
+    path = predictions_path(record, folder)
+    return Answers(record, read_table(path, record), str(path))
+
+
+def predictions_path(record: Summary, folder: Path) -> Path:
+    """Where the table of a record that lies in this folder is.
+
+    Raises:
+        UnpairableError: the record was imported, and has none.
+        RecordError: it names one in another place.
+    """
+    name = f"{record.model.name} on {record.task.name}"
     if record.predictions is None:
         raise UnpairableError(
-            f"{record.model.name} on {record.task.name}: an imported record has no predictions to compare",
+            f"{name}: an imported record has no predictions to compare",
             hint="Ask the question again with `vlmbench run`.",
         )
-    path = folder / record.predictions.file
-    return Answers(record, read_table(path, record), str(path))
+    if not lies_beside(record.predictions.file):
+        raise RecordError(
+            f"{name}: its predictions {record.predictions.file!r} are no file beside it",
+            hint="Run the pair again with --force.",
+        )
+    return folder / record.predictions.file
 
 
 def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None) -> pa.Table:

@@ -14,6 +14,7 @@ from vlmbench.errors import RecordError, UsageError
 if TYPE_CHECKING:
     from vlmbench.gate.baselines import Baseline
     from vlmbench.gate.entry import Entry
+    from vlmbench.reports.view import View
 
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
@@ -49,7 +50,12 @@ def save(
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     found = side_at(folder)
     notes = [*found.notes]
-    wanted = [entry for entry in found.entries if _wanted(entry, models, tasks)]
+    chosen = _chosen(models, tasks)
+    wanted = [
+        entry
+        for entry in found.entries
+        if chosen.wants_model(entry.record.model.name) and chosen.wants_task(entry.record.task.name)
+    ]
     paired = [entry for entry in wanted if entry.record.predictions is not None]
     if len(paired) < len(wanted):
         notes.append(f"left out: {len(wanted) - len(paired)} imported, without predictions to pair")
@@ -148,13 +154,12 @@ def show(
         console.print(f"{said}, {size_text(saved.sizes[largest])}", soft_wrap=True, markup=False)
 
 
-def _wanted(entry: Entry, models: list[str], tasks: list[str]) -> bool:
+def _chosen(models: list[str], tasks: list[str]) -> View:
     from vlmbench.cli.report import expanded
     from vlmbench.reports.view import View
 
     suites, names = expanded(tasks)
-    view = View(models=models, tasks=[*suites, *names])
-    return view.wants_model(entry.record.model.name) and view.wants_task(entry.record.task.name)
+    return View(models=models, tasks=[*suites, *names])
 
 
 def _models(saved: Baseline) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells
 
-from vlmbench.reports.cells import SIGNS, Cell, Label, Score, printable
+from vlmbench.markup import printable
+from vlmbench.reports.cells import SIGNS, Cell, Label, Score
 from vlmbench.reports.table import Column, Table
 
 LONGEST_CELL = 28

@@ -27,7 +27,7 @@ from vlmbench.cli.fitting import (
     pieces,
     superscript,
 )
-from vlmbench.reports.cells import printable
+from vlmbench.markup import printable
 from vlmbench.reports.table import Column, Table
 
 _PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)

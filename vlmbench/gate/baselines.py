@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baseline_folder import settled, settled_name, write_folder
 from vlmbench.gate.baseline_record import kept_record, record_text
-from vlmbench.gate.entry import Entry, lies_beside
-from vlmbench.records import Predictions, Record, safe_name
+from vlmbench.gate.entry import Entry
+from vlmbench.records import Predictions, Record, lies_beside, safe_name
 from vlmbench.registry import did_you_mean
 from vlmbench.store import parse_record
 

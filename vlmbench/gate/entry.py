@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +11,6 @@ from vlmbench.records import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,15 +19,10 @@ class Entry:
     Attributes:
         record: the record.
         table: reads the table of its answers. Raises :class:`~vlmbench.errors.RecordError` where that is missing,
-            broken, or not the record's own.
+            broken, or not the record's own, :class:`~vlmbench.errors.UnpairableError` where there is none.
         where: the place, as messages name it.
     """
 
     record: Record
     table: Callable[[], pa.Table]
     where: str
-
-
-def lies_beside(file: str) -> bool:
-    """Whether a table's name, as a record has it, is a file's in the record's own folder: records come from anybody."""
-    return _PLAIN.fullmatch(file) is not None

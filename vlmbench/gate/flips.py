@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, rows
+from vlmbench.answers.segmentation import pixel_counts
 from vlmbench.gate.comparison import SampleFlip
+from vlmbench.metrics.segmentation import image_mean_ious
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +71,7 @@ def _ranks(baseline: pa.Table, candidate: pa.Table) -> list[SampleFlip]:
 
 
 def _overlaps(baseline: pa.Table, candidate: pa.Table) -> list[SampleFlip]:
-    before, after = _mean_ious(baseline), _mean_ious(candidate)
+    before, after = (image_mean_ious(pixel_counts(table)) for table in (baseline, candidate))
     change = np.nan_to_num(after - before)
     return _moved(baseline, change, [f"IoU {100 * value:.1f}" for value in before], 100 * after, "IoU {:.1f}")
 
@@ -98,16 +100,6 @@ def _greatest(values: NDArray[Any], most: int) -> list[int]:
 
 def _first(table: pa.Table) -> NDArray[Any]:
     return rows(table, "top")[:, 0]
-
-
-def _mean_ious(table: pa.Table) -> NDArray[np.float64]:
-    """(N,) of each image, over the classes that it or the answer has; nan of an image without any scored pixel."""
-    met, predicted, truth = (rows(table, name).astype(float) for name in ("intersection", "predicted", "truth"))
-    union = predicted + truth - met
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ious = np.where(union > 0, met / union, np.nan)
-        present = (union > 0).sum(axis=1)
-        return np.asarray(np.nansum(ious, axis=1) / np.where(present > 0, present, np.nan))
 
 
 def _sample(table: pa.Table, row: int) -> str:

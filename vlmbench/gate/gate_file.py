@@ -33,8 +33,9 @@ def read_gate(path: Path) -> Gate:
     text = _text(path)
     try:
         _refuse_bombs(path, text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        data = None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, and the like
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     _refuse_repeated(path, root)

@@ -75,12 +75,13 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
         baseline_model=request.baseline_model,
         candidate_model=request.candidate_model,
     )
-    tasks, weighed = list(_nowhere(request.gate, pairs)), []
+    required = None if request.gate.required is None else required_names(request.gate.required)
+    tasks, weighed = list(_nowhere(required or (), pairs)), []
     left_out: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
         if pair.baseline is None or pair.candidate is None:
             found = _one_sided(pair, baseline, candidate)
-            if _is_required(request.gate, pair):
+            if _is_required(required, pair):
                 tasks.append(_incomparable(pair, [found]))
             else:
                 left_out.setdefault((pair.baseline_model, found.meaning), []).append(pair.task)
@@ -121,17 +122,15 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     )
 
 
-def _is_required(gate: Gate, pair: Pair) -> bool:
+def _is_required(required: Sequence[str] | None, pair: Pair) -> bool:
     """Whether both sides must have it: what the gate file requires, else all that the baseline has."""
-    if gate.required is None:
-        return pair.baseline is not None
-    return matches(pair.task, required_names(gate.required))
+    return pair.baseline is not None if required is None else matches(pair.task, required)
 
 
-def _nowhere(gate: Gate, pairs: Sequence[Pair]) -> Iterator[TaskComparison]:
+def _nowhere(required: Sequence[str], pairs: Sequence[Pair]) -> Iterator[TaskComparison]:
     """Tasks that the gate file requires and neither side has."""
     there = {pair.task for pair in pairs}
-    for name in required_names(gate.required or ()):
+    for name in required:
         if not any(matches(task, [name]) for task in there):
             found = mismatch("missing", "task", "no record", "no record", "The gate file requires it: run it.")
             yield TaskComparison(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines import BASELINES, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.revisions import baseline_at_revision
-from vlmbench.gate.run_entry import run_entry
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
@@ -92,10 +92,15 @@ def side_at(path: Path, *, label: str = "") -> Side:
         return Side(label, [entry for entry in kept if not path.is_file() or Path(entry.where) == path])
     return Side(
         label,
-        [run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],
+        [_run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],
         [entry for _, entry in read if isinstance(entry, Failure)],
         [f"left out: {entry.reason}" for _, entry in read if isinstance(entry, Unreadable)],
     )
+
+
+def _run_entry(path: Path, record: Record) -> Entry:
+    """A run's record that lies at this path, its predictions beside it."""
+    return Entry(record, lambda: read_answers(record, path.parent).table, str(path))
 
 
 def _result_files(folder: Path) -> list[Path]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from vlmbench.markup import printable as printable  # for all who print cells
-
 Origin = Literal["measured", "published", "imported"]
 Status = Literal["", "failed", "unsupported"]
 Unit = Literal["fraction", "rank", "points"]

@@ -57,7 +57,7 @@ def contribution(metric: str) -> Contributions | None:
 def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Errors:
     import numpy as np
 
-    from vlmbench.answers.tables import read_table
+    from vlmbench.answers.tables import predictions_path, read_table
     from vlmbench.metrics.paired import difference_errors
 
     measure = contribution(metric)
@@ -65,9 +65,9 @@ def _group_errors(records: list[Summary], metric: str, store: ResultStore) -> Er
     for record in records:
         if measure is None or record.predictions is None:
             continue
-        path = store.folder(record.model.name, record.task.name) / record.predictions.file
+        folder = store.folder(record.model.name, record.task.name)
         try:
-            table = read_table(path, record, _COLUMNS)
+            table = read_table(predictions_path(record, folder), record, _COLUMNS)
         except RecordError:  # then there is no pairing, and intervals decide
             continue
         if table.num_rows < 2:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape as escape_markup
 from itertools import groupby
 
-from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain, printable
+from vlmbench.markup import printable
+from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain
 from vlmbench.reports.table import Align, Column, Table
 
 STYLE = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.metrics import ECE_BINS
 from vlmbench.metrics.classification import confidence_bins
-from vlmbench.records import Summary
+from vlmbench.records import Summary, lies_beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ def reliability(record: Summary, folder: Path) -> Reliability | None:
     if ece.value is None:
         return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")
     file = record.predictions.file
-    if Path(file).name != file:
+    if not lies_beside(file):
         return Reliability(reason="The record names predictions outside of its folder.")
     return _read(folder / file)
 

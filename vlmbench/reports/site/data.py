@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vlmbench.markup import printable
 from vlmbench.reports.aggregates import Standing
-from vlmbench.reports.cells import printable
 from vlmbench.reports.site.board import Board, Row
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
 from vlmbench.reports.site.headings import SIZES

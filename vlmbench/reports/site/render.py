@@ -9,9 +9,10 @@ from typing import Any
 import jinja2
 
 import vlmbench
+from vlmbench.markup import printable
 from vlmbench.records import MetricValue
 from vlmbench.reports.aggregates import Standing
-from vlmbench.reports.cells import DASH, percent, printable
+from vlmbench.reports.cells import DASH, percent
 from vlmbench.reports.facts import count
 from vlmbench.reports.scores import interval_text, value_text
 from vlmbench.reports.site.data import spread
