@@ -12,6 +12,7 @@ from vlmbench.answers.measures import measured, same_behaviour
 from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
+from vlmbench.records import Record
 
 RANKED = ("retrieval", "rare_actions")
 """Plugins whose answers are places among all the others' samples."""
@@ -38,91 +39,90 @@ class ClassDifference:
     difference: Difference
 
 
-def difference(
-    baseline: Answers,
-    candidate: Answers,
-    metric: str,
-    *,
-    aligned: Aligned | None = None,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Difference:
-    """Candidate minus baseline of one metric on the samples that both answered.
+@dataclass(frozen=True)
+class Pair:
+    """One metric of two runs on the samples that both answered.
+
+    Attributes:
+        record: the baseline's.
+        metric: its name in both records.
+        baseline: what is held against.
+        candidate: what is held against it, its samples in the same order.
+        identical: both are of one and the same behaviour.
+    """
+
+    record: Record
+    metric: str
+    baseline: Measured
+    candidate: Measured
+    identical: bool
+
+    def difference(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
+        """Candidate minus baseline.
+
+        Args:
+            seed: of the bootstrap, where one is needed.
+            resamples: of the bootstrap.
+
+        Raises:
+            UnpairableError: the metric is undefined on these samples.
+        """
+        before, after = self.baseline, self.candidate
+        if before.right is not None and after.right is not None:
+            return mcnemar_difference(before.right, after.right, identical=self.identical)
+        if math.isnan(before.value) or math.isnan(after.value):
+            raise UnpairableError(
+                f"{self.record.task.name}: {self.metric} is undefined on the samples that both answered"
+            )
+        return bootstrap_difference(
+            before.statistic,
+            after.statistic,
+            before.n,
+            differing=differ(before.seen, after.seen),
+            largest=before.largest,
+            identical=self.identical,
+            seed=seed,
+            resamples=resamples,
+            rows=before.rows,
+        )
+
+    def class_differences(self, *, seed: int = 0, resamples: int = RESAMPLES) -> list[ClassDifference]:
+        """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
+
+        Classes that are undefined in one of the two are left out; a task without classes has none.
+
+        Raises:
+            UnpairableError: the classes of one are of single-label data, those of the other are not.
+        """
+        if self.baseline.classes is None or self.candidate.classes is None:
+            return []
+        before, after = self.baseline.classes(), self.candidate.classes()
+        if isinstance(before, ClassShares) and isinstance(after, ClassShares):
+            found = _of_shares(before, after, identical=self.identical)
+        elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
+            found = _of_statistics(before, after, self, seed, resamples)
+        else:
+            raise UnpairableError(f"{self.record.task.name}: classes of single-label and multi-label data")
+        names = [row.name for row in self.record.per_class]
+        return [
+            ClassDifference(index, names[index] if index < len(names) else str(index), each.n, before.value, each)
+            for index, each in found
+        ]
+
+
+def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> Pair:
+    """One metric of two runs, measured on the samples that both answered.
 
     Args:
         baseline: what is held against.
         candidate: what is held against it.
         metric: its name in both records.
         aligned: both tables as :func:`align` has them; None: not yet.
-        seed: of the bootstrap, where one is needed.
-        resamples: of the bootstrap.
 
     Raises:
-        UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired or is
-            undefined.
+        UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired.
         RecordError: a table does not give its record's value.
     """
-    pair = _pair(baseline, candidate, metric, aligned)
-    before, after = pair.baseline, pair.candidate
-    if before.right is not None and after.right is not None:
-        return mcnemar_difference(before.right, after.right, identical=pair.identical)
-    if math.isnan(before.value) or math.isnan(after.value):
-        raise UnpairableError(f"{baseline.record.task.name}: {metric} is undefined on the samples that both answered")
-    return bootstrap_difference(
-        before.statistic,
-        after.statistic,
-        before.n,
-        differing=differ(before.seen, after.seen),
-        largest=before.largest,
-        identical=pair.identical,
-        seed=seed,
-        resamples=resamples,
-        rows=before.rows,
-    )
-
-
-def class_differences(
-    baseline: Answers,
-    candidate: Answers,
-    metric: str,
-    *,
-    aligned: Aligned | None = None,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> list[ClassDifference]:
-    """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
-
-    Classes that are undefined in one of the two are left out; a task without classes has none.
-
-    Raises:
-        UnpairableError: as :func:`difference`.
-        RecordError: as :func:`difference`.
-    """
-    pair = _pair(baseline, candidate, metric, aligned)
-    if pair.baseline.classes is None or pair.candidate.classes is None:
-        return []
-    before, after = pair.baseline.classes(), pair.candidate.classes()
-    if isinstance(before, ClassShares) and isinstance(after, ClassShares):
-        found = _of_shares(before, after, identical=pair.identical)
-    elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
-        found = _of_statistics(before, after, pair, seed, resamples)
-    else:
-        raise UnpairableError(f"{baseline.record.task.name}: classes of single-label and multi-label data")
-    names = [row.name for row in baseline.record.per_class]
-    return [
-        ClassDifference(index, names[index] if index < len(names) else str(index), each.n, before.value, each)
-        for index, each in found
-    ]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    baseline: Measured
-    candidate: Measured
-    identical: bool
-
-
-def _pair(baseline: Answers, candidate: Answers, metric: str, aligned: Aligned | None) -> _Pair:
     first, second = baseline.record.task, candidate.record.task
     if first.plugin != second.plugin:
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
@@ -137,7 +137,21 @@ def _pair(baseline: Answers, candidate: Answers, metric: str, aligned: Aligned |
         before = measured(replace(baseline, table=aligned.baseline), metric)
     if aligned.candidate is not candidate.table:
         after = measured(replace(candidate, table=aligned.candidate), metric)
-    return _Pair(before, after, same_behaviour(aligned, first.plugin))
+    return Pair(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
+
+
+def difference(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Difference:
+    """:meth:`Pair.difference` of two runs; see :func:`pair`."""
+    return pair(baseline, candidate, metric).difference(seed=seed, resamples=resamples)
+
+
+def class_differences(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> list[ClassDifference]:
+    """:meth:`Pair.class_differences` of two runs; see :func:`pair`."""
+    return pair(baseline, candidate, metric).class_differences(seed=seed, resamples=resamples)
 
 
 def _missing(aligned: Aligned) -> str:
@@ -182,7 +196,7 @@ def _of_shares(before: ClassShares, after: ClassShares, *, identical: bool) -> l
 
 
 def _of_statistics(
-    before: ClassStatistics, after: ClassStatistics, pair: _Pair, seed: int, resamples: int
+    before: ClassStatistics, after: ClassStatistics, pair: Pair, seed: int, resamples: int
 ) -> list[tuple[int, Difference]]:
     differing = differ(before.seen, after.seen, kept=2)
     found = bootstrap_differences(

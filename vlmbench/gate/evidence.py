@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.answers import Aligned, Answers, align, class_differences, difference
+from vlmbench.answers import Aligned, Answers, align
+from vlmbench.answers import Pair as AnswerPair
+from vlmbench.answers import pair as pair_answers
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
 from vlmbench.gate.entry import Entry
@@ -86,7 +88,8 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     if reasons.mismatches:
         raise reasons
     try:
-        measured = difference(*sides, metric, aligned=aligned)
+        paired = pair_answers(*sides, metric, aligned=aligned)
+        measured = paired.difference()
     except (UnpairableError, RecordError) as error:
         raise Incomparable([_unpaired(error)], reasons.overridden) from error
     value = before.metrics[metric]
@@ -101,7 +104,7 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
         flips=flipped_samples(aligned.baseline, aligned.candidate, [result.name for result in before.per_class]),
         overridden=reasons.overridden,
     )
-    return evidence if settings.max_class_drop is None else _with_classes(evidence, sides, aligned)
+    return evidence if settings.max_class_drop is None else _with_classes(evidence, paired)
 
 
 def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
@@ -153,9 +156,9 @@ def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[
     return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
 
 
-def _with_classes(evidence: Evidence, sides: tuple[Answers, Answers], aligned: Aligned) -> Evidence:
+def _with_classes(evidence: Evidence, paired: AnswerPair) -> Evidence:
     try:
-        found = class_differences(*sides, evidence.metric, aligned=aligned)
+        found = paired.class_differences()
     except (UnpairableError, RecordError) as error:
         return replace(evidence, no_classes=error.message)
     return replace(evidence, classes=[(each.name, each.n, each.difference) for each in found])
