@@ -26,9 +26,9 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import Sample, SourceInfo
-from vlmbench.data.decode import decode_image
-from vlmbench.features.image_batch import ImageTally
-from vlmbench.features.images import encode_images
+from vlmbench.data.formats.decode import decode_image
+from vlmbench.features.images.batch import ImageTally
+from vlmbench.features.images.stream import encode_images
 from vlmbench.features.precision import PRECISIONS, Precision, inference
 from vlmbench.features.progress import Silent
 from vlmbench.features.workers import default_workers

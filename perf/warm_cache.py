@@ -20,10 +20,10 @@ from side_by_side import Timing, Way, show, take_turns
 
 from vlmbench.api import load_model
 from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.run_cache import RunCache
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.run.execute import CPU_BATCH
 from vlmbench.run.plan import Plan, RunRequest, make_plan
-from vlmbench.run.spaces import RunSpaces
 from vlmbench.tasks.base import Outcome, TaskOptions
 
 DEMO_TASKS = ("demo-scenes", "demo-digits", "demo-objects", "demo-retrieval")
@@ -124,7 +124,7 @@ def _cache(folder: Path) -> Iterator[None]:
 
 def _answers(model: VisionLanguageModel, plan: Plan, *, prompts: Path | None = None) -> Answers:
     """Every task's answer; ``prompts``: a cache of their own for the prompts' features."""
-    spaces = RunSpaces(use_cache=True, precision="fp32")
+    spaces = RunCache(use_cache=True, precision="fp32")
     image = spaces.of(model, "image")
     if prompts is None:
         text = spaces.of(model, "text")

@@ -13,7 +13,7 @@ from vlmbench.api import load_model
 from vlmbench.cards import ModelCard, parse_card
 from vlmbench.catalogue import find_models, model_cards, runnable_models
 from vlmbench.errors import CardError, UnknownNameError, UsageError
-from vlmbench.models.open_clip_source import parse_spec
+from vlmbench.models.open_clip.spec import parse_spec
 from vlmbench.reports.published import survey_methods
 
 CARDS = {card.name: card for card in model_cards()}

@@ -17,9 +17,9 @@ from vlmbench.catalogue import find_suite, find_tasks, shipped_root, task_cards
 from vlmbench.data.base import MaskDataset, SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.tasks.base import TaskOptions, settle_protocol
+from vlmbench.tasks.segmentation.class_words import vocabulary
 from vlmbench.tasks.segmentation.plugin import PLUGIN
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
-from vlmbench.tasks.segmentation.words import vocabulary
 
 CARDS = {
     card.name: card

@@ -14,7 +14,7 @@ from baseline_entries import answers
 from command_line import Finished, command
 from make_record import make_failure, make_record
 
-from vlmbench.gate import baselines
+from vlmbench.gate.baselines import store as baselines
 from vlmbench.records import Imported, Predictions
 from vlmbench.store import ResultStore
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from vlmbench.cli.cache import duration_text, size_text
 from vlmbench.cli.main import app
-from vlmbench.features.cache import FeatureSpace, content_key
-from vlmbench.features.cache_files import features_folder
+from vlmbench.features.cache.files import features_folder
+from vlmbench.features.cache.space import FeatureSpace, content_key
 
 
 def cache(*arguments: str) -> Result:

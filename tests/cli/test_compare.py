@@ -15,8 +15,8 @@ from command_line import Finished, command
 from gate_cases import answers, labels, table, two_sides, write
 
 import vlmbench
-from vlmbench.gate.baseline_folder import aside
-from vlmbench.gate.baselines import save_baseline
+from vlmbench.gate.baselines.folder import aside
+from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.comparison import Comparison
 from vlmbench.gate.sides import read_side
 

@@ -6,13 +6,13 @@ import gc
 
 import pytest
 
-from vlmbench.cli.startup import uncollected_imports
+from vlmbench.cli.heavy_imports import heavy_imports
 
 
 def test_the_collector_rests_in_the_block_and_works_after_it() -> None:
     before = gc.get_freeze_count()
     try:
-        with uncollected_imports():
+        with heavy_imports():
             assert not gc.isenabled()
             kept = [[] for _ in range(1000)]
         assert gc.isenabled() and len(kept) == 1000
@@ -23,7 +23,7 @@ def test_the_collector_rests_in_the_block_and_works_after_it() -> None:
 
 def test_an_import_that_fails_turns_it_on_again() -> None:
     try:
-        with pytest.raises(ImportError), uncollected_imports():
+        with pytest.raises(ImportError), heavy_imports():
             raise ImportError
         assert gc.isenabled()
     finally:

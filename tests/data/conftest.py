@@ -39,7 +39,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further attempts come at once, timeouts soon, and what arrives is written in small pieces."""
     from huggingface_hub import constants, file_download
 
-    from vlmbench.data import hub_transfer
+    from vlmbench.data.hub import transfer as hub_transfer
 
     monkeypatch.setattr(hub_transfer, "RETRY_PAUSE_S", 0.0)
     monkeypatch.setattr(hub_transfer, "_WRITE_BYTES", 512)

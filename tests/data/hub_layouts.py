@@ -7,7 +7,7 @@ from shutil import rmtree
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
-from vlmbench.data.hub import open_source
+from vlmbench.data.sources.hub import open_source
 
 
 def tree(folder: Path) -> dict[str, bytes]:

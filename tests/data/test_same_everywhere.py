@@ -18,7 +18,7 @@ from data.layouts import CLASSES, image_bytes, write_folder, write_wds
 from toy_adapter import toy
 
 from vlmbench.data.base import SourceContext
-from vlmbench.data.hub_fetch import carry_out, plan_fetch
+from vlmbench.data.hub.fetch import carry_out, plan_fetch
 from vlmbench.data.open import open_dataset
 from vlmbench.records import Record
 from vlmbench.run.execute import execute

@@ -18,7 +18,7 @@ from models.tiny import ARCHITECTURES, image_of_mode
 
 from vlmbench.cards import ModelCard
 from vlmbench.models.base import LoadOptions
-from vlmbench.models.open_clip import OpenClipModel, load
+from vlmbench.models.open_clip.adapter import OpenClipModel, load
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import torch
 
-from vlmbench.features.prefix_tree import collate, packs
+from vlmbench.features.texts.prefix_tree import collate, packs
 from vlmbench.models.base import VisionLanguageModel
 
 VISION = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16, "head_width": 32}

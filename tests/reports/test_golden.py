@@ -18,21 +18,21 @@ from report_cases import HOSTILE, NoCards, answered, entries, numbers
 from rich.console import Console
 
 from vlmbench.cli.console import rich_table
-from vlmbench.reports.comparison import comparison_table
 from vlmbench.reports.formats import FORMATS, to_html, to_latex, to_markdown
 from vlmbench.reports.published import published, survey_datasets
-from vlmbench.reports.results import results_table
-from vlmbench.reports.survey import COMPARISONS
-from vlmbench.reports.survey_lists import datasets_table
 from vlmbench.reports.table import Table
-from vlmbench.reports.view import View
+from vlmbench.reports.tables.comparison import comparison_table
+from vlmbench.reports.tables.results import results_table
+from vlmbench.reports.tables.survey import COMPARISONS
+from vlmbench.reports.tables.survey_lists import datasets_table
+from vlmbench.reports.view import TableView
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIX = {"latex": "tex", "text": "txt"}
 
 
-def classification(view: View | None = None) -> Table:
-    return comparison_table(COMPARISONS["classification"], entries(), numbers(), view or View(), NoCards())
+def classification(view: TableView | None = None) -> Table:
+    return comparison_table(COMPARISONS["classification"], entries(), numbers(), view or TableView(), NoCards())
 
 
 def printed(table: Table, width: int) -> str:
@@ -114,8 +114,10 @@ def test_latex_compiles(table: str, tmp_path: Path) -> None:
     made = {
         "hostile": hostile,
         "classification": classification,
-        "survey": lambda: comparison_table(COMPARISONS["classification"], entries(), published(), View(), NoCards()),
-        "datasets": lambda: datasets_table(survey_datasets(), entries(), View(filters=[("kind", "Image*")])),
+        "survey": lambda: comparison_table(
+            COMPARISONS["classification"], entries(), published(), TableView(), NoCards()
+        ),
+        "datasets": lambda: datasets_table(survey_datasets(), entries(), TableView(filters=[("kind", "Image*")])),
         "long": lambda: results_table([answered(f"m{number}", "[t]", 0.5) for number in range(60)]),
     }[table]()
     (tmp_path / "table.tex").write_text(to_latex(made), encoding="utf-8")

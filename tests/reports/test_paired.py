@@ -17,9 +17,9 @@ from vlmbench.metrics.paired import difference_errors
 from vlmbench.records import MetricValue, Record
 from vlmbench.reports.entries import gather
 from vlmbench.reports.facts import ModelFacts
-from vlmbench.reports.one_task import task_table
 from vlmbench.reports.paired import contribution, paired_errors
-from vlmbench.reports.view import View
+from vlmbench.reports.tables.one_task import task_table
+from vlmbench.reports.view import TableView
 from vlmbench.store import ResultStore
 
 N = 400
@@ -139,7 +139,7 @@ def test_a_task_table_says_ties_and_resolves_them_by_shared_samples(tmp_path: Pa
     found = gather(store.summaries())
 
     def ranks(**view: Any) -> dict[object, object]:
-        table = task_table("t", found, [], View(**view), ModelFacts(), store)
+        table = task_table("t", found, [], TableView(**view), ModelFacts(), store)
         return {row["model"]: (row["rank_first"], row["rank_last"]) for row in table.data}
 
     assert ranks() == {"better": (1, 1), "base": (2, 3), "twin": (2, 3)}

@@ -16,8 +16,8 @@ from vlmbench.errors import DataError
 from vlmbench.reports.cells import Score
 from vlmbench.reports.entries import Entries
 from vlmbench.reports.published import COLUMNS, Published, published, survey_datasets, survey_methods
-from vlmbench.reports.tables import Request, make_table
-from vlmbench.reports.view import View
+from vlmbench.reports.registry import TableRequest, make_table
+from vlmbench.reports.view import TableView
 
 HEAD = ",".join(COLUMNS) + "\n"
 
@@ -163,8 +163,8 @@ def test_a_flagged_number_is_never_best_and_changes_no_other_s_place(
     """Whatever it says: flagged numbers that beat all others leave every mark where it was."""
 
     def marks(numbers: list[Published]) -> list[list[int]]:
-        monkeypatch.setattr("vlmbench.reports.tables.published", lambda: numbers)
-        made = make_table(table, Request("", Entries(), View(published="all")))
+        monkeypatch.setattr("vlmbench.reports.registry.published", lambda: numbers)
+        made = make_table(table, TableRequest("", Entries(), TableView(published="all")))
         scores = [[cell for cell in row if isinstance(cell, Score)] for row in made.rows]
         assert not any(cell.place for row in scores for cell in row if not cell.comparable)
         return [[cell.place for cell in row] for row in scores]

@@ -7,14 +7,14 @@ import pytest
 from vlmbench.errors import UsageError
 from vlmbench.reports.cells import DASH, Cell, Label, Score, plain
 from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, Row, View, arranged, with_fields
+from vlmbench.reports.view import Draft, TableRow, TableView, arranged, with_fields
 
 COLUMNS = (Column("model", repeats=True), Column("kind"), Column("score", "right"), Column("data size", "right"))
 
 
 def draft(*scores: Score, kinds: str = "") -> Draft:
     rows = [
-        Row([Label(f"m{number}"), kinds[number : number + 1], score, ("400M", "1.8B", DASH, "26M")[number % 4]])
+        TableRow([Label(f"m{number}"), kinds[number : number + 1], score, ("400M", "1.8B", DASH, "26M")[number % 4]])
         for number, score in enumerate(scores)
     ]
     return Draft("T", COLUMNS, rows, hidden=frozenset({"data size"}), ranked=frozenset({"score"}))
@@ -25,7 +25,7 @@ def names(table: Table) -> list[str]:
 
 
 def marked(*scores: Score) -> list[int]:
-    cells: list[Cell] = [row[2] for row in arranged(draft(*scores), View()).rows]
+    cells: list[Cell] = [row[2] for row in arranged(draft(*scores), TableView()).rows]
     return [cell.place for cell in cells if isinstance(cell, Score)]
 
 
@@ -53,62 +53,62 @@ def test_only_one_question_is_ranked_together() -> None:
 
 def test_sorting_puts_the_best_first_and_the_unknown_last() -> None:
     scores = (Score(0.5), Score(None), Score(0.9), Score(0.7))
-    assert names(arranged(draft(*scores), View(sort="score"))) == ["m2", "m3", "m0", "m1"]
-    assert names(arranged(draft(*scores), View(sort="-score"))) == ["m0", "m3", "m2", "m1"]
+    assert names(arranged(draft(*scores), TableView(sort="score"))) == ["m2", "m3", "m0", "m1"]
+    assert names(arranged(draft(*scores), TableView(sort="-score"))) == ["m0", "m3", "m2", "m1"]
     ranks = [Score(value, higher_is_better=False) for value in (3.0, 1.0)]
-    assert names(arranged(draft(*ranks), View(sort="score"))) == ["m1", "m0"]
+    assert names(arranged(draft(*ranks), TableView(sort="score"))) == ["m1", "m0"]
 
 
 def test_sorting_knows_counts_and_hidden_columns_in_any_spelling() -> None:
-    table = arranged(draft(*[Score(0.5)] * 4), View(sort="Data_Size"))
+    table = arranged(draft(*[Score(0.5)] * 4), TableView(sort="Data_Size"))
     assert names(table) == ["m3", "m0", "m1", "m2"], "26M, 400M, 1.8B, unknown"
     assert [column.name for column in table.columns] == ["model", "kind", "score"]
 
 
 def test_groups_become_headings_and_their_column_goes() -> None:
-    table = arranged(draft(*(Score(v / 10) for v in range(4)), kinds="bacb"), View(group_by="kind", sort="score"))
+    table = arranged(draft(*(Score(v / 10) for v in range(4)), kinds="bacb"), TableView(group_by="kind", sort="score"))
     assert names(table) == ["m3", "m0", "m2", "m1"] and dict(table.sections) == {0: "b", 2: "c", 3: "a"}
     assert [column.name for column in table.columns] == ["model", "score"]
 
 
 def test_rows_without_a_group_come_last_and_say_so() -> None:
-    rows = [Row([Label("x"), "", Score(0.9), DASH]), Row([Label("y"), "a", Score(0.1), DASH])]
-    table = arranged(Draft("T", COLUMNS, rows), View(group_by="kind"))
+    rows = [TableRow([Label("x"), "", Score(0.9), DASH]), TableRow([Label("y"), "a", Score(0.1), DASH])]
+    table = arranged(Draft("T", COLUMNS, rows), TableView(group_by="kind"))
     assert names(table) == ["y", "x"] and dict(table.sections) == {0: "a", 1: "not stated"}
 
 
 def test_filters_match_whole_cells_in_any_case() -> None:
-    table = arranged(draft(Score(0.1), Score(0.2), kinds="ab"), View(filters=[("kind", "A*")]))
+    table = arranged(draft(Score(0.1), Score(0.2), kinds="ab"), TableView(filters=[("kind", "A*")]))
     assert names(table) == ["m0"]
-    assert names(arranged(draft(Score(0.1), Score(0.2)), View(filters=[("data size", "1.8b")]))) == ["m1"]
+    assert names(arranged(draft(Score(0.1), Score(0.2)), TableView(filters=[("data size", "1.8b")]))) == ["m1"]
 
 
 def test_marks_are_of_the_rows_that_are_shown() -> None:
-    table = arranged(draft(Score(0.1), Score(0.9), Score(0.2), kinds="aba"), View(filters=[("kind", "a")]))
+    table = arranged(draft(Score(0.1), Score(0.9), Score(0.2), kinds="aba"), TableView(filters=[("kind", "a")]))
     assert [row[2].place for row in table.rows if isinstance(row[2], Score)] == [2, 1]
 
 
 def test_columns_are_chosen_and_ordered_by_name_hidden_ones_too() -> None:
-    table = arranged(draft(Score(0.1)), View(columns=["data size", "model"]))
+    table = arranged(draft(Score(0.1)), TableView(columns=["data size", "model"]))
     assert [column.name for column in table.columns] == ["data size", "model"]
     with pytest.raises(UsageError, match="unknown column 'colour'") as error:
-        arranged(draft(Score(0.1)), View(columns=["colour"]))
+        arranged(draft(Score(0.1)), TableView(columns=["colour"]))
     assert "data size" in str(error.value)
 
 
 def test_a_note_of_a_whole_row_stands_at_its_name() -> None:
     columns = (Column("model", repeats=True), Column("a", "right"), Column("b", "right"))
     both, one = Score(0.5, notes=("bf16",)), Score(0.5, notes=("subset", "bf16"))
-    (row,) = arranged(Draft("T", columns, [Row(["m", both, one])]), View()).rows
+    (row,) = arranged(Draft("T", columns, [TableRow(["m", both, one])]), TableView()).rows
     assert row[0] == Label("m", notes=("bf16",))
     assert [cell.notes for cell in row[1:] if isinstance(cell, Score)] == [(), ("subset",)]
 
 
 def test_signs_are_shown_where_there_is_something_to_tell_apart() -> None:
-    measured, published = Row([Label("m", origin="measured")]), Row([Label("p", origin="published")])
+    measured, published = TableRow([Label("m", origin="measured")]), TableRow([Label("p", origin="published")])
     columns = (Column("model"),)
-    assert arranged(Draft("T", columns, [measured]), View()).rows == [[Label("m")]]
-    table = arranged(Draft("T", columns, [measured, published]), View())
+    assert arranged(Draft("T", columns, [measured]), TableView()).rows == [[Label("m")]]
+    table = arranged(Draft("T", columns, [measured, published]), TableView())
     assert table.rows == [[Label("m", origin="measured")], [Label("p", origin="published")]]
     assert table.legend == ("● measured here · ○ published",)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.data.files import ImageFiles
-from vlmbench.features.image_batch import ImageBatch
+from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.contents import ContentKeeper, Contents, digests
 

@@ -9,8 +9,8 @@ from visuals.inputs import HOSTILE, near, opened
 
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.colours import class_colour
-from vlmbench.visuals.plates import Plate, place_plates
 from vlmbench.visuals.text import font
+from vlmbench.visuals.text_labels import TextLabel, place_labels
 
 NONE = BoxSet(np.empty((0, 4)), np.empty(0, dtype=int), np.empty(0))
 IMAGE = PIL.Image.new("RGB", (200, 200), "black")
@@ -71,7 +71,7 @@ def test_boxes_that_do_not_fit_together_are_refused() -> None:
 def test_labels_stay_inside_and_apart() -> None:
     picture = PIL.Image.new("RGB", (200, 100))
     spots = [(190.0, -30.0), (190.0, 20.0), (190.0, 50.0), (190.0, 500.0)]
-    drawn = place_plates(picture, [Plate(f"label {index}", (9, 9, 9), spots) for index in range(4)], font(13))
+    drawn = place_labels(picture, [TextLabel(f"label {index}", (9, 9, 9), spots) for index in range(4)], font(13))
     for left, top, right, bottom in drawn:
         assert left >= 0 and top >= 0 and right <= 199 and bottom <= 99
     assert len(drawn) == 4
@@ -81,5 +81,5 @@ def test_labels_stay_inside_and_apart() -> None:
 
 def test_a_label_that_may_not_overlap_is_left_out() -> None:
     picture = PIL.Image.new("RGB", (200, 100))
-    plates = [Plate("label", (9, 9, 9), [(5.0, 5.0)], may_overlap=False)] * 2
-    assert len(place_plates(picture, plates, font(13))) == 1
+    plates = [TextLabel("label", (9, 9, 9), [(5.0, 5.0)], may_overlap=False)] * 2
+    assert len(place_labels(picture, plates, font(13))) == 1

@@ -3,7 +3,7 @@
 NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
 """
 
-from vlmbench.answers.compare import ClassDifference, Pair, class_differences, difference, pair
+from vlmbench.answers.compare import ClassDifference, PairedMetric, class_differences, difference, pair
 from vlmbench.answers.measured import Measured
 from vlmbench.answers.measures import measured, pairing_columns, same_behaviour
 from vlmbench.answers.tables import Aligned, Answers, align, read_answers, read_table
@@ -13,7 +13,7 @@ __all__ = [
     "Answers",
     "ClassDifference",
     "Measured",
-    "Pair",
+    "PairedMetric",
     "align",
     "class_differences",
     "difference",

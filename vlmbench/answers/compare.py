@@ -40,7 +40,7 @@ class ClassDifference:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedMetric:
     """One metric of two runs on the samples that both answered.
 
     Attributes:
@@ -110,7 +110,7 @@ class Pair:
         ]
 
 
-def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> Pair:
+def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> PairedMetric:
     """One metric of two runs, measured on the samples that both answered.
 
     Args:
@@ -137,20 +137,20 @@ def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned
         before = measured(replace(baseline, table=aligned.baseline), metric)
     if aligned.candidate is not candidate.table:
         after = measured(replace(candidate, table=aligned.candidate), metric)
-    return Pair(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
+    return PairedMetric(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
 
 
 def difference(
     baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Difference:
-    """:meth:`Pair.difference` of two runs; see :func:`pair`."""
+    """:meth:`PairedMetric.difference` of two runs; see :func:`pair`."""
     return pair(baseline, candidate, metric).difference(seed=seed, resamples=resamples)
 
 
 def class_differences(
     baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> list[ClassDifference]:
-    """:meth:`Pair.class_differences` of two runs; see :func:`pair`."""
+    """:meth:`PairedMetric.class_differences` of two runs; see :func:`pair`."""
     return pair(baseline, candidate, metric).class_differences(seed=seed, resamples=resamples)
 
 
@@ -196,7 +196,7 @@ def _of_shares(before: ClassShares, after: ClassShares, *, identical: bool) -> l
 
 
 def _of_statistics(
-    before: ClassStatistics, after: ClassStatistics, pair: Pair, seed: int, resamples: int
+    before: ClassStatistics, after: ClassStatistics, pair: PairedMetric, seed: int, resamples: int
 ) -> list[tuple[int, Difference]]:
     differing = differ(before.seen, after.seen, kept=2)
     found = bootstrap_differences(

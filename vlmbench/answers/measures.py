@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from vlmbench.answers import classification, detection, rare_actions, retrieval, segmentation
 from vlmbench.answers.measured import Measured
 from vlmbench.answers.tables import Aligned, Answers, identical
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.tasks.classification import paired as classification
+from vlmbench.tasks.detection import paired as detection
+from vlmbench.tasks.rare_actions import paired as rare_actions
+from vlmbench.tasks.retrieval import paired as retrieval
+from vlmbench.tasks.segmentation import paired as segmentation
 
 _PLUGINS: dict[str, ModuleType] = {
     "classification": classification,

@@ -12,9 +12,9 @@ import typer
 from vlmbench.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
-    from vlmbench.gate.baselines import Baseline
+    from vlmbench.gate.baselines.store import Baseline
     from vlmbench.gate.entry import Entry
-    from vlmbench.reports.view import View
+    from vlmbench.reports.view import TableView
 
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
@@ -42,7 +42,7 @@ def save(
     """
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import stderr, stdout
-    from vlmbench.gate.baselines import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
+    from vlmbench.gate.baselines.store import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
     from vlmbench.gate.sides import side_at
 
     check_name(name)
@@ -92,7 +92,7 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import stderr
     from vlmbench.cli.listing import Listing
-    from vlmbench.gate.baselines import baseline_names, open_baseline
+    from vlmbench.gate.baselines.store import baseline_names, open_baseline
     from vlmbench.reports.table import Column
 
     saved: list[Baseline] = []
@@ -128,9 +128,9 @@ def show(
     """Show a baseline's records."""
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import rich_table, stdout
-    from vlmbench.gate.baselines import check_name, open_baseline
-    from vlmbench.gate.revisions import baseline_at_revision
-    from vlmbench.reports.results import results_table
+    from vlmbench.gate.baselines.revisions import baseline_at_revision
+    from vlmbench.gate.baselines.store import check_name, open_baseline
+    from vlmbench.reports.tables.results import results_table
 
     root = root.expanduser()
     revision, colon, plain_name = name.rpartition(":")
@@ -154,12 +154,12 @@ def show(
         console.print(f"{said}, {size_text(saved.sizes[largest])}", soft_wrap=True, markup=False)
 
 
-def _chosen(models: list[str], tasks: list[str]) -> View:
+def _chosen(models: list[str], tasks: list[str]) -> TableView:
     from vlmbench.cli.report import expanded
-    from vlmbench.reports.view import View
+    from vlmbench.reports.view import TableView
 
     suites, names = expanded(tasks)
-    return View(models=models, tasks=[*suites, *names])
+    return TableView(models=models, tasks=[*suites, *names])
 
 
 def _models(saved: Baseline) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from vlmbench.features.cache_files import SpaceInfo
+    from vlmbench.features.cache.files import SpaceInfo
     from vlmbench.reports.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show where the cache is, what it holds and saved, and how large it may grow."""
     from vlmbench.cli.console import rich_table, stderr, stdout
-    from vlmbench.features.cache_files import cache_root, limit_bytes, spaces
+    from vlmbench.features.cache.files import cache_root, limit_bytes, spaces
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:
@@ -47,7 +47,7 @@ def clear_cache(
 ) -> None:
     """Remove cached features, all of them or those chosen; records stay."""
     from vlmbench.cli.console import stderr, stdout
-    from vlmbench.features.cache_files import clear
+    from vlmbench.features.cache.files import clear
 
     cleared = clear(model=model, unused_days=older_than)
     stdout().print(f"freed {size_text(cleared.freed)}")

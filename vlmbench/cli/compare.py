@@ -75,7 +75,7 @@ def compare(
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
-    from vlmbench.gate.words import short
+    from vlmbench.gate.formats.wording import short
 
     _check_format(format)
     files = [_file(text) for text in write]
@@ -162,7 +162,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
     from rich.text import Text
 
     from vlmbench.cli.console import rich_table
-    from vlmbench.gate import words
+    from vlmbench.gate.formats import wording as words
 
     console.print(Text(words.compared(found)))
     console.print(rich_table(_table(found), console.width))
@@ -195,7 +195,7 @@ def _print_paragraph(console: Console, name: str, said: str, style: str = "") ->
 
 
 def _table(found: Comparison) -> Table:
-    from vlmbench.gate import words
+    from vlmbench.gate.formats import wording as words
     from vlmbench.reports.cells import Cell, Label
     from vlmbench.reports.table import Column, Table
 

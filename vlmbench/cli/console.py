@@ -13,8 +13,8 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from vlmbench.cli.grid import Grid
 from vlmbench.errors import StoreError, VlmbenchError
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table import Table
 
 PIPED_WIDTH = 160
@@ -60,9 +60,9 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
 
-def rich_table(table: Table, width: int | None = None) -> Grid:
-    """A table for a terminal; see :class:`~vlmbench.cli.grid.Grid`."""
-    return Grid(table, width)
+def rich_table(table: Table, width: int | None = None) -> TerminalTable:
+    """A table for a terminal; see :class:`~vlmbench.reports.formats.terminal.render.Grid`."""
+    return TerminalTable(table, width)
 
 
 def write_output(text: str, output: Path | None) -> None:

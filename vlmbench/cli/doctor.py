@@ -98,7 +98,7 @@ def _plugins() -> list[Finding]:
 
 def _folders() -> list[Finding]:
     from vlmbench.cli.cache import size_text
-    from vlmbench.features.cache_files import cache_root
+    from vlmbench.features.cache.files import cache_root
 
     root = cache_root()
     existing = next(folder for folder in (root, *root.parents) if folder.exists())

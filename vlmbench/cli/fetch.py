@@ -11,8 +11,8 @@ import typer
 from vlmbench.errors import UsageError, VlmbenchError
 
 if TYPE_CHECKING:
-    from vlmbench.cli.grid import Grid
-    from vlmbench.data.hub_fetch import FetchPlan, TaskOutcome, TaskPlan
+    from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, TaskPlan
+    from vlmbench.reports.formats.terminal.render import TerminalTable
     from vlmbench.run.prepare import ModelOutcome
 
 DEFAULT_WORKERS = 8
@@ -53,7 +53,7 @@ def fetch(
     load_plugins(plugin or [])
     if not tasks and not model:
         raise UsageError("nothing to fetch", hint="Name tasks or suites, or models with -m.")
-    from vlmbench.data.hub_fetch import plan_fetch
+    from vlmbench.data.hub.fetch import plan_fetch
     from vlmbench.run.prepare import wanted_models, wanted_tasks
 
     models = wanted_models(model or [])
@@ -95,7 +95,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
     )
 
     from vlmbench.cli.console import stderr
-    from vlmbench.data.hub_fetch import carry_out
+    from vlmbench.data.hub.fetch import carry_out
 
     console = stderr()
     jobs = plan.jobs
@@ -141,7 +141,7 @@ def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _plan_table(plan: FetchPlan) -> Grid:
+def _plan_table(plan: FetchPlan) -> TerminalTable:
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table

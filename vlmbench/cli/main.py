@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-import vlmbench
+from vlmbench._version import __version__
 from vlmbench.cli import (
     baseline,
     cache,
@@ -56,7 +56,7 @@ app.command("doctor")(doctor.doctor)
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"vlmbench {vlmbench.__version__}")
+        typer.echo(f"vlmbench {__version__}")
         raise typer.Exit
 
 

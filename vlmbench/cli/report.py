@@ -11,9 +11,9 @@ import typer
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:  # the help needs none of it
+    from vlmbench.reports.registry import TableRequest
     from vlmbench.reports.table import Table
-    from vlmbench.reports.tables import Request
-    from vlmbench.reports.view import View
+    from vlmbench.reports.view import TableView
 
 DEFAULT_RESULTS = Path("results/runs")
 FORMATS = ("text", "md", "csv", "json", "html", "latex")
@@ -52,8 +52,8 @@ def report(
     ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
     underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
     """
-    from vlmbench.reports.tables import check_options, check_table, make_table
-    from vlmbench.reports.view import View, with_fields
+    from vlmbench.reports.registry import check_options, check_table, make_table
+    from vlmbench.reports.view import TableView, with_fields
 
     check_table(table, name)
     _check("format", format, FORMATS)
@@ -61,7 +61,7 @@ def report(
     names = tuple(part.strip() for part in columns.split(",") if part.strip())
     as_data = format in ("csv", "json")
     suites, plain_tasks = expanded(tasks)
-    view = View(
+    view = TableView(
         models=models,
         tasks=[*suites, *plain_tasks],
         filters=[_filter(text) for text in filter],
@@ -80,10 +80,10 @@ def report(
     _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)
 
 
-def _request(table: str, name: str, results: Path | None, view: View, suite_tasks: list[str]) -> Request:
+def _request(table: str, name: str, results: Path | None, view: TableView, suite_tasks: list[str]) -> TableRequest:
     """What is asked of the folder; a table of the literature needs none, unless one was named."""
     from vlmbench.reports.entries import Entries, gather
-    from vlmbench.reports.tables import TABLES, Request
+    from vlmbench.reports.registry import TABLES, TableRequest
     from vlmbench.store import ResultStore
 
     folder = (results or DEFAULT_RESULTS).expanduser()
@@ -92,7 +92,7 @@ def _request(table: str, name: str, results: Path | None, view: View, suite_task
     store = ResultStore(folder) if folder.is_dir() else None
     entries = gather(store.summaries()) if store else Entries()
     outright = [pattern for pattern in view.tasks if not _is_pattern(pattern)]
-    return Request(
+    return TableRequest(
         name=name,
         entries=entries,
         view=view,
@@ -102,7 +102,7 @@ def _request(table: str, name: str, results: Path | None, view: View, suite_task
     )
 
 
-def _why_empty(request: Request) -> UsageError:
+def _why_empty(request: TableRequest) -> UsageError:
     """What a table without rows is due to, and what to do."""
     if request.store is not None and not request.entries.records and not request.entries.failures:
         return UsageError(

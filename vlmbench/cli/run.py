@@ -10,7 +10,7 @@ import typer
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlmbench.cli.grid import Grid
+    from vlmbench.reports.formats.terminal.render import TerminalTable
     from vlmbench.run.execute import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
@@ -71,10 +71,10 @@ def run(
 
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
-    from vlmbench.cli.startup import uncollected_imports
+    from vlmbench.cli.heavy_imports import heavy_imports
 
     load_plugins(plugin or [])
-    with uncollected_imports():
+    with heavy_imports():
         from vlmbench.api import task_options
         from vlmbench.catalogue import find_suite, named_suite
         from vlmbench.run.plan import RunRequest
@@ -116,10 +116,10 @@ def run_and_show(
 ) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
     from vlmbench.cli.console import stderr, stdout
+    from vlmbench.cli.heavy_imports import heavy_imports
     from vlmbench.cli.progress import TerminalListener
-    from vlmbench.cli.startup import uncollected_imports
 
-    with uncollected_imports():
+    with heavy_imports():
         from vlmbench.run.execute import execute
         from vlmbench.run.plan import make_plan
 
@@ -152,7 +152,7 @@ def run_and_show(
 def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
     """One row a pair, and where the records are."""
     from vlmbench.cli.console import rich_table, stderr, stdout
-    from vlmbench.reports.results import results_table
+    from vlmbench.reports.tables.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     console = stdout()
@@ -178,7 +178,7 @@ def show_resolution(plan: Plan) -> None:
 def show_profiles(outcomes: list[PairResult]) -> None:
     """Where the time of each pair went that has a record; of one found on disk, when it ran."""
     from vlmbench.cli.console import rich_table, stdout
-    from vlmbench.reports.profile import profile_table
+    from vlmbench.reports.tables.profile import profile_table
 
     console = stdout()
     for outcome in outcomes:
@@ -264,7 +264,7 @@ def load_plugins(paths: list[Path]) -> None:
         load_plugin_file(path.expanduser())
 
 
-def _plan_table(plan: Plan) -> Grid:
+def _plan_table(plan: Plan) -> TerminalTable:
     from vlmbench.cli.console import rich_table
     from vlmbench.reports.table import Column, Table
     from vlmbench.tasks.subset import drawn

@@ -41,8 +41,8 @@ Target = int | tuple[int, ...] | tuple[str, ...] | tuple[Box, ...] | None
 TargetKind = Literal["class", "classes", "captions", "annotated class", "boxes", "mask"]
 """What a task needs to know of each sample: its class index; the indices of every class present (sorted, possibly
 none); its captions (one or more, in the data's order); the index of a class that it may or may not show, the data
-saying which (see :mod:`vlmbench.data.rareact`); its objects (in the data's order, possibly none); or None, the truth
-being a mask beside the image (:class:`MaskDataset`)."""
+saying which (see :mod:`vlmbench.data.sources.rareact`); its objects (in the data's order, possibly none); or None, the
+truth being a mask beside the image (:class:`MaskDataset`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ from torch import Tensor
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import ModelError, NonFiniteFeaturesError
 from vlmbench.features.batches import encode_halving
-from vlmbench.features.cache import FeatureSpace
-from vlmbench.features.image_batch import ImageBatch, ImageTally
-from vlmbench.features.image_forward import ImageEncoder, Queued, batches_in_flight, overlapped
-from vlmbench.features.images import encode_images
-from vlmbench.features.pictures import Picture, Truth, stream_pictures
+from vlmbench.features.cache.space import FeatureSpace
+from vlmbench.features.images.batch import ImageBatch, ImageTally
+from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
+from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
+from vlmbench.features.images.stream import encode_images
+from vlmbench.features.images.to_device import PixelPath, pixel_path
 from vlmbench.features.precision import Precision, inference
 from vlmbench.features.progress import Progress, Silent
-from vlmbench.features.staging import PixelPath, pixel_path
-from vlmbench.features.text import encode_texts
+from vlmbench.features.texts.encode import encode_texts
 from vlmbench.features.workers import default_workers
 from vlmbench.models.base import DenseEncoder, Detections, Detector, Segmenter, VisionLanguageModel
 from vlmbench.records import CacheUse
@@ -82,7 +82,7 @@ class FeatureEngine:
         return {**found, "image_forward": self.tally.forward_seconds} if "images" in found else found
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """N texts to (N, D) float32 on the CPU, unit length; see :func:`~vlmbench.features.text.encode_texts`."""
+        """N texts to (N, D) float32 on the CPU, unit length; :func:`~vlmbench.features.texts.encode.encode_texts`."""
         with self.timed("text"):
             features, use = encode_texts(
                 self.model,
@@ -98,7 +98,7 @@ class FeatureEngine:
         return features
 
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
-        """The chosen samples' features in batches; see :func:`~vlmbench.features.images.encode_images`."""
+        """The chosen samples' features in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
         with self.timed("images"):
             yield from encode_images(
                 self.model,
@@ -116,7 +116,7 @@ class FeatureEngine:
     def pictures(
         self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
     ) -> Generator[Picture[T], None, None]:
-        """The chosen samples, decoded, with their truth; see :func:`~vlmbench.features.pictures.stream_pictures`."""
+        """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
         with self.timed("images"):
             yield from stream_pictures(
                 dataset,

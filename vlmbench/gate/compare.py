@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from vlmbench.gate.baselines import BASELINES
+from vlmbench.gate.baselines.store import BASELINES
 from vlmbench.gate.comparison import Comparison
 from vlmbench.gate.gate_file import read_gate
-from vlmbench.gate.judge import Request, compare_sides
+from vlmbench.gate.judge import CompareRequest, compare_sides
 from vlmbench.gate.pairing import check_allowed
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
@@ -63,7 +63,7 @@ def compare(
     return compare_sides(
         read_side(str(baseline), baselines=folder),
         read_side(str(candidate), baselines=folder),
-        Request(
+        CompareRequest(
             gate=demands,
             gate_file=file,
             allow=kinds,

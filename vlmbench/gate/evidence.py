@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.answers import Aligned, Answers, align
-from vlmbench.answers import Pair as AnswerPair
+from vlmbench.answers import Aligned, Answers, PairedMetric, align
 from vlmbench.answers import pair as pair_answers
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
@@ -156,7 +155,7 @@ def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[
     return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
 
 
-def _with_classes(evidence: Evidence, paired: AnswerPair) -> Evidence:
+def _with_classes(evidence: Evidence, paired: PairedMetric) -> Evidence:
     try:
         found = paired.class_differences()
     except (UnpairableError, RecordError) as error:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, rows
-from vlmbench.answers.segmentation import pixel_counts
 from vlmbench.gate.comparison import SampleFlip
 from vlmbench.metrics.segmentation import image_mean_ious
+from vlmbench.tasks.segmentation.paired import pixel_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa

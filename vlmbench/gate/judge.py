@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import vlmbench
+from vlmbench._version import __version__
 from vlmbench.errors import UsageError
 from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
@@ -22,14 +22,14 @@ from vlmbench.gate.comparison import (
 )
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
-from vlmbench.gate.pairing import Pair, identity, mismatch, pair_entries
+from vlmbench.gate.pairing import RecordPair, identity, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 
 
 @dataclass(frozen=True)
-class Request:
+class CompareRequest:
     """What is compared, and how.
 
     Attributes:
@@ -57,13 +57,13 @@ class Request:
 class _Weighed:
     """A task that can be compared, before anything is said of it."""
 
-    pair: Pair
+    pair: RecordPair
     terms: Terms
     evidence: Evidence
     contest: Contest
 
 
-def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparison:
+def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> Comparison:
     """Compare every task that both sides have.
 
     Raises:
@@ -109,7 +109,7 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs)]
     verdict, exit_code = overall(tasks)
     return Comparison(
-        vlmbench=vlmbench.__version__,
+        vlmbench=__version__,
         verdict=verdict,
         exit_code=exit_code,
         baseline=_info(baseline, request.baseline_model),
@@ -122,12 +122,12 @@ def compare_sides(baseline: Side, candidate: Side, request: Request) -> Comparis
     )
 
 
-def _is_required(required: Sequence[str] | None, pair: Pair) -> bool:
+def _is_required(required: Sequence[str] | None, pair: RecordPair) -> bool:
     """Whether both sides must have it: what the gate file requires, else all that the baseline has."""
     return pair.baseline is not None if required is None else matches(pair.task, required)
 
 
-def _nowhere(required: Sequence[str], pairs: Sequence[Pair]) -> Iterator[TaskComparison]:
+def _nowhere(required: Sequence[str], pairs: Sequence[RecordPair]) -> Iterator[TaskComparison]:
     """Tasks that the gate file requires and neither side has."""
     there = {pair.task for pair in pairs}
     for name in required:
@@ -144,7 +144,7 @@ def _left_out(found: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
         yield f"{', '.join(names)} of {model} left out: {meaning}"
 
 
-def _unpaired(candidate: Side, pairs: Sequence[Pair], request: Request) -> Iterator[str]:
+def _unpaired(candidate: Side, pairs: Sequence[RecordPair], request: CompareRequest) -> Iterator[str]:
     """The candidate's models that nothing is compared with."""
     if request.candidate_model is None:
         paired = {pair.candidate_model for pair in pairs}
@@ -155,7 +155,7 @@ def _unpaired(candidate: Side, pairs: Sequence[Pair], request: Request) -> Itera
             )
 
 
-def _one_sided(pair: Pair, baseline: Side, candidate: Side) -> Mismatch:
+def _one_sided(pair: RecordPair, baseline: Side, candidate: Side) -> Mismatch:
     side, model = ("baseline", pair.baseline_model) if pair.baseline is None else ("candidate", pair.candidate_model)
     failures = (baseline if pair.baseline is None else candidate).failures
     failed = [failure for failure in failures if (failure.model, failure.task) == (model, pair.task)]
@@ -180,7 +180,7 @@ def _failed_since(side: Side, entry: Entry) -> Mismatch | None:
     return None
 
 
-def _mixed(pairs: Sequence[Pair]) -> Iterator[str]:
+def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
     """Models whose records are of more than one set of weights, as where a results folder was used again."""
     for side in ("baseline", "candidate"):
         found: dict[str, dict[tuple[str, ...], str]] = {}
@@ -194,7 +194,7 @@ def _mixed(pairs: Sequence[Pair]) -> Iterator[str]:
                 yield f"the {side}'s records of {model} are of {len(kinds)} different models: {tasks}"
 
 
-def _incomparable(pair: Pair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:
+def _incomparable(pair: RecordPair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:
     return TaskComparison(
         task=pair.task,
         baseline_model=pair.baseline_model,

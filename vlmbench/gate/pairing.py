@@ -38,7 +38,7 @@ _MEANINGS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class RecordPair:
     """One task of one model, on both sides; one of the two may be missing."""
 
     task: str
@@ -66,7 +66,7 @@ def pair_entries(
     *,
     baseline_model: str | None = None,
     candidate_model: str | None = None,
-) -> list[Pair]:
+) -> list[RecordPair]:
     """Every (model, task) of the baseline's models, on both sides.
 
     Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
@@ -200,10 +200,10 @@ def _chosen(
     return {name: models[name]}
 
 
-def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[Pair]:
+def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[RecordPair]:
     for task in sorted(before.keys() | after.keys()):
         first, second = _closest(before.get(task, ()), after.get(task, ()))
-        yield Pair(task, old, new, first, second)
+        yield RecordPair(task, old, new, first, second)
 
 
 def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
-from vlmbench.gate.baselines import BASELINES, baseline_names, load_baseline
+from vlmbench.gate.baselines.revisions import baseline_at_revision
+from vlmbench.gate.baselines.store import BASELINES, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.gate.revisions import baseline_at_revision
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry

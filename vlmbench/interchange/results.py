@@ -12,7 +12,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
-import vlmbench
+from vlmbench._version import __version__
 from vlmbench.cards import TaskCard
 from vlmbench.errors import RecordError
 from vlmbench.records import (
@@ -125,7 +125,7 @@ def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record
         predictions=None,
         imported=Imported.model_validate({"from": file.program, "file": file.name, "sha256": file.sha256}),
         run=_run(file),
-        environment=Environment(vlmbench=vlmbench.__version__, python="", platform="", packages={}),
+        environment=Environment(vlmbench=__version__, python="", platform="", packages={}),
         warnings=[f"imported from {file.program}: {file.name}; data, prompts and precision are that program's"],
     )
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 ADAPTERS: Registry[Adapter] = Registry(
     "model adapter",
     {
-        "open_clip": "vlmbench.models.open_clip:load",
-        "transformers": "vlmbench.models.transformers:load",
-        "conse": "vlmbench.models.conse:load",
+        "open_clip": "vlmbench.models.open_clip.adapter:load",
+        "transformers": "vlmbench.models.transformers.adapter:load",
+        "conse": "vlmbench.models.conse.adapter:load",
     },
     group="vlmbench.models",
 )

@@ -129,7 +129,7 @@ class TokenPacks:
 class PackedTextEncoder(Protocol):
     """The capability of causal text towers that can be walked with any mask and any positions.
 
-    Then prompts that begin alike can share the work of their beginning, see :mod:`vlmbench.features.prefix_tree`.
+    Then prompts that begin alike can share the work of their beginning, see :mod:`vlmbench.features.texts.prefix_tree`.
     ``tokenize`` and ``lengths`` are those of :class:`PrefixTextEncoder`.
     """
 

@@ -94,7 +94,7 @@ def _in_order(table: Any) -> Any:
 
 
 def _right(table: Any, k: int) -> NDArray[np.bool_]:
-    from vlmbench.answers.classification import hits
+    from vlmbench.tasks.classification.paired import hits
 
     return hits(table, k)
 
@@ -111,7 +111,7 @@ def _recall(table: Any, direction: str, k: int) -> NDArray[np.float64]:
     """Images' contributions: an image's captions are asked together, so that the image is what is drawn."""
     import numpy as np
 
-    from vlmbench.answers.retrieval import ranks
+    from vlmbench.tasks.retrieval.paired import ranks
 
     image_ranks, caption_ranks, owner = ranks(table)
     images = np.asarray(image_ranks <= k, dtype=float)

@@ -11,14 +11,14 @@ from vlmbench.reports.entries import Remark, origin, remarks_of
 
 if TYPE_CHECKING:
     from vlmbench.reports.published import Published
-    from vlmbench.reports.view import View
+    from vlmbench.reports.view import TableView
 
 
 ZERO_SHOT = "w/o Transfer"
 """How the survey names the setup of a model that was not trained further; any other is another question."""
 
 
-def measured_score(record: Summary, name: str, view: View, *, remarks: list[Remark] | None = None) -> Score:
+def measured_score(record: Summary, name: str, view: TableView, *, remarks: list[Remark] | None = None) -> Score:
     """A record's metric as a cell.
 
     Args:
@@ -53,7 +53,7 @@ def answer_of(record: Summary) -> Answer | None:
     )
 
 
-def published_score(found: Published, view: View) -> Score:
+def published_score(found: Published, view: TableView) -> Score:
     """A paper's number as a cell; a flagged one is not comparable, a transferred model's answers another question."""
     return Score(
         value=found.value,

@@ -14,7 +14,7 @@ from vlmbench.reports.table import Column, Table
 
 
 @dataclass(frozen=True)
-class View:
+class TableView:
     """A reader's choices.
 
     Attributes:
@@ -54,7 +54,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row before it is arranged.
 
     Attributes:
@@ -82,7 +82,7 @@ class Draft:
 
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     hidden: frozenset[str] = frozenset()
     ranked: frozenset[str] = frozenset()
     notes: Sequence[str] = field(default=())
@@ -94,7 +94,7 @@ def matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name.casefold(), pattern.casefold())
 
 
-def arranged(draft: Draft, view: View) -> Table:
+def arranged(draft: Draft, view: TableView) -> Table:
     """A table as a reader asked for it.
 
     Raises:
@@ -155,14 +155,14 @@ def _folded(heading: str) -> str:
     return heading.casefold().replace("_", " ").replace("-", " ")
 
 
-def _shown(draft: Draft, view: View) -> list[int]:
+def _shown(draft: Draft, view: TableView) -> list[int]:
     if view.columns:
         return [_place(draft, heading) for heading in view.columns]
     grouped = {_place(draft, view.group_by)} if view.group_by else set()
     return [i for i, column in enumerate(draft.columns) if column.full_name not in draft.hidden and i not in grouped]
 
 
-def _sorted(rows: list[Row], place: int, *, backwards: bool) -> list[Row]:
+def _sorted(rows: list[TableRow], place: int, *, backwards: bool) -> list[TableRow]:
     """Best first, or in alphabetical order; what has no value comes last either way."""
     known = [row for row in rows if _known(row.cells[place])]
     rest = [row for row in rows if not _known(row.cells[place])]
@@ -192,15 +192,15 @@ def _as_number(text: str) -> float:
         return 0.0
 
 
-def _grouped(rows: list[Row], place: int) -> tuple[list[Row], dict[int, str]]:
+def _grouped(rows: list[TableRow], place: int) -> tuple[list[TableRow], dict[int, str]]:
     """Rows of one text together, in the order in which the texts come; rows without one last."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[TableRow]] = {}
     for row in rows:
         text = plain(row.cells[place])
         groups.setdefault(text if text not in ("", DASH) else "", []).append(row)
     groups = {**{text: own for text, own in groups.items() if text}, **({"": groups[""]} if "" in groups else {})}
     sections: dict[int, str] = {}
-    ordered: list[Row] = []
+    ordered: list[TableRow] = []
     for text, own in groups.items():
         sections[len(ordered)] = text or "not stated"
         ordered += own

@@ -25,19 +25,19 @@ from vlmbench.errors import (
     gathered_warnings,
     unexpected,
 )
-from vlmbench.features.cache_files import cache_root
+from vlmbench.features.cache.files import cache_root
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.progress import Progress
+from vlmbench.features.run_cache import RunCache
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
 from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
-from vlmbench.run.contents import FingerprintIndex
+from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.identity import environment, plan_id, run_id, task_version
 from vlmbench.run.memory import PeakMemory
 from vlmbench.run.plan import Plan, PlannedTask, RunRequest
-from vlmbench.run.spaces import RunSpaces
 from vlmbench.store import ResultStore
 from vlmbench.tasks.base import Question
 
@@ -121,7 +121,7 @@ class _Run:
         self.device = device
         self.precision = check_precision(request.precision)
         self.contents = FingerprintIndex(cache_root() / "fingerprints" if request.use_cache else None)
-        self.spaces = RunSpaces(request.use_cache, self.precision)
+        self.spaces = RunCache(request.use_cache, self.precision)
 
     def model(self, card: ModelCard, tasks: tuple[PlannedTask, ...]) -> Iterator[PairResult]:
         """Load a model, then answer every task with it."""

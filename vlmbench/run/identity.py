@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
@@ -14,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import vlmbench
+from vlmbench._version import __version__
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.features.cache.key import source_sha256
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.records import SCHEMA, Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
@@ -72,38 +71,11 @@ def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: s
     return _hash([model.model_dump(), task.model_dump(), repr(replace(options, visuals=0)), precision])
 
 
-def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> dict[str, Any]:
-    """Everything that can change a feature, as the cache's key.
-
-    The code that makes features is part of it: of ours the files, since a checkout changes between versions; of a third
-    party's adapter its file, or its package's folder.
-
-    Args:
-        model: the loaded model.
-        encoder: "image" or "text".
-        precision: fp32, bf16 or fp16.
-    """
-    identity, card = model.identity, model.card
-    return {
-        "encoder": encoder,
-        "model": card.name,
-        "adapter": [card.adapter, card.spec, card.options, _adapter_code(type(model))],
-        "weights": identity.weights_sha256,
-        "architecture": identity.architecture,
-        "input": identity.preprocess if encoder == "image" else identity.tokenizer,
-        "precision": precision,
-        "embedding_dim": model.embedding_dim,
-        "device": model.device.split(":")[0],
-        "libraries": {**dict(identity.libraries), "vlmbench": vlmbench.__version__},
-        "code": _own_code(),
-    }
-
-
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Versions and platform of this process."""
     return Environment(
-        vlmbench=vlmbench.__version__,
+        vlmbench=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
         packages={name: found for name in _PACKAGES if (found := _version(name))},
@@ -122,44 +94,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _source_sha256(kind: type) -> str:
-    """The hash of the file that defines an adapter: a plugin's code may change while its weights do not."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return sha256(Path(file).read_bytes()).hexdigest()[:_ID_LENGTH] if file and Path(file).is_file() else ""
-
-
-def _adapter_code(kind: type) -> str:
-    """The hash of an adapter's code: its file, and where that is part of a package the files beside it."""
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    if not file or not getattr(module, "__package__", None):
-        return _source_sha256(kind)
-    folder = Path(file).parent
-    return _files_sha256(folder.glob("*.py"), folder)
-
-
-@lru_cache(maxsize=1)
-def _own_code() -> str:
-    """The hash of the rooms that make features: what decodes, preprocesses and encodes."""
-    root = Path(vlmbench.__file__).parent
-    rooms = [*(root / "models").glob("*.py"), *(root / "features").glob("*.py"), root / "data/decode.py"]
-    return _files_sha256(rooms, root)
-
-
-def _files_sha256(paths: Iterable[Path], root: Path) -> str:
-    """Over the files' contents and their places under ``root``: two rooms may have files of one name."""
-    found = {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
-    return _hash(found)
-
-
 def _plugin_source(kind: type) -> str:
     """The source hash of a third party's adapter. Ours changes its numbers only with its libraries and versions."""
-    return "" if kind.__module__.startswith("vlmbench.") else _source_sha256(kind)
+    return "" if kind.__module__.startswith("vlmbench.") else source_sha256(kind)
 
 
 def _git_commit() -> str | None:
     """The commit of the vlmbench checkout that runs, with a mark where it was edited; None for a wheel."""
-    root = Path(vlmbench.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.cards import ModelCard
 from vlmbench.data import SOURCES
-from vlmbench.data.hub_fetch import Wanted
+from vlmbench.data.hub.fetch import Wanted
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions

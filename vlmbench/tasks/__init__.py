@@ -16,7 +16,7 @@ PLUGINS: Registry[TaskPlugin] = Registry(
         "retrieval": "vlmbench.tasks.retrieval.plugin:PLUGIN",
         "segmentation": "vlmbench.tasks.segmentation.plugin:PLUGIN",
         "detection": "vlmbench.tasks.detection.plugin:PLUGIN",
-        "rare_actions": "vlmbench.tasks.rare_actions:PLUGIN",
+        "rare_actions": "vlmbench.tasks.rare_actions.plugin:PLUGIN",
     },
     group="vlmbench.tasks",
 )

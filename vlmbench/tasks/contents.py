@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vlmbench.data.base import HASH_BYTES
-from vlmbench.features.image_batch import ImageBatch
+from vlmbench.features.images.batch import ImageBatch
 
 N = TypeVar("N", bound=np.generic)
 Digests = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from vlmbench.data.base import ImageDataset, frames_per_sample, sample_images
-from vlmbench.data.decode import decode_image
+from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError
 
 _LONGEST_SIDE = 1024

@@ -23,8 +23,8 @@ from vlmbench.visuals.canvas import (
     shown,
 )
 from vlmbench.visuals.colours import FAINT, INK, PAPER, Colour, class_colour
-from vlmbench.visuals.plates import Plate, Rectangle, place_plates
 from vlmbench.visuals.text import class_label, fitting, font
+from vlmbench.visuals.text_labels import Rectangle, TextLabel, place_labels
 
 MOST_PREDICTIONS = 12
 """Predictions drawn, the surest first: a detector gives hundreds, most of them with hardly a score."""
@@ -136,7 +136,7 @@ def _panel(image: Image, dashed: Sequence[_Drawn], solid: Sequence[_Drawn], head
         _dashes(draw, box.rectangle)
     for box in reversed(solid):  # the surest lies on top
         _outline(draw, box.rectangle, class_colour(box.label), picture.size)
-    place_plates(picture, [Plate(b.text, class_colour(b.label), _spots(b, face.size)) for b in solid], face)
+    place_labels(picture, [TextLabel(b.text, class_colour(b.label), _spots(b, face.size)) for b in solid], face)
     heading_face = font(BODY)
     head, pen = blank(max(picture.width, 220), line_height(heading_face))
     pen.text((0, 0), heading, fill=INK, font=heading_face)

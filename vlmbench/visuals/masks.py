@@ -23,8 +23,8 @@ from vlmbench.visuals.canvas import (
     shown,
 )
 from vlmbench.visuals.colours import FAINT, INK, PAPER, class_colour, palette
-from vlmbench.visuals.plates import Plate, place_plates
 from vlmbench.visuals.text import class_label, fitting, font
+from vlmbench.visuals.text_labels import TextLabel, place_labels
 
 TINT = 0.62
 """How much of a pixel is its class's colour; the rest is the image in grey, so that equal classes look equal."""
@@ -105,10 +105,10 @@ def _overlay(image: Image, mask: Labels, class_names: Sequence[str], ignore_labe
     pixels[edges] = PAPER
     picture = PIL.Image.fromarray(np.round(pixels).astype(np.uint8))
     plates = [
-        Plate(class_label(class_names, index), class_colour(index), [(x, y)], centred=True, may_overlap=False)
+        TextLabel(class_label(class_names, index), class_colour(index), [(x, y)], centred=True, may_overlap=False)
         for index, (x, y) in _largest_regions(mask, clear | ignored)
     ]
-    place_plates(picture, plates, font(SMALL))
+    place_labels(picture, plates, font(SMALL))
     return picture
 
 

@@ -24,7 +24,7 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.features.pictures import Picture
+from vlmbench.features.images.decoded import Picture
 from vlmbench.metrics.detection import COCO_MEASURES
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts

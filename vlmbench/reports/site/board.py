@@ -17,8 +17,8 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
-from vlmbench.reports.site.views import Grid, View, first_view, views
-from vlmbench.reports.view import View as Shown
+from vlmbench.reports.site.views import BoardCells, BoardView, first_view, views
+from vlmbench.reports.view import TableView
 
 KIND_TITLES = {
     "classification": "Classification",
@@ -35,11 +35,11 @@ TABLE_TITLES = {
     "seg": "Segmentation papers",
     "det": "Detection papers",
 }
-_SHOWN = Shown()
+_SHOWN = TableView()
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One model's line.
 
     Attributes:
@@ -71,9 +71,9 @@ class Board:
     """
 
     columns: Sequence[TaskHeading]
-    rows: Sequence[Row]
-    views: Sequence[View]
-    first: View | None
+    rows: Sequence[BoardRow]
+    views: Sequence[BoardView]
+    first: BoardView | None
 
     def narrowed(self, tasks: Collection[str], suites: Sequence[Suite]) -> Board:
         """Of these tasks alone."""
@@ -96,10 +96,10 @@ def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
     return make_board(list(columns.values()), rows, collected.suites)
 
 
-def make_board(columns: Sequence[TaskHeading], rows: Sequence[Row], suites: Sequence[Suite]) -> Board:
+def make_board(columns: Sequence[TaskHeading], rows: Sequence[BoardRow], suites: Sequence[Suite]) -> Board:
     """Rows with their places, and the views of their columns."""
     placed = _placed(rows, columns)
-    grid = Grid(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
+    grid = BoardCells(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
     offered = views(grid, suites, KIND_TITLES, _common_tasks(placed))
     return Board(columns, placed, offered, first_view(offered))
 
@@ -133,7 +133,7 @@ def _columns(collected: Collected) -> dict[str, TaskHeading]:
 
 def _record_rows(
     collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
-) -> list[Row]:
+) -> list[BoardRow]:
     """One row a model of what was measured, and one of what was imported."""
     cells: dict[tuple[str, Origin], dict[str, Score]] = defaultdict(dict)
     for (model, task), pair in collected.pairs.items():
@@ -145,7 +145,7 @@ def _record_rows(
     order: list[Origin] = ["measured", "imported"]
     filled = [(model, kind) for model, kind in cells if cells[model, kind]]
     filled.sort(key=lambda key: (order.index(key[1]), key[0]))
-    return [Row(models[model], kind, cells[model, kind]) for model, kind in filled]
+    return [BoardRow(models[model], kind, cells[model, kind]) for model, kind in filled]
 
 
 def _record_score(record: Summary, column: TaskHeading) -> Score:
@@ -162,7 +162,7 @@ def _failed_score(failure: Failure) -> Score:
 
 def _published_rows(
     collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
-) -> list[Row]:
+) -> list[BoardRow]:
     """One row a model, table and variant. A flagged number is on its model's and its task's page, and not here."""
     groups: dict[tuple[str, str, str], list[Published]] = defaultdict(list)
     for number in collected.published:
@@ -173,7 +173,7 @@ def _published_rows(
         cells = {number.task: _published_score(number) for number in numbers}
         first = numbers[0]
         rows.append(
-            Row(
+            BoardRow(
                 _published_model(models[model], first),
                 "published",
                 cells,
@@ -214,7 +214,7 @@ def variant_text(number: Published) -> str:
     return ", ".join(value for _, value in sorted(number.variant.items()) if value)
 
 
-def _common_tasks(rows: Sequence[Row]) -> dict[str, set[str]]:
+def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
     """Published tables to the tasks of which all of their rows have a number to compare, where there are several."""
     found: dict[str, set[str]] = {}
     for row in rows:
@@ -224,7 +224,7 @@ def _common_tasks(rows: Sequence[Row]) -> dict[str, set[str]]:
     return {table: tasks for table, tasks in found.items() if len(tasks) > 1}
 
 
-def _placed(rows: Sequence[Row], columns: Sequence[TaskHeading]) -> list[Row]:
+def _placed(rows: Sequence[BoardRow], columns: Sequence[TaskHeading]) -> list[BoardRow]:
     """The best and the second best of each column, among what was asked alike; equal values share a place.
 
     Published numbers are compared within their own table only: others' prompts and splits are not those of ours.

@@ -9,7 +9,7 @@ from pathlib import Path
 from vlmbench.reports.formats.plain_data import to_csv
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.assets import assets
-from vlmbench.reports.site.board import Board, Row, board, kind_title
+from vlmbench.reports.site.board import Board, BoardRow, board, kind_title
 from vlmbench.reports.site.collect import Collected, collect
 from vlmbench.reports.site.data import filters, plot_data, table_data
 from vlmbench.reports.site.details import dataset_details, model_details, protocol_details
@@ -68,7 +68,7 @@ class TaskLine:
     samples: int | None
     measured: int
     published: int
-    best: Row | None
+    best: BoardRow | None
 
 
 def build_site(
@@ -226,7 +226,7 @@ def _newest(collected: Collected) -> str:
     return max(started, default="")[:10]
 
 
-def _best(rows: Sequence[Row], task: TaskHeading) -> Row | None:
+def _best(rows: Sequence[BoardRow], task: TaskHeading) -> BoardRow | None:
     sign = 1 if task.higher_is_better else -1
     known = [row for row in rows if row.cells[task.name].comparable]
     return max(known, key=lambda row: sign * (row.cells[task.name].value or 0.0), default=None)

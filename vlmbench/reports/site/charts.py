@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.reports.site.board import Board, Row
+from vlmbench.reports.site.board import Board, BoardRow
 
 CLEAN = "imagenet1k"
 SHIFTS = ("imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch", "objectnet")
@@ -78,7 +78,7 @@ def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
 
 
 def _measure(
-    key: str, title: str, values: tuple[float | None, ...], rows: Sequence[Row], against: Sequence[Cost]
+    key: str, title: str, values: tuple[float | None, ...], rows: Sequence[BoardRow], against: Sequence[Cost]
 ) -> Measure:
     """One with fronts of the records alone, or, without any, of the published table that has most of the numbers."""
     tables = Counter(row.table for row, value in zip(rows, values, strict=True) if value is not None)
@@ -145,12 +145,12 @@ def _mean(found: Sequence[float | None]) -> float | None:
     return sum(values[1:]) / len(values[1:]) if len(values) == len(found) else None
 
 
-def _value(row: Row, task: str) -> float | None:
+def _value(row: BoardRow, task: str) -> float | None:
     cell = row.cells.get(task)
     return cell.value if cell is not None and cell.comparable else None
 
 
-def _speeds(rows: Sequence[Row]) -> list[tuple[str, tuple[float | None, ...]]]:
+def _speeds(rows: Sequence[BoardRow]) -> list[tuple[str, tuple[float | None, ...]]]:
     """An axis for each device: throughputs of two devices are not comparable."""
     known = [row.model.speeds for row in rows]
     devices = sorted({device for speeds in known for device in speeds})

@@ -15,7 +15,7 @@ from vlmbench.store import ResultStore
 
 
 @dataclass(frozen=True)
-class Pair:
+class ModelOnTask:
     """What is known of one model on one task.
 
     Attributes:
@@ -41,7 +41,7 @@ class Collected:
         notes: what was left out and why.
     """
 
-    pairs: Mapping[tuple[str, str], Pair]
+    pairs: Mapping[tuple[str, str], ModelOnTask]
     records_of: Mapping[str, Sequence[Summary]]
     published: Sequence[Published]
     models: Mapping[str, ModelCard]
@@ -81,12 +81,15 @@ def deviation(record: Summary) -> str:
     return ", ".join(remark.text for remark in remarks_of(record) if remark.differs)
 
 
-def _pairs(entries: Entries) -> dict[tuple[str, str], Pair]:
+def _pairs(entries: Entries) -> dict[tuple[str, str], ModelOnTask]:
     answers: dict[tuple[str, str], list[Summary]] = defaultdict(list)
     for record in entries.records:
         answers[record.model.name, record.task.name].append(record)
     failures = {(failure.model, failure.task): failure for failure in entries.failures}
-    return {pair: Pair(_in_order(answers.get(pair, ())), failures.get(pair)) for pair in sorted({*answers, *failures})}
+    return {
+        pair: ModelOnTask(_in_order(answers.get(pair, ())), failures.get(pair))
+        for pair in sorted({*answers, *failures})
+    }
 
 
 def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from vlmbench.markup import printable
 from vlmbench.reports.aggregates import Standing
-from vlmbench.reports.site.board import Board, Row
+from vlmbench.reports.site.board import Board, BoardRow
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
 from vlmbench.reports.site.headings import SIZES
-from vlmbench.reports.site.views import View
+from vlmbench.reports.site.views import BoardView
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _DIGITS = 5
@@ -99,7 +99,7 @@ def magnitude(text: str) -> tuple[float, str]:
     return float(found[1].replace(",", "").strip(".")) * _SCALES[found[2]], text
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: BoardRow) -> dict[str, Any]:
     model = row.model
     words = (
         model.title,
@@ -124,7 +124,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _title(row: Row) -> str:
+def _title(row: BoardRow) -> str:
     return f"{row.model.title} ({row.detail})" if row.origin == "published" and row.detail else row.model.title
 
 
@@ -145,7 +145,7 @@ def _views(board: Board) -> list[dict[str, Any]]:
     return [_view(view, index) for view in board.views]
 
 
-def _view(view: View, index: Mapping[str, int]) -> dict[str, Any]:
+def _view(view: BoardView, index: Mapping[str, int]) -> dict[str, Any]:
     return {
         "key": view.key,
         "title": view.title,
@@ -181,7 +181,7 @@ def _values(board: Board) -> list[list[float | None]]:
     ]
 
 
-def _without_value(row: Row, board: Board) -> dict[int, int]:
+def _without_value(row: BoardRow, board: Board) -> dict[int, int]:
     """The columns of a row in which something stands that has no comparable value."""
     found = {}
     for number, task in enumerate(board.columns):

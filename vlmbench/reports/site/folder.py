@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from vlmbench.errors import StoreError, UsageError
-from vlmbench.features.cache_lock import hold_alone
+from vlmbench.features.cache.lock import hold_alone
 
 SPACE = ".vlmbench-site"
 MANIFEST = f"{SPACE}.json"

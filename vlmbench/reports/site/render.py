@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-import vlmbench
+from vlmbench._version import __version__
 from vlmbench.markup import printable
 from vlmbench.records import MetricValue
 from vlmbench.reports.aggregates import Standing
@@ -38,7 +38,7 @@ class Renderer:
         )
         self._environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
         self._environment.filters.update(_FILTERS)
-        self._environment.globals.update(shared, version=vlmbench.__version__)
+        self._environment.globals.update(shared, version=__version__)
 
     def page(self, template: str, values: Mapping[str, Any], *, root: str = "", current: str = "") -> str:
         """One page.

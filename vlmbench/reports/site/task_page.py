@@ -13,7 +13,7 @@ from vlmbench.reports.entries import origin, remarks
 from vlmbench.reports.paired import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.board import transfer, variant_text
-from vlmbench.reports.site.collect import Collected, Pair, deviation
+from vlmbench.reports.site.collect import Collected, ModelOnTask, deviation
 from vlmbench.reports.site.headings import ModelHeading, TaskHeading
 from vlmbench.store import ResultStore
 
@@ -94,7 +94,7 @@ def task_page(
     )
 
 
-def _ranked_record(pair: Pair, task: TaskHeading) -> Summary | None:
+def _ranked_record(pair: ModelOnTask, task: TaskHeading) -> Summary | None:
     """A pair's answer to the card's own question; one a model, so that no model stands in its own way."""
     for record in pair.records:
         metric = record.metrics.get(task.metric)

@@ -12,7 +12,7 @@ from vlmbench.reports.site.headings import TaskHeading
 
 
 @dataclass(frozen=True)
-class Grid:
+class BoardCells:
     """Rows of cells under tasks.
 
     Attributes:
@@ -27,7 +27,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class View:
+class BoardView:
     """Some of the columns.
 
     Attributes:
@@ -51,8 +51,8 @@ class View:
 
 
 def views(
-    grid: Grid, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
-) -> list[View]:
+    grid: BoardCells, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
+) -> list[BoardView]:
     """Every task, those that were measured, each kind and suite of which all tasks have numbers; no tasks twice.
 
     Published means over tasks are in none of them: they would count their tasks a second time.
@@ -66,35 +66,35 @@ def views(
     columns = {task.name: task for task in grid.columns if not task.combined}
     measured, common = _measured(grid)
     offered = [
-        View("all", "Every task", "All", tuple(columns)),
-        View("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
-        View("common", "Answered by every model", "All", tuple(name for name in columns if name in common)),
+        BoardView("all", "Every task", "All", tuple(columns)),
+        BoardView("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
+        BoardView("common", "Answered by every model", "All", tuple(name for name in columns if name in common)),
     ]
     for kind in dict.fromkeys(task.kind for task in columns.values()):
         tasks = tuple(name for name, task in columns.items() if task.kind == kind)
-        offered.append(View(f"kind-{kind}", kind_titles.get(kind, kind), "Kinds", tasks))
+        offered.append(BoardView(f"kind-{kind}", kind_titles.get(kind, kind), "Kinds", tasks))
     for suite in suites:
         if suite.tasks and all(name in columns for name in suite.tasks):
             tasks = tuple(name for name in columns if name in suite.tasks)
-            offered.append(View(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
+            offered.append(BoardView(f"suite-{suite.name}", suite.title or suite.name, "Suites", tasks))
     for source, shared in sources.items():
         tasks = tuple(name for name in columns if name in shared)
-        offered.append(View(f"source-{source}", source, "Published by", tasks))
-    seen: dict[tuple[str, ...], View] = {}
+        offered.append(BoardView(f"source-{source}", source, "Published by", tasks))
+    seen: dict[tuple[str, ...], BoardView] = {}
     for view in offered:
         if view.tasks:
             seen.setdefault(view.tasks, view)
     return [_with_standings(view, grid) for view in seen.values()]
 
 
-def first_view(offered: Sequence[View]) -> View | None:
+def first_view(offered: Sequence[BoardView]) -> BoardView | None:
     """The one to begin with: it ranks the most numbers; without any that are ranked, it averages the most.
 
     A model that lacks one task of forty has no place among those who answered all: then what all of them answered is
     the better start.
     """
 
-    def numbers(view: View) -> tuple[int, int]:
+    def numbers(view: BoardView) -> tuple[int, int]:
         known = [standing for standing in view.standings if standing is not None]
         placed = sum(standing.place is not None for standing in known)
         return len(view.tasks) * placed, len(view.tasks) * len(known)
@@ -102,7 +102,7 @@ def first_view(offered: Sequence[View]) -> View | None:
     return max(offered, key=numbers, default=None)
 
 
-def _measured(grid: Grid) -> tuple[set[str], set[str]]:
+def _measured(grid: BoardCells) -> tuple[set[str], set[str]]:
     """The tasks that any ranked row has something of, and those of which every one has a number to rank."""
     own = [cells for cells, ranked in zip(grid.cells, grid.ranked, strict=True) if ranked]
     numbers = [{name for name, cell in cells.items() if cell.comparable and cell.value is not None} for cells in own]
@@ -110,7 +110,7 @@ def _measured(grid: Grid) -> tuple[set[str], set[str]]:
     return {name for cells in own for name in cells}, set.intersection(*answered) if answered else set()
 
 
-def _with_standings(view: View, grid: Grid) -> View:
+def _with_standings(view: BoardView, grid: BoardCells) -> BoardView:
     """Means over equal tasks or not at all; places among the rows that are ranked."""
     found: dict[str, Standing] = {}
     for ranked in (True, False):
@@ -119,7 +119,7 @@ def _with_standings(view: View, grid: Grid) -> View:
     return replace(view, standings=tuple(found.get(str(index)) for index in range(len(grid.cells))))
 
 
-def _standings(view: View, grid: Grid, rows: Sequence[int], *, with_places: bool) -> dict[str, Standing]:
+def _standings(view: BoardView, grid: BoardCells, rows: Sequence[int], *, with_places: bool) -> dict[str, Standing]:
     columns = {task.name: task for task in grid.columns}
     answers: dict[str, dict[str, Answer]] = {task: {} for task in view.tasks}
     for index in rows:

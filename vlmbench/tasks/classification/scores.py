@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
-from vlmbench.features.image_batch import ImageBatch
+from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.base import nothing_scored
 from vlmbench.tasks.columns import fixed_lists, strings
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order

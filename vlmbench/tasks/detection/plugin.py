@@ -22,7 +22,7 @@ from vlmbench.data.boxes import BoxFacts, facts_of
 from vlmbench.data.labels import check_boxes, listing
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, MissingDependencyError, UsageError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.features.pictures import Picture, Truth
+from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection import ENGINES, FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
 from vlmbench.tasks.base import Outcome, TaskOptions, nothing_scored, settle_protocol

@@ -17,11 +17,12 @@ from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, MaskDataset, TargetKind
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.features.pictures import Picture, Truth
+from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.decide import Rule, decide
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.segmentation.pamr import refine
@@ -29,7 +30,6 @@ from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
 from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, guide, patch_scale
 from vlmbench.tasks.segmentation.table import prediction_table
-from vlmbench.tasks.segmentation.words import Vocabulary, vocabulary
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
 from vlmbench.visuals.text import font_path

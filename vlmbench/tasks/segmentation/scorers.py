@@ -12,11 +12,11 @@ from torch import Tensor
 
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.tasks.classification.head import ensemble
+from vlmbench.tasks.segmentation.class_words import Vocabulary
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, Patches
 from vlmbench.tasks.segmentation.resize import bilinear, rescale, rescaled_size
 from vlmbench.tasks.segmentation.windows import Tiling, pixel_scores
-from vlmbench.tasks.segmentation.words import Vocabulary
 
 
 class Scorer(Protocol):

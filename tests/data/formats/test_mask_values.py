@@ -1,0 +1,139 @@
+"""What a mask file's values mean, and what no mask may hold."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from data.mask_files import png
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
+from vlmbench.errors import BadSampleError, LabelError, UsageError
+
+NAMES = ("a", "b", "c")
+
+
+def reading(classes: tuple[str, ...] | None = NAMES, **options: Any) -> MaskValues:
+    return mask_values(SourceSpec(kind="masks", location="x", options=options), classes)
+
+
+def labels(values: MaskValues, mask: list[list[int]], mode: str = "L") -> list[list[int]]:
+    return values.labels(png(mask, mode), "s").tolist()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16"])
+def test_values_are_labels_and_255_is_not_scored_unless_something_else_is_said(mode: str) -> None:
+    assert labels(reading(), [[0, 1, 2, 255]], mode) == [[0, 1, 2, IGNORE]]
+    assert labels(reading(reduce_zero_label=True), [[0, 1, 3, 255]], mode) == [[IGNORE, 0, 2, IGNORE]]
+    assert labels(reading(ignore=[0, 9]), [[0, 1, 9]], mode) == [[IGNORE, 1, IGNORE]]
+    assert labels(reading(ignore=[]), [[0, 1, 2]], mode) == [[0, 1, 2]]
+
+
+def test_a_palette_is_read_as_indices() -> None:
+    image = PIL.Image.open(io.BytesIO(png([[0, 2]], "P")))
+    assert image.mode == "P" and np.asarray(image.convert("RGB"))[0, 1].tolist() != [2, 2, 2]
+    assert labels(reading(), [[0, 2]], "P") == [[0, 2]]
+
+
+def test_one_bit_masks_are_two_classes() -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.array([[True, False]])).save(file, "PNG")
+    assert PIL.Image.open(io.BytesIO(file.getvalue())).mode == "1"
+    assert reading().labels(file.getvalue(), "s").tolist() == [[1, 0]]
+
+
+def test_values_by_class_and_by_value_are_the_same_reading() -> None:
+    by_class, by_value = reading(values=[[7, 8], 300, 9]), reading(values={7: 0, 8: 0, 300: 1, 9: 2})
+    assert by_class == by_value and str(by_class) == str(by_value)
+    assert labels(by_class, [[9, 300, 8, 7, 255]], "I;16") == [[2, 1, 0, 0, IGNORE]]
+
+
+def test_a_value_nobody_named_is_named() -> None:
+    with pytest.raises(LabelError, match=r"sample 's': its mask has the value 5, which .*`values` do not name"):
+        labels(reading(values=[7, 8, 9]), [[7, 5]])
+    assert labels(reading(values=[7, 8, 9], ignore=[5, 255]), [[7, 5]]) == [[0, IGNORE]]
+
+
+def test_a_label_that_is_no_class_is_named() -> None:
+    with pytest.raises(LabelError, match="has the value 4, but classes are 0 to 2"):
+        labels(reading(), [[0, 4]])
+    with pytest.raises(LabelError, match=r"value 3, but classes are 0 to 2[\s\S]*reduce_zero_label"):
+        labels(reading(), [[1, 3]])
+    with pytest.raises(LabelError, match="value 4, but classes are 1 to 3"):
+        labels(reading(reduce_zero_label=True), [[1, 4]])
+    assert labels(reading(classes=None), [[0, 200]]) == [[0, 200]]
+
+
+def test_values_of_32_bits_are_too_large() -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.array([[1, 70000]], dtype=np.int32)).save(file, "TIFF")
+    with pytest.raises(LabelError, match="value 70000"):
+        reading(classes=None).labels(file.getvalue(), "s")
+
+
+def test_colours_are_refused_with_what_to_use_instead() -> None:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (3, 2)).save(file, "PNG")
+    with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
+        reading().labels(file.getvalue(), "s")
+    with pytest.raises(BadSampleError, match="not an image"):
+        reading().labels(b"nothing", "s")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ignore": "none"}, "ignore: 'none' is no value"),
+        ({"ignore": [-1]}, "-1 is no value"),
+        ({"reduce_zero_label": 1}, "true or false"),
+        ({"values": 3}, "list in label order or a mapping"),
+        ({"values": [1, [2, 1]]}, "1 for two classes, 0 and 1"),
+        ({"values": [1, True]}, "True is no value"),
+        ({"values": [1, 2], "reduce_zero_label": True}, "nothing to say"),
+        ({"values": [1, 255]}, "255 is both"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        reading(**options)
+
+
+def test_more_values_than_classes() -> None:
+    with pytest.raises(LabelError, match="label 3, but the card has 3 classes"):
+        reading(values=[1, 2, 3, 4])
+
+
+def test_readings_that_differ_have_different_words() -> None:
+    readings = [
+        reading(),
+        reading(ignore=0),
+        reading(ignore=[]),
+        reading(reduce_zero_label=True),
+        reading(values=[1, 2]),
+        reading(values=[2, 1]),
+        reading(values=[1, 2], ignore=0),
+    ]
+    assert len({str(each) for each in readings}) == len(readings)
+
+
+@given(st.dictionaries(st.integers(0, 254), st.integers(0, 2), min_size=1), st.data())
+def test_any_mapping(mapping: dict[int, int], data: st.DataObject) -> None:
+    row = data.draw(st.lists(st.sampled_from([*mapping, 255]), min_size=1, max_size=20))
+    found = labels(reading(values=mapping), [row])
+    assert found == [[mapping.get(value, IGNORE) for value in row]]
+
+
+def test_real_masks(real_data: Path) -> None:
+    for path in sorted((real_data / "voc2012/SegmentationClass").glob("*.png"))[:10]:
+        raw = np.asarray(PIL.Image.open(path)).astype(int)
+        voc21 = reading(classes=("background", *"abcdefghijklmnopqrst")).labels(path.read_bytes(), path.name)
+        assert np.array_equal(voc21, np.where(raw == 255, IGNORE, raw))
+        voc20 = reading(classes=tuple("abcdefghijklmnopqrst"), reduce_zero_label=True).labels(path.read_bytes(), "x")
+        assert np.array_equal(voc20, np.where((raw == 255) | (raw == 0), IGNORE, raw - 1))

@@ -1,0 +1,58 @@
+"""Demo sets as a source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import MaskDataset, SourceContext, content_sha256
+from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.open import open_dataset
+from vlmbench.demo.sets import DEMO_SETS
+from vlmbench.errors import LabelError, UnknownNameError
+
+
+def test_a_set_is_read_as_it_is_made() -> None:
+    made = DEMO_SETS["digits"]()
+    dataset = open_dataset([SourceSpec(kind="demo", location="digits")], SourceContext())
+    assert dataset.classes == made.classes
+    assert dataset.templates == made.templates
+    assert [(s.id, s.target) for s in dataset.samples] == [(s.id, s.target) for s in made.samples]
+    assert dataset.read(7) == made.samples[7].image
+    assert decode_image(dataset.read(7), "x").size == (8, 8)
+
+
+def test_state_is_of_the_content() -> None:
+    spec = SourceSpec(kind="demo", location="digits")
+    first = open_dataset([spec], SourceContext())
+    assert first.state() == open_dataset([spec], SourceContext()).state()
+    first._images = [b"", *first._images[1:]]  # type: ignore[attr-defined]
+    assert first.state() != open_dataset([spec], SourceContext()).state()
+
+
+def test_a_misspelt_set_is_corrected() -> None:
+    with pytest.raises(UnknownNameError, match="unknown demo set 'digit'\nDid you mean 'digits'"):
+        open_dataset([SourceSpec(kind="demo", location="digit")], SourceContext())
+
+
+def test_masks_are_the_objects_own() -> None:
+    spec = SourceSpec(kind="demo", location="objects")
+    dataset = open_dataset([spec], SourceContext(target="mask"))
+    made = DEMO_SETS["objects"]()
+    assert isinstance(dataset, MaskDataset) and dataset.classes is not None
+    assert dataset.classes[0] == "background" and dataset.classes[1:] == made.classes
+    for index in (0, 77, 199):
+        labels, objects = dataset.labels(dataset.read_mask(index), "x"), made.samples[index].objects
+        assert sum(int(item.mask.sum()) for item in objects) == int((labels > 0).sum())
+        for item in objects:
+            assert set(np.unique(labels[item.mask])) == {dataset.classes.index(item.shape)}
+        assert dataset.samples[index].target is None
+    plain = open_dataset([spec], SourceContext(target="classes"))
+    assert dataset.read(3) == plain.read(3) and content_sha256(dataset, 3) != content_sha256(plain, 3)
+    assert dataset.state() != plain.state()
+
+
+def test_a_set_without_masks_has_none() -> None:
+    with pytest.raises(LabelError, match="its pictures have no masks"):
+        open_dataset([SourceSpec(kind="demo", location="digits")], SourceContext(target="mask"))

@@ -1,0 +1,380 @@
+"""torchvision's layouts: the right images with the right labels through each card, and every way to be broken."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cards.protocols import CARDS
+from data.layouts import contents, image_bytes, write_folder
+from data.torchvision_files import BUILDERS, CARD_OF, build, labels_of
+from PIL import Image
+from torchvision import datasets
+
+from vlmbench.cards import SourceSpec, TaskCard
+from vlmbench.data.base import ImageDataset, SourceContext, fingerprint
+from vlmbench.data.formats import netpbm
+from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.torchvision_layouts import LAYOUTS
+from vlmbench.data.labels import check_class_names, normalise
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import DataError, LabelError, MissingDataError, MissingDependencyError, UsageError
+
+IN_ARRAYS = [name for name, layout in LAYOUTS.items() if layout.images is None]
+IN_FILES = [name for name, layout in LAYOUTS.items() if layout.images is not None]
+
+FORMATS = {".jpg": "JPEG", ".ppm": "PPM", ".png": "PNG"}
+
+
+def spec_of(name: str, **fields: object) -> SourceSpec:
+    (spec,) = [spec for spec in CARDS[CARD_OF[name]].sources if spec.kind == "torchvision"]
+    return spec.model_copy(update=fields)
+
+
+def context(card: TaskCard, root: Path | None) -> SourceContext:
+    return SourceContext(data_root=root, class_names=tuple(card.classes or ()), offline=True)
+
+
+def opened(name: str, root: Path | None, **fields: object) -> ImageDataset:
+    return open_dataset([spec_of(name, **fields)], context(CARDS[CARD_OF[name]], root))
+
+
+def theirs(name: str, root: Path) -> Any:
+    """The dataset as torchvision itself opens it."""
+    layout, split = LAYOUTS[name], spec_of(name).split
+    arguments: dict[str, Any] = {"train": False} if layout.train_flag else {"split": split} if split else {}
+    return getattr(datasets, name)(root=root, **arguments)
+
+
+def test_the_table_is_tested_whole() -> None:
+    assert set(BUILDERS) == set(LAYOUTS) == set(CARD_OF)
+
+
+@pytest.mark.parametrize("name", IN_FILES)
+def test_files_are_handed_on_as_they_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = build(name, tmp_path, monkeypatch)
+    dataset = opened(name, tmp_path)
+    classes = CARDS[CARD_OF[name]].classes or []
+    assert [sample.id for sample in dataset.samples] == sorted(sample.id for sample in dataset.samples)
+    for path, target, content in contents(dataset):
+        label = names.index(classes[target])  # type: ignore[index]
+        assert content == image_bytes(label, FORMATS[Path(path).suffix]), "the builders draw an image from its label"
+
+
+def test_the_same_files_have_the_fingerprint_of_an_image_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("FGVCAircraft", tmp_path, monkeypatch)
+    dataset = opened("FGVCAircraft", tmp_path)
+    card = CARDS["fgvc-aircraft"]
+    for _, target, content in contents(dataset):
+        write_folder(tmp_path / "fgvc-aircraft/test", {f"{(card.sources[0].folders or [])[target]}/x.jpg": content})  # type: ignore[index]
+    ours = open_dataset(card.sources, context(card, tmp_path))
+    assert ours.info.kind == "imagefolder"
+    assert fingerprint_of(ours) == fingerprint_of(dataset)
+
+
+def fingerprint_of(dataset: ImageDataset) -> str:
+    return fingerprint(
+        (hashlib.sha256(dataset.read(row)).hexdigest(), s.target) for row, s in enumerate(dataset.samples)
+    )
+
+
+@pytest.mark.parametrize("name", IN_FILES)
+def test_no_image_is_read_to_learn_the_labels(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(name, tmp_path, monkeypatch)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an image was opened")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    assert opened(name, tmp_path).samples
+
+
+@pytest.mark.parametrize("name", IN_ARRAYS)
+def test_arrays_become_files_of_the_same_pixels(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = build(name, tmp_path, monkeypatch)
+    dataset, reference = opened(name, tmp_path), theirs(name, tmp_path)
+    classes = CARDS[CARD_OF[name]].classes or []
+    assert len(dataset.samples) == len(reference)
+    for index, (row, target, content) in enumerate(contents(dataset)):
+        image, label = reference[index]
+        assert row == str(index) and classes[target] == names[label]  # type: ignore[index]
+        ours = decode_image(content, row)
+        assert ours.mode == image.mode and np.array_equal(np.asarray(ours), np.asarray(image))
+    assert [names[label] for label in labels_of(names)] == [classes[s.target] for s in dataset.samples[: len(names)]]  # type: ignore[index]
+
+
+def test_the_file_of_an_image_is_fixed_to_the_byte() -> None:
+    """A fingerprint hashes these bytes: another header would be another dataset."""
+    assert netpbm.encode(Image.new("RGB", (2, 1), (1, 2, 3))) == b"P6\n2 1\n255\n\1\2\3\1\2\3"
+    assert netpbm.encode(Image.new("L", (1, 2), 7)) == b"P5\n1 2\n255\n\7\7"
+    image = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(3, 4, 3))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(netpbm.encode(image)))), np.asarray(image))
+
+
+def test_lists_of_classes_that_torchvision_carries_stand_in_the_cards_order() -> None:
+    for name in ("MNIST", "Flowers102"):
+        check_class_names(
+            getattr(datasets, name).classes, CARDS[CARD_OF[name]].classes or (), place=name, card_names_win=True
+        )
+    digits = [said.split(" - ")[0] for said in datasets.MNIST.classes]
+    assert digits == CARDS["mnist"].classes
+    ours, flowers = CARDS["flowers102"].classes or [], datasets.Flowers102.classes
+    different = [
+        label for label, pair in enumerate(zip(ours, flowers, strict=True)) if len({*map(normalise, pair)}) > 1
+    ]
+    assert different == [59, 92]
+
+
+@pytest.mark.parametrize("under", ["", "oxfordiiitpet", "OxfordIIITPet", "oxford-pets"])
+def test_the_root_may_be_a_folder_of_the_datasets_name(
+    under: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("OxfordIIITPet", tmp_path / under, monkeypatch)
+    dataset = opened("OxfordIIITPet", tmp_path)
+    assert dataset.samples[0].id.startswith("oxford-iiit-pet/images/Abyssinian")
+    assert len(dataset.read(0)) > 100
+
+
+def test_the_data_root_may_be_the_datasets_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("Food101", tmp_path, monkeypatch)
+    assert len(opened("Food101", tmp_path / "food-101").samples) == 101
+
+
+def test_the_data_root_comes_before_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("GTSRB", tmp_path / "here", monkeypatch)
+    build("GTSRB", tmp_path / "root" / "GTSRB", monkeypatch)
+    (tmp_path / "root/GTSRB/gtsrb/GTSRB/Final_Test/Images/00000.ppm").write_bytes(b"the root's")
+    monkeypatch.chdir(tmp_path / "here")
+    assert opened("GTSRB", tmp_path / "root").read(0) == b"the root's"
+    assert opened("GTSRB", None).read(0) != b"the root's"
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_is_not_there_is_missing_and_the_layout_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError) as raised:
+        opened(name, tmp_path)
+    layout = LAYOUTS[name].shown.format(split=spec_of(name).split)
+    assert layout in str(raised.value) and str(tmp_path) in str(raised.value)
+
+
+def test_our_own_folder_of_the_same_name_is_not_taken_for_torchvisions(tmp_path: Path) -> None:
+    for path in ("fer2013/test/angry", "dtd/test/banded", "gtsrb/test/00000", "gtsrb/GTSRB/Training", "pcam/train"):
+        (tmp_path / path).mkdir(parents=True)
+    for name in ("FER2013", "DTD", "GTSRB", "PCAM"):
+        with pytest.raises(MissingDataError):
+            opened(name, tmp_path)
+
+
+GAPS = [
+    (name, file.format(split=spec.split))
+    for name, layout in LAYOUTS.items()
+    for spec in [spec_of(name)]
+    for file in layout.files
+    if len(layout.files) + len(layout.mark) > 1
+]
+
+
+@pytest.mark.parametrize(("name", "file"), GAPS)
+def test_a_file_that_is_missing_in_the_middle_is_named(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(name, tmp_path, monkeypatch)
+    (tmp_path / file).rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="incomplete; 1 missing") as raised:
+        opened(name, tmp_path)
+    assert not isinstance(raised.value, MissingDataError) and file in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("CIFAR10", "cifar-10-batches-py/test_batch"),
+        ("CIFAR10", "cifar-10-batches-py/data_batch_3"),
+        ("CIFAR100", "cifar-100-python/meta"),
+        ("STL10", "stl10_binary/test_X.bin"),
+        ("SVHN", "test_32x32.mat"),
+        ("FER2013", "fer2013/fer2013.csv"),
+        ("Flowers102", "flowers-102/imagelabels.mat"),
+    ],
+)
+def test_a_wrong_md5_is_an_error_before_the_file_is_unpickled(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(name, tmp_path, monkeypatch)
+    data = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    load = pickle.load
+
+    def only_whole_files(stream: Any, **fields: Any) -> Any:
+        assert Path(stream.name) != tmp_path / file, "a file of unknown content was unpickled"
+        return load(stream, **fields)
+
+    monkeypatch.setattr(pickle, "load", only_whole_files)
+    with pytest.raises(DataError, match=r"is damaged or another version: .* MD5 .*\n.*anew") as raised:
+        opened(name, tmp_path)
+    assert not isinstance(raised.value, MissingDataError)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("MNIST", "MNIST/raw/t10k-images-idx3-ubyte"),
+        ("MNIST", "MNIST/raw/t10k-labels-idx1-ubyte"),
+        ("PCAM", "pcam/camelyonpatch_level_2_split_test_x.h5"),
+        ("PCAM", "pcam/camelyonpatch_level_2_split_test_y.h5"),
+        ("Food101", "food-101/meta/test.json"),
+        ("OxfordIIITPet", "oxford-iiit-pet/annotations/test.txt"),
+        ("FGVCAircraft", "fgvc-aircraft-2013b/data/images_variant_test.txt"),
+        ("DTD", "dtd/dtd/labels/test1.txt"),
+        ("StanfordCars", "stanford_cars/cars_test_annos_withlabels.mat"),
+        ("StanfordCars", "stanford_cars/devkit/cars_meta.mat"),
+        ("GTSRB", "gtsrb/GT-final_test.csv"),
+        ("CLEVRClassification", "clevr/CLEVR_v1.0/scenes/CLEVR_val_scenes.json"),
+        ("SUN397", "SUN397/ClassName.txt"),
+    ],
+)
+@pytest.mark.parametrize("keep", [0, 3])
+def test_a_truncated_file_is_an_error_in_words(
+    name: str, file: str, keep: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(name, tmp_path, monkeypatch)
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:keep])
+    with pytest.raises(DataError) as raised:
+        opened(name, tmp_path)
+    assert not isinstance(raised.value, MissingDataError)
+    assert f"torchvision '{name}'" in str(raised.value)
+
+
+def test_a_listed_image_that_is_gone_is_a_bad_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("FGVCAircraft", tmp_path, monkeypatch)
+    (tmp_path / "fgvc-aircraft-2013b/data/images/0000000.jpg").unlink()
+    dataset = opened("FGVCAircraft", tmp_path)
+    with pytest.raises(DataError, match=r"0000000.jpg.*No such file"):
+        dataset.read(0)
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("PCAM", tmp_path, monkeypatch)
+    monkeypatch.setattr("vlmbench.data.sources.torchvision.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"reads it with h5py[\s\S]*vlmbench\[layouts\]"):
+        opened("PCAM", tmp_path)
+
+
+def test_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    monkeypatch.setattr(datasets.CIFAR10, "download", lambda self: pytest.fail("downloads"))
+    with pytest.raises(DataError, match="incomplete"):
+        opened("CIFAR10", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("CIFAR10", {"location": "CIFAR1"}, r"not among[\s\S]*'CIFAR10'"),
+        ("CIFAR10", {"location": "EuroSAT"}, r"not among[\s\S]*Known: CIFAR10, CIFAR100"),
+        ("CIFAR10", {"split": "val"}, r"no split 'val'[\s\S]*train, test"),
+        ("SUN397", {"split": "test"}, "it has no splits"),
+        ("CIFAR10", {"options": {"download": True}}, "unknown option 'download'"),
+        ("DTD", {"options": {"partition": 11}}, "partition is one of 1, 2, .*, not 11"),
+        ("FGVCAircraft", {"options": {"annotation_level": "make"}}, "variant, family, manufacturer, not 'make'"),
+        ("CIFAR10", {"options": {"under": 3}}, "under is the name of a folder"),
+        ("CIFAR10", {"other_locations": ["CIFAR100"]}, "`other_locations` is for"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(name: str, fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_dataset([spec_of(name, **fields)], context(CARDS[CARD_OF[name]], tmp_path))
+
+
+def test_options_reach_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = build("DTD", tmp_path, monkeypatch)
+    labels = tmp_path / "dtd/dtd/labels"
+    (labels / "test2.txt").write_text("".join(sorted((labels / "test1.txt").read_text().splitlines(True))))
+    (tmp_path / "dtd/dtd/images" / names[0] / f"{names[0]}_0.jpg").rename(
+        tmp_path / "dtd/dtd/images" / names[0] / "second.jpg"
+    )
+    (labels / "test2.txt").write_text((labels / "test2.txt").read_text().replace(f"{names[0]}_0.jpg", "second.jpg"))
+    assert opened("DTD", tmp_path, options={"partition": 2}).samples[0].id.endswith("second.jpg")
+    assert opened("DTD", tmp_path).samples[0].id.endswith("_0.jpg")
+
+
+def test_another_order_is_never_accepted_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("FER2013", tmp_path, monkeypatch)
+    for options in ({}, {"class_names": "card"}):
+        with pytest.raises(LabelError):
+            opened("FER2013", tmp_path, options=options)
+    build("SUN397", tmp_path, monkeypatch)
+    with pytest.raises(LabelError):
+        opened("SUN397", tmp_path, options={})
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ("by_name", UsageError, "by-name or a list"),
+        (["angry"], LabelError, "7 classes, the card names 1"),
+        (["angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"], LabelError, "contradict"),
+        (["angry", "disgusted", "fearful", "happy", "sad", "surprised", "calm"], LabelError, "calm, neutral"),
+        (["angry", "angry", "fearful", "happy", "sad", "surprised", "neutral"], LabelError, "disgusted"),
+        ("by-name", LabelError, "disgust, disgusted"),
+    ],
+)
+def test_labels_that_are_not_the_cards_classes_are_refused(
+    labels: object, error: type[Exception], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("FER2013", tmp_path, monkeypatch)
+    with pytest.raises(error, match=message):
+        opened("FER2013", tmp_path, options={"labels": labels})
+
+
+def test_a_number_without_a_class_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = build("GTSRB", tmp_path, monkeypatch)
+    csv = tmp_path / "gtsrb/GT-final_test.csv"
+    csv.write_text(csv.read_text().replace(f";{len(names) - 1}\n", f";{len(names)}\n"))
+    with pytest.raises(LabelError, match="outside the allowed range 0 to 42"):
+        opened("GTSRB", tmp_path)
+    build("CLEVRClassification", tmp_path, monkeypatch)
+    scenes = tmp_path / "clevr/CLEVR_v1.0/scenes/CLEVR_val_scenes.json"
+    scenes.write_text(scenes.read_text().replace('"objects": [{}, {}, {}]', '"objects": []'))
+    with pytest.raises(LabelError, match="label -3"):
+        opened("CLEVRClassification", tmp_path)
+
+
+def test_a_task_of_several_classes_cannot_be_asked(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="multi-label"):
+        open_dataset([spec_of("CIFAR10")], SourceContext(data_root=tmp_path, target="classes"))
+
+
+def test_labels_paired_otherwise_are_another_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered of a dataset is remembered under its state."""
+    build("FER2013", tmp_path, monkeypatch)
+    swapped = ["angry", "fearful", "disgusted", "happy", "sad", "surprised", "neutral"]
+    assert opened("FER2013", tmp_path).state() != opened("FER2013", tmp_path, options={"labels": swapped}).state()
+
+
+@pytest.mark.parametrize("name", ["OxfordIIITPet", "GTSRB"])
+def test_a_torchvision_that_keeps_its_list_elsewhere_is_said(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(name, tmp_path, monkeypatch)
+    monkeypatch.setattr(f"torchvision.datasets.{name}", lambda **_: object())
+    with pytest.raises(MissingDependencyError, match="keeps its list of files elsewhere"):
+        opened(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "SVHN", "OxfordIIITPet"])
+def test_state_follows_the_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(name, tmp_path, monkeypatch)
+    first = opened(name, tmp_path).state()
+    assert opened(name, tmp_path).state() == first
+    every = [path for path in tmp_path.rglob("*") if path.suffix != ".txt" and path.is_file()]
+    os.utime(min(every), ns=(1, 1))
+    assert opened(name, tmp_path).state() != first

@@ -1,0 +1,1 @@
+"""Dataset repositories of a hub: what they hold, and bringing it here."""

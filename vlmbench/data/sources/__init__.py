@@ -1,0 +1,1 @@
+"""Where samples come from: every module here is one source, under its own name."""

@@ -1,0 +1,166 @@
+"""Images with boxes in COCO's form: COCO itself, LVIS, ODinW, and whatever is exported like them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import Box, ImageDataset, SourceContext, SourceInfo
+from vlmbench.data.boxes import BoxFacts, BoxFiles
+from vlmbench.data.files import tell_of_missing
+from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, strings
+from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
+from vlmbench.data.labels import TARGET_WORDS, listing, normalise
+from vlmbench.data.location import check_options
+from vlmbench.errors import DataError, LabelError, UsageError
+
+OPTIONS = ("annotations", "images", "other_classes", "empty_images", "class_names")
+_USUAL = UsualNames(
+    (
+        "instances*.json",
+        "annotations/instances*.json",
+        "lvis*.json",
+        "annotations_without_background.json",
+        "_annotations.coco.json",
+        "annotations.json",
+    ),
+    called="the annotations",
+    none="no annotation file",
+)
+_PROBED = 5
+"""Listed images that are looked for to recognise their folder: one of them may be missing."""
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Open an annotation file of COCO's or LVIS' form and its folder of images.
+
+    The location is the folder, or the annotation file itself. Samples are in the order of their ids, and each is named
+    by its file. A listed image that is not there is found out when it is read; when the first few are all missing,
+    here. Options:
+
+    - ``annotations``: the file, relative to the folder, or a list of which the first that is there counts. Without it
+      there must be just one file that is named like one.
+    - ``images``: the folder of the images, relative to the location's, or a list of which the first with images counts.
+      Without it: the folder, that of the annotations, and the folders in both.
+    - ``other_classes: drop``: categories that the card does not name are left out, with their boxes. Otherwise the
+      categories must be the card's.
+    - ``empty_images: drop``: images without a box of the card's classes are left out.
+    - ``class_names: card``: the card renames the categories on purpose, in the order of their ids.
+
+    Raises:
+        MissingDataError: there is no such folder or file.
+        DataError: the file cannot be read or lacks what it must have, or none of the first images is there.
+        LabelError: its categories are not the card's, a box is none, or the task needs something else than boxes.
+    """
+    check_options(spec, OPTIONS)
+    place = f"{spec.kind} {spec.location!r}"
+    for option in ("other_classes", "empty_images"):
+        if spec.options.get(option, "drop") != "drop":
+            raise UsageError(f"{place}: `{option}` may be `drop` or left out, not {spec.options[option]!r}")
+    if context.target != "boxes":
+        raise LabelError(
+            f"{place}: it has boxes, but the task needs {TARGET_WORDS[context.target]}",
+            hint="Use a detection task for it.",
+        )
+    location, root, path = find_annotations(spec, context, _USUAL)
+    found = read_annotations(path)
+    label_of, classes = _labels(found.categories, spec, context, path)
+    images = [image for image in found.images if not _dropped(image, label_of, spec)]
+    if not images:
+        raise DataError(f"{place}: {path} has no image" + (" with a box of these classes" if found.images else ""))
+    folder = _image_folder(root, images, spec, path)
+    tell_of_missing(folder, [image.file for image in images], path)
+    return BoxFiles(
+        folder,
+        SourceInfo(spec.kind, location, split=spec.split),
+        [(image.file, _boxes(image, label_of)) for image in images],
+        classes,
+        _facts(found, images, label_of),
+        [path],
+    )
+
+
+def _labels(
+    categories: Sequence[Category], spec: SourceSpec, context: SourceContext, path: Path
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Category ids to labels, and the classes as the data names them, in label order.
+
+    Raises:
+        LabelError: a class of the card is no category or several, or (unless dropped) a category no class.
+    """
+    names = [category.name for category in categories]
+    if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
+        raise LabelError(
+            f"{spec.kind} {spec.location!r}: several categories of {path} have one name: {listing(twice)}",
+            hint="No model can tell them apart: merge them, or name each in a card's `classes` (class_names: card).",
+        )
+    if context.class_names is None or spec.options.get("class_names") == "card":
+        return {category.id: label for label, category in enumerate(categories)}, tuple(names)
+    by_name = names if len({*map(normalise, names)}) < len(names) else [normalise(name) for name in names]
+    wanted = context.class_names if by_name is names else tuple(map(normalise, context.class_names))
+    lost = [own for own, name in zip(context.class_names, wanted, strict=True) if by_name.count(name) != 1]
+    others = [category.name for category, name in zip(categories, by_name, strict=True) if name not in wanted]
+    if lost or (others and spec.options.get("other_classes") != "drop"):
+        what = [f"not in the data: {listing(lost)}"] if lost else []
+        what += [f"not in the card: {listing(others)}"] if others else []
+        raise LabelError(
+            f"{spec.kind} {spec.location!r}: the categories of {path} are not the card's classes ({'; '.join(what)})",
+            hint="Classes are found by their names. A card that wants some of the categories only says "
+            "`options: {other_classes: drop}`.",
+        )
+    chosen = [categories[by_name.index(name)] for name in wanted]
+    return {category.id: label for label, category in enumerate(chosen)}, tuple(entry.name for entry in chosen)
+
+
+def _dropped(image: AnnotatedImage, label_of: dict[int, int], spec: SourceSpec) -> bool:
+    return spec.options.get("empty_images") == "drop" and not _boxes(image, label_of)
+
+
+def _boxes(image: AnnotatedImage, label_of: dict[int, int]) -> tuple[Box, ...]:
+    return tuple(
+        Box(label_of[category], xywh, area, crowd, name)
+        for name, category, xywh, area, crowd in image.annotations
+        if category in label_of
+    )
+
+
+def _facts(found: AnnotationFile, images: Sequence[AnnotatedImage], label_of: dict[int, int]) -> BoxFacts:
+    ids = {label: category for category, label in label_of.items()}
+    frequency = {category.id: category.frequency for category in found.categories}
+    frequencies = [frequency[ids[label]] for label in range(len(ids))]
+    federated = all(image.absent is not None and image.partial is not None for image in images)
+
+    def chosen(categories: tuple[int, ...] | None) -> tuple[int, ...]:
+        return tuple(label_of[category] for category in categories or () if category in label_of)
+
+    return BoxFacts(
+        image_ids=tuple(image.id for image in images),
+        category_ids=tuple(ids[label] for label in range(len(ids))),
+        frequencies=tuple(map(str, frequencies)) if None not in frequencies else None,
+        absent=tuple(chosen(image.absent) for image in images) if federated else None,
+        partial=tuple(chosen(image.partial) for image in images) if federated else None,
+        sizes=tuple(image.size for image in images),
+    )
+
+
+def _image_folder(root: Path, images: Sequence[AnnotatedImage], spec: SourceSpec, path: Path) -> Path:
+    if "images" in spec.options:
+        places = [Path(os.path.normpath(root / name)) for name in strings(spec, "images")]
+    else:
+        around = dict.fromkeys((root, path.parent))
+        places = [*around, *(folder for near in around for folder in _folders(near))]
+    probed = [image.file for image in images[:_PROBED]]
+    for place in places:
+        if any((place / file).is_file() for file in probed):
+            return place
+    raise DataError(
+        f"{spec.kind} {spec.location!r}: {path} lists {len(images):,} images, but {probed[0]!r} and the next are not "
+        "there",
+        hint=f"Looked in {listing(map(str, places))}.",
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())

@@ -1,0 +1,127 @@
+"""The embedded sets of the demo, as any other dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import Box, ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.formats.mask_values import IGNORE, MaskValues
+from vlmbench.data.location import check_options
+from vlmbench.errors import LabelError, UnknownNameError
+from vlmbench.registry import did_you_mean
+
+_SETS_MODULE = "vlmbench.demo.sets"
+"""Above this layer, so it is imported by name and only when a demo set is opened."""
+
+
+class DemoDataset:
+    """Rendered images that are held in memory: there are few, and they are small."""
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        samples: Sequence[Sample],
+        images: Sequence[bytes],
+        classes: tuple[str, ...],
+        templates: tuple[str, ...] | None,
+    ) -> None:
+        self.info = info
+        self.samples = samples
+        self.classes: tuple[str, ...] | None = classes
+        self.templates = templates
+        self._images = images
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
+        return self._images[index]
+
+    def state(self) -> str:
+        """A hash of the content itself: it is in memory, and no file's time tells when it changes."""
+        digest = hashlib.sha256()
+        for sample, image in zip(self.samples, self._images, strict=True):
+            digest.update(f"{sample.id}\0{sample.target}\0{len(image)}\n".encode())
+            digest.update(image)
+        return digest.hexdigest()
+
+
+class DemoMasks(DemoDataset):
+    """Rendered images with the mask of each; see :class:`vlmbench.data.base.MaskDataset`."""
+
+    ignore_label = IGNORE
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        samples: Sequence[Sample],
+        images: Sequence[bytes],
+        masks: Sequence[bytes],
+        classes: tuple[str, ...],
+        templates: tuple[str, ...] | None,
+    ) -> None:
+        super().__init__(info, samples, images, classes, templates)
+        self._values = MaskValues(ignored=frozenset(), classes=len(classes))
+        self.mask_values = str(self._values)
+        self._masks = masks
+
+    def read_mask(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
+        return self._masks[index]
+
+    def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
+        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
+        return self._values.labels(data, sample_id)
+
+    def state(self) -> str:
+        """See :meth:`DemoDataset.state`."""
+        return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
+
+
+def _sample(made: Any, context: SourceContext, spec: SourceSpec, classes: Sequence[str]) -> Sample:
+    if context.target == "boxes":
+        return Sample(made.id, tuple(_box(item, number, spec, classes) for number, item in enumerate(made.objects, 1)))
+    if context.target == "captions" and not made.captions:
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, and the task needs them")
+    if context.target == "mask":
+        return Sample(made.id, None)
+    return Sample(made.id, made.captions if context.target == "captions" else made.target)
+
+
+def _box(item: Any, number: int, spec: SourceSpec, classes: Sequence[str]) -> Box:
+    """An object's box. Its class is its shape, or its colour and shape; its area that of its visible part."""
+    left, top, width, height = map(float, item.box)
+    for name in (item.shape, f"{item.colour} {item.shape}"):
+        if name in classes:
+            return Box(classes.index(name), (left, top, width, height), float(item.mask.sum()), id=number)
+    raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is none of its classes")
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Render a set of ``vlmbench.demo.sets.DEMO_SETS``.
+
+    Raises:
+        UnknownNameError: there is no set of this name.
+        LabelError: the task needs captions, boxes or masks and the set has none.
+    """
+    check_options(spec, ("class_names",))
+    module = importlib.import_module(_SETS_MODULE)
+    sets: dict[str, Any] = module.DEMO_SETS
+    if spec.location not in sets:
+        raise UnknownNameError(f"unknown demo set {spec.location!r}", hint=did_you_mean(spec.location, sets) or None)
+    made = sets[spec.location]()
+    info = SourceInfo(spec.kind, spec.location)
+    samples = [_sample(sample, context, spec, tuple(made.classes)) for sample in made.samples]
+    images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
+    if context.target == "boxes" and not any(sample.objects for sample in made.samples):
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no boxes, and the task needs them")
+    if context.target != "mask":
+        return DemoDataset(info, samples, images, tuple(made.classes), templates)
+    if not all(sample.objects for sample in made.samples):
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
+    return DemoMasks(info, samples, images, [sample.mask() for sample in made.samples], module.MASK_CLASSES, templates)

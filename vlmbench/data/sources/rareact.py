@@ -1,0 +1,195 @@
+"""RareAct: segments of videos, each annotated for one action (antoine77340/RareAct)."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import ClipDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.files import readable
+from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_segment_frames
+from vlmbench.data.labels import TARGET_WORDS
+from vlmbench.data.location import check_options, files_state, find_local
+from vlmbench.data.sources.frames import frames_option, only_frame
+from vlmbench.errors import BadSampleError, DataError, LabelError
+
+ANNOTATIONS = "rareact.csv"
+COLUMNS = ("id", "video_id", "start", "end", "class_id", "verb", "noun", "annotation")
+_HIGHEST_ANNOTATION = 4
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One row of the annotations.
+
+    Attributes:
+        id: the row's own.
+        video: the video's name.
+        start: in seconds.
+        end: in seconds.
+        action: the index of the action that it was annotated for, whether it shows it or not.
+        annotation: 1 where it shows the action; 0 where it does not; 2, 3 and 4 where it nearly does.
+    """
+
+    id: str
+    video: str
+    start: float
+    end: float
+    action: int
+    annotation: int
+
+
+@runtime_checkable
+class AnnotatedActions(Protocol):
+    """What a dataset of annotated actions has besides its samples.
+
+    Attributes:
+        segments: one a sample.
+        verbs: of each action.
+        nouns: of each action.
+    """
+
+    segments: Sequence[Segment]
+    verbs: tuple[str, ...]
+    nouns: tuple[str, ...]
+
+
+class RareAct:
+    """The annotated segments. Each video is opened when a segment of it is read."""
+
+    templates: tuple[str, ...] | None = None
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        segments: Sequence[Segment],
+        actions: Sequence[tuple[str, str]],
+        videos: Mapping[str, Path],
+        frames_per_clip: int,
+        decoder: str,
+    ) -> None:
+        self.info = info
+        self.segments = segments
+        self.verbs = tuple(verb for verb, _ in actions)
+        self.nouns = tuple(noun for _, noun in actions)
+        self.classes: tuple[str, ...] | None = tuple(f"{verb} {noun}" for verb, noun in actions)
+        self.samples: Sequence[Sample] = [
+            Sample(readable(f"{s.id} {s.video} {s.start:g}-{s.end:g}"), s.action) for s in segments
+        ]
+        self.frames_per_clip = frames_per_clip
+        self._videos = videos
+        self._decoder = decoder
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`.
+
+        Raises:
+            DataError: a clip is several frames.
+        """
+        return only_frame(self, index)
+
+    def read_frames(self, index: int) -> Iterator[bytes]:
+        """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
+        segment, sample_id = self.segments[index], self.samples[index].id
+        path = self._videos.get(segment.video)
+        if path is None:
+            raise BadSampleError(sample_id, f"there is no video {segment.video!r}")
+        return read_segment_frames(path, (segment.start, segment.end), self.frames_per_clip, sample_id)
+
+    def state(self) -> str:
+        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
+        used = sorted({segment.video for segment in self.segments})
+        files = ((name, self._videos.get(name, Path(os.devnull, name))) for name in used)
+        return files_state(files, salt=f"{self.frames_per_clip} frames, {self._decoder}, {self.segments!r}")
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
+    """Open ``<location>/rareact.csv`` and the videos anywhere below the location, named ``<video_id>.<extension>``.
+
+    The file is the authors'; the class names are its verbs and nouns, in the order of ``class_id``. A segment whose
+    video is not there is a bad sample.
+
+    Options:
+        frames: how many frames of each segment are looked at, 1 by default: the middle one.
+
+    Raises:
+        MissingDataError: the location is not there.
+        DataError: the annotations are not there or cannot be read, or a video is there twice.
+        LabelError: the annotations contradict themselves, or the task needs something else of a segment.
+        UsageError: an option that is not understood.
+        MissingDependencyError: PyAV is not installed.
+    """
+    check_options(spec, ("frames",))
+    place = f"{spec.kind} {spec.location!r}"
+    frames = frames_option(spec)
+    if context.target != "annotated class":  # classification would take every segment to show its action
+        raise LabelError(
+            f"{place}: a segment may or may not show its action, but the task needs {TARGET_WORDS[context.target]}",
+            hint="The card rareact-frames asks the right question.",
+        )
+    found = find_local(spec, context)
+    root = found.path
+    segments, actions = read_annotations(root / ANNOTATIONS)
+    videos = _videos(root)
+    return RareAct(SourceInfo(spec.kind, found.location), segments, actions, videos, frames, decoder_version(place))
+
+
+def read_annotations(path: Path) -> tuple[list[Segment], list[tuple[str, str]]]:
+    """The segments, and (verb, noun) of each action.
+
+    Raises:
+        DataError: the file is not there, cannot be read, or a row does not fit its columns.
+        LabelError: a class has two names, two classes have one, or a class is missing.
+    """
+    segments: list[Segment] = []
+    actions: dict[int, tuple[str, str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+                raise DataError(f"{path}: no column {', '.join(missing)}")
+            for row in reader:
+                segment = _segment(row, path, reader.line_num)
+                words = (row["verb"], row["noun"])
+                if actions.setdefault(segment.action, words) != words:
+                    raise LabelError(f"{path}, line {reader.line_num}: class {segment.action} has two names")
+                segments.append(segment)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not segments or sorted(actions) != list(range(len(actions))):
+        raise LabelError(f"{path}: class_id must count from 0 without gaps")
+    if len(set(actions.values())) != len(actions):
+        raise LabelError(f"{path}: two classes have the same verb and noun")
+    return segments, [actions[action] for action in range(len(actions))]
+
+
+def _segment(row: Mapping[str, str | None], path: Path, line: int) -> Segment:
+    try:
+        segment = Segment(
+            id=str(row["id"]),
+            video=str(row["video_id"]),
+            start=float(row["start"] or ""),
+            end=float(row["end"] or ""),
+            action=int(row["class_id"] or ""),
+            annotation=int(row["annotation"] or ""),
+        )
+    except ValueError as error:
+        raise DataError(f"{path}, line {line}: {error}") from error
+    if not (0 <= segment.start < segment.end and 0 <= segment.annotation <= _HIGHEST_ANNOTATION):
+        raise DataError(f"{path}, line {line}: a segment ends after it starts, and is annotated with 0 to 4")
+    return segment
+
+
+def _videos(root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix.lower() in VIDEO_EXTENSIONS and found.setdefault(path.stem, path) != path:
+                raise DataError(f"{path} and {found[path.stem]} are the same video twice")
+    return found

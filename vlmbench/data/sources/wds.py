@@ -1,0 +1,222 @@
+"""WebDatasets: images and labels in tar shards, laid out as LAION's CLIP_benchmark writes and reads them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlmbench.cards import SourceSpec, check_templates
+from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target, TargetKind
+from vlmbench.data.formats.shards import Shards, find_shards
+from vlmbench.data.formats.tar_index import Member, TarSample, read_member, scan
+from vlmbench.data.labels import TARGET_WORDS, listing
+from vlmbench.data.location import check_options, files_state
+from vlmbench.errors import DataError, LabelError
+
+IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
+LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
+"""Which of a sample's files tells its target."""
+CLASS_NAMES = "classnames.txt"
+TEMPLATES = "zeroshot_classification_templates.txt"
+DATASET_TYPE = "dataset_type.txt"
+_LONGEST_LABEL = 18
+"""Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
+METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
+
+
+class WebDataset:
+    """The images of tar shards. Holds their places only; each is read when it is asked for."""
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        shards: Shards,
+        samples: Sequence[Sample],
+        images: Sequence[Member],
+        classes: tuple[str, ...] | None,
+        templates: tuple[str, ...] | None,
+    ) -> None:
+        self.info = info
+        self.samples = samples
+        self.classes = classes
+        self.templates = templates
+        self._shards = shards
+        self._images = images
+
+    def read(self, index: int) -> bytes:
+        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
+        return read_member(self._images[index], self.samples[index].id)
+
+    def state(self) -> str:
+        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
+        metadata = [path for name in METADATA_FILES if (path := self._shards.metadata_file(name))]
+        return files_state((path.name, path) for path in (*self._shards.tars, *metadata))
+
+
+def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
+    """Open ``<root>/<split>/<n>.tar`` with ``classnames.txt`` and the templates beside the splits.
+
+    The layout is CLIP_benchmark's (its webdataset_builder.py, and datasets/builder.py ``build_wds_dataset``):
+    ``nshards.txt`` in the split's folder; per sample one image and ``.cls`` (an integer) or, in sets whose
+    ``dataset_type.txt`` says "multilabel", ``.npy`` (a vector of 0 and 1, one a class) or, where it says "retrieval",
+    ``.txt`` (one caption a line). The order is that of
+    the shards and of the files in them. Ids are the keys; where a key comes twice, every id begins with its
+    shard's name.
+
+    Raises:
+        MissingDataError: nothing is there, or not the split.
+        LabelError: a label is missing, unreadable or of the other kind.
+        DataError: shards are missing, compressed or damaged, or samples without exactly one image.
+    """
+    check_options(spec, ("class_names",))
+    shards = find_shards(spec, context)
+    return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
+
+
+def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> ImageDataset:
+    """The dataset of shards that are already found; raises as :func:`open_source` does."""
+    _check_type(shards, context)
+    classes = _lines(shards.metadata_file(CLASS_NAMES))
+    for line, name in enumerate(classes or ()):
+        # CLIP_benchmark's CLEVR distances leave one class without a name; only a card that does so too means it.
+        if not name and (context.class_names or ())[line : line + 1] != ("",):
+            raise LabelError(f"{shards.metadata_file(CLASS_NAMES)}: line {line + 1} is empty")
+    names = classes if classes is not None else context.class_names
+    found: list[tuple[str, str, Target]] = []
+    images: list[Member] = []
+    label_suffix = LABEL_SUFFIX[context.target]
+    for shard in shards.tars:
+        for sample in scan(shard, load=frozenset((label_suffix,))):
+            where = f"shard {shard}: sample {sample.key!r}"
+            images.append(_only_image(sample, where))
+            label = _label(sample, label_suffix, where)
+            found.append((shard.stem, sample.key, _target(label, context.target, len(names) if names else None, where)))
+    return WebDataset(info, shards, _with_ids(found), images, classes, _templates(shards))
+
+
+def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> Target:
+    if kind == "captions":
+        return captions(label, where)
+    return present_classes(label, classes, where) if kind == "classes" else class_index(label, where)
+
+
+def captions(data: bytes, where: str) -> tuple[str, ...]:
+    r"""The lines of a ``.txt`` file, without the blanks around them; empty lines are none.
+
+    CLIP_benchmark (webdataset_builder.py) writes a newline within a caption, which many of COCO's end in, as the two
+    characters ``\n``, and reads them as such; here they are the newline again, and the captions those of COCO's JSON.
+
+    Raises:
+        LabelError: it is no UTF-8, or has not one caption.
+    """
+    try:
+        lines = [line.replace(r"\n", "\n").strip() for line in data.decode("utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
+    found = tuple(line for line in lines if line)
+    if not found:
+        raise LabelError(f"{where}: its .txt has no caption")
+    return found
+
+
+def class_index(data: bytes, where: str) -> int:
+    """The integer of a ``.cls`` file.
+
+    Raises:
+        LabelError: it is none.
+    """
+    text = data.strip()
+    if not text.removeprefix(b"-").isdigit() or len(text) > _LONGEST_LABEL:
+        raise LabelError(f"{where}: its .cls is not an integer: {data[:40]!r}")
+    return int(text)
+
+
+def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, ...]:
+    """The indices that are 1 in a ``.npy`` vector of shape (C,).
+
+    Raises:
+        LabelError: no such vector, of another length than there are classes, or with values besides 0 and 1.
+    """
+    import numpy as np
+
+    try:
+        vector = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise LabelError(f"{where}: its .npy cannot be read: {error}") from error
+    if not isinstance(vector, np.ndarray) or vector.ndim != 1:
+        raise LabelError(f"{where}: its .npy is not a vector of one number a class")
+    if classes is not None and len(vector) != classes:
+        raise LabelError(f"{where}: its .npy has {len(vector)} numbers for {classes} classes")
+    if not np.isin(vector, (0, 1)).all():
+        raise LabelError(f"{where}: its .npy has values other than 0 and 1")
+    return tuple(int(label) for label in np.flatnonzero(vector))
+
+
+def _check_type(shards: Shards, context: SourceContext) -> None:
+    path = shards.metadata_file(DATASET_TYPE)
+    if context.target not in LABEL_SUFFIX:
+        raise LabelError(f"{shards.tars[0]}: a webdataset does not have {TARGET_WORDS[context.target]}")
+    kind = (_lines(path) or ("",))[0].lower()
+    if kind == "retrieval" and context.target != "captions":
+        raise DataError(f"{path}: a retrieval set has captions, not classes", hint="Use a retrieval task for it.")
+    if kind and kind != "retrieval" and context.target == "captions":
+        raise LabelError(f"{path}: the set is {kind}: it has classes, not captions")
+    if kind == "multilabel" and context.target == "class":
+        raise LabelError(f"{path}: the set is multi-label, the task is not", hint="Set multi_label: true in the card.")
+
+
+def _only_image(sample: TarSample, where: str) -> Member:
+    found = [suffix for suffix in IMAGE_SUFFIXES if suffix in sample.members]
+    if not found:
+        raise DataError(f"{where}: no image, only {listing(f'.{suffix}' for suffix in sample.members)}")
+    if len(found) > 1:
+        raise DataError(f"{where}: {len(found)} images ({listing(f'.{suffix}' for suffix in found)})")
+    return sample.members[found[0]]
+
+
+def _label(sample: TarSample, suffix: str, where: str) -> bytes:
+    if suffix in sample.small:
+        return sample.small[suffix]
+    hint = None
+    for other, words in (("npy", "multi-label"), ("cls", "single-label"), ("txt", "retrieval")):
+        if other != suffix and other in sample.members:
+            hint = f"It has a .{other}: is this a {words} set?"
+            break
+    raise LabelError(f"{where}: no label (.{suffix})", hint=hint)
+
+
+def _with_ids(found: Sequence[tuple[str, str, Target]]) -> list[Sample]:
+    keys = {key for _, key, _ in found}
+    if len(keys) == len(found):
+        return [Sample(key, target) for _, key, target in found]
+    samples = [Sample(f"{shard}/{key}", target) for shard, key, target in found]
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise DataError(f"two samples are both {sample.id!r} (shard and key): their files must stand together")
+        seen.add(sample.id)
+    return samples
+
+
+def _templates(shards: Shards) -> tuple[str, ...] | None:
+    path = shards.metadata_file(TEMPLATES)
+    templates = tuple(line for line in _lines(path) or () if line)
+    try:
+        check_templates(list(templates) or None)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    return templates or None
+
+
+def _lines(path: Path | None) -> tuple[str, ...] | None:
+    """The stripped lines of a file, as CLIP_benchmark reads them, less empty ones at the end."""
+    if path is None:
+        return None
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(lines)

@@ -1,0 +1,1 @@
+"""Features kept on disk, under a key of everything that changes them."""

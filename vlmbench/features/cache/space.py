@@ -1,0 +1,281 @@
+"""The feature cache: vectors on disk under the hash of everything that can change them.
+
+A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type, code
+and library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a
+prompt's text to a float32 vector, with a CRC-32 over space, key and value. SQLite gives atomic writes, safe readers
+beside a writer, and survives ``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a
+local disk: on a cluster, point ``VLMBENCH_CACHE`` at one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vlmbench.errors import VlmbenchWarning
+from vlmbench.features.cache.bound import Bound
+from vlmbench.features.cache.connections import Connections
+from vlmbench.features.cache.files import remove_unused
+from vlmbench.features.cache.lock import SpaceLock, hold
+
+Vector = npt.NDArray[np.float32]
+_FORMAT = 2
+"""Of the file: part of its name, so that versions of different formats never meet in one."""
+_SET_UP_SECONDS = 60.0
+_KEYS_A_QUERY = 900
+"""SQLite took no more than 999 values a query before its version 3.32."""
+_LOG_BYTES = 4 * 2**20
+_BROKEN = ("malformed", "not a database")
+"""What SQLite says of a file that it can never read again."""
+
+
+class ForeignSpaceError(sqlite3.DatabaseError):
+    """A cache file that says it holds another encoder's vectors: somebody copied or renamed it."""
+
+
+def content_key(content: bytes) -> bytes:
+    """The key of an image file or of a prompt's UTF-8 text: its SHA-256, 32 bytes."""
+    return sha256(content).digest()
+
+
+class FeatureSpace:
+    """The cached vectors of one encoder. Reads from any thread; writes from the thread that opened it.
+
+    A cache that cannot be used never stops a run: one that cannot be written (read-only, full, at its limit) is read
+    only, one that is broken beyond reading is made anew or turned off, each with one warning.
+
+    Args:
+        folder: the cache's ``features`` folder.
+        description: everything that can change a vector; its hash names the file.
+        dim: length of the vectors.
+        limit: bytes that the whole folder may take, see :class:`~vlmbench.features.cache.bound.Bound`; None: any.
+
+    Attributes:
+        usable: whether it can be read.
+        writable: whether it can be written too.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, object], dim: int, *, limit: int | None = None) -> None:
+        self._text = json.dumps(description, sort_keys=True, default=str)
+        name = sha256(f"{_FORMAT} {self._text}".encode())
+        self.path = folder / f"{name.hexdigest()[:32]}.sqlite"
+        self._seed = zlib.crc32(name.digest())
+        self._dim = dim
+        self._limit = limit
+        self._bound: Bound | None = None
+        self._log_bytes = _LOG_BYTES if limit is None else min(_LOG_BYTES, limit // 8)
+        self._connections = Connections(self.path, self._log_bytes)
+        self._in_use: SpaceLock | None = None
+        self._turning = threading.Lock()
+        self.usable = self.writable = True
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._in_use = hold(self.path)
+            self._set_up()
+            os.utime(self.path)
+        except (sqlite3.Error, OSError) as error:
+            if _is_broken(error):
+                self._make_anew(error)
+            elif not self._open_read_only(error):
+                self._turn_off(error)
+
+    def _set_up(self) -> None:
+        """Make the tables where they are not there yet, waiting for another run that is doing the same."""
+        deadline = time.monotonic() + _SET_UP_SECONDS
+        while True:
+            try:
+                with self._connections.lent() as connection:
+                    self._create(connection)
+                return
+            except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE IF NOT EXISTS space (description TEXT NOT NULL)")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
+            )
+            connection.execute("CREATE TABLE IF NOT EXISTS usage (encoded INTEGER, seconds REAL, hits INTEGER)")
+            if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
+                connection.execute("INSERT INTO space VALUES (?)", (self._text,))
+            if connection.execute("SELECT COUNT(*) FROM usage").fetchone() == (0,):
+                connection.execute("INSERT INTO usage VALUES (0, 0, 0)")
+        self._check_description(connection)
+        if self._limit is not None:
+            self._bound = Bound(self.path, self._limit, self._log_bytes, connection)
+
+    def _check_description(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT description FROM space").fetchone() != (self._text,):
+            raise ForeignSpaceError("it holds the features of another encoder")
+
+    def get(self, key: bytes) -> Vector | None:
+        """The vector of this key, or None where it is not held or fails its check."""
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        """The vectors of those keys that are held and sound; damaged ones are left out, with a warning."""
+        found: dict[bytes, Vector] = {}
+        damaged = 0
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            for row, key, value, crc in self._rows(keys[start : start + _KEYS_A_QUERY]):
+                if not isinstance(value, bytes) or len(value) != 4 * self._dim or self._crc(key, value) != crc:
+                    damaged += 1
+                    continue
+                found[key] = np.frombuffer(value, dtype="<f4")
+                if self._bound:
+                    self._bound.served(row)
+        if damaged:
+            what = "a cached feature" if damaged == 1 else f"{damaged:,} cached features"
+            warnings.warn(
+                f"{what} in {self.path} failed the check and will be computed again", VlmbenchWarning, stacklevel=2
+            )
+        return found
+
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object]]:
+        if not self.usable:
+            return []
+        query = f"SELECT rowid, key, value, crc FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
+        try:
+            with self._connections.lent() as connection:
+                return connection.execute(query, keys).fetchall()
+        except sqlite3.Error as error:
+            self._turn_off(error)
+            return []
+
+    def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
+        """Keep vectors, (N, D) float32, under their N keys.
+
+        Each call is a transaction of its own: no other run ever waits for more than one batch.
+        """
+        if not self.writable:
+            return
+        values = np.ascontiguousarray(vectors, dtype="<f4")
+        rows = [
+            (key, data, self._crc(key, data)) for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
+        ]
+        try:
+            with self._connections.lent() as connection:
+                if self._bound and not self._bound.admits(connection, len(rows), 4 * self._dim):
+                    self._stop_writing("it is at its limit; VLMBENCH_CACHE_GIB sets another")
+                    return
+                with connection:
+                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            self._fail_to_write(error)
+
+    def count(self, *, encoded: int, seconds: float, hits: int) -> None:
+        """Add to what ``vlmbench cache info`` tells: vectors encoded and their seconds, and vectors served instead.
+
+        Once a pair, not once a vector; not kept where the cache cannot be written.
+        """
+        if not self.writable or not (encoded or hits):
+            return
+        timed = (encoded, seconds) if encoded else (0, 0.0)
+        try:
+            with self._connections.lent() as connection, connection:
+                connection.execute(
+                    "UPDATE usage SET encoded = encoded + ?, seconds = seconds + ?, hits = hits + ?", (*timed, hits)
+                )
+        except sqlite3.Error as error:
+            self._fail_to_write(error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.usable = self.writable = False  # first: nothing new is begun; what a thread reads just now it gets
+        self._connections.close()
+        if lock := self._taken():
+            lock.release()
+
+    def close_and_hold(self) -> SpaceLock | None:
+        """Let go of the file, and keep others from removing it until the lock is released; None where there is none."""
+        lock = self._taken()
+        self.close()
+        return lock
+
+    def _taken(self) -> SpaceLock | None:
+        """The lock, which is nobody else's from now on: threads that meet a broken file at once release it once."""
+        with self._turning:
+            lock, self._in_use = self._in_use, None
+        return lock
+
+    def _crc(self, key: bytes, value: bytes) -> int:
+        return zlib.crc32(value, zlib.crc32(key, self._seed))
+
+    def _open_read_only(self, error: Exception) -> bool:
+        """Read what cannot be written: another user's cache, a read-only mount, a full disk."""
+        self._connections.read_only()
+        try:
+            with self._connections.lent() as connection:
+                self._check_description(connection)
+        except sqlite3.Error:  # what is said is why it could not be written, the error that came first
+            return False
+        self._stop_writing(str(error))
+        return True
+
+    def _make_anew(self, error: Exception) -> None:
+        """Remove a file that is broken beyond reading, and begin again."""
+        self._connections.close()
+        if not self._remove():
+            self._turn_off(error)
+            return
+        warnings.warn(
+            f"the feature cache {self.path} was broken ({error}); it has been removed", VlmbenchWarning, stacklevel=4
+        )
+        try:
+            self._in_use = hold(self.path)
+            self._set_up()
+        except (sqlite3.Error, OSError) as again:
+            self._turn_off(again)
+
+    def _remove(self) -> bool:
+        """Remove the file, unless another run has it open."""
+        if lock := self._taken():
+            lock.release()
+        return remove_unused(self.path) is not None
+
+    def _fail_to_write(self, error: sqlite3.Error) -> None:
+        if _is_broken(error):
+            self._turn_off(error)
+        else:
+            self._stop_writing(str(error))
+
+    def _stop_writing(self, reason: str) -> None:
+        if not self.writable:
+            return
+        self.writable = False
+        warnings.warn(
+            f"the feature cache {self.path} cannot be written ({reason}); what it holds is used, "
+            "but further features of this run are not kept",
+            VlmbenchWarning,
+            stacklevel=4,
+        )
+
+    def _turn_off(self, error: Exception) -> None:
+        if not self.usable:
+            return
+        self.usable = self.writable = False
+        removed = _is_broken(error) and self._remove()
+        what = "it was broken and has been removed" if removed else "features of this run are not kept"
+        warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=4)
+
+
+def _is_broken(error: Exception) -> bool:
+    return isinstance(error, ForeignSpaceError) or any(sign in str(error) for sign in _BROKEN)

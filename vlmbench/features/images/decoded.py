@@ -1,0 +1,119 @@
+"""Whole pictures, for tasks that ask where things are: read, hashed and decoded in worker threads, one by one in order.
+
+Unlike the images of :mod:`vlmbench.features.images.stream` they are not brought to the model's input size, and nothing
+of them is cached: what a task makes of a picture depends on the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+import PIL.Image
+
+from vlmbench.data.base import ImageDataset, content_if_readable, sample_digest, sample_images
+from vlmbench.data.formats.decode import decode_image
+from vlmbench.errors import BadSampleError
+from vlmbench.features.images.batch import ImageTally
+from vlmbench.features.images.read import Bad
+from vlmbench.features.progress import Progress
+from vlmbench.features.workers import default_workers, in_threads
+
+AHEAD = 4
+"""Pictures decoded ahead of the model."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Picture(Generic[T]):
+    """One sample, decoded.
+
+    Attributes:
+        index: which sample.
+        image: RGB, at its own size.
+        content: the hex content hash, as :func:`~vlmbench.data.base.content_sha256` gives it.
+        truth: what the task loads beside the image.
+    """
+
+    index: int
+    image: PIL.Image.Image
+    content: str
+    truth: T
+
+
+@dataclass(frozen=True)
+class Truth(Generic[T]):
+    """What is loaded beside an image.
+
+    Attributes:
+        value: what the task wants of it.
+        files: the content of each file it was made of, which the sample's content hash covers.
+    """
+
+    value: T
+    files: tuple[bytes, ...] = ()
+
+
+def stream_pictures(
+    dataset: ImageDataset,
+    indices: Sequence[int],
+    load: Callable[[int, PIL.Image.Image], Truth[T]],
+    *,
+    progress: Progress,
+    tally: ImageTally,
+    skip_bad: bool = False,
+    workers: int | None = None,
+) -> Generator[Picture[T], None, None]:
+    """The chosen samples of a dataset, in order.
+
+    Args:
+        dataset: where bytes are read from.
+        indices: which samples.
+        load: a sample's index and image to its truth; called in the worker threads.
+        progress: told of every picture done, good or bad, when the next is asked for.
+        tally: filled on the way.
+        skip_bad: leave out samples that cannot be read or decoded and note them, instead of failing.
+        workers: threads; by default one a core, at most 16.
+
+    Raises:
+        BadSampleError: a sample cannot be read or decoded, or has no usable truth, and ``skip_bad`` is off.
+    """
+
+    clock = tally.clock
+
+    def prepare(index: int) -> Picture[T] | Bad:
+        try:
+            with clock.timed("read"):
+                (data,) = sample_images(dataset, index)
+            with clock.timed("decode"):
+                image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
+            with clock.timed("truth"):
+                truth = load(index, image)
+        except BadSampleError as error:
+            return Bad(error, content_if_readable(dataset, index))
+        with clock.timed("hash"):
+            digests = [sha256(content).digest() for content in (data, *truth.files)]
+        return Picture(index, image, sample_digest(digests).hex(), truth.value)
+
+    progress.start("images", len(indices))
+    with closing(in_threads(prepare, indices, workers or default_workers(), AHEAD, clock)) as prepared:
+        for each in prepared:
+            if isinstance(each, Picture):
+                tally.pictures += 1
+                yield each
+            elif not skip_bad:
+                raise each.error
+            else:
+                tally.bad.append(each.sample())
+            progress.advance(1)
+
+
+def _rgb(image: PIL.Image.Image, sample_id: str) -> PIL.Image.Image:
+    try:
+        return image.convert("RGB")
+    except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
+        raise BadSampleError(sample_id, f"cannot be converted to RGB: {error}") from error

@@ -1,0 +1,104 @@
+"""The image tower, fed so that an accelerator never waits for the host: a batch is queued before the features of the
+one before it are fetched."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from vlmbench.errors import ModelError
+from vlmbench.features.batches import checked, encode_halving
+from vlmbench.features.images.batch import ImageTally
+from vlmbench.features.images.to_device import PixelPath, bring_back, staging
+from vlmbench.features.precision import Precision, inference
+from vlmbench.models.base import VisionLanguageModel
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def batches_in_flight(device: str) -> int:
+    """How many batches are queued beyond the one being fetched: one on CUDA; none on the CPU, which computes when it is
+    asked, and elsewhere, where fetching waits for all that is queued."""
+    return 1 if torch.device(device).type == "cuda" else 0
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A batch on its way.
+
+    Attributes:
+        features: waits for them: (B, D) on the CPU.
+        names: what each row encodes.
+    """
+
+    features: Callable[[], Tensor]
+    names: list[str]
+
+
+class ImageEncoder:
+    """One model's image tower.
+
+    Args:
+        model: the encoder.
+        path: how its images travel.
+        precision: see :func:`~vlmbench.features.precision.inference`.
+        tally: told of the time spent here.
+        in_flight: how many batches are queued and not fetched when the next is queued.
+    """
+
+    def __init__(
+        self, model: VisionLanguageModel, path: PixelPath, precision: Precision, tally: ImageTally, in_flight: int
+    ) -> None:
+        self._model = model
+        self._path = path
+        self._precision: Precision = precision
+        self._tally = tally
+        self._staging = staging(model.device, in_flight + 1)
+
+    def queue(self, images: Sequence[Tensor], names: list[str]) -> Queued:
+        """Start on a batch: B images of one shape as ``path.prepare`` gave them.
+
+        Raises:
+            ModelError: images of different shapes, or one alone does not fit into memory.
+        """
+        shapes = {tuple(image.shape): name for image, name in zip(images, names, strict=True)}
+        if len(shapes) > 1:
+            seen = ", ".join(f"{shape} of {name!r}" for shape, name in shapes.items())
+            raise ModelError(f"the model's transform gave images of different shapes: {seen}")
+        with self._tally.forward(), inference(self._model.device, self._precision):
+            features = bring_back(encode_halving(self._encode, images).detach())
+        return Queued(features, names)
+
+    def fetch(self, queued: Queued) -> Tensor:
+        """A batch's features, (B, D) float32 on the CPU, checked; waits until they are there.
+
+        Raises:
+            ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
+        """
+        renormalise = self._precision != "fp32"
+        with self._tally.forward():
+            return checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
+
+    def _encode(self, images: Sequence[Tensor]) -> Tensor:
+        return self._model.encode_image(self._path.finish(self._staging.send(images)))
+
+
+def overlapped(
+    items: Iterable[T], start: Callable[[T], S], finish: Callable[[T, S], Tensor], in_flight: int
+) -> Iterator[tuple[T, Tensor]]:
+    """Each item with what was finished of it, in order; ``in_flight`` later ones are started before it is finished."""
+    started: deque[tuple[T, S]] = deque()
+    for item in items:
+        started.append((item, start(item)))
+        if len(started) > in_flight:
+            first, underway = started.popleft()
+            yield first, finish(first, underway)
+    while started:
+        first, underway = started.popleft()
+        yield first, finish(first, underway)

@@ -1,0 +1,97 @@
+"""What the worker threads do: read a sample, hash it, look it up, decode it, preprocess it, and time each of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from vlmbench.data.base import ImageDataset, sample_digest, sample_images
+from vlmbench.data.formats.decode import decode_image
+from vlmbench.errors import BadSampleError
+from vlmbench.features.cache.space import FeatureSpace
+from vlmbench.features.stopwatch import Stopwatch
+from vlmbench.records import BadSample
+
+Prepare = Callable[[PIL.Image.Image], Tensor]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One image out of a worker: either its cached features or its pixels."""
+
+    index: int
+    content: bytes
+    cached: Tensor | None
+    pixels: Tensor | None
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One sample that cannot be used; its content hash where its files can be read, so that a later run knows it."""
+
+    error: BadSampleError
+    content: str | None
+
+    def sample(self) -> BadSample:
+        """As a record has it."""
+        return BadSample(id=self.error.sample_id, reason=self.error.reason, content=self.content)
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Samples to what the encoder needs of them. Called from several threads at once.
+
+    Attributes:
+        dataset: where bytes are read from.
+        prepare: an image to its pixels.
+        space: features that are there already.
+        clock: told of every step, summed over threads.
+    """
+
+    dataset: ImageDataset
+    prepare: Prepare
+    space: FeatureSpace | None
+    clock: Stopwatch
+
+    def read(self, index: int) -> list[Ready] | Bad:
+        """The images of one sample."""
+        ready: list[Ready] = []
+        digests: list[bytes] = []
+        problem: BadSampleError | None = None
+        images = sample_images(self.dataset, index)
+        try:
+            while (data := self._next(images)) is not None:
+                with self.clock.timed("hash"):
+                    digests.append(sha256(data).digest())
+                try:
+                    if problem is None:
+                        ready.append(self._image(index, data, digests[-1]))
+                except BadSampleError as error:
+                    problem = error  # the sample is bad as a whole, but its content hash needs the images that follow
+        except BadSampleError as error:
+            return Bad(problem or error, None)
+        return Bad(problem, sample_digest(digests).hex()) if problem else ready
+
+    def _next(self, images: Iterator[bytes]) -> bytes | None:
+        with self.clock.timed("read"):
+            return next(images, None)
+
+    def _image(self, index: int, data: bytes, content: bytes) -> Ready:
+        if self.space is not None:
+            with self.clock.timed("cache_lookup"):
+                known = self.space.get(content)
+            if known is not None:
+                return Ready(index, content, torch.from_numpy(known.copy()), None)
+        sample_id = self.dataset.samples[index].id
+        with self.clock.timed("decode"):
+            image = decode_image(data, sample_id)
+        try:
+            with self.clock.timed("preprocess"):
+                return Ready(index, content, None, self.prepare(image))
+        except (OSError, ValueError) as error:  # Pillow's own, of an image it opened but cannot convert
+            raise BadSampleError(sample_id, f"the model's transform refuses it: {error}") from error

@@ -1,0 +1,61 @@
+"""The feature cache as a run uses it: opened once a model, counted once a pair, held until the run ends."""
+
+from __future__ import annotations
+
+from vlmbench.features.cache.files import evict, features_folder, limit_bytes
+from vlmbench.features.cache.key import feature_space
+from vlmbench.features.cache.lock import SpaceLock
+from vlmbench.features.cache.space import FeatureSpace
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.precision import Precision
+from vlmbench.models.base import VisionLanguageModel
+
+
+class RunCache:
+    """The cache spaces of one run. What it used stays until it ends, so models of one run never evict each other.
+
+    Args:
+        use_cache: whether there is a cache at all.
+        precision: of the run.
+
+    Raises:
+        UsageError: the cache's limit is no number.
+    """
+
+    def __init__(self, use_cache: bool, precision: Precision) -> None:
+        self._limit = limit_bytes()
+        self._use_cache = use_cache
+        self._precision = precision
+        self._open: dict[str, FeatureSpace] = {}
+        self._held: list[SpaceLock] = []
+
+    def of(self, model: VisionLanguageModel, encoder: str) -> FeatureSpace | None:
+        """The space of an encoder ("image" or "text") of the model at work; None without a cache."""
+        if not self._use_cache:
+            return None
+        if encoder not in self._open:
+            description = feature_space(model, encoder, self._precision)
+            self._open[encoder] = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
+        return self._open[encoder]
+
+    def count(self, engine: FeatureEngine) -> None:
+        """Note what a pair encoded and was served, for ``vlmbench cache info``."""
+        tally, texts = engine.tally, engine.text_use
+        if space := self._open.get("image"):
+            space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
+        if space := self._open.get("text"):
+            space.count(encoded=texts.text_misses, seconds=engine.seconds.get("text", 0.0), hits=texts.text_hits)
+
+    def close_model(self) -> None:
+        """The model at work is done."""
+        self._held += [lock for space in self._open.values() if (lock := space.close_and_hold())]
+        self._open.clear()
+
+    def finish(self) -> None:
+        """The run is done: nothing is held any more, and the cache is brought under its limit."""
+        self.close_model()
+        for lock in self._held:
+            lock.release()
+        self._held.clear()
+        if self._use_cache:
+            evict(self._limit)

@@ -1,0 +1,1 @@
+"""Sets of records that later runs are compared with."""

@@ -1,0 +1,253 @@
+"""Saved baselines: small folders of records and their answers, fit for Git.
+
+``results/baselines/NAME/<task>.json`` is a record, and ``<task>.csv`` beside it the answers that pairing needs, one
+line a sample in the dataset's order (detection ranks equal scores by it); above 2 MiB it is ``<task>.parquet``. Where a
+baseline holds several models, each has a folder of its own in between. The same records make the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.errors import RecordError, UsageError
+from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
+from vlmbench.gate.baselines.record import kept_record, record_text
+from vlmbench.gate.entry import Entry
+from vlmbench.records import Predictions, Record, lies_beside, safe_name
+from vlmbench.registry import did_you_mean
+from vlmbench.store import parse_record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BASELINES = Path("results/baselines")
+"""Where baselines are kept, from the repository's top."""
+MOST_CSV_BYTES = 2 * 2**20
+"""A text table above this helps nobody who reads a difference; as Parquet it is much smaller."""
+LARGE_BYTES = 10 * 2**20
+"""A baseline above this makes every clone of the repository slow: it is said."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_AGAIN = "Save the baseline again: vlmbench baseline save NAME --force."
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A saved baseline.
+
+    Attributes:
+        name: its own.
+        path: its folder.
+        entries: its records, in the order of their files.
+        sizes: bytes of each of its files, by their path inside the folder.
+    """
+
+    name: str
+    path: Path
+    entries: Sequence[Entry]
+    sizes: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(self.sizes.values())
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is no plain folder name.
+
+    Raises:
+        UsageError: it has separators, begins with a dot or a dash, or is empty or too long.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a baseline",
+            hint="Use letters, digits, dots, dashes and underscores, beginning with a letter or digit: main, v1.2.",
+        )
+
+
+def save_baseline(name: str, entries: Sequence[Entry], root: Path, *, replace: bool = False) -> Baseline:
+    """Save records as a baseline, whole or not at all.
+
+    Args:
+        name: a plain name.
+        entries: one a model and task.
+        root: the folder of all baselines.
+        replace: take the place of a whole baseline of that name.
+
+    Raises:
+        UsageError: the name is no plain name or is taken, nothing is to be saved, or two entries are of one model and
+            task.
+        RecordError: an entry has no predictions, or they cannot be read.
+        StoreError: the folder cannot be written; what was there before still is.
+    """
+    check_name(name)
+    target = root / name
+    if settled(target).exists() and not replace:
+        raise UsageError(f"there is a baseline {name!r} in {str(root)!r} already", hint="Replace it with --force.")
+    write_folder(target, {place: content for entry, stem in _stems(entries) for place, content in _files(entry, stem)})
+    return open_baseline(target)
+
+
+def open_baseline(path: Path) -> Baseline:
+    """A baseline's folder.
+
+    Raises:
+        UsageError: there is no such folder.
+        RecordError: it holds no record, or one that cannot be read.
+    """
+    folder = settled(path)
+    if not folder.is_dir():
+        raise UsageError(
+            f"no baseline {path.name!r} in {str(path.parent)!r}",
+            hint=did_you_mean(path.name, baseline_names(path.parent)) or "Save one: vlmbench baseline save NAME.",
+        )
+    files = sorted(place for place in folder.rglob("*") if place.is_file())
+    entries = [_entry(place) for place in files if place.suffix == ".json"]
+    if not entries:
+        raise RecordError(f"{str(path)!r} holds no record", hint=_AGAIN)
+    return Baseline(path.name, path, entries, {str(place.relative_to(folder)): place.stat().st_size for place in files})
+
+
+def load_baseline(path: Path) -> list[Entry]:
+    """The records of a baseline's folder; see :func:`open_baseline`."""
+    return list(open_baseline(path).entries)
+
+
+def baseline_names(root: Path) -> list[str]:
+    """The baselines under a folder, in alphabetical order."""
+    found = {settled_name(path) for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
+    return sorted(name for name in found if _NAME.fullmatch(name))
+
+
+def newest_of_pairs(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The latest record of each model and task, and the others: other questions, or older answers."""
+    latest: dict[tuple[str, str], Entry] = {}
+    others = []
+    for entry in sorted(entries, key=lambda entry: entry.record.run.started):
+        pair = entry.record.model.name, entry.record.task.name
+        if pair in latest:
+            others.append(latest[pair])
+        latest[pair] = entry
+    return [latest[pair] for pair in sorted(latest)], others
+
+
+def record_from(data: bytes, where: str) -> Record:
+    """A baseline's record from its file's bytes.
+
+    Raises:
+        RecordError: it is a pointer of Git LFS, or no record.
+    """
+    _refuse_pointer(data, where)
+    return parse_record(data, where)
+
+
+def table_file(record: Record, where: str) -> str:
+    """The name of the table beside a baseline's record.
+
+    Raises:
+        RecordError: it has none, or one elsewhere.
+    """
+    predictions = record.predictions
+    if predictions is None or not lies_beside(predictions.file):
+        raise RecordError(f"{where}: the record has no table of answers beside it", hint=_AGAIN)
+    return predictions.file
+
+
+def table_from(data: bytes, record: Record, where: str) -> pa.Table:
+    """A baseline's table of answers from its file's bytes.
+
+    Raises:
+        RecordError: it is a pointer of Git LFS, is not the record's own, or is no table.
+    """
+    _refuse_pointer(data, where)
+    if record.predictions is None or sha256(data).hexdigest() != record.predictions.sha256:
+        converted = b"\r\n" in data
+        hint = "Its line ends were converted: put `results/baselines/** -text` into .gitattributes, and check it out"
+        raise RecordError(
+            f"{where}: not the table that its record was saved with", hint=f"{hint} again." if converted else _AGAIN
+        )
+    if where.endswith(".csv"):
+        from vlmbench.gate.baselines.table import from_csv
+
+        return from_csv(data, where)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(BytesIO(data)).read()  # pq.read_table imports pandas, for half a second
+    except (OSError, pa.ArrowException) as error:
+        raise RecordError(f"{where}: not a Parquet file: {error}", hint=_AGAIN) from error
+
+
+def _refuse_pointer(data: bytes, where: str) -> None:
+    if data.startswith(_LFS_POINTER):
+        raise RecordError(
+            f"{where}: what is here is Git LFS's pointer, not the file",
+            hint="Bring the file with `git lfs pull`; of another revision, check that out first and name its folder.",
+        )
+
+
+def _entry(path: Path) -> Entry:
+    record = record_from(_content(path), str(path))
+    return Entry(record, _table_reader(path, record), str(path))
+
+
+def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
+    def read() -> pa.Table:
+        table = path.with_name(table_file(record, str(path)))
+        return table_from(_content(table), record, str(table))
+
+    return read
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
+
+
+def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
+    """Each entry and its files' path without suffix.
+
+    One model's lie in the baseline's own folder, so that the next model's answers in their place are a difference of
+    the same files.
+    """
+    if not entries:
+        raise UsageError("nothing to save", hint="Run the models first: vlmbench run.")
+    pairs = Counter((entry.record.model.name, entry.record.task.name) for entry in entries)
+    (model, task), count = pairs.most_common(1)[0]
+    if count > 1:
+        raise UsageError(f"{count} records of {model} on {task}: a baseline holds one of each model and task")
+    several = len({model for model, _ in pairs}) > 1
+    for entry in entries:
+        stem = safe_name(entry.record.task.name)
+        yield entry, f"{safe_name(entry.record.model.name)}/{stem}" if several else stem
+
+
+def _files(entry: Entry, stem: str) -> Iterator[tuple[str, bytes]]:
+    """A record's two files: their paths inside the baseline, and their contents."""
+    import pyarrow.parquet as pq
+
+    from vlmbench.gate.baselines.table import paired_columns, to_csv
+
+    if entry.record.predictions is None:
+        raise RecordError(f"{entry.where}: nothing can be paired with it: it has no predictions")
+    table = paired_columns(entry.table(), entry.record.task.plugin)
+    data, suffix = to_csv(table, MOST_CSV_BYTES), ".csv"
+    if data is None:
+        sink, suffix = BytesIO(), ".parquet"
+        pq.write_table(table, sink, compression="zstd")
+        data = sink.getvalue()
+    file = Path(stem + suffix).name
+    predictions = Predictions(file=file, rows=table.num_rows, sha256=sha256(data).hexdigest())
+    yield f"{stem}.json", record_text(kept_record(entry.record, predictions))
+    yield f"{stem}{suffix}", data

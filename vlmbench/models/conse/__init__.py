@@ -1,0 +1,1 @@
+"""ConSE: an ImageNet classifier joined to a sentence encoder."""

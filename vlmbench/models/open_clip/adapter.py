@@ -1,0 +1,128 @@
+"""CLIP-like models of open_clip: every architecture, tag, local checkpoint, local folder and hub repository it loads.
+
+A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. What a spec leaves open
+(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform` and told in the
+identity's notes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import open_clip
+import PIL.Image
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import Tensor
+
+from vlmbench.cards import ModelCard
+from vlmbench.errors import MissingDependencyError, ModelError
+from vlmbench.models.base import LoadOptions, ModelIdentity
+from vlmbench.models.hub_access import fetch_error, hub_access
+from vlmbench.models.open_clip.build import Built, build, open_clip_log
+from vlmbench.models.open_clip.packed_text import packed_text_encoder
+from vlmbench.models.open_clip.patches import dense_encoder
+from vlmbench.models.open_clip.spec import Source, parse_spec
+from vlmbench.models.open_clip.text import causal_text_encoder, describe_tokenizer, masked_text_encoder, tokenized
+from vlmbench.models.options import Kinds, check_options
+from vlmbench.models.towers.byte_pixels import open_clip_bytes
+from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
+
+OPTIONS: Mapping[str, Kinds] = {
+    "pretrained": (str,),
+    "quick_gelu": (bool,),
+    "image_size": (int, list),
+    "image_mean": (list, tuple),
+    "image_std": (list, tuple),
+    "image_interpolation": (str,),
+    "image_resize_mode": (str,),
+    "context_length": (int,),
+    "random_seed": (int,),
+}
+"""``random_seed`` draws the weights instead of loading them, for tests and parity checks; the spec is then ``ARCH``."""
+
+
+def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
+    """The adapter.
+
+    Raises:
+        UnknownNameError: no such architecture or tag.
+        ModelError: an unknown option; weights that are missing, corrupt, of another architecture, or not to be fetched.
+        MissingDependencyError: the tokenizer or a tower needs a package that is not installed.
+    """
+    check_options(card, OPTIONS)
+    seeded = "random_seed" in card.options
+    source = parse_spec(card.spec, card.options.get("pretrained"), seeded=seeded)
+    with hub_access(offline=options.offline):
+        built = build(source, card.options, offline=options.offline)
+        tokenizer = _tokenizer(source, built, card.options.get("context_length"), offline=options.offline)
+    return OpenClipModel(card, built, tokenizer, options.device)
+
+
+class OpenClipModel:
+    """An open_clip network behind the ``VisionLanguageModel`` protocol.
+
+    Attributes:
+        network: the open_clip module itself, for capabilities that need more of it.
+    """
+
+    def __init__(self, card: ModelCard, built: Built, tokenizer: Any, device: str) -> None:
+        network = cast(Any, built.network)
+        self.card = card
+        self.device = device
+        self.embedding_dim = int(built.config["embed_dim"])
+        self.logit_scale = float(network.logit_scale.exp().item())
+        self.logit_bias = 0.0 if network.logit_bias is None else float(network.logit_bias.item())
+        transform = PreprocessCfg(**network.visual.preprocess_cfg)
+        self._transform = image_transform_v2(transform, is_train=False)
+        self._tokenizer = tokenizer
+        self.identity = ModelIdentity(
+            weights_sha256=state_sha256(network),
+            parameters=count_parameters(network),
+            architecture=f"open_clip.{type(network).__name__} {json.dumps(built.config, sort_keys=True)}",
+            preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
+            tokenizer=describe_tokenizer(tokenizer),
+            libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
+            notes=built.notes,
+        )
+        self.network = network.to(device)
+        causal = causal_text_encoder(network, tokenizer)
+        offered = {
+            "PrefixTextEncoder": causal or masked_text_encoder(network, tokenizer),
+            "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
+            "DenseEncoder": dense_encoder(card.name, network, transform),
+            "BytePixels": open_clip_bytes(self._transform),
+        }
+        self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
+
+    def preprocess(self, image: PIL.Image.Image) -> Tensor:
+        return cast(Tensor, self._transform(image))
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return cast(Tensor, self.network.encode_image(pixels, normalize=True))
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        if not texts:
+            return torch.zeros(0, self.embedding_dim, device=self.device)
+        tokens = tokenized(self._tokenizer, texts).to(self.device)
+        return cast(Tensor, self.network.encode_text(tokens, normalize=True))
+
+
+def _tokenizer(source: Source, built: Built, context_length: int | None, *, offline: bool) -> Any:
+    try:
+        with open_clip_log():
+            return open_clip.get_tokenizer(source.name, context_length=context_length)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the tokenizer of {source.name} needs a package that is not installed: {error}",
+            hint="pip install 'vlmbench[transformers]'",
+        ) from error
+    except Exception as error:  # a fetch can fail in any way
+        if source.schema == "local-dir":
+            folder = Path(source.location).absolute()
+            raise ModelError(f"no tokenizer can be read from {folder}: {error}") from error
+        repository = built.config["text_cfg"].get("hf_tokenizer_name")
+        raise fetch_error(f"the tokenizer of {source.name}", error, offline=offline, repository=repository) from error

@@ -1,0 +1,170 @@
+"""open_clip's image towers as ``DenseEncoder``: its vision transformer and CLIP's ResNets.
+
+A tower of another class, such as timm's, or one that pools in a way of its own (CoCa's attentional pooler) is not
+offered: what its patches mean in the space of the texts is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from open_clip.model import CLIP, CustomTextCLIP
+from open_clip.modified_resnet import AttentionPool2d, ModifiedResNet
+from open_clip.transform import PreprocessCfg
+from open_clip.transformer import (
+    Attention,
+    CustomResidualAttentionBlock,
+    ResidualAttentionBlock,
+    Transformer,
+    VisionTransformer,
+)
+from torch import Tensor, nn
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+from vlmbench.models.base import DenseEncoder
+from vlmbench.models.towers.patch_readouts import (
+    Grid,
+    Heads,
+    PatchEncoder,
+    as_map,
+    known_readout,
+    patch_grid,
+    stretched,
+)
+
+RESNET_STRIDE = 32
+"""Pixels a side of one place of the last map: the stem halves twice, layers 2 to 4 once each."""
+
+
+def dense_encoder(model: str, network: Any, transform: PreprocessCfg) -> DenseEncoder | None:
+    """The network's image tower as a ``DenseEncoder``, or None where it is not understood to the last step.
+
+    Args:
+        model: the model's name, for messages.
+        network: the open_clip network.
+        transform: its image transform.
+    """
+    if type(network) not in (CLIP, CustomTextCLIP):
+        return None
+    visual = network.visual
+    normalise = _colours(transform)
+    if type(visual) is ModifiedResNet and type(visual.attnpool) is AttentionPool2d:
+        return ResNetPatchEncoder(model, visual, normalise)
+    if type(visual) is VisionTransformer and _understood(visual):
+        return PatchEncoder(model, VisionTransformerTower(visual), normalise)
+    return None
+
+
+def _understood(visual: Any) -> bool:
+    """Whether the transformer's patches have a meaning that :class:`VisionTransformerTower` can give."""
+    transformer = visual.transformer
+    if type(transformer) is not Transformer or not transformer.batch_first or not len(transformer.resblocks):
+        return False
+    # Without pooling, or with an attentional pooler, no token goes to the space of the texts by norm and projection.
+    if visual.attn_pool is not None or visual.pool_type not in ("tok", "avg") or visual.proj is None:
+        return False
+    if visual.patch_size[0] != visual.patch_size[1]:  # a DenseEncoder's patches are square
+        return False
+    last = transformer.resblocks[-1]
+    if type(last) is ResidualAttentionBlock:
+        return type(last.attn) is nn.MultiheadAttention
+    # open_clip's own forward pass fails on scaled cosine attention (torch.bmm of four dimensions).
+    return type(last) is CustomResidualAttentionBlock and type(last.attn) is Attention and last.attn.logit_scale is None
+
+
+class VisionTransformerTower:
+    """open_clip's ``VisionTransformer`` in parts: a ``Tower``.
+
+    What lies on the way from mixed values to the residual stream (head scales, inner norms, LayerScale) belongs to the
+    attention branch and stays, in reduced readouts too; the papers' own towers have none of it. Queries and keys are
+    taken after their norm. A tower that norms after pooling is read as if each patch were the whole pool.
+
+    Args:
+        visual: a tower that :func:`dense_encoder` understands, in evaluation mode.
+    """
+
+    def __init__(self, visual: Any) -> None:
+        self.patch_size = int(visual.patch_size[0])
+        self._visual = visual
+        self._last = visual.transformer.resblocks[-1]
+
+    def before_last(self, pixels: Tensor, grid: Grid, overshoot: float) -> Tensor:
+        visual = self._visual
+        x = visual.conv1(pixels).flatten(2).transpose(1, 2)
+        positions = stretched(visual.positional_embedding, visual.grid_size, grid, overshoot).to(x.dtype)
+        first = (visual.class_embedding.to(x.dtype) + positions[0]).expand(len(x), 1, -1)
+        x = visual.ln_pre(torch.cat([first, x + positions[1:]], dim=1))
+        for block in visual.transformer.resblocks[:-1]:
+            x = block(x)
+        return cast(Tensor, x)
+
+    def heads(self, tokens: Tensor, grid: Grid) -> Heads:
+        attention = self._last.attn
+        projected = F.linear(self._last.ln_1(tokens), attention.in_proj_weight, attention.in_proj_bias)
+        shape = (*tokens.shape[:2], attention.num_heads, -1)
+        queries, keys, values = (part.reshape(shape).transpose(1, 2) for part in projected.chunk(3, dim=-1))
+        if type(attention) is Attention:
+            queries, keys = attention.ln_q(queries), attention.ln_k(keys)
+        return Heads(queries, keys, values, grid)
+
+    def attention_branch(self, mixed: Tensor) -> Tensor:
+        block, attention = self._last, self._last.attn
+        if type(attention) is not Attention:
+            return cast(Tensor, block.ls_1(attention.out_proj(mixed.transpose(1, 2).flatten(2))))
+        if attention.head_scale is not None:
+            mixed = mixed * attention.head_scale
+        joined = attention.out_proj(attention.ln_inner(mixed.transpose(1, 2).flatten(2)))
+        return cast(Tensor, block.ls_1(block.ln_attn(joined)))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        return cast(Tensor, self._last.ls_2(self._last.mlp(self._last.ln_2(tokens))))
+
+    def project(self, tokens: Tensor) -> Tensor:
+        return cast(Tensor, self._visual.ln_post(tokens) @ self._visual.proj)
+
+
+class ResNetPatchEncoder:
+    """The ``DenseEncoder`` of CLIP's ResNets: the attention pool's value path at each place of the last map.
+
+    MaskCLIP (Zhou et al. 2022, section 3.2): the value projection and then the output projection, as two 1 by 1
+    convolutions, without positional embedding (mmseg/models/decode_heads/maskclip_head.py of chongzhou96/MaskCLIP).
+
+    Args:
+        model: the model's name, for messages.
+        visual: the tower, in evaluation mode.
+        normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
+    """
+
+    readouts: tuple[str, ...] = ("maskclip",)
+    patch_size = RESNET_STRIDE
+
+    def __init__(self, model: str, visual: Any, normalise: Callable[[PIL.Image.Image], Tensor]) -> None:
+        self._model = model
+        self._visual = visual
+        self._normalise = normalise
+
+    def normalise(self, image: PIL.Image.Image) -> Tensor:
+        return self._normalise(image)
+
+    def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
+        known_readout(self._model, readout, self.readouts)
+        grid = patch_grid(self._model, pixels, self.patch_size)
+        visual, x = self._visual, pixels
+        for stage in (visual.stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+            x = stage(x)
+        places = x.flatten(2).transpose(1, 2)
+        return as_map(visual.attnpool.c_proj(visual.attnpool.v_proj(places)), grid)
+
+
+def _colours(transform: PreprocessCfg) -> Callable[[PIL.Image.Image], Tensor]:
+    """The image transform without its resizing and cropping."""
+    steps = Compose([ToTensor(), Normalize(mean=transform.mean, std=transform.std)])
+
+    def normalise(image: PIL.Image.Image) -> Tensor:
+        return cast(Tensor, steps(image.convert("RGB")))
+
+    return normalise

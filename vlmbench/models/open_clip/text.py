@@ -1,0 +1,148 @@
+"""open_clip's text side: tokenizers, and text towers that may be cut to the longest text of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from open_clip.hf_model import ClsLastHiddenStatePooler, ClsPooler, HFTextEncoder, MeanPooler
+from open_clip.model import CLIP, CustomTextCLIP
+from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+from open_clip.transformer import TextTransformer, Transformer, text_global_pool
+from torch import Tensor, nn
+
+from vlmbench.models.towers.padding import unpadded_lengths
+from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
+
+POOLS_AT_END = ("argmax", "eos")
+"""How a tower may pick the end-of-text token: the highest id, or the one of this name. Both take the first."""
+MASKS_PADDING = ("roberta", "xlm-roberta", "bert", "mt5", "t5", "m2m_100")
+"""Types of the transformers library whose features a test found to be free of the padding behind a text."""
+POOLS_WITHOUT_PADDING = (MeanPooler, ClsPooler, ClsLastHiddenStatePooler)
+
+
+class CausalTextEncoder:
+    """Text features from the leading tokens alone: a ``PrefixTextEncoder``.
+
+    In a causal tower no token sees those after it, and the feature is read at the end-of-text token, so the padding
+    behind that cannot change it. open_clip's own ``encode_text`` insists on the full length; this walks the same
+    modules with the positions and the mask cut to the input's length.
+
+    Args:
+        tower: ``CLIP`` itself, which holds its text tower's parts, or a ``TextTransformer``.
+        tokenizer: texts to (N, context length) ids.
+        pool_type: see :data:`POOLS_AT_END`.
+        eos_id: the end-of-text token, for "eos".
+    """
+
+    def __init__(self, tower: Any, tokenizer: Any, pool_type: str, eos_id: int | None) -> None:
+        self.tower = tower
+        self._tokenizer = tokenizer
+        self._pool_type = pool_type
+        self._eos_id = eos_id if pool_type == "eos" else None
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return tokenized(self._tokenizer, texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        ends = tokens.eq(self._eos_id).int() if self._eos_id is not None else tokens
+        return ends.argmax(dim=-1) + 1
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        tower, length = self.tower, tokens.shape[1]
+        dtype = tower.transformer.get_cast_dtype()
+        x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+        x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+        return project(tower, text_global_pool(tower.ln_final(x), tokens, self._pool_type, eos_token_id=self._eos_id))
+
+
+class MaskedTextEncoder:
+    """A ``PrefixTextEncoder`` of a tower of the transformers library, which masks its padding in every layer.
+
+    Args:
+        tower: it finds the padding by itself.
+        tokenizer: texts to (N, context length) ids, padded on the right.
+    """
+
+    def __init__(self, tower: HFTextEncoder, tokenizer: HFTokenizer) -> None:
+        self._tower = tower
+        self._tokenizer = tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return tokenized(self._tokenizer, texts)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        return unpadded_lengths(tokens, self._tower.config.pad_token_id).clamp(min=1)
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self._tower(tokens), dim=-1)
+
+
+def project(tower: Any, x: Tensor) -> Tensor:
+    """(N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
+    projection = tower.text_projection
+    if projection is not None:
+        x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    return F.normalize(x, dim=-1)
+
+
+def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
+    """The model's text tower as a :class:`CausalTextEncoder`, or None where cutting would change its features.
+
+    Only the two classes whose forward pass is known here qualify, and of those only towers with a strictly causal mask,
+    no class token behind the text (CoCa), and pooling at the end of text.
+    """
+    if type(model) is CLIP:
+        tower, pool_type, eos_id = cast(Any, model), model.text_pool_type, model.text_eos_id
+    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
+        tower, pool_type, eos_id = cast(Any, model.text), model.text.pool_type, model.text.eos_id
+        if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
+            return None
+    else:
+        return None
+    if not is_causal(tower) or pool_type not in POOLS_AT_END or type(tower.transformer) is not Transformer:
+        return None
+    return CausalTextEncoder(tower, tokenizer, pool_type, eos_id)
+
+
+def masked_text_encoder(model: Any, tokenizer: Any) -> MaskedTextEncoder | None:
+    """The model's text tower as a :class:`MaskedTextEncoder`, or None where that is not known to be exact."""
+    if type(model) is not CustomTextCLIP or type(model.text) is not HFTextEncoder:
+        return None
+    tower = model.text
+    known = tower.config.model_type in MASKS_PADDING and type(tower.pooler) in POOLS_WITHOUT_PADDING
+    right = isinstance(tokenizer, HFTokenizer) and tokenizer.tokenizer.padding_side == "right"
+    return MaskedTextEncoder(tower, tokenizer) if known and right and not tower.output_tokens else None
+
+
+def is_causal(tower: Any) -> bool:
+    """Whether no token of a tower sees those after it, and each sees all before it."""
+    mask = tower.attn_mask
+    return mask is not None and bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
+
+
+def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """N strings to (N, context length) int64 ids on the CPU; N may be 0."""
+    if not texts:
+        return torch.zeros(0, tokenizer.context_length, dtype=torch.long)
+    return cast(Tensor, tokenizer(list(texts)))
+
+
+def describe_tokenizer(tokenizer: Any) -> str:
+    """Class, context length, cleaning, and a hash of the vocabulary and merges."""
+    if isinstance(tokenizer, SimpleTokenizer):
+        rules = json_sha256([tokenizer.encoder, [" ".join(pair) for pair in tokenizer.bpe_ranks]])
+    else:
+        rules = huggingface_rules_sha256(tokenizer.tokenizer)
+    parts = [
+        f"{type(tokenizer).__name__}(context_length={tokenizer.context_length}",
+        f"clean={getattr(getattr(tokenizer, 'clean_fn', None), '__name__', 'none')}",
+        f"rules_sha256={rules}",
+    ]
+    if isinstance(tokenizer, HFTokenizer):
+        parts.append(f"mode={tokenizer.tokenizer_mode!r}, strip_sep_token={tokenizer.strip_sep_token}")
+    elif getattr(tokenizer, "reduction_fn", None) is not None:
+        parts.append(f"reduction={tokenizer.reduction_fn}")
+    return ", ".join(parts) + ")"

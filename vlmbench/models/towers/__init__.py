@@ -1,0 +1,1 @@
+"""What adapters share: reading weights, patch features, text towers."""

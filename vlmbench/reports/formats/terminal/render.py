@@ -1,0 +1,192 @@
+"""A table as a terminal shows it, in time that grows with its rows alone.
+
+Rich's own table measures and wraps every cell as styled text, which takes seconds for ten thousand rows. Here a cell is
+padded where it fits its column, and only one that does not is left to Rich to fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from vlmbench.markup import printable
+from vlmbench.reports.formats.terminal.layout import (
+    Block,
+    Piece,
+    Widths,
+    blocks,
+    choice,
+    folded,
+    heading_lines,
+    pieces,
+    superscript,
+)
+from vlmbench.reports.table import Column, Table
+
+_PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)
+_QUIET, _GROUP = Style(dim=True), Style(bold=True, color="yellow")
+_LOOKS = {
+    "": _PLAIN,
+    "bad": _BAD,
+    "quiet": _QUIET,
+    "good": Style(bold=True, color="green"),
+    "open": Style(bold=True, color="yellow"),
+    "published": Style(color="cyan"),
+    "best": _STRONG,
+    "second": Style(underline=True),
+    "best published": Style(color="cyan", bold=True),
+    "second published": Style(color="cyan", underline=True),
+}
+_BAD_WORDS = frozenset(("failed", "unsupported"))
+_END = Segment.line()
+Line = list[tuple[str, Style]]
+
+
+@dataclass(frozen=True)
+class TerminalTable:
+    """Headings over a rule over rows, columns two cells apart. Cells are text, never markup or control codes.
+
+    Attributes:
+        table: what is shown. A column with nothing in it is left out.
+        width: columns of the window, where it is known: where they are too few, spare columns give way and are named
+            below, then headings are broken, then the table goes on below itself, and text is folded. Numbers never are.
+    """
+
+    table: Table
+    width: int | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """Those that are shown."""
+        return [self.table.columns[i] for i in choice(self.table, pieces(self.table, styled=True), self.width).places]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What Rich prints."""
+        styled = console.is_terminal and not console.is_dumb_terminal
+        rows = pieces(self.table, styled=styled)
+        shown = choice(self.table, rows, self.width)
+        if self.table.title:
+            yield from _printed([(printable(self.table.title), _TITLE)], console, options.max_width)
+        yield _END
+        for block in blocks(self.table, rows, shown.places, options.max_width):
+            yield from self._block(block, rows, shown.sections, console, options.max_width)
+            yield _END
+        dropped = [(f"no room here for: {', '.join(shown.dropped)}", _QUIET)] if shown.dropped else []
+        for line, style in (*self._foot(styled), *dropped):
+            yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
+
+    def _block(
+        self,
+        block: Block,
+        rows: Sequence[Sequence[Piece]],
+        sections: Mapping[int, str],
+        console: Console,
+        width: int,
+    ) -> Iterator[Segment]:
+        columns = [self.table.columns[place] for place in block.places]
+        for heading in _headings(columns, block.widths):
+            yield from _printed(heading)
+        total = sum(widths.all for widths in block.widths) + 2 * (len(block.widths) - 1)
+        yield from _printed([(" " + "─" * total + " ", _PLAIN)])
+        for index, row in enumerate(rows):
+            if index in sections:
+                yield from _printed([(f" {printable(sections[index])}", _GROUP)], console, width)
+            for line in _lines([row[place] for place in block.places], columns, block.widths):
+                yield from _printed(line)
+
+    def _foot(self, styled: bool) -> Iterator[tuple[str, Style]]:
+        yield from ((line, _QUIET) for line in self.table.legend)
+        if self.table.has_places:
+            yield ("bold: best, underlined: second best" if styled else "*: best, +: second best"), _QUIET
+        for text, letter in self.table.footnotes.items():
+            yield f"{superscript(letter)} {text}", _QUIET
+        yield from ((note, _QUIET) for note in self.table.notes)
+
+
+def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[Line]:
+    if any(column.group for column in columns):
+        line: Line = [(" ", _PLAIN)]
+        for group, members in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].group):
+            room = sum(own.all + 2 for _, own in members) - 2
+            line += [(_over(printable(group), room), _STRONG), ("  ", _PLAIN)]
+        yield line
+    parts = [
+        heading_lines(printable(column.name), own.all) if column.align == "right" else [printable(column.name)]
+        for column, own in zip(columns, widths, strict=True)
+    ]
+    height = max(map(len, parts), default=1)
+    for number in range(height):
+        line = [(" ", _PLAIN)]
+        for part, column, own in zip(parts, columns, widths, strict=True):
+            above = number - (height - len(part))  # headings stand on the rule
+            text = part[above] if above >= 0 else ""
+            gap = " " * (own.all - cell_len(text))
+            line.append((f"{gap}{text}  " if column.align == "right" else f"{text}{gap}  ", _STRONG))
+        yield line
+
+
+def _over(group: str, room: int) -> str:
+    """A heading over several columns, with a rule on both sides where there is room for one."""
+    if cell_len(group) > room:
+        return set_cell_size(group, room - 1) + "…"
+    if not group or cell_len(group) + 2 > room:
+        return set_cell_size(group, room)
+    return set_cell_size(f" {group} ".center(room - cell_len(group) + len(group), "─"), room)
+
+
+def _lines(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[Line]:
+    """One row's lines."""
+    parts = [_folded(cell.text, cell.sign, own.text) for cell, own in zip(cells, widths, strict=True)]
+    for number, texts in enumerate(zip_longest(*parts, fillvalue="")):
+        line: Line = [(" ", _PLAIN)]
+        for text, part, cell, column, own in zip(texts, parts, cells, columns, widths, strict=True):
+            room = " " * (own.text - cell_len(text))
+            style = _BAD if cell.text in _BAD_WORDS else _LOOKS[cell.look]
+            if column.strong and style is _PLAIN:
+                style = _STRONG
+            if column.align == "right":
+                line += [(room, _PLAIN), (text, style)]
+                room = ""
+            else:
+                line.append((text, style))
+            first = number == 0
+            spread = f" {cell.spread if first else ''}".ljust(own.spread + 1) if own.spread else ""
+            last = number == len(part) - 1
+            marks = cell.marks if (last if column.align == "left" else first) else ""
+            if column.align == "left":  # marks of text stand at its end
+                line += [(marks, _PLAIN), (room, _PLAIN), (" " * (own.marks - len(marks)) + "  ", _PLAIN)]
+            else:
+                line += [(marks.ljust(own.marks), _PLAIN), (spread, _QUIET), ("  ", _PLAIN)]
+        yield line
+
+
+def _printed(line: Line, console: Console | None = None, width: int | None = None) -> Iterator[Segment]:
+    """A line's segments, neighbours of one style in one; with a width, folded to it."""
+    if console is not None and width is not None and sum(cell_len(text) for text, _ in line) > width:
+        ((text, style),) = line
+        for folded in Text(text).wrap(console, width, overflow="fold"):
+            yield from _printed([(folded.plain.rstrip(), style)])
+        return
+    joined, style = "", line[0][1]
+    for text, own in line:
+        if own is not style and text:
+            yield Segment(joined, style)
+            joined, style = "", own
+        joined += text
+    yield Segment(joined.rstrip(), style)
+    yield _END
+
+
+def _folded(text: str, sign: str, width: int) -> list[str]:
+    """A cell's lines; what follows the first stands under its text, not under its sign."""
+    if cell_len(text) + len(sign) <= width and "\n" not in text and "\t" not in text:
+        return [sign + text]
+    lines = folded(text, width - len(sign))
+    return [(" " * len(sign) if number else sign) + line for number, line in enumerate(lines)]

@@ -1,0 +1,1 @@
+"""Actions that hardly occur: RareAct's protocol."""

@@ -1,0 +1,196 @@
+"""RareAct: which clips show an unusual action, and which only its verb or only its noun? With CLIP's zero-shot head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vlmbench.cards import TaskCard
+from vlmbench.data.base import ImageDataset, TargetKind
+from vlmbench.data.labels import check_targets
+from vlmbench.data.sources.rareact import AnnotatedActions
+from vlmbench.errors import CardError, DataError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.metrics import (
+    ActionRows,
+    action_rows,
+    mean_sampled_average_precision,
+    mean_weighted_average_precision,
+    weighted_average_precision,
+)
+from vlmbench.metrics.rare_actions import SAMPLINGS
+from vlmbench.models.base import VisionLanguageModel, no_image_features
+from vlmbench.records import ClassResult, MetricValue
+from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
+from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
+from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.columns import strings
+from vlmbench.tasks.subset import choose
+
+METRICS = ("mwap", "msap")
+_RANDOM_RANKINGS = 20
+"""Averaged for the chance level: the expectation of these metrics has no simple form."""
+
+
+@dataclass(frozen=True)
+class RareActionsQuestion:
+    """How high does each action rank the clips that show it?"""
+
+    card: TaskCard
+    dataset: ImageDataset
+    indices: Sequence[int]
+    prompts: PromptSet
+    seed: int
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Over class names and templates."""
+        return self.prompts.sha256
+
+    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+        """See :class:`~vlmbench.tasks.base.Question`."""
+        annotated = cast(AnnotatedActions, self.dataset)
+        text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
+        return {
+            **self.prompts.protocol,
+            "metrics": list(self.card.metrics),
+            "main_metric": self.card.main_metric,
+            "samplings": SAMPLINGS,
+            "annotations_sha256": sha256(text.encode()).hexdigest(),
+            **clip_protocol(self.dataset),
+        }
+
+    def unsupported(self, model: VisionLanguageModel) -> str | None:
+        """A model needs features of whole images."""
+        return no_image_features(model)
+
+    def answer(self, engine: FeatureEngine) -> Outcome:
+        """Encode the prompts and the clips, score each clip for every action, measure."""
+        head = ensemble(engine.texts(self.prompts.prompts), len(self.prompts.class_names))
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+            scored = score(
+                batches,
+                head,
+                self.dataset,
+                most=len(self.indices),
+                logit_scale=engine.model.logit_scale,
+                multi_label=False,
+                keep_scores=True,
+            )
+        with engine.timed("metrics"):
+            ranked = rankings(cast(AnnotatedActions, self.dataset), scored)
+            return Outcome(
+                metrics=_metric_values(self.card.metrics, scored, ranked, self.seed),
+                per_class=_class_results(scored, ranked, self.prompts.class_names),
+                predictions=_table(scored, self.dataset),
+                contents=scored.contents,
+                warnings=self.prompts.warnings,
+            )
+
+
+def _table(scored: Scored, dataset: ImageDataset) -> pa.Table:
+    """As classification has it, and what the data says of each clip, so that two runs can be compared without it."""
+    annotated = cast(AnnotatedActions, dataset)
+    segments = [annotated.segments[index] for index in scored.indices]
+    table = prediction_table(scored, dataset)
+    table = table.append_column("annotation", pa.array([segment.annotation for segment in segments], pa.int8()))
+    table = table.append_column("video", strings(segment.video for segment in segments))
+    table = table.append_column("verb", strings(annotated.verbs[segment.action] for segment in segments))
+    return table.append_column("noun", strings(annotated.nouns[segment.action] for segment in segments))
+
+
+def rankings(dataset: AnnotatedActions, scored: Scored) -> list[ActionRows]:
+    """What is ranked for each action, among the clips that were scored.
+
+    Raises:
+        DataError: none of them shows the action it was annotated for.
+    """
+    segments = [dataset.segments[index] for index in scored.indices]
+    _, videos = np.unique([segment.video for segment in segments], return_inverse=True)
+    ranked = action_rows(
+        np.array([segment.action for segment in segments]),
+        np.array([segment.annotation for segment in segments]),
+        videos,
+        dataset.verbs,
+        dataset.nouns,
+    )
+    if not ranked:
+        raise DataError("not one of the clips scored shows its action", hint="Raise --limit.")
+    return ranked
+
+
+def _metric_values(
+    names: Sequence[str], scored: Scored, ranked: Sequence[ActionRows], seed: int
+) -> dict[str, MetricValue]:
+    scores = cast(npt.NDArray[np.float32], scored.scores)
+    random = np.random.default_rng(0)
+    draws = [
+        mean_weighted_average_precision(random.random(scores.shape), ranked, resamples=0).value
+        for _ in range(_RANDOM_RANKINGS)
+    ]
+    values = {}
+    for name in names:
+        if name == "mwap":
+            estimate = mean_weighted_average_precision(scores, ranked, seed=seed)
+            values[name] = metric_value(estimate, chance=float(np.mean(draws)))
+        else:
+            values[name] = metric_value(mean_sampled_average_precision(scores, ranked, seed=seed))
+    return values
+
+
+def _class_results(scored: Scored, ranked: Sequence[ActionRows], class_names: Sequence[str]) -> list[ClassResult]:
+    """The weighted average precision of every action that a clip shows; ``n`` is how many clips do."""
+    scores = cast(npt.NDArray[np.float32], scored.scores)
+    return [
+        ClassResult(
+            name=class_names[rows.action],
+            n=int(rows.positive.sum()),
+            values={"weighted_average_precision": weighted_average_precision(scores[:, rows.action], rows)},
+        )
+        for rows in ranked
+    ]
+
+
+class RareActions:
+    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+
+    version = 1
+    class_prompts = True
+    protocol_fields: frozenset[str] = frozenset()
+
+    def target(self, card: TaskCard) -> TargetKind:
+        """The action that a clip was annotated for."""
+        return "annotated class"
+
+    def check(self, card: TaskCard, options: TaskOptions) -> None:
+        """Refuse unknown metrics before any work starts."""
+        if card.multi_label:
+            raise CardError(f"task {card.name!r}: a clip is annotated for one action; multi_label means nothing here")
+        check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")
+
+    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RareActionsQuestion:
+        """Settle the prompts and the clips."""
+        if not isinstance(dataset, AnnotatedActions):
+            raise DataError(
+                f"{card.name}: {dataset.info.kind} has no annotated actions", hint="Use a source of kind rareact."
+            )
+        prompts = prompt_set(card, dataset, options)
+        check_targets(dataset.samples, len(prompts.class_names), place=dataset.info.location, target=self.target(card))
+        return RareActionsQuestion(
+            card=card,
+            dataset=dataset,
+            indices=choose(dataset.samples, options),
+            prompts=prompts,
+            seed=options.seed,
+        )
+
+
+PLUGIN = RareActions()
