@@ -11,7 +11,7 @@ from vlmbench.catalogue import find_models, find_tasks, model_cards, suites, tas
 from vlmbench.data import SOURCES
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.models import ADAPTERS
-from vlmbench.tasks import PLUGINS
+from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
 
 SOURCE = {"kind": "imagefolder", "location": "x"}
@@ -27,7 +27,7 @@ def test_every_shipped_card_fits_and_names_only_what_exists() -> None:
     for model in model_cards():
         assert model.adapter in ADAPTERS or not model.runnable, model.name
     for task in task_cards():
-        PLUGINS.get(task.plugin).check(task, TaskOptions())
+        task_plugin(task.plugin).check(task, TaskOptions())
         assert all(spec.kind in SOURCES for spec in task.sources), task.name
         if task.classes:
             for spec in task.sources:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmbench.errors import CardError
+from vlmbench.kinds import DEFAULT_KIND, known_kind
 
 try:  # the C loader is ten times faster and just as safe, where libyaml is there
     from yaml import CSafeLoader as _Loader
@@ -20,26 +21,6 @@ except ImportError:
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
-
-
-DEFAULT_METRICS: dict[str, tuple[str, ...]] = {
-    "classification": ("acc1", "acc5", "mean_per_class_recall", "ece"),
-    "retrieval": (
-        "mean_recall@1",
-        *(f"{direction}_recall@{k}" for direction in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
-        *(
-            f"{direction}_{mean}_rank"
-            for direction in ("image_to_text", "text_to_image")
-            for mean in ("median", "mean")
-        ),
-    ),
-    "segmentation": ("miou", "pixel_accuracy", "mean_accuracy"),
-    "detection": (
-        *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
-        *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
-    ),
-}
-"""What a card of each kind of task measures where it does not say; the first is the main metric."""
 
 
 class _Card(BaseModel):
@@ -141,7 +122,7 @@ class TaskCard(_Card):
 
     noun = "task card"
     name: str = Field(min_length=1)
-    plugin: str = "classification"
+    plugin: str = DEFAULT_KIND
     version: int = Field(default=1, ge=1)
     """Raised whenever the card's numbers stop being comparable with older ones."""
     title: str | None = None
@@ -169,8 +150,8 @@ class TaskCard(_Card):
         """Metrics are the kind of task's own where the card names none, and the main one is the first."""
         if not isinstance(data, dict):
             return data
-        usual = DEFAULT_METRICS.get(str(data.get("plugin", "classification")))
-        metrics = data.get("metrics", list(usual) if usual else None)
+        kind = known_kind(str(data.get("plugin", DEFAULT_KIND)))
+        metrics = data.get("metrics", list(kind.metrics) if kind else None)
         if metrics and isinstance(metrics, list):
             return {**data, "metrics": metrics, "main_metric": data.get("main_metric", metrics[0])}
         return data

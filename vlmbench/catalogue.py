@@ -15,10 +15,8 @@ from typing import TypeVar
 
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.kinds import kind_of_source, known_kind
 from vlmbench.registry import did_you_mean
-
-_PLUGIN_OF_SOURCE = {"captions": "retrieval", "coco": "detection", "masks": "segmentation"}
-"""What is asked of data that is named without a card; of all other kinds, its classes."""
 
 
 def shipped_root() -> Path:
@@ -175,9 +173,7 @@ def find_tasks(name: str) -> list[TaskCard]:
     if name in suite_paths:
         return _suite_tasks(_read_suite(suite_paths[name]), where=str(suite_paths[name]))
     if ":" in name:
-        kind, _, location = name.partition(":")
-        plugin = _PLUGIN_OF_SOURCE.get(kind, "classification")
-        return [make_task(name, plugin, SourceSpec(kind=kind, location=location))]
+        return [_task_of_data(name)]
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
         return [_read_task(files[match]) for match in found]
     hints = [
@@ -186,6 +182,14 @@ def find_tasks(name: str) -> list[TaskCard]:
         "coco:PATH or wds:PATH.",
     ]
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
+
+
+def _task_of_data(name: str) -> TaskCard:
+    """The card of ``SOURCE:PATH``, or of ``KIND:PATH`` with the kind's first source."""
+    named, _, location = name.partition(":")
+    kind = known_kind(named)
+    source, plugin = (kind.sources[0], named) if kind and kind.sources else (named, kind_of_source(named))
+    return make_task(name, plugin, SourceSpec(kind=source, location=location))
 
 
 def _matches(name: str, pattern: str) -> bool:

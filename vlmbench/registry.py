@@ -1,7 +1,8 @@
 """One generic registry: lazy ``module:attribute`` entries, entry points, and "did you mean".
 
-Adapters, sources, task plugins and metrics are all kept in one of these. Built-in entries are strings, so that
-listing names imports nothing; third parties add theirs through an entry point group or by calling :meth:`register`.
+Adapters, sources, task kinds, transfer methods and executors are each kept in one of these. What is built in is found
+by looking into a folder, so that a new file there is a new entry; listing names imports nothing. Third parties add
+theirs through an entry point group or by calling :meth:`Registry.register`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,43 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from vlmbench.errors import MissingDependencyError, PluginError, UnknownNameError, VlmbenchWarning
 
 T = TypeVar("T")
+_PACKAGE = Path(__file__).parent
+
+
+def modules_in(folder: str, attribute: str, *, file: str = "", beside: Collection[str] = ()) -> dict[str, str]:
+    """The entries that lie in a folder of this package: name to ``"module:attribute"``.
+
+    Args:
+        folder: below this package, such as ``"data/sources"``.
+        attribute: what each module calls its entry.
+        file: every subfolder that has a file of this name is an entry, named after the subfolder; without, every module
+            of the folder is one, named after the module, with ``-`` for ``_``.
+        beside: modules of the folder that are no entries.
+    """
+    place = f"{_PACKAGE.name}.{folder.replace('/', '.')}"
+    if file:
+        found = sorted(path.parent.name for path in (_PACKAGE / folder).glob(f"*/{file}.py"))
+        return {name: f"{place}.{name}.{file}:{attribute}" for name in found}
+    names = sorted(path.stem for path in (_PACKAGE / folder).glob("[!_]*.py") if path.stem not in beside)
+    return {name.replace("_", "-"): f"{place}.{name}:{attribute}" for name in names}
+
+
+def load_target(target: str) -> Any:
+    """What ``"module:attribute"`` names, imported.
+
+    Raises:
+        ImportError, AttributeError: there is no such module or attribute.
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
@@ -77,8 +107,7 @@ class Registry(Generic[T]):
             MissingDependencyError: a built-in entry needs a package that is not installed.
             PluginError: a third party's entry cannot be imported.
         """
-        self._read_entry_points()
-        if name not in self._entries:
+        if name not in self:
             raise UnknownNameError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self._entries) or None)
         entry = self._entries[name]
         if isinstance(entry, str):
@@ -87,17 +116,27 @@ class Registry(Generic[T]):
         return entry
 
     def __contains__(self, name: object) -> bool:
-        self._read_entry_points()
+        if name not in self._entries:  # reading what is installed takes longer than all else
+            self._read_entry_points()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         self._read_entry_points()
         return iter(sorted(self._entries))
 
+    def usable(self) -> list[T]:
+        """Every entry that can be imported; a third party's that cannot is a warning."""
+        found = []
+        for name in self:
+            try:
+                found.append(self.get(name))
+            except PluginError as error:
+                warnings.warn(f"ignored: {error}", VlmbenchWarning, stacklevel=2)
+        return found
+
     def _load(self, name: str, target: str) -> T:
-        module, _, attribute = target.partition(":")
         try:
-            return cast(T, getattr(importlib.import_module(module), attribute))
+            return cast(T, load_target(target))
         except ModuleNotFoundError as error:
             if self._origin[name] == "vlmbench" and error.name and not error.name.startswith("vlmbench"):
                 raise MissingDependencyError(

@@ -3,9 +3,17 @@
 NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
 """
 
-from vlmbench.answers.compare import ClassDifference, PairedMetric, class_differences, difference, pair
-from vlmbench.answers.measured import Measured
-from vlmbench.answers.measures import measured, pairing_columns, same_behaviour
+from vlmbench.answers.compare import (
+    ClassDifference,
+    PairedMetric,
+    class_differences,
+    difference,
+    measured,
+    pair,
+    pairing_columns,
+    same_behaviour,
+)
+from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.answers.tables import Aligned, Answers, align, read_answers, read_table
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "ClassDifference",
     "Measured",
     "PairedMetric",
+    "Pairing",
     "align",
     "class_differences",
     "difference",

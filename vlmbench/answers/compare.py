@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, differ
-from vlmbench.answers.measures import measured, same_behaviour
-from vlmbench.answers.tables import Aligned, Answers, align
+from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing, differ
+from vlmbench.answers.tables import Aligned, Answers, align, identical
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.kinds import known_kind
 from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
 from vlmbench.records import Record
 
-RANKED = ("retrieval", "rare_actions")
-"""Plugins whose answers are places among all the others' samples."""
+_ALWAYS = ("sample", "content")
 SAME_VALUE = 1e-6
 """A metric computed again from the table is the record's, to this much."""
 
@@ -128,7 +127,7 @@ def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned
         raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
     before, after = _checked(baseline, metric), _checked(candidate, metric)
     aligned = aligned or align(baseline.table, candidate.table, first.plugin)
-    if first.plugin in RANKED and (aligned.only_baseline or aligned.only_candidate):
+    if pairing(first.plugin).ranked and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
             f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
             hint="Run both on the same samples.",
@@ -138,6 +137,57 @@ def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned
     if aligned.candidate is not candidate.table:
         after = measured(replace(candidate, table=aligned.candidate), metric)
     return PairedMetric(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
+
+
+def pairing(plugin: str) -> Pairing:
+    """How answers of a kind of task are compared.
+
+    Raises:
+        UnpairableError: they cannot be: the kind is not installed, or has no way.
+    """
+    kind = known_kind(plugin)
+    found = kind.load_paired() if kind else None
+    if not isinstance(found, Pairing):
+        raise UnpairableError(f"answers of {plugin} tasks cannot be compared sample by sample")
+    return found
+
+
+def measured(answers: Answers, metric: str) -> Measured:
+    """What a comparison needs of a metric.
+
+    Raises:
+        UnpairableError: the metric is no function of the single samples' answers, or is unknown.
+        RecordError: the table is not what this kind of task writes.
+    """
+    task = answers.record.task
+    try:
+        found = pairing(task.plugin).measured(answers.record, answers.table, metric)
+    except RecordError as error:
+        raise RecordError(f"{answers.where}: {error.message}", hint=error.hint) from error
+    except (ValueError, IndexError) as error:  # numbers that no run of ours writes
+        raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
+    if found is None:
+        raise UnpairableError(
+            f"{task.name}: {metric} cannot be compared sample by sample: a {task.plugin} task does not say how "
+            "samples make it up"
+        )
+    return found
+
+
+def pairing_columns(plugin: str) -> tuple[str, ...]:
+    """The columns of a kind's tables that comparisons read, where they are there; all others may be left out.
+
+    Raises:
+        UnpairableError: its answers cannot be paired.
+    """
+    own = pairing(plugin)
+    return tuple(dict.fromkeys((*_ALWAYS, *own.columns, *own.answers)))
+
+
+def same_behaviour(aligned: Aligned, plugin: str) -> bool:
+    """Whether two tables of a kind of task agree in every answer and score that they keep."""
+    own = pairing(plugin)
+    return identical(aligned, own.answers, own.columns)
 
 
 def difference(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.metrics import WeightedStatistic, WeightedStatistics
+from vlmbench.records import Record
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,24 @@ class Measured:
     def value(self) -> float:
         """The metric itself, nan where it is undefined."""
         return float(self.statistic(np.ones((1, self.n), dtype=np.int32))[0])
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How two runs of one kind of task are compared sample by sample.
+
+    Attributes:
+        measured: of a record, its table and a metric's name what a comparison needs of that metric; None where the
+            metric is unknown. Raises UnpairableError where the metric is no function of the samples' answers.
+        columns: columns of the tables that ``measured`` reads, where they are there.
+        answers: columns that hold the answers. Where they all agree, so does the models' behaviour.
+        ranked: answers are places among all the other samples, so that both runs need the very same samples.
+    """
+
+    measured: Callable[[Record, pa.Table, str], Measured | None]
+    columns: tuple[str, ...]
+    answers: tuple[str, ...]
+    ranked: bool = False
 
 
 def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:

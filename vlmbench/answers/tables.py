@@ -17,18 +17,11 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.kinds import known_kind
 from vlmbench.records import Record, Summary, lies_beside
 
 Places: TypeAlias = NDArray[np.intp]
 """Of rows in a table."""
-TRUTH = {
-    "classification": ("label", "labels"),
-    "rare_actions": ("label", "annotation"),
-    "retrieval": ("captions",),
-    "segmentation": ("truth",),
-    "detection": ("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
-}
-"""Columns of each plugin's tables that say what was to be answered, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +137,8 @@ def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
         UnpairableError: not one sample is in both.
         RecordError: a table has no content column.
     """
-    truth = TRUTH.get(plugin, ())
+    kind = known_kind(plugin)
+    truth = kind.truth if kind else ()
     firsts, seconds = _keys(baseline, truth), _keys(candidate, truth)
     names, other_names = column(baseline, "sample").to_pylist(), column(candidate, "sample").to_pylist()
     rows, others = _partners(firsts, names, seconds, other_names)

@@ -82,11 +82,11 @@ def _cards() -> list[Finding]:
 def _plugins() -> list[Finding]:
     from vlmbench.data import SOURCES
     from vlmbench.errors import VlmbenchError
+    from vlmbench.kinds import KINDS
     from vlmbench.models import ADAPTERS
-    from vlmbench.tasks import PLUGINS
 
     findings: list[Finding] = []
-    for registry in (ADAPTERS, SOURCES, PLUGINS):
+    for registry in (ADAPTERS, SOURCES, KINDS):
         for name in registry:
             try:
                 registry.get(name)

@@ -13,17 +13,10 @@ import yaml
 
 from vlmbench.catalogue import find_tasks, task_card_files
 from vlmbench.errors import UsageError
+from vlmbench.kinds import known_kind
 from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.entries import remarks
 
-TASK_TYPES: Mapping[str, tuple[str, str]] = {
-    # Kinds of tasks to the hub's, and what people call them.
-    "classification": ("zero-shot-image-classification", "Zero-Shot Image Classification"),
-    "retrieval": ("image-text-retrieval", "Image-Text Retrieval"),
-    "segmentation": ("image-segmentation", "Zero-Shot Semantic Segmentation"),
-    "detection": ("zero-shot-object-detection", "Zero-Shot Object Detection"),
-    "rare_actions": ("video-classification", "Zero-Shot Action Recognition"),
-}
 METRIC_TYPES: Mapping[str, str] = {"acc1": "accuracy", "miou": "mean_iou", "roc_auc": "roc_auc"}
 """Metrics under the hub's identifiers where it has them; the others keep their names."""
 NAMED = 3
@@ -52,9 +45,10 @@ def model_index(records: Sequence[Summary]) -> str:
 
 
 def _result(record: Summary) -> dict[str, Any]:
-    kind, called = TASK_TYPES.get(record.task.plugin, (record.task.plugin, record.task.plugin))
+    kind = known_kind(record.task.plugin)
+    identifier, title = (kind and kind.hub_task) or (record.task.plugin, kind.title if kind else record.task.plugin)
     return {
-        "task": {"type": kind, "name": called},
+        "task": {"type": identifier, "name": title},
         "dataset": _dataset(record),
         "metrics": _metrics(record),
     }

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmbench.registry import Registry
+from vlmbench.registry import Registry, modules_in
 
 if TYPE_CHECKING:
     from vlmbench.models.base import Adapter
 
 ADAPTERS: Registry[Adapter] = Registry(
-    "model adapter",
-    {
-        "open_clip": "vlmbench.models.open_clip.adapter:load",
-        "transformers": "vlmbench.models.transformers.adapter:load",
-        "conse": "vlmbench.models.conse.adapter:load",
-    },
-    group="vlmbench.models",
+    "model adapter", modules_in("models", "load", file="adapter"), group="vlmbench.models"
 )

@@ -15,7 +15,7 @@ from vlmbench.errors import CardError, UsageError, VlmbenchError, gathered_warni
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.registry import did_you_mean
-from vlmbench.tasks import PLUGINS
+from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
 
@@ -108,7 +108,7 @@ def make_plan(request: RunRequest) -> Plan:
     cards = [card for card, _ in asked]
     for model in models:
         ADAPTERS.get(model.adapter)
-    plugins = {card.name: PLUGINS.get(card.plugin) for card in cards}
+    plugins = {card.name: task_plugin(card.plugin) for card in cards}
     for card in cards:
         for spec in card.sources:
             SOURCES.get(spec.kind)

@@ -13,7 +13,7 @@ from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
 from vlmbench.run.plan import check_data_root, source_context, unique_models, unique_tasks
-from vlmbench.tasks import PLUGINS
+from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
 
 
@@ -41,7 +41,7 @@ def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
     check_data_root(data_root)
     wanted = []
     for card in unique_tasks(names):
-        plugin = PLUGINS.get(card.plugin)
+        plugin = task_plugin(card.plugin)
         plugin.check(card, TaskOptions())
         for spec in card.sources:
             SOURCES.get(spec.kind)

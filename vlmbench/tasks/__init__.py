@@ -1,22 +1,20 @@
-"""Task plugins: what is asked of a model, one file a kind of task."""
+"""Task kinds: what is asked of a model, one folder a kind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from vlmbench.registry import Registry
+from vlmbench.kinds import KINDS
 
 if TYPE_CHECKING:
     from vlmbench.tasks.base import TaskPlugin
 
-PLUGINS: Registry[TaskPlugin] = Registry(
-    "task plugin",
-    {
-        "classification": "vlmbench.tasks.classification.plugin:PLUGIN",
-        "retrieval": "vlmbench.tasks.retrieval.plugin:PLUGIN",
-        "segmentation": "vlmbench.tasks.segmentation.plugin:PLUGIN",
-        "detection": "vlmbench.tasks.detection.plugin:PLUGIN",
-        "rare_actions": "vlmbench.tasks.rare_actions.plugin:PLUGIN",
-    },
-    group="vlmbench.tasks",
-)
+
+def task_plugin(kind: str) -> TaskPlugin:
+    """The plugin of a kind of task.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+        PluginError, MissingDependencyError: its code cannot be imported.
+    """
+    return cast("TaskPlugin", KINDS.get(kind).load_plugin())

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Literal
 
 from vlmbench.cards import Suite
+from vlmbench.kinds import kind_titles
 from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import Origin, Score
 from vlmbench.reports.entries import origin
@@ -20,14 +21,6 @@ from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeadi
 from vlmbench.reports.site.views import BoardCells, BoardView, first_view, views
 from vlmbench.reports.view import TableView
 
-KIND_TITLES = {
-    "classification": "Classification",
-    "retrieval": "Retrieval",
-    "segmentation": "Segmentation",
-    "detection": "Detection",
-    "rare_actions": "Rare actions",
-    UNKNOWN_KIND: "Other published tasks",
-}
 TABLE_TITLES = {
     "open_clip": "open_clip",
     "clip_benchmark": "CLIP_benchmark",
@@ -100,13 +93,18 @@ def make_board(columns: Sequence[TaskHeading], rows: Sequence[BoardRow], suites:
     """Rows with their places, and the views of their columns."""
     placed = _placed(rows, columns)
     grid = BoardCells(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
-    offered = views(grid, suites, KIND_TITLES, _common_tasks(placed))
+    offered = views(grid, suites, heading_titles(), _common_tasks(placed))
     return Board(columns, placed, offered, first_view(offered))
 
 
 def kind_title(kind: str) -> str:
-    """A kind of task as people call it; of a plugin of somebody else's its own name."""
-    return KIND_TITLES.get(kind, kind)
+    """A kind of task as people call it; one that is not installed here by its own name."""
+    return heading_titles().get(kind, kind)
+
+
+def heading_titles() -> dict[str, str]:
+    """Kinds of tasks to their titles, in order; what papers publish of other tasks comes last."""
+    return {**kind_titles(), UNKNOWN_KIND: "Other published tasks"}
 
 
 def table_title(table: str) -> str:
@@ -126,7 +124,7 @@ def _columns(collected: Collected) -> dict[str, TaskHeading]:
         task_heading(name, collected.tasks.get(name), records.get(name, ()), metrics.get(name, ()))
         for name in sorted(records.keys() | metrics.keys())
     ]
-    order = list(KIND_TITLES)
+    order = list(heading_titles())
     found.sort(key=lambda task: (order.index(task.kind) if task.kind in order else len(order), task.name))
     return {task.name: task for task in found}
 

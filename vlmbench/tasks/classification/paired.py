@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, owners, rows, runs
-from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured
+from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing
 from vlmbench.metrics.classification import calibration_error_statistic, mean_per_class_recall_statistic
 from vlmbench.metrics.ranking import (
     class_average_precision_statistics,
@@ -19,9 +19,8 @@ from vlmbench.metrics.ranking import (
 )
 from vlmbench.records import Summary
 
-COLUMNS = ("label", "labels", "top", "confidence", "scores")
-ANSWERS = ("top", "confidence")
-"""Where these are all the same, so is the model's behaviour."""
+_COLUMNS = ("label", "labels", "top", "confidence", "scores")
+_ANSWERS = ("top", "confidence")
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
@@ -101,3 +100,6 @@ def _targets(table: pa.Table) -> NDArray[np.bool_]:
     targets = np.zeros(_scores(table).shape, dtype=bool)
     targets[owners(lengths), present.astype(np.int64)] = True
     return targets
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)

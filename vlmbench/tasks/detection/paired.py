@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import boxes, owners, runs
-from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.detection import (
     COCO_MEASURES,
@@ -28,7 +28,7 @@ from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_
 from vlmbench.metrics.detection.measures import ROWS, class_values
 from vlmbench.records import Record
 
-COLUMNS = (
+_COLUMNS = (
     "boxes",
     "scores",
     "labels",
@@ -42,8 +42,7 @@ COLUMNS = (
     "region_labels",
     "region_ranks",
 )
-ANSWERS = ("boxes", "scores", "labels")
-"""Where these are all the same, so is the model's behaviour."""
+_ANSWERS = ("boxes", "scores", "labels")
 
 
 def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
@@ -175,3 +174,6 @@ def _federation(table: pa.Table) -> Federation:
 def _pairs(table: pa.Table, name: str) -> frozenset[tuple[int, int]]:
     labels, lengths = runs(table, name)
     return frozenset(zip(owners(lengths).tolist(), labels.astype(int).tolist(), strict=True))
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)

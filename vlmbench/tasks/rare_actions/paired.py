@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, numbers, rows
-from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.rare_actions import (
     ActionRows,
@@ -20,9 +20,8 @@ from vlmbench.metrics.rare_actions import (
 )
 from vlmbench.records import Summary
 
-COLUMNS = ("label", "annotation", "video", "verb", "noun", "scores")
-ANSWERS = ("scores",)
-"""Where these are all the same, so is the model's behaviour."""
+_COLUMNS = ("label", "annotation", "video", "verb", "noun", "scores")
+_ANSWERS = ("scores",)
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
@@ -78,3 +77,6 @@ def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDA
         parts = np.split(scores[each.rows[order], each.action], starts[1:])
         seen[np.searchsorted(videos, own), place] = [part.tobytes() for part in parts]
     return seen
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True)

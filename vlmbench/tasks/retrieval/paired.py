@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, owners, row_bytes, runs
-from vlmbench.answers.measured import Measured, objects
+from vlmbench.answers.measured import Measured, Pairing, objects
 from vlmbench.metrics.retrieval import (
     mean_rank_statistic,
     mean_recall_at_k_statistic,
@@ -18,9 +18,8 @@ from vlmbench.metrics.retrieval import (
 )
 from vlmbench.records import Summary
 
-COLUMNS = ("captions", "image_to_text_rank", "text_to_image_ranks")
-ANSWERS = ("image_to_text_rank", "text_to_image_ranks", "top_captions", "top_image")
-"""Where these are all the same, so is the model's behaviour. There are no scores in these tables."""
+_COLUMNS = ("captions", "image_to_text_rank", "text_to_image_ranks")
+_ANSWERS = ("image_to_text_rank", "text_to_image_ranks", "top_captions", "top_image")
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
@@ -58,3 +57,6 @@ def ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArra
     """(I,) ranks of images, (M,) ranks of captions, and (M,) each caption's image."""
     captions, lengths = runs(table, "text_to_image_ranks")
     return numbers(table, "image_to_text_rank").astype(np.int64), captions.astype(np.int64), owners(lengths)
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from vlmbench.answers.columns import rows
-from vlmbench.answers.measured import ClassStatistics, Measured
+from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
 from vlmbench.metrics.segmentation import (
     PixelCounts,
     class_iou_statistics,
@@ -16,9 +16,8 @@ from vlmbench.metrics.segmentation import (
 )
 from vlmbench.records import Summary
 
-COLUMNS = ("intersection", "predicted", "truth")
-ANSWERS = ("intersection", "predicted")
-"""Where these are all the same, so is the model's behaviour."""
+_COLUMNS = ("intersection", "predicted", "truth")
+_ANSWERS = ("intersection", "predicted")
 _STATISTICS = {
     "miou": mean_iou_statistic,
     "pixel_accuracy": pixel_accuracy_statistic,
@@ -47,4 +46,7 @@ def _ious(counts: PixelCounts) -> ClassStatistics:
 
 def pixel_counts(table: pa.Table) -> PixelCounts:
     """Each image's pixels of each class."""
-    return PixelCounts(*(rows(table, name).astype(np.int64) for name in COLUMNS))
+    return PixelCounts(*(rows(table, name).astype(np.int64) for name in _COLUMNS))
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)

@@ -1,0 +1,76 @@
+"""What every kind of task is, without torch: its title, metrics, columns, sources, and where its code is.
+
+A kind is one folder below :mod:`vlmbench.tasks`, and this descriptor of it lies there in ``kind.py``. Cards, answers,
+the gate, reports and exports ask the descriptor and hold no list of kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vlmbench.registry import Registry, load_target, modules_in
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """One kind of task.
+
+    Attributes:
+        name: what cards call it in ``plugin``.
+        title: for people, as a heading.
+        plugin: its :class:`~vlmbench.tasks.base.TaskPlugin`, or where that is as ``"module:attribute"``.
+        metrics: what a card measures that names no metrics; the first is the main one. Empty: a card names its own.
+        truth: columns of its tables of predictions that say what was to be answered, where they are there. Together
+            with a sample's content they are what the sample is.
+        paired: its :class:`~vlmbench.answers.measured.Pairing`, or where that is; None where two runs cannot be
+            compared sample by sample.
+        sources: sources whose data is asked this kind's question where no card says otherwise; the first is the source
+            of ``-t KIND:PATH``.
+        hub_task: a hub's identifier of the task and its title there; None: the kind's own name.
+        place: of its heading among others, lowest first.
+    """
+
+    name: str
+    title: str
+    plugin: str | object
+    metrics: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+    paired: str | object | None = None
+    sources: tuple[str, ...] = ()
+    hub_task: tuple[str, str] | None = None
+    place: int = 100
+
+    def load_plugin(self) -> object:
+        """The plugin, imported."""
+        return load_target(self.plugin) if isinstance(self.plugin, str) else self.plugin
+
+    def load_paired(self) -> object | None:
+        """How two runs are paired, imported; None where they cannot be."""
+        return load_target(self.paired) if isinstance(self.paired, str) else self.paired
+
+
+DEFAULT_KIND = "classification"
+"""Of cards that name none, and of data whose source no kind claims."""
+
+KINDS: Registry[TaskKind] = Registry("kind of task", modules_in("tasks", "KIND", file="kind"), group="vlmbench.tasks")
+
+
+def known_kind(name: str) -> TaskKind | None:
+    """The kind of this name; None for one that is not installed here, as a foreign record may have."""
+    return KINDS.get(name) if name in KINDS else None
+
+
+def kinds() -> list[TaskKind]:
+    """All kinds, in the order of their headings."""
+    return sorted(KINDS.usable(), key=lambda kind: (kind.place, kind.name))
+
+
+def kind_titles() -> Mapping[str, str]:
+    """Names to titles, in the order of headings."""
+    return {kind.name: kind.title for kind in kinds()}
+
+
+def kind_of_source(source: str) -> str:
+    """The kind that claims the data of a source; the default kind where none does."""
+    return next((kind.name for kind in kinds() if source in kind.sources), DEFAULT_KIND)

@@ -1,0 +1,17 @@
+"""Which class an image shows, or which classes."""
+
+from __future__ import annotations
+
+from vlmbench.kinds import TaskKind
+
+KIND = TaskKind(
+    name="classification",
+    title="Classification",
+    plugin="vlmbench.tasks.classification.plugin:PLUGIN",
+    metrics=("acc1", "acc5", "mean_per_class_recall", "ece"),
+    truth=("label", "labels"),
+    paired="vlmbench.tasks.classification.paired:PAIRING",
+    sources=("imagefolder",),
+    hub_task=("zero-shot-image-classification", "Zero-Shot Image Classification"),
+    place=1,
+)

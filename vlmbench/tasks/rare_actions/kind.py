@@ -1,0 +1,15 @@
+"""Which clips show an action that hardly occurs."""
+
+from __future__ import annotations
+
+from vlmbench.kinds import TaskKind
+
+KIND = TaskKind(
+    name="rare_actions",
+    title="Rare actions",
+    plugin="vlmbench.tasks.rare_actions.plugin:PLUGIN",
+    truth=("label", "annotation"),
+    paired="vlmbench.tasks.rare_actions.paired:PAIRING",
+    hub_task=("video-classification", "Zero-Shot Action Recognition"),
+    place=5,
+)

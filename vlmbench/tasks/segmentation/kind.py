@@ -1,0 +1,17 @@
+"""Which class each pixel is of."""
+
+from __future__ import annotations
+
+from vlmbench.kinds import TaskKind
+
+KIND = TaskKind(
+    name="segmentation",
+    title="Segmentation",
+    plugin="vlmbench.tasks.segmentation.plugin:PLUGIN",
+    metrics=("miou", "pixel_accuracy", "mean_accuracy"),
+    truth=("truth",),
+    paired="vlmbench.tasks.segmentation.paired:PAIRING",
+    sources=("masks",),
+    hub_task=("image-segmentation", "Zero-Shot Semantic Segmentation"),
+    place=3,
+)
