@@ -6,12 +6,12 @@ All that can be checked without them is checked beside this file; here is what o
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from published_numbers import SURVEY_TABLES, in_table, printed_table, rows
+from repository import REFERENCE
 
 from vlmbench.catalogue import model_cards, task_card_files
 from vlmbench.interchange.imports import import_files
@@ -27,7 +27,6 @@ from vlmbench.interchange.names import (
 from vlmbench.reports.published import survey_datasets, survey_methods
 from vlmbench.store import ResultStore
 
-REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
 if not REFERENCE.is_dir():
     pytest.skip(f"no reference tables at {REFERENCE} (set VLMBENCH_REFERENCE)", allow_module_level=True)
 
