@@ -10,7 +10,7 @@ from data.layouts import CLASSES, contents, image_bytes, named, write_folder
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
-from vlmbench.data.sources.imagefolder import open_source
+from vlmbench.data.open import open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
 

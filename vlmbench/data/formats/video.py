@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlmbench.data.base import segment_centres
-from vlmbench.data.files import regular_file
+from vlmbench.data.image_files import regular_file
 from vlmbench.errors import BadSampleError, MissingDependencyError
 
 if TYPE_CHECKING:
