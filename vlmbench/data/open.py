@@ -76,7 +76,7 @@ def checked_source(spec: SourceSpec) -> Source:
     place = f"{spec.kind} {spec.location!r}"
     known = source.options_of(spec)
     for field in _FIELDS:
-        if getattr(spec, field) and not getattr(source, field):
+        if getattr(spec, field) != SourceSpec.model_fields[field].default and not getattr(source, field):
             raise UsageError(f"{place}: `{field}` means nothing to {spec.kind}", hint=f"It is for {_readers(field)}.")
     for option in spec.options:
         if known is not None and option not in known:
@@ -90,7 +90,8 @@ def _readers(field: str) -> str:
     found = []
     for name in SOURCES:
         with suppress(VlmbenchError):
-            found += [name] if getattr(as_source(SOURCES.get(name)), field) else []
+            if getattr(SOURCES.get(name), field, False):  # unknown of a bare function
+                found.append(name)
     return ", ".join(found)
 
 
