@@ -34,7 +34,7 @@ def opened(location: str | Path, context: SourceContext | None = None, **fields:
 
 
 def table(path: Path, labels: list[object], feature: Any, images: list[object] | None = None) -> Path:
-    """A Parquet file with the columns ``img``, ``note`` and ``label``."""
+    """Write a Parquet table of images and labels as ``datasets`` does; returns the path."""
     import datasets
 
     cells = images or [{"bytes": image_bytes(i, "JPEG"), "path": None} for i in range(len(labels))]
