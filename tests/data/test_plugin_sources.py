@@ -11,7 +11,7 @@ import toy_adapter
 import yaml
 from command_line import command
 from data.layouts import contents, image_bytes, write_folder
-from data.plugin_sources import VERSIONS, bucket_source, open_versions, served, write_index
+from data.plugin_sources import VERSIONS, Buckets, bucket_source, open_versions, served, write_index
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
@@ -117,7 +117,9 @@ def test_a_remote_source_is_planned_fetched_and_run_offline(
     before = len(asked)
     command(*offline, code=0)
     assert len(asked) == before
-    (record,) = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("*.json") if path.parent.name == "kept"]
+    (record,) = [
+        json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("*.json") if path.parent.name == "kept"
+    ]
     dataset = record["task"]["dataset"]
     assert (dataset["source"], dataset["location"], dataset["revision"]) == ("bucket", url, "7")
 
@@ -128,7 +130,7 @@ def test_a_damaged_file_of_a_remote_source_is_found_and_replaced(
     url, asked, _ = bucket
     task = card(tmp_path, url)
     command("fetch", task, code=0)
-    (path,) = [path for path in cache.rglob("1.png") if path.read_bytes() == image_bytes(1)][-1:]
+    path = Buckets(cache).folder(url) / "test" / "cat" / "1.png"
     path.write_bytes(bytes(len(image_bytes(1))))
     assert "0 B to fetch" in command("fetch", task, "--dry-run", code=0).stdout  # only sizes are compared
     shown = json.loads(command("fetch", task, "--verify", "--dry-run", "--json", code=0).stdout)["tasks"][0]
@@ -139,9 +141,7 @@ def test_a_damaged_file_of_a_remote_source_is_found_and_replaced(
     assert path.read_bytes() == image_bytes(1)
 
 
-def test_a_file_that_fails_is_its_tasks_problem(
-    bucket: tuple[str, list[str], int], tmp_path: Path
-) -> None:
+def test_a_file_that_fails_is_its_tasks_problem(bucket: tuple[str, list[str], int], tmp_path: Path) -> None:
     url, _, _ = bucket
     (tmp_path / "served" / "test" / "cat" / "1.png").unlink()
     failed = command("fetch", card(tmp_path, url), code=1)

@@ -104,7 +104,7 @@ class Buckets:
         return spec.location.startswith("http://")
 
     def look_up(self, spec: SourceSpec, *, offline: bool) -> BucketData:
-        folder = self.cache / hashlib.sha256(spec.location.encode()).hexdigest()[:16]
+        folder = self.folder(spec.location)
         kept = folder / "index.json"
         if not offline:
             with urlopen(f"{spec.location}/index.json", timeout=10) as answer:
@@ -123,7 +123,7 @@ class Buckets:
     ) -> Mapping[FileKey, VlmbenchError]:
         failed: dict[FileKey, VlmbenchError] = {}
         for part in {part.key: part for parts in wanted for part in parts}.values():
-            path = self.look_up(SourceSpec(kind="bucket", location=part.url), offline=True).folder / part.file.path
+            path = self.folder(part.url) / part.file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with urlopen(f"{part.url}/{quote(part.file.path)}", timeout=10) as answer:
@@ -136,6 +136,10 @@ class Buckets:
                 failed[part.key] = DataError(f"bucket {part.url!r}: {part.file.path}: {wrong}")
         return failed
 
+    def folder(self, location: str) -> Path:
+        """Where one server's files are kept."""
+        return self.cache / hashlib.sha256(location.encode()).hexdigest()[:16]
+
     def cache_folder(self) -> Path:
         return self.cache
 
@@ -147,9 +151,7 @@ class Buckets:
         data.check()
         split = spec.split or "test"
         classes = sorted({file.path.split("/")[1] for file in data.files})
-        files = [
-            (file.path.removeprefix(f"{split}/"), classes.index(file.path.split("/")[1])) for file in data.files
-        ]
+        files = [(file.path.removeprefix(f"{split}/"), classes.index(file.path.split("/")[1])) for file in data.files]
         info = SourceInfo(spec.kind, spec.location, data.revision, split)
         return ImageFiles(data.folder / split, info, files, tuple(classes))
 

@@ -109,7 +109,7 @@ class FetchPlan:
         return sum(job.missing for job in self.jobs)
 
     def shared_with(self, task: TaskPlan) -> str | None:
-        """The earlier task that brings everything this one has to fetch, where there is such a one."""
+        """The name of an earlier task that fetches everything this one needs; None if there is no such task."""
         needed = {job.key for job in task.jobs}
         for earlier in self.tasks[: self.tasks.index(task)]:
             if needed and needed <= {job.key for job in earlier.jobs}:
@@ -155,8 +155,8 @@ class TaskOutcome:
 
     Attributes:
         plan: what was to be done.
-        samples: how many the dataset has, opened from the disk alone; None where it cannot be.
-        notes: what was said when it was opened.
+        samples: how many the dataset has, opened from the disk alone; None if it cannot be.
+        notes: the warnings when it was opened.
         problem: why it cannot be opened.
     """
 
@@ -167,7 +167,7 @@ class TaskOutcome:
 
     @property
     def expected(self) -> int | None:
-        """How many samples the card says there are, where it says another number."""
+        """How many samples the card says there are; None if the dataset has that many."""
         said = self.plan.wanted.card.samples
         return said if self.samples is not None and said != self.samples else None
 
@@ -243,7 +243,7 @@ def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
 def _by_hand(card: TaskCard, problem: MissingDataError) -> MissingDataError:
     origin = f"Its origin: {card.source_url}." if card.source_url else None
     return MissingDataError(
-        f"no copy on the hub is known, so this data you must bring yourself; {problem.message}",
+        f"no copy to download is known, so you must bring this data yourself; {problem.message}",
         hint=" ".join(said for said in (problem.hint, origin) if said) or None,
     )
 

@@ -154,7 +154,7 @@ def _download(job: Job, advance: Advance, stop: Event) -> None:
     """One file into the cache, with further attempts after what may pass.
 
     Raises:
-        Exception: of the client, or of ours.
+        Exception: of the client or of vlmbench.
     """
     meter = _Meter(advance, job.missing)
     for attempt in range(1, ATTEMPTS + 1):

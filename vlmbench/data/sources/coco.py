@@ -51,7 +51,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Raises:
         MissingDataError: there is no such folder or file.
         DataError: the file cannot be read or lacks what it must have, or none of the first images is there.
-        LabelError: its categories are not the card's, a box is none, or the task needs something else than boxes.
+        LabelError: its categories are not the card's, a box is not valid, or the task does not need boxes.
     """
     place = f"{spec.kind} {spec.location!r}"
     for option in ("other_classes", "empty_images"):

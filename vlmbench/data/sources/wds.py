@@ -122,7 +122,7 @@ def class_index(data: bytes, where: str) -> int:
     """The integer of a ``.cls`` file.
 
     Raises:
-        LabelError: it is none.
+        LabelError: it is not an integer.
     """
     text = data.strip()
     if not text.removeprefix(b"-").isdigit() or len(text) > _LONGEST_LABEL:
