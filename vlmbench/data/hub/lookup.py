@@ -86,13 +86,19 @@ class HubRemote:
     """The hub as a :class:`~vlmbench.data.remote.Remote`."""
 
     def is_remote(self, spec: SourceSpec) -> bool:
-        """See :func:`is_remote`."""
-        return is_remote(spec)
+        """Whether the location is a repository, not a folder."""
+        return not spec.location.startswith(("/", "~", "."))
 
     def look_up(self, spec: SourceSpec, *, offline: bool) -> RepositoryData:
-        """See :func:`look_up`."""
+        """A repository's files, and the patterns of those that a run reads. What is fetched is decided here alone.
+
+        Raises:
+            MissingDataError: not there, not cached while offline, or no access.
+            DataError: no such revision, or ``data_files`` matches nothing.
+        """
         with quiet_client():
-            return look_up(spec, offline=offline)
+            found = list_files(Repo(spec.location, spec.revision, offline))
+        return RepositoryData(found, tuple(_patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)))
 
     def transfer(
         self, wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance
@@ -103,22 +109,6 @@ class HubRemote:
     def cache_folder(self) -> Path:
         """See :func:`~vlmbench.data.hub.repo.cache_folder`."""
         return cache_folder()
-
-
-def is_remote(spec: SourceSpec) -> bool:
-    """Whether the location is a repository, not a folder."""
-    return not spec.location.startswith(("/", "~", "."))
-
-
-def look_up(spec: SourceSpec, *, offline: bool) -> RepositoryData:
-    """A repository's files, and the patterns of those that a run reads. What is fetched is decided here alone.
-
-    Raises:
-        MissingDataError: not there, not cached while offline, or no access.
-        DataError: no such revision, or ``data_files`` matches nothing.
-    """
-    found = list_files(Repo(spec.location, spec.revision, offline))
-    return RepositoryData(found, tuple(_patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)))
 
 
 def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:

@@ -9,13 +9,15 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.shards import DEFAULT_SPLIT, shards_of_split
-from vlmbench.data.hub.lookup import HubRemote, is_remote, look_up, split_files, splits_in_tars
+from vlmbench.data.hub.lookup import HubRemote, split_files, splits_in_tars
 from vlmbench.data.hub.transfer import fetch
 from vlmbench.data.location import find_local
 from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import VlmbenchWarning
 
 OPTIONS = ("class_names", "name", "image_column", "label_column", "caption_column", "data_files")
+
+HUB = HubRemote()
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -37,12 +39,12 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         LabelError: labels missing or unreadable.
     """
     split = spec.split or DEFAULT_SPLIT
-    if not is_remote(spec):
+    if not HUB.is_remote(spec):
         folder = find_local(spec, context).path
         files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         info = SourceInfo(spec.kind, spec.location, split=split)
         return _open_folder(folder, info, spec, context, files)
-    found = look_up(spec, offline=context.offline)
+    found = HUB.look_up(spec, offline=context.offline)
     folder = fetch(found.listing, found.patterns)
     for doubt in found.notes:
         warnings.warn(doubt, VlmbenchWarning, stacklevel=2)
@@ -50,7 +52,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     return _open_folder(folder, info, spec, context, found.listing.paths)
 
 
-SOURCE = Source(open_source, OPTIONS, split=True, revision=True, remote=HubRemote())
+SOURCE = Source(open_source, OPTIONS, split=True, revision=True, remote=HUB)
 
 
 def _open_folder(
