@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.data.base import Sample, SourceInfo
-from vlmbench.data.files import ImageFiles
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.contents import ContentKeeper, Contents, digests
