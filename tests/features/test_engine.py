@@ -100,8 +100,8 @@ def test_gradients_reach_what_was_asked_to_learn() -> None:
 
     assert not rows_of(engine(batch_size=2).ask(call, rows)).requires_grad
     with torch.inference_mode():  # whatever the caller's own mode is
-        answers = rows_of(engine(batch_size=2).ask(call, rows, gradients=True))
-    answers.sum().backward()
+        answers = engine(batch_size=2).ask(call, rows, gradients=True)
+    rows_of(answers).sum().backward()
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, torch.full((4, 2), 10.0))
 

@@ -104,9 +104,10 @@ def lacks_encoders(model: Model) -> str | None:
     missing = [name for name in ENCODERS if not hasattr(model, name)]
     if not missing:
         return None
+    named = [name for name in missing if name.startswith("encode_")] or missing
     instead = f"; this one can be asked what needs {', '.join(model.capabilities)}" if model.capabilities else ""
     return (
-        f"it does not bring whole images and texts into one space (it lacks {', '.join(missing)}). "
+        f"it does not bring whole images and texts into one space (it lacks {', '.join(named)}). "
         f"That takes a dual encoder, such as CLIP{instead}"
     )
 

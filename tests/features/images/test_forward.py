@@ -58,6 +58,7 @@ class Padded(ToyModel):
     """
 
     def _square(self, image: PIL.Image.Image) -> dict[str, Tensor]:
+        image = image.crop((0, 0, min(SIDE, image.width), min(SIDE, image.height)))
         rows = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
         square, mask = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8), torch.zeros(SIDE, SIDE, dtype=torch.bool)
         square[:, : image.height, : image.width] = rows
