@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +16,8 @@ import pytest
 from command_line import Finished, command
 from toy_adapter import TOY_ADAPTER
 
+from vlmbench.errors import VlmbenchWarning
+from vlmbench.models import ADAPTERS
 from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
@@ -228,7 +230,9 @@ def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set
     assert ran.stderr.splitlines()[-1] == "heavy:"
 
 
-def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def evil_package(tmp_path: Path) -> Path:
+    """A folder with an installed package whose plugin cannot be imported, and which takes a built-in name too."""
     package = tmp_path / "site" / "evil-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
@@ -236,27 +240,47 @@ def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder
         "[vlmbench.models]\nevil = evil_module:load\nopen_clip = evil_module:load\n"
     )
     (tmp_path / "site" / "evil_module.py").write_text("raise RuntimeError('I am broken')")
-    path = str(tmp_path / "site")
-    listed = process("models", PYTHONPATH=path)
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def evil_installed(evil_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is on the path, and the adapters have not looked for packages yet."""
+    monkeypatch.syspath_prepend(evil_package)
+    monkeypatch.setattr(ADAPTERS, "_entry_points_read", False)
+    monkeypatch.setattr(ADAPTERS, "_entries", dict(ADAPTERS._entries))
+    monkeypatch.setattr(ADAPTERS, "_origin", dict(ADAPTERS._origin))
+
+
+def test_a_broken_installed_plugin_never_takes_the_program_down(evil_package: Path) -> None:
+    listed = process("models", PYTHONPATH=str(evil_package))
     assert listed.returncode == 0 and "demo-clip" in listed.stdout
-    used = process("run", "-m", "evil:x", "-t", f"imagefolder:{folder}", "--results", tmp_path / "r", PYTHONPATH=path)
+
+
+@pytest.mark.usefixtures("evil_installed")
+def test_a_broken_installed_plugin_is_named_where_it_is_used(folder: Path, tmp_path: Path) -> None:
+    with pytest.warns(VlmbenchWarning, match="'open_clip' from the package evil is already registered by vlmbench"):
+        used = vlmbench("run", "-m", "evil:x", "-t", f"imagefolder:{folder}", "--results", tmp_path / "r")
     assert used.returncode == 2 and "the package evil" in used.stderr and "I am broken" in used.stderr
     assert "Traceback" not in used.stderr
-    health = process("doctor", PYTHONPATH=path)
+    health = vlmbench("doctor")
     assert "I am broken" in health.stdout and "open_clip" in health.stdout
 
 
-SLOW = """
-import time
+HELD = """
+import sys; sys.path.insert(0, {support!r})
 from pathlib import Path
 import toy_adapter
 real = toy_adapter.ToyModel.encode_image
 def encode_image(self, pixels):
-    Path({marker!r}).touch()
-    time.sleep(0.3)
+    if Path({gate!r}).exists():
+        with open({gate!r}, "w") as gate:
+            gate.write("encoding")
+        Path({gate!r}).with_suffix(".never").open().read()
     return real(self, pixels)
 toy_adapter.ToyModel.encode_image = encode_image
 """
+"""A toy that tells a pipe that it encodes, and then waits at another that nothing is written to."""
 
 
 def hear_ctrl_c() -> None:
@@ -269,22 +293,25 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
     make_folder: Callable[..., Path], tmp_path: Path, kill: signal.Signals
 ) -> None:
     folder = make_folder({"a": 20, "b": 20})
-    marker = tmp_path / "encoding"
-    plugin = tmp_path / "slow.py"
-    plugin.write_text(f"import sys; sys.path.insert(0, {str(TOY_ADAPTER.parent)!r})\n{SLOW.format(marker=str(marker))}")
+    gate = tmp_path / "gate"
+    for pipe in (gate, gate.with_suffix(".never")):
+        os.mkfifo(pipe)
+    told = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+    plugin = tmp_path / "held.py"
+    plugin.write_text(HELD.format(support=str(TOY_ADAPTER.parent), gate=str(gate)))
     line = process_line(
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
     started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
-    deadline = time.monotonic() + 60
-    while not marker.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert select.select([told], [], [], 120)[0], "the run never came to encode"
     started.send_signal(kill)
     _, errors = started.communicate(timeout=60)
+    os.close(told)
     if kill == signal.SIGINT:
         assert started.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
+    gate.unlink()
     again = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
     assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 2
