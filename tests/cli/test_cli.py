@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Finished, command
+import toy_adapter
+from command_line import Finished, command, hear_ctrl_c, process, process_line
 from toy_adapter import TOY_ADAPTER
 
 from vlmbench.errors import VlmbenchWarning
@@ -26,22 +27,6 @@ CLASSES = {"cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3}
 
 def vlmbench(*arguments: object) -> Finished:
     return command(*arguments)
-
-
-def process_line(*arguments: object) -> list[str]:
-    """The command as a process of its own."""
-    return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
-
-
-def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        process_line(*arguments),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 def run_toy(folder: Path, results: Path, *arguments: object, model: str = "toy:a") -> Finished:
@@ -283,14 +268,9 @@ toy_adapter.ToyModel.encode_image = encode_image
 """A toy that tells a pipe that it encodes, and then waits at another that nothing is written to."""
 
 
-def hear_ctrl_c() -> None:
-    """Shells start background jobs with SIGINT ignored, and the tests may run in one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_in_the_middle_then_the_same_command_again(
-    make_folder: Callable[..., Path], tmp_path: Path, kill: signal.Signals
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: signal.Signals
 ) -> None:
     folder = make_folder({"a": 20, "b": 20})
     gate = tmp_path / "gate"
@@ -299,11 +279,13 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
     told = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
     plugin = tmp_path / "held.py"
     plugin.write_text(HELD.format(support=str(TOY_ADAPTER.parent), gate=str(gate)))
-    line = process_line(
+    arguments = (
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
-    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
+    started = subprocess.Popen(
+        process_line(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
     assert select.select([told], [], [], 120)[0], "the run never came to encode"
     started.send_signal(kill)
     _, errors = started.communicate(timeout=60)
@@ -312,7 +294,8 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
         assert started.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
     gate.unlink()
-    again = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    monkeypatch.setattr(toy_adapter.ToyModel, "encode_image", toy_adapter.ToyModel.encode_image)
+    again = vlmbench(*arguments)
     assert again.returncode == 0, again.stderr
     assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 2
     leftovers = [path for path in (tmp_path / "runs").rglob(".*") if path.is_file()]
