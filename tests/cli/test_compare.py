@@ -17,7 +17,7 @@ from gate_cases import answers, labels, table, two_sides, write
 import vlmbench
 from vlmbench.gate.baselines.folder import aside
 from vlmbench.gate.baselines.store import save_baseline
-from vlmbench.gate.comparison import Comparison
+from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.sides import read_side
 
 N = 2000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
-from vlmbench.gate.comparison import ClassChange
+from vlmbench.gate.outcome import ClassChange
 from vlmbench.gate.policy import Amount
 from vlmbench.metrics.difference import Difference, mcnemar_difference
 from vlmbench.records import ClassResult

@@ -14,8 +14,8 @@ from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.compare import compare
-from vlmbench.gate.comparison import Comparison, TaskComparison
 from vlmbench.gate.gate_file import read_gate
+from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.policy import Gate
 from vlmbench.store import ResultStore
 

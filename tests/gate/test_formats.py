@@ -10,7 +10,12 @@ import jsonschema
 import pytest
 
 from vlmbench.errors import StoreError
-from vlmbench.gate.comparison import (
+from vlmbench.gate.formats import FORMATS
+from vlmbench.gate.formats.github import append_summary, to_annotations
+from vlmbench.gate.formats.junit import to_junit
+from vlmbench.gate.formats.markdown import MOST, to_markdown
+from vlmbench.gate.formats.plain_data import json_schema, to_json
+from vlmbench.gate.outcome import (
     Check,
     ClassChange,
     Comparison,
@@ -20,11 +25,6 @@ from vlmbench.gate.comparison import (
     SideInfo,
     TaskComparison,
 )
-from vlmbench.gate.formats import FORMATS
-from vlmbench.gate.formats.github import append_summary, to_annotations
-from vlmbench.gate.formats.junit import to_junit
-from vlmbench.gate.formats.markdown import MOST, to_markdown
-from vlmbench.gate.formats.plain_data import json_schema, to_json
 from vlmbench.gate.verdict import overall
 
 HOSTILE = (

@@ -19,8 +19,8 @@ from vlmbench.errors import UsageError
 from vlmbench.interchange.imports import ImportOutcome, import_files
 from vlmbench.interchange.names import METRICS, OPEN_CLIP_COLUMNS, TASKS, metric_name, model_name, task_name
 from vlmbench.records import Record
+from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
-from vlmbench.reports.tables.results import results_table
 from vlmbench.store import ResultStore
 
 EVALUATION = {

@@ -3,7 +3,8 @@
 NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
 """
 
-from vlmbench.answers.compare import (
+from vlmbench.answers.measured import Measured, Pairing
+from vlmbench.answers.paired_metric import (
     ClassDifference,
     PairedMetric,
     class_differences,
@@ -13,7 +14,6 @@ from vlmbench.answers.compare import (
     pairing_columns,
     same_behaviour,
 )
-from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.answers.tables import Aligned, Answers, align, read_answers, read_table
 
 __all__ = [

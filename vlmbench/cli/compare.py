@@ -12,8 +12,8 @@ from vlmbench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vlmbench.gate.comparison import Comparison, TaskComparison
-    from vlmbench.reports.table import Table
+    from vlmbench.gate.outcome import Comparison, TaskComparison
+    from vlmbench.reports.table_data import Table
 
 FORMATS = ("text", "md", "junit", "json", "github")
 _INDENT = "  "
@@ -197,7 +197,7 @@ def _print_paragraph(console: Console, name: str, said: str, style: str = "") ->
 def _table(found: Comparison) -> Table:
     from vlmbench.gate.formats import wording as words
     from vlmbench.reports.cells import Cell, Label
-    from vlmbench.reports.table import Column, Table
+    from vlmbench.reports.table_data import Column, Table
 
     several = words.of_several_models(found)
     task, verdict, metric, *figures, p, flips = words.HEADINGS

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from vlmbench.answers import Aligned, Answers, PairedMetric, align
 from vlmbench.answers import pair as pair_answers
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
+from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.pairing import mismatch, mismatches
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, rows
-from vlmbench.gate.comparison import SampleFlip
+from vlmbench.gate.outcome import SampleFlip
 from vlmbench.metrics.segmentation import image_mean_ious
 from vlmbench.tasks.segmentation.paired import pixel_counts
 

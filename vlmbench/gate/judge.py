@@ -9,7 +9,9 @@ from vlmbench._version import __version__
 from vlmbench.errors import UsageError
 from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
-from vlmbench.gate.comparison import (
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.outcome import (
     Check,
     ClassChange,
     Comparison,
@@ -20,8 +22,6 @@ from vlmbench.gate.comparison import (
     TaskComparison,
     TaskVerdict,
 )
-from vlmbench.gate.entry import Entry
-from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
 from vlmbench.gate.pairing import RecordPair, identity, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
 from vlmbench.gate.sides import Side

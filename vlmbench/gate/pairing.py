@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any, get_args
 
 from vlmbench.errors import UsageError
-from vlmbench.gate.comparison import Kind, Mismatch
 from vlmbench.gate.entry import Entry
+from vlmbench.gate.outcome import Kind, Mismatch
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
 

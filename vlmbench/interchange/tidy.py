@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.entries import remarks
-from vlmbench.reports.formats import to_csv
-from vlmbench.reports.table import Table
+from vlmbench.reports.formats.csv import to_csv
+from vlmbench.reports.table_data import Table
 
 
 def tidy_csv(records: Iterable[Summary]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vlmbench.answers.compare import pairing_columns
+from vlmbench.answers.paired_metric import pairing_columns
 from vlmbench.errors import RecordError, UnpairableError
 
 _TYPES: dict[str, pa.DataType] = {

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vlmbench.errors import StoreError
-from vlmbench.gate.comparison import Comparison, TaskComparison
 from vlmbench.gate.formats import wording as words
 from vlmbench.gate.formats.markdown import to_markdown
+from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.verdict import is_open
 
 MOST = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from vlmbench.gate.comparison import Comparison, TaskComparison
 from vlmbench.gate.formats import wording as words
+from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.verdict import is_open
 from vlmbench.markup import printable
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from vlmbench.gate.comparison import ClassChange, Comparison, SampleFlip, TaskComparison
 from vlmbench.gate.formats import wording as words
+from vlmbench.gate.outcome import ClassChange, Comparison, SampleFlip, TaskComparison
 from vlmbench.markup import escape_markdown
 
 MOST = 65_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from vlmbench.gate.comparison import Comparison
+from vlmbench.gate.outcome import Comparison
 
 
 def to_json(comparison: Comparison) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vlmbench.gate.comparison import Comparison, Gain, Mismatch, TaskComparison
+from vlmbench.gate.outcome import Comparison, Gain, Mismatch, TaskComparison
 from vlmbench.markup import printable
 
 DASH = "–"

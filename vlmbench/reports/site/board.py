@@ -16,10 +16,10 @@ from vlmbench.reports.cells import Origin, Score
 from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score
+from vlmbench.reports.site.board_views import BoardCells, BoardView, first_view, views
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
-from vlmbench.reports.site.views import BoardCells, BoardView, first_view, views
-from vlmbench.reports.view import TableView
+from vlmbench.reports.table_view import TableView
 
 TABLE_TITLES = {
     "open_clip": "open_clip",

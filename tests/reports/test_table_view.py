@@ -6,8 +6,8 @@ import pytest
 
 from vlmbench.errors import UsageError
 from vlmbench.reports.cells import DASH, Cell, Label, Score, plain
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged, with_fields
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged, with_fields
 
 COLUMNS = (Column("model", repeats=True), Column("kind"), Column("score", "right"), Column("data size", "right"))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vlmbench.records import Failure, ModelInfo, Summary
+from vlmbench.reports.builders.survey import Question, SurveyTable
 from vlmbench.reports.cells import DASH, Cell, Label, Origin, Score, plain
 from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
@@ -22,9 +23,8 @@ from vlmbench.reports.scores import (
     published_score,
     reason,
 )
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.tables.survey import Comparison, Question
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 
 @dataclass
@@ -42,8 +42,8 @@ class _Line:
     dates: dict[int, str] = field(default_factory=dict)
 
 
-def comparison_table(
-    spec: Comparison, entries: Entries, numbers: Sequence[Published], view: TableView, facts: ModelFacts
+def survey_results_table(
+    spec: SurveyTable, entries: Entries, numbers: Sequence[Published], view: TableView, facts: ModelFacts
 ) -> Table:
     """One of the survey's tables: its rows as printed, then other published numbers, then what was measured here.
 
@@ -115,7 +115,7 @@ def _say_once(lines: Sequence[_Line]) -> list[str]:
     return [*(f"The survey's rows: {note}" for note in notes), *([f"Source: {sources}"] if sources else [])]
 
 
-def _questions(spec: Comparison, entries: Entries, view: TableView) -> list[Question]:
+def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Question]:
     """The table's own columns, then one for each other task of its kind that was run."""
     known = {question.task for question in spec.questions}
     others = {
@@ -128,7 +128,7 @@ def _questions(spec: Comparison, entries: Entries, view: TableView) -> list[Ques
 
 
 def _published_lines(
-    spec: Comparison,
+    spec: SurveyTable,
     questions: Sequence[Question],
     entries: Entries,
     numbers: Iterable[Published],
@@ -161,7 +161,7 @@ def _published_lines(
     return [*own.values(), *others.values()]
 
 
-def _measured_lines(spec: Comparison, questions: Sequence[Question], entries: Entries, view: TableView) -> list[_Line]:
+def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: Entries, view: TableView) -> list[_Line]:
     """One line a model and way of running it; of two records of a cell the later."""
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
@@ -191,7 +191,7 @@ def _measured_lines(spec: Comparison, questions: Sequence[Question], entries: En
 
 
 def _measured_cell(
-    spec: Comparison, question: Question, record: Summary, remarks: list[Remark], view: TableView
+    spec: SurveyTable, question: Question, record: Summary, remarks: list[Remark], view: TableView
 ) -> Score:
     score = measured_score(record, question.metric, view, remarks=remarks)
     differs = question.also.get(record.task.name)

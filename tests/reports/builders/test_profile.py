@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from make_record import make_record
 
-from vlmbench.reports.tables.profile import profile_table
+from vlmbench.reports.builders.profile import profile_table
 
 SECONDS = {
     "images": 8.0,

@@ -13,7 +13,7 @@ from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, differing, origin, remarks, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
-from vlmbench.reports.paired import paired_errors
+from vlmbench.reports.paired_errors import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import (
     answer_of,
@@ -27,8 +27,8 @@ from vlmbench.reports.scores import (
     published_score,
     reason,
 )
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import ResultStore
 
 TIES = (

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from vlmbench.markup import escape_markdown as escape
 from vlmbench.reports.cells import Cell, Score, signed
-from vlmbench.reports.table import Table
+from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Table
 
 PLACES = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
 
@@ -40,3 +41,6 @@ def _foot(table: Table) -> list[str]:
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+FORMAT = ReportFormat("md", to_markdown)

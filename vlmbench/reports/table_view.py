@@ -10,7 +10,7 @@ from vlmbench.errors import UsageError
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import DASH, Cell, Label, Score, plain
 from vlmbench.reports.notes import lifted
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from make_record import make_record
 
 from vlmbench.metrics.paired import difference_errors
 from vlmbench.records import MetricValue, Record
+from vlmbench.reports.builders.one_task import task_table
 from vlmbench.reports.entries import gather
 from vlmbench.reports.facts import ModelFacts
-from vlmbench.reports.paired import contribution, paired_errors
-from vlmbench.reports.tables.one_task import task_table
-from vlmbench.reports.view import TableView
+from vlmbench.reports.paired_errors import contribution, paired_errors
+from vlmbench.reports.table_view import TableView
 from vlmbench.store import ResultStore
 
 N = 400

@@ -13,7 +13,7 @@ from metrics.detection.cases import pycocotools_stats, random_case
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
 from vlmbench.answers import Answers, class_differences, difference, measured, pairing_columns
-from vlmbench.answers.compare import ClassDifference
+from vlmbench.answers.paired_metric import ClassDifference
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import Difference, expected_calibration_error
 from vlmbench.metrics.detection import (

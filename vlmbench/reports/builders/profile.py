@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vlmbench.records import Record
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 
 MAIN: Mapping[str, tuple[str, ...]] = {
     "image forward": ("image_forward",),

@@ -1,12 +1,12 @@
-"""A table's numbers for programs, with full precision."""
+"""A table's numbers as comma-separated values, with full precision."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 
-from vlmbench.reports.table import Table
+from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Table
 
 
 def to_csv(table: Table) -> str:
@@ -21,13 +21,11 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def to_json(table: Table) -> str:
-    """A JSON array of objects."""
-    return json.dumps(list(table.data), indent=1, ensure_ascii=False) + "\n"
-
-
 def _csv_cell(value: object) -> object:
     """A name that begins like a formula must not become one in a spreadsheet."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value
+
+
+FORMAT = ReportFormat("csv", to_csv, for_programs=True)

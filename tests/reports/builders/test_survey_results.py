@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,14 +13,14 @@ import pytest
 from make_record import make_failure
 from report_cases import NoCards, answered, entries, numbers
 
+from vlmbench.reports.builders.survey import SurveyTable
+from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.published import Published, published
-from vlmbench.reports.table import Table
-from vlmbench.reports.tables.comparison import comparison_table
-from vlmbench.reports.tables.survey import COMPARISONS
-from vlmbench.reports.view import TableView
+from vlmbench.reports.table_data import Table
+from vlmbench.reports.table_view import TableView
 
 REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", Path(__file__).parents[3] / "shared" / "reference")) / "survey"
 PRINTED = {
@@ -41,8 +42,14 @@ PRINTED = {
 }
 
 
+def survey(name: str) -> SurveyTable:
+    found = import_module(f"vlmbench.reports.tables.{name}").SURVEY
+    assert isinstance(found, SurveyTable)
+    return found
+
+
 def table(name: str, found: Entries, known: Sequence[Published], **view: object) -> Table:
-    return comparison_table(COMPARISONS[name], found, known, TableView(**view), NoCards())  # type: ignore[arg-type]
+    return survey_results_table(survey(name), found, known, TableView(**view), NoCards())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -56,8 +63,8 @@ def test_the_surveys_rows_are_as_printed_cell_by_cell(name: str) -> None:
         (name, *(f"{float(text):.1f}" if text else "–" for text in texts)) for name, texts in lines if any(texts)
     ]
     in_print = {"group_by": "framework"} if name == "transfer" else {}  # known of none, which leaves the printed order
-    made = comparison_table(COMPARISONS[name], Entries(), published(), TableView(**in_print), ModelFacts())
-    width = len(COMPARISONS[name].questions)
+    made = survey_results_table(survey(name), Entries(), published(), TableView(**in_print), ModelFacts())
+    width = len(survey(name).questions)
     found = [(plain(row[0]), *map(plain, row[-width:])) for row in made.rows]
     assert [(model.casefold(), *texts) for model, *texts in found] == [(m.casefold(), *t) for m, *t in expected]
 

@@ -10,8 +10,8 @@ from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import DASH, Label
 from vlmbench.reports.entries import Entries
 from vlmbench.reports.facts import ModelFacts
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 DATASET_COLUMNS = (
     Column("kind"),

@@ -21,8 +21,8 @@ from vlmbench.reports.scores import (
     published_score,
     reason,
 )
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 COLUMNS = (
     Column("task", repeats=True),

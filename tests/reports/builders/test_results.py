@@ -11,12 +11,14 @@ import pytest
 from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, MetricValue
+from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.cells import percent, plain
 from vlmbench.reports.entries import newest, remarks
-from vlmbench.reports.formats import to_csv, to_json, to_markdown
+from vlmbench.reports.formats.csv import to_csv
+from vlmbench.reports.formats.json import to_json
+from vlmbench.reports.formats.md import to_markdown
 from vlmbench.reports.scores import interval_text, score_text
-from vlmbench.reports.table import Table
-from vlmbench.reports.tables.results import results_table
+from vlmbench.reports.table_data import Table
 from vlmbench.store import Unreadable
 
 
