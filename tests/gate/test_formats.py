@@ -10,11 +10,10 @@ import jsonschema
 import pytest
 
 from vlmbench.errors import StoreError
-from vlmbench.gate.formats import FORMATS
 from vlmbench.gate.formats.github import append_summary, to_annotations
+from vlmbench.gate.formats.json import json_schema, to_json
 from vlmbench.gate.formats.junit import to_junit
-from vlmbench.gate.formats.markdown import MOST, to_markdown
-from vlmbench.gate.formats.plain_data import json_schema, to_json
+from vlmbench.gate.formats.md import MOST, to_markdown
 from vlmbench.gate.outcome import (
     Check,
     ClassChange,
@@ -25,6 +24,7 @@ from vlmbench.gate.outcome import (
     SideInfo,
     TaskComparison,
 )
+from vlmbench.gate.registry import FORMATS
 from vlmbench.gate.verdict import overall
 
 HOSTILE = (
@@ -214,7 +214,7 @@ def test_what_to_do_is_said_once_however_many_tasks() -> None:
         *(found.model_copy(update={"task": f"t{place}"}) for place in range(5) for found in (WORSE, UNSURE))
     )
     for name in ("md", "github"):
-        text = FORMATS[name](many)
+        text = FORMATS.get(name).write(many)
         assert text.count("a tolerance in the gate file") == text.count("widen the margin") == 1, name
     for case in ET.fromstring(to_junit(many)).iter("failure"):  # each is shown alone
         assert (case.text or "").splitlines()[-1].endswith("in the gate file.")
@@ -225,7 +225,7 @@ def test_what_is_missing_has_no_values_to_show() -> None:
     lost = Mismatch(kind="missing", field="task", baseline="a record", candidate="no record", meaning="Run it.")
     torn = Mismatch(kind="answers", field="predictions", baseline="–", candidate="–", meaning="\x1b[31mtorn")
     neither = Mismatch(kind="answers", field="metrics.x", baseline="not there", candidate="not there", meaning="See y.")
-    text = FORMATS["github"](comparison(UNLIKE.model_copy(update={"mismatches": [lost, torn, neither]})))
+    text = FORMATS.get("github").write(comparison(UNLIKE.model_copy(update={"mismatches": [lost, torn, neither]})))
     assert "::Run it.%0AThe answers cannot be paired: [31mtorn%0Ametrics.x, on both sides: not there. See y.\n" in text
 
 
@@ -289,7 +289,7 @@ def test_the_summary_goes_where_github_says(tmp_path: Path) -> None:
 
 def test_hostile_names_stay_names_in_every_format() -> None:
     found = hostile()
-    written = {name: write(found) for name, write in FORMATS.items() if name != "json"}
+    written = {name: FORMATS.get(name).write(found) for name in FORMATS if name != "json"}
     root = ET.fromstring(written["junit"])
     assert "<script>" in (next(root.iter("testcase")).get("name") or "")
     markdown = written["md"]
@@ -309,6 +309,7 @@ def test_hostile_names_stay_names_in_every_format() -> None:
 
 
 def test_what_was_overridden_is_in_every_format() -> None:
-    for name, write in FORMATS.items():
+    for name in FORMATS:
+        write = FORMATS.get(name).write
         text = write(ALL)
         assert "bf16" in text and "precision" in text, name

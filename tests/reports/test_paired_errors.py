@@ -18,7 +18,7 @@ from vlmbench.records import MetricValue, Record
 from vlmbench.reports.builders.one_task import task_table
 from vlmbench.reports.entries import gather
 from vlmbench.reports.facts import ModelFacts
-from vlmbench.reports.paired_errors import contribution, paired_errors
+from vlmbench.reports.paired_errors import contributions, paired_errors
 from vlmbench.reports.table_view import TableView
 from vlmbench.store import ResultStore
 
@@ -104,10 +104,10 @@ def test_one_image_under_two_labels_is_matched_by_its_label(tmp_path: Path) -> N
 def test_each_metric_from_its_columns() -> None:
     correct = correct_rows(0, 0.7)
     table = predictions(correct)
-    acc1, acc2, recall = (contribution(name) for name in ("acc1", "acc2", "mean_per_class_recall"))
-    assert acc1 and acc2 and recall and contribution("ap") is None
-    assert acc1(table).mean() == correct.mean() and acc2(table).mean() == 1.0
-    assert abs(recall(table).mean()) < 1e-9, "class means are taken out"
+    acc1, acc2, recall = (contributions("classification", name) for name in ("acc1", "acc2", "mean_per_class_recall"))
+    assert acc1 and acc2 and recall and contributions("detection", "ap") is None
+    assert acc1.compute(table).mean() == correct.mean() and acc2.compute(table).mean() == 1.0
+    assert abs(recall.compute(table).mean()) < 1e-9, "class means are taken out"
 
 
 def test_recalls_are_means_over_images_in_both_directions() -> None:
@@ -119,9 +119,9 @@ def test_recalls_are_means_over_images_in_both_directions() -> None:
         }
     )
     found = {
-        name: measure(table).mean()
+        name: measure.compute(table).mean()
         for name in ("image_to_text_recall@5", "text_to_image_recall@1", "mean_recall@1")
-        if (measure := contribution(name))
+        if (measure := contributions("retrieval", name))
     }
     assert found == {
         "image_to_text_recall@5": pytest.approx(1 / 2),

@@ -3,7 +3,7 @@
 NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
 """
 
-from vlmbench.answers.measured import Measured, Pairing
+from vlmbench.answers.measured import FromColumns, Measured, Pairing, SampleChanges
 from vlmbench.answers.paired_metric import (
     ClassDifference,
     PairedMetric,
@@ -11,6 +11,7 @@ from vlmbench.answers.paired_metric import (
     difference,
     measured,
     pair,
+    pairing,
     pairing_columns,
     same_behaviour,
 )
@@ -20,14 +21,17 @@ __all__ = [
     "Aligned",
     "Answers",
     "ClassDifference",
+    "FromColumns",
     "Measured",
     "PairedMetric",
     "Pairing",
+    "SampleChanges",
     "align",
     "class_differences",
     "difference",
     "measured",
     "pair",
+    "pairing",
     "pairing_columns",
     "read_answers",
     "read_table",

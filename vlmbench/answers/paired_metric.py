@@ -140,7 +140,7 @@ def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned
 
 
 def pairing(plugin: str) -> Pairing:
-    """How answers of a kind of task are compared.
+    """What the tables of a kind of task say sample by sample.
 
     Raises:
         UnpairableError: they cannot be: the kind is not installed, or has no way.
@@ -180,8 +180,8 @@ def pairing_columns(plugin: str) -> tuple[str, ...]:
     Raises:
         UnpairableError: its answers cannot be paired.
     """
-    own = pairing(plugin)
-    return tuple(dict.fromkeys((*_ALWAYS, *own.columns, *own.answers)))
+    own, kind = pairing(plugin), known_kind(plugin)
+    return tuple(dict.fromkeys((*_ALWAYS, *(kind.truth if kind else ()), *own.columns, *own.answers)))
 
 
 def same_behaviour(aligned: Aligned, plugin: str) -> bool:

@@ -100,7 +100,9 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
         higher_is_better=value.higher_is_better,
         difference=measured,
         same_samples=not (aligned.only_baseline or aligned.only_candidate),
-        flips=flipped_samples(aligned.baseline, aligned.candidate, [result.name for result in before.per_class]),
+        flips=flipped_samples(
+            aligned.baseline, aligned.candidate, before.task.plugin, [result.name for result in before.per_class]
+        ),
         overridden=reasons.overridden,
     )
     return evidence if settings.max_class_drop is None else _with_classes(evidence, paired)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vlmbench.interchange.registry import Exporter
 from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.formats.csv import to_csv
@@ -84,3 +85,6 @@ _COLUMNS = (
     "remarks",
     "run_id",
 )
+
+
+EXPORTER = Exporter("csv", "one row a model, task and metric", tidy_csv)

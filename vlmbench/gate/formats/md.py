@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from vlmbench.gate.formats import wording as words
+from vlmbench.gate import figures, sentences
 from vlmbench.gate.outcome import ClassChange, Comparison, SampleFlip, TaskComparison
+from vlmbench.gate.registry import GateFormat
 from vlmbench.markup import escape_markdown
 
 MOST = 65_000
@@ -63,15 +64,15 @@ def _first(blocks: Sequence[str]) -> list[str]:
 
 
 def _blocks(comparison: Comparison, rows: int, classes: int, samples: int) -> list[str]:
-    tasks = words.worst_first(comparison)
+    tasks = figures.worst_first(comparison)
     shown = tasks[:rows]
     blocks = [
-        f"### {_SIGNS[comparison.verdict]} {escape(words.headline(comparison))}",
-        escape(f"{words.compared(comparison)}."),
-        _table(shown, several=words.of_several_models(comparison)),
+        f"### {_SIGNS[comparison.verdict]} {escape(sentences.headline(comparison))}",
+        escape(f"{sentences.compared(comparison)}."),
+        _table(shown, several=figures.of_several_models(comparison)),
         *_lines(f"… and {len(tasks) - rows:,} more tasks" if len(tasks) > rows else ""),
-        *_lines(*(f"- **{escape(names)}**: {escape(said)}" for names, said in words.paragraphs(comparison)[:rows])),
-        *_lines(escape(" ".join(words.remedies(comparison)))),
+        *_lines(*(f"- **{escape(names)}**: {escape(said)}" for names, said in sentences.paragraphs(comparison)[:rows])),
+        *_lines(escape(" ".join(sentences.remedies(comparison)))),
         *_overridden(comparison),
         *(_details(task, classes, samples) for task in shown if _has_details(task, classes, samples)),
         *_notes(comparison),
@@ -81,27 +82,29 @@ def _blocks(comparison: Comparison, rows: int, classes: int, samples: int) -> li
 
 
 def _table(tasks: Sequence[TaskComparison], *, several: bool) -> str:
-    head, rule = [*words.HEADINGS], ["---"] * 3 + ["---:"] * 5
-    rows = [words.cells(task) for task in tasks]
+    head, rule = [*figures.HEADINGS], ["---"] * 3 + ["---:"] * 5
+    rows = [figures.cells(task) for task in tasks]
     if several:
         head, rule = ["model", *head], ["---", *rule]
-        rows = [[words.models(task), *row] for task, row in zip(tasks, rows, strict=True)]
+        rows = [[figures.models(task), *row] for task, row in zip(tasks, rows, strict=True)]
     return "\n".join([_line(head), _line(rule), *(_line(map(escape, row)) for row in rows)])
 
 
 def _overridden(comparison: Comparison) -> Iterator[str]:
-    lines = words.overridden(comparison)
+    lines = sentences.overridden(comparison)
     if lines:
         yield "\n".join(["**Overridden** with --allow:", "", *(f"- {escape(line)}" for line in lines)])
 
 
 def _has_details(task: TaskComparison, classes: int, samples: int) -> bool:
-    quiet = task.verdict == "unchanged" and words.is_fine(task)  # forty folds of nothing new hide the one that matters
+    quiet = task.verdict == "unchanged" and figures.is_fine(
+        task
+    )  # forty folds of nothing new hide the one that matters
     return not quiet and bool(task.classes[:classes] or task.samples[:samples])
 
 
 def _details(task: TaskComparison, classes: int, samples: int) -> str:
-    name = html.escape(_quiet(words.title(task)), quote=False)  # inside HTML Markdown's own escapes are not read
+    name = html.escape(_quiet(figures.title(task)), quote=False)  # inside HTML Markdown's own escapes are not read
     parts = [f"<details><summary>{name}: classes and samples that flipped most</summary>"]
     if task.classes[:classes]:
         rows = [_class_row(change) for change in ends(task.classes, classes)]
@@ -122,30 +125,30 @@ def ends(changes: Sequence[ClassChange], most: int) -> list[ClassChange]:
 
 def _class_row(change: ClassChange) -> str:
     lost = " (more than allowed)" if change.broken else ""
-    figures = [
+    numbers = [
         f"{100 * change.baseline:.1f}",
         f"{100 * change.candidate:.1f}",
         f"{100 * change.change:+.1f}{lost}".replace("-", "−"),
     ]
-    return _line([escape(words.short(change.name)), f"{change.n:,}", *figures])
+    return _line([escape(figures.short(change.name)), f"{change.n:,}", *numbers])
 
 
 def _sample_row(flip: SampleFlip) -> str:
     cells = (flip.sample, flip.truth, flip.baseline, flip.candidate)
-    return _line([*(escape(words.short(cell)) for cell in cells), "lost" if flip.lost else "gained"])
+    return _line([*(escape(figures.short(cell)) for cell in cells), "lost" if flip.lost else "gained"])
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
     notes = comparison.notes
     if notes:
-        shown = [f"- {escape(words.short(note, 400))}" for note in notes[:20]]
+        shown = [f"- {escape(figures.short(note, 400))}" for note in notes[:20]]
         rest = [f"- … and {len(notes) - 20:,} more"] if len(notes) > 20 else []
         yield "\n".join(["<details><summary>Notes</summary>", "", *shown, *rest, "", "</details>"])
 
 
 def _reproduce(comparison: Comparison) -> str:
-    command = words.short(comparison.command, 2000).replace("`", "'")  # nothing else ends a block of code
-    legend = f"{words.LEGEND} vlmbench {comparison.vlmbench}."
+    command = figures.short(comparison.command, 2000).replace("`", "'")  # nothing else ends a block of code
+    legend = f"{figures.LEGEND} vlmbench {comparison.vlmbench}."
     return f"<details><summary>How to reproduce</summary>\n\n```sh\n{command}\n```\n\n{escape(legend)}\n\n</details>"
 
 
@@ -157,3 +160,6 @@ def _lines(*lines: str) -> Iterator[str]:
 
 def _line(cells: Sequence[str] | Iterator[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+FORMAT = GateFormat("md", to_markdown)

@@ -8,6 +8,7 @@ from pathlib import Path
 from vlmbench.errors import RecordError
 from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import OPEN_CLIP_COLUMNS, OPEN_CLIP_RETRIEVAL, OPEN_CLIP_TRAINING, model_name
+from vlmbench.interchange.registry import Importer
 from vlmbench.interchange.results import Result, fraction
 
 RETRIEVAL_TASKS = frozenset(task for task, _ in OPEN_CLIP_RETRIEVAL.values())
@@ -96,3 +97,10 @@ def _by_task(
 
 def _plugin(task: str) -> str:
     return "retrieval" if task in RETRIEVAL_TASKS else "classification"
+
+
+IMPORTER = Importer(
+    "open_clip",
+    "the tables of its documentation (openclip_results.csv, …), or results.jsonl of a training run",
+    read_results,
+)

@@ -6,19 +6,18 @@ metrics. ``huggingface_hub.ModelCardData`` reads it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from vlmbench.catalogue import find_tasks, task_card_files
 from vlmbench.errors import UsageError
+from vlmbench.interchange.registry import Exporter
 from vlmbench.kinds import known_kind
 from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.entries import remarks
 
-METRIC_TYPES: Mapping[str, str] = {"acc1": "accuracy", "miou": "mean_iou", "roc_auc": "roc_auc"}
-"""Metrics under the hub's identifiers where it has them; the others keep their names."""
 NAMED = 3
 """Models that a message names."""
 
@@ -78,11 +77,20 @@ def _caveat(record: Summary) -> str:
 def _metrics(record: Summary) -> list[dict[str, Any]]:
     """The main metric first; those that the data cannot define are left out."""
     names = sorted(record.metrics, key=lambda name: name != record.main_metric)
-    return [_metric(name, record.metrics[name]) for name in names if record.metrics[name].value is not None]
+    kind = known_kind(record.task.plugin)
+    identifiers = dict(kind.hub_metrics if kind else ())
+    return [
+        _metric(name, identifiers.get(name, name), record.metrics[name])
+        for name in names
+        if record.metrics[name].value is not None
+    ]
 
 
-def _metric(name: str, metric: MetricValue) -> dict[str, Any]:
-    said: dict[str, Any] = {"type": METRIC_TYPES.get(name, name), "value": metric.value, "name": name}
+def _metric(name: str, identifier: str, metric: MetricValue) -> dict[str, Any]:
+    said: dict[str, Any] = {"type": identifier, "value": metric.value, "name": name}
     if metric.ci95 is not None:
         said["args"] = {"ci95": list(metric.ci95)}
     return said
+
+
+EXPORTER = Exporter("model-index", "the YAML of one model's Hugging Face card", model_index)

@@ -9,6 +9,7 @@ from typing import Any
 from vlmbench.errors import RecordError
 from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import metric_name, model_name, task_name
+from vlmbench.interchange.registry import Importer
 from vlmbench.interchange.results import Result, fraction
 
 PLUGINS = {"zeroshot_classification": "classification", "zeroshot_retrieval": "retrieval"}
@@ -19,12 +20,13 @@ ENGLISH = "en"
 HINT = f"It has {', '.join(DESCRIBED)} and metrics."
 
 
-def read_results(path: Path, cards: Mapping[str, str]) -> Iterator[Result | RecordError]:
+def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
     """What a file holds, one item an evaluation; what is wrong with one is its item.
 
     Args:
         path: a ``.json`` or a ``.csv`` file.
         cards: specs of open_clip cards to their names.
+        model: not used: the files say it.
 
     Raises:
         RecordError: the file as a whole is none of CLIP_benchmark's.
@@ -87,3 +89,8 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
 def _is_name(value: object) -> bool:
     """Text with something after its last slash."""
     return isinstance(value, str) and bool(value.rpartition("/")[2].strip())
+
+
+IMPORTER = Importer(
+    "clip_benchmark", "its JSON files, or the CSV that `clip_benchmark build` makes of them", read_results
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from vlmbench.gate.outcome import Comparison
+from vlmbench.gate.registry import GateFormat
 
 
 def to_json(comparison: Comparison) -> str:
@@ -16,3 +17,6 @@ def json_schema() -> str:
     """The JSON Schema (2020-12) that :func:`to_json` keeps to."""
     schema = Comparison.model_json_schema(by_alias=True, mode="serialization")
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"
+
+
+FORMAT = GateFormat("json", to_json)
