@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reference_tables import NUMBERS, REFERENCE, build_script, in_table, needs_reference, rows
+from reference_tables import NUMBERS, REFERENCE, REPOSITORY, build_script, in_table, needs_reference, rows
 
 from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
 from vlmbench.errors import DataError
@@ -54,7 +54,7 @@ def test_survey_table_6_says_what_the_survey_prints() -> None:
 
 @needs_reference
 def test_the_shipped_files_are_what_the_script_makes_of_the_reference_tables() -> None:
-    folder = Path(__file__).parents[2] / "results" / "published"
+    folder = REPOSITORY / "results" / "published"
     made = build_script().files(REFERENCE)
     assert set(made) == {path.name for path in folder.glob("*.csv")}
     for name, text in made.items():

@@ -11,8 +11,8 @@ from vlmbench.answers import pair as pair_answers
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
+from vlmbench.gate.mismatches import mismatch, mismatches
 from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
-from vlmbench.gate.pairing import mismatch, mismatches
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
 from vlmbench.records import MetricValue, Record

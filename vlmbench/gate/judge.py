@@ -11,6 +11,7 @@ from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.mismatches import mismatch
 from vlmbench.gate.outcome import (
     Check,
     ClassChange,
@@ -22,8 +23,8 @@ from vlmbench.gate.outcome import (
     TaskComparison,
     TaskVerdict,
 )
-from vlmbench.gate.pairing import RecordPair, identity, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
+from vlmbench.gate.record_pairs import RecordPair, identity, pair_entries
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from make_record import make_failure
 from report_cases import NoCards, answered, entries, numbers
+from repository import REFERENCE
 
 from vlmbench.reports.builders.survey import SurveyTable
 from vlmbench.reports.builders.survey_results import survey_results_table
@@ -22,7 +21,7 @@ from vlmbench.reports.published import Published, published
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
 
-REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", Path(__file__).parents[3] / "shared" / "reference")) / "survey"
+SURVEY = REFERENCE / "survey"
 PRINTED = {
     "classification": (
         "survey_table6_zeroshot_classification.csv",
@@ -55,9 +54,9 @@ def table(name: str, found: Entries, known: Sequence[Published], **view: object)
 @pytest.mark.parametrize("name", PRINTED)
 def test_the_surveys_rows_are_as_printed_cell_by_cell(name: str) -> None:
     file, columns = PRINTED[name]
-    if not (REFERENCE / file).is_file():
-        pytest.skip(f"no reference table at {REFERENCE / file} (set VLMBENCH_REFERENCE)")
-    with (REFERENCE / file).open(newline="") as source:
+    if not (SURVEY / file).is_file():
+        pytest.skip(f"no reference table at {SURVEY / file} (set VLMBENCH_REFERENCE)")
+    with (SURVEY / file).open(newline="") as source:
         lines = [(row["method"].rstrip("*"), [row[name] for name in columns.split()]) for row in csv.DictReader(source)]
     expected = [
         (name, *(f"{float(text):.1f}" if text else "–" for text in texts)) for name, texts in lines if any(texts)

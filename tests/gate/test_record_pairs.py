@@ -9,7 +9,8 @@ from make_record import make_record
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.entry import Entry
-from vlmbench.gate.pairing import check_allowed, mismatches, pair_entries
+from vlmbench.gate.mismatches import check_allowed, mismatches
+from vlmbench.gate.record_pairs import pair_entries
 from vlmbench.records import Record
 
 

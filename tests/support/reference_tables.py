@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
-import pytest
+from repository import REFERENCE, REPOSITORY, needs_reference
 
 from vlmbench.reports.published import Published, published
 
-REPOSITORY = Path(__file__).parents[1]
-REFERENCE = Path(os.environ.get("VLMBENCH_REFERENCE", REPOSITORY.parent / "shared" / "reference"))
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"no reference tables at {REFERENCE} (set VLMBENCH_REFERENCE)"
-)
+__all__ = ["NUMBERS", "REFERENCE", "REPOSITORY", "build_script", "in_table", "needs_reference", "rows"]
 
 
 def build_script() -> ModuleType:
