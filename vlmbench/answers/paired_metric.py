@@ -164,7 +164,7 @@ def measured(answers: Answers, metric: str) -> Measured:
         found = pairing(task.plugin).measured(answers.record, answers.table, metric)
     except RecordError as error:
         raise RecordError(f"{answers.where}: {error.message}", hint=error.hint) from error
-    except (ValueError, IndexError) as error:  # numbers that no run of ours writes
+    except (ValueError, IndexError) as error:  # numbers that no run writes
         raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
     if found is None:
         raise UnpairableError(
@@ -225,7 +225,7 @@ def _checked(answers: Answers, metric: str) -> Measured:
     found = measured(answers, metric)
     try:
         value = found.value
-    except ValueError as error:  # numbers that no run of ours writes, such as an image without captions
+    except ValueError as error:  # numbers that no run writes, such as an image without captions
         raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
     if not abs(value - stated.value) <= SAME_VALUE:
         raise RecordError(

@@ -140,7 +140,7 @@ def _nowhere(required: Sequence[str], pairs: Sequence[RecordPair]) -> Iterator[T
 
 
 def _left_out(found: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
-    """Tasks that one side alone has and nobody requires, by model and reason."""
+    """Tasks that one side alone has and the gate does not require, by model and reason."""
     for (model, meaning), names in found.items():
         yield f"{', '.join(names)} of {model} left out: {meaning}"
 

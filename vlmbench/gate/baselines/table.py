@@ -36,7 +36,7 @@ _ROWS = 1024
 def paired_columns(table: pa.Table, plugin: str) -> pa.Table:
     """The table with the columns that comparisons read, and without its own description.
 
-    Of a kind of task whose answers nobody can pair yet, all are kept.
+    Of a kind of task whose answers cannot be paired, all are kept.
     """
     try:
         wanted = pairing_columns(plugin)

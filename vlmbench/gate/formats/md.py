@@ -35,7 +35,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that is no markup, and calls nobody."""
+    """Text that is no markup, and notifies no user."""
     return escape_markdown(_quiet(text))
 
 

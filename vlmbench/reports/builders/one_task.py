@@ -76,7 +76,7 @@ def task_table(
     scores, said = said_once([(number.table, published_score(number, view)) for number in found])
     rows += [_published_row(number, score, facts) for number, score in zip(found, scores, strict=True)]
     rows += [_failure_row(failure) for failure in failures]
-    heading = f"{metric} %" if metric else "score"  # where all failed, nobody knows the metric
+    heading = f"{metric} %" if metric else "score"  # where all failed, the metric is unknown
     columns = [
         Column("rank", "right"),
         Column("model", repeats=True),

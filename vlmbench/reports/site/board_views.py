@@ -51,20 +51,20 @@ class BoardView:
 
 
 def views(
-    grid: BoardCells, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
+    board: BoardCells, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
 ) -> list[BoardView]:
     """Every task, those that were measured, each kind and suite of which all tasks have numbers; no tasks twice.
 
     Published means over tasks are in none of them: they would count their tasks a second time.
 
     Args:
-        grid: what is looked at.
+        board: what is looked at.
         suites: named lists of tasks.
         kind_titles: of kinds of tasks.
         sources: published tables with the tasks that all of their rows have.
     """
-    columns = {task.name: task for task in grid.columns if not task.combined}
-    measured, common = _measured(grid)
+    columns = {task.name: task for task in board.columns if not task.combined}
+    measured, common = _measured(board)
     offered = [
         BoardView("all", "Every task", "All", tuple(columns)),
         BoardView("measured", "Measured here", "All", tuple(name for name in columns if name in measured)),
@@ -84,7 +84,7 @@ def views(
     for view in offered:
         if view.tasks:
             seen.setdefault(view.tasks, view)
-    return [_with_standings(view, grid) for view in seen.values()]
+    return [_with_standings(view, board) for view in seen.values()]
 
 
 def first_view(offered: Sequence[BoardView]) -> BoardView | None:
@@ -102,29 +102,29 @@ def first_view(offered: Sequence[BoardView]) -> BoardView | None:
     return max(offered, key=numbers, default=None)
 
 
-def _measured(grid: BoardCells) -> tuple[set[str], set[str]]:
+def _measured(board: BoardCells) -> tuple[set[str], set[str]]:
     """The tasks that any ranked row has something of, and those of which every one has a number to rank."""
-    own = [cells for cells, ranked in zip(grid.cells, grid.ranked, strict=True) if ranked]
+    own = [cells for cells, ranked in zip(board.cells, board.ranked, strict=True) if ranked]
     numbers = [{name for name, cell in cells.items() if cell.comparable and cell.value is not None} for cells in own]
     answered = [names for names in numbers if names]
     return {name for cells in own for name in cells}, set.intersection(*answered) if answered else set()
 
 
-def _with_standings(view: BoardView, grid: BoardCells) -> BoardView:
+def _with_standings(view: BoardView, board: BoardCells) -> BoardView:
     """Means over equal tasks or not at all; places among the rows that are ranked."""
     found: dict[str, Standing] = {}
     for ranked in (True, False):
-        rows = [index for index, flag in enumerate(grid.ranked) if flag is ranked]
-        found |= _standings(view, grid, rows, with_places=ranked)
-    return replace(view, standings=tuple(found.get(str(index)) for index in range(len(grid.cells))))
+        rows = [index for index, flag in enumerate(board.ranked) if flag is ranked]
+        found |= _standings(view, board, rows, with_places=ranked)
+    return replace(view, standings=tuple(found.get(str(index)) for index in range(len(board.cells))))
 
 
-def _standings(view: BoardView, grid: BoardCells, rows: Sequence[int], *, with_places: bool) -> dict[str, Standing]:
-    columns = {task.name: task for task in grid.columns}
+def _standings(view: BoardView, board: BoardCells, rows: Sequence[int], *, with_places: bool) -> dict[str, Standing]:
+    columns = {task.name: task for task in board.columns}
     answers: dict[str, dict[str, Answer]] = {task: {} for task in view.tasks}
     for index in rows:
         for task in view.tasks:
-            cell = grid.cells[index].get(task)
+            cell = board.cells[index].get(task)
             if cell is not None and cell.comparable and cell.value is not None:
                 column = columns[task]
                 answers[task][str(index)] = Answer(

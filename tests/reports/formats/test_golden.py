@@ -1,6 +1,6 @@
 """Every format of one small table, letter by letter.
 
-After a change that is meant: VLMBENCH_WRITE_GOLDEN=1 pytest tests/reports/test_golden.py, and read the difference.
+After a change that is meant: VLMBENCH_WRITE_GOLDEN=1 pytest tests/reports/formats/test_golden.py; read the difference.
 """
 
 from __future__ import annotations
