@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
 from vlmbench.run.processor import processor_name
@@ -69,8 +69,8 @@ def build_record(
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
             images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
             peak_memory_bytes=peak_memory_bytes,
-            device=engine.model.device,
-            processor=processor_name(engine.model.device),
+            device=str(engine.device),
+            processor=processor_name(str(engine.device)),
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,
@@ -86,7 +86,7 @@ def build_record(
     )
 
 
-def _model_info(model: VisionLanguageModel) -> ModelInfo:
+def _model_info(model: Model) -> ModelInfo:
     card, identity = model.card, model.identity
     return ModelInfo(
         name=card.name,
@@ -100,7 +100,7 @@ def _model_info(model: VisionLanguageModel) -> ModelInfo:
         tokenizer=identity.tokenizer,
         libraries=dict(identity.libraries),
         capabilities=sorted(model.capabilities),
-        embedding_dim=model.embedding_dim,
-        logit_scale=model.logit_scale,
-        logit_bias=model.logit_bias,
+        embedding_dim=getattr(model, "embedding_dim", None),
+        logit_scale=getattr(model, "logit_scale", None),
+        logit_bias=getattr(model, "logit_bias", None),
     )

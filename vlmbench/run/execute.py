@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +31,7 @@ from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.progress import Progress
 from vlmbench.features.run_cache import RunCache
 from vlmbench.models import ADAPTERS
-from vlmbench.models.base import LoadOptions, VisionLanguageModel
+from vlmbench.models.base import LoadOptions, Model, VisionLanguageModel
 from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
 from vlmbench.run.fingerprint_index import FingerprintIndex
@@ -125,7 +125,7 @@ class _Run:
 
     def model(self, card: ModelCard, tasks: tuple[PlannedTask, ...]) -> Iterator[PairResult]:
         """Load a model, then answer every task with it."""
-        model: VisionLanguageModel | None = None
+        model: Model | None = None
         problem: VlmbenchError | None = None
         if any(task.question for task in tasks):
             self.listener.loading(card)
@@ -154,7 +154,7 @@ class _Run:
     def _pair(
         self,
         card: ModelCard,
-        model: VisionLanguageModel | None,
+        model: Model | None,
         problem: VlmbenchError | None,
         task: PlannedTask,
     ) -> PairResult:
@@ -174,9 +174,7 @@ class _Run:
         self.listener.pair_finished(result)
         return result
 
-    def _answer(
-        self, model: VisionLanguageModel, task: PlannedTask, question: Question, started: datetime
-    ) -> PairResult:
+    def _answer(self, model: Model, task: PlannedTask, question: Question, started: datetime) -> PairResult:
         if reason := question.unsupported(model):
             raise UnsupportedError(f"{model.card.name} cannot be asked {task.card.name}: {reason}")
         if not self.request.force and (found := self._earlier(model, task, question)):
@@ -186,7 +184,7 @@ class _Run:
         try:
             with gathered_warnings(said):
                 engine = self._engine(model)
-                memory = PeakMemory(model.device)
+                memory = PeakMemory(str(model.device))
                 with engine.timed("total"):
                     outcome = question.answer(engine)
                 self.spaces.count(engine)
@@ -237,7 +235,7 @@ class _Run:
             )
         return PairResult(record.model.name, record.task.name, "found", record, path=path, visuals=pictures)
 
-    def _earlier(self, model: VisionLanguageModel, task: PlannedTask, question: Question) -> Record | None:
+    def _earlier(self, model: Model, task: PlannedTask, question: Question) -> Record | None:
         """The record that this pair would write again; of several, the one that left out fewest samples.
 
         Data is looked at only where a record exists whose id fits everything but the data.
@@ -267,19 +265,18 @@ class _Run:
         except BadSampleError:  # a sample that was scored can no longer be read
             return False
 
-    def _engine(self, model: VisionLanguageModel) -> FeatureEngine:
+    def _engine(self, model: Model) -> FeatureEngine:
         settings = EngineSettings(
             precision=self.precision,
             batch_size=self.request.batch_size or (CPU_BATCH if self.device == "cpu" else ACCELERATOR_BATCH),
             workers=self.request.workers,
             skip_bad=self.request.skip_bad,
         )
-        image, text = (self.spaces.of(model, encoder) for encoder in ("image", "text"))
-        return FeatureEngine(model, settings, image, text, self.listener)
+        return FeatureEngine(model, settings, self.spaces, self.listener)
 
-    def _id(self, model: VisionLanguageModel, task: PlannedTask, question: Question, content_fingerprint: str) -> str:
+    def _id(self, model: Model, task: PlannedTask, question: Question, content_fingerprint: str) -> str:
         return run_id(
-            model,
+            cast(VisionLanguageModel, model),
             question,
             version=task_version(task.card, task.plugin),
             precision=self.precision,
@@ -315,9 +312,7 @@ class _Run:
         return PairResult(card.name, task.card.name, status, failure=failure, path=path, exit_code=code)
 
 
-def _parquet(
-    table: pa.Table, identifier: str, model: VisionLanguageModel, question: Question, content_fingerprint: str
-) -> bytes:
+def _parquet(table: pa.Table, identifier: str, model: Model, question: Question, content_fingerprint: str) -> bytes:
     """Predictions as a Parquet file that says of itself what they are."""
     described = {
         "run_id": identifier,

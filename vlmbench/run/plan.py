@@ -16,7 +16,7 @@ from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.registry import did_you_mean
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
+from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, check_transfer
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def make_plan(request: RunRequest) -> Plan:
     for card in cards:
         for spec in card.sources:
             SOURCES.get(spec.kind)
+        check_transfer(card, plugins[card.name], request.options)
         plugins[card.name].check(card, request.options)
         if unknown := sorted(set(card.protocol) - plugins[card.name].protocol_fields):
             raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
