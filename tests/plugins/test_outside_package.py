@@ -79,7 +79,19 @@ def results(here: Path, command: Command) -> Path:
     both = ("-t", "greys-agree.yaml", "-t", "greys:greys", "--data-root", "data", "--executor", "backwards")
     command("run", "-m", "grey:1", *both, "--results", "good")
     command("run", "-m", "grey:0.5", *both, "--results", "bad")
-    command("run", "-m", "grey:1", "-t", "greys:greys", "--data-root", "data", "--transfer", "centred", "--results", "centred")
+    command(
+        "run",
+        "-m",
+        "grey:1",
+        "-t",
+        "greys:greys",
+        "--data-root",
+        "data",
+        "--transfer",
+        "centred",
+        "--results",
+        "centred",
+    )
     return here
 
 
@@ -131,7 +143,9 @@ def test_runs_are_paired_by_the_kinds_own_columns(results: Path, command: Comman
     compared = json.loads(command("compare", "good", "bad", "-f", "json", "-t", "greys-agree", code=1))
     (task,) = compared["tasks"]
     assert task["verdict"] == "regressed", task
-    assert task["difference"]["value"] == pytest.approx(record(results / "bad", "agreement")["metrics"]["agreement"]["value"] - 1)  # type: ignore[index]
+    assert task["difference"]["value"] == pytest.approx(
+        record(results / "bad", "agreement")["metrics"]["agreement"]["value"] - 1
+    )  # type: ignore[index]
     command("compare", "good", "good", "-t", "greys-agree")
 
 
@@ -144,7 +158,9 @@ def test_a_baseline_keeps_the_kinds_answers(results: Path, command: Command) -> 
 
 def test_exports_name_the_kind(results: Path, command: Command) -> None:
     text = command("export", "-f", "model-index", "-m", "grey:1", "--results", "good")
-    types = {result["task"]["type"]: result["task"]["name"] for result in yaml.safe_load(text)["model-index"][0]["results"]}
+    types = {
+        result["task"]["type"]: result["task"]["name"] for result in yaml.safe_load(text)["model-index"][0]["results"]
+    }
     assert types["image-agreement"] == "Agreement"
     assert "agreement" in command("export", "-f", "csv", "--results", "good")
 
