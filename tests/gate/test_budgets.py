@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gate_cases import N, answers, labels, one, rule, sides, table, write
-from vlmbench.gate.comparison import TaskComparison
+from vlmbench.gate.outcome import TaskComparison
 
 from vlmbench.gate.compare import compare
 
