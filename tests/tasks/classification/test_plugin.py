@@ -64,7 +64,7 @@ def scored_of(targets: np.ndarray, scores: np.ndarray | None = None) -> Scored:
 
 def answer(card: TaskCard, options: TaskOptions | None = None, model: ToyModel | None = None):  # type: ignore[no-untyped-def]
     engine = FeatureEngine(model or toy(), EngineSettings(batch_size=4))
-    return PLUGIN.ask(card, dataset_of(card), options or TaskOptions()).answer(engine)
+    return PLUGIN.ask(card, {"test": dataset_of(card)}, options or TaskOptions()).answer(engine)
 
 
 class Described:
@@ -258,7 +258,7 @@ def test_repeated_class_names_are_said() -> None:
 def test_a_label_out_of_range_is_named() -> None:
     data = Described(("a", "b"), None, [0, 7])
     with pytest.raises(LabelError, match="'s1' has label 7"):
-        PLUGIN.ask(card_of(Path("x")), data, TaskOptions())
+        PLUGIN.ask(card_of(Path("x")), {"test": data}, TaskOptions())
 
 
 def test_metrics_that_do_not_exist_or_fit_are_refused() -> None:

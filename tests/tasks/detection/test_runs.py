@@ -12,9 +12,9 @@ import yaml
 
 from vlmbench.cards import SourceSpec
 from vlmbench.errors import UsageError
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 assert tasks.detection.models
@@ -36,7 +36,7 @@ def request_(folder: Path, tmp_path: Path) -> RunRequest:
 
 
 def only(request: RunRequest) -> PairResult:
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     return result
 
 
@@ -74,6 +74,6 @@ def test_a_setting_that_plays_no_part_is_told_and_not_recorded(request_: RunRequ
 def test_a_model_that_cannot_be_asked(request_: RunRequest) -> None:
     request = replace(request_, models=("colourist:", "colourist:dense"))
     request = replace(request, options=TaskOptions(protocol={"region_readout": "roi-align", "image_size": 160}))
-    plain, dense = execute(make_plan(request), request, Quiet())
+    plain, dense = execute(make_plan(request), request, NotesAsWarnings())
     assert (plain.status, dense.status) == ("unsupported", "done")
     assert plain.failure is not None and "region_readout=crop" in plain.failure.message

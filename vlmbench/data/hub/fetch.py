@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.cards import SourceSpec, TaskCard
+from vlmbench.cards import Role, SourceSpec, TaskCard
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.complete import doubts
 from vlmbench.data.hub.files import cached_path, discard
@@ -29,10 +29,16 @@ State = Literal["on disk", "hub", "by hand", "failed"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task whose data is asked for, and what a run of it would tell its source."""
+    """A task whose data of one role is asked for, and what a run of it would tell its source."""
 
     card: TaskCard
     context: SourceContext
+    role: Role = "test"
+
+    @property
+    def name(self) -> str:
+        """The task's name, and the role where it is another than the one that is scored."""
+        return self.card.name if self.role == "test" else f"{self.card.name} ({self.role})"
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,8 @@ class TaskPlan:
 
     @property
     def name(self) -> str:
-        """The task's name."""
-        return self.wanted.card.name
+        """The task's name, with the role."""
+        return self.wanted.name
 
     @property
     def damaged(self) -> tuple[RemoteFile, ...]:
@@ -161,7 +167,7 @@ class TaskOutcome:
     @property
     def expected(self) -> int | None:
         """How many samples the card says there are, where it says another number."""
-        said = self.plan.wanted.card.samples
+        said = self.plan.wanted.card.samples if self.plan.wanted.role == "test" else None
         return said if self.samples is not None and said != self.samples else None
 
 
@@ -205,7 +211,7 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
     """The first source that is there, as :func:`~vlmbench.data.open.open_dataset` would choose it."""
     absent: list[tuple[SourceSpec, MissingDataError]] = []
-    for spec in wanted.card.sources:
+    for spec in wanted.card.sources_by_role[wanted.role]:
         remote = spec.kind == "hub" and is_remote(spec)
         try:
             if remote:
