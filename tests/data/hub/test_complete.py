@@ -7,10 +7,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from data.hub_layouts import opened, tree, without_manifests
+from data.hub_layouts import class_label, opened, table, tree, without_manifests
 from data.hub_server import Hub
 from data.layouts import write_wds
-from data.test_hub_table import class_label, table
 
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.complete import gaps

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
+
+from data.layouts import image_bytes
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
@@ -28,3 +31,21 @@ def opened(location: str | Path, context: SourceContext | None = None, **fields:
     """The hub source's dataset of a repository or folder."""
     spec = SourceSpec.model_validate({"kind": "hub", "location": str(location), **fields})
     return open_source(spec, context or SourceContext())
+
+
+def table(path: Path, labels: list[object], feature: Any, images: list[object] | None = None) -> Path:
+    """Write a Parquet table of images and labels as ``datasets`` does; returns the path."""
+    import datasets
+
+    cells = images or [{"bytes": image_bytes(i, "JPEG"), "path": None} for i in range(len(labels))]
+    features = datasets.Features({"img": datasets.Image(), "note": datasets.Value("string"), "label": feature})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {"img": cells, "note": ["x"] * len(labels), "label": labels}
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(str(path))
+    return path
+
+
+def class_label(*names: str) -> Any:
+    import datasets
+
+    return datasets.ClassLabel(names=list(names))
