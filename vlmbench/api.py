@@ -64,9 +64,9 @@ def evaluate(
     Raises:
         VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
     """
-    plugin_files = tuple(Path(plugin).expanduser() for plugin in plugins)
-    for plugin in plugin_files:
-        load_plugin_file(plugin)
+    plugin_files = tuple(Path(plugin).expanduser().absolute() for plugin in plugins)
+    for path in plugin_files:
+        load_plugin_file(path)
     try:
         request = RunRequest(
             models=_names(models),

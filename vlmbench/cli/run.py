@@ -106,7 +106,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
-        plugins=tuple(path.expanduser() for path in plugin or []),
+        plugins=tuple(path.expanduser().absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
 
