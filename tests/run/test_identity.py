@@ -10,7 +10,7 @@ import pytest
 
 from vlmbench.cards import ModelCard, SourceSpec, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
-from vlmbench.models.base import ModelIdentity, VisionLanguageModel
+from vlmbench.models.base import Model, ModelIdentity
 from vlmbench.run.identity import plan_id, run_id, task_version
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import Question, TaskOptions
@@ -36,7 +36,7 @@ class Asked:
     card: TaskCard = CARD
     prompts_sha256: str = "1" * 64
 
-    def protocol(self, model: VisionLanguageModel) -> dict[str, Any]:
+    def protocol(self, model: Model) -> dict[str, Any]:
         return {"templates": ["a photo of a {}."], "multi_label": False, "metrics": ["acc1", "ece"]}
 
 
@@ -48,7 +48,7 @@ def source_of_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def identifier(options: TaskOptions, precision: str = "fp32", fingerprint: str = "2" * 64) -> str:
     return run_id(
-        cast(VisionLanguageModel, MODEL),
+        cast(Model, MODEL),
         cast(Question, Asked()),
         version=task_version(CARD, task_plugin(CARD.plugin)),
         precision=precision,

@@ -51,6 +51,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: a field of the tasks' protocol to replace. Repeatable."),
     ] = None,
+    transfer: Annotated[
+        str, typer.Option(help="How models are adapted before they answer a classification task.")
+    ] = "zero-shot",
     save_visuals: Annotated[
         int, typer.Option(help="Draw the answers to N samples of each task, beside the record.", min=0)
     ] = 0,
@@ -98,6 +101,7 @@ def run(
             templates=read_lines(templates),
             protocol=parse_settings(set_ or [], readout),
             visuals=save_visuals,
+            transfer=transfer,
         ),
         offline=offline,
         force=force,

@@ -12,8 +12,8 @@ from data.hub_server import Hub
 from data.layouts import write_wds
 
 from vlmbench.data.base import SourceContext
+from vlmbench.data.hub.client import list_files
 from vlmbench.data.hub.complete import gaps
-from vlmbench.data.hub.listing import list_files
 from vlmbench.data.hub.manifest import recall
 from vlmbench.data.hub.repo import Repo, repo_folder
 from vlmbench.errors import DataError, MissingDataError, VlmbenchWarning

@@ -46,6 +46,7 @@ def table(path: Path, labels: list[object], feature: Any, images: list[object] |
 
 
 def class_label(*names: str) -> Any:
+    """The feature of a column of class indices."""
     import datasets
 
     return datasets.ClassLabel(names=list(names))

@@ -68,6 +68,15 @@ class Finder(ToyModel):
         return [Detections(boxes, scores, torch.arange(len(labels)))] * len(images)
 
 
+class Lone:
+    """A detector and no more: it brings neither images nor texts into any space."""
+
+    def __init__(self, card: ModelCard, device: str) -> None:
+        detector = Finder(card, device, 1, "")
+        self.card, self.identity, self.device = card, detector.identity, torch.device(device)
+        self.capabilities = detector.capabilities
+
+
 def _load(kind: type[ToyModel]):  # type: ignore[no-untyped-def]
     def load(card: ModelCard, options: LoadOptions) -> ToyModel:
         return kind(card, options.device, seed=1, flaw=card.spec)
@@ -85,3 +94,4 @@ def finder(flaw: str = "") -> Finder:
 
 ADAPTERS.register("colourist", _load(Colourist))
 ADAPTERS.register("finder", _load(Finder))
+ADAPTERS.register("lone", lambda card, options: Lone(card, options.device))

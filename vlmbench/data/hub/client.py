@@ -1,19 +1,21 @@
-"""What files a dataset repository has, by a hub or its cache, and their snapshot; the hub's client kept quiet."""
+"""The hub's client, kept quiet: it lists a repository's files and links them into a snapshot."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from vlmbench.data.hub.errors import explain, is_network_error
 from vlmbench.data.hub.manifest import recall
-from vlmbench.data.hub.repo import Listing, RemoteFile, Repo, endpoint, env_offline, hub_name, lies_inside
+from vlmbench.data.hub.repo import Listing, Repo, endpoint, env_offline, hub_name, lies_inside
+from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
 
 _LISTING_TIMEOUT_S = 30.0
@@ -109,26 +111,63 @@ def _remote_file(sibling: Any, repo: Repo) -> RemoteFile:
     return RemoteFile(sibling.rfilename, large.size, sha256=large.sha256)
 
 
+class _QuietClient:
+    """Counts the threads that want the client quiet: the first one in silences it, the last one out restores it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._restore: Callable[[], None] | None = None
+
+    def enter(self) -> None:
+        """Silence the client, unless another thread has."""
+        with self._lock:
+            if self._restore is None:
+                self._restore = _silence()
+            self._users += 1
+
+    def leave(self) -> None:
+        """Restore the client's settings if no other thread wants it quiet."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._restore is not None:
+                self._restore()
+                self._restore = None
+
+
+_QUIET = _QuietClient()
+
+
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """Silence the client's own bars and warnings: progress is ours, and errors are explained."""
+    """Silence the client's own bars and warnings: vlmbench shows progress itself, and explains errors."""
+    _QUIET.enter()
+    try:
+        yield
+    finally:
+        _QUIET.leave()
+
+
+def _silence() -> Callable[[], None]:
+    """Silence the client; returns what restores its settings."""
     from huggingface_hub import utils
 
     verbosity, hidden = utils.logging.get_verbosity(), utils.are_progress_bars_disabled()
     utils.logging.set_verbosity_error()
     if not hidden:
         utils.disable_progress_bars()
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         utils.logging.set_verbosity(verbosity)
         if not hidden:
             utils.enable_progress_bars()
 
+    return restore
+
 
 @contextmanager
 def quiet_unless_terminal(progress_bars: Any) -> Iterator[None]:
-    """Hide a library's progress bars where nobody watches them.
+    """Hide a library's progress bars if stderr is no terminal.
 
     Args:
         progress_bars: ``huggingface_hub.utils`` or ``datasets``, which have the same three functions.

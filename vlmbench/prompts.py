@@ -1,4 +1,4 @@
-"""The zero-shot head: prompts, their ensemble, and where the words came from."""
+"""Prompts: class names and templates, where each came from, and the texts they make."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
-
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any, Protocol
 
 from vlmbench.cards import TaskCard, fill_template
-from vlmbench.data.base import ImageDataset
 from vlmbench.errors import LabelError
-from vlmbench.tasks.base import TaskOptions
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 """CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
@@ -59,20 +54,43 @@ class PromptSet:
         return [f"{len(repeated)} class names occur more than once, e.g. {repeated[0]!r}"]
 
 
-def prompt_set(card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> PromptSet:
+class DataWords(Protocol):
+    """The words that a dataset states, or not."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None: ...
+    @property
+    def templates(self) -> tuple[str, ...] | None: ...
+
+
+class OwnWords(Protocol):
+    """The words that the user gives, or not."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None: ...
+    @property
+    def templates(self) -> tuple[str, ...] | None: ...
+
+
+def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
     """The prompts of a card on its data: the user's words before the card's before the data's.
+
+    Args:
+        card: the task card.
+        data: the opened dataset.
+        own: what the user says instead.
 
     Raises:
         LabelError: there are no class names at all, or the user's are of another number than the data's classes.
     """
-    stated = tuple(card.classes) if card.classes else dataset.classes
-    if options.class_names is not None:
-        if stated is not None and len(options.class_names) != len(stated):
+    stated = tuple(card.classes) if card.classes else data.classes
+    if own.class_names is not None:
+        if stated is not None and len(own.class_names) != len(stated):
             raise LabelError(
-                f"{len(options.class_names)} class names were given, but {card.name} has {len(stated)} classes",
+                f"{len(own.class_names)} class names were given, but {card.name} has {len(stated)} classes",
                 hint="One name a line, in label order; `vlmbench tasks show NAME` prints the card's own.",
             )
-        names, names_from = options.class_names, "option"
+        names, names_from = own.class_names, "option"
     elif stated is not None:
         names, names_from = stated, "card" if card.classes else "data"
     else:
@@ -80,25 +98,12 @@ def prompt_set(card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> P
             f"{card.name}: neither the card nor the data states class names",
             hint="Give them with --classnames FILE.",
         )
-    if options.templates is not None:
-        templates, templates_from = options.templates, "option"
+    if own.templates is not None:
+        templates, templates_from = own.templates, "option"
     elif card.templates:
         templates, templates_from = tuple(card.templates), "card"
-    elif dataset.templates:
-        templates, templates_from = dataset.templates, "data"
+    elif data.templates:
+        templates, templates_from = data.templates, "data"
     else:
         templates, templates_from = (DEFAULT_TEMPLATE,), "default"
     return PromptSet(tuple(names), tuple(templates), names_from, templates_from)
-
-
-def ensemble(features: Tensor, num_classes: int) -> Tensor:
-    """CLIP's prompt ensemble: unit features, their mean over templates, unit length again.
-
-    Args:
-        features: (C * T, D), unit length, the templates of the first class first.
-        num_classes: C.
-
-    Returns:
-        (C, D), unit length. Source: openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb.
-    """
-    return F.normalize(features.reshape(num_classes, -1, features.shape[-1]).mean(dim=1), dim=-1)

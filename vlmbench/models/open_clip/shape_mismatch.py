@@ -20,17 +20,17 @@ SHOWN = 3
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def misfit_error(architecture: str, path: Path, header: CheckpointHeader, error: Exception) -> ModelError:
+def shape_mismatch_error(architecture: str, path: Path, header: CheckpointHeader, error: Exception) -> ModelError:
     """The error for a checkpoint that open_clip could not load into this architecture."""
-    misfits = _misfits(architecture, header.shapes)
-    if not misfits:  # the tensors fit, so something else failed: let the library say it
+    mismatches = _mismatches(architecture, header.shapes)
+    if not mismatches:  # the tensors fit, so something else failed: let the library say it
         return ModelError(f"{path} could not be loaded as {architecture}: {type(error).__name__}: {error}")
     fitting = guess_architectures(header.shapes)
     hint = f"Its shapes are those of {' or '.join(fitting)}." if fitting else None
-    return ModelError(f"{path} does not fit {architecture}:\n" + "\n".join(misfits), hint=hint)
+    return ModelError(f"{path} does not fit {architecture}:\n" + "\n".join(mismatches), hint=hint)
 
 
-def _misfits(architecture: str, shapes: Shapes) -> list[str]:
+def _mismatches(architecture: str, shapes: Shapes) -> list[str]:
     try:
         # On the meta device a model has shapes and no values, so that building it again costs nothing.
         with torch.device("meta"):
