@@ -34,7 +34,7 @@ from vlmbench.features.progress import Silent
 from vlmbench.features.workers import default_workers
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
-from vlmbench.run.execute import ACCELERATOR_BATCH, CPU_BATCH
+from vlmbench.run.process_state import ACCELERATOR_BATCH, CPU_BATCH
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 Features = Tensor | None

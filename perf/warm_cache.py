@@ -22,8 +22,8 @@ from vlmbench.api import load_model
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.run_cache import RunCache
 from vlmbench.models.base import VisionLanguageModel
-from vlmbench.run.execute import CPU_BATCH
 from vlmbench.run.plan import Plan, RunRequest, make_plan
+from vlmbench.run.process_state import CPU_BATCH
 from vlmbench.tasks.base import Outcome, TaskOptions
 
 DEMO_TASKS = ("demo-scenes", "demo-digits", "demo-objects", "demo-retrieval")

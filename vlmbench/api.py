@@ -15,9 +15,9 @@ from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.records import Record
 from vlmbench.registry import load_plugin_file
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
 
@@ -67,8 +67,9 @@ def evaluate(
     Raises:
         VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
     """
-    for plugin in plugins:
-        load_plugin_file(Path(plugin).expanduser())
+    plugin_files = tuple(Path(plugin).expanduser().absolute() for plugin in plugins)
+    for path in plugin_files:
+        load_plugin_file(path)
     try:
         request = RunRequest(
             models=_names(models),
@@ -85,11 +86,12 @@ def evaluate(
                 visuals=visuals,
                 transfer=transfer,
             ),
+            plugins=plugin_files,
             **settings,
         )
     except TypeError as error:
         raise UsageError(f"evaluate: {error}") from error
-    outcomes = execute(make_plan(request), request, Quiet())
+    outcomes = execute(make_plan(request), request, NotesAsWarnings())
     return [_record(outcome) for outcome in outcomes]
 
 

@@ -6,6 +6,7 @@ Where cards are found is :mod:`vlmbench.catalogue`'s matter.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -117,6 +118,10 @@ class SourceSpec(_Card):
     options: dict[str, Any] = {}
 
 
+Role = Literal["test", "train", "val"]
+"""Which part a dataset plays in a question: what is scored, what a model is adapted with, what choices are made on."""
+
+
 class TaskCard(_Card):
     """Dataset, prompts, protocol and metrics: one benchmark entry."""
 
@@ -128,6 +133,11 @@ class TaskCard(_Card):
     title: str | None = None
     description: str = ""
     sources: list[SourceSpec] = Field(min_length=1)
+    """Of the test role, in the order they are tried."""
+    train: list[SourceSpec] | None = Field(default=None, min_length=1)
+    """Where the samples are that a model may be adapted with; None: the card states none."""
+    val: list[SourceSpec] | None = Field(default=None, min_length=1)
+    """Where the samples are that choices may be made on."""
     samples: int | None = Field(default=None, ge=1)
     """How many samples the standard split has; another count is a warning in the record."""
     classes: list[str] | None = None
@@ -143,6 +153,12 @@ class TaskCard(_Card):
     citation: str | None = None
     source_url: str | None = None
     notes: str = ""
+
+    @property
+    def sources_by_role(self) -> Mapping[Role, list[SourceSpec]]:
+        """The sources of each role that the card states, the test role first."""
+        stated: dict[Role, list[SourceSpec] | None] = {"test": self.sources, "train": self.train, "val": self.val}
+        return {role: sources for role, sources in stated.items() if sources}
 
     @model_validator(mode="before")
     @classmethod

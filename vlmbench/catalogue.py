@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
@@ -57,12 +58,12 @@ def suite_files() -> dict[str, Path]:
 
 def model_cards(pattern: str = "*") -> list[ModelCard]:
     """Every model card whose name matches a shell pattern or contains it, sorted by name."""
-    return [_read_model(path) for name, path in sorted(model_card_files().items()) if _matches(name, pattern)]
+    return [read_model(path) for name, path in sorted(model_card_files().items()) if _matches(name, pattern)]
 
 
 def task_cards(pattern: str = "*") -> list[TaskCard]:
     """Every task card whose name matches a shell pattern or contains it, sorted by name."""
-    return [_read_task(path) for name, path in sorted(task_card_files().items()) if _matches(name, pattern)]
+    return [read_task(path) for name, path in sorted(task_card_files().items()) if _matches(name, pattern)]
 
 
 def find_suite(name: str) -> Suite | None:
@@ -74,45 +75,33 @@ def find_suite(name: str) -> Suite | None:
     return None if path is None else _read_suite(path)
 
 
-def named_suite(name: str) -> Suite:
-    """The suite of this name, or in this YAML file.
-
-    Raises:
-        UnknownNameError: it is no suite's.
-        CardError: the file is invalid.
-    """
-    suite = find_suite(name)
-    if suite is None:
-        is_task = f"{name!r} is a task: -t {name}." if name in task_card_files() else ""
-        raise UnknownNameError(f"unknown suite {name!r}", hint=is_task or did_you_mean(name, suite_files()) or None)
-    return suite
-
-
 def suites() -> list[Suite]:
     """Every suite, sorted by name."""
     return [_read_suite(path) for _, path in sorted(suite_files().items())]
 
 
-def find_models(name: str) -> list[ModelCard]:
+def find_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> list[ModelCard]:
     """The model cards that one ``-m`` argument stands for.
 
     Args:
         name: a card's name, a shell pattern of names, a YAML file, or ``ADAPTER:SPEC`` with no card needed.
+        read: in place of :func:`read_model`, one that remembers what it has read.
 
     Raises:
         UnknownNameError: nothing has that name.
         CardError: the card is invalid.
     """
+    read = read or read_model
     if name.endswith((".yaml", ".yml")):
-        return [_read_model(Path(name).expanduser())]
+        return [read(Path(name).expanduser())]
     files = model_card_files()
     if name in files:
-        return [_read_model(files[name])]
+        return [read(files[name])]
     if ":" in name:
         adapter, _, spec = name.partition(":")
         return [ModelCard(name=name, adapter=adapter, spec=spec)]
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
-        return [_read_model(files[match]) for match in found]
+        return [read(files[match]) for match in found]
     hints = [
         did_you_mean(name, files),
         "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
@@ -121,14 +110,14 @@ def find_models(name: str) -> list[ModelCard]:
     raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
 
 
-def runnable_models(name: str) -> list[ModelCard]:
+def runnable_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> list[ModelCard]:
     """As :func:`find_models`, of cards that can be run: a pattern passes over the others, a name insists.
 
     Raises:
         UnknownNameError, CardError: as :func:`find_models`.
         UsageError: the card has no adapter, or all that match have none.
     """
-    found = find_models(name)
+    found = find_models(name, read)
     runnable = [card for card in found if card.runnable]
     if not runnable:
         raise _cannot_run(found[0])
@@ -154,34 +143,69 @@ def _cannot_run(card: ModelCard) -> UsageError:
     return UsageError(f"model {card.name!r} cannot be run: {reason}{where}", hint=instead)
 
 
+@dataclass(frozen=True)
+class NamedTasks:
+    """What one ``-t`` argument stands for.
+
+    Attributes:
+        cards: the task cards.
+        suite: the suite that lists them; None where the name is no suite's.
+    """
+
+    cards: tuple[TaskCard, ...]
+    suite: Suite | None = None
+
+
 def find_tasks(name: str) -> list[TaskCard]:
-    """The task cards that one ``-t`` argument stands for.
+    """The task cards that one ``-t`` argument stands for; see :func:`named_tasks`."""
+    return list(named_tasks(name).cards)
+
+
+def named_tasks(name: str, read: Callable[[Path], TaskCard] | None = None) -> NamedTasks:
+    """The task cards that one ``-t`` argument stands for, and its suite where it names one. Each file is read once.
 
     Args:
         name: a card's name, a suite's name, a shell pattern of card names, a YAML file of either, or ``KIND:PATH``
             for a folder, videos, captions, boxes or a webdataset that have no card.
+        read: in place of :func:`read_task`, one that remembers what it has read.
 
     Raises:
         UnknownNameError: nothing has that name.
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
+    read = read or read_task
     if name.endswith((".yaml", ".yml")):
-        return _read_tasks_file(Path(name).expanduser())
+        return _tasks_of_file(Path(name).expanduser(), read)
     files, suite_paths = task_card_files(), suite_files()
     if name in files:
-        return [_read_task(files[name])]
+        return NamedTasks((read(files[name]),))
     if name in suite_paths:
-        return _suite_tasks(_read_suite(suite_paths[name]), where=str(suite_paths[name]))
+        return _tasks_of_suite(_read_suite(suite_paths[name]), read, where=str(suite_paths[name]))
     if ":" in name:
-        return [_task_of_data(name)]
+        return NamedTasks((_task_of_data(name),))
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
-        return [_read_task(files[match]) for match in found]
+        return NamedTasks(tuple(read(files[match]) for match in found))
     hints = [
         did_you_mean(name, [*files, *suite_paths]),
         "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH, captions:PATH, "
         "coco:PATH or wds:PATH.",
     ]
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
+
+
+def named_suite(name: str, read: Callable[[Path], TaskCard] | None = None) -> NamedTasks:
+    """As :func:`named_tasks`, of a name that must be a suite's.
+
+    Raises:
+        UnknownNameError: it is no suite's.
+        CardError: as :func:`named_tasks`.
+    """
+    in_file = name.endswith((".yaml", ".yml"))
+    named = named_tasks(name, read) if in_file or name in suite_files() else NamedTasks(())
+    if named.suite is None:
+        is_task = f"{name!r} is a task: -t {name}." if name in task_card_files() else ""
+        raise UnknownNameError(f"unknown suite {name!r}", hint=is_task or did_you_mean(name, suite_files()) or None)
+    return named
 
 
 def _task_of_data(name: str) -> TaskCard:
@@ -212,12 +236,26 @@ def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path for path in folder.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
-def _read_model(path: Path) -> ModelCard:
+def read_model(path: Path) -> ModelCard:
+    """The model card in a YAML file.
+
+    Raises:
+        CardError: it cannot be read, is no model card, or has another name than its file.
+    """
     return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
 
 
-def _read_task(path: Path) -> TaskCard:
-    return _named_after_file(parse_card(TaskCard, read_yaml(path), where=str(path)), path)
+def read_task(path: Path) -> TaskCard:
+    """The task card in a YAML file.
+
+    Raises:
+        CardError: it cannot be read, is no task card, or has another name than its file.
+    """
+    return _task_card(read_yaml(path), path)
+
+
+def _task_card(data: Any, path: Path) -> TaskCard:
+    return _named_after_file(parse_card(TaskCard, data, where=str(path)), path)
 
 
 def _read_suite(path: Path) -> Suite:
@@ -234,16 +272,16 @@ def _named_after_file(card: CardT, path: Path) -> CardT:
     return card
 
 
-def _read_tasks_file(path: Path) -> list[TaskCard]:
+def _tasks_of_file(path: Path, read: Callable[[Path], TaskCard]) -> NamedTasks:
     data = read_yaml(path)
     if isinstance(data, dict) and "tasks" in data:
-        return _suite_tasks(parse_card(Suite, data, where=str(path)), where=str(path))
-    return [_read_task(path)]
+        return _tasks_of_suite(parse_card(Suite, data, where=str(path)), read, where=str(path))
+    return NamedTasks((_task_card(data, path),))
 
 
-def _suite_tasks(suite: Suite, *, where: str) -> list[TaskCard]:
+def _tasks_of_suite(suite: Suite, read: Callable[[Path], TaskCard], *, where: str) -> NamedTasks:
     files = task_card_files()
     for name in suite.tasks:
         if name not in files:
             raise CardError(f"{where}: unknown task {name!r}", hint=did_you_mean(name, files) or None)
-    return [_read_task(files[name]) for name in suite.tasks]
+    return NamedTasks(tuple(read(files[name]) for name in suite.tasks), suite)

@@ -9,7 +9,7 @@ import re
 from hashlib import sha256
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 SCHEMA: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
@@ -48,11 +48,11 @@ class DatasetInfo(_Part):
     revision: str | None = None
     split: str | None = None
     samples: int
-    """Samples scored: after ``--limit``, without the bad ones that were skipped."""
+    """Samples used: after ``--limit``, without the bad ones that were skipped."""
     standard_samples: int | None = None
     """How many the card's standard split has."""
     fingerprint: str
-    """Over the content and label of every sample scored."""
+    """Over the content and label of every sample used."""
 
 
 class TaskInfo(_Part):
@@ -63,8 +63,16 @@ class TaskInfo(_Part):
     version: str
     """``card.plugin``: the card's version, then the plugin's; numbers of two versions are not comparable."""
     dataset: DatasetInfo
+    """What was scored: the test role."""
+    other_data: dict[str, DatasetInfo] = {}
+    """By role ("train", "val"), what else the answer was made with. Nothing in a zero-shot record."""
     prompts_sha256: str
     protocol: dict[str, Any] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of the test role alone are written as they were before there were roles."""
+        return {name: value for name, value in dump(self).items() if value or name != "other_data"}
 
 
 class MetricValue(_Part):
@@ -130,9 +138,10 @@ class RunInfo(_Part):
     """By stage. ``total`` is the time from the question to the answer; ``record`` comes after it, to bring the answer
     into the form it is kept in. Of the main thread, one after the other: ``text`` (tokens, forward, cache),
     ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``,
-    ``ranking``, ``metrics``, ``pictures``. Beside it, summed over the worker threads: ``read``, ``hash``,
-    ``cache_lookup``, ``decode``, ``preprocess``, and ``truth`` (what a task loads beside each image, its preprocessing
-    included). ``images`` is the whole image stage, with whatever was done between two batches."""
+    ``ranking``, ``metrics``, and in older records ``pictures``, which are now drawn later. Beside it, summed over the
+    worker threads: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess``, and ``truth`` (what a task loads
+    beside each image, its preprocessing included). ``images`` is the whole image stage, with whatever was done between
+    two batches."""
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
     from the cache."""

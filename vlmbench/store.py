@@ -64,14 +64,12 @@ class ResultStore:
         """Where the records of one (model, task) pair live."""
         return self.root / safe_name(model) / safe_name(task)
 
-    def write(self, record: Record, predictions: bytes | None, visuals: Mapping[str, bytes] | None = None) -> Path:
+    def write(self, record: Record, predictions: bytes | None) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.
 
         Args:
             record: the record; its ``predictions`` name the Parquet file and its hash.
             predictions: the content of that file; None where an imported record has none.
-            visuals: names to contents of pictures, written to the folder ``<run id>.visuals`` beside them in place of
-                those of an earlier run; without any, what is there is left alone.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
@@ -81,8 +79,6 @@ class ResultStore:
         _sweep(folder)
         if record.predictions is not None and predictions is not None:
             _write_atomically(folder / record.predictions.file, predictions)
-        if visuals:
-            _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
         _write_atomically(path, _json(record))
         return path
 
@@ -108,6 +104,18 @@ class ResultStore:
     def visuals(self, record: Record) -> Path:
         """The folder of a record's pictures, whether there are any or not."""
         return self.folder(record.model.name, record.task.name) / f"{record.id}{VISUALS}"
+
+    def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
+        """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.
+
+        Args:
+            record: whose they are.
+            visuals: names to contents.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written.
+        """
+        _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""

@@ -20,8 +20,8 @@ from data.videos import LOSSLESS, frame, write_video
 from vlmbench.answers import Answers, class_differences, difference, read_answers, same_behaviour
 from vlmbench.answers.tables import align
 from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 assert tasks.detection.models and toy_adapter and toy_dense
@@ -33,7 +33,7 @@ def ask(card: dict[str, Any], model: str, folder: Path, **protocol: Any) -> Answ
     path = folder / "asked.yaml"
     path.write_text(json.dumps({"name": "asked", **card}))
     request = RunRequest((model,), (str(path),), folder / "runs", device="cpu", options=TaskOptions(protocol=protocol))
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     assert result.record is not None and result.path is not None, result.failure
     return read_answers(result.record, result.path.parent)
 

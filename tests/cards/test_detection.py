@@ -90,7 +90,7 @@ def test_each_local_layout_opens(name: str, location: str, annotations: str, tmp
         assert labels == [[0, last, 0], []]
     (tmp_path / "proposals.json").write_text("[]")
     own = {"proposals": str(tmp_path / "proposals.json")} if name.endswith("-proposals") else {}
-    question = PLUGIN.ask(card, dataset, TaskOptions(protocol=own))
+    question = PLUGIN.ask(card, {"test": dataset}, TaskOptions(protocol=own))
     assert isinstance(dataset, BoxDataset) and len(question.facts.category_ids) == last + 1
 
 
@@ -100,7 +100,7 @@ def test_odinw_sets_that_glip_renames(tmp_path: Path) -> None:
     write_coco(
         tmp_path / location, "valid/annotations_without_background.json", "valid", coco_content(["CoW", "chanterelle"])
     )
-    question = PLUGIN.ask(card, open_dataset(card.sources, context(card, tmp_path)), TaskOptions())
+    question = PLUGIN.ask(card, {"test": open_dataset(card.sources, context(card, tmp_path))}, TaskOptions())
     assert question.dataset.classes == ("CoW", "chanterelle")
     assert question.prompts.prompts == ["flat mushroom", "yellow mushroom"]
 

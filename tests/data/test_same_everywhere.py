@@ -22,9 +22,9 @@ from vlmbench.data.hub.fetch import carry_out, plan_fetch
 from vlmbench.data.open import open_dataset
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.prepare import wanted_tasks
-from vlmbench.run.quiet import Quiet
 
 pytestmark = pytest.mark.usefixtures("hub_caches", "impatient")
 
@@ -106,7 +106,7 @@ def test_the_same_images_give_the_same_numbers(tmp_path: Path, monkeypatch: pyte
         use_cache=False,
         batch_size=1,  # the samples come in another order, and a matrix product rounds by batch
     )
-    results = execute(make_plan(request), request, Quiet())
+    results = execute(make_plan(request), request, NotesAsWarnings())
     records = {result.task: result.record for result in results}
     first = records["folder"]
     assert first is not None

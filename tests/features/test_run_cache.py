@@ -25,15 +25,15 @@ from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.run_cache import RunCache
 from vlmbench.records import CacheUse, Record
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 IMAGES, PROMPTS = 12, 3
 
 
-class Heard(Quiet):
+class Heard(NotesAsWarnings):
     """Notes go to a list."""
 
     def __init__(self) -> None:

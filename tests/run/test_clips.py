@@ -12,9 +12,9 @@ from data.videos import LOSSLESS, frame, write_frames, write_video
 
 from vlmbench.data.base import content_sha256, fingerprint
 from vlmbench.records import Record
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 COUNT = 7  # frames of a clip
@@ -45,7 +45,7 @@ def card(folder: Path, frames: int) -> str:
 
 def only(request: RunRequest) -> PairResult:
     toy_adapter.LOADED.clear()
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     return result
 
 

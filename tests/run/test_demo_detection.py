@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 
@@ -18,7 +18,7 @@ def test_demo_clip_names_the_shapes_in_their_boxes(tmp_path: Path) -> None:
         device="cpu",
         options=TaskOptions(limit=12),
     )
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     assert result.status == "done" and result.record is not None
     metrics = result.record.metrics
     assert (metrics["ap"].value or 0) > 0.5 and (metrics["mean_class_accuracy_top1"].value or 0) > 0.5

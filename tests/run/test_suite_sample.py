@@ -16,8 +16,8 @@ from vlmbench.records import Record
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.site.command import command
 from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 CLASSES = {"bird": 24, "cat": 12, "dog": 3, "fish": 1, "horse": 20}
@@ -42,7 +42,7 @@ def run(
 ) -> list[Record]:
     toy_adapter.LOADED.clear()
     request = RunRequest(models, tasks, tmp_path / "runs", device="cpu", options=options or TaskOptions())
-    return [result.record for result in execute(make_plan(request), request, Quiet()) if result.record]
+    return [result.record for result in execute(make_plan(request), request, NotesAsWarnings()) if result.record]
 
 
 def labels(tmp_path: Path, record: Record) -> dict[int, int]:

@@ -15,7 +15,8 @@ import pytest
 from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, UsageError
 from vlmbench.features.progress import Silent
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.visuals.sheets import SHEET_TILES

@@ -15,9 +15,9 @@ from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import DenseEncoder
 from vlmbench.prompts import PromptSet
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.base import FewShot, LinearClassifier, Reads
@@ -75,7 +75,7 @@ def with_method(request: RunRequest, name: str) -> RunRequest:
 
 
 def only(request: RunRequest) -> PairResult:
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     return result
 
 

@@ -238,7 +238,8 @@ def _print_json(plan: FetchPlan, tasks: list[dict[str, Any]], models: list[dict[
 def _task_json(plan: TaskPlan, outcome: TaskOutcome | None) -> dict[str, Any]:
     problem = outcome.problem if outcome else plan.problem
     return {
-        "task": plan.name,
+        "task": plan.wanted.card.name,
+        "role": plan.wanted.role,
         "state": plan.state,
         "source": plan.source.model_dump(exclude_none=True, exclude_defaults=True) if plan.source else None,
         "revision": plan.revision,
@@ -247,7 +248,7 @@ def _task_json(plan: TaskPlan, outcome: TaskOutcome | None) -> dict[str, Any]:
         "to_fetch": plan.to_fetch if outcome is None else 0,
         "damaged": [file.path for file in plan.damaged],
         "samples": outcome.samples if outcome else None,
-        "card_samples": plan.wanted.card.samples,
+        "card_samples": plan.wanted.card.samples if plan.wanted.role == "test" else None,
         "notes": [*plan.notes, *(outcome.notes if outcome else ())],
         **_problem_json(problem),
     }

@@ -22,7 +22,7 @@ from vlmbench.cli.console import stderr
 from vlmbench.records import Record
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.scores import interval_text, score_text
-from vlmbench.run.execute import PairResult, Status
+from vlmbench.run.listener import PairResult, Status
 
 MARKS = {
     "done": ("✓", "green"),
@@ -79,11 +79,11 @@ class TerminalListener:
         self._progress.stop()
 
     def loading(self, model: ModelCard) -> None:
-        """See :class:`~vlmbench.run.execute.Listener`."""
+        """See :class:`~vlmbench.run.listener.Listener`."""
         self._show(f"loading {model.name}", None, "")
 
     def pair_started(self, model: str, task: str) -> None:
-        """See :class:`~vlmbench.run.execute.Listener`."""
+        """See :class:`~vlmbench.run.listener.Listener`."""
         self._label = f"[{self._finished + 1}/{self._pairs}] {model} · {task}"
         self._show(self._label, None, "")
 
@@ -96,7 +96,7 @@ class TerminalListener:
         self._progress.advance(self._task, items)
 
     def pair_finished(self, result: PairResult) -> None:
-        """See :class:`~vlmbench.run.execute.Listener`."""
+        """See :class:`~vlmbench.run.listener.Listener`."""
         self._finished += 1
         mark, style = MARKS[result.status]
         line = Text.assemble(
@@ -113,7 +113,7 @@ class TerminalListener:
         self._console.print(line, soft_wrap=True)
 
     def note(self, message: str) -> None:
-        """See :class:`~vlmbench.run.execute.Listener`."""
+        """See :class:`~vlmbench.run.listener.Listener`."""
         self._console.print(Text.assemble(("note: ", "yellow"), message), soft_wrap=True)
 
     def _show(self, description: str, total: int | None, unit: str) -> None:

@@ -11,7 +11,7 @@ from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlmbench.reports.formats.terminal.render import TerminalTable
-    from vlmbench.run.execute import PairResult
+    from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
 DEFAULT_RESULTS = Path("results/runs")
@@ -65,6 +65,9 @@ def run(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the models, tasks and data, and stop.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Show where each pair's time went.")] = False,
+    executor: Annotated[
+        str, typer.Option(help="Who carries the pairs out: local, this process one after the other.")
+    ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
@@ -79,17 +82,12 @@ def run(
     load_plugins(plugin or [])
     with heavy_imports():
         from vlmbench.api import task_options
-        from vlmbench.catalogue import find_suite, named_suite
         from vlmbench.run.plan import RunRequest
 
-    for name in suite:
-        named_suite(name)
-    sampled = any(found.sample for name in (*task, *suite) if (found := find_suite(name)))
-    if stratified and limit is None and not sampled:
-        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
     request = RunRequest(
         models=tuple(model),
-        tasks=(*task, *suite),
+        tasks=tuple(task),
+        suites=tuple(suite),
         results=results.expanduser(),
         data_root=data_root.expanduser() if data_root else None,
         device=device,
@@ -111,6 +109,8 @@ def run(
         use_cache=not no_cache,
         workers=workers,
         trust_remote_code=trust_remote_code,
+        executor=executor,
+        plugins=tuple(path.expanduser().absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
 

@@ -46,12 +46,12 @@ def show_task(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
-    from vlmbench.catalogue import find_suite, find_tasks
+    from vlmbench.catalogue import named_tasks
     from vlmbench.cli.listing import show_cards, show_fields
 
-    cards = find_tasks(name)
-    suite = None if as_json else find_suite(name)
-    if suite is None:
+    named = named_tasks(name)
+    cards, suite = list(named.cards), named.suite
+    if suite is None or as_json:
         show_cards(cards, as_json=as_json, fields=_fields)
         return
     show_fields({"suite": suite.name, "title": suite.title, "description": suite.description, **_sample(suite)})
@@ -88,9 +88,13 @@ def _listing(cards: Sequence[TaskCard], found: Sequence[Suite], *, nothing: str,
 
 def _fields(card: TaskCard) -> dict[str, object]:
     """A card's fields as people read them: the places of the data in the order in which they are tried."""
-    fields = card.model_dump(exclude_none=True, exclude={"sources"} if card.multi_label else {"sources", "multi_label"})
-    data = [_place(number, spec) for number, spec in enumerate(card.sources, start=1)]
-    return {**{name: fields[name] for name in ("name", "plugin", "version")}, "data": "\n".join(data), **fields}
+    left_out = {"sources", "train", "val", *([] if card.multi_label else ["multi_label"])}
+    fields = card.model_dump(exclude_none=True, exclude=left_out)
+    data = {
+        "data" if role == "test" else f"{role} data": "\n".join(_place(*place) for place in enumerate(sources, start=1))
+        for role, sources in card.sources_by_role.items()
+    }
+    return {**{name: fields[name] for name in ("name", "plugin", "version")}, **data, **fields}
 
 
 def _place(number: int, spec: SourceSpec) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from vlmbench.cards import Role
+from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
-from vlmbench.run.processor import processor_name
-from vlmbench.tasks.base import Outcome, Question, TaskOptions
+from vlmbench.run.machine import processor_name
+from vlmbench.tasks.base import Outcome, Question, TaskOptions, question_data
 from vlmbench.tasks.subset import drawn
 
 
@@ -21,7 +24,7 @@ def build_record(
     question: Question,
     outcome: Outcome,
     version: str,
-    content_fingerprint: str,
+    fingerprints: Mapping[Role, str],
     warnings: list[str],
     options: TaskOptions,
     settings: dict[str, Any],
@@ -31,7 +34,6 @@ def build_record(
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
-    scored = len(outcome.contents)
     limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
     if card.samples is not None and limit is None and len(question.dataset.samples) != card.samples:
         warnings.append(
@@ -48,15 +50,12 @@ def build_record(
             name=card.name,
             plugin=card.plugin,
             version=version,
-            dataset=DatasetInfo(
-                source=question.dataset.info.kind,
-                location=question.dataset.info.location,
-                revision=question.dataset.info.revision,
-                split=question.dataset.info.split,
-                samples=scored,
-                standard_samples=card.samples,
-                fingerprint=content_fingerprint,
-            ),
+            dataset=_dataset_info(question.dataset, len(outcome.contents), fingerprints["test"], card.samples),
+            other_data={
+                role: _dataset_info(used.dataset, len(outcome.other_contents[role]), fingerprints[role])
+                for role, used in question_data(question).items()
+                if role != "test"
+            },
             prompts_sha256=question.prompts_sha256,
             protocol=dict(question.protocol(engine.model)),
         ),
@@ -83,6 +82,20 @@ def build_record(
         environment=environment(),
         warnings=list(dict.fromkeys([*warnings, *outcome.warnings])),
         bad_samples=tally.bad,
+    )
+
+
+def _dataset_info(
+    dataset: ImageDataset, used: int, fingerprint: str, standard_samples: int | None = None
+) -> DatasetInfo:
+    return DatasetInfo(
+        source=dataset.info.kind,
+        location=dataset.info.location,
+        revision=dataset.info.revision,
+        split=dataset.info.split,
+        samples=used,
+        standard_samples=standard_samples,
+        fingerprint=fingerprint,
     )
 
 

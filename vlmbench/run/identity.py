@@ -5,21 +5,37 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from vlmbench._version import __version__
-from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.cards import ModelCard, Role, SourceSpec, TaskCard
 from vlmbench.features.cache.key import source_sha256
-from vlmbench.models.base import VisionLanguageModel
-from vlmbench.records import SCHEMA, Environment
+from vlmbench.models.base import Model
+from vlmbench.records import Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
 _ID_LENGTH = 16
+_SCHEMA = "vlmbench.record/1"
+"""Of the first records. A later schema of the file asks no other question, so ids keep this one."""
+_FIRST_FIELDS: Mapping[type, str] = {
+    ModelCard: "name adapter spec options title description method objective framework architecture image_encoder "
+    "text_encoder training_data data_size samples_seen image_size embedding_dim parameters gflops weights weights_at "
+    "models licence paper url notes",
+    TaskCard: "name plugin version title description sources samples classes templates multi_label protocol metrics "
+    "main_metric licence citation source_url notes",
+    SourceSpec: "kind location other_locations split revision folders options",
+    TaskOptions: "limit stratified seed class_names templates protocol visuals",
+}
+"""What plan ids always hold. A field that came later is in an id only where it is not at its default, so that whoever
+does not use it has the ids of before."""
 _PACKAGES = (
     *("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av"),
     *("pycocotools", "faster-coco-eval", "hotcoco", "opencv-contrib-python-headless"),
@@ -32,22 +48,32 @@ def task_version(card: TaskCard, plugin: TaskPlugin) -> str:
 
 
 def run_id(
-    model: VisionLanguageModel,
+    model: Model,
     question: Question,
     *,
     version: str,
     precision: str,
     fingerprint: str,
     options: TaskOptions,
+    other_fingerprints: Mapping[Role, str] | None = None,
 ) -> str:
     """The hash of all that a pair's numbers depend on.
 
     The same card, weights, prompts and data give the same id, on any machine and device and with any batch size.
+
+    Args:
+        model: as it was loaded.
+        question: what it is asked.
+        version: of the task, see :func:`task_version`.
+        precision: of the forward passes.
+        fingerprint: of the samples that are scored.
+        options: of the user.
+        other_fingerprints: of the samples of each other role that was used.
     """
     identity = model.identity
     return _hash(
         {
-            "schema": SCHEMA,
+            "schema": _SCHEMA,
             "model": [model.card.name, model.card.adapter, model.card.options],
             "adapter source": _plugin_source(type(model)),
             "weights": [
@@ -62,13 +88,34 @@ def run_id(
             "data": fingerprint,
             "precision": precision,
             "seed": options.seed,
+            **({"other data": dict(other_fingerprints)} if other_fingerprints else {}),
         }
     )
 
 
 def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: str) -> str:
     """The hash of a pair as it was asked for, known before anything is loaded: it names failures."""
-    return _hash([model.model_dump(), task.model_dump(), repr(replace(options, visuals=0)), precision])
+    return _hash([_described(model), _described(task), _options_text(options), precision])
+
+
+def _described(value: Any) -> Any:
+    """A card as plain data, and whatever it holds; fields that came later are left out at their defaults."""
+    if isinstance(value, list):
+        return [_described(each) for each in value]
+    if not isinstance(value, BaseModel):
+        return value
+    first = _FIRST_FIELDS[type(value)].split()
+    defaults = {name: spec.get_default(call_default_factory=True) for name, spec in type(value).model_fields.items()}
+    chosen = {name: getattr(value, name) for name in defaults}
+    return {name: _described(found) for name, found in chosen.items() if name in first or found != defaults[name]}
+
+
+def _options_text(options: TaskOptions) -> str:
+    """``repr`` of the options without pictures, which change no number, and without later fields at their defaults."""
+    defaults, first = TaskOptions(), _FIRST_FIELDS[TaskOptions].split()
+    chosen = {spec.name: getattr(options, spec.name) for spec in fields(TaskOptions)} | {"visuals": 0}
+    said = [f"{name}={value!r}" for name, value in chosen.items() if name in first or value != getattr(defaults, name)]
+    return f"TaskOptions({', '.join(said)})"
 
 
 @lru_cache(maxsize=1)

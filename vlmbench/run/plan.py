@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar
 
-from vlmbench.cards import ModelCard, SuiteSample, TaskCard
-from vlmbench.catalogue import find_suite, find_tasks, runnable_models
+from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.data import SOURCES
-from vlmbench.data.base import SourceContext
-from vlmbench.errors import CardError, UsageError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.errors import CardError, UsageError
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.registry import did_you_mean
+from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
+from vlmbench.run.job import RunSettings
+from vlmbench.run.names import ask_tasks, resolve_models
+from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class RunRequest:
         use_cache: keep and reuse features on disk.
         workers: decoding threads; None: one a core.
         trust_remote_code: let hub repositories run their own code.
+        suites: names or YAML files of suites, and of no task.
+        executor: who carries the pairs out: ``NAME`` or ``NAME:ARGUMENT``.
+        plugins: Python files that were run for this request; other processes run them too.
     """
 
     models: tuple[str, ...]
@@ -54,6 +58,14 @@ class RunRequest:
     use_cache: bool = True
     workers: int | None = None
     trust_remote_code: bool = False
+    suites: tuple[str, ...] = ()
+    executor: str = DEFAULT_EXECUTOR
+    plugins: tuple[Path, ...] = ()
+
+    @property
+    def settings(self) -> RunSettings:
+        """What each of its jobs must know of it."""
+        return RunSettings(**{spec.name: getattr(self, spec.name) for spec in fields(RunSettings)})
 
     def __post_init__(self) -> None:
         for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
@@ -62,32 +74,11 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
-class PlannedTask:
-    """One task of a plan: its question, or why there is none.
-
-    Attributes:
-        card: the task card.
-        plugin: its plugin.
-        options: the request's, with the sample of the suite that named the task.
-        question: None where the data cannot be opened.
-        problem: why not.
-        warnings: what was said while its data was opened; its records say it too.
-    """
-
-    card: TaskCard
-    plugin: TaskPlugin
-    options: TaskOptions
-    question: Question | None
-    problem: VlmbenchError | None = None
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Plan:
     """Every model against every task, in the order they were named."""
 
     models: tuple[ModelCard, ...]
-    tasks: tuple[PlannedTask, ...]
+    tasks: tuple[OpenedTask, ...]
 
 
 def make_plan(request: RunRequest) -> Plan:
@@ -100,49 +91,57 @@ def make_plan(request: RunRequest) -> Plan:
     """
     check_precision(request.precision)
     resolve_device(request.device)
-    models, asked = unique_models(request.models), asked_tasks(request.tasks, request.options)
+    find_executor(request.executor)
+    models = resolve_models(request.models)
+    asked = ask_tasks(request.tasks, request.suites, request.options)
     if not models or not asked:
         raise UsageError(
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
         )
-    cards = [card for card, _ in asked]
     for model in models:
         ADAPTERS.get(model.adapter)
-    plugins = {card.name: task_plugin(card.plugin) for card in cards}
-    for card in cards:
-        for spec in card.sources:
+    plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
+    for task in asked:
+        check_task(task.card, plugins[task.card.name], request.options)
+    _check_options(request.options, plugins.values())
+    check_data_root(request.data_root)
+    return Plan(
+        models,
+        tuple(
+            open_task(task.card, plugins[task.card.name], task.options, request.data_root, offline=request.offline)
+            for task in asked
+        ),
+    )
+
+
+def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None:
+    """Refuse a card that can never work, before any data is touched.
+
+    Raises:
+        UnknownNameError: a source of it, of any role, is of no known kind.
+        CardError, UsageError: what its plugin says, or a protocol field that its kind does not have.
+    """
+    for sources in card.sources_by_role.values():
+        for spec in sources:
             SOURCES.get(spec.kind)
-        check_transfer(card, plugins[card.name], request.options)
-        plugins[card.name].check(card, request.options)
-        if unknown := sorted(set(card.protocol) - plugins[card.name].protocol_fields):
-            raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
-    prompts_given = request.options.class_names is not None or request.options.templates is not None
-    if prompts_given and not any(plugin.class_prompts for plugin in plugins.values()):
+    check_transfer(card, plugin, options)
+    plugin.check(card, options)
+    if unknown := sorted(set(card.protocol) - plugin.protocol_fields):
+        raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
+
+
+def _check_options(options: TaskOptions, plugins: Collection[TaskPlugin]) -> None:
+    """Refuse what the user set and no task can use."""
+    prompts_given = options.class_names is not None or options.templates is not None
+    if prompts_given and not any(plugin.class_prompts for plugin in plugins):
         raise UsageError(
             "none of these tasks has class names or templates of its own to replace",
             hint="What goes around a caption is set with --set template='a photo of {}'.",
         )
-    settable = frozenset(name for plugin in plugins.values() for name in plugin.protocol_fields)
-    for name in request.options.protocol:
+    settable = frozenset(name for plugin in plugins for name in plugin.protocol_fields)
+    for name in options.protocol:
         if name not in settable:
             raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
-    check_data_root(request.data_root)
-    return Plan(models, tuple(_plan_task(card, plugins[card.name], options, request) for card, options in asked))
-
-
-def _plan_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions, request: RunRequest) -> PlannedTask:
-    from vlmbench.data.open import open_dataset
-
-    context = source_context(card, plugin, request.data_root, offline=request.offline)
-    said: list[str] = []
-    try:
-        with gathered_warnings(said):
-            question = plugin.ask(card, open_dataset(card.sources, context), options)
-    except VlmbenchError as error:
-        return PlannedTask(card, plugin, options, None, error, tuple(said))
-    except Exception as error:  # a source's own bug: its task's failure, not the run's
-        return PlannedTask(card, plugin, options, None, unexpected(error), tuple(said))
-    return PlannedTask(card, plugin, options, question, warnings=tuple(said))
 
 
 def check_data_root(data_root: Path | None) -> None:
@@ -153,72 +152,3 @@ def check_data_root(data_root: Path | None) -> None:
     """
     if data_root is not None and not data_root.is_dir():
         raise UsageError(f"--data-root {str(data_root)!r} is no folder")
-
-
-def source_context(
-    card: TaskCard, plugin: TaskPlugin, data_root: Path | None, *, offline: bool = False
-) -> SourceContext:
-    """What a task's sources are opened with: its class names, and what its plugin asks of the data."""
-    return SourceContext(
-        data_root=data_root,
-        offline=offline,
-        class_names=tuple(card.classes) if card.classes else None,
-        target=plugin.target(card),
-    )
-
-
-def unique_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
-    """The model cards that some ``-m`` arguments stand for, each once.
-
-    Raises:
-        UsageError: two different ones have one name, or one cannot be run.
-    """
-    return _unique((card for name in names for card in runnable_models(name)), "model")
-
-
-def unique_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
-    """The task cards that some ``-t`` arguments stand for, each once.
-
-    Raises:
-        UsageError: two different ones have one name.
-    """
-    return _unique((card for name in names for card in find_tasks(name)), "task")
-
-
-def asked_tasks(names: Iterable[str], options: TaskOptions) -> list[tuple[TaskCard, TaskOptions]]:
-    """The task cards that some ``-t`` arguments stand for, each once, and what is asked of each.
-
-    A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
-
-    Raises:
-        UsageError: two different ones have one name, or one is asked on two different subsets.
-    """
-    asked: dict[str, TaskOptions] = {}
-    names = list(names)
-    for name in names:
-        suite = find_suite(name)
-        own = _sampled(options, suite.sample) if suite and suite.sample else options
-        for card in find_tasks(name):
-            if asked.setdefault(card.name, own) != own:
-                raise UsageError(
-                    f"task {card.name!r} is asked on two different subsets, once by {name!r}",
-                    hint="Name it once, or set the subset for all with --limit N --stratified.",
-                )
-    return [(card, asked[card.name]) for card in unique_tasks(names)]
-
-
-def _sampled(options: TaskOptions, sample: SuiteSample) -> TaskOptions:
-    limit = sample.size if options.limit is None else options.limit
-    return replace(options, limit=limit, stratified=options.stratified or sample.by == "class")
-
-
-CardT = TypeVar("CardT", ModelCard, TaskCard)
-
-
-def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
-    """Cards named twice count once; two different cards of one name would write over each other's records."""
-    by_name: dict[str, CardT] = {}
-    for card in cards:
-        if by_name.setdefault(card.name, card) != card:
-            raise UsageError(f"two different {kind}s are named {card.name!r}", hint="Rename one of them.")
-    return tuple(by_name.values())

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import ModelCard
-from vlmbench.data import SOURCES
 from vlmbench.data.hub.fetch import Wanted
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
-from vlmbench.run.plan import check_data_root, source_context, unique_models, unique_tasks
+from vlmbench.run.names import resolve_models, resolve_tasks
+from vlmbench.run.opened import source_context
+from vlmbench.run.plan import check_data_root, check_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
 
@@ -33,19 +34,18 @@ class ModelOutcome:
 
 
 def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
-    """The tasks that some names stand for, each with what its plugin asks of the data.
+    """The tasks that some names stand for, each role apart, with what its plugin asks of the data.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
     """
     check_data_root(data_root)
     wanted = []
-    for card in unique_tasks(names):
+    for card in resolve_tasks(names):
         plugin = task_plugin(card.plugin)
-        plugin.check(card, TaskOptions())
-        for spec in card.sources:
-            SOURCES.get(spec.kind)
-        wanted.append(Wanted(card, source_context(card, plugin, data_root)))
+        check_task(card, plugin, TaskOptions())
+        context = source_context(card, plugin, data_root)
+        wanted += [Wanted(card, context, role) for role in card.sources_by_role]
     return wanted
 
 
@@ -55,7 +55,7 @@ def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
     """
-    models = unique_models(names)
+    models = resolve_models(names)
     for model in models:
         ADAPTERS.get(model.adapter)
     return models

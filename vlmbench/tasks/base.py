@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from vlmbench.cards import TaskCard, check_templates
+from vlmbench.cards import Role, TaskCard, check_templates
 from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
@@ -69,6 +69,10 @@ def nothing_scored() -> DataError:
     return DataError("no sample could be scored", hint="Every one was bad or left out.")
 
 
+DrawPictures = Callable[[], Mapping[str, bytes]]
+"""Draws pictures: file name to PNG."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A pair's answer, before it becomes a record.
@@ -79,7 +83,9 @@ class Outcome:
         predictions: one row a sample, in the dataset's order.
         contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
         warnings: what a reader of the numbers must know.
-        visuals: file name to content (PNG) of the pictures that were asked for.
+        visuals: draws the pictures that were asked for, after the numbers are done: file name to content (PNG). It may
+            be called in another thread, and holds nothing of the model. None where none were asked for.
+        other_contents: as ``contents``, of the samples of each other role that the answer was made with.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -87,7 +93,25 @@ class Outcome:
     predictions: pa.Table
     contents: Mapping[int, str]
     warnings: Sequence[str] = ()
-    visuals: Mapping[str, bytes] = field(default_factory=dict)
+    visuals: DrawPictures | None = None
+    other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RoleData:
+    """The samples of one role that a question uses.
+
+    Attributes:
+        dataset: where they are.
+        indices: which of it.
+    """
+
+    dataset: ImageDataset
+    indices: Sequence[int]
+
+
+Datasets = Mapping[Role, ImageDataset]
+"""A question's data, opened, by role."""
 
 
 class Question(Protocol):
@@ -106,6 +130,20 @@ class Question(Protocol):
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Ask the engine's model."""
+
+
+@runtime_checkable
+class UsesOtherRoles(Protocol):
+    """The capability of questions that are answered with more data than what is scored."""
+
+    other_data: Mapping[Role, RoleData]
+    """The samples of each other role."""
+
+
+def question_data(question: Question) -> dict[Role, RoleData]:
+    """All samples that a question uses, by role; the test role, which is scored, first."""
+    scored = RoleData(question.dataset, question.indices)
+    return {"test": scored, **(question.other_data if isinstance(question, UsesOtherRoles) else {})}
 
 
 class TaskPlugin(Protocol):
@@ -129,12 +167,25 @@ class TaskPlugin(Protocol):
             CardError, UsageError, UnknownNameError: what is wrong.
         """
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> Question:
-        """Make the card concrete on its data.
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> Question:
+        """Make the card concrete on its data, of which there is the test role and what :func:`needed_roles` names.
 
         Raises:
             LabelError, DataError: prompts, labels and data do not fit together.
         """
+
+
+@runtime_checkable
+class NeedsRoles(Protocol):
+    """The capability of plugins that need more than the data that is scored."""
+
+    def roles(self, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
+        """Every role whose data a question needs with these options, the test role among them."""
+
+
+def needed_roles(plugin: TaskPlugin, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
+    """The roles whose data is opened for a question: the test role alone where the plugin names none."""
+    return plugin.roles(card, options) if isinstance(plugin, NeedsRoles) else ("test",)
 
 
 @runtime_checkable

@@ -102,7 +102,8 @@ def test_a_models_page_has_all_that_is_known(
     store: ResultStore, put: Callable[..., str], build: Callable[..., Path]
 ) -> None:
     record, predictions = make_answer("a", "cifar10", 0.5)
-    store.write(record, predictions, {"samples.png": PNG})
+    store.write(record, predictions)
+    store.write_visuals(record, {"samples.png": PNG})
     root = build()
     said = read(root / "models/a.html")
     for text in ("50.0", "ece", "vlmbench run", "-m toy:", "Environment 1", "platform", "Calibration", record.id):

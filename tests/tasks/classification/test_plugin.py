@@ -65,7 +65,7 @@ def scored_of(targets: np.ndarray, scores: np.ndarray | None = None) -> Scored:
 
 def answer(card: TaskCard, options: TaskOptions | None = None, model: ToyModel | None = None):  # type: ignore[no-untyped-def]
     engine = FeatureEngine(model or toy(), EngineSettings(batch_size=4))
-    return PLUGIN.ask(card, dataset_of(card), options or TaskOptions()).answer(engine)
+    return PLUGIN.ask(card, {"test": dataset_of(card)}, options or TaskOptions()).answer(engine)
 
 
 class Described:
@@ -133,7 +133,7 @@ def test_predictions_and_metrics_against_a_plain_computation(folder: Path) -> No
 def test_answers_are_cosines_with_the_ensemble_to_the_bit(folder: Path) -> None:
     card = card_of(folder, templates=["a photo of a {}.", "{c}"])
     question, engine = (
-        PLUGIN.ask(card, dataset_of(card), TaskOptions()),
+        PLUGIN.ask(card, {"test": dataset_of(card)}, TaskOptions()),
         FeatureEngine(toy(), EngineSettings(batch_size=4)),
     )
     rows = question.answer(engine).predictions.to_pydict()
@@ -230,7 +230,7 @@ def test_no_sample_at_all_is_an_error() -> None:
 def test_a_label_out_of_range_is_named() -> None:
     data = Described(("a", "b"), None, [0, 7])
     with pytest.raises(LabelError, match="'s1' has label 7"):
-        PLUGIN.ask(card_of(Path("x")), data, TaskOptions())
+        PLUGIN.ask(card_of(Path("x")), {"test": data}, TaskOptions())
 
 
 def test_metrics_that_do_not_exist_or_fit_are_refused() -> None:

@@ -48,7 +48,7 @@ def ask(card: TaskCard, options: TaskOptions | None = None) -> DetectionQuestion
     PLUGIN.check(card, options)
     names = tuple(card.classes) if card.classes else None
     dataset = open_dataset(card.sources, SourceContext(target="boxes", class_names=names))
-    return PLUGIN.ask(card, dataset, options)
+    return PLUGIN.ask(card, {"test": dataset}, options)
 
 
 def answer(
@@ -409,9 +409,10 @@ def test_an_image_that_is_missing(folder: Path) -> None:
 
 def test_answers_are_drawn(folder: Path) -> None:
     outcome = answer(folder, options=TaskOptions(visuals=2))
-    assert list(outcome.visuals) == ["000-1.png", "001-2.png"]
-    assert all(PIL.Image.open(io.BytesIO(content)).width > 40 for content in outcome.visuals.values())
-    assert outcome.visuals["000-1.png"] != outcome.visuals["001-2.png"]
+    visuals = outcome.visuals()
+    assert list(visuals) == ["000-1.png", "001-2.png"]
+    assert all(PIL.Image.open(io.BytesIO(content)).width > 40 for content in visuals.values())
+    assert visuals["000-1.png"] != visuals["001-2.png"]
 
 
 def test_batches_change_nothing(folder: Path) -> None:

@@ -15,9 +15,9 @@ from command_line import command
 from vlmbench.cards import SourceSpec
 from vlmbench.errors import UsageError
 from vlmbench.features.cache.files import features_folder
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 
 assert tasks.detection.models
@@ -39,7 +39,7 @@ def request_(folder: Path, tmp_path: Path) -> RunRequest:
 
 
 def only(request: RunRequest) -> PairResult:
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     return result
 
 
@@ -77,7 +77,7 @@ def test_a_setting_that_plays_no_part_is_told_and_not_recorded(request_: RunRequ
 def test_a_model_that_cannot_be_asked(request_: RunRequest) -> None:
     request = replace(request_, models=("colourist:", "colourist:dense"))
     request = replace(request, options=TaskOptions(protocol={"region_readout": "roi-align", "image_size": 160}))
-    plain, dense = execute(make_plan(request), request, Quiet())
+    plain, dense = execute(make_plan(request), request, NotesAsWarnings())
     assert (plain.status, dense.status) == ("unsupported", "done")
     assert plain.failure is not None and "region_readout=crop" in plain.failure.message
 
@@ -115,7 +115,7 @@ def test_a_detector_without_encoders_is_asked_nothing_else(lone: RunRequest, mak
     folder = make_folder({"cat": 2, "dog": 2})
     tasks = (f"imagefolder:{folder}", "demo-retrieval", "demo-segmentation", "demo-detection")
     request = replace(lone, tasks=tasks, options=TaskOptions(limit=2))
-    results = execute(make_plan(request), request, Quiet())
+    results = execute(make_plan(request), request, NotesAsWarnings())
     assert [result.status for result in results] == ["unsupported"] * 4
     messages = [result.failure.message for result in results if result.failure]
     assert all("takes a dual encoder" in message and "needs Detector" in message for message in messages[:2])

@@ -16,8 +16,8 @@ from vlmbench.cards import TaskCard
 from vlmbench.errors import CardError, UnknownNameError
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.tasks.rare_actions.plugin import PLUGIN
 
@@ -44,7 +44,7 @@ def request_(tmp_path: Path) -> RunRequest:
 
 
 def only(request: RunRequest) -> tuple[str, Record, Path]:
-    (result,) = execute(make_plan(request), request, Quiet())
+    (result,) = execute(make_plan(request), request, NotesAsWarnings())
     assert result.record is not None and result.path is not None, result.failure
     return result.status, result.record, result.path
 
@@ -84,7 +84,7 @@ def test_a_second_run_finds_the_record_and_another_annotation_does_not(request_:
 
 def test_a_missing_video_is_left_out_on_request(request_: RunRequest, tmp_path: Path) -> None:
     (tmp_path / "rareact" / "d.mkv").unlink()
-    (failed,) = execute(make_plan(request_), request_, Quiet())
+    (failed,) = execute(make_plan(request_), request_, NotesAsWarnings())
     assert failed.failure is not None and "there is no video 'd'" in failed.failure.message
     _, record, _ = only(replace(request_, skip_bad=True))
     assert record.task.dataset.samples == 6 and len(record.bad_samples) == 2
@@ -94,13 +94,13 @@ def test_no_positive_among_the_chosen_is_said(request_: RunRequest, tmp_path: Pa
     write_folder(
         tmp_path / "rareact", {"rareact.csv": "\n".join([*CSV.splitlines()[:1], "1,a,1,2,0,cut,phone,0"]).encode()}
     )
-    (failed,) = execute(make_plan(request_), request_, Quiet())
+    (failed,) = execute(make_plan(request_), request_, NotesAsWarnings())
     assert failed.failure is not None and "not one of the clips scored shows its action" in failed.failure.message
 
 
 def test_classification_does_not_take_every_segment_to_show_its_action(request_: RunRequest, tmp_path: Path) -> None:
     request = replace(request_, tasks=(f"rareact:{tmp_path / 'rareact'}",))
-    (failed,) = execute(make_plan(request), request, Quiet())
+    (failed,) = execute(make_plan(request), request, NotesAsWarnings())
     assert failed.failure is not None and "may or may not show" in failed.failure.message
 
 
@@ -120,5 +120,5 @@ def test_wrong_cards_are_refused(request_: RunRequest, tmp_path: Path) -> None:
         "name: mine\nplugin: rare_actions\nmetrics: [mwap]\nmain_metric: mwap\n"
         "sources: [{kind: imagefolder, location: images}]\n"
     )
-    (failed,) = execute(make_plan(replace(request_, tasks=(str(card),))), request_, Quiet())
+    (failed,) = execute(make_plan(replace(request_, tasks=(str(card),))), request_, NotesAsWarnings())
     assert failed.failure is not None and "a class that each sample may or may not show" in failed.failure.message

@@ -158,7 +158,7 @@ def answer(
     card: TaskCard, options: TaskOptions | None = None, model: ToyModel | None = None, *, skip_bad: bool = False
 ) -> Outcome:
     engine = FeatureEngine(model or toy(), EngineSettings(batch_size=3, skip_bad=skip_bad))
-    return PLUGIN.ask(card, dataset_of(card), options or TaskOptions()).answer(engine)
+    return PLUGIN.ask(card, {"test": dataset_of(card)}, options or TaskOptions()).answer(engine)
 
 
 def test_an_answer_is_that_of_the_models_own_forward_pass(folder: Path) -> None:
@@ -198,7 +198,8 @@ def test_a_template_goes_around_each_caption(folder: Path) -> None:
     assert "hello there!" in heard and len(heard) == len(set(heard)), "each distinct text once"
     card = card_of(folder)
     questions = [
-        PLUGIN.ask(card, dataset_of(card), TaskOptions(protocol=protocol)) for protocol in ({}, {"template": "{c}!"})
+        PLUGIN.ask(card, {"test": dataset_of(card)}, TaskOptions(protocol=protocol))
+        for protocol in ({}, {"template": "{c}!"})
     ]
     assert questions[0].prompts_sha256 != questions[1].prompts_sha256
     assert questions[1].protocol(toy())["template"] == "{c}!"

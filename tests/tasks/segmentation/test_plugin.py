@@ -32,9 +32,9 @@ from vlmbench.errors import (
 )
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.metrics import PixelCounts, mean_iou
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.segmentation.plugin import PLUGIN, SegmentationQuestion
 
@@ -89,7 +89,7 @@ def card_of(folder: Path, **fields: Any) -> TaskCard:
 def question(card: TaskCard, options: TaskOptions | None = None) -> SegmentationQuestion:
     names = tuple(card.classes) if card.classes else None
     dataset = open_dataset(card.sources, SourceContext(class_names=names, target=PLUGIN.target(card)))
-    return PLUGIN.ask(card, dataset, options or TaskOptions())
+    return PLUGIN.ask(card, {"test": dataset}, options or TaskOptions())
 
 
 def answer(
@@ -261,17 +261,18 @@ def test_cards_of_other_kinds_are_refused(folder: Path) -> None:
 
 def test_pictures_of_answers_are_as_many_as_asked_for(folder: Path) -> None:
     outcome = answer(card_of(folder), toy_model(patches=ToyPatches()), TaskOptions(visuals=2))
-    assert list(outcome.visuals) == ["000-a.png", "001-b.png"]
-    for content in outcome.visuals.values():
+    visuals = outcome.visuals()
+    assert list(visuals) == ["000-a.png", "001-b.png"]
+    for content in visuals.values():
         picture = PIL.Image.open(io.BytesIO(content))
         assert picture.format == "PNG" and picture.width > 3 * 18
-    assert outcome.visuals["000-a.png"] != outcome.visuals["001-b.png"]
+    assert visuals["000-a.png"] != visuals["001-b.png"]
     assert not answer(card_of(folder), toy_model(patches=ToyPatches())).visuals
 
 
 def run(request: RunRequest) -> list[PairResult]:
     toy_dense.LOADED.clear()
-    return execute(make_plan(request), request, Quiet())
+    return execute(make_plan(request), request, NotesAsWarnings())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vlmbench.cards import SourceSpec, TaskCard
+from vlmbench.cards import Role, SourceSpec, TaskCard
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.parallel import in_parallel
 from vlmbench.data.hub.repo import cache_folder
@@ -20,10 +20,16 @@ from vlmbench.errors import DataError, MissingDataError, VlmbenchError, gathered
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task whose data is asked for, and what a run of it would tell its source."""
+    """A task whose data of one role is asked for, and what a run of it would tell its source."""
 
     card: TaskCard
     context: SourceContext
+    role: Role = "test"
+
+    @property
+    def name(self) -> str:
+        """The task's name, and the role where it is another than the one that is scored."""
+        return self.card.name if self.role == "test" else f"{self.card.name} ({self.role})"
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class TaskPlan:
 
     @property
     def name(self) -> str:
-        """The task's name."""
-        return self.wanted.card.name
+        """The task's name, with the role."""
+        return self.wanted.name
 
     @property
     def revision(self) -> str | None:
@@ -168,7 +174,7 @@ class TaskOutcome:
     @property
     def expected(self) -> int | None:
         """How many samples the card says there are; None if the dataset has that many."""
-        said = self.plan.wanted.card.samples
+        said = self.plan.wanted.card.samples if self.plan.wanted.role == "test" else None
         return said if self.samples is not None and said != self.samples else None
 
 
@@ -224,7 +230,7 @@ def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
     """The first source that is there, as :func:`~vlmbench.data.open.open_dataset` would choose it."""
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     elsewhere = False
-    for spec in wanted.card.sources:
+    for spec in wanted.card.sources_by_role[wanted.role]:
         remote = checked_source(spec).remote
         try:
             if remote is not None and remote.is_remote(spec):

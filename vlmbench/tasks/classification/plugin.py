@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vlmbench.cards import TaskCard
@@ -15,7 +16,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
-from vlmbench.tasks.base import Outcome, TaskOptions, clip_protocol
+from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, TaskOptions, clip_protocol
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
@@ -80,20 +81,20 @@ class ClassificationQuestion:
             predictions=prediction_table(scored, self.dataset),
             contents=scored.contents,
             warnings=self.prompts.warnings,
-            visuals=self._pictures(engine, scored, per_class) if self.visuals else {},
+            visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
         )
 
-    def _pictures(self, engine: FeatureEngine, scored: Scored, per_class: Sequence[ClassResult]) -> dict[str, bytes]:
-        with engine.timed("pictures"):
-            return draw_answers(
-                scored,
-                self.dataset,
-                self.prompts.class_names,
-                per_class,
-                where=f"{engine.model.card.name} on {self.card.name}",
-                count=self.visuals,
-                seed=self.seed,
-            )
+    def _pictures(self, model: str, scored: Scored, per_class: Sequence[ClassResult]) -> DrawPictures:
+        return partial(
+            draw_answers,
+            scored,
+            self.dataset,
+            self.prompts.class_names,
+            per_class,
+            where=f"{model} on {self.card.name}",
+            count=self.visuals,
+            seed=self.seed,
+        )
 
 
 class Classification:
@@ -114,8 +115,9 @@ class Classification:
         if options.visuals:
             check_charts()
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> ClassificationQuestion:
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion:
         """Settle the prompts and the samples."""
+        dataset = datasets["test"]
         prompts = prompt_set(card, dataset, options)
         check_targets(
             dataset.samples,

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch import Tensor
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
+from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.labels import check_boxes, listing
 from vlmbench.errors import (
     BadSampleError,
@@ -34,7 +37,7 @@ from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection import ENGINES, FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
-from vlmbench.tasks.base import Outcome, TaskOptions, nothing_scored, settle_protocol
+from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.protocol import DetectionProtocol
@@ -132,23 +135,14 @@ class DetectionQuestion:
             )
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
-        visuals: dict[str, bytes] = {}
         lost = 0
         with closing(engine.pictures(self.dataset, self.indices, self._regions)) as pictures:  # its threads end here
             for picture, answer in self._answers(engine, pictures):
                 answers[picture.index], contents[picture.index] = answer, picture.content
                 lost += picture.truth.lost if self.how.by_encoder else 0
-                if len(visuals) < self.visuals:
-                    sample_id = self.dataset.samples[picture.index].id
-                    visuals[picture_name(len(visuals), sample_id)] = draw_boxes(
-                        picture.image,
-                        _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
-                        _truth_set(boxes_of(self.dataset, picture.index)),
-                        self.prompts.class_names,
-                        title=f"{engine.model.card.name}: {sample_id}",
-                    )
         if not answers:
             raise nothing_scored()
+        drawn = dict(islice(answers.items(), self.visuals))
         scored = sorted(answers)
         answered = Answered(
             indices=scored,
@@ -167,8 +161,22 @@ class DetectionQuestion:
                 predictions=answered.table(self.dataset),
                 contents=contents,
                 warnings=self._warnings(lost),
-                visuals=visuals,
+                visuals=partial(self._pictures, engine.model.card.name, drawn) if self.visuals else None,
             )
+
+    def _pictures(self, model: str, drawn: Mapping[int, Answer]) -> dict[str, bytes]:
+        """Some samples, read again, with the boxes that were found in them."""
+        pictures = {}
+        for number, (index, answer) in enumerate(drawn.items()):
+            sample_id = self.dataset.samples[index].id
+            pictures[picture_name(number, sample_id)] = draw_boxes(
+                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
+                _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
+                _truth_set(boxes_of(self.dataset, index)),
+                self.prompts.class_names,
+                title=f"{model}: {sample_id}",
+            )
+        return pictures
 
     def _texts(self) -> list[str]:
         """Prompts of the classes, then of the background words."""
@@ -309,8 +317,9 @@ class Detection:
         if options.visuals:
             font_path()  # raises where the user's own is none
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> DetectionQuestion:
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> DetectionQuestion:
         """Settle the prompts, the samples, and where boxes come from."""
+        dataset = datasets["test"]
         how = settle_protocol(DetectionProtocol, card, options)
         prompts = prompt_set(card, dataset, options)
         classes = len(prompts.class_names)

@@ -30,7 +30,7 @@ from vlmbench.metrics.rare_actions import SAMPLINGS
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
+from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.columns import strings
 from vlmbench.tasks.subset import choose
@@ -178,8 +178,9 @@ class RareActions:
             raise CardError(f"task {card.name!r}: a clip is annotated for one action; multi_label means nothing here")
         check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RareActionsQuestion:
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RareActionsQuestion:
         """Settle the prompts and the clips."""
+        dataset = datasets["test"]
         if not isinstance(dataset, AnnotatedActions):
             raise DataError(
                 f"{card.name}: {dataset.info.kind} has no annotated actions", hint="Use a source of kind rareact."

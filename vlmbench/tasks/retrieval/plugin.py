@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate
 from typing import Any
@@ -22,7 +23,15 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, lacks_encoders
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
+from vlmbench.tasks.base import (
+    Datasets,
+    DrawPictures,
+    Outcome,
+    TaskOptions,
+    check_known_metrics,
+    nothing_scored,
+    settle_protocol,
+)
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
@@ -100,7 +109,7 @@ class RetrievalQuestion:
             predictions=self._table(scored, contents, flat, spans, by_image, by_caption),
             contents=contents,
             warnings=self._warnings(scored),
-            visuals=self._pictures(engine, scored, flat, spans, by_image) if self.visuals else {},
+            visuals=self._pictures(engine.model.card.name, scored, flat, spans, by_image) if self.visuals else None,
         )
 
     def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
@@ -118,19 +127,19 @@ class RetrievalQuestion:
         return features if order is None else features[torch.from_numpy(order)], hashes.contents()
 
     def _pictures(
-        self, engine: FeatureEngine, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
-    ) -> dict[str, bytes]:
-        with engine.timed("pictures"):
-            return draw_answers(
-                self.dataset,
-                scored,
-                flat,
-                spans,
-                by_image,
-                where=f"{engine.model.card.name} on {self.card.name}",
-                count=self.visuals,
-                seed=self.seed,
-            )
+        self, model: str, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
+    ) -> DrawPictures:
+        return partial(
+            draw_answers,
+            self.dataset,
+            scored,
+            flat,
+            spans,
+            by_image,
+            where=f"{model} on {self.card.name}",
+            count=self.visuals,
+            seed=self.seed,
+        )
 
     def _captions(self, index: int) -> tuple[str, ...]:
         captions = self.dataset.samples[index].target
@@ -242,8 +251,9 @@ class Retrieval:
         if options.visuals:
             font_path()  # raises where the user's own is none
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> RetrievalQuestion:
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""
+        dataset = datasets["test"]
         return RetrievalQuestion(
             card=card,
             dataset=dataset,

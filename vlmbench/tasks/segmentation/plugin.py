@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vlmbench.cards import TaskCard
-from vlmbench.data.base import ImageDataset, MaskDataset, TargetKind
+from vlmbench.data.base import MaskDataset, TargetKind
+from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
-from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
+from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import picture_name
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.decide import Rule, decide
@@ -102,7 +104,7 @@ class SegmentationQuestion:
         scorer = self._scorer(engine)
         counts: list[PixelCounts] = []
         contents: dict[int, str] = {}
-        visuals: dict[str, bytes] = {}
+        drawn: dict[int, NDArray[np.unsignedinteger[Any]]] = {}
 
         def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
             mask = self.dataset.read_mask(index)
@@ -113,16 +115,8 @@ class SegmentationQuestion:
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
-                if len(visuals) < self.visuals:
-                    name = picture_name(len(visuals), self.dataset.samples[picture.index].id)
-                    visuals[name] = draw_masks(
-                        picture.image,
-                        predicted,
-                        labels,
-                        self.words.class_names,
-                        ignore_label=self.dataset.ignore_label,
-                        title=f"{engine.model.card.name}: {self.dataset.samples[picture.index].id}",
-                    )
+                if len(drawn) < self.visuals:
+                    drawn[picture.index] = predicted.astype(np.min_scalar_type(len(self.words.class_names)))
                 contents[picture.index] = picture.content
         if not contents:
             raise nothing_scored()
@@ -134,8 +128,23 @@ class SegmentationQuestion:
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
                 warnings=[*self.words.warnings, *self._unscored(every)],
-                visuals=visuals,
+                visuals=partial(self._pictures, engine.model.card.name, drawn) if drawn else None,
             )
+
+    def _pictures(self, model: str, drawn: Mapping[int, NDArray[np.unsignedinteger[Any]]]) -> dict[str, bytes]:
+        """Some samples, read again, with what was predicted for each of their pixels."""
+        pictures = {}
+        for number, (index, predicted) in enumerate(drawn.items()):
+            sample_id = self.dataset.samples[index].id
+            pictures[picture_name(number, sample_id)] = draw_masks(
+                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
+                predicted.astype(np.int64),
+                self.dataset.labels(self.dataset.read_mask(index), sample_id),
+                self.words.class_names,
+                ignore_label=self.dataset.ignore_label,
+                title=f"{model}: {sample_id}",
+            )
+        return pictures
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
@@ -217,8 +226,9 @@ class Segmentation:
         if options.visuals:
             font_path()  # raises where the user's own is none
 
-    def ask(self, card: TaskCard, dataset: ImageDataset, options: TaskOptions) -> SegmentationQuestion:
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> SegmentationQuestion:
         """Settle the words, the protocol and the samples."""
+        dataset = datasets["test"]
         if not isinstance(dataset, MaskDataset):
             raise LabelError(f"{dataset.info.location}: it has no masks")
         settings = settle_protocol(SegmentationProtocol, card, options)

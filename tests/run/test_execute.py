@@ -20,9 +20,9 @@ from vlmbench.data import SOURCES
 from vlmbench.data.base import fingerprint
 from vlmbench.errors import StoreError, UnknownNameError, UsageError, VlmbenchWarning
 from vlmbench.records import Failure, Record
-from vlmbench.run.execute import PairResult, execute
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.quiet import Quiet
 from vlmbench.store import ResultStore
 from vlmbench.tasks.base import TaskOptions
 
@@ -39,7 +39,7 @@ def request_(folder: Path, tmp_path: Path) -> RunRequest:
 
 def run(request: RunRequest) -> list[PairResult]:
     toy_adapter.LOADED.clear()
-    return execute(make_plan(request), request, Quiet())
+    return execute(make_plan(request), request, NotesAsWarnings())
 
 
 def only(request: RunRequest) -> PairResult:
@@ -251,7 +251,7 @@ def test_a_full_disk_stops_the_run_with_nothing_half_written(
     monkeypatch.setattr(ResultStore, "check_writable", lambda store: None)
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match="disk is full"):
-        execute(plan, request_, Quiet())
+        execute(plan, request_, NotesAsWarnings())
     assert [path for path in request_.results.rglob("*") if path.is_file()] == []
     monkeypatch.undo()
 
@@ -335,7 +335,7 @@ def test_another_main_metric_or_adapter_source_makes_another_run(
     card.write_text(text + "main_metric: ece\n")
     other = only(request)
     assert other.status == "done" and other.record is not None and other.record.main_metric == "ece"
-    monkeypatch.setattr("vlmbench.run.identity._source_sha256", lambda kind: "edited")
+    monkeypatch.setattr("vlmbench.run.identity.source_sha256", lambda kind: "edited")
     assert only(request).status == "done"
 
 

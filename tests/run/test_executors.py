@@ -1,0 +1,104 @@
+"""Executors: found by name, from outside the package too; the driver alone writes what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toy_adapter
+
+from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.run.execute import execute
+from vlmbench.run.executors import EXECUTORS, find_executor
+from vlmbench.run.executors.local import LocalExecutor
+from vlmbench.run.job import Job
+from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.pair import PairAnswer, answer_job
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.run.process_state import ProcessState
+from vlmbench.store import ResultStore
+
+
+class Backwards:
+    """Carries the jobs out from the last to the first, and counts what it finds written by then."""
+
+    def __init__(self, argument: str) -> None:
+        self.results = Path(argument)
+        self.seen: list[int] = []
+
+    def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
+        for job in reversed(list(jobs)):
+            answer = answer_job(job, state)
+            self.seen.append(len(list(self.results.rglob("*.json"))))
+            yield answer
+
+
+@pytest.fixture
+def backwards(monkeypatch: pytest.MonkeyPatch) -> list[Backwards]:
+    """Every executor that was made under the name."""
+    made: list[Backwards] = []
+
+    def make(argument: str) -> Backwards:
+        made.append(Backwards(argument))
+        return made[-1]
+
+    monkeypatch.setattr(EXECUTORS, "_entries", {**EXECUTORS._entries})
+    monkeypatch.setattr(EXECUTORS, "_origin", {**EXECUTORS._origin})
+    EXECUTORS.register("backwards", make)
+    return made
+
+
+@pytest.fixture
+def request_(make_folder: Callable[..., Path], tmp_path: Path) -> RunRequest:
+    folders = [make_folder({"cat": 3, "dog": 2}, name=name, seed=seed) for seed, name in enumerate(("a", "b"))]
+    tasks = tuple(f"imagefolder:{folder}" for folder in folders)
+    return RunRequest(("toy:a", "toy:b@crash"), tasks, tmp_path / "runs", device="cpu", use_cache=False)
+
+
+def run(request: RunRequest) -> list[PairResult]:
+    toy_adapter.LOADED.clear()
+    return execute(make_plan(request), request, NotesAsWarnings())
+
+
+def test_an_executor_from_outside_runs_a_plan(request_: RunRequest, backwards: list[Backwards], tmp_path: Path) -> None:
+    there = run(replace(request_, executor=f"backwards:{request_.results}"))
+    here = run(replace(request_, results=tmp_path / "others"))
+    assert [(r.model, r.task, r.status) for r in there] == [(r.model, r.task, r.status) for r in here]
+    assert [r.status for r in there] == ["done", "done", "failed", "failed"]
+    assert [r.record.id for r in there if r.record] == [r.record.id for r in here if r.record]
+    assert backwards[-1].seen == [0, 1, 2, 3]  # each is written by the driver before the next is asked for
+    assert len(list(ResultStore(request_.results))) == 4
+
+
+def test_a_second_run_finds_the_records_of_any_executor(request_: RunRequest, backwards: list[Backwards]) -> None:
+    run(replace(request_, executor=f"backwards:{request_.results}"))
+    assert [result.status for result in run(request_)] == ["found", "found", "failed", "failed"]
+    assert backwards
+
+
+def test_names_and_arguments() -> None:
+    assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local"]
+    with pytest.raises(UsageError, match="takes no argument, not '2'"):
+        find_executor("local:2")
+    with pytest.raises(UnknownNameError, match="unknown executor 'lokal'"):
+        find_executor("lokal")
+
+
+def test_the_jobs_of_a_plan_need_no_models_to_be_made(request_: RunRequest, backwards: list[Backwards]) -> None:
+    """An executor may look at every job before it loads anything."""
+    plan = make_plan(request_)
+    toy_adapter.LOADED.clear()
+    taken: list[tuple[int, str, str]] = []
+
+    class Counts:
+        def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
+            taken.extend((job.number, job.model.name, job.task.name) for job in jobs)
+            yield from ()
+
+    EXECUTORS.register("counts", lambda argument: Counts())
+    request = replace(request_, executor="counts")
+    assert execute(plan, request, NotesAsWarnings()) == [] and toy_adapter.LOADED == []
+    names = [(model, task) for model in request_.models for task in request_.tasks]
+    assert taken == [(number, *pair) for number, pair in enumerate(names)]

@@ -1,0 +1,58 @@
+"""Plans: what a request becomes before any model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import toy_adapter
+
+from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.run.job import RunSettings
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.tasks.base import TaskOptions
+
+
+def test_every_setting_of_a_job_is_the_requests() -> None:
+    asked = RunSettings(
+        data_root=Path("data"),
+        device="cpu",
+        precision="bf16",
+        batch_size=3,
+        offline=True,
+        skip_bad=True,
+        use_cache=False,
+        workers=2,
+        trust_remote_code=True,
+        plugins=(Path("mine.py"),),
+    )
+    assert all(getattr(asked, spec.name) != spec.default for spec in fields(RunSettings))
+    values = {spec.name: getattr(asked, spec.name) for spec in fields(RunSettings)}
+    assert RunRequest(("toy:a",), ("x",), Path("r"), **values).settings == asked
+
+
+def test_a_plan_opens_the_data_and_loads_no_model(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    toy_adapter.LOADED.clear()
+    task = f"imagefolder:{make_folder({'cat': 3, 'dog': 2})}"
+    request = RunRequest(("toy:a", "toy:b"), (task, "imagefolder:gone"), tmp_path / "runs", device="cpu")
+    plan = make_plan(request)
+    opened, absent = plan.tasks
+    assert opened.question is not None and len(opened.question.indices) == 5 and opened.problem is None
+    assert absent.question is None and absent.problem is not None and "gone" in absent.problem.message
+    assert [card.name for card in plan.models] == ["toy:a", "toy:b"] and toy_adapter.LOADED == []
+
+
+def test_an_executor_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown executor 'loocal'"):
+        make_plan(RunRequest(("toy:a",), ("imagefolder:x",), tmp_path, device="cpu", executor="loocal"))
+    with pytest.raises(UsageError, match="'local' takes no argument, not '4'"):
+        make_plan(RunRequest(("toy:a",), ("imagefolder:x",), tmp_path, device="cpu", executor="local:4"))
+
+
+def test_options_that_no_task_has_are_refused(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    task = f"imagefolder:{make_folder({'cat': 1, 'dog': 1})}"
+    options = TaskOptions(protocol={"readout": "sclip"})
+    with pytest.raises(UsageError, match="none of these tasks has 'readout' to set"):
+        make_plan(RunRequest(("toy:a",), (task,), tmp_path, device="cpu", options=options))

@@ -1,0 +1,27 @@
+"""Executors: who carries the jobs of a plan out. One file each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmbench.registry import Registry, modules_in
+
+if TYPE_CHECKING:
+    from vlmbench.run.executors.base import Executor, ExecutorFactory
+
+EXECUTORS: Registry[ExecutorFactory] = Registry(
+    "executor", modules_in("run/executors", "EXECUTOR", beside=("base",)), group="vlmbench.executors"
+)
+DEFAULT_EXECUTOR = "local"
+
+
+def find_executor(name: str) -> Executor:
+    """The executor of ``NAME`` or ``NAME:ARGUMENT``.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+        UsageError: it does not take this argument.
+        PluginError, MissingDependencyError: its code cannot be imported.
+    """
+    named, _, argument = name.partition(":")
+    return EXECUTORS.get(named)(argument)

@@ -1,0 +1,98 @@
+"""From names on the command line to cards, once: what each argument stands for, and how much of it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
+
+from vlmbench.cards import ModelCard, SuiteSample, TaskCard
+from vlmbench.catalogue import NamedTasks, named_suite, named_tasks, read_model, read_task, runnable_models
+from vlmbench.errors import UsageError
+from vlmbench.tasks.base import TaskOptions
+
+
+@dataclass(frozen=True)
+class AskedTask:
+    """A task card and what is asked of it: the user's options, with the sample of the suite that named the task."""
+
+    card: TaskCard
+    options: TaskOptions
+
+
+def resolve_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
+    """The model cards that some ``-m`` arguments stand for, each once; each card file is read once.
+
+    Raises:
+        UsageError: two different ones have one name, or one cannot be run.
+        UnknownNameError, CardError: see :func:`~vlmbench.catalogue.find_models`.
+    """
+    read = cache(read_model)
+    return _unique((card for name in names for card in runnable_models(name, read)), "model")
+
+
+def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
+    """The task cards that some ``-t`` arguments stand for, each once; each card file is read once.
+
+    Raises:
+        UsageError: two different ones have one name.
+        UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
+    """
+    return _unique((card for _, named in _named(names, ()) for card in named.cards), "task")
+
+
+def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
+    """The task cards that some arguments stand for, each once, and what is asked of each.
+
+    A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
+
+    Args:
+        names: of ``-t``: tasks or suites.
+        suites: of ``--suite``: suites only.
+        options: the user's.
+
+    Raises:
+        UsageError: two different cards have one name, one is asked on two different subsets, or a way to draw a subset
+            is named and none of the tasks is asked on one.
+        UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
+    """
+    named = _named(names, suites)
+    asked: dict[str, TaskOptions] = {}
+    for name, found in named:
+        own = _sampled(options, found.suite.sample) if found.suite and found.suite.sample else options
+        for card in found.cards:
+            if asked.setdefault(card.name, own) != own:
+                raise UsageError(
+                    f"task {card.name!r} is asked on two different subsets, once by {name!r}",
+                    hint="Name it once, or set the subset for all with --limit N --stratified.",
+                )
+    if asked and options.stratified and all(own.limit is None for own in asked.values()):
+        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
+    cards = _unique((card for _, found in named for card in found.cards), "task")
+    return tuple(AskedTask(card, asked[card.name]) for card in cards)
+
+
+def _named(names: Iterable[str], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:
+    read = cache(read_task)
+    return [
+        *((name, named_tasks(name, read)) for name in names),
+        *((name, named_suite(name, read)) for name in suites),
+    ]
+
+
+def _sampled(options: TaskOptions, sample: SuiteSample) -> TaskOptions:
+    limit = sample.size if options.limit is None else options.limit
+    return replace(options, limit=limit, stratified=options.stratified or sample.by == "class")
+
+
+CardT = TypeVar("CardT", ModelCard, TaskCard)
+
+
+def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
+    """Cards named twice count once; two different cards of one name would write over each other's records."""
+    by_name: dict[str, CardT] = {}
+    for card in cards:
+        if by_name.setdefault(card.name, card) != card:
+            raise UsageError(f"two different {kind}s are named {card.name!r}", hint="Rename one of them.")
+    return tuple(by_name.values())

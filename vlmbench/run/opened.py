@@ -1,0 +1,70 @@
+"""A task with its data opened and its question made, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.cards import Role, TaskCard
+from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import DataError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, needed_roles
+
+
+@dataclass(frozen=True)
+class OpenedTask:
+    """One task of a plan: its question, or why there is none.
+
+    Attributes:
+        card: the task card.
+        plugin: its plugin.
+        options: the user's, with the sample of the suite that named the task.
+        question: None where the data cannot be opened.
+        problem: why not.
+        warnings: what was said while its data was opened; its records say it too.
+    """
+
+    card: TaskCard
+    plugin: TaskPlugin
+    options: TaskOptions
+    question: Question | None
+    problem: VlmbenchError | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def open_task(
+    card: TaskCard, plugin: TaskPlugin, options: TaskOptions, data_root: Path | None, *, offline: bool = False
+) -> OpenedTask:
+    """Open the data of every role that the question needs, and no other, and make the question."""
+    context = source_context(card, plugin, data_root, offline=offline)
+    said: list[str] = []
+    try:
+        with gathered_warnings(said):
+            datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
+            question = plugin.ask(card, datasets, options)
+    except VlmbenchError as error:
+        return OpenedTask(card, plugin, options, None, error, tuple(said))
+    except Exception as error:  # a source's own bug: its task's failure, not the run's
+        return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said))
+    return OpenedTask(card, plugin, options, question, warnings=tuple(said))
+
+
+def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset:
+    if role not in card.sources_by_role:
+        raise DataError(
+            f"task {card.name!r} has no {role} data", hint=f"State in its card where it is, under `{role}:`."
+        )
+    return open_dataset(card.sources_by_role[role], context)
+
+
+def source_context(
+    card: TaskCard, plugin: TaskPlugin, data_root: Path | None, *, offline: bool = False
+) -> SourceContext:
+    """What a task's sources are opened with: its class names, and what its plugin asks of the data."""
+    return SourceContext(
+        data_root=data_root,
+        offline=offline,
+        class_names=tuple(card.classes) if card.classes else None,
+        target=plugin.target(card),
+    )

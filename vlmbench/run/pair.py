@@ -1,0 +1,275 @@
+"""One job to one answer: a record with its predictions, or why there is none.
+
+It knows nothing of who called it, and writes nothing to the results store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlmbench.cards import Role
+from vlmbench.data.base import content_if_readable, fingerprint
+from vlmbench.errors import BadSampleError, UnsupportedError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.models.base import Model
+from vlmbench.records import Failure, Record
+from vlmbench.run.assemble import build_record
+from vlmbench.run.identity import environment, run_id, task_version
+from vlmbench.run.job import EarlierRecord, Job
+from vlmbench.run.listener import Status
+from vlmbench.run.machine import PeakMemory
+from vlmbench.run.opened import OpenedTask
+from vlmbench.run.process_state import ProcessState
+from vlmbench.tasks.base import DrawPictures, Outcome, Question, RoleData, question_data
+
+UNIQUE_COLUMNS = ("sample", "content")
+"""Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
+
+
+@dataclass(frozen=True)
+class PairAnswer:
+    """What a job gave.
+
+    Attributes:
+        number: the job's.
+        status: done, found among the earlier records, failed, or unsupported.
+        record: where it is done.
+        predictions: the Parquet file beside the record.
+        pictures: draws the pictures that were asked for; None where there are none.
+        found: the id of the earlier record that answers the job.
+        failure: where it failed or is unsupported.
+        exit_code: what this alone would leave the program with.
+    """
+
+    number: int
+    status: Status
+    record: Record | None = None
+    predictions: bytes = b""
+    pictures: DrawPictures | None = None
+    found: str | None = None
+    failure: Failure | None = None
+    exit_code: int = 0
+
+
+def answer_job(job: Job, state: ProcessState) -> PairAnswer:
+    """Carry out one job. Whatever goes wrong is its failure, and never the run's.
+
+    Args:
+        job: of the run that the state is of.
+        state: what this process has loaded and opened so far.
+    """
+    started = datetime.now(timezone.utc)
+    try:
+        pair = _load(job, state)
+        earlier = _earlier(pair)
+        return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
+    except VlmbenchError as error:
+        return _failed(job, error, started)
+    except Exception as error:  # a model's or plugin's own bug: the pair's failure, not the run's
+        logging.getLogger(__name__).info("unexpected error", exc_info=error)
+        return _failed(job, unexpected(error), started)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A job with its model loaded and its question made."""
+
+    job: Job
+    state: ProcessState
+    model: Model
+    task: OpenedTask
+    question: Question
+
+    @property
+    def data(self) -> dict[Role, RoleData]:
+        """The samples that the question uses, by role."""
+        return question_data(self.question)
+
+    def run_id(self, fingerprints: Mapping[Role, str]) -> str:
+        """The run id with these samples."""
+        return run_id(
+            self.model,
+            self.question,
+            version=task_version(self.task.card, self.task.plugin),
+            precision=self.job.settings.precision,
+            fingerprint=fingerprints["test"],
+            options=self.task.options,
+            other_fingerprints={role: found for role, found in fingerprints.items() if role != "test"},
+        )
+
+
+def _load(job: Job, state: ProcessState) -> _Pair:
+    """The model and the question.
+
+    Raises:
+        VlmbenchError: one of them is not to be had.
+        UnsupportedError: the model cannot be asked this question.
+    """
+    task = state.task(job.task, job.options)
+    if task.question is None:
+        raise (
+            state.model_problem(job.model) or task.problem or AssertionError("a task without a question has a problem")
+        )
+    model = state.model(job.model)
+    if reason := task.question.unsupported(model):
+        raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
+    return _Pair(job, state, model, task, task.question)
+
+
+def _earlier(pair: _Pair) -> EarlierRecord | None:
+    """The record that this pair would write again.
+
+    Data is looked at only where a record exists whose id fits everything but the data.
+    """
+    for earlier in pair.job.earlier:
+        fingerprints = _fingerprints_of(earlier, pair.data)
+        if fingerprints and earlier.id == pair.run_id(fingerprints) and _same_data(earlier, fingerprints, pair):
+            return earlier
+    return None
+
+
+def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, RoleData]) -> dict[Role, str] | None:
+    """A record's fingerprints by role; None where it used other roles."""
+    found = {"test": earlier.fingerprint, **dict(earlier.other_fingerprints)}
+    return {role: found[role] for role in data} if found.keys() == data.keys() else None
+
+
+def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _Pair) -> bool:
+    """Whether the data is what the record used, and what it left out would be left out again."""
+    if earlier.bad_samples and not pair.job.settings.skip_bad:
+        return False
+    left_out = {bad.id: bad.content for bad in earlier.bad_samples}
+    try:
+        for role, data in pair.data.items():
+            samples = data.dataset.samples
+            bad = [index for index in data.indices if samples[index].id in left_out]
+            if any(left_out[samples[index].id] != content_if_readable(data.dataset, index) for index in bad):
+                return False
+            if pair.state.contents.get(data.dataset, data.indices, frozenset(left_out)) != fingerprints[role]:
+                return False
+    except BadSampleError:  # a sample that was used can no longer be read
+        return False
+    return True
+
+
+def _answer(pair: _Pair, started: datetime) -> PairAnswer:
+    """Ask the question, then bring the answer into the form it is kept in."""
+    files_before = {role: data.dataset.state() for role, data in pair.data.items()}
+    asked = _ask(pair)
+    settings = _settings_used(pair, asked)
+    with asked.engine.timed("record"):
+        fingerprints = _fingerprints(asked.outcome, pair.data)
+        identifier = pair.run_id(fingerprints)
+        predictions = _parquet(asked.outcome.predictions, identifier, pair, fingerprints["test"])
+    record = build_record(
+        id=identifier,
+        engine=asked.engine,
+        question=pair.question,
+        outcome=asked.outcome,
+        version=task_version(pair.task.card, pair.task.plugin),
+        fingerprints=fingerprints,
+        warnings=[*pair.model.identity.notes, *pair.task.warnings, *asked.said],
+        options=pair.task.options,
+        settings=settings,
+        started=started,
+        predictions_sha256=sha256(predictions).hexdigest(),
+        peak_memory_bytes=asked.memory.peak(),
+    )
+    for role, data in pair.data.items():
+        used = sorted(_contents(asked.outcome, role))
+        pair.state.contents.put(data.dataset, files_before[role], used, fingerprints[role])
+    return PairAnswer(pair.job.number, "done", record, predictions, asked.outcome.visuals)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An answer with what it took: the engine, the memory, and what was said on the way."""
+
+    engine: FeatureEngine
+    memory: PeakMemory
+    outcome: Outcome
+    said: list[str] = field(default_factory=list)
+
+
+def _ask(pair: _Pair) -> _Asked:
+    """The plugin's answer; the listener hears what was said even where there is none."""
+    said: list[str] = []
+    try:
+        with gathered_warnings(said):
+            engine = pair.state.engine(pair.model)
+            memory = PeakMemory(str(pair.model.device))
+            with engine.timed("total"):
+                outcome = pair.question.answer(engine)
+            pair.state.count_features(engine)
+    finally:
+        _note_all(pair, said)
+    return _Asked(engine, memory, outcome, said)
+
+
+def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
+    """What the user set of the task's protocol. What of it plays no part is said, as are the answer's warnings."""
+    fields, protocol = pair.task.plugin.protocol_fields, pair.question.protocol(pair.model)
+    chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
+    unused = [f"{pair.task.card.name}: {name} was set and plays no part" for name in chosen if name not in protocol]
+    _note_all(pair, [*unused, *asked.outcome.warnings])
+    asked.said.extend(unused)
+    return {name: value for name, value in chosen.items() if name in protocol}
+
+
+def _note_all(pair: _Pair, messages: list[str]) -> None:
+    for message in messages:
+        pair.state.listener.note(message)
+
+
+def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:
+    return outcome.contents if role == "test" else outcome.other_contents[role]
+
+
+def _fingerprints(outcome: Outcome, data: Mapping[Role, RoleData]) -> dict[Role, str]:
+    """By role, of the samples that were used."""
+    return {
+        role: fingerprint(
+            (content, used.dataset.samples[index].target) for index, content in _contents(outcome, role).items()
+        )
+        for role, used in data.items()
+    }
+
+
+def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint: str) -> bytes:
+    """Predictions as a Parquet file that says of itself what they are."""
+    described = {
+        "run_id": identifier,
+        "model": pair.model.card.name,
+        "task": pair.question.card.name,
+        "dataset_fingerprint": content_fingerprint,
+    }
+    sink = BytesIO()  # hands its bytes over without a copy
+    described_table = table.replace_schema_metadata({"vlmbench": json.dumps(described)})
+    repeating = [name for name in table.column_names if name not in UNIQUE_COLUMNS]
+    pq.write_table(described_table, sink, compression="zstd", use_dictionary=repeating)
+    return sink.getvalue()
+
+
+def _failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
+    unsupported = isinstance(error, UnsupportedError)
+    failure = Failure(
+        model=job.model.name,
+        task=job.task.name,
+        status="unsupported" if unsupported else "failed",
+        error=type(error).__name__,
+        message=error.message,
+        hint=error.hint,
+        started=started.isoformat(timespec="seconds"),
+        environment=environment(),
+    )
+    return PairAnswer(job.number, failure.status, failure=failure, exit_code=0 if unsupported else error.exit_code)

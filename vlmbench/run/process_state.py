@@ -1,0 +1,134 @@
+"""What one process keeps between the jobs of a run: the model at work, opened datasets, caches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.errors import VlmbenchError, unexpected
+from vlmbench.features.cache.files import cache_root
+from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.precision import check_precision, resolve_device
+from vlmbench.features.run_cache import RunCache
+from vlmbench.models import ADAPTERS
+from vlmbench.models.base import LoadOptions, Model
+from vlmbench.registry import load_plugin_file
+from vlmbench.run.fingerprint_index import FingerprintIndex
+from vlmbench.run.job import RunSettings
+from vlmbench.run.listener import Listener
+from vlmbench.run.opened import OpenedTask, open_task
+from vlmbench.tasks import task_plugin
+from vlmbench.tasks.base import TaskOptions
+
+CPU_BATCH, ACCELERATOR_BATCH = 8, 256
+"""Images a forward pass where the user names no number. An accelerator wants to be filled (batches are halved where
+memory runs out). On two cores a ViT-B/32 gains 6 % from 8 to 32 images, and a convolutional network, whose larger
+activations the C library hands back to the system after every layer, loses 80 %."""
+
+
+class ProcessState:
+    """One model at a time, each dataset's listing once, and the caches of one run.
+
+    Args:
+        settings: of the run's jobs.
+        listener: told of loading, notes and progress.
+        opened: tasks that are open already.
+
+    Attributes:
+        contents: the content fingerprints of earlier runs.
+
+    Raises:
+        UsageError: the device or the precision cannot be used, or the cache's limit is no number.
+    """
+
+    def __init__(self, settings: RunSettings, listener: Listener, opened: Iterable[OpenedTask] = ()) -> None:
+        self.settings = settings
+        self.listener = listener
+        self.contents = FingerprintIndex(cache_root() / "fingerprints" if settings.use_cache else None)
+        self._device = resolve_device(settings.device)
+        self._precision = check_precision(settings.precision)
+        self._cache = RunCache(settings.use_cache, self._precision)
+        self._opened = list(opened)
+        self._card: ModelCard | None = None
+        self._model: Model | VlmbenchError | None = None
+
+    @classmethod
+    def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
+        """The state of a process that knows nothing of the run yet: the user's plugins are loaded first.
+
+        Raises:
+            PluginError: one of them fails.
+            UsageError: as the class.
+        """
+        for path in settings.plugins:
+            load_plugin_file(path)
+        return cls(settings, listener)
+
+    def task(self, card: TaskCard, options: TaskOptions) -> OpenedTask:
+        """A task with its data, opened when it is first asked for."""
+        for task in self._opened:
+            if task.options == options and task.card == card:
+                return task
+        settings = self.settings
+        opened = open_task(card, task_plugin(card.plugin), options, settings.data_root, offline=settings.offline)
+        self._opened.append(opened)
+        return opened
+
+    def model(self, card: ModelCard) -> Model:
+        """The model of a card, loaded when it is first asked for, in place of the one before.
+
+        Raises:
+            VlmbenchError: it cannot be loaded; asked again, the same reason without another try.
+        """
+        if self._card != card:
+            self.release_model()
+            self.listener.loading(card)
+            self._card, self._model = card, self._loaded(card)
+        if isinstance(self._model, VlmbenchError):
+            raise self._model
+        assert self._model is not None  # one of the two is there
+        return self._model
+
+    def model_problem(self, card: ModelCard) -> VlmbenchError | None:
+        """Why a model that was asked for is not there; None where it is, or where it has not been asked for."""
+        return self._model if self._card == card and isinstance(self._model, VlmbenchError) else None
+
+    def engine(self, model: Model) -> FeatureEngine:
+        """A new engine around the model at work, for one pair."""
+        settings = EngineSettings(
+            precision=self._precision,
+            batch_size=self.settings.batch_size or (CPU_BATCH if self._device == "cpu" else ACCELERATOR_BATCH),
+            workers=self.settings.workers,
+            skip_bad=self.settings.skip_bad,
+        )
+        return FeatureEngine(model, settings, self._cache, self.listener)
+
+    def count_features(self, engine: FeatureEngine) -> None:
+        """Note what a pair encoded and was served, for ``vlmbench cache info``."""
+        self._cache.count(engine)
+
+    def release_model(self) -> None:
+        """The model at work is done."""
+        self._card = self._model = None
+        self._cache.close_model()
+
+    def finish(self) -> None:
+        """The run is done: its hold on the feature cache ends."""
+        self.release_model()
+        self._cache.finish()
+
+    def _loaded(self, card: ModelCard) -> Model | VlmbenchError:
+        options = LoadOptions(
+            device=self._device, offline=self.settings.offline, trust_remote_code=self.settings.trust_remote_code
+        )
+        try:
+            model = ADAPTERS.get(card.adapter)(card, options)
+        except VlmbenchError as error:
+            return error
+        except Exception as error:  # an adapter's own bug
+            logging.getLogger(__name__).info("unexpected error", exc_info=error)
+            return unexpected(error)
+        for note in model.identity.notes:
+            self.listener.note(f"{card.name}: {note}")
+        return model
