@@ -12,7 +12,18 @@ import typer
 
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
-REGISTRIES = ("vlmbench.models:ADAPTERS", "vlmbench.data:SOURCES", "vlmbench.kinds:KINDS")
+REGISTRIES = (
+    "vlmbench.models:ADAPTERS",
+    "vlmbench.data:SOURCES",
+    "vlmbench.kinds:KINDS",
+    "vlmbench.transfer:METHODS",
+    "vlmbench.run.executors:EXECUTORS",
+    "vlmbench.reports.registry:TABLES",
+    "vlmbench.reports.registry:FORMATS",
+    "vlmbench.gate.registry:FORMATS",
+    "vlmbench.interchange.registry:IMPORTERS",
+    "vlmbench.interchange.registry:EXPORTERS",
+)
 """Every :class:`~vlmbench.registry.Registry` that plugins add to, as ``"module:attribute"``."""
 
 

@@ -27,4 +27,6 @@ class GateFormat:
     besides: Callable[[Comparison], object] | None = None
 
 
-FORMATS: Registry[GateFormat] = Registry("format", modules_in("gate/formats", "FORMAT"), group="vlmbench.gate_formats")
+FORMATS: Registry[GateFormat] = Registry(
+    "comparison format", modules_in("gate/formats", "FORMAT"), group="vlmbench.gate_formats"
+)
