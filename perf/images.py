@@ -29,7 +29,7 @@ from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.stream import encode_images
-from vlmbench.features.precision import PRECISIONS, Precision, inference
+from vlmbench.features.precision import PRECISIONS, Precision, forward_pass
 from vlmbench.features.progress import Silent
 from vlmbench.features.workers import default_workers
 from vlmbench.models import ADAPTERS
@@ -138,12 +138,12 @@ def bare(
     batch = torch.stack([model.preprocess(image) for image in images]).to(model.device)
 
     def run() -> Features:
-        with inference(model.device, precision):
+        with forward_pass(model.device, precision):
             for done in range(0, len(files), len(batch)):
                 features = model.encode_image(batch[: len(files) - done])
                 if done == 0:
                     first = features
-        return first.float().cpu() if model.device == "cpu" else _waited(first)
+        return first.float().cpu() if model.device.type == "cpu" else _waited(first)
 
     return run
 

@@ -75,7 +75,7 @@ class Bench:
     def vlmbench(self, classes: int) -> Head:
         """The engine as a run uses it, without a feature cache."""
         from vlmbench.features.engine import EngineSettings, FeatureEngine
-        from vlmbench.tasks.classification.head import ensemble
+        from vlmbench.transfer.methods.zero_shot import ensemble
 
         engine = FeatureEngine(self.model, EngineSettings())
         return Head(ensemble(engine.texts(self.prompts(classes)), classes).numpy())

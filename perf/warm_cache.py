@@ -125,15 +125,12 @@ def _cache(folder: Path) -> Iterator[None]:
 def _answers(model: VisionLanguageModel, plan: Plan, *, prompts: Path | None = None) -> Answers:
     """Every task's answer; ``prompts``: a cache of their own for the prompts' features."""
     spaces = RunCache(use_cache=True, precision="fp32")
-    image = spaces.of(model, "image")
-    if prompts is None:
-        text = spaces.of(model, "text")
-    else:
+    if prompts is not None:
         with _cache(prompts):
-            text = spaces.of(model, "text")
+            spaces.of(model, "text")  # opened here, and kept open
     outcomes, seconds = [], dict[str, float]()
     for task in plan.tasks:
-        engine = FeatureEngine(model, EngineSettings(batch_size=CPU_BATCH), image, text)
+        engine = FeatureEngine(model, EngineSettings(batch_size=CPU_BATCH), spaces)
         assert task.question is not None
         outcomes.append(task.question.answer(engine))
         for stage, took in engine.seconds.items():

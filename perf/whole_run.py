@@ -131,7 +131,7 @@ class Bench:
         if not path.exists():
             from vlmbench import load_model
             from vlmbench.features.engine import EngineSettings, FeatureEngine
-            from vlmbench.tasks.classification.head import ensemble
+            from vlmbench.transfer.methods.zero_shot import ensemble
 
             engine = FeatureEngine(load_model(self.spec, device="cpu"), EngineSettings())
             path.parent.mkdir(parents=True, exist_ok=True)

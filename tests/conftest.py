@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
-
-REPOSITORY = Path(__file__).parent.parent
+from repository import TEST_DATA
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +23,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of small real datasets; tests that need it are skipped where it is absent."""
-    folder = Path(os.environ.get("VLMBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real test data at {folder} (set VLMBENCH_TEST_DATA)")
-    return folder
+    if not TEST_DATA.is_dir():
+        pytest.skip(f"no real test data at {TEST_DATA} (set VLMBENCH_TEST_DATA)")
+    return TEST_DATA
 
 
 @pytest.fixture

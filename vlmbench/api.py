@@ -12,13 +12,14 @@ from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
-from vlmbench.models.base import LoadOptions, VisionLanguageModel
+from vlmbench.models.base import LoadOptions, Model
 from vlmbench.records import Record
 from vlmbench.registry import load_plugin_file
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.transfer import ZERO_SHOT
 
 __all__ = ["compare", "evaluate", "load_model", "load_task", "task_options"]
 
@@ -38,6 +39,7 @@ def evaluate(
     templates: Sequence[str] | None = None,
     protocol: Mapping[str, Any] | None = None,
     visuals: int = 0,
+    transfer: str = ZERO_SHOT,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
@@ -55,6 +57,7 @@ def evaluate(
         templates: used instead of the card's.
         protocol: fields of the cards' protocols to replace, such as ``{"readout": "sclip"}``.
         visuals: draw the answers to this many samples of each task, beside the record.
+        transfer: how models are adapted before they answer.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
@@ -64,9 +67,9 @@ def evaluate(
     Raises:
         VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
     """
-    plugin_files = tuple(Path(plugin).expanduser() for plugin in plugins)
-    for plugin in plugin_files:
-        load_plugin_file(plugin)
+    plugin_files = tuple(Path(plugin).expanduser().absolute() for plugin in plugins)
+    for path in plugin_files:
+        load_plugin_file(path)
     try:
         request = RunRequest(
             models=_names(models),
@@ -81,6 +84,7 @@ def evaluate(
                 templates=templates,
                 protocol=protocol,
                 visuals=visuals,
+                transfer=transfer,
             ),
             plugins=plugin_files,
             **settings,
@@ -91,9 +95,7 @@ def evaluate(
     return [_record(outcome) for outcome in outcomes]
 
 
-def load_model(
-    name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False
-) -> VisionLanguageModel:
+def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> Model:
     """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
     card = _one(runnable_models(name), name)
     options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
@@ -114,6 +116,7 @@ def task_options(
     templates: Sequence[str] | None,
     protocol: Mapping[str, Any] | None = None,
     visuals: int = 0,
+    transfer: str = ZERO_SHOT,
 ) -> TaskOptions:
     """Options from lists, as callers have them."""
     return TaskOptions(
@@ -124,6 +127,7 @@ def task_options(
         templates=tuple(templates) if templates is not None else None,
         protocol=dict(protocol or {}),
         visuals=visuals,
+        transfer=transfer,
     )
 
 

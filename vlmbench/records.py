@@ -34,9 +34,10 @@ class ModelInfo(_Part):
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
-    embedding_dim: int
-    logit_scale: float
-    logit_bias: float
+    embedding_dim: int | None = None
+    """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
+    logit_scale: float | None = None
+    logit_bias: float | None = None
 
 
 class DatasetInfo(_Part):

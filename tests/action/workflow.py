@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from repository import REPOSITORY
 
-ACTION = Path(__file__).parents[2] / "action.yml"
+ACTION = REPOSITORY / "action.yml"
 
 _PYTHON = f"""#!/bin/bash
 if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > "$STUBS/pip"; exit 0; fi

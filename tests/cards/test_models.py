@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
-from reference_tables import REFERENCE, REPOSITORY, build_script, needs_reference, rows
+from published_numbers import printed_table
 
 from vlmbench.api import load_model
 from vlmbench.cards import ModelCard, parse_card
@@ -18,15 +19,6 @@ from vlmbench.reports.published import survey_methods
 
 CARDS = {card.name: card for card in model_cards()}
 OPEN_CLIP = [card for card in CARDS.values() if card.adapter == "open_clip" and not card.spec.startswith("package:")]
-
-
-@needs_reference
-def test_generated_cards_are_what_the_script_makes_of_the_reference_tables() -> None:
-    folder = REPOSITORY / "model_cards"
-    made = build_script().cards(REFERENCE)
-    assert set(made) == {str(path.relative_to(folder)) for path in folder.glob("*/*.yaml")}
-    for name, text in made.items():
-        assert (folder / name).read_text(encoding="utf-8") == text, f"{name}: run results/published/build.py"
 
 
 def test_every_method_of_the_survey_s_table_3_has_a_card() -> None:
@@ -41,24 +33,20 @@ def test_every_method_of_the_survey_s_table_3_has_a_card() -> None:
     assert CARDS["clippo"].framework == "one-tower"
 
 
-@needs_reference
 def test_cards_have_table_3_s_columns_and_the_encoders_of_the_tables_of_results() -> None:
     words = {"Con": "contrastive", "Gen": "generative", "Align": "alignment"}
-    results = {
-        row["method"].lower(): row
-        for table in ("6_zeroshot_classification", "7_zeroshot_segmentation", "8_zeroshot_detection")
-        for row in reversed(rows(f"survey/survey_table{table}.csv"))
-    }
-    methods = rows("survey/survey_table3_pretraining_methods.csv")
+    results = {row["method"].lower(): row for number in (8, 7, 6) for row in reversed(printed_table(number))}
+    methods = [row for row in survey_methods() if row["table"] == "3"]
     assert len(methods) == 35
     for row in methods:
-        card = CARDS[row["method"].lower().replace(" ", "-")]
-        objectives = row["objective"].partition(" (")[0].split(", ")
-        assert card.objective == ", ".join(words[part] for part in objectives), card.name
+        card = CARDS[row["card"]]
+        assert card.name == row["method"].lower().replace(" ", "-")
+        assert card.objective == ", ".join(words[part] for part in row["objective"].split(", ")), card.name
         assert (card.framework or "") == row["framework"], card.name
-        printed = row["pretraining_data(*=non-public)"].replace("YMCC100M", "YFCC100M").replace("*", " (not public)")
-        assert (card.training_data or "not recovered") == printed, card.name
+        printed = row["data"].replace("YMCC100M", "YFCC100M").replace("*", " (not public)")
+        assert (card.training_data or "") == printed, card.name
         best = results.get(row["method"].lower(), {})
+        assert card.title == best.get("method", row["method"]), card.name
         columns = (card.image_encoder or "", card.text_encoder or "", card.data_size or "")
         assert columns == (
             best.get("image_encoder", "").replace("ViTB/16", "ViT-B/16"),
@@ -92,6 +80,27 @@ def test_an_open_clip_card_says_what_open_clip_has(card: ModelCard) -> None:
     twin = f"{source.name.removesuffix('-quickgelu')}-quickgelu"
     if quickgelu and source.tag != "openai" and source.tag in open_clip.list_pretrained_tags_by_model(twin):
         assert source.name == twin, "its weights are QuickGELU's"
+
+
+def test_open_clip_cards_of_one_architecture_agree_in_all_that_it_decides() -> None:
+    decided: dict[str, set[tuple[object, ...]]] = {}
+    for card in OPEN_CLIP:
+        tower = (card.image_encoder, card.text_encoder, card.image_size, card.embedding_dim)
+        plain = str(card.architecture).removesuffix("-quickgelu")
+        decided.setdefault(plain, set()).add((*tower, card.parameters, card.gflops, card.framework, card.objective))
+    assert len(decided) > 40 and all(len(found) == 1 for found in decided.values())
+
+
+@pytest.mark.parametrize("card", OPEN_CLIP, ids=lambda card: card.name)
+def test_an_open_clip_card_s_name_and_training_are_those_of_its_tag(card: ModelCard) -> None:
+    architecture, tag = card.spec.split("/")
+    assert card.architecture == architecture
+    words = re.split(r"[^a-z0-9]+", f"{architecture.removesuffix('-quickgelu')}-{tag}".lower())
+    families = ["clip", "siglip", "clipa", "coca", "nllb", "eva01", "eva02"]
+    assert sorted({*card.name.split("-"), *families}) == sorted({*words, *families}), card.name
+    assert card.name.split("-")[0] in families and str(card.title).endswith(f", {tag}")
+    seen = re.search(r"_s(\d+[bm])(_|$)", tag)
+    assert card.samples_seen == (seen[1].upper() if seen else None)
 
 
 @pytest.mark.parametrize("name", ["clip-vit-b-32-openai", "clip-rn50-openai", "clip-vit-b-16-plus-240-laion400m-e32"])

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from repository import REPOSITORY
 
-GUIDE = Path(__file__).parents[2] / "docs" / "gate.md"
+GUIDE = REPOSITORY / "docs" / "gate.md"
 FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FAULT = re.compile(r"^\| `([\w-]+)` \|.*\| ([\w, -]+) \|$", re.MULTILINE)
 

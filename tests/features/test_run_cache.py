@@ -257,7 +257,7 @@ def test_pictures_that_pass_uncached_are_not_counted_as_saved() -> None:
     spaces_ = RunCache(True, "fp32")
     space = spaces_.of(model, "image")
     assert space is not None
-    engine = FeatureEngine(model, EngineSettings(), space)
+    engine = FeatureEngine(model, EngineSettings(), spaces_)
     engine.tally.pictures, engine.tally.forward_seconds = 20, 20.0  # as a detector leaves it
     spaces_.count(engine)
     spaces_.finish()

@@ -10,14 +10,21 @@ from typing import Any
 
 import pytest
 from make_record import ROWS, make_record
-from reference_tables import REFERENCE, build_script, needs_reference, rows
+from published_numbers import in_table
 from typer.testing import CliRunner
 
 from vlmbench.catalogue import model_cards, task_card_files
 from vlmbench.cli.main import app
 from vlmbench.errors import UsageError
 from vlmbench.interchange.imports import ImportOutcome, import_files
-from vlmbench.interchange.names import METRICS, OPEN_CLIP_COLUMNS, TASKS, metric_name, model_name, task_name
+from vlmbench.interchange.names import (
+    OPEN_CLIP_COLUMNS,
+    OPEN_CLIP_RETRIEVAL,
+    TASKS,
+    metric_name,
+    model_name,
+    task_name,
+)
 from vlmbench.records import Record
 from vlmbench.reports.entries import newest
 from vlmbench.reports.tables.results import results_table
@@ -312,38 +319,15 @@ def test_names_lead_to_cards() -> None:
     assert model_name("ViT-B-32", "my.pt", SPECS) == "open_clip:ViT-B-32/my.pt"
 
 
-@needs_reference
-@pytest.mark.parametrize(
-    ("file", "columns"),
-    [("openclip_results", ("name", "pretrained")), ("clip_benchmark_benchmark", ("model", "pretrained"))],
-)
-def test_imported_models_are_named_as_published_ones_are(file: str, columns: tuple[str, str]) -> None:
-    build_script()
-    from build_tables import open_clip_names
-
-    for row in rows(f"published/{file}.csv"):
-        architecture, tag = (row[column] for column in columns)
-        assert model_name(architecture, tag, SPECS) == open_clip_names.model_name(architecture, tag)
-
-
-@needs_reference
-def test_metrics_of_open_clip_s_columns_are_datacomp_s() -> None:
-    for row in rows("published/openclip_csv_metric_per_dataset.csv"):
-        column = row["column_name_in_openclip_results"]
-        if column in OPEN_CLIP_COLUMNS:
-            theirs = row["main_metric"].partition(" ")[0]
-            assert OPEN_CLIP_COLUMNS[column] == (task_name(row["task_key"]), METRICS.get(theirs, theirs)), column
-    described = {"name", "pretrained", "params (M)", "FLOPs (B)", "Average perf. on 38 datasets"}
-    (header, *_) = rows("published/openclip_results.csv")
-    assert set(header) - described == set(OPEN_CLIP_COLUMNS)
-
-
-@needs_reference
-def test_clip_benchmark_s_own_results_are_all_taken(tmp_path: Path) -> None:
-    outcome = imported(tmp_path, "clip_benchmark", REFERENCE / "published/clip_benchmark_benchmark.csv")
-    assert len(outcome.records) == 507 and not outcome.skipped
-    assert all(record.task.name in task_card_files() for record in outcome.records)
-    openai = next(
-        r for r in outcome.records if (r.model.name, r.task.name) == ("clip-vit-l-14-336-openai", "imagenet-a")
-    )
-    assert math.isclose(openai.main.value or 0, 0.7738666666666667)
+def test_imported_models_and_columns_are_named_as_published_ones_are() -> None:
+    for spec, name in SPECS.items():
+        if not spec.startswith("package:"):
+            architecture, tag = spec.split("/")
+            assert model_name(architecture, tag, SPECS) == name
+    published = in_table("open_clip")
+    for model in {number.model for number in published} - set(SPECS.values()):
+        architecture, tag = model.removeprefix("open_clip:").split("/")
+        assert model_name(architecture, tag, SPECS) == model
+    averages = {(f"datacomp-{n}-average", "mean") for n in (38, 35)}
+    columns = {*OPEN_CLIP_COLUMNS.values(), *OPEN_CLIP_RETRIEVAL.values(), *averages}
+    assert {(number.task, number.metric) for number in published} == columns

@@ -11,7 +11,8 @@ import transformers
 
 from vlmbench.cards import ModelCard
 from vlmbench.models.base import LoadOptions
-from vlmbench.models.transformers.adapter import TransformersModel, load
+from vlmbench.models.transformers.adapter import load
+from vlmbench.models.transformers.model import TransformersModel
 
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**TEXT, "image_size": 32, "patch_size": 16}

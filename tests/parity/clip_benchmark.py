@@ -105,7 +105,7 @@ def compare(work: Path, batch_size: int) -> int:
     from vlmbench.data.open import open_dataset
     from vlmbench.features.engine import EngineSettings, FeatureEngine
     from vlmbench.store import ResultStore
-    from vlmbench.tasks.classification.head import ensemble
+    from vlmbench.transfer.methods.zero_shot import ensemble
 
     spec = f"open_clip:ViT-B-32/{work / 'vit-b-32.pt'}"
     task = work / "parity-cifar10.yaml"

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from vlmbench.cards import ModelCard, SourceSpec, TaskCard
+from vlmbench.cards import ModelCard, Role, SourceSpec, TaskCard
 from vlmbench.catalogue import find_models, find_tasks
-from vlmbench.models.base import ModelIdentity, VisionLanguageModel
+from vlmbench.models.base import Model, ModelIdentity
 from vlmbench.run.identity import plan_id, run_id, task_version
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import Question, TaskOptions
@@ -36,7 +36,7 @@ class Asked:
     card: TaskCard = CARD
     prompts_sha256: str = "1" * 64
 
-    def protocol(self, model: VisionLanguageModel) -> dict[str, Any]:
+    def protocol(self, model: Model) -> dict[str, Any]:
         return {"templates": ["a photo of a {}."], "multi_label": False, "metrics": ["acc1", "ece"]}
 
 
@@ -48,7 +48,7 @@ def source_of_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def identifier(options: TaskOptions, precision: str = "fp32", fingerprint: str = "2" * 64) -> str:
     return run_id(
-        cast(VisionLanguageModel, MODEL),
+        cast(Model, MODEL),
         cast(Question, Asked()),
         version=task_version(CARD, task_plugin(CARD.plugin)),
         precision=precision,
@@ -99,3 +99,33 @@ def test_whatever_is_asked_otherwise_has_another_plan_id() -> None:
     changed = (task.model_copy(update={"version": 2}), task.model_copy(update={"notes": "other"}))
     found |= {plan_id(model, card, TaskOptions(), "fp32") for card in changed}
     assert len(found) == 8
+
+
+def test_later_fields_count_only_where_they_are_used() -> None:
+    """At their defaults they leave no trace, as the ids above show."""
+    (model,), (task,) = find_models("clip-vit-b-32-openai"), find_tasks("cifar10")
+    place = SourceSpec(kind="imagefolder", location="x")
+    asked = [
+        (task, TaskOptions()),
+        (task, TaskOptions(transfer="another")),
+        (task.model_copy(update={"train": [place]}), TaskOptions()),
+        (task.model_copy(update={"val": [place]}), TaskOptions()),
+    ]
+    assert len({plan_id(model, card, options, "fp32") for card, options in asked}) == len(asked)
+
+
+def test_data_of_other_roles_is_part_of_a_run_id() -> None:
+    def with_others(**others: str) -> str:
+        return run_id(
+            cast(Model, MODEL),
+            cast(Question, Asked()),
+            version="1.1",
+            precision="fp32",
+            fingerprint="2" * 64,
+            options=TaskOptions(),
+            other_fingerprints=cast(dict[Role, str], others),
+        )
+
+    assert (
+        len({with_others(), with_others(train="3" * 64), with_others(train="4" * 64), with_others(val="3" * 64)}) == 4
+    )

@@ -18,7 +18,7 @@ from vlmbench.data.hub.fetch import carry_out, plan_fetch
 from vlmbench.errors import CardError, UnknownNameError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.kinds import KINDS, TaskKind
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
@@ -54,10 +54,10 @@ class Supported:
     def prompts_sha256(self) -> str:
         return self.question.prompts_sha256
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         return self.question.protocol(model)
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
+    def unsupported(self, model: Model) -> str | None:
         return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.data.base import Sample, SourceInfo
-from vlmbench.data.files import ImageFiles
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.contents import ContentKeeper, Contents, digests
+from vlmbench.transfer.base import LinearClassifier
 
 CLASSES = 1000
 SMALL, LARGE = 2_000, 20_000
@@ -54,7 +55,10 @@ def batches(count: int, size: int = 50) -> Iterator[ImageBatch]:
 def scored(dataset: Numbers) -> Scored:
     head = F.normalize(torch.randn(CLASSES, 8, generator=torch.Generator().manual_seed(1)), dim=-1)
     count = len(dataset.samples)
-    return score(batches(count), head, dataset, most=count, logit_scale=100.0, multi_label=False, keep_scores=False)
+    classifier = LinearClassifier(head, 100.0)
+    return score(
+        batches(count), classifier, dataset, most=count, num_classes=CLASSES, multi_label=False, keep_scores=False
+    )
 
 
 def growth(peak: Callable[[int], int]) -> float:

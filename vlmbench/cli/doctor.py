@@ -12,10 +12,12 @@ import typer
 
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
+REGISTRIES = ("vlmbench.models:ADAPTERS", "vlmbench.data:SOURCES", "vlmbench.kinds:KINDS")
+"""Every :class:`~vlmbench.registry.Registry` that plugins add to, as ``"module:attribute"``."""
 
 
 def doctor() -> None:
-    """Check Python, packages, devices, cards, plugins, cache and disk. Exit code 1 where something is broken."""
+    """Check Python, packages, devices, cards, plugins, cache and disk. Exit code 1 if something is broken."""
     from rich.table import Table
     from rich.text import Text
 
@@ -80,19 +82,23 @@ def _cards() -> list[Finding]:
 
 
 def _plugins() -> list[Finding]:
-    from vlmbench.data import SOURCES
-    from vlmbench.errors import VlmbenchError
-    from vlmbench.kinds import KINDS
-    from vlmbench.models import ADAPTERS
+    """What each registry holds. An entry that cannot be loaded is a warning: a run that does not use it still works."""
+    from vlmbench.errors import VlmbenchError, gathered_warnings
+    from vlmbench.registry import load_target
 
     findings: list[Finding] = []
-    for registry in (ADAPTERS, SOURCES, KINDS):
-        for name in registry:
+    for target in REGISTRIES:
+        registry = load_target(target)
+        ignored: list[str] = []
+        with gathered_warnings(ignored):  # such as two plugins of one name
+            names = list(registry)
+        findings += [("warn", registry.kind, said) for said in ignored]
+        for name in names:
             try:
                 registry.get(name)
             except VlmbenchError as error:
                 findings.append(("warn", f"{registry.kind} {name}", str(error)))
-        findings.append(("ok", f"{registry.kind}s", ", ".join(registry)))
+        findings.append(("ok", registry.kind, ", ".join(names)))
     return findings
 
 

@@ -151,8 +151,8 @@ def _plan_table(plan: FetchPlan) -> TerminalTable:
     rows = []
     for task in plan.tasks:
         source = f"{task.source.kind}: {task.source.location}" if task.source else "–"
-        row = [task.name, source, task.listing.commit[:COMMIT_DIGITS] if task.listing else "–"]
-        if task.listing is None:
+        row = [task.name, source, (task.revision or "–")[:COMMIT_DIGITS]]
+        if task.data is None:
             rows.append([*row, "–", "–", task.state])
             continue
         size = size_text(task.size) if all(file.size is not None for file in task.files) else "–"
@@ -167,7 +167,10 @@ def _plan_table(plan: FetchPlan) -> TerminalTable:
 def _totals(plan: FetchPlan) -> str:
     from vlmbench.cli.cache import size_text
 
-    return f"{size_text(plan.to_fetch)} to fetch into {plan.cache}, which has {size_text(plan.free)} free"
+    return "\n".join(
+        f"{size_text(plan.to_fetch_into(folder))} to fetch into {folder}, which has {size_text(free)} free"
+        for folder, free in plan.room.items()
+    )
 
 
 def _damaged(plan: FetchPlan) -> list[str]:
@@ -219,7 +222,16 @@ def _print_line(name: str, said: VlmbenchError | str, *, doubtful: bool = False)
 
 
 def _print_json(plan: FetchPlan, tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> None:
-    shown = {"cache": str(plan.cache), "free": plan.free, "to_fetch": plan.to_fetch, "tasks": tasks, "models": models}
+    cache, free = next(iter(plan.room.items()))
+    shown: dict[str, Any] = {
+        "cache": str(cache),
+        "free": free,
+        "to_fetch": plan.to_fetch,
+        "tasks": tasks,
+        "models": models,
+    }
+    if len(plan.room) > 1:  # sources that keep their files elsewhere
+        shown["room"] = {str(folder): free for folder, free in plan.room.items()}
     typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
 
 
@@ -230,7 +242,7 @@ def _task_json(plan: TaskPlan, outcome: TaskOutcome | None) -> dict[str, Any]:
         "role": plan.wanted.role,
         "state": plan.state,
         "source": plan.source.model_dump(exclude_none=True, exclude_defaults=True) if plan.source else None,
-        "revision": plan.listing.commit if plan.listing else None,
+        "revision": plan.revision,
         "files": len(plan.files),
         "bytes": plan.size,
         "to_fetch": plan.to_fetch if outcome is None else 0,

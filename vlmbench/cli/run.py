@@ -52,6 +52,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: a field of the tasks' protocol to replace. Repeatable."),
     ] = None,
+    transfer: Annotated[
+        str, typer.Option(help="How models are adapted before they answer a classification task.")
+    ] = "zero-shot",
     save_visuals: Annotated[
         int, typer.Option(help="Draw the answers to N samples of each task, beside the record.", min=0)
     ] = 0,
@@ -99,6 +102,7 @@ def run(
             templates=read_lines(templates),
             protocol=parse_settings(set_ or [], readout),
             visuals=save_visuals,
+            transfer=transfer,
         ),
         offline=offline,
         force=force,
@@ -107,7 +111,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
-        plugins=tuple(path.expanduser() for path in plugin or []),
+        plugins=tuple(path.expanduser().absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
 

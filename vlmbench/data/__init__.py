@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from vlmbench.registry import Registry, modules_in
 
 if TYPE_CHECKING:
-    from vlmbench.data.base import Source
+    from vlmbench.data.base import OpenSource, Source
 
-SOURCES: Registry[Source] = Registry("data source", modules_in("data/sources", "open_source"), group="vlmbench.sources")
+SOURCES: Registry[Source | OpenSource] = Registry(
+    "data source", modules_in("data/sources", "SOURCE"), group="vlmbench.sources"
+)
+"""A third party may register a bare function too: see :func:`~vlmbench.data.base.as_source`."""

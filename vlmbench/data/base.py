@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
-from vlmbench.errors import BadSampleError
+from vlmbench.data.remote import Remote
+from vlmbench.errors import BadSampleError, PluginError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -224,7 +225,55 @@ class SourceContext:
     target: TargetKind = "class"
 
 
-Source = Callable[[SourceSpec, SourceContext], ImageDataset]
+OpenSource = Callable[[SourceSpec, SourceContext], ImageDataset]
+"""Opens a dataset. Raises MissingDataError if it is not there, DataError or LabelError if it cannot be used."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of place where samples come from, and what of a card's ``sources`` entry means something to it.
+
+    An entry with a field or option that means nothing to its source is refused before the source is opened.
+
+    Attributes:
+        open: opens a dataset.
+        options: the names of its options, or a function that gives them for one entry and may raise UsageError; None
+            if they are not known, so that none is refused.
+        folders: whether it reads ``folders``.
+        other_locations: whether it reads ``other_locations``.
+        split: whether it reads ``split``.
+        revision: whether it reads ``revision``.
+        remote: where its data comes from if that is not on this machine; None if it always is.
+    """
+
+    open: OpenSource
+    options: Sequence[str] | Callable[[SourceSpec], Sequence[str]] | None = ()
+    folders: bool = False
+    other_locations: bool = False
+    split: bool = False
+    revision: bool = False
+    remote: Remote | None = None
+
+    def options_of(self, spec: SourceSpec) -> Sequence[str] | None:
+        """The options that an entry may have; None if they are not known.
+
+        Raises:
+            UsageError: there is no such dataset.
+        """
+        return self.options(spec) if callable(self.options) else self.options
+
+
+def as_source(entry: Source | OpenSource) -> Source:
+    """A registered entry as a source. A bare function becomes one of which nothing is known, so nothing is refused.
+
+    Raises:
+        PluginError: it is neither.
+    """
+    if isinstance(entry, Source):
+        return entry
+    if not callable(entry):
+        raise PluginError(f"a data source is registered as {entry!r}", hint="Register a Source or a function.")
+    return Source(entry, None, folders=True, other_locations=True, split=True, revision=True)
 
 
 def fingerprint(pairs: Iterable[tuple[str, Target]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from vlmbench.data.base import Box, ImageDataset, Sample, SourceInfo
-from vlmbench.data.files import read_file, readable
+from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.location import files_state
 
 

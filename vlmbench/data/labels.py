@@ -143,7 +143,7 @@ def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str,
 
     Args:
         samples: all of the dataset's.
-        classes: how many there are; None where nobody says, then only negative labels are wrong.
+        classes: how many there are; None if unknown: then only negative labels are wrong.
         place: names the dataset in messages.
         target: "class" or "classes".
 

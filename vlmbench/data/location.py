@@ -10,11 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
-from vlmbench.errors import DataError, MissingDataError, UsageError
-from vlmbench.registry import did_you_mean
-
-_WITH_CLASS_FOLDERS = ("imagefolder", "frames")
-_WITH_OTHER_LOCATIONS = (*_WITH_CLASS_FOLDERS, "captions", "coco", "filelist", "masks", "voc", "rareact")
+from vlmbench.errors import DataError, MissingDataError
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def exists(place: Path) -> bool:
     """Whether something is there.
 
     Raises:
-        DataError: a folder on the way may not be entered, so that nobody can know.
+        DataError: a folder on the way may not be entered, so that it is unknown.
     """
     try:
         return place.exists()
@@ -123,21 +119,3 @@ def files_state(files: Iterable[tuple[str, Path]], *, salt: str = "") -> str:
             size, changed = -1, -1
         digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-def check_options(spec: SourceSpec, known: tuple[str, ...]) -> None:
-    """Refuse what a source does not understand: a misspelt option would change nothing, silently.
-
-    Raises:
-        UsageError: an option is not among the known, or a field is given to a source that has no use for it.
-    """
-    if spec.folders is not None and spec.kind not in _WITH_CLASS_FOLDERS:
-        raise UsageError(f"{spec.kind} {spec.location!r}: `folders` is for {' and '.join(_WITH_CLASS_FOLDERS)} only")
-    if spec.other_locations and spec.kind not in _WITH_OTHER_LOCATIONS:
-        raise UsageError(
-            f"{spec.kind} {spec.location!r}: `other_locations` is for {', '.join(_WITH_OTHER_LOCATIONS)} only"
-        )
-    for option in spec.options:
-        if option not in known:
-            hint = did_you_mean(option, known) or "It takes no options."
-            raise UsageError(f"{spec.kind} {spec.location!r}: unknown option {option!r}", hint=hint)

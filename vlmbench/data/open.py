@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from textwrap import wrap
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
-from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.base import ImageDataset, Source, SourceContext, as_source
 from vlmbench.data.labels import check_dataset
 from vlmbench.data.location import roots
-from vlmbench.errors import MissingDataError
+from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
+from vlmbench.registry import did_you_mean
 
 _COLUMNS = 80
+_FIELDS = ("folders", "other_locations", "split", "revision")
+"""Of a card's entry, and of :class:`~vlmbench.data.base.Source`, which says whether it reads them."""
 
 
 def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDataset:
@@ -28,7 +32,8 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
     Raises:
         MissingDataError: none is there; lists every place looked at and how to get the data.
         DataError, LabelError: the one that is there cannot be used as it is.
-        UnknownNameError: nobody registered a source's kind.
+        UsageError: one has a field or option that means nothing to its source.
+        UnknownNameError: no source of a kind is registered.
     """
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     for spec in specs:
@@ -45,9 +50,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Raises:
         MissingDataError: it is not there.
         DataError, LabelError: it cannot be used as it is.
-        UnknownNameError: nobody registered its kind.
+        UsageError: it has a field or option that means nothing to its source.
+        UnknownNameError: no source of its kind is registered.
     """
-    dataset = SOURCES.get(spec.kind)(spec, context)
+    dataset = checked_source(spec).open(spec, context)
     check_dataset(
         dataset,
         context.class_names,
@@ -55,6 +61,38 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         card_names_win=spec.options.get("class_names") == "card",
     )
     return dataset
+
+
+def checked_source(spec: SourceSpec) -> Source:
+    """The source of a card's entry, whose fields and options all mean something to it.
+
+    A misspelt option would change nothing, silently.
+
+    Raises:
+        UsageError: a field or option means nothing to the source.
+        UnknownNameError: no source of this kind is registered.
+    """
+    source = as_source(SOURCES.get(spec.kind))
+    place = f"{spec.kind} {spec.location!r}"
+    known = source.options_of(spec)
+    for field in _FIELDS:
+        if getattr(spec, field) != SourceSpec.model_fields[field].default and not getattr(source, field):
+            raise UsageError(f"{place}: `{field}` means nothing to {spec.kind}", hint=f"It is for {_readers(field)}.")
+    for option in spec.options:
+        if known is not None and option not in known:
+            hint = did_you_mean(option, known) or "It takes no options."
+            raise UsageError(f"{place}: unknown option {option!r}", hint=hint)
+    return source
+
+
+def _readers(field: str) -> str:
+    """The names of the sources that read a field; a plugin that cannot be loaded is passed over, doctor tells of it."""
+    found = []
+    for name in SOURCES:
+        with suppress(VlmbenchError):
+            if getattr(SOURCES.get(name), field, False):  # unknown of a bare function
+                found.append(name)
+    return ", ".join(found)
 
 
 def nowhere(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> MissingDataError:

@@ -12,20 +12,24 @@ from torch import Tensor
 from vlmbench.errors import ModelError, NonFiniteFeaturesError, VlmbenchWarning
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-def encode_halving(encode: Callable[[Sequence[T]], Tensor], items: Sequence[T]) -> Tensor:
-    """Encode a batch; where memory runs out, in halves, and so on down to single items.
+def halving(call: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
+    """Call with a batch; where memory runs out, with its halves, and so on down to single items.
 
     Args:
-        encode: N items to (N, D).
+        call: has no side effects, since it may be called again with parts of the batch.
         items: the batch, N >= 1.
+
+    Returns:
+        What the calls that went through returned, in order.
 
     Raises:
         ModelError: one item alone does not fit.
     """
     try:
-        return encode(items)
+        return [call(items)]
     except (torch.OutOfMemoryError, MemoryError) as error:
         if len(items) == 1:
             raise ModelError("out of memory on a single input", hint="Try --precision bf16 or --device cpu.") from error
@@ -37,7 +41,17 @@ def encode_halving(encode: Callable[[Sequence[T]], Tensor], items: Sequence[T]) 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     warnings.warn(f"out of memory with a batch of {len(items)}: going on with {half}", VlmbenchWarning, stacklevel=2)
-    return torch.cat([encode_halving(encode, items[:half]), encode_halving(encode, items[half:])])
+    return [*halving(call, items[:half]), *halving(call, items[half:])]
+
+
+def encode_halving(encode: Callable[[Sequence[T]], Tensor], items: Sequence[T]) -> Tensor:
+    """A batch of N items, encoded to (N, …) in the parts that fit into memory; see :func:`halving`."""
+    return rows_of(halving(encode, items))
+
+
+def rows_of(parts: Sequence[Tensor]) -> Tensor:
+    """Parts one after the other, along their first dimension; a single one as it is, without a copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def checked(features: Tensor, names: Sequence[str], dim: int, *, renormalise: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""The engine: one loaded model, its caches and its settings, asked for features by the tasks."""
+"""The engine: one loaded model, its caches and its settings, asked by the tasks for features and capabilities."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import PIL.Image
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
-from vlmbench.errors import ModelError, NonFiniteFeaturesError
-from vlmbench.features.batches import encode_halving
+from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
 from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
 from vlmbench.features.images.stream import encode_images
 from vlmbench.features.images.to_device import PixelPath, pixel_path
-from vlmbench.features.precision import Precision, inference
+from vlmbench.features.precision import Precision, forward_pass
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.features.workers import default_workers
-from vlmbench.models.base import DenseEncoder, Detections, Detector, Segmenter, VisionLanguageModel
+from vlmbench.models.base import Model, VisionLanguageModel, dual_encoder
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,26 @@ class EngineSettings:
         return self.workers or default_workers()
 
 
+class FeatureSpaces(Protocol):
+    """Where features are kept."""
+
+    def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
+        """The space of one of the model's encoders, opened when it is first asked for; None: there is no cache."""
+
+
 @dataclass
 class FeatureEngine:
-    """Features for one pair: made anew for each, around a model that is loaded once.
+    """A model at work on one pair: made anew for each, around a model that is loaded once.
 
     Attributes:
+        spaces: where features are looked up and kept; None: nowhere.
         tally: what happened to the images so far.
         text_use: where the prompts' features came from.
     """
 
-    model: VisionLanguageModel
+    model: Model
     settings: EngineSettings
-    image_space: FeatureSpace | None = None
-    text_space: FeatureSpace | None = None
+    spaces: FeatureSpaces | None = None
     progress: Progress = field(default_factory=Silent)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
@@ -81,14 +87,32 @@ class FeatureEngine:
         found = self.tally.clock.seconds()
         return {**found, "image_forward": self.tally.forward_seconds} if "images" in found else found
 
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return torch.device(self.model.device)
+
+    @cached_property
+    def encoders(self) -> VisionLanguageModel:
+        """The model, as one that encodes images and texts.
+
+        Raises:
+            UnsupportedError: it is none.
+        """
+        return dual_encoder(self.model)
+
+    def _space(self, encoder: Literal["image", "text"]) -> FeatureSpace | None:
+        return self.spaces.of(self.encoders, encoder) if self.spaces else None
+
     def texts(self, texts: Sequence[str]) -> Tensor:
         """N texts to (N, D) float32 on the CPU, unit length; :func:`~vlmbench.features.texts.encode.encode_texts`."""
+        space = self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
-                self.model,
+                self.encoders,
                 texts,
                 precision=self.settings.precision,
-                space=self.text_space,
+                space=space,
                 progress=self.progress,
             )
         self.text_use = CacheUse(
@@ -99,14 +123,15 @@ class FeatureEngine:
 
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         """The chosen samples' features in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
+        space = self._space("image")
         with self.timed("images"):
             yield from encode_images(
-                self.model,
+                self.encoders,
                 dataset,
                 indices,
                 batch_size=self.settings.batch_size,
                 precision=self.settings.precision,
-                space=self.image_space,
+                space=space,
                 progress=self.progress,
                 tally=self.tally,
                 skip_bad=self.settings.skip_bad,
@@ -144,73 +169,44 @@ class FeatureEngine:
 
         batches = overlapped(range(0, len(images), size), start, lambda _, queued: encoder.fetch(queued), self._ahead)
         encoded = [features for _, features in batches]
-        return torch.cat(encoded) if encoded else torch.empty(0, self.model.embedding_dim)
+        return torch.cat(encoded) if encoded else torch.empty(0, self.encoders.embedding_dim)
 
     @property
     def _ahead(self) -> int:
-        return batches_in_flight(self.model.device)
+        return batches_in_flight(self.device)
 
     @cached_property
     def _path(self) -> PixelPath:
-        return pixel_path(self.model)
+        return pixel_path(self.encoders)
 
     @cached_property
     def _encoder(self) -> ImageEncoder:
-        return ImageEncoder(self.model, self._path, self.settings.precision, self.tally, self._ahead)
+        return ImageEncoder(self.encoders, self._path, self.settings.precision, self.tally, self._ahead)
 
-    def segment(self, segmenter: Segmenter, image: PIL.Image.Image, labels: Sequence[str]) -> Tensor:
-        """What the model's own head says of an RGB image: C texts to (C, H, W) float32 at the image's own size.
+    def ask(self, call: Callable[[Sequence[T]], R], inputs: Sequence[T], *, gradients: bool = False) -> list[R]:
+        """What a capability of the model answers to N inputs.
 
-        Raises:
-            ModelError: the head returned another shape.
-            NonFiniteFeaturesError: a score is NaN or infinite.
-        """
-        with self.tally.forward(), inference(self.model.device, self.settings.precision):
-            scores = segmenter.segment([image], labels)
-        expected = (len(labels), image.height, image.width)
-        if [tuple(each.shape) for each in scores] != [expected]:
-            shapes = [tuple(each.shape) for each in scores]
-            raise ModelError(f"the segmentation head returned shapes {shapes} for one image, not {expected}")
-        if not bool(torch.isfinite(scores[0]).all()):
-            raise NonFiniteFeaturesError("the segmentation head returned scores that are NaN or infinite")
-        return scores[0].float()
+        It is asked in batches of the settings' size, in their precision, and in halves where memory runs out; the time
+        counts as the model's. Whether the answers are what the capability promises is for the caller to check.
 
-    def patches(self, encoder: DenseEncoder, windows: Sequence[Tensor], readout: str) -> Tensor:
-        """Patch features of windows of one size: N of (3, H, W) to (N, D, h, w) float32 on the model's device.
+        Args:
+            call: B inputs to their answers: a tensor of B rows, a list, or anything else. It has no side effects,
+                since after a lack of memory it is called again.
+            inputs: images, tensors, or what else the capability takes.
+            gradients: keep what a backward pass needs; by default it is not kept.
+
+        Returns:
+            The answers of each call, in order; :func:`~vlmbench.features.batches.rows_of` joins tensors.
 
         Raises:
-            ModelError: one window alone does not fit into memory, or the encoder returned another shape.
-            NonFiniteFeaturesError: a feature is NaN or infinite.
+            ModelError: one input alone does not fit into memory.
         """
-        features = self._forward(
-            lambda chosen: encoder.encode_patches(torch.stack(list(chosen)).to(self.model.device), readout), windows
-        ).float()
-        expected = (
-            len(windows),
-            self.model.embedding_dim,
-            *(side // encoder.patch_size for side in windows[0].shape[1:]),
-        )
-        if tuple(features.shape) != expected:
-            raise ModelError(f"readout {readout!r} returned shape {tuple(features.shape)}, not {expected}")
-        if not bool(torch.isfinite(features).all()):
-            raise NonFiniteFeaturesError(f"readout {readout!r} returned patch features that are NaN or infinite")
-        return F.normalize(features, dim=1) if self.settings.precision != "fp32" else features
-
-    def detect(self, detector: Detector, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
-        """What the model's own detector finds in RGB images, one entry each.
-
-        Raises:
-            ModelError: it answered for another number of images.
-        """
-        with self.tally.forward(), inference(self.model.device, self.settings.precision):
-            found = detector.detect(images, labels)
-        if len(found) != len(images):
-            raise ModelError(f"the detector answered for {len(found)} images, not {len(images)}")
-        return found
-
-    def _forward(self, encode: Callable[[Sequence[Tensor]], Tensor], inputs: Sequence[Tensor]) -> Tensor:
-        with self.tally.forward(), inference(self.model.device, self.settings.precision):
-            return encode_halving(encode, inputs)
+        answers: list[R] = []
+        for start in range(0, len(inputs), self.settings.batch_size):
+            batch = inputs[start : start + self.settings.batch_size]
+            with self.tally.forward(), forward_pass(self.device, self.settings.precision, gradients=gradients):
+                answers += halving(call, batch)
+        return answers
 
     def cache_use(self) -> CacheUse:
         """Hits and misses so far, images and prompts together."""

@@ -50,19 +50,19 @@ def resolve_device(name: str) -> str:
 
 
 @contextmanager
-def inference(device: str, precision: Precision) -> Iterator[None]:
-    """Run encoders without gradients, under autocast where a lower precision was asked for.
+def forward_pass(device: torch.device, precision: Precision, *, gradients: bool = False) -> Iterator[None]:
+    """Run a model, under autocast where a lower precision was asked for; with gradients only where they are asked for.
 
     fp32 means fp32: TensorFloat-32, which cuDNN's convolutions use unasked, is off.
     """
     allowed = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(not gradients):
             if precision == "fp32":
                 yield
             else:
-                with torch.autocast(torch.device(device).type, dtype=_AUTOCAST[precision]):
+                with torch.autocast(device.type, dtype=_AUTOCAST[precision]):
                     yield
     finally:
         torch.backends.cudnn.allow_tf32 = allowed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vlmbench.features.cache.files import evict, features_folder, limit_bytes
 from vlmbench.features.cache.key import feature_space
 from vlmbench.features.cache.lock import SpaceLock
@@ -12,7 +14,9 @@ from vlmbench.models.base import VisionLanguageModel
 
 
 class RunCache:
-    """The cache spaces of one run. What it used stays until it ends, so models of one run never evict each other.
+    """The cache spaces of one run, each opened when a pair first asks for its features.
+
+    What the run used stays until it ends, so models of one run never evict each other.
 
     Args:
         use_cache: whether there is a cache at all.
@@ -29,8 +33,8 @@ class RunCache:
         self._open: dict[str, FeatureSpace] = {}
         self._held: list[SpaceLock] = []
 
-    def of(self, model: VisionLanguageModel, encoder: str) -> FeatureSpace | None:
-        """The space of an encoder ("image" or "text") of the model at work; None without a cache."""
+    def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
+        """The space of an encoder of the model at work; None without a cache."""
         if not self._use_cache:
             return None
         if encoder not in self._open:

@@ -1,6 +1,6 @@
-"""What a vision-language model is here: one protocol, and capabilities beside it.
+"""What a model is here: all that a run can be asked with, dual encoders among them, and capabilities beside it.
 
-An adapter is a function ``(card, options) -> VisionLanguageModel``. It registers under a name, either in
+An adapter is a function ``(card, options) -> Model``. It registers under a name, either in
 :data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a Python file that the
 command line names.
 """
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import PIL.Image
+import torch
 from torch import Tensor
 
 from vlmbench.cards import ModelCard
+from vlmbench.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -55,37 +57,73 @@ class ModelIdentity:
     notes: tuple[str, ...] = field(default=())
 
 
-class VisionLanguageModel(Protocol):
-    """Images and texts into one space of ``embedding_dim`` dimensions.
+class Model(Protocol):
+    """All that a run can be asked with: a dual encoder, a detector, or whatever offers a capability that a task needs.
+
+    ``device`` is where its weights are; ``capabilities`` is by the protocol's name, see :func:`capability`.
+    """
+
+    card: ModelCard
+    identity: ModelIdentity
+    device: torch.device
+    capabilities: Mapping[str, object]
+
+
+Pixels: TypeAlias = Tensor | Mapping[str, Tensor]
+"""An image as a model takes it: (3, H, W), or several tensors by name, such as pixels and which of them are padding."""
+
+
+class VisionLanguageModel(Model, Protocol):
+    """Images and texts into one space of ``embedding_dim`` dimensions: a dual encoder.
 
     ``preprocess`` is called from several threads at once. The encoders are called under ``torch.inference_mode``,
     possibly under autocast, with inputs on the model's device, and return features on that device.
     ``logit_scale`` is exp'd; it is 1.0 and ``logit_bias`` 0.0 where the model has none.
     """
 
-    card: ModelCard
-    identity: ModelIdentity
-    capabilities: Mapping[str, object]
-    device: str
     embedding_dim: int
     logit_scale: float
     logit_bias: float
 
-    def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        """The model's own transform, of an image in any mode. Returns (3, H, W) float32."""
+    def preprocess(self, image: PIL.Image.Image) -> Pixels:
+        """The model's own transform, of an image in any mode. Returns (3, H, W) float32, or several tensors by name."""
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, D), unit length.
-
-        Raises:
-            UnsupportedError: whole images have no feature, as in a detector whose weights are of its heads alone.
-        """
+    def encode_image(self, pixels: Any) -> Tensor:
+        """(B, 3, H, W), or each tensor of a mapping with B rows, to (B, D), unit length."""
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """N strings to (N, D), unit length. The plain path: every other way must give the same."""
 
 
-Adapter = Callable[[ModelCard, LoadOptions], VisionLanguageModel]
+ENCODERS = ("preprocess", "encode_image", "encode_text", "embedding_dim", "logit_scale", "logit_bias")
+"""What a :class:`VisionLanguageModel` has beyond a :class:`Model`."""
+
+
+def lacks_encoders(model: Model) -> str | None:
+    """Why the model is no :class:`VisionLanguageModel`, and what would help; None where it is one."""
+    missing = [name for name in ENCODERS if not hasattr(model, name)]
+    if not missing:
+        return None
+    named = [name for name in missing if name.startswith("encode_")] or missing
+    instead = f"; this one can be asked what needs {', '.join(model.capabilities)}" if model.capabilities else ""
+    return (
+        f"it does not bring whole images and texts into one space (it lacks {', '.join(named)}). "
+        f"That takes a dual encoder, such as CLIP{instead}"
+    )
+
+
+def dual_encoder(model: Model) -> VisionLanguageModel:
+    """The model, as one that encodes images and texts.
+
+    Raises:
+        UnsupportedError: it is none.
+    """
+    if reason := lacks_encoders(model):
+        raise UnsupportedError(f"{model.card.name}: {reason}")
+    return cast(VisionLanguageModel, model)
+
+
+Adapter = Callable[[ModelCard, LoadOptions], Model]
 
 
 @runtime_checkable
@@ -200,19 +238,10 @@ class Segmenter(Protocol):
         """RGB images and C texts to each image's (C, H, W) scores at its own size; the highest wins."""
 
 
-def no_image_features(model: VisionLanguageModel) -> str | None:
-    """That a model has no feature of a whole image, and why, in a half-sentence; None where it has, as nearly all do.
-
-    A detector may have none: its adapter's model then says why in an attribute ``no_image_features``.
-    """
-    reason = getattr(model, "no_image_features", None)
-    return f"it has no features of whole images ({reason})" if reason else None
-
-
 C = TypeVar("C")
 
 
-def capability(model: VisionLanguageModel, kind: type[C]) -> C | None:
+def capability(model: Model, kind: type[C]) -> C | None:
     """What the model offers under this capability's name, or None.
 
     Args:
@@ -231,8 +260,11 @@ class BytePixels(Protocol):
     at once, on the model's device. Both ways give the same bits.
     """
 
-    def to_bytes(self, image: PIL.Image.Image) -> Tensor:
-        """An image in any mode to (3, H, W) uint8: ``preprocess`` before ToTensor. Called from several threads."""
+    def to_bytes(self, image: PIL.Image.Image) -> Pixels:
+        """An image in any mode to (3, H, W) uint8: ``preprocess`` before ToTensor. Called from several threads.
 
-    def from_bytes(self, pixels: Tensor) -> Tensor:
+        Where ``preprocess`` gives several tensors by name, so does this, the pixels among them as bytes.
+        """
+
+    def from_bytes(self, pixels: Any) -> Pixels:
         """(B, 3, H, W) uint8 on any device to float32 there: to the bit what ``preprocess`` gives for each image."""

@@ -1,7 +1,8 @@
 """Published numbers: what papers and model zoos report, each with its source.
 
-They lie in ``results/published/`` as tidy CSV files, one a table, written by ``results/published/build.py``. A number
-that is known to be wrong or to answer another question than its column says is kept as it was printed, with a flag.
+They lie in ``results/published/`` as tidy CSV files, one a table; the README there says how one is added or corrected.
+A number that is known to be wrong or to answer another question than its column says is kept as it was printed, with a
+flag.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment
 from vlmbench.run.machine import processor_name
@@ -68,8 +68,8 @@ def build_record(
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
             images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
             peak_memory_bytes=peak_memory_bytes,
-            device=engine.model.device,
-            processor=processor_name(engine.model.device),
+            device=str(engine.device),
+            processor=processor_name(str(engine.device)),
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,
@@ -99,7 +99,7 @@ def _dataset_info(
     )
 
 
-def _model_info(model: VisionLanguageModel) -> ModelInfo:
+def _model_info(model: Model) -> ModelInfo:
     card, identity = model.card, model.identity
     return ModelInfo(
         name=card.name,
@@ -113,7 +113,7 @@ def _model_info(model: VisionLanguageModel) -> ModelInfo:
         tokenizer=identity.tokenizer,
         libraries=dict(identity.libraries),
         capabilities=sorted(model.capabilities),
-        embedding_dim=model.embedding_dim,
-        logit_scale=model.logit_scale,
-        logit_bias=model.logit_bias,
+        embedding_dim=getattr(model, "embedding_dim", None),
+        logit_scale=getattr(model, "logit_scale", None),
+        logit_bias=getattr(model, "logit_bias", None),
     )

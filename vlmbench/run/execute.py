@@ -46,6 +46,7 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
         ):
             for answer in answers:
                 result = results[answer.number] = driver.record(answer, pictures)
+                del answer  # the next pair needs the memory
                 listener.pair_finished(result)
     finally:
         state.finish()

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from vlmbench._version import __version__
 from vlmbench.cards import ModelCard, Role, SourceSpec, TaskCard
 from vlmbench.features.cache.key import source_sha256
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
 
@@ -48,7 +48,7 @@ def task_version(card: TaskCard, plugin: TaskPlugin) -> str:
 
 
 def run_id(
-    model: VisionLanguageModel,
+    model: Model,
     question: Question,
     *,
     version: str,

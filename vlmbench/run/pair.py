@@ -21,7 +21,7 @@ from vlmbench.cards import Role
 from vlmbench.data.base import content_if_readable, fingerprint
 from vlmbench.errors import BadSampleError, UnsupportedError, VlmbenchError, gathered_warnings, unexpected
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import Failure, Record
 from vlmbench.run.assemble import build_record
 from vlmbench.run.identity import environment, run_id, task_version
@@ -86,7 +86,7 @@ class _Pair:
 
     job: Job
     state: ProcessState
-    model: VisionLanguageModel
+    model: Model
     task: OpenedTask
     question: Question
 
@@ -207,7 +207,7 @@ def _ask(pair: _Pair) -> _Asked:
     try:
         with gathered_warnings(said):
             engine = pair.state.engine(pair.model)
-            memory = PeakMemory(pair.model.device)
+            memory = PeakMemory(str(pair.model.device))
             with engine.timed("total"):
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)

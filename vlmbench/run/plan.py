@@ -17,7 +17,7 @@ from vlmbench.run.job import RunSettings
 from vlmbench.run.names import ask_tasks, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import TaskOptions, TaskPlugin
+from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
     for sources in card.sources_by_role.values():
         for spec in sources:
             SOURCES.get(spec.kind)
+    check_transfer(card, plugin, options)
     plugin.check(card, options)
     if unknown := sorted(set(card.protocol) - plugin.protocol_fields):
         raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")

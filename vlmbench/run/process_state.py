@@ -12,7 +12,7 @@ from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
 from vlmbench.models import ADAPTERS
-from vlmbench.models.base import LoadOptions, VisionLanguageModel
+from vlmbench.models.base import LoadOptions, Model
 from vlmbench.registry import load_plugin_file
 from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.job import RunSettings
@@ -51,7 +51,7 @@ class ProcessState:
         self._cache = RunCache(settings.use_cache, self._precision)
         self._opened = list(opened)
         self._card: ModelCard | None = None
-        self._model: VisionLanguageModel | VlmbenchError | None = None
+        self._model: Model | VlmbenchError | None = None
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -75,7 +75,7 @@ class ProcessState:
         self._opened.append(opened)
         return opened
 
-    def model(self, card: ModelCard) -> VisionLanguageModel:
+    def model(self, card: ModelCard) -> Model:
         """The model of a card, loaded when it is first asked for, in place of the one before.
 
         Raises:
@@ -94,7 +94,7 @@ class ProcessState:
         """Why a model that was asked for is not there; None where it is, or where it has not been asked for."""
         return self._model if self._card == card and isinstance(self._model, VlmbenchError) else None
 
-    def engine(self, model: VisionLanguageModel) -> FeatureEngine:
+    def engine(self, model: Model) -> FeatureEngine:
         """A new engine around the model at work, for one pair."""
         settings = EngineSettings(
             precision=self._precision,
@@ -102,8 +102,7 @@ class ProcessState:
             workers=self.settings.workers,
             skip_bad=self.settings.skip_bad,
         )
-        image, text = (self._cache.of(model, encoder) for encoder in ("image", "text"))
-        return FeatureEngine(model, settings, image, text, self.listener)
+        return FeatureEngine(model, settings, self._cache, self.listener)
 
     def count_features(self, engine: FeatureEngine) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
@@ -119,7 +118,7 @@ class ProcessState:
         self.release_model()
         self._cache.finish()
 
-    def _loaded(self, card: ModelCard) -> VisionLanguageModel | VlmbenchError:
+    def _loaded(self, card: ModelCard) -> Model | VlmbenchError:
         options = LoadOptions(
             device=self._device, offline=self.settings.offline, trust_remote_code=self.settings.trust_remote_code
         )

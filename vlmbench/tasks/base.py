@@ -15,9 +15,11 @@ from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import Estimate
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
+from vlmbench.transfer import METHODS, ZERO_SHOT
+from vlmbench.transfer.base import Reads
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class TaskOptions:
         templates: used instead of the card's.
         protocol: fields of the card's protocol to replace.
         visuals: how many samples' answers to draw. Changes no number.
+        transfer: how the model is adapted before it answers, see :data:`vlmbench.transfer.METHODS`.
 
     Raises:
         UsageError: a limit below 1, a negative seed, an empty list, or a template without a place for the class name.
@@ -44,6 +47,7 @@ class TaskOptions:
     templates: tuple[str, ...] | None = None
     protocol: Mapping[str, Any] = field(default_factory=dict)
     visuals: int = 0
+    transfer: str = ZERO_SHOT
 
     def __post_init__(self) -> None:
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
@@ -118,10 +122,10 @@ class Question(Protocol):
     indices: Sequence[int]
     prompts_sha256: str
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """Everything else that can change a number, in plain values for the record; the model settles what is open."""
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
+    def unsupported(self, model: Model) -> str | None:
         """Why this model cannot be asked, and what would change that; None where it can be. Costs nothing."""
 
     def answer(self, engine: FeatureEngine) -> Outcome:
@@ -184,6 +188,14 @@ def needed_roles(plugin: TaskPlugin, card: TaskCard, options: TaskOptions) -> tu
     return plugin.roles(card, options) if isinstance(plugin, NeedsRoles) else ("test",)
 
 
+@runtime_checkable
+class TakesTransfer(Protocol):
+    """The capability of plugins whose questions a transfer method answers."""
+
+    transfer_reads: frozenset[Reads]
+    """What a method can be given of each image."""
+
+
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -208,6 +220,26 @@ def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[st
     except ValidationError as error:
         misfits = [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
         raise problem("; ".join(misfits)) from error
+
+
+def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None:
+    """Refuse a transfer method that does not exist, or that this kind of task has no use for.
+
+    Raises:
+        UnknownNameError, UsageError: which of these.
+    """
+    method = METHODS.get(options.transfer)
+    if not isinstance(plugin, TakesTransfer):
+        if options.transfer != ZERO_SHOT:
+            raise UsageError(
+                f"task {card.name!r}: {card.plugin} tasks take no transfer method, and {options.transfer!r} was given",
+                hint="Run the task without --transfer.",
+            )
+    elif method.reads not in plugin.transfer_reads:
+        raise UsageError(
+            f"task {card.name!r}: the transfer method {options.transfer!r} reads {method.reads}, and "
+            f"{card.plugin} tasks give it {' or '.join(sorted(plugin.transfer_reads))} alone",
+        )
 
 
 def check_known_metrics(names: Iterable[str], known: Collection[str], *, where: str) -> None:

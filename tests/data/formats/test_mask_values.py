@@ -55,7 +55,7 @@ def test_values_by_class_and_by_value_are_the_same_reading() -> None:
     assert labels(by_class, [[9, 300, 8, 7, 255]], "I;16") == [[2, 1, 0, 0, IGNORE]]
 
 
-def test_a_value_nobody_named_is_named() -> None:
+def test_a_value_without_a_class_is_named() -> None:
     with pytest.raises(LabelError, match=r"sample 's': its mask has the value 5, which .*`values` do not name"):
         labels(reading(values=[7, 8, 9]), [[7, 5]])
     assert labels(reading(values=[7, 8, 9], ignore=[5, 255]), [[7, 5]]) == [[0, IGNORE]]

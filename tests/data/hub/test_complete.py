@@ -7,14 +7,13 @@ import warnings
 from pathlib import Path
 
 import pytest
-from data.hub_layouts import opened, tree, without_manifests
+from data.hub_layouts import class_label, opened, table, tree, without_manifests
 from data.hub_server import Hub
 from data.layouts import write_wds
-from data.test_hub_table import class_label, table
 
 from vlmbench.data.base import SourceContext
+from vlmbench.data.hub.client import list_files
 from vlmbench.data.hub.complete import gaps
-from vlmbench.data.hub.listing import list_files
 from vlmbench.data.hub.manifest import recall
 from vlmbench.data.hub.repo import Repo, repo_folder
 from vlmbench.errors import DataError, MissingDataError, VlmbenchWarning

@@ -12,11 +12,11 @@ from data.layouts import CLASSES, write_wds
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import SourceContext
-from vlmbench.data.hub import fetch as hub_fetch
+from vlmbench.data.hub import lookup
+from vlmbench.data.hub.client import list_files
 from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, Wanted, carry_out, plan_fetch
-from vlmbench.data.hub.verify import Verified
 from vlmbench.data.open import open_dataset
-from vlmbench.data.sources.hub import look_up
+from vlmbench.data.remote import Verified
 from vlmbench.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("hub_caches", "impatient")
@@ -47,7 +47,7 @@ def test_only_what_a_run_reads_is_planned_and_fetched(hub: Hub, files: dict[str,
     (task,) = plan.tasks
     read = [name for name in files if name.startswith("test/") or ("/" not in name and name != "README.md")]
     assert sorted(file.path for file in task.files) == sorted(read)
-    assert task.listing is not None and task.listing.commit == sha
+    assert task.revision == sha
     assert task.size == task.to_fetch == plan.to_fetch == sum(len(files[name]) for name in read)
     assert hub.fetched() == []
     (outcome,) = done(plan)
@@ -123,19 +123,17 @@ def test_verify_finds_what_rotted_in_the_cache(hub: Hub, files: dict[str, bytes]
     task = wanted("a", hub_source())
     done(plan_fetch([task], workers=1))
     dataset = open_dataset(task.card.sources, SourceContext(offline=True))
-    listing = plan_fetch([task], workers=1).tasks[0].listing
-    assert listing is not None
-    from vlmbench.data.hub.files import cached_path
-
-    (tar,) = [file for file in listing.files if file.path == "test/0.tar"]
-    path = cached_path(listing, tar)
+    found = plan_fetch([task], workers=1).tasks[0]
+    assert found.data is not None
+    (tar,) = [file for file in found.files if file.path == "test/0.tar"]
+    path = found.data.cached(tar)
     assert path is not None
     path.write_bytes(bytes(len(files["test/0.tar"])))
     assert plan_fetch([task], workers=1).to_fetch == 0
     plan = plan_fetch([task], workers=1, verify=True)
     assert plan.tasks[0].damaged == (tar,) and plan.to_fetch == len(files["test/0.tar"])
     assert path.is_file()  # a plan touches nothing
-    FetchPlan(plan.tasks, plan.cache, 0).check_space()  # what is damaged makes room
+    FetchPlan(plan.tasks, dict.fromkeys(plan.room, 0)).check_space()  # what is damaged makes room
     assert done(plan)[0].samples == 3
     assert open_dataset(task.card.sources, SourceContext(offline=True)).read(0) == dataset.read(0)
 
@@ -168,7 +166,7 @@ def test_verify_without_a_hub_uses_the_hashes_that_are_known(hub: Hub, files: di
         assert path.read_bytes() == content
 
 
-def test_verify_refuses_where_nobody_knows_a_hash(hub: Hub, files: dict[str, bytes]) -> None:
+def test_verify_refuses_if_no_hash_is_known(hub: Hub, files: dict[str, bytes]) -> None:
     from huggingface_hub import constants
 
     hub.repo("org/set").commit(files)
@@ -181,7 +179,7 @@ def test_verify_refuses_where_nobody_knows_a_hash(hub: Hub, files: dict[str, byt
         link.write_bytes(content)
     hub.gone = True
     (plan,) = plan_fetch([task], workers=1, verify=True).tasks
-    assert plan.state == "failed" and "cannot be verified: nobody knows their hashes" in str(plan.problem)
+    assert plan.state == "failed" and "cannot be verified: their hashes are not known" in str(plan.problem)
     assert plan_fetch([task], workers=1).tasks[0].state == "hub"
 
 
@@ -213,9 +211,9 @@ def test_the_client_is_quiet_once_around_all_threads(
 
     def seen(*arguments: Any, **settings: Any) -> Any:
         found.append(logging.get_verbosity())
-        return look_up(*arguments, **settings)
+        return list_files(*arguments, **settings)
 
-    monkeypatch.setattr(hub_fetch, "look_up", seen)
+    monkeypatch.setattr(lookup, "list_files", seen)
     hub.repo("org/set").commit(files)
     plan_fetch([wanted(name, hub_source()) for name in "ab"], workers=2)
     assert found == [logging.ERROR, logging.ERROR] and logging.get_verbosity() == before != logging.ERROR
@@ -226,7 +224,7 @@ def test_what_does_not_fit_is_refused(hub: Hub, files: dict[str, bytes]) -> None
     plan = plan_fetch([wanted("a", hub_source())], workers=1)
     plan.check_space()
     with pytest.raises(DataError, match=r"no room[\s\S]*HF_HOME"):
-        FetchPlan(plan.tasks, plan.cache, plan.to_fetch - 1).check_space()
+        FetchPlan(plan.tasks, dict.fromkeys(plan.room, plan.to_fetch - 1)).check_space()
 
 
 def test_without_a_hub_the_cache_answers_if_it_is_complete(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from data.hub_layouts import opened, tree
+from data.hub_layouts import class_label, opened, table, tree
 from data.hub_server import Hub
 from data.layouts import contents, image_bytes, named, write_folder
 
@@ -19,23 +18,6 @@ from vlmbench.errors import BadSampleError, DataError, LabelError
 OFFLINE = SourceContext(offline=True)
 
 pytestmark = pytest.mark.usefixtures("hub_caches")
-
-
-def table(path: Path, labels: list[object], feature: Any, images: list[object] | None = None) -> Path:
-    import datasets
-
-    cells = images or [{"bytes": image_bytes(i, "JPEG"), "path": None} for i in range(len(labels))]
-    features = datasets.Features({"img": datasets.Image(), "note": datasets.Value("string"), "label": feature})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {"img": cells, "note": ["x"] * len(labels), "label": labels}
-    datasets.Dataset.from_dict(columns, features=features).to_parquet(str(path))
-    return path
-
-
-def class_label(*names: str) -> Any:
-    import datasets
-
-    return datasets.ClassLabel(names=list(names))
 
 
 def test_a_pushed_table_is_fetched_by_split_and_its_bytes_are_the_files_own(hub: Hub, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ from data.hub_server import Hub, content_hash, running_hub
 from data.layouts import write_tar
 
 from vlmbench.data.base import SourceContext
-from vlmbench.data.hub.files import cached_path
-from vlmbench.data.hub.listing import list_files
-from vlmbench.data.hub.repo import Repo
+from vlmbench.data.hub.client import list_files
+from vlmbench.data.hub.repo import Repo, cached_path
 from vlmbench.data.hub.transfer import fetch, missing_files
 from vlmbench.errors import DataError, MissingDataError
 

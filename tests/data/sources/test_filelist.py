@@ -9,8 +9,7 @@ from data.layouts import contents, image_bytes, named, write_folder
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
-from vlmbench.data.open import open_dataset
-from vlmbench.data.sources.filelist import open_source
+from vlmbench.data.open import open_dataset, open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
 LIST = "/c/church/outdoor/1.jpg\r\n\n/j/jail_cell/2.jpg\n/c/church/outdoor/3.jpg\n"
@@ -95,7 +94,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             opened(tmp_path, named(*NAMES), **options)
-    with pytest.raises(UsageError, match="the list is the split"):
+    with pytest.raises(UsageError, match="`split` means nothing to filelist"):
         open_source(SourceSpec(kind="filelist", location=str(tmp_path), split="test"), SourceContext())
     with pytest.raises(LabelError, match="multi-label"):
         opened(tmp_path, named(*NAMES, multi_label=True))

@@ -12,7 +12,7 @@ from data.videos import LOSSLESS, flat, frame, pixels_of, write_frames, write_vi
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, SourceContext, content_sha256, frames_per_sample
-from vlmbench.data.sources.frames import open_source
+from vlmbench.data.open import open_source
 from vlmbench.data.sources.imagefolder import open_source as open_images
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 

@@ -57,7 +57,7 @@ def test_then_the_cache_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     offline = opened("org/set", OFFLINE)
     assert contents(offline) == contents(first)
     assert (offline.info, offline.state()) == (first.info, first.state())
-    assert opened("org/set").info.revision == sha  # nobody listens: the cache answers without being asked to
+    assert opened("org/set").info.revision == sha  # no server listens: the cache answers without being asked to
     assert opened("org/set", OFFLINE, revision=sha).info.revision == sha
     for missing in ({"split": "train"}, {"revision": "v2"}):
         with pytest.raises(MissingDataError):

@@ -10,7 +10,7 @@ from data.layouts import CLASSES, contents, image_bytes, named, write_folder
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
-from vlmbench.data.sources.imagefolder import open_source
+from vlmbench.data.open import open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
 
@@ -23,7 +23,7 @@ def two_classes(root: Path) -> Path:
     return write_folder(root, {"sea_lion/1.png": image_bytes(1), "cat/2.png": image_bytes(2)})
 
 
-def test_sorted_folder_names_are_the_classes_where_nobody_names_them(tmp_path: Path) -> None:
+def test_sorted_folder_names_are_the_classes_if_the_card_names_none(tmp_path: Path) -> None:
     dataset = opened(two_classes(tmp_path))
     assert dataset.classes == ("cat", "sea lion")
     assert contents(dataset) == [("cat/2.png", 0, image_bytes(2)), ("sea_lion/1.png", 1, image_bytes(1))]

@@ -124,7 +124,7 @@ def test_options_of_the_wrong_form(folder: Path) -> None:
         opened(folder, options={"mask": "x"})
     with pytest.raises(UsageError, match="images is a name, not 3"):
         opened(folder, options={"images": 3})
-    with pytest.raises(UsageError, match="none can be asked for"):
+    with pytest.raises(UsageError, match="`split` means nothing to masks"):
         opened(folder, split="val")
 
 

@@ -286,7 +286,7 @@ def test_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("DTD", {"options": {"partition": 11}}, "partition is one of 1, 2, .*, not 11"),
         ("FGVCAircraft", {"options": {"annotation_level": "make"}}, "variant, family, manufacturer, not 'make'"),
         ("CIFAR10", {"options": {"under": 3}}, "under is the name of a folder"),
-        ("CIFAR10", {"other_locations": ["CIFAR100"]}, "`other_locations` is for"),
+        ("CIFAR10", {"other_locations": ["CIFAR100"]}, "`other_locations` means nothing"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(name: str, fields: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from data.layouts import CLASSES, contents, image_bytes, named, npy_bytes, write
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext, fingerprint
+from vlmbench.data.open import open_source
 from vlmbench.data.sources.imagefolder import open_source as open_folder
-from vlmbench.data.sources.wds import open_source
 from vlmbench.errors import DataError, LabelError, UsageError
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -141,7 +141,7 @@ def test_broken_metadata_is_said(tmp_path: Path) -> None:
         opened(root)
     with pytest.raises(UsageError, match=r"'class_name'[\s\S]*class_names"):
         opened(root, options={"class_name": "card"})
-    with pytest.raises(UsageError, match="`folders` is for imagefolder and frames only"):
+    with pytest.raises(UsageError, match=r"`folders` means nothing to wds\nIt is for frames, imagefolder"):
         opened(root, folders=["a"])
 
 

@@ -262,7 +262,7 @@ def test_later_items_are_started_before_an_earlier_one_is_finished() -> None:
 
 
 def test_a_batch_stays_while_as_many_are_sent_as_there_are_buffers() -> None:
-    place = staging("cpu", 2)
+    place = staging(torch.device("cpu"), 2)
     rows = [torch.full((2, 2), float(value)) for value in range(6)]
     first, second = place.send(rows[:3]), place.send(rows[3:5])
     assert torch.equal(first, torch.stack(rows[:3])) and torch.equal(second, torch.stack(rows[3:5]))

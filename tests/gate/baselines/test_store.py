@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from baseline_entries import answers, entry
 from make_record import make_record
+from repository import REPOSITORY
 
 from vlmbench.errors import RecordError, StoreError, UsageError
 from vlmbench.gate.baselines.store import (
@@ -142,7 +143,7 @@ save_baseline("main", [entry(table=answers((5, 5, 5)))], Path(sys.argv[1]), repl
 def test_kill_9_leaves_the_old_baseline_or_the_new_one(tmp_path: Path, calls: int) -> None:
     """Killed before each write to disk and each rename of a replacement, and not at all."""
     save_baseline("main", [entry()], tmp_path)
-    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "support")])
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, str(calls)], env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == (-signal.SIGKILL if calls < 4 else 0)
     (found,) = load_baseline(tmp_path / "main")

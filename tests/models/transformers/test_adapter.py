@@ -28,7 +28,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     word_tokenizer,
 )
 
-from vlmbench.models.transformers.adapter import TransformersModel  # noqa: E402
+from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
 
 
 @pytest.fixture(scope="session")

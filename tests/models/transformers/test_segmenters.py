@@ -27,7 +27,7 @@ from models.tiny import assert_same_features, prefix_difference  # noqa: E402
 
 from vlmbench.models.transformers import label_features as transformers_heads  # noqa: E402
 from vlmbench.models.transformers import segmenters as transformers_segment  # noqa: E402
-from vlmbench.models.transformers.adapter import TransformersModel  # noqa: E402
+from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
 
 LABELS = ["a photo of a cat", "grass", "a photo of a red bus of a red cat", "sky", "road"]
 

@@ -20,11 +20,12 @@ from vlmbench.errors import CardError, DataError, LabelError, UnknownNameError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.base import TaskOptions
-from vlmbench.tasks.classification.head import ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES
 from vlmbench.tasks.classification.plugin import PLUGIN
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.contents import Contents
+from vlmbench.transfer.base import LinearClassifier
+from vlmbench.transfer.methods.zero_shot import ensemble
 
 CLASSES = {"red cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3, "cow": 2}
 
@@ -88,14 +89,6 @@ class Described:
         return ""
 
 
-def test_the_head_is_clips() -> None:
-    features = F.normalize(torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
-    head = ensemble(features.flatten(0, 1), 6)
-    for row, prompts in zip(head, features, strict=True):  # CLIP_benchmark's zero_shot_classifier, line by line
-        mean = F.normalize(prompts, dim=-1).mean(dim=0)
-        torch.testing.assert_close(row, mean / mean.norm())
-
-
 def test_predictions_and_metrics_against_a_plain_computation(folder: Path) -> None:
     outcome = answer(
         card_of(
@@ -137,6 +130,24 @@ def test_predictions_and_metrics_against_a_plain_computation(folder: Path) -> No
         assert row.values["recall"] == pytest.approx((predicted[mask] == names.index(name)).mean())
 
 
+def test_answers_are_cosines_with_the_ensemble_to_the_bit(folder: Path) -> None:
+    card = card_of(folder, templates=["a photo of a {}.", "{c}"])
+    question, engine = (
+        PLUGIN.ask(card, {"test": dataset_of(card)}, TaskOptions()),
+        FeatureEngine(toy(), EngineSettings(batch_size=4)),
+    )
+    rows = question.answer(engine).predictions.to_pydict()
+    head = ensemble(engine.texts(question.prompts.prompts), len(CLASSES))
+    for batch in engine.images(question.dataset, question.indices):
+        cosine = batch.features @ head.T
+        values, classes = cosine.topk(5, dim=1)
+        confidence = (20.0 * cosine).softmax(dim=1).amax(dim=1)
+        for place, index in enumerate(batch.indices):
+            assert rows["top"][index] == classes[place].tolist()
+            assert rows["top_scores"][index] == values[place].tolist()
+            assert rows["confidence"][index] == confidence[place].item()
+
+
 def test_all_scores_are_kept_only_where_a_metric_needs_them(folder: Path) -> None:
     assert "scores" not in answer(card_of(folder)).predictions.column_names
     kept = answer(card_of(folder, metrics=["acc1", "roc_auc"]))
@@ -159,10 +170,10 @@ def test_multi_label_targets_and_average_precision() -> None:
             ImageBatch([2, 0], features[[2, 0]], [hashed("c2"), hashed("c0")]),
             ImageBatch([3, 1], features[[3, 1]], [hashed("c3"), hashed("c1")]),
         ],
-        torch.eye(3),
+        LinearClassifier(torch.eye(3), 1.0),
         Described(("a", "b", "c"), None, targets),
         most=4,
-        logit_scale=1.0,
+        num_classes=3,
         multi_label=True,
         keep_scores=True,
     )
@@ -207,52 +218,13 @@ def test_no_sample_at_all_is_an_error() -> None:
     with pytest.raises(DataError, match="no sample"):
         score(
             [],
-            torch.eye(2),
+            LinearClassifier(torch.eye(2), 1.0),
             Described(("a", "b"), None),
             most=0,
-            logit_scale=1.0,
+            num_classes=2,
             multi_label=False,
             keep_scores=False,
         )
-
-
-@pytest.mark.parametrize(
-    ("card_templates", "data_templates", "own", "expected", "origin"),
-    [
-        (["{} card"], ("{} data",), ("{} own",), ("{} own",), "option"),
-        (["{} card"], ("{} data",), None, ("{} card",), "card"),
-        (None, ("{} data",), None, ("{} data",), "data"),
-        (None, None, None, ("a photo of a {}.",), "default"),
-    ],
-)
-def test_whose_templates_win(card_templates, data_templates, own, expected, origin) -> None:  # type: ignore[no-untyped-def]
-    card = card_of(Path("x"), templates=card_templates, classes=["a", "b"])
-    prompts = prompt_set(card, Described(("a", "b"), data_templates), TaskOptions(templates=own))
-    assert (prompts.templates, prompts.templates_from) == (expected, origin)
-
-
-def test_own_class_names_replace_and_must_be_as_many() -> None:
-    data = Described(("a", "b"), None)
-    prompts = prompt_set(card_of(Path("x")), data, TaskOptions(class_names=("x", "y")))
-    assert prompts.class_names == ("x", "y") and prompts.class_names_from == "option"
-    assert prompts.sha256 != prompt_set(card_of(Path("x")), data, TaskOptions()).sha256
-    with pytest.raises(LabelError, match="3 class names were given, but t has 2 classes"):
-        prompt_set(card_of(Path("x")), data, TaskOptions(class_names=("x", "y", "z")))
-    with pytest.raises(LabelError, match="neither the card nor the data"):
-        prompt_set(card_of(Path("x")), Described(None, None), TaskOptions())
-
-
-def test_prompts_are_class_major_and_their_hash_knows_every_letter() -> None:
-    data = Described(("a", "b"), None)
-    prompts = prompt_set(card_of(Path("x"), templates=["1 {}", "2 {}"]), data, TaskOptions())
-    assert prompts.prompts == ["1 a", "2 a", "1 b", "2 b"]
-    swapped = prompt_set(card_of(Path("x"), templates=["2 {}", "1 {}"]), data, TaskOptions())
-    assert swapped.sha256 != prompts.sha256
-
-
-def test_repeated_class_names_are_said() -> None:
-    prompts = prompt_set(card_of(Path("x"), classes=["a", "a", "b"]), Described(None, None), TaskOptions())
-    assert prompts.warnings == ["1 class names occur more than once, e.g. 'a'"]
 
 
 def test_a_label_out_of_range_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import tasks.detection.models  # registers the toys
 import yaml
+from command_line import command
 
 from vlmbench.cards import SourceSpec
 from vlmbench.errors import UsageError
+from vlmbench.features.cache.files import features_folder
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
@@ -77,3 +80,43 @@ def test_a_model_that_cannot_be_asked(request_: RunRequest) -> None:
     plain, dense = execute(make_plan(request), request, NotesAsWarnings())
     assert (plain.status, dense.status) == ("unsupported", "done")
     assert plain.failure is not None and "region_readout=crop" in plain.failure.message
+
+
+@pytest.fixture
+def lone(request_: RunRequest) -> RunRequest:
+    """A detector that has no encoders, asked with its own head."""
+    (task,) = request_.tasks
+    card = yaml.safe_load(Path(task).read_text())
+    card |= {"protocol": {"regions": "native"}, "templates": ["{}"], "metrics": ["ap"]}
+    Path(task).write_text(yaml.safe_dump(card))
+    return replace(request_, models=("lone:x",))
+
+
+def test_a_detector_without_encoders_answers_and_caches_nothing(lone: RunRequest, tmp_path: Path) -> None:
+    result = only(lone)
+    assert result.status == "done" and result.record is not None and result.path is not None
+    model = result.record.model
+    assert (model.embedding_dim, model.logit_scale, model.logit_bias) == (None, None, None)
+    assert model.capabilities == ["Detector"] and result.record.main.value is not None
+    assert not features_folder().exists(), "a cache of features was opened, and none was asked for"
+    again = only(lone)
+    assert again.status == "found" and again.record == result.record
+
+
+def test_its_record_is_read_by_whatever_reads_records(lone: RunRequest, tmp_path: Path) -> None:
+    assert only(lone).record is not None
+    assert "lone" in command("report", "results", "--results", lone.results, code=0).stdout
+    command("leaderboard", "--results", lone.results, "-o", tmp_path / "site", code=0)
+    assert "dimensions" not in "".join(page.read_text() for page in (tmp_path / "site").rglob("*.html"))
+    command("compare", lone.results, lone.results, code=0)
+
+
+def test_a_detector_without_encoders_is_asked_nothing_else(lone: RunRequest, make_folder: Callable[..., Path]) -> None:
+    folder = make_folder({"cat": 2, "dog": 2})
+    tasks = (f"imagefolder:{folder}", "demo-retrieval", "demo-segmentation", "demo-detection")
+    request = replace(lone, tasks=tasks, options=TaskOptions(limit=2))
+    results = execute(make_plan(request), request, NotesAsWarnings())
+    assert [result.status for result in results] == ["unsupported"] * 4
+    messages = [result.failure.message for result in results if result.failure]
+    assert all("takes a dual encoder" in message and "needs Detector" in message for message in messages[:2])
+    assert "neither a segmentation head of its own" in messages[2] and "takes a dual encoder" in messages[3]

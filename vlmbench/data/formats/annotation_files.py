@@ -15,7 +15,7 @@ from vlmbench.errors import DataError
 
 @dataclass(frozen=True)
 class UsualNames:
-    """What a folder's annotations are called where nobody says. Of several, none is taken.
+    """The usual names of a folder's annotations, for a card that names no file. If several files match, it is an error.
 
     Attributes:
         patterns: of the files, relative to the folder.
@@ -45,7 +45,7 @@ def find_annotations(
 
     Raises:
         MissingDataError: there is no such folder or file.
-        DataError: a folder has no annotations by any usual name, or several, and nobody says which count.
+        DataError: a folder has no annotations by any usual name, or several, and the card names none.
     """
     names = strings(spec, "annotations")
     for place in existing_places(spec, context):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
-from vlmbench.data.files import readable
+from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
 from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError

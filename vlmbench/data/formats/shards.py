@@ -18,6 +18,11 @@ _RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
 _INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
 _PATTERN_CHARACTERS = re.compile(r"[*?\[{]")
 DEFAULT_SPLIT = "test"
+CLASS_NAMES = "classnames.txt"
+TEMPLATES = "zeroshot_classification_templates.txt"
+DATASET_TYPE = "dataset_type.txt"
+METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
+"""Beside the splits, or in them."""
 
 
 @dataclass(frozen=True)

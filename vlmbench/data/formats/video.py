@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlmbench.data.base import segment_centres
-from vlmbench.data.files import regular_file
+from vlmbench.data.image_files import regular_file
 from vlmbench.errors import BadSampleError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read_video_frames(path: Path, frames: int, sample_id: str) -> Iterator[bytes
 
     A container that says how many frames or how many seconds it holds must hold them; damage counts from a broken
     frame to the next keyframe, and only where a wanted frame lies there. What the decoder does not notice (noise in
-    arithmetic-coded streams, a stream without any header cut short) nobody can.
+    arithmetic-coded streams, a stream without any header cut short) no reader can.
 
     Args:
         path: the video file; its first video stream is read.

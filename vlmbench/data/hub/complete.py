@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from vlmbench.data.hub.files import in_snapshot
-from vlmbench.data.hub.listing import select
-from vlmbench.data.hub.repo import Listing, cache_folder
+from vlmbench.data.hub.client import select
+from vlmbench.data.hub.repo import Listing, cache_folder, in_snapshot
 from vlmbench.data.labels import listing as named
 from vlmbench.errors import MissingDataError
 
@@ -18,7 +17,7 @@ _OF_HOW_MANY = re.compile(r"(?P<before>.*)-(?P<number>\d+)-of-(?P<count>\d+)(?!\
 
 
 def check_complete(listing: Listing, patterns: Sequence[str]) -> None:
-    """Refuse a cache that lacks some of the files, or visibly some of a numbered sequence where nobody knows the files.
+    """Refuse a cache that lacks some of the files, or some of a numbered sequence if the files are not known.
 
     Raises:
         MissingDataError: files are missing or shorter than they should be; names them.

@@ -1,30 +1,21 @@
-"""Which of some tasks' data must come from a hub, and getting it: so that a run needs no network afterwards."""
+"""Which data of some tasks must be downloaded, and downloading it, so that a run needs no network afterwards."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from vlmbench.cards import Role, SourceSpec, TaskCard
 from vlmbench.data.base import SourceContext
-from vlmbench.data.hub.complete import doubts
-from vlmbench.data.hub.files import cached_path, discard
-from vlmbench.data.hub.listing import quiet_client, select
-from vlmbench.data.hub.meter import Advance
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, RemoteFile, cache_folder
-from vlmbench.data.hub.transfer import FileKey, Job, link, missing_files, transfer
-from vlmbench.data.hub.verify import Verified, verify_cached
+from vlmbench.data.hub.repo import cache_folder
 from vlmbench.data.labels import listing as named
-from vlmbench.data.open import nowhere, open_dataset, open_source
-from vlmbench.data.sources.hub import is_remote, look_up
+from vlmbench.data.open import checked_source, nowhere, open_dataset, open_source
+from vlmbench.data.remote import Advance, Download, FileKey, Remote, RemoteData, RemoteFile, Verified, discard
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, gathered_warnings, unexpected
-
-State = Literal["on disk", "hub", "by hand", "failed"]
 
 
 @dataclass(frozen=True)
@@ -47,24 +38,25 @@ class TaskPlan:
 
     Attributes:
         wanted: the task.
-        state: it needs no download ("on disk"), comes from the hub, has no copy there ("by hand"), or cannot be had.
-        source: the source that a run will use; None where there is none.
-        listing: the hub repository's files.
-        patterns: of those that the run reads.
-        files: those files.
-        jobs: what of them is to be downloaded.
-        verified: what the hashes of the cached ones told; None where nobody asked.
+        state: "on disk" if it needs no download, the source's name (such as "hub") if its data is elsewhere, "by hand"
+            if no copy elsewhere is known, "failed" if it cannot be had.
+        source: the source that a run will use; None if there is none.
+        remote: where the source's data comes from; None if it is on disk.
+        data: what the run reads there.
+        files: its files.
+        jobs: those of them that are to be downloaded.
+        verified: what the hashes of the cached ones showed; None if they were not asked for.
         notes: what a reader of the numbers should know.
         problem: why it is "by hand" or "failed".
     """
 
     wanted: Wanted
-    state: State
+    state: str
     source: SourceSpec | None = None
-    listing: Listing | None = None
-    patterns: tuple[str, ...] = ()
+    remote: Remote | None = None
+    data: RemoteData | None = None
     files: tuple[RemoteFile, ...] = ()
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[Download, ...] = ()
     verified: Verified | None = None
     notes: tuple[str, ...] = ()
     problem: VlmbenchError | None = None
@@ -75,13 +67,18 @@ class TaskPlan:
         return self.wanted.name
 
     @property
+    def revision(self) -> str | None:
+        """The exact version that a run reads, such as a commit; None if there is none, or if it is on disk."""
+        return self.data.revision if self.data else None
+
+    @property
     def damaged(self) -> tuple[RemoteFile, ...]:
-        """Cached files that are not what they should be, as far as anybody looked."""
+        """Cached files that are not what they should be; empty if they were not verified."""
         return self.verified.damaged if self.verified else ()
 
     @property
     def size(self) -> int:
-        """Bytes of all its files on the hub."""
+        """Bytes of all its files."""
         return sum(file.size or 0 for file in self.files)
 
     @property
@@ -96,29 +93,21 @@ class FetchPlan:
 
     Attributes:
         tasks: in the order they were asked for.
-        cache: the folder of the hub's client.
-        free: bytes left there.
+        room: the folders that downloads go to, with the bytes free in each. Without any download, the hub's.
     """
 
     tasks: tuple[TaskPlan, ...]
-    cache: Path
-    free: int
+    room: Mapping[Path, int]
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[Download]:
         """Every file to download, once: tasks may share a repository."""
         return list({job.key: job for task in self.tasks for job in task.jobs}.values())
 
     @property
     def discarded(self) -> list[Path]:
-        """Every cached file that is to give way to another download, once."""
-        found = [
-            cached_path(task.listing, file)
-            for task in self.tasks
-            if task.listing and not task.listing.repo.offline
-            for file in task.damaged
-        ]
-        return list(dict.fromkeys(path for path in found if path))
+        """Every cached file that is to be replaced by another download, once."""
+        return [path for folder in self.room for path in self._discarded_in(folder)]
 
     @property
     def to_fetch(self) -> int:
@@ -126,13 +115,17 @@ class FetchPlan:
         return sum(job.missing for job in self.jobs)
 
     def shared_with(self, task: TaskPlan) -> str | None:
-        """The earlier task that brings everything this one has to fetch, where there is such a one."""
-        needed = {job.file.path for job in task.jobs}
+        """The name of an earlier task that fetches everything this one needs; None if there is no such task."""
+        needed = {job.key for job in task.jobs}
         for earlier in self.tasks[: self.tasks.index(task)]:
-            same = task.listing and earlier.listing and earlier.listing.key == task.listing.key
-            if same and needed and needed <= {job.file.path for job in earlier.jobs}:
+            if needed and needed <= {job.key for job in earlier.jobs}:
                 return earlier.name
         return None
+
+    def to_fetch_into(self, folder: Path) -> int:
+        """Bytes to download into one of the folders."""
+        jobs = {job.key: job for task in self._kept_in(folder) for job in task.jobs}
+        return sum(job.missing for job in jobs.values())
 
     def check_space(self) -> None:
         """Refuse what cannot fit.
@@ -140,12 +133,26 @@ class FetchPlan:
         Raises:
             DataError: more is to be downloaded than the disk has room for.
         """
-        if self.to_fetch > self.free + sum(path.stat().st_size for path in self.discarded):
-            raise DataError(
-                f"no room: {self.to_fetch / 2**20:,.1f} MiB are to be fetched, and {self.cache} has "
-                f"{self.free / 2**20:,.1f} MiB free",
-                hint="Free some, set HF_HOME to a folder on a larger disk, or name fewer tasks.",
-            )
+        for folder, free in self.room.items():
+            needed = self.to_fetch_into(folder)
+            if needed > free + sum(path.stat().st_size for path in self._discarded_in(folder)):
+                raise DataError(
+                    f"no room: {needed / 2**20:,.1f} MiB are to be fetched, and {folder} has {free / 2**20:,.1f} MiB "
+                    "free",
+                    hint="Free some, move the cache to a larger disk (HF_HOME for the hub's), or name fewer tasks.",
+                )
+
+    def _kept_in(self, folder: Path) -> list[TaskPlan]:
+        return [task for task in self.tasks if task.remote and task.remote.cache_folder() == folder]
+
+    def _discarded_in(self, folder: Path) -> list[Path]:
+        found = [
+            task.data.cached(file)
+            for task in self._kept_in(folder)
+            if task.data and not task.data.offline
+            for file in task.damaged
+        ]
+        return list(dict.fromkeys(path for path in found if path))
 
 
 @dataclass(frozen=True)
@@ -154,8 +161,8 @@ class TaskOutcome:
 
     Attributes:
         plan: what was to be done.
-        samples: how many the dataset has, opened from the disk alone; None where it cannot be.
-        notes: what was said when it was opened.
+        samples: how many the dataset has, opened from the disk alone; None if it cannot be.
+        notes: the warnings when it was opened.
         problem: why it cannot be opened.
     """
 
@@ -166,29 +173,33 @@ class TaskOutcome:
 
     @property
     def expected(self) -> int | None:
-        """How many samples the card says there are, where it says another number."""
+        """How many samples the card says there are; None if the dataset has that many."""
         said = self.plan.wanted.card.samples if self.plan.wanted.role == "test" else None
         return said if self.samples is not None and said != self.samples else None
 
 
 def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) -> FetchPlan:
-    """Look for every task's data, first on disk, then on the hub; nothing is downloaded.
+    """Look for every task's data in the order of its sources, on disk or elsewhere; nothing is downloaded.
 
     Args:
         wanted: the tasks.
         workers: how many are looked up at once.
-        verify: take the hash of every cached file too, and plan to replace those that are not what the hub says.
-            Otherwise their sizes must do: what vlmbench downloads, it verifies before it is in the cache.
+        verify: take the hash of every cached file too, and plan to replace those that are damaged. Otherwise only their
+            sizes are compared: what vlmbench downloads is verified before it is in the cache.
     """
     plans: list[TaskPlan | None] = [None] * len(wanted)
-    with quiet_client():  # once around all: each thread for itself would restore what another one had set
-        for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
-            plans[index] = (
-                found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
-            )
-    cache = cache_folder()
-    existing = next(folder for folder in (cache.absolute(), *cache.absolute().parents) if folder.exists())
-    return FetchPlan(tuple(plan for plan in plans if plan), cache, shutil.disk_usage(existing).free)
+    for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
+        plans[index] = (
+            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
+        )
+    tasks = tuple(plan for plan in plans if plan)
+    folders = [task.remote.cache_folder() for task in tasks if task.remote] or [cache_folder()]
+    return FetchPlan(tasks, {folder: _free(folder) for folder in folders})
+
+
+def _free(folder: Path) -> int:
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free
 
 
 def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOutcome]:
@@ -204,24 +215,33 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     """
     for path in plan.discarded:
         discard(path)
-    failed = transfer([task.jobs for task in plan.tasks], workers=workers, advance=advance)
+    failed: dict[FileKey, VlmbenchError] = {}
+    for remote in _distinct([task.remote for task in plan.tasks if task.remote]):
+        wanted = [task.jobs for task in plan.tasks if task.remote is remote]
+        failed |= remote.transfer(wanted, workers=workers, advance=advance)
     return [_outcome(task, failed) for task in plan.tasks]
+
+
+def _distinct(remotes: Sequence[Remote]) -> list[Remote]:
+    return list({id(remote): remote for remote in remotes}.values())
 
 
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
     """The first source that is there, as :func:`~vlmbench.data.open.open_dataset` would choose it."""
     absent: list[tuple[SourceSpec, MissingDataError]] = []
+    elsewhere = False
     for spec in wanted.card.sources_by_role[wanted.role]:
-        remote = spec.kind == "hub" and is_remote(spec)
+        remote = checked_source(spec).remote
         try:
-            if remote:
-                return _plan_repository(wanted, spec, verify=verify)
+            if remote is not None and remote.is_remote(spec):
+                elsewhere = True
+                return _plan_remote(wanted, spec, remote, verify=verify)
             open_source(spec, wanted.context)
             return TaskPlan(wanted, "on disk", spec)
         except MissingDataError as error:
             absent.append((spec, error))
     problem = nowhere(absent, wanted.context)
-    if any(spec.kind == "hub" and is_remote(spec) for spec, _ in absent):
+    if elsewhere:
         return TaskPlan(wanted, "failed", problem=problem)
     return TaskPlan(wanted, "by hand", problem=_by_hand(wanted.card, problem))
 
@@ -229,31 +249,29 @@ def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
 def _by_hand(card: TaskCard, problem: MissingDataError) -> MissingDataError:
     origin = f"Its origin: {card.source_url}." if card.source_url else None
     return MissingDataError(
-        f"no copy on the hub is known, so this data you must bring yourself; {problem.message}",
+        f"no copy to download is known, so you must bring this data yourself; {problem.message}",
         hint=" ".join(said for said in (problem.hint, origin) if said) or None,
     )
 
 
-def _plan_repository(wanted: Wanted, spec: SourceSpec, *, verify: bool) -> TaskPlan:
-    listing, patterns = look_up(spec, offline=wanted.context.offline)
-    files = select(listing.files, patterns)
-    if listing.repo.offline:
-        link(listing, patterns)  # the cache answers for the hub, so it must be complete
-    verified = verify_cached(listing, files) if verify else None
+def _plan_remote(wanted: Wanted, spec: SourceSpec, remote: Remote, *, verify: bool) -> TaskPlan:
+    data = remote.look_up(spec, offline=wanted.context.offline)
+    if data.offline:
+        data.check()  # nothing can be added to the cache, so it must be complete
+    verified = data.verify() if verify else None
     plan = TaskPlan(
-        wanted, "hub", spec, listing, tuple(patterns), tuple(files), verified=verified, notes=tuple(doubts(listing))
+        wanted, spec.kind, spec, remote, data, tuple(data.files), verified=verified, notes=tuple(data.notes)
     )
-    if plan.damaged and listing.repo.offline:
-        return replace(plan, state="failed", problem=_damaged_for_good(listing, plan.damaged))
-    again = [Job(listing, file) for file in plan.damaged]
-    return replace(plan, jobs=(*missing_files(listing, patterns), *again))
+    if plan.damaged and data.offline:
+        return replace(plan, state="failed", problem=_damaged_for_good(spec, remote, plan.damaged))
+    return replace(plan, jobs=(*data.missing(), *map(data.again, plan.damaged)))
 
 
-def _damaged_for_good(listing: Listing, damaged: Sequence[RemoteFile]) -> DataError:
+def _damaged_for_good(spec: SourceSpec, remote: Remote, damaged: Sequence[RemoteFile]) -> DataError:
     return DataError(
-        f"hub {listing.repo.id!r}: {len(damaged)} damaged in the cache {cache_folder()}: "
+        f"{spec.kind} {spec.location!r}: {len(damaged)} damaged in the cache {remote.cache_folder()}: "
         f"{named(file.path for file in damaged)}",
-        hint="Nothing was removed. Where the hub can be reached, the same command replaces what is damaged.",
+        hint="Nothing was removed. Online, the same command replaces what is damaged.",
     )
 
 
@@ -266,8 +284,8 @@ def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcom
             if problem := failed.get(job.key):
                 raise problem
         with gathered_warnings(said):
-            if plan.listing is not None:
-                link(plan.listing, plan.patterns)
+            if plan.data is not None:
+                plan.data.check()
             dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
         problem, samples = None, len(dataset.samples)
     except Exception as error:

@@ -1,7 +1,7 @@
 """The list of a repository's files, kept beside them: so that the hub's cache alone can tell what it lacks.
 
-The client's cache has what somebody fetched, and does not say what else there was. So whenever a hub was asked, its
-answer is kept as ``vlmbench/<commit>.json`` in the repository's folder of that cache: the client passes it over there,
+The client's cache has what was fetched, and does not say what else there was. So whenever a hub was asked, its answer
+is kept as ``vlmbench/<commit>.json`` in the repository's folder of that cache: the client passes it over there,
 and it comes along when HF_HOME is copied to a machine without network.
 """
 
@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import get_ident
 
-from vlmbench.data.hub.repo import Listing, RemoteFile, lies_inside, repo_folder
+from vlmbench.data.hub.repo import Listing, lies_inside, repo_folder
+from vlmbench.data.remote import RemoteFile
 
 _VERSION = 1
 

@@ -1,4 +1,4 @@
-"""A dataset repository on a Hugging Face hub, its files, and where the hub and its cache are."""
+"""A dataset repository on a Hugging Face hub and its files, on the hub and in the cache of the hub's client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
 
 
@@ -25,23 +26,6 @@ class Repo:
 
 
 @dataclass(frozen=True)
-class RemoteFile:
-    """One file of a repository, with what its content must be.
-
-    Attributes:
-        path: within the repository.
-        size: bytes; None where the hub did not say.
-        sha256: of the content, for files in large file storage.
-        git_sha1: the git object id of the others.
-    """
-
-    path: str
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-
-
-@dataclass(frozen=True)
 class Listing:
     """The files that a repository has.
 
@@ -50,7 +34,7 @@ class Listing:
         repo: the repository that was asked for; offline if the cache answered.
         commit: what the revision means now.
         trouble: why the cache answered although the hub was asked.
-        whole: False where nobody knows all of the files: these are only those that the cache happens to have.
+        whole: False if the repository's files are not known: then these are the ones that the cache has.
     """
 
     files: tuple[RemoteFile, ...]
@@ -78,7 +62,7 @@ def lies_inside(path: str) -> bool:
 
 def endpoint() -> str | None:
     """The hub that HF_ENDPOINT names; None: the client's own default."""
-    # The client reads HF_ENDPOINT when it is imported, which may have been long before anybody set it.
+    # The client reads HF_ENDPOINT when it is imported, which may be long before it is set.
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
 
@@ -106,3 +90,38 @@ def repo_folder(repo_id: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return cache_folder().joinpath(repo_folder_name(repo_id=repo_id, repo_type="dataset"))
+
+
+def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
+    """Where the cache has the file in its full length; None if it does not.
+
+    It may be there under another commit or name: then it only needs to be linked.
+    """
+    return in_snapshot(listing, file) or _whole(_blob(listing, file), file)
+
+
+def in_snapshot(listing: Listing, file: RemoteFile) -> Path | None:
+    """Where the commit's snapshot has the file in its full length; None if it does not."""
+    return _whole(repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path, file)
+
+
+def partial_bytes(listing: Listing, file: RemoteFile) -> int:
+    """How much of the file an earlier download left behind."""
+    blob = _blob(listing, file)
+    partial = blob and partial_path(blob)
+    return partial.stat().st_size if partial and partial.is_file() else 0
+
+
+def partial_path(blob: Path) -> Path:
+    """The unfinished download of a blob; clients before version 2 name theirs so too, and leave them."""
+    return blob.with_name(f"{blob.name}.incomplete")
+
+
+def _blob(listing: Listing, file: RemoteFile) -> Path | None:
+    """The hub's client names a blob by its hash."""
+    name = file.sha256 or file.git_sha1
+    return repo_folder(listing.repo.id) / "blobs" / name if name else None
+
+
+def _whole(path: Path | None, file: RemoteFile) -> Path | None:
+    return path if path and path.is_file() and file.size in (None, path.stat().st_size) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target
-from vlmbench.data.hub.listing import quiet_unless_terminal
+from vlmbench.data.hub.client import quiet_unless_terminal
 from vlmbench.data.labels import listing
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDependencyError

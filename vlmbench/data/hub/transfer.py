@@ -1,4 +1,4 @@
-"""Downloads from a hub that resume, are verified before anybody sees them, and are tried again.
+"""Downloads from a hub: resumed, tried again, and verified before they are in the cache.
 
 The hub's client would download too, but it compares only sizes, and since version 2 what was broken off begins anew.
 So a file is fetched here into the client's own cache, under its lock and its names: the client then finds it and only
@@ -17,17 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from vlmbench.data.hub.client import quiet_client, select, snapshot
 from vlmbench.data.hub.complete import check_complete
 from vlmbench.data.hub.errors import explain, is_network_error
-from vlmbench.data.hub.files import cached_path, discard, mismatch, partial_bytes, partial_path
-from vlmbench.data.hub.listing import quiet_client, select, snapshot
 from vlmbench.data.hub.manifest import remember
-from vlmbench.data.hub.meter import Advance, CountedFile, Meter
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, RemoteFile, endpoint, repo_folder
+from vlmbench.data.hub.repo import Listing, cached_path, endpoint, partial_bytes, partial_path, repo_folder
+from vlmbench.data.remote import Advance, FileKey, RemoteFile, discard, mismatch
 from vlmbench.errors import DataError, VlmbenchError
 
 WORKERS = 8
@@ -36,8 +35,6 @@ ATTEMPTS = 3
 RETRY_PAUSE_S = 1.0
 _WRITE_BYTES = 1 << 18
 """What is received but not yet written is lost when a download breaks off: the client's 10 MiB is a lot to lose."""
-FileKey = tuple[str, str, str]
-"""(repository, commit, path)."""
 _BLOB_NAME = re.compile(r"[0-9a-fA-F]{16,128}")
 
 
@@ -50,7 +47,7 @@ class Job:
 
     @property
     def key(self) -> FileKey:
-        """Equal for equal files."""
+        """(repository, commit, path)."""
         return *self.listing.key, self.file.path
 
     @property
@@ -66,7 +63,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
         The folder of the commit's snapshot; its name is the commit.
 
     Raises:
-        MissingDataError, DataError: as :func:`~vlmbench.data.hub.listing.list_files`; also when the disk is full,
+        MissingDataError, DataError: as :func:`~vlmbench.data.hub.client.list_files`; also when the disk is full,
             the cache read-only, or a file's content not what the hub says.
     """
     jobs = missing_files(listing, patterns)
@@ -157,9 +154,9 @@ def _download(job: Job, advance: Advance, stop: Event) -> None:
     """One file into the cache, with further attempts after what may pass.
 
     Raises:
-        Exception: of the client, or of ours.
+        Exception: of the client or of vlmbench.
     """
-    meter = Meter(advance, job.missing)
+    meter = _Meter(advance, job.missing)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _attempt(job, meter, stop)
@@ -177,7 +174,7 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, _WrongContentError) or is_network_error(error) or status >= 500
 
 
-def _attempt(job: Job, meter: Meter, stop: Event) -> None:
+def _attempt(job: Job, meter: _Meter, stop: Event) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import WeakFileLock
 
@@ -200,20 +197,20 @@ def _attempt(job: Job, meter: Meter, stop: Event) -> None:
         os.replace(partial, blob)
 
 
-def _continue(partial: Path, address: str, url: str, size: int | None, meter: Meter, stop: Event) -> None:
+def _continue(partial: Path, address: str, url: str, size: int | None, meter: _Meter, stop: Event) -> None:
     """Append to an unfinished download what it lacks."""
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
     headers = build_hf_headers()
-    if urlsplit(address).netloc != urlsplit(url).netloc:  # a content network, to which the token is nobody's business
+    if urlsplit(address).netloc != urlsplit(url).netloc:  # a content network, which must not see the token
         headers.pop("authorization", None)
     if size is not None and partial.is_file() and partial.stat().st_size > size:
         partial.unlink()
     with partial.open("ab") as stream:
         http_get(
             address,
-            CountedFile(stream, meter, stop),
+            _CountedFile(stream, meter, stop),
             resume_size=stream.tell(),
             headers=headers,
             expected_size=size,
@@ -223,7 +220,7 @@ def _continue(partial: Path, address: str, url: str, size: int | None, meter: Me
         os.fsync(stream.fileno())
 
 
-def _through_the_client(job: Job, meter: Meter) -> None:
+def _through_the_client(job: Job, meter: _Meter) -> None:
     from huggingface_hub import hf_hub_download
 
     settings: dict[str, Any] = {}
@@ -244,7 +241,7 @@ class _WrongContentError(DataError):
     """A file that arrived whole and is not what it should be."""
 
 
-def _check(path: Path, job: Job, meter: Meter) -> None:
+def _check(path: Path, job: Job, meter: _Meter) -> None:
     wrong = mismatch(path, job.file)
     if wrong is None:
         return
@@ -277,3 +274,76 @@ def _bar(label: str, total: int) -> Iterator[Advance]:
         desc=f"fetching {label}", total=total, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
     ) as bar:
         yield bar.update
+
+
+class _Meter:
+    """How much of one file has arrived. It reports differences, so that the sum over all files is right."""
+
+    def __init__(self, advance: Advance, expected: int) -> None:
+        self._advance = advance
+        self._left = expected
+
+    def add(self, count: int) -> None:
+        """Count bytes that arrived."""
+        self._left -= count
+        self._advance(count)
+
+    def restart(self, size: int) -> None:
+        """Start the file again."""
+        self.add(self._left - size)
+
+    def finish(self) -> None:
+        """Mark the file as complete."""
+        self.add(self._left)
+
+    def as_bar(self) -> type:
+        """A class that the client uses as its progress bar."""
+        meter = self
+
+        class Bar:
+            def __init__(self, *_: object, **__: object) -> None:
+                pass
+
+            def __enter__(self) -> Bar:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+            def update(self, count: float | None = 1) -> None:
+                meter.add(int(count or 0))
+
+            def _ignore(self, *_: object, **__: object) -> None:
+                pass
+
+            update_transfer = set_postfix_str = set_transfer_postfix_str = _ignore
+            set_description = set_description_str = refresh = close = _ignore
+
+        return Bar
+
+
+class _CountedFile:
+    """The file that a download is written to: it counts bytes, keeps them, and stops once the caller has left."""
+
+    def __init__(self, stream: BinaryIO, meter: _Meter, stop: Event) -> None:
+        self._stream = stream
+        self._meter = meter
+        self._stop = stop
+        self.seek = stream.seek
+        self.tell = stream.tell
+
+    def write(self, chunk: bytes) -> int:
+        """Write through to the disk's cache, which outlives this process."""
+        if self._stop.is_set():
+            raise InterruptedError("the download was given up")
+        written = self._stream.write(chunk)
+        self._stream.flush()
+        self._meter.add(len(chunk))
+        return written
+
+    def truncate(self) -> int:
+        """The server does not resume: the file starts again."""
+        before = os.fstat(self._stream.fileno()).st_size
+        after = self._stream.truncate()
+        self._meter.add(after - before)
+        return after

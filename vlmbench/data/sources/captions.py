@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
-from vlmbench.data.files import read_file, tell_of_missing
+from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.annotation_files import UsualNames, find_annotations
 from vlmbench.data.formats.caption_files import CaptionedImage, read_captions
 from vlmbench.data.formats.shards import find_shards, has_shards
+from vlmbench.data.image_files import read_file, tell_of_missing
 from vlmbench.data.labels import listing
-from vlmbench.data.location import check_options, files_state, find_local
+from vlmbench.data.location import files_state, find_local
 from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import DataError, LabelError
 
@@ -77,7 +77,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         DataError: the caption file cannot be read, or none of its images is there.
         LabelError: the task needs classes.
     """
-    check_options(spec, OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "captions":
         raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
@@ -96,6 +95,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     folder = _image_folder(root, entries, spec, annotations)
     tell_of_missing(folder, [entry.image for entry in entries], annotations)
     return CaptionedImages(folder, SourceInfo(spec.kind, location, split=spec.split), entries, said_by)
+
+
+SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 
 
 def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) -> list[CaptionedImage]:

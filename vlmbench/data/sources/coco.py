@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import Box, ImageDataset, SourceContext, SourceInfo
+from vlmbench.data.base import Box, ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts, BoxFiles
-from vlmbench.data.files import tell_of_missing
 from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, strings
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
+from vlmbench.data.image_files import tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import check_options
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("annotations", "images", "other_classes", "empty_images", "class_names")
@@ -52,9 +51,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Raises:
         MissingDataError: there is no such folder or file.
         DataError: the file cannot be read or lacks what it must have, or none of the first images is there.
-        LabelError: its categories are not the card's, a box is none, or the task needs something else than boxes.
+        LabelError: its categories are not the card's, a box is not valid, or the task does not need boxes.
     """
-    check_options(spec, OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     for option in ("other_classes", "empty_images"):
         if spec.options.get(option, "drop") != "drop":
@@ -80,6 +78,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         _facts(found, images, label_of),
         [path],
     )
+
+
+SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 
 
 def _labels(

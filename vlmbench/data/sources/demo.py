@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import Box, ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.mask_values import IGNORE, MaskValues
-from vlmbench.data.location import check_options
 from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 
@@ -116,7 +115,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         UnknownNameError: there is no set of this name.
         LabelError: the task needs captions, boxes or masks and the set has none.
     """
-    check_options(spec, ("class_names",))
     module = importlib.import_module(_SETS_MODULE)
     sets: dict[str, Any] = module.DEMO_SETS
     if spec.location not in sets:
@@ -132,3 +130,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     if not all(sample.objects for sample in made.samples):
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
     return DemoMasks(info, samples, images, [sample.mask() for sample in made.samples], module.MASK_CLASSES, templates)
+
+
+SOURCE = Source(open_source, ("class_names",))

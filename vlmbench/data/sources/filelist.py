@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
-from vlmbench.data.files import ImageFiles
+from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import check_options, find_local, is_below
+from vlmbench.data.location import find_local, is_below
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "skip_folders")
@@ -31,12 +31,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         DataError: it cannot be read, is empty or names a file twice, or none of its images is there.
         LabelError: a folder is none of the card's classes, or one of these has no image.
     """
-    check_options(spec, OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
         raise LabelError(f"{place}: a folder is one class, but the task needs {TARGET_WORDS[context.target]}")
-    if spec.split is not None:
-        raise UsageError(f"{place}: the list is the split, so none can be asked for")
     found = find_local(spec, context)
     paths = _listed(found.path)
     root = _images_folder(spec, found.path, paths, place)
@@ -44,6 +41,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     label_of, classes = _labels(names, context.class_names, found.path)
     files = [(path, label_of[normalise(name)]) for path, name in zip(paths, names, strict=True)]
     return ImageFiles(root, SourceInfo(spec.kind, found.location), files, classes)
+
+
+SOURCE = Source(open_source, OPTIONS, other_locations=True)
 
 
 def _listed(file: Path) -> list[str]:

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ClipDataset, Sample, SourceContext, SourceInfo, segment_centres
-from vlmbench.data.files import read_file, readable
+from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo, segment_centres
 from vlmbench.data.formats.class_folders import (
     FOLDER_OPTIONS,
     IMAGE_EXTENSIONS,
@@ -21,11 +20,12 @@ from vlmbench.data.formats.class_folders import (
 )
 from vlmbench.data.formats.clip_lists import choose_listed, find_list
 from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_video_frames
-from vlmbench.data.location import check_options, files_state
+from vlmbench.data.image_files import read_file, readable
+from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, UsageError
 
 _CLIPS = Contents("clip", "<any name>.mp4", VIDEO_EXTENSIONS)
-_OPTIONS = (*FOLDER_OPTIONS, "frames", "list", "partial")
+OPTIONS = (*FOLDER_OPTIONS, "frames", "list", "partial")
 
 
 class ClipFolder:
@@ -100,7 +100,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
         UsageError: an option that is not understood.
         MissingDependencyError: there are videos, and PyAV is not installed.
     """
-    check_options(spec, _OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     frames, listed, partial = _options(spec, place)
     found = find_class_folders(spec, context, _CLIPS)
@@ -120,6 +119,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     info = SourceInfo(spec.kind, found.location, split=spec.split)
     decoder = decoder_version(place) if any(_is_video(path) for path, _ in clips) else "no decoder"
     return ClipFolder(found.root, info, clips, found.classes, frames, decoder)
+
+
+SOURCE = Source(open_source, OPTIONS, folders=True, other_locations=True, split=True)
 
 
 def only_frame(dataset: ClipDataset, index: int) -> bytes:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, SourceContext, SourceInfo
-from vlmbench.data.files import ImageFiles
+from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.class_folders import (
     FOLDER_OPTIONS,
     IMAGE_EXTENSIONS,
@@ -18,7 +17,7 @@ from vlmbench.data.formats.class_folders import (
     identities_above,
     identity,
 )
-from vlmbench.data.location import check_options
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.errors import DataError
 
 _IMAGES = Contents("image", "<any name>.jpg", IMAGE_EXTENSIONS)
@@ -38,7 +37,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         LabelError: folders and class names do not fit together, or the task needs more than a class.
         DataError: it is no folder, or one below it cannot be read.
     """
-    check_options(spec, FOLDER_OPTIONS)
     found = find_class_folders(spec, context, _IMAGES)
     above = identities_above(found.root)
     files = [
@@ -52,6 +50,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             hint=f"Images are files that end in {', '.join(sorted(IMAGE_EXTENSIONS))}.",
         )
     return ImageFiles(found.root, SourceInfo(spec.kind, found.location, split=spec.split), files, found.classes)
+
+
+SOURCE = Source(open_source, FOLDER_OPTIONS, folders=True, other_locations=True, split=True)
 
 
 def _images(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:

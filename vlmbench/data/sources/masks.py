@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
-from vlmbench.data.files import read_file, readable
+from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
 from vlmbench.data.formats.mask_values import OPTIONS as VALUE_OPTIONS
+from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import check_options, existing_places, exists, files_state, missing
+from vlmbench.data.location import existing_places, exists, files_state, missing
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix", *VALUE_OPTIONS)
@@ -106,12 +106,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         LabelError: the task needs no masks.
         UsageError: an option is of the wrong form.
     """
-    check_options(spec, OPTIONS)
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "mask":
         raise LabelError(f"{place}: it has masks, but the task needs {TARGET_WORDS[context.target]}")
-    if spec.split is not None:
-        raise UsageError(f"{place}: a list or the folders are the split, so none can be asked for")
     layout, values = _layout(spec, place), mask_values(spec, context.class_names)
     for found in existing_places(spec, context):
         if (names := _names(found.path, layout)) is not None:
@@ -119,6 +116,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             return MaskFiles(found.path, SourceInfo(spec.kind, found.location), layout, names, values)
     layouts = [f"{location} with {layout}" for location in (spec.location, *spec.other_locations)]
     raise missing(spec, context, looked_for=layouts)
+
+
+SOURCE = Source(open_source, OPTIONS, other_locations=True)
 
 
 def _layout(spec: SourceSpec, place: str) -> Layout:

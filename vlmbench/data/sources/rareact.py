@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ClipDataset, Sample, SourceContext, SourceInfo
-from vlmbench.data.files import readable
+from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_segment_frames
+from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS
-from vlmbench.data.location import check_options, files_state, find_local
+from vlmbench.data.location import files_state, find_local
 from vlmbench.data.sources.frames import frames_option, only_frame
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
@@ -124,7 +124,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
         UsageError: an option that is not understood.
         MissingDependencyError: PyAV is not installed.
     """
-    check_options(spec, ("frames",))
     place = f"{spec.kind} {spec.location!r}"
     frames = frames_option(spec)
     if context.target != "annotated class":  # classification would take every segment to show its action
@@ -137,6 +136,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     segments, actions = read_annotations(root / ANNOTATIONS)
     videos = _videos(root)
     return RareAct(SourceInfo(spec.kind, found.location), segments, actions, videos, frames, decoder_version(place))
+
+
+SOURCE = Source(open_source, ("frames",), other_locations=True)
 
 
 def read_annotations(path: Path) -> tuple[list[Segment], list[tuple[str, str]]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
-from vlmbench.data.files import ImageFiles
+from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.torchvision_layouts import LAYOUTS, Layout
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.labels import TARGET_WORDS, check_class_names, listing, normalise
-from vlmbench.data.location import check_options, exists, files_state, missing, roots
+from vlmbench.data.location import exists, files_state, missing, roots
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDependencyError, UsageError
 from vlmbench.registry import did_you_mean
 
@@ -117,13 +117,22 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     return ImageArrays(dataset, info, targets, [(file, root / file) for file in asked.files], names)
 
 
-def _check(spec: SourceSpec) -> _Asked:
-    place = f"{spec.kind} {spec.location!r}"
+def _layout(spec: SourceSpec) -> Layout:
     layout = LAYOUTS.get(spec.location)
     if layout is None:
         hint = did_you_mean(spec.location, LAYOUTS) or f"Known: {', '.join(sorted(LAYOUTS))}."
-        raise UsageError(f"{place}: not among the torchvision datasets that can be read here", hint=hint)
-    check_options(spec, ("labels", "class_names", "under", *layout.options))
+        raise UsageError(
+            f"{spec.kind} {spec.location!r}: not among the torchvision datasets that can be read here", hint=hint
+        )
+    return layout
+
+
+SOURCE = Source(open_source, lambda spec: ("labels", "class_names", "under", *_layout(spec).options), split=True)
+
+
+def _check(spec: SourceSpec) -> _Asked:
+    place = f"{spec.kind} {spec.location!r}"
+    layout = _layout(spec)
     if not isinstance(spec.options.get("under", ""), str):
         raise UsageError(f"{place}: under is the name of a folder, not {spec.options['under']!r}")
     arguments: dict[str, Any] = {}

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import Box, ImageDataset, Sample, SourceContext, SourceInfo
+from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts, BoxFiles
-from vlmbench.data.files import ImageFiles, read_file
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import Place, check_options, existing_places, exists, files_state, is_below, missing
+from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
 T = TypeVar("T")
@@ -85,7 +85,6 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         DataError: files that it needs are missing or damaged.
         LabelError: its classes are not the card's, or the task needs captions.
     """
-    check_options(spec, ())
     place = f"{spec.kind} {spec.location!r}"
     split = spec.split or DEFAULT_SPLIT
     found = _find(spec, context, split)
@@ -113,6 +112,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             [root / "Annotations" / f"{image}.xml" for image in images],
         )
     return VocObjects(root, info, [found for image in images for found in _objects(root, image, label_of)], classes)
+
+
+SOURCE = Source(open_source, other_locations=True, split=True)
 
 
 def _find(spec: SourceSpec, context: SourceContext, split: str) -> Place:

@@ -7,22 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
-from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo, Target, TargetKind
-from vlmbench.data.formats.shards import Shards, find_shards
+from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
+from vlmbench.data.formats.shards import CLASS_NAMES, DATASET_TYPE, METADATA_FILES, TEMPLATES, Shards, find_shards
 from vlmbench.data.formats.tar_index import Member, TarSample, read_member, scan
 from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import check_options, files_state
+from vlmbench.data.location import files_state
 from vlmbench.errors import DataError, LabelError
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
 LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
 """Which of a sample's files tells its target."""
-CLASS_NAMES = "classnames.txt"
-TEMPLATES = "zeroshot_classification_templates.txt"
-DATASET_TYPE = "dataset_type.txt"
 _LONGEST_LABEL = 18
 """Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
-METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
 
 
 class WebDataset:
@@ -69,9 +65,11 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         LabelError: a label is missing, unreadable or of the other kind.
         DataError: shards are missing, compressed or damaged, or samples without exactly one image.
     """
-    check_options(spec, ("class_names",))
     shards = find_shards(spec, context)
     return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
+
+
+SOURCE = Source(open_source, ("class_names",), split=True)
 
 
 def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> ImageDataset:
@@ -124,7 +122,7 @@ def class_index(data: bytes, where: str) -> int:
     """The integer of a ``.cls`` file.
 
     Raises:
-        LabelError: it is none.
+        LabelError: it is not an integer.
     """
     text = data.strip()
     if not text.removeprefix(b"-").isdigit() or len(text) > _LONGEST_LABEL:

@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vlmbench._version import __version__
 from vlmbench.models.base import VisionLanguageModel
 
@@ -42,7 +44,7 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
         "input": identity.preprocess if encoder == "image" else identity.tokenizer,
         "precision": precision,
         "embedding_dim": model.embedding_dim,
-        "device": model.device.split(":")[0],
+        "device": torch.device(model.device).type,
         "libraries": {**dict(identity.libraries), "vlmbench": __version__},
         "code": code_sha256(PACKAGE),
     }

@@ -4,7 +4,7 @@ one before it are fetched."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,18 +14,18 @@ from torch import Tensor
 from vlmbench.errors import ModelError
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.images.batch import ImageTally
-from vlmbench.features.images.to_device import PixelPath, bring_back, staging
-from vlmbench.features.precision import Precision, inference
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.features.images.to_device import PixelPath, PixelStaging, bring_back
+from vlmbench.features.precision import Precision, forward_pass
+from vlmbench.models.base import Pixels, VisionLanguageModel
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
-def batches_in_flight(device: str) -> int:
+def batches_in_flight(device: torch.device) -> int:
     """How many batches are queued beyond the one being fetched: one on CUDA; none on the CPU, which computes when it is
     asked, and elsewhere, where fetching waits for all that is queued."""
-    return 1 if torch.device(device).type == "cuda" else 0
+    return 1 if device.type == "cuda" else 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ImageEncoder:
     Args:
         model: the encoder.
         path: how its images travel.
-        precision: see :func:`~vlmbench.features.precision.inference`.
+        precision: see :func:`~vlmbench.features.precision.forward_pass`.
         tally: told of the time spent here.
         in_flight: how many batches are queued and not fetched when the next is queued.
     """
@@ -59,19 +59,20 @@ class ImageEncoder:
         self._path = path
         self._precision: Precision = precision
         self._tally = tally
-        self._staging = staging(model.device, in_flight + 1)
+        self._device = torch.device(model.device)
+        self._staging = PixelStaging(self._device, in_flight + 1)
 
-    def queue(self, images: Sequence[Tensor], names: list[str]) -> Queued:
+    def queue(self, images: Sequence[Pixels], names: list[str]) -> Queued:
         """Start on a batch: B images of one shape as ``path.prepare`` gave them.
 
         Raises:
             ModelError: images of different shapes, or one alone does not fit into memory.
         """
-        shapes = {tuple(image.shape): name for image, name in zip(images, names, strict=True)}
+        shapes = {_shape(image): name for image, name in zip(images, names, strict=True)}
         if len(shapes) > 1:
             seen = ", ".join(f"{shape} of {name!r}" for shape, name in shapes.items())
             raise ModelError(f"the model's transform gave images of different shapes: {seen}")
-        with self._tally.forward(), inference(self._model.device, self._precision):
+        with self._tally.forward(), forward_pass(self._device, self._precision):
             features = bring_back(encode_halving(self._encode, images).detach())
         return Queued(features, names)
 
@@ -85,8 +86,15 @@ class ImageEncoder:
         with self._tally.forward():
             return checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
 
-    def _encode(self, images: Sequence[Tensor]) -> Tensor:
+    def _encode(self, images: Sequence[Pixels]) -> Tensor:
         return self._model.encode_image(self._path.finish(self._staging.send(images)))
+
+
+def _shape(image: Pixels) -> Hashable:
+    """The shape of a tensor, or the names and shapes of several."""
+    if isinstance(image, Mapping):
+        return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(image.items()))
+    return tuple(image.shape)
 
 
 def overlapped(

@@ -15,9 +15,10 @@ from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.stopwatch import Stopwatch
+from vlmbench.models.base import Pixels
 from vlmbench.records import BadSample
 
-Prepare = Callable[[PIL.Image.Image], Tensor]
+Prepare = Callable[[PIL.Image.Image], Pixels]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Ready:
     index: int
     content: bytes
     cached: Tensor | None
-    pixels: Tensor | None
+    pixels: Pixels | None
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def encode_images(
         dataset: where bytes are read from.
         indices: which samples.
         batch_size: images (of clips: frames) a forward pass; halved for a batch that does not fit.
-        precision: see :func:`~vlmbench.features.precision.inference`.
+        precision: see :func:`~vlmbench.features.precision.forward_pass`.
         space: the model's feature cache; None: everything is encoded.
         progress: told of every image done, good or bad.
         tally: filled on the way.
@@ -101,7 +101,7 @@ def _encode_each(
 ) -> Generator[ImageBatch, None, None]:
     """Every image of the chosen samples; those of one sample follow each other."""
     path = pixel_path(model)
-    queued = batches_in_flight(model.device) if in_flight is None else in_flight
+    queued = batches_in_flight(torch.device(model.device)) if in_flight is None else in_flight
     encoder = ImageEncoder(model, path, precision, tally, queued)
     reader = ImageReader(dataset, path.prepare, space, tally.clock)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
 
-from vlmbench.models.base import BytePixels, VisionLanguageModel, capability
+from vlmbench.models.base import BytePixels, Pixels, VisionLanguageModel, capability
 
 
 @dataclass(frozen=True)
@@ -19,37 +19,74 @@ class PixelPath:
     """How an image becomes what the encoder takes, in two parts.
 
     Attributes:
-        prepare: an image in any mode to (3, H, W); called in the worker threads.
+        prepare: an image in any mode to (3, H, W), or to several tensors by name; called in the worker threads.
         finish: a batch of these, (B, 3, H, W) on the device, to float32.
     """
 
-    prepare: Callable[[PIL.Image.Image], Tensor]
-    finish: Callable[[Tensor], Tensor]
+    prepare: Callable[[PIL.Image.Image], Pixels]
+    finish: Callable[[Pixels], Pixels]
 
 
 def pixel_path(model: VisionLanguageModel) -> PixelPath:
     """Bytes up to the device where the model's transform allows it and the bits are the same; else its transform."""
-    offered = capability(model, BytePixels)
-    if offered is None or not _same_bits(offered, model.device):
+    offered, device = capability(model, BytePixels), torch.device(model.device)
+    if offered is None or not _same_bits(offered, device):
         return PixelPath(model.preprocess, _as_it_is)
     to_bytes, from_bytes = offered.to_bytes, offered.from_bytes
-    if torch.device(model.device).type == "cpu":
+    if device.type == "cpu":
         # Nothing has to travel, and the workers are as fast at it as the encoder's threads.
-        return PixelPath(lambda image: from_bytes(to_bytes(image)[None])[0], _as_it_is)
+        return PixelPath(lambda image: each(_first, from_bytes(each(_alone, to_bytes(image)))), _as_it_is)
     return PixelPath(to_bytes, from_bytes)
 
 
-def _as_it_is(pixels: Tensor) -> Tensor:
+def each(change: Callable[[Tensor], Tensor], pixels: Pixels) -> Pixels:
+    """A tensor changed, or every tensor of a mapping."""
+    if isinstance(pixels, Mapping):
+        return {name: change(tensor) for name, tensor in pixels.items()}
+    return change(pixels)
+
+
+def _as_it_is(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def _same_bits(offered: BytePixels, device: str) -> bool:
+def _alone(tensor: Tensor) -> Tensor:
+    return tensor[None]
+
+
+def _first(tensor: Tensor) -> Tensor:
+    return tensor[0]
+
+
+def _same_bits(offered: BytePixels, device: torch.device) -> bool:
     """Whether the device computes what the CPU does. A byte's value depends on nothing but it and its channel, so all
     256 in each channel are all there is."""
-    if torch.device(device).type == "cpu":
+    if device.type == "cpu":
         return True
-    every = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
-    return torch.equal(offered.from_bytes(every.to(device)).cpu(), offered.from_bytes(every))
+    example = offered.to_bytes(PIL.Image.new("RGB", (16, 16)))
+    tensors = list(example.values()) if isinstance(example, Mapping) else [example]
+    count = max(-(-256 // tensor[0].numel()) for tensor in tensors if _is_bytes(tensor))
+    every = each(lambda tensor: _every_byte(tensor, count), example)
+    there = offered.from_bytes(each(lambda tensor: tensor.to(device), every))
+    return _equal(each(Tensor.cpu, there), offered.from_bytes(every))
+
+
+def _is_bytes(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.uint8 and tensor.ndim == 3
+
+
+def _every_byte(example: Tensor, count: int) -> Tensor:
+    """``count`` rows like an example: of pixels in bytes, with all 256 in each channel; of anything else, its own."""
+    if not _is_bytes(example):
+        return example.expand(count, *example.shape)
+    values = torch.arange(count * example[0].numel()).remainder(256).to(torch.uint8)
+    return values.view(count, 1, *example.shape[1:]).repeat(1, example.shape[0], 1, 1)
+
+
+def _equal(one: Pixels, other: Pixels) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
 
 
 class Staging(Protocol):
@@ -60,20 +97,45 @@ class Staging(Protocol):
         there are buffers."""
 
 
-def staging(device: str, buffers: int) -> Staging:
+def staging(device: torch.device, buffers: int) -> Staging:
     """Staging for a torch device.
 
     Args:
         device: where batches go.
         buffers: how many batches can be there at once, those whose features are still to be fetched included.
     """
-    return PinnedStaging(device, buffers) if torch.device(device).type == "cuda" else HostStaging(device, buffers)
+    return PinnedStaging(device, buffers) if device.type == "cuda" else HostStaging(device, buffers)
+
+
+class PixelStaging:
+    """Batches of whatever a model takes, each of an image's tensors with buffers of its own.
+
+    Args:
+        device, buffers: as :func:`staging` has them.
+    """
+
+    def __init__(self, device: torch.device, buffers: int) -> None:
+        self._device, self._buffers = device, buffers
+        self._staging: dict[str, Staging] = {}
+
+    def send(self, images: Sequence[Pixels]) -> Pixels:
+        """B images, all of the same shapes and names, to one batch on the device; see :meth:`Staging.send`."""
+        first = images[0]
+        if isinstance(first, Mapping):
+            named = cast(Sequence[Mapping[str, Tensor]], images)
+            return {name: self._buffers_of(name).send([image[name] for image in named]) for name in first}
+        return self._buffers_of("").send(cast(Sequence[Tensor], images))
+
+    def _buffers_of(self, name: str) -> Staging:
+        if name not in self._staging:
+            self._staging[name] = staging(self._device, self._buffers)
+        return self._staging[name]
 
 
 class HostStaging:
     """Buffers in the CPU's memory; where that is the device too, the batch is the buffer."""
 
-    def __init__(self, device: str, buffers: int) -> None:
+    def __init__(self, device: torch.device, buffers: int) -> None:
         self._device = device
         self._buffers = _Ring(buffers, pinned=False)
 
@@ -88,8 +150,8 @@ class PinnedStaging:
     A buffer is filled again only when its last copy is done.
     """
 
-    def __init__(self, device: str, buffers: int) -> None:
-        self._device = torch.device(device)
+    def __init__(self, device: torch.device, buffers: int) -> None:
+        self._device = device
         self._buffers = _Ring(buffers, pinned=True)
         self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch has no types for it
         self._sent: list[torch.cuda.Event | None] = [None] * buffers

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache.space import FeatureSpace, content_key
-from vlmbench.features.precision import Precision, inference
+from vlmbench.features.precision import Precision, forward_pass
 from vlmbench.features.progress import Progress
 from vlmbench.features.texts.prefix_tree import Pack, collate, packs
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, VisionLanguageModel, capability
@@ -76,7 +76,7 @@ T = TypeVar("T")
 def _encoded(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
     """Distinct texts, encoded in the best way that the model offers, in batches of no particular order."""
     if packed := capability(model, PackedTextEncoder):
-        most = CPU_PACKS if model.device == "cpu" else ACCELERATOR_PACKS
+        most = CPU_PACKS if torch.device(model.device).type == "cpu" else ACCELERATOR_PACKS
         return _encode_packed(model, packed, texts, precision, min(batch_size, most))
     if prefix := capability(model, PrefixTextEncoder):
         return _encode_trimmed(model, prefix, texts, precision, batch_size)
@@ -110,7 +110,7 @@ def _encode_packed(
     made = packs(tokens.numpy(), packed.lengths(tokens).numpy(), PACK_NODES)
 
     def encode(chosen: Sequence[Pack]) -> Tensor:
-        return packed.encode_packs(collate(chosen, model.device))
+        return packed.encode_packs(collate(chosen, torch.device(model.device)))
 
     for chosen, encoded in _in_batches(made, batch_size, encode, model, precision):
         yield [place for pack in chosen for place in pack.rows], encoded
@@ -125,6 +125,6 @@ def _in_batches(
 ) -> Iterator[tuple[list[T], Tensor]]:
     waiting = iter(items)
     while chosen := list(islice(waiting, batch_size)):
-        with inference(model.device, precision):
+        with forward_pass(torch.device(model.device), precision):
             encoded = encode_halving(encode, chosen)
         yield chosen, encoded

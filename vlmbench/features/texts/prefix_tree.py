@@ -59,7 +59,7 @@ def packs(tokens: Ints, lengths: Ints, capacity: int) -> Iterator[Pack]:
         yield _pack(tokens, lengths, order[start:], shared[start:])
 
 
-def collate(chosen: Sequence[Pack], device: str) -> TokenPacks:
+def collate(chosen: Sequence[Pack], device: torch.device) -> TokenPacks:
     """B packs as one batch. Places behind a shorter pack's nodes see themselves alone, and nobody sees them."""
     longest = max(len(pack.tokens) for pack in chosen)
     most = max(len(pack.ends) for pack in chosen)

@@ -62,14 +62,22 @@ def load(card: ModelCard, options: LoadOptions) -> ConseModel:
     top_k = card.options.get("top_k", TOP_K)
     if not 1 <= top_k <= 1000:
         raise ModelError(f"model {card.name!r}: option 'top_k' is {top_k}; ImageNet has 1 to 1000 classes to take")
-    return ConseModel(card, _classifier(), *_sentence_encoder(), top_k=top_k, device=options.device)
+    device = torch.device(options.device)
+    return ConseModel(card, _classifier(), *_sentence_encoder(), top_k=top_k, device=device)
 
 
 class ConseModel(nn.Module):
     """The two parts behind the ``VisionLanguageModel`` protocol."""
 
     def __init__(
-        self, card: ModelCard, classifier: nn.Module, sentence: nn.Module, tokenizer: Any, *, top_k: int, device: str
+        self,
+        card: ModelCard,
+        classifier: nn.Module,
+        sentence: nn.Module,
+        tokenizer: Any,
+        *,
+        top_k: int,
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.card = card

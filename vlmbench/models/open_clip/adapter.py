@@ -59,7 +59,7 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
     with hub_access(offline=options.offline):
         built = build(source, card.options, offline=options.offline)
         tokenizer = _tokenizer(source, built, card.options.get("context_length"), offline=options.offline)
-    return OpenClipModel(card, built, tokenizer, options.device)
+    return OpenClipModel(card, built, tokenizer, torch.device(options.device))
 
 
 class OpenClipModel:
@@ -69,7 +69,7 @@ class OpenClipModel:
         network: the open_clip module itself, for capabilities that need more of it.
     """
 
-    def __init__(self, card: ModelCard, built: Built, tokenizer: Any, device: str) -> None:
+    def __init__(self, card: ModelCard, built: Built, tokenizer: Any, device: torch.device) -> None:
         network = cast(Any, built.network)
         self.card = card
         self.device = device

@@ -17,8 +17,8 @@ from torch import nn
 from vlmbench.errors import ModelError
 from vlmbench.models.hub_access import fetch_error
 from vlmbench.models.open_clip.activation_and_transform import choose_activation, choose_transform
-from vlmbench.models.open_clip.misfit import misfit_error
 from vlmbench.models.open_clip.pretrained import Facts, facts_of_file, facts_of_tag
+from vlmbench.models.open_clip.shape_mismatch import shape_mismatch_error
 from vlmbench.models.open_clip.spec import Source
 from vlmbench.models.towers.skip_init import build_without_init
 from vlmbench.models.towers.weights import CheckpointHeader, read_header
@@ -84,7 +84,7 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
         except Exception as error:  # whatever the file or the options make open_clip and torch raise
             if checkpoint is None or not header.shapes:
                 raise ModelError(f"open_clip cannot load {source.name}: {type(error).__name__}: {error}") from error
-            raise misfit_error(source.name, checkpoint, header, error) from error
+            raise shape_mismatch_error(source.name, checkpoint, header, error) from error
     if seed is not None:
         said = [f"random weights (seed {seed}): the numbers mean nothing"]
     notes = [*notes, *transform_notes, *_interpolated(network, header), *dict.fromkeys(said)]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from vlmbench.models.transformers.adapter import TransformersModel
+from vlmbench.models.transformers.model import TransformersModel
 
 TEXTS_AT_ONCE = 256
 
@@ -20,9 +18,9 @@ def chunks(count: int, at_once: int) -> list[slice]:
     return [slice(start, min(start + at_once, count)) for start in range(0, count, at_once)]
 
 
-def full_precision(device: str) -> AbstractContextManager[object]:
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """No autocast: a half-precision coordinate is pixels off in a large image, and heads cost little."""
-    return torch.autocast(torch.device(device).type, enabled=False)
+    return torch.autocast(device.type, enabled=False)
 
 
 class LabelFeatures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import PIL.Image
 import torch
@@ -12,9 +11,7 @@ from torch import Tensor
 
 from vlmbench.models.base import Detections
 from vlmbench.models.transformers.label_features import LabelFeatures, chunks, full_precision
-
-if TYPE_CHECKING:
-    from vlmbench.models.transformers.adapter import TransformersModel
+from vlmbench.models.transformers.model import TransformersModel
 
 LABELS_AT_ONCE = 128
 """So many texts are compared with every patch at a time: 1,203 of LVIS with 3,600 patches would be 17 MB an image."""

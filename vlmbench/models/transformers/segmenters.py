@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import PIL.Image
 import torch
@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.models.transformers.label_features import LabelFeatures, chunks, full_precision
-
-if TYPE_CHECKING:
-    from vlmbench.models.transformers.adapter import TransformersModel
+from vlmbench.models.transformers.model import TransformersModel
 
 LABELS_AT_ONCE = 32
 """So many masks are made at a time. CLIPSeg decodes every pair of an image and a text on its own."""
@@ -90,7 +88,7 @@ def _batch(model: TransformersModel, images: Sequence[PIL.Image.Image]) -> Tenso
 
 
 def _drawn(
-    images: Sequence[PIL.Image.Image], labels: int, logits: Callable[[int, slice], Tensor], device: str
+    images: Sequence[PIL.Image.Image], labels: int, logits: Callable[[int, slice], Tensor], device: torch.device
 ) -> list[Tensor]:
     """Each image's (C, H, W) scores.
 
@@ -115,5 +113,5 @@ def _drawn(
     return every
 
 
-def _no_scores(images: Sequence[PIL.Image.Image], device: str) -> list[Tensor]:
+def _no_scores(images: Sequence[PIL.Image.Image], device: torch.device) -> list[Tensor]:
     return [torch.zeros(0, image.height, image.width, device=device) for image in images]

@@ -264,7 +264,8 @@ def _environment(environment: Environment) -> Facts:
 
 def _weights(record: Record) -> str:
     model = record.model
-    return f"{model.parameters:,} parameters, {model.embedding_dim} dimensions; SHA-256 {model.weights_sha256}"
+    space = f", {model.embedding_dim} dimensions" if model.embedding_dim is not None else ""
+    return f"{model.parameters:,} parameters{space}; SHA-256 {model.weights_sha256}"
 
 
 def _plain(value: Any) -> str:

@@ -65,7 +65,8 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
         )
     ranked = scores.astype(np.float64)
     if scores.shape[1] > 2:  # probabilities, as the task ranks them
-        exponents = np.exp(record.model.logit_scale * (ranked - ranked.max(axis=1, keepdims=True)))
+        scale = 1.0 if record.model.logit_scale is None else record.model.logit_scale
+        exponents = np.exp(scale * (ranked - ranked.max(axis=1, keepdims=True)))
         ranked = exponents / exponents.sum(axis=1, keepdims=True)
     return Measured(
         len(scores), mean_roc_auc_statistic(ranked, _labels(table)), scores, classes=lambda: _recalls(table)

@@ -13,14 +13,16 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel, no_image_features
+from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, TaskOptions, clip_protocol
-from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.subset import choose
+from vlmbench.transfer import METHODS, ZERO_SHOT
+from vlmbench.transfer.base import FewShot, Reads, lacks_needs
 from vlmbench.visuals.charts import check_charts
 
 
@@ -34,13 +36,14 @@ class ClassificationQuestion:
     prompts: PromptSet
     seed: int
     visuals: int = 0
+    transfer: str = ZERO_SHOT
 
     @property
     def prompts_sha256(self) -> str:
         """Over class names and templates."""
         return self.prompts.sha256
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.prompts.protocol,
@@ -49,22 +52,23 @@ class ClassificationQuestion:
             "main_metric": self.card.main_metric,
             "confidence": "softmax of logit_scale x cosine",
             **clip_protocol(self.dataset),
+            **({"transfer": self.transfer} if self.transfer != ZERO_SHOT else {}),
         }
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """A model needs features of whole images."""
-        return no_image_features(model)
+    def unsupported(self, model: Model) -> str | None:
+        """A model needs features of whole images and texts, and what its transfer method asks of it."""
+        return lacks_encoders(model) or lacks_needs(METHODS.get(self.transfer), model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Encode the prompts and the images, score each image against every class, measure."""
-        head = ensemble(engine.texts(self.prompts.prompts), len(self.prompts.class_names))
+        """Make a classifier of the prompts, score each image against every class, measure."""
+        classifier = METHODS.get(self.transfer).fit(engine, FewShot(), self.prompts, {})
         with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
             scored = score(
                 batches,
-                head,
+                classifier,
                 self.dataset,
                 most=len(self.indices),
-                logit_scale=engine.model.logit_scale,
+                num_classes=len(self.prompts.class_names),
                 multi_label=self.card.multi_label,
                 keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
             )
@@ -98,6 +102,7 @@ class Classification:
 
     version = 1
     class_prompts = True
+    transfer_reads: frozenset[Reads] = frozenset({"features"})
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
@@ -130,6 +135,7 @@ class Classification:
             prompts=prompts,
             seed=options.seed,
             visuals=options.visuals,
+            transfer=options.transfer,
         )
 
 

@@ -1,4 +1,4 @@
-"""The stream of images against the head: what is kept of each sample, and nothing of size images × classes unasked."""
+"""The stream of images against a classifier: what is kept of each sample, nothing of size images × classes unasked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.base import nothing_scored
 from vlmbench.tasks.columns import fixed_lists, strings
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order
+from vlmbench.transfer.base import Classifier
 
 TOP = 5
 
@@ -29,9 +29,9 @@ class Scored:
         labels: (N,) true classes; None for multi-label data.
         targets: (N, C) which classes are present; None for single-label data.
         top: (N, K) best classes, best first.
-        top_scores: (N, K) their cosine similarities.
-        confidence: (N,) softmax probability of the best class at the model's own logit scale.
-        scores: (N, C) cosine similarities; None unless a metric needs them all.
+        top_scores: (N, K) their logits: of zero-shot, cosine similarities.
+        confidence: (N,) softmax probability of the best class at the classifier's own scale: of zero-shot, the model's.
+        scores: (N, C) logits; None unless a metric needs them all.
     """
 
     indices: npt.NDArray[np.int64]
@@ -48,51 +48,51 @@ class Scored:
 
 def score(
     batches: Iterable[ImageBatch],
-    head: Tensor,
+    classifier: Classifier,
     dataset: ImageDataset,
     *,
     most: int,
-    logit_scale: float,
+    num_classes: int,
     multi_label: bool,
     keep_scores: bool,
 ) -> Scored:
-    """Score every image against the head, batch by batch.
+    """Score every image for every class, batch by batch.
 
     What is kept lies in a few arrays that are made beforehand: small tensors of every batch, between the large ones
     that come and go, would leave holes in the memory that cost many times what they hold.
 
     Args:
         batches: image features, (B, D) each.
-        head: (C, D), unit length.
+        classifier: image features to logits, (B, C).
         dataset: for the targets.
         most: how many images there are at most.
-        logit_scale: exp'd; a bias would not change a softmax.
+        num_classes: C.
         multi_label: targets are tuples.
         keep_scores: keep (N, C) scores.
 
     Raises:
         DataError: not one sample could be read.
     """
-    kept = min(TOP, len(head))
+    kept = min(TOP, num_classes)
     hashes = ContentKeeper(most)
     top, top_scores = np.empty((most, kept), dtype=np.int32), np.empty((most, kept), dtype=np.float32)
     confidence = np.empty(most, dtype=np.float32)
-    scores = np.empty((most, len(head)), dtype=np.float32) if keep_scores else None
+    scores = np.empty((most, num_classes), dtype=np.float32) if keep_scores else None
     for batch in batches:
-        cosine = batch.features @ head.T
-        values, classes = cosine.topk(kept, dim=1)
+        logits = classifier.logits(batch.features)
+        values, classes = logits.topk(kept, dim=1)
         rows = hashes.add(batch)
         top[rows], top_scores[rows] = classes.numpy(), values.numpy()
-        confidence[rows] = (logit_scale * cosine).softmax(dim=1).amax(dim=1).numpy()
+        confidence[rows] = (classifier.scale * logits).softmax(dim=1).amax(dim=1).numpy()
         if scores is not None:
-            scores[rows] = cosine.numpy()
+            scores[rows] = logits.numpy()
     count = len(hashes.indices())
     if not count:
         raise nothing_scored()
 
     order = dataset_order(hashes.indices())
     contents = hashes.contents()
-    labels, targets = _truth(dataset, contents.indices, len(head), multi_label)
+    labels, targets = _truth(dataset, contents.indices, num_classes, multi_label)
     return Scored(
         indices=contents.indices,
         contents=contents,
@@ -102,8 +102,8 @@ def score(
         top_scores=in_order(top_scores[:count], order),
         confidence=in_order(confidence[:count], order),
         scores=None if scores is None else in_order(scores[:count], order),
-        num_classes=len(head),
-        logit_scale=logit_scale,
+        num_classes=num_classes,
+        logit_scale=classifier.scale,
     )
 
 
@@ -123,7 +123,7 @@ def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
     """One row a sample: what was true, what was answered, how surely.
 
     Columns: sample (id), content (hex content hash), label or labels, top and top_scores (K best classes and
-    their cosine similarities), confidence, and scores (C) where a metric needs them all.
+    their logits), confidence, and scores (C) where a metric needs them all.
     """
     columns: dict[str, pa.Array] = {
         "sample": strings(dataset.samples[index].id for index in scored.indices),

@@ -23,13 +23,21 @@ from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.labels import check_boxes, listing
-from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, MissingDependencyError, UsageError
+from vlmbench.errors import (
+    BadSampleError,
+    CardError,
+    DataError,
+    LabelError,
+    MissingDependencyError,
+    ModelError,
+    UsageError,
+)
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection import ENGINES, FREQUENCIES
-from vlmbench.models.base import DenseEncoder, Detector, VisionLanguageModel, capability
+from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
+from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
-from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.protocol import DetectionProtocol
@@ -45,6 +53,7 @@ from vlmbench.tasks.detection.regions import (
 from vlmbench.tasks.detection.results import Answered, boxes_of
 from vlmbench.tasks.samples import picture_name
 from vlmbench.tasks.subset import choose
+from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
@@ -82,7 +91,7 @@ class DetectionQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
         if self.how.regions == "native":
@@ -99,7 +108,7 @@ class DetectionQuestion:
             settled["annotations_sha256"] = sha256(json.dumps(known).encode()).hexdigest()
         return {**settled, "metrics": list(self.card.metrics), "main_metric": self.card.main_metric}
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
+    def unsupported(self, model: Model) -> str | None:
         """A model without a detector of its own, or without patch features, where the protocol needs them."""
         if self.how.regions == "native":
             if capability(model, Detector) is None:
@@ -108,6 +117,8 @@ class DetectionQuestion:
                     "boxes: a card with ground-truth regions or proposals"
                 )
             return None
+        if reason := lacks_encoders(model):
+            return reason
         if self.how.region_readout == "roi-align":
             encoder = capability(model, DenseEncoder)
             if encoder is None:
@@ -202,7 +213,7 @@ class DetectionQuestion:
         head = ensemble(engine.texts(self._texts()), classes + len(self.how.background))
         for group in _grouped(pictures, engine.settings.batch_size):
             for picture, features in zip(group, self._features(engine, group), strict=True):
-                scale = engine.model.logit_scale
+                scale = engine.encoders.logit_scale
                 yield picture, answer_regions(picture.truth, features, head, classes, scale, self.how)
 
     def _features(self, engine: FeatureEngine, group: Sequence[Picture[Regions]]) -> list[Tensor]:
@@ -226,10 +237,13 @@ class DetectionQuestion:
     def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
         detector = capability(engine.model, Detector)
         assert detector is not None  # unsupported() has seen to it
-        (found,) = engine.detect(detector, [picture.image], self.prompts.prompts)
-        return answer_native(found, len(self.prompts.class_names), self.how)
+        texts = self.prompts.prompts
+        (found,) = engine.ask(lambda images: detector.detect(images, texts), [picture.image])
+        if len(found) != 1:
+            raise ModelError(f"the detector answered for {len(found)} images, not 1")
+        return answer_native(found[0], len(self.prompts.class_names), self.how)
 
-    def _readout(self, model: VisionLanguageModel) -> str | None:
+    def _readout(self, model: Model) -> str | None:
         encoder = capability(model, DenseEncoder)
         if self.how.region_readout == "crop" or encoder is None:
             return None

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.patches import patch_features
 from vlmbench.models.base import DenseEncoder
 
 
@@ -29,7 +30,7 @@ def crop_features(
     """
     cuts = [(image, box) for image, boxes in pictures for box in boxes.tolist()]
     step = engine.settings.batch_size
-    encoded = [torch.empty(0, engine.model.embedding_dim)]
+    encoded = [torch.empty(0, engine.encoders.embedding_dim)]
     for start in range(0, len(cuts), step):
         batch = cuts[start : start + step]
         encoded.append(engine.pixels([image.crop(cut_out(box, scale, image.size)) for image, box in batch]))
@@ -82,13 +83,13 @@ def aligned_features(
     from torchvision.ops import roi_align
 
     if not len(boxes):
-        return torch.empty(0, engine.model.embedding_dim)
+        return torch.empty(0, engine.encoders.embedding_dim)
     scale = longer_side / max(image.size)
     width, height = (
         max(1, round(side * scale / encoder.patch_size)) * encoder.patch_size for side in (image.width, image.height)
     )
     window = encoder.normalise(image.resize((width, height), PIL.Image.Resampling.BICUBIC))
-    patches = engine.patches(encoder, [window], readout)
+    patches = patch_features(engine, encoder, [window], readout)
     ratio = torch.tensor([patches.shape[3] / image.width, patches.shape[2] / image.height] * 2)
     on_patches = (boxes * ratio).to(patches.device)
     cells = roi_align(patches, [on_patches], (grid, grid), spatial_scale=1.0, sampling_ratio=-1, aligned=True)

@@ -27,13 +27,15 @@ from vlmbench.metrics import (
     weighted_average_precision,
 )
 from vlmbench.metrics.rare_actions import SAMPLINGS
-from vlmbench.models.base import VisionLanguageModel, no_image_features
+from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
-from vlmbench.tasks.classification.head import PromptSet, ensemble, prompt_set
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.columns import strings
 from vlmbench.tasks.subset import choose
+from vlmbench.transfer.base import FewShot
+from vlmbench.transfer.methods.zero_shot import METHOD
 
 METRICS = ("mwap", "msap")
 _RANDOM_RANKINGS = 20
@@ -55,7 +57,7 @@ class RareActionsQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         annotated = cast(AnnotatedActions, self.dataset)
         text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
@@ -68,20 +70,20 @@ class RareActionsQuestion:
             **clip_protocol(self.dataset),
         }
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """A model needs features of whole images."""
-        return no_image_features(model)
+    def unsupported(self, model: Model) -> str | None:
+        """A model needs features of whole images and texts."""
+        return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the clips, score each clip for every action, measure."""
-        head = ensemble(engine.texts(self.prompts.prompts), len(self.prompts.class_names))
+        classifier = METHOD.fit(engine, FewShot(), self.prompts, {})
         with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
             scored = score(
                 batches,
-                head,
+                classifier,
                 self.dataset,
                 most=len(self.indices),
-                logit_scale=engine.model.logit_scale,
+                num_classes=len(self.prompts.class_names),
                 multi_label=False,
                 keep_scores=True,
             )

@@ -22,7 +22,7 @@ from vlmbench.cards import TaskCard, check_templates, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import VisionLanguageModel, no_image_features
+from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.tasks.base import (
     Datasets,
     DrawPictures,
@@ -76,7 +76,7 @@ class RetrievalQuestion:
         """Over the template; captions are data, and the dataset's fingerprint holds them."""
         return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.settings.model_dump(),
@@ -85,9 +85,9 @@ class RetrievalQuestion:
             "ties": "against the model",
         }
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
-        """A model needs features of whole images."""
-        return no_image_features(model)
+    def unsupported(self, model: Model) -> str | None:
+        """A model needs features of whole images and texts."""
+        return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode images and captions, rank each against all of the others, measure."""
@@ -99,7 +99,7 @@ class RetrievalQuestion:
         template = self.settings.template
         texts = engine.texts(flat if template == "{}" else [fill_template(template, caption) for caption in flat])
         with engine.timed("ranking"):
-            by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.model.device)
+            by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.device)
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, found, self.seed)
@@ -114,7 +114,7 @@ class RetrievalQuestion:
 
     def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
         """(I, D) features in the dataset's order, and which images they are of."""
-        features = torch.empty(len(self.indices), engine.model.embedding_dim)
+        features = torch.empty(len(self.indices), engine.encoders.embedding_dim)
         hashes = ContentKeeper(len(self.indices))
         with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
             for batch in batches:
@@ -185,7 +185,7 @@ def _both_ways(
     contents: Iterable[Hashable],
     captions: Sequence[str],
     spans: Sequence[int],
-    device: str,
+    device: torch.device,
 ) -> tuple[Ranked, Ranked]:
     """Image queries over captions, and caption queries over images.
 

@@ -12,8 +12,8 @@ from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset
 from vlmbench.data.labels import listing
 from vlmbench.errors import CardError, LabelError
+from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import TaskOptions
-from vlmbench.tasks.classification.head import PromptSet, prompt_set
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 
 

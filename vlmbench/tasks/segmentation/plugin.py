@@ -21,7 +21,7 @@ from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedEr
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import picture_name
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
@@ -72,7 +72,7 @@ class SegmentationQuestion:
         """Over class names, their words and templates."""
         return self.words.sha256
 
-    def protocol(self, model: VisionLanguageModel) -> Mapping[str, Any]:
+    def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`: the readout and scale are those that this model settles."""
         readout = choose_readout(model, self.settings.readout)
         fields = self.settings.model_dump(exclude={"synonyms", "readout", "logit_scale", "pamr_dilations"})
@@ -83,7 +83,7 @@ class SegmentationQuestion:
             prompted = {**prompted, "head": "one text a word", "templates": [self.words.templates[0]]}
             fields = {name: value for name, value in fields.items() if name not in _OF_PATCHES}
         else:
-            fields["logit_scale"] = patch_scale(model.logit_scale, self.settings)
+            fields["logit_scale"] = patch_scale(dual_encoder(model).logit_scale, self.settings)
             fields["resize"] = "bilinear without smoothing, sides rounded half up (mmcv)"
         return {
             **prompted,
@@ -95,7 +95,7 @@ class SegmentationQuestion:
             "absent_classes": "left out of means",
         }
 
-    def unsupported(self, model: VisionLanguageModel) -> str | None:
+    def unsupported(self, model: Model) -> str | None:
         """A model needs a segmentation head of its own, or patch features in the space of its texts."""
         return refusal(model, self.settings.readout)
 

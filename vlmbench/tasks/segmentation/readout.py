@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vlmbench.models.base import DenseEncoder, Segmenter, VisionLanguageModel, capability
+from vlmbench.models.base import DenseEncoder, Model, Segmenter, capability, lacks_encoders
 from vlmbench.registry import did_you_mean
 from vlmbench.tasks.segmentation.protocol import AUTO, NATIVE
 
@@ -25,7 +25,7 @@ class Patches:
     name: str
 
 
-def choose_readout(model: VisionLanguageModel, asked: str) -> Native | Patches | None:
+def choose_readout(model: Model, asked: str) -> Native | Patches | None:
     """The readout that this model answers with; None where it cannot (see :func:`refusal`).
 
     Args:
@@ -35,14 +35,14 @@ def choose_readout(model: VisionLanguageModel, asked: str) -> Native | Patches |
     segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
     if segmenter is not None and asked in (AUTO, NATIVE):
         return Native(segmenter)
-    if encoder is None or not encoder.readouts:
+    if encoder is None or not encoder.readouts or lacks_encoders(model):
         return None
     if asked == AUTO:
         return Patches(encoder, encoder.readouts[0])
     return Patches(encoder, asked) if asked in encoder.readouts else None
 
 
-def refusal(model: VisionLanguageModel, asked: str) -> str | None:
+def refusal(model: Model, asked: str) -> str | None:
     """Why the model cannot answer, and what would; None where it can."""
     if choose_readout(model, asked) is not None:
         return None
@@ -54,6 +54,8 @@ def refusal(model: VisionLanguageModel, asked: str) -> str | None:
             "(DenseEncoder). CLIP-like models with a vision transformer have the latter; the record of a model, or "
             "vlmbench.load_model(NAME).capabilities, says what it has"
         )
+    if segmenter is None and (reason := lacks_encoders(model)):
+        return reason
     known = [*([NATIVE] if segmenter is not None else []), *readouts]
     meant = did_you_mean(asked, known) or f"Known: {', '.join(known)}."
     what = "no segmentation head of its own" if asked == NATIVE else f"no readout {asked!r}"

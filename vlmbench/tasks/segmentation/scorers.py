@@ -10,13 +10,15 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from vlmbench.errors import ModelError, NonFiniteFeaturesError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.tasks.classification.head import ensemble
+from vlmbench.features.patches import patch_features
 from vlmbench.tasks.segmentation.class_words import Vocabulary
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, Patches
 from vlmbench.tasks.segmentation.resize import bilinear, rescale, rescaled_size
 from vlmbench.tasks.segmentation.windows import Tiling, pixel_scores
+from vlmbench.transfer.methods.zero_shot import ensemble
 
 
 class Scorer(Protocol):
@@ -38,10 +40,10 @@ class PatchScorer:
     def __init__(
         self, engine: FeatureEngine, readout: Patches, words: Vocabulary, settings: SegmentationProtocol
     ) -> None:
-        self.scale = patch_scale(engine.model.logit_scale, settings)
+        self.scale = patch_scale(engine.encoders.logit_scale, settings)
         self._engine, self._readout, self._settings = engine, readout, settings
         self._tiling = Tiling(settings.window, settings.stride, readout.encoder.patch_size, settings.remainder)
-        self._head = ensemble(engine.texts(words.prompts), len(words.queries)).to(engine.model.device)
+        self._head = ensemble(engine.texts(words.prompts), len(words.queries)).to(engine.device)
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
         """The rescaled image in the model's colours."""
@@ -60,7 +62,7 @@ class PatchScorer:
         )
 
     def _encode(self, crops: Sequence[Tensor]) -> Tensor:
-        return self._engine.patches(self._readout.encoder, crops, self._readout.name)
+        return patch_features(self._engine, self._readout.encoder, crops, self._readout.name)
 
 
 class NativeScorer:
@@ -77,8 +79,20 @@ class NativeScorer:
         return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float()
 
     def score(self, image: PIL.Image.Image, prepared: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
-        return self._engine.segment(self._readout.segmenter, image, self._labels)
+        """See :class:`Scorer`.
+
+        Raises:
+            ModelError: the head returned another shape.
+            NonFiniteFeaturesError: a score is NaN or infinite.
+        """
+        (scores,) = self._engine.ask(lambda images: self._readout.segmenter.segment(images, self._labels), [image])
+        expected = (len(self._labels), image.height, image.width)
+        if [tuple(each.shape) for each in scores] != [expected]:
+            shapes = [tuple(each.shape) for each in scores]
+            raise ModelError(f"the segmentation head returned shapes {shapes} for one image, not {expected}")
+        if not bool(torch.isfinite(scores[0]).all()):
+            raise NonFiniteFeaturesError("the segmentation head returned scores that are NaN or infinite")
+        return scores[0].float()
 
 
 def patch_scale(own: float, settings: SegmentationProtocol) -> float:

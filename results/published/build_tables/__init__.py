@@ -1,1 +1,0 @@
-"""From the reference tables, as they were transcribed, to the tidy files that ship."""

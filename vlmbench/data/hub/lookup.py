@@ -1,0 +1,149 @@
+"""Which files of a hub repository a run reads, and all that planning and fetching ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from vlmbench.cards import SourceSpec
+from vlmbench.data.formats.shards import DEFAULT_SPLIT, METADATA_FILES
+from vlmbench.data.hub.client import list_files, quiet_client, select
+from vlmbench.data.hub.complete import doubts
+from vlmbench.data.hub.repo import Listing, Repo, cache_folder, cached_path
+from vlmbench.data.hub.transfer import Job, link, missing_files, transfer
+from vlmbench.data.labels import listing
+from vlmbench.data.remote import Advance, FileKey, RemoteFile, Verified, verify_files
+from vlmbench.errors import DataError, MissingDataError, VlmbenchError
+
+CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
+"""What ``datasets`` looks at beside the data: configurations and features."""
+
+
+@dataclass(frozen=True)
+class RepositoryData:
+    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`.
+
+    Attributes:
+        listing: the repository's files.
+        patterns: of those that the run reads.
+    """
+
+    listing: Listing
+    patterns: tuple[str, ...]
+
+    @property
+    def revision(self) -> str:
+        """The commit."""
+        return self.listing.commit
+
+    @property
+    def offline(self) -> bool:
+        """Whether the cache answered for the hub."""
+        return self.listing.repo.offline
+
+    @property
+    def files(self) -> list[RemoteFile]:
+        """The files that match the patterns."""
+        return select(self.listing.files, self.patterns)
+
+    @property
+    def notes(self) -> list[str]:
+        """See :func:`~vlmbench.data.hub.complete.doubts`."""
+        return doubts(self.listing)
+
+    def missing(self) -> list[Job]:
+        """See :func:`~vlmbench.data.hub.transfer.missing_files`."""
+        return missing_files(self.listing, self.patterns)
+
+    def again(self, file: RemoteFile) -> Job:
+        """A second download of a file."""
+        return Job(self.listing, file)
+
+    def cached(self, file: RemoteFile) -> Path | None:
+        """See :func:`~vlmbench.data.hub.repo.cached_path`."""
+        return cached_path(self.listing, file)
+
+    def verify(self) -> Verified:
+        """Compare every cached file with the hub's hash of it.
+
+        If the cache answers for the hub, the hash is what the hub said earlier, or the name under which the client
+        keeps the file, which is its hash.
+
+        Raises:
+            DataError: no cached file has a known hash.
+        """
+        cached = [(file, path) for file in self.files if (path := self.cached(file))]
+        return verify_files(f"hub {self.listing.repo.id!r}", cached)
+
+    def check(self) -> None:
+        """See :func:`~vlmbench.data.hub.transfer.link`."""
+        link(self.listing, self.patterns)
+
+
+class HubRemote:
+    """The hub as a :class:`~vlmbench.data.remote.Remote`."""
+
+    def is_remote(self, spec: SourceSpec) -> bool:
+        """Whether the location is a repository, not a folder."""
+        return not spec.location.startswith(("/", "~", "."))
+
+    def look_up(self, spec: SourceSpec, *, offline: bool) -> RepositoryData:
+        """A repository's files, and the patterns of those that a run reads. What is fetched is decided here alone.
+
+        Raises:
+            MissingDataError: not there, not cached while offline, or no access.
+            DataError: no such revision, or ``data_files`` matches nothing.
+        """
+        with quiet_client():
+            found = list_files(Repo(spec.location, spec.revision, offline))
+        return RepositoryData(found, tuple(_patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)))
+
+    def transfer(
+        self, wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance
+    ) -> dict[FileKey, VlmbenchError]:
+        """See :func:`~vlmbench.data.hub.transfer.transfer`."""
+        return transfer(wanted, workers=workers, advance=advance)
+
+    def cache_folder(self) -> Path:
+        """See :func:`~vlmbench.data.hub.repo.cache_folder`."""
+        return cache_folder()
+
+
+def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
+    """What to fetch of a repository with these files.
+
+    Raises:
+        MissingDataError: it has splits in tar files, but not this one.
+        DataError: ``data_files`` matches nothing.
+    """
+    splits = splits_in_tars(files)
+    if not splits:
+        wanted = split_files(files, split, spec)
+        return [*CARD_FILES, *wanted] if wanted else ["*"]
+    if split not in splits:
+        raise MissingDataError(
+            f"hub {spec.location!r}: no split {split!r}; it has {listing(splits)}",
+            hint="Name one as `split` of the card's source. Offline, only what was fetched before is known.",
+        )
+    return [*METADATA_FILES, f"{split}/nshards.txt", f"{split}/*.tar"]
+
+
+def splits_in_tars(files: Sequence[str]) -> list[str]:
+    """The folders at the top of a repository that hold tar files."""
+    paths = [PurePosixPath(file) for file in files]
+    return sorted({str(path.parent) for path in paths if path.suffix == ".tar" and len(path.parts) == 2})
+
+
+def split_files(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
+    """Patterns of a table's files for this split; empty where only ``datasets`` can tell them."""
+    asked = spec.options.get("data_files")
+    if asked is not None:
+        patterns = [asked] if isinstance(asked, str) else list(asked)
+        for pattern in patterns:
+            if not any(fnmatch(file, pattern) for file in files):
+                raise DataError(f"hub {spec.location!r}: data_files: nothing matches {pattern!r}")
+        return patterns
+    pushed = f"{spec.options.get('name', 'data')}/{split}-*"
+    return [pushed] if any(fnmatch(file, pushed) for file in files) else []

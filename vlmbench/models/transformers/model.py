@@ -1,0 +1,179 @@
+"""A transformers checkpoint as it is asked: pixels and texts to features, and what its family's heads offer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.cards import ModelCard
+from vlmbench.models.base import ModelIdentity
+from vlmbench.models.towers.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
+from vlmbench.models.transformers.checkpoint import forward_config
+from vlmbench.models.transformers.family import Family
+from vlmbench.models.transformers.packed_text import packed_text_encoder
+from vlmbench.models.transformers.patches import dense_encoder
+
+LEGACY_EOS = 2
+
+
+class TransformersModel:
+    """A transformers checkpoint: its texts, its pixels, and what its heads offer; whole images have no feature.
+
+    As it is, it is the model of a family whose checkpoints have no trained projection of whole images.
+
+    Attributes:
+        network: the transformers module itself, for capabilities that need more of it.
+        towers: the part of it that encodes images and texts.
+        processor: the checkpoint's image processor.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        family: Family,
+        network: Any,
+        tokenizer: Any,
+        processor: Any,
+        device: torch.device,
+        notes: Sequence[str],
+    ) -> None:
+        self.card = card
+        self.device = device
+        self.family = family
+        self.network = network
+        self.towers = network.get_submodule(family.towers)
+        bias = getattr(self.towers, "logit_bias", None)
+        self.logit_scale = _logit_scale(self.towers)
+        self.logit_bias = 0.0 if bias is None else float(bias.item())
+        self.max_length = family.context_length or int(network.config.text_config.max_position_embeddings)
+        self.lowercase = bool(card.options.get("lowercase", False))
+        self._tokenizer = tokenizer
+        self.processor = processor
+        self.identity = ModelIdentity(
+            weights_sha256=state_sha256(network),
+            parameters=count_parameters(network),
+            architecture=f"{type(network).__name__} {forward_config(network.config)}",
+            preprocess=f"{type(processor).__name__} {json.dumps(processor.to_dict(), sort_keys=True, default=str)}",
+            tokenizer=f"{type(tokenizer).__name__}(max_length={self.max_length}, padding={family.padding!r}, "
+            f"lowercase={self.lowercase}, rules_sha256={huggingface_rules_sha256(tokenizer)})",
+            libraries=library_versions("transformers", "tokenizers", "torchvision"),
+            notes=(*notes, *self._case_notes()),
+        )
+        self.network.to(device).eval().requires_grad_(False)
+        with torch.inference_mode():
+            self.embedding_dim = int(self.project_text(["a"]).shape[-1])
+        causal = CausalTextEncoder(self) if _reads_from_the_left(family, tokenizer) else None
+        offered = {
+            "PrefixTextEncoder": causal,
+            "PackedTextEncoder": packed_text_encoder(self.towers, causal),
+            "DenseEncoder": dense_encoder(card.name, self.network, processor),
+            **{name: offer(self) for name, offer in family.capabilities.items()},
+        }
+        self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
+
+    def preprocess(self, image: PIL.Image.Image) -> Tensor:
+        return self._pixels(image)
+
+    def preprocess_whole(self, image: PIL.Image.Image) -> Tensor:
+        """As :meth:`preprocess`, but where that cuts out the middle, the whole image is squeezed into the square.
+
+        For boxes and masks, which are of the whole image.
+        """
+        if not getattr(self.processor, "do_center_crop", False):
+            return self._pixels(image)
+        crop = self.processor.to_dict()["crop_size"]
+        return self._pixels(image, do_center_crop=False, size={"height": crop["height"], "width": crop["width"]})
+
+    def _pixels(self, image: PIL.Image.Image, **changes: Any) -> Tensor:
+        # Some checkpoints leave the conversion to the caller; of an image that is RGB already it changes nothing.
+        batch = self.processor(images=image, return_tensors="pt", do_convert_rgb=True, **changes)
+        return cast(Tensor, batch["pixel_values"][0])
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        return F.normalize(self.project_text(texts), dim=-1)
+
+    def project_text(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, D), of the length that the tower gives them."""
+        if not texts:
+            return torch.zeros(0, self.embedding_dim, device=self.device)
+        batch = self.tokenize(texts)
+        mask = batch["attention_mask"].to(self.device) if self.family.attention_mask else None
+        return self.project_ids(batch["input_ids"].to(self.device), mask)
+
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        """N strings to the tokenizer's batch: ``input_ids`` (N, L), and ``attention_mask`` where the family has one."""
+        lowered = [text.lower() for text in texts] if self.lowercase else list(texts)
+        return self._tokenizer(
+            lowered,
+            padding=self.family.padding,
+            truncation=True,
+            max_length=self.max_length,
+            return_attention_mask=self.family.attention_mask,
+            return_tensors="pt",
+        )
+
+    def project_ids(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """(N, L) ids and their mask, or None, to (N, D)."""
+        return _pooled(self.towers.get_text_features(input_ids=input_ids, attention_mask=attention_mask))
+
+    def _case_notes(self) -> list[str]:
+        if not self.family.lowercase or self.lowercase:
+            return []
+        upper, lower = (self.tokenize([text])["input_ids"] for text in ("A Photo", "a photo"))
+        if torch.equal(upper, lower):
+            return []
+        return ["the tokenizer keeps case, and this family was trained on lower case: option lowercase: true lowers it"]
+
+
+class TransformersDualEncoder(TransformersModel):
+    """A transformers dual encoder behind the ``VisionLanguageModel`` protocol, and what its heads offer."""
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return F.normalize(_pooled(self.towers.get_image_features(pixel_values=pixels)), dim=-1)
+
+
+class CausalTextEncoder:
+    """The ``PrefixTextEncoder`` of a causal family: ids cut behind the end of text, where no mask is needed."""
+
+    def __init__(self, model: TransformersModel) -> None:
+        self._model = model
+        eos_id = model.network.config.text_config.eos_token_id
+        end = model.family.text_end
+        highest = end == "highest id" or (end == "eos unless 2" and eos_id == LEGACY_EOS)
+        self._eos_id: int | None = None if highest else int(eos_id)
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return cast(Tensor, self._model.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        ends = tokens if self._eos_id is None else tokens.eq(self._eos_id).int()
+        return ends.argmax(dim=-1) + 1
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self._model.project_ids(tokens, None), dim=-1)
+
+
+def _reads_from_the_left(family: Family, tokenizer: Any) -> bool:
+    return family.text_end is not None and tokenizer.padding_side == "right"
+
+
+def _logit_scale(towers: Any) -> float:
+    """ALIGN has a temperature, which it divides by; the others the logarithm of a factor."""
+    if hasattr(towers, "temperature"):
+        return 1.0 / float(towers.temperature.item())
+    return float(towers.logit_scale.exp().item())
+
+
+def _pooled(output: Any) -> Tensor:
+    """The features: the library returned them bare until version 5, and as ``pooler_output`` since.
+
+    FLAVA projects every token; its pooled one is the first (``FlavaForPreTraining.forward``).
+    """
+    features = cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output)
+    return features[:, 0] if features.ndim == 3 else features

@@ -1,0 +1,109 @@
+"""Prompts: class names and templates, where each came from, and the texts they make."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from vlmbench.cards import TaskCard, fill_template
+from vlmbench.errors import LabelError
+
+DEFAULT_TEMPLATE = "a photo of a {}."
+"""CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Class names and templates, and where each came from ("card", "data", "option", "default")."""
+
+    class_names: tuple[str, ...]
+    templates: tuple[str, ...]
+    class_names_from: str
+    templates_from: str
+
+    @property
+    def prompts(self) -> list[str]:
+        """Every prompt, (C * T), the templates of the first class first."""
+        return [fill_template(template, name) for name in self.class_names for template in self.templates]
+
+    @property
+    def sha256(self) -> str:
+        """Over class names and templates, in order."""
+        return sha256(json.dumps([self.class_names, self.templates]).encode()).hexdigest()
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How the head was made, for the record. The class names themselves are in its per-class table."""
+        return {
+            "head": "prompt ensemble",
+            "classes": len(self.class_names),
+            "class_names_from": self.class_names_from,
+            "templates": list(self.templates),
+            "templates_from": self.templates_from,
+        }
+
+    @property
+    def warnings(self) -> list[str]:
+        """Class names that occur twice cannot be told apart by any model."""
+        repeated = [name for name, count in Counter(self.class_names).items() if count > 1]
+        if not repeated:
+            return []
+        return [f"{len(repeated)} class names occur more than once, e.g. {repeated[0]!r}"]
+
+
+class DataWords(Protocol):
+    """The words that a dataset states, or not."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None: ...
+    @property
+    def templates(self) -> tuple[str, ...] | None: ...
+
+
+class OwnWords(Protocol):
+    """The words that the user gives, or not."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None: ...
+    @property
+    def templates(self) -> tuple[str, ...] | None: ...
+
+
+def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
+    """The prompts of a card on its data: the user's words before the card's before the data's.
+
+    Args:
+        card: the task card.
+        data: the opened dataset.
+        own: what the user says instead.
+
+    Raises:
+        LabelError: there are no class names at all, or the user's are of another number than the data's classes.
+    """
+    stated = tuple(card.classes) if card.classes else data.classes
+    if own.class_names is not None:
+        if stated is not None and len(own.class_names) != len(stated):
+            raise LabelError(
+                f"{len(own.class_names)} class names were given, but {card.name} has {len(stated)} classes",
+                hint="One name a line, in label order; `vlmbench tasks show NAME` prints the card's own.",
+            )
+        names, names_from = own.class_names, "option"
+    elif stated is not None:
+        names, names_from = stated, "card" if card.classes else "data"
+    else:
+        raise LabelError(
+            f"{card.name}: neither the card nor the data states class names",
+            hint="Give them with --classnames FILE.",
+        )
+    if own.templates is not None:
+        templates, templates_from = own.templates, "option"
+    elif card.templates:
+        templates, templates_from = tuple(card.templates), "card"
+    elif data.templates:
+        templates, templates_from = data.templates, "data"
+    else:
+        templates, templates_from = (DEFAULT_TEMPLATE,), "default"
+    return PromptSet(tuple(names), tuple(templates), names_from, templates_from)

@@ -1,0 +1,16 @@
+"""Transfer: how a model is adapted to a task before it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmbench.registry import Registry, modules_in
+
+if TYPE_CHECKING:
+    from vlmbench.transfer.base import TransferMethod
+
+METHODS: Registry[TransferMethod] = Registry(
+    "transfer method", modules_in("transfer/methods", "METHOD"), group="vlmbench.transfer"
+)
+ZERO_SHOT = "zero-shot"
+"""The method that fits nothing, and the one that answers where no other is named."""

@@ -1,0 +1,1 @@
+"""Transfer methods, a file each."""

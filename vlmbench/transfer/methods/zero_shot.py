@@ -1,0 +1,48 @@
+"""Zero-shot: nothing is learnt, and the prompts of each class are its classifier.
+
+Source: CLIP's prompt ensemble (Radford et al. 2021, section 3.1.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.prompts import PromptSet
+from vlmbench.transfer.base import FewShot, LinearClassifier, Reads
+
+
+def ensemble(features: Tensor, num_classes: int) -> Tensor:
+    """CLIP's prompt ensemble: unit features, their mean over templates, unit length again.
+
+    Args:
+        features: (C * T, D), unit length, the templates of the first class first.
+        num_classes: C.
+
+    Returns:
+        (C, D), unit length. Source: openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb.
+    """
+    return F.normalize(features.reshape(num_classes, -1, features.shape[-1]).mean(dim=1), dim=-1)
+
+
+class ZeroShot:
+    """See :class:`~vlmbench.transfer.base.TransferMethod`."""
+
+    name = "zero-shot"
+    needs: frozenset[type] = frozenset()
+    reads: Reads = "features"
+    scores_new_classes = True
+
+    def fit(
+        self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
+    ) -> LinearClassifier:
+        """Encode the prompts; the support set is not looked at."""
+        head = ensemble(engine.texts(prompts.prompts), len(prompts.class_names))
+        return LinearClassifier(head, engine.encoders.logit_scale)
+
+
+METHOD = ZeroShot()
