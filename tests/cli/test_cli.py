@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Finished, command
+import toy_adapter
+from command_line import Finished, command, hear_ctrl_c, process, process_line
 from toy_adapter import TOY_ADAPTER
 
+from vlmbench.errors import VlmbenchWarning
+from vlmbench.models import ADAPTERS
 from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
@@ -24,22 +27,6 @@ CLASSES = {"cat": 4, "dog": 3, "bird": 5, "fish": 4, "horse": 3}
 
 def vlmbench(*arguments: object) -> Finished:
     return command(*arguments)
-
-
-def process_line(*arguments: object) -> list[str]:
-    """The command as a process of its own."""
-    return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
-
-
-def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        process_line(*arguments),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 def run_toy(folder: Path, results: Path, *arguments: object, model: str = "toy:a") -> Finished:
@@ -228,7 +215,9 @@ def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set
     assert ran.stderr.splitlines()[-1] == "heavy:"
 
 
-def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def evil_package(tmp_path: Path) -> Path:
+    """A folder with an installed package whose plugin cannot be imported, and which takes a built-in name too."""
     package = tmp_path / "site" / "evil-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
@@ -236,56 +225,77 @@ def test_a_broken_installed_plugin_warns_and_never_takes_the_program_down(folder
         "[vlmbench.models]\nevil = evil_module:load\nopen_clip = evil_module:load\n"
     )
     (tmp_path / "site" / "evil_module.py").write_text("raise RuntimeError('I am broken')")
-    path = str(tmp_path / "site")
-    listed = process("models", PYTHONPATH=path)
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def evil_installed(evil_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is on the path, and the adapters have not looked for packages yet."""
+    monkeypatch.syspath_prepend(evil_package)
+    monkeypatch.setattr(ADAPTERS, "_entry_points_read", False)
+    monkeypatch.setattr(ADAPTERS, "_entries", dict(ADAPTERS._entries))
+    monkeypatch.setattr(ADAPTERS, "_origin", dict(ADAPTERS._origin))
+
+
+def test_a_broken_installed_plugin_never_takes_the_program_down(evil_package: Path) -> None:
+    listed = process("models", PYTHONPATH=str(evil_package))
     assert listed.returncode == 0 and "demo-clip" in listed.stdout
-    used = process("run", "-m", "evil:x", "-t", f"imagefolder:{folder}", "--results", tmp_path / "r", PYTHONPATH=path)
+
+
+@pytest.mark.usefixtures("evil_installed")
+def test_a_broken_installed_plugin_is_named_where_it_is_used(folder: Path, tmp_path: Path) -> None:
+    with pytest.warns(VlmbenchWarning, match="'open_clip' from the package evil is already registered by vlmbench"):
+        used = vlmbench("run", "-m", "evil:x", "-t", f"imagefolder:{folder}", "--results", tmp_path / "r")
     assert used.returncode == 2 and "the package evil" in used.stderr and "I am broken" in used.stderr
     assert "Traceback" not in used.stderr
-    health = process("doctor", PYTHONPATH=path)
+    health = vlmbench("doctor")
     assert "I am broken" in health.stdout and "open_clip" in health.stdout
 
 
-SLOW = """
-import time
+HELD = """
+import sys; sys.path.insert(0, {support!r})
 from pathlib import Path
 import toy_adapter
 real = toy_adapter.ToyModel.encode_image
 def encode_image(self, pixels):
-    Path({marker!r}).touch()
-    time.sleep(0.3)
+    if Path({gate!r}).exists():
+        with open({gate!r}, "w") as gate:
+            gate.write("encoding")
+        Path({gate!r}).with_suffix(".never").open().read()
     return real(self, pixels)
 toy_adapter.ToyModel.encode_image = encode_image
 """
-
-
-def hear_ctrl_c() -> None:
-    """Shells start background jobs with SIGINT ignored, and the tests may run in one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+"""A toy that tells a pipe that it encodes, and then waits at another that nothing is written to."""
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_in_the_middle_then_the_same_command_again(
-    make_folder: Callable[..., Path], tmp_path: Path, kill: signal.Signals
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: signal.Signals
 ) -> None:
     folder = make_folder({"a": 20, "b": 20})
-    marker = tmp_path / "encoding"
-    plugin = tmp_path / "slow.py"
-    plugin.write_text(f"import sys; sys.path.insert(0, {str(TOY_ADAPTER.parent)!r})\n{SLOW.format(marker=str(marker))}")
-    line = process_line(
+    gate = tmp_path / "gate"
+    for pipe in (gate, gate.with_suffix(".never")):
+        os.mkfifo(pipe)
+    told = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+    plugin = tmp_path / "held.py"
+    plugin.write_text(HELD.format(support=str(TOY_ADAPTER.parent), gate=str(gate)))
+    arguments = (
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
-    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
-    deadline = time.monotonic() + 60
-    while not marker.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    started = subprocess.Popen(
+        process_line(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
+    assert select.select([told], [], [], 120)[0], "the run never came to encode"
     started.send_signal(kill)
     _, errors = started.communicate(timeout=60)
+    os.close(told)
     if kill == signal.SIGINT:
         assert started.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
-    again = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    gate.unlink()
+    monkeypatch.setattr(toy_adapter.ToyModel, "encode_image", toy_adapter.ToyModel.encode_image)
+    again = vlmbench(*arguments)
     assert again.returncode == 0, again.stderr
     assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 2
     leftovers = [path for path in (tmp_path / "runs").rglob(".*") if path.is_file()]

@@ -14,9 +14,16 @@ from vlmbench.cli import demo as command
 from vlmbench.cli import run
 from vlmbench.cli.demo import ASKED, NEXT_STEPS, demo
 from vlmbench.cli.main import app
+from vlmbench.reports import published
 from vlmbench.reports.site import assets
 from vlmbench.run.listener import PairResult
 from vlmbench.store import ResultStore
+
+
+@pytest.fixture
+def no_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leaderboard has pages of what was run alone: writing those of the literature takes seconds."""
+    monkeypatch.setattr(published, "published", lambda: [])
 
 
 def put(results: Path, **_: object) -> list[PairResult]:
@@ -57,6 +64,7 @@ def test_conse_is_asked_about_photographs_alone() -> None:
     assert asked["demo-clip"] > photographs
 
 
+@pytest.mark.usefixtures("no_published")
 def test_a_failed_pair_keeps_its_exit_code_and_the_others_their_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +89,7 @@ def test_without_plotly_the_records_are_kept_and_the_remedy_is_said(
     assert not (tmp_path / "demo-leaderboard").exists()
 
 
+@pytest.mark.usefixtures("no_published")
 def test_the_records_may_be_in_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import toy_adapter
 import yaml
-from cli.test_cli import Finished, hear_ctrl_c, process_line, vlmbench
+from command_line import Finished, hear_ctrl_c, process_line
+from command_line import command as vlmbench
 from data.hub_layouts import tree
 from data.hub_server import Hub, running_hub
 from data.layouts import write_wds
-from toy_adapter import TOY_ADAPTER
 
 
 @pytest.fixture
@@ -41,10 +43,6 @@ def card(folder: Path, name: str = "toy-set", location: str = "org/set", **field
     sources = [{"kind": "hub", "location": location, **fields}]
     path.write_text(yaml.safe_dump({"name": name, "sources": sources}))
     return path
-
-
-def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(process_line(*arguments), capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_fetch_then_run_without_a_network(hub: Hub, tmp_path: Path) -> None:
@@ -191,7 +189,7 @@ def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_pat
     if kill == signal.SIGINT:
         assert started.returncode == 130 and "What has arrived is kept" in errors and "Traceback" not in errors
     hub.stuck.clear()
-    again = in_a_process("fetch", card(tmp_path, "big", "org/big"))
+    again = vlmbench("fetch", card(tmp_path, "big", "org/big"))
     assert "Traceback" not in again.stderr
     ((name, start),) = hub.ranges
     assert name == "test/0.tar" and start > 1 << 20
@@ -210,14 +208,30 @@ def test_two_at_once_fetch_each_file_once(hub: Hub, tmp_path: Path) -> None:
     assert len(tars) == len(set(tars)) == 2
 
 
+@contextmanager
+def file_size_limit(most: int) -> Iterator[None]:
+    """As after ``ulimit -f``, for this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_file_size_limit_is_words(hub: Hub, tmp_path: Path) -> None:
     hub.repo("org/big").commit({"test/0.tar": bytes(2 << 20), "test/nshards.txt": b"1"})
-    limited = f"ulimit -f 1024; exec {sys.executable} -m vlmbench.cli.main fetch {card(tmp_path, 'big', 'org/big')}"
-    ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False)
+    with file_size_limit(1 << 20):
+        ran = vlmbench("fetch", card(tmp_path, "big", "org/big"))
     assert ran.returncode == 1 and "File too large" in ran.stdout and "ulimit" in ran.stdout
     assert "Traceback" not in ran.stderr
 
 
-def test_a_plugin_of_ones_own(hub: Hub) -> None:
-    done = in_a_process("fetch", "--plugin", TOY_ADAPTER, "-m", "toy:a")
+def test_a_plugin_of_ones_own(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = tmp_path / "own_plugin.py"
+    plugin.write_text("import toy_adapter\ntoy_adapter.ADAPTERS.register('own', toy_adapter.load)\n")
+    for kept in ("_entries", "_origin"):
+        monkeypatch.setattr(toy_adapter.ADAPTERS, kept, dict(getattr(toy_adapter.ADAPTERS, kept)))
+    assert vlmbench("fetch", "-m", "own:a").returncode != 0
+    done = vlmbench("fetch", "--plugin", plugin, "-m", "own:a")
     assert done.returncode == 0, done.stderr

@@ -1,10 +1,15 @@
-"""Floors under classes, and the changes of each: by hand."""
+"""Floors under classes, and the changes of each: by hand, and in whole comparisons."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+from gate_cases import CLASSES, N, one, rule, sides, two_sides
 
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
+from vlmbench.gate.compare import compare
 from vlmbench.gate.comparison import ClassChange
 from vlmbench.gate.policy import Amount
 from vlmbench.metrics.difference import Difference, mcnemar_difference
@@ -86,3 +91,37 @@ def test_of_many_classes_those_that_changed_most_and_all_that_broke_the_floor_ar
     every += [change(20 + place, (1 + place) / 100) for place in range(12)] + [change(40, 0.0)]
     shown = [found.name for found in most_changed(every)]
     assert shown == [f"{place:02d}" for place in (*range(10), 19, *range(22, 32))]
+
+
+def class_loss(tmp_path: Path, lost: int) -> tuple[Path, Path]:
+    """A class of 600 loses some; as many of others are gained."""
+    of_first = [row for row in range(N) if row % len(CLASSES) == 0]
+    others = [row for row in range(N) if row % len(CLASSES) == 1][:lost]
+    return sides(tmp_path, others, of_first[:lost])
+
+
+def test_a_class_floor_holds_beyond_chance_or_as_observed(tmp_path: Path) -> None:
+    floor = {"max_class_drop": "5 points"}
+    old, new = class_loss(tmp_path / "much", 90)  # 15 points of one class
+    assert compare(old, new).exit_code == 0, "without a floor the whole counts"
+    found = compare(old, new, gate=rule(**floor))
+    task = one(found)
+    assert (task.verdict, found.exit_code) == ("regressed", 1)
+    assert [(change.name, change.broken) for change in task.classes] == [("cat", True), ("dog", False)]
+    assert "cat (-15.0)" in task.unmet[0].message and task.classes[0].change == pytest.approx(-0.15)
+    old, new = class_loss(tmp_path / "little", 33)  # 5.5 points: more than the floor, and no evidence of it
+    assert compare(old, new, gate=rule(**floor)).exit_code == 0
+    assert compare(old, new, gate=rule(**floor, class_evidence="observed")).exit_code == 1
+
+
+def test_floors_under_several_tasks_share_the_significance(tmp_path: Path) -> None:
+    of_first = [row for row in range(N) if row % len(CLASSES) == 0]
+    floor = {"max_class_drop": "5 points", "tolerance": "5 points"}
+    tasks = {f"t{place}": (N, [], of_first[:47] if place == 0 else []) for place in range(8)}
+    old, new = two_sides(tmp_path, tasks)
+    alone = compare(old / "m" / "t0", new / "m" / "t0", gate=rule("t*", **floor))
+    together = compare(old, new, gate=rule("t*", **floor))
+    (first,) = (task for task in together.tasks if task.task == "t0")
+    by_itself, among_eight = one(alone).classes[0].p_worse, first.classes[0].p_worse
+    assert by_itself is not None and 8 * by_itself == pytest.approx(among_eight)
+    assert (one(alone).verdict, first.verdict) == ("regressed", "unchanged")

@@ -20,12 +20,6 @@ from vlmbench.cards import ModelCard
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
 
-
-@pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
-
-
 # Reading the merges takes half a second, and every model has a tokenizer.
 SIMPLE_TOKENIZER = functools.cache(open_clip.SimpleTokenizer)
 

@@ -1,8 +1,11 @@
-"""The command line in this process, where packages are loaded already."""
+"""The command line: in this process, where packages are loaded already, and in one of its own."""
 
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -49,3 +52,25 @@ def command(
     assert isinstance(returncode, int)
     assert code is None or returncode == code, err.getvalue()
     return Finished(returncode, out.getvalue(), err.getvalue())
+
+
+def process_line(*arguments: object) -> list[str]:
+    """The command as a process of its own; starting one takes seconds of processor time where torch is imported."""
+    return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
+
+
+def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``vlmbench`` with these arguments in a process of its own, with these variables set besides."""
+    return subprocess.run(
+        process_line(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def hear_ctrl_c() -> None:
+    """Shells start background jobs with SIGINT ignored, and the tests may run in one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,10 +14,14 @@ import pyarrow.parquet as pq
 from make_record import make_record
 from numpy.typing import NDArray
 
+from vlmbench.gate.comparison import Comparison, TaskComparison
+from vlmbench.gate.policy import Gate
 from vlmbench.records import ClassResult, MetricValue, Predictions, Record
 from vlmbench.store import ResultStore
 
 CLASSES = ("cat", "dog", "fish", "newt", "crow")
+N = 3000
+"""Samples of a task."""
 
 
 def table(
@@ -117,3 +121,24 @@ def two_sides(
         write(root / "old", table(answers(n, before), labels(n)), "m", task)
         write(root / "new", table(answers(n, after), labels(n), shift=0.01), "m", task, **fields)
     return root / "old", root / "new"
+
+
+def gate(**fields: Any) -> Gate:
+    """A gate of these fields."""
+    return Gate.model_validate(fields)
+
+
+def rule(task: str = "t", **fields: Any) -> Gate:
+    """A gate of one rule."""
+    return gate(rules=[{"tasks": [task], **fields}])
+
+
+def one(found: Comparison) -> TaskComparison:
+    """The only task of a comparison."""
+    (task,) = found.tasks
+    return task
+
+
+def sides(tmp_path: Path, before: Sequence[int], after: Sequence[int], n: int = N, **fields: Any) -> tuple[Path, Path]:
+    """Two results folders of one task, by the rows that each gets wrong."""
+    return two_sides(tmp_path, {"t": (n, before, after)}, **fields)

@@ -143,8 +143,11 @@ def carry_out(planned: Sequence[tuple[Plan, RunRequest]]) -> list[PairResult]:
     """Run plans one after another, their pairs counted as one run's."""
     from vlmbench.cli.allocator import keep_freed_memory
     from vlmbench.cli.console import stderr
+    from vlmbench.cli.heavy_imports import heavy_imports
     from vlmbench.cli.progress import TerminalListener
-    from vlmbench.run.execute import execute
+
+    with heavy_imports():
+        from vlmbench.run.execute import execute
 
     keep_freed_memory()
     with TerminalListener(sum(len(plan.models) * len(plan.tasks) for plan, _ in planned)) as listener:

@@ -228,8 +228,16 @@ def test_a_consumer_that_stops_leaves_no_thread_behind() -> None:
     assert workers_alive() == []
 
 
-def test_torchs_own_threads_are_as_many_afterwards() -> None:
-    before = torch.get_num_threads()
+@pytest.fixture
+def two_threads() -> Iterator[int]:
+    """torch computes with two threads; the tests' usual number is one."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield 2
+    torch.set_num_threads(usual)
+
+
+def test_torchs_own_threads_are_as_many_afterwards(two_threads: int) -> None:
     seen: list[int] = []
 
     def threads(index: int) -> int:
@@ -239,7 +247,7 @@ def test_torchs_own_threads_are_as_many_afterwards() -> None:
     later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     later.start()
     later.join()
-    assert torch.get_num_threads() == before and seen == [before]
+    assert torch.get_num_threads() == two_threads and seen == [two_threads]
 
 
 def test_later_items_are_started_before_an_earlier_one_is_finished() -> None:
