@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import RunRequest
 
-SUITE = "demo"
+PHOTOGRAPHS = ("demo-faces", "demo-photos")
 ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("demo-clip", (SUITE,)),
-    ("conse-efficientnet-lite2", ("demo-photos", "demo-faces")),
+    ("demo-clip", ("demo-digits", *PHOTOGRAPHS)),
+    (
+        "demo-clip",
+        ("demo-scenes", "demo-objects", "demo-retrieval", "demo-segmentation", "demo-detection"),
+    ),
+    ("conse-efficientnet-lite2", PHOTOGRAPHS),
 )
-"""Each model with what it is asked. ConSE answers photographs: on rendered scenes it is near chance, and slow."""
+"""Each model with what it is asked, in the order of the rows. Real images come first, since scenes have to be drawn.
+ConSE answers photographs alone: on rendered scenes it is near chance, and slow."""
 PICTURED = 12
 """Samples of each task whose answers are drawn for the leaderboard, if the extra ``visuals`` is there."""
 SITE = "leaderboard"
@@ -54,17 +59,17 @@ def demo(
 
 
 def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
-    """Run the demo's pairs; a waiting line is shown until the first of them starts."""
+    """Run the demo's pairs; until the first one starts, a line says what is loading."""
     from vlmbench.cli.console import stderr
     from vlmbench.cli.heavy_imports import heavy_imports
     from vlmbench.cli.run import carry_out
 
-    with stderr().status("loading PyTorch and drawing the demo's scenes"):
+    with stderr().status("loading PyTorch"):
         with heavy_imports():
             from vlmbench.run.plan import make_plan
         requests = _requests(results, force=force, device=device)
-        planned = [(make_plan(request), request) for request in requests]
-    return carry_out(planned)
+    planned = ((make_plan(request), request) for request in requests)
+    return carry_out(planned, pairs=sum(len(tasks) for _, tasks in ASKED))
 
 
 def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,13 +134,13 @@ def run_and_show(
             for warning in task.warnings:
                 stderr().print(f"note: {task.card.name}: {warning}", style="yellow", soft_wrap=True, markup=False)
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
-    outcomes = carry_out([(plan, request)])
+    outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
     show_outcomes(outcomes, request.results, profile=profile, title=title)
     return outcomes
 
 
-def carry_out(planned: Sequence[tuple[Plan, RunRequest]]) -> list[PairResult]:
-    """Run plans one after another, their pairs counted as one run's."""
+def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
+    """Run plans one after another, each taken when the one before is done; ``pairs`` is how many they have together."""
     from vlmbench.cli.allocator import keep_freed_memory
     from vlmbench.cli.console import stderr
     from vlmbench.cli.heavy_imports import heavy_imports
@@ -150,7 +150,7 @@ def carry_out(planned: Sequence[tuple[Plan, RunRequest]]) -> list[PairResult]:
         from vlmbench.run.execute import execute
 
     keep_freed_memory()
-    with TerminalListener(sum(len(plan.models) * len(plan.tasks) for plan, _ in planned)) as listener:
+    with TerminalListener(pairs) as listener:
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
