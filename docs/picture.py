@@ -11,7 +11,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from vlmbench.cli.console import rich_table
-from vlmbench.reports.tables.results import results_table
+from vlmbench.reports.builders.results import results_table
 from vlmbench.store import ResultStore
 
 

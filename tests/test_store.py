@@ -14,7 +14,7 @@ from make_record import ROWS, make_failure, make_record
 
 from vlmbench.errors import StoreError
 from vlmbench.records import ClassResult, Failure, Record, Summary, safe_name
-from vlmbench.reports.tables.results import results_table
+from vlmbench.reports.builders.results import results_table
 from vlmbench.store import ResultStore, Unreadable
 
 

@@ -28,6 +28,7 @@ class TaskKind:
         sources: sources whose data is asked this kind's question where no card says otherwise; the first is the source
             of ``-t KIND:PATH``.
         hub_task: a hub's identifier of the task and its title there; None: the kind's own name.
+        hub_metrics: metrics with the hub's identifiers of them; the others keep their names.
         place: of its heading among others, lowest first.
     """
 
@@ -39,6 +40,7 @@ class TaskKind:
     paired: str | object | None = None
     sources: tuple[str, ...] = ()
     hub_task: tuple[str, str] | None = None
+    hub_metrics: tuple[tuple[str, str], ...] = ()
     place: int = 100
 
     def load_plugin(self) -> object:

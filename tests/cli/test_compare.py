@@ -17,7 +17,7 @@ from gate_cases import answers, labels, table, two_sides, write
 import vlmbench
 from vlmbench.gate.baselines.folder import aside
 from vlmbench.gate.baselines.store import save_baseline
-from vlmbench.gate.comparison import Comparison
+from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.sides import read_side
 
 N = 2000
@@ -174,8 +174,8 @@ def test_it_imports_no_torch(worse: Path) -> None:
     code = (
         "import sys, vlmbench\n"
         "found = vlmbench.compare('old', 'new')\n"
-        "from vlmbench.gate.formats import FORMATS\n"
-        "[write(found) for write in FORMATS.values()]\n"
+        "from vlmbench.gate.registry import FORMATS\n"
+        "[FORMATS.get(name).write(found) for name in FORMATS]\n"
         "sys.exit([name for name in ('torch', 'pandas', 'open_clip', 'scipy.optimize', 'vlmbench.api') "
         "if name in sys.modules] or 0)"
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from vlmbench.cli.console import rich_table
 from vlmbench.reports.cells import Label, Score
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 
 COLUMNS = (Column("name"), Column("chance", "right", spare=1), Column("speed", "right", spare=2), Column("nothing"))
 

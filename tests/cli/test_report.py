@@ -14,7 +14,7 @@ from make_record import ROWS, make_failure
 from report_cases import answered
 
 from vlmbench.cli.console import rich_table, stdout, write_output
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 from vlmbench.store import ResultStore
 
 

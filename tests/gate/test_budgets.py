@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gate_cases import N, answers, labels, one, rule, sides, table, write
+from vlmbench.gate.outcome import TaskComparison
 
 from vlmbench.gate.compare import compare
-from vlmbench.gate.comparison import TaskComparison
 
 
 def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None:

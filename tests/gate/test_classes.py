@@ -10,7 +10,7 @@ from gate_cases import CLASSES, N, one, rule, sides, two_sides
 
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
 from vlmbench.gate.compare import compare
-from vlmbench.gate.comparison import ClassChange
+from vlmbench.gate.outcome import ClassChange
 from vlmbench.gate.policy import Amount
 from vlmbench.metrics.difference import Difference, mcnemar_difference
 from vlmbench.records import ClassResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlmbench.gate.comparison import Check, TaskComparison
+from vlmbench.gate.outcome import Check, TaskComparison
 from vlmbench.gate.verdict import Contest, judge_all, overall
 from vlmbench.metrics.difference import Difference, mcnemar_difference
 

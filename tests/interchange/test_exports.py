@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from vlmbench.cli.main import app
 from vlmbench.errors import UsageError
-from vlmbench.interchange.model_index import model_index
-from vlmbench.interchange.tidy import tidy_csv
+from vlmbench.interchange.exporters.csv import tidy_csv
+from vlmbench.interchange.exporters.model_index import model_index
 from vlmbench.records import BadSample, Imported, Record
 from vlmbench.store import ResultStore
 

@@ -26,8 +26,8 @@ from vlmbench.interchange.names import (
     task_name,
 )
 from vlmbench.records import Record
+from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
-from vlmbench.reports.tables.results import results_table
 from vlmbench.store import ResultStore
 
 EVALUATION = {

@@ -13,7 +13,7 @@ from vlmbench.reports.cells import Score
 from vlmbench.reports.entries import Entries
 from vlmbench.reports.published import COLUMNS, Published, published
 from vlmbench.reports.registry import TableRequest, make_table
-from vlmbench.reports.view import TableView
+from vlmbench.reports.table_view import TableView
 
 HEAD = ",".join(COLUMNS) + "\n"
 
@@ -25,7 +25,7 @@ def test_a_flagged_number_is_never_best_and_changes_no_other_s_place(
     """Whatever it says: flagged numbers that beat all others leave every mark where it was."""
 
     def marks(numbers: list[Published]) -> list[list[int]]:
-        monkeypatch.setattr("vlmbench.reports.registry.published", lambda: numbers)
+        monkeypatch.setattr("vlmbench.reports.published.published", lambda: numbers)
         made = make_table(table, TableRequest("", Entries(), TableView(published="all")))
         scores = [[cell for cell in row if isinstance(cell, Score)] for row in made.rows]
         assert not any(cell.place for row in scores for cell in row if not cell.comparable)

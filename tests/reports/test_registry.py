@@ -13,21 +13,21 @@ from rich.console import Console
 from vlmbench.cli.console import rich_table
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.records import Imported
+from vlmbench.reports.builders.coverage import coverage_table
+from vlmbench.reports.builders.one_model import model_table
+from vlmbench.reports.builders.one_task import task_table
+from vlmbench.reports.builders.ranking import ranking_table
+from vlmbench.reports.builders.results import results_table
+from vlmbench.reports.builders.survey_lists import datasets_table, methods_table
+from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import FACTS, ModelFacts, count
 from vlmbench.reports.published import Published, survey_datasets, survey_methods
 from vlmbench.reports.registry import OPTIONS, TABLES, check_options, check_table
-from vlmbench.reports.table import Table
-from vlmbench.reports.tables.comparison import comparison_table
-from vlmbench.reports.tables.coverage import coverage_table
-from vlmbench.reports.tables.one_model import model_table
-from vlmbench.reports.tables.one_task import task_table
-from vlmbench.reports.tables.ranking import ranking_table
-from vlmbench.reports.tables.results import results_table
-from vlmbench.reports.tables.survey import COMPARISONS
-from vlmbench.reports.tables.survey_lists import datasets_table, methods_table
-from vlmbench.reports.view import TableView
+from vlmbench.reports.table_data import Table
+from vlmbench.reports.table_view import TableView
+from vlmbench.reports.tables.classification import SURVEY as CLASSIFICATION
 
 
 def texts(table: Table, *headings: str) -> list[list[str]]:
@@ -261,9 +261,9 @@ def test_names_of_tables_are_checked() -> None:
 )
 def test_an_option_that_changes_nothing_is_refused_and_the_others_are_not(option: str, value: object) -> None:
     view = TableView(**{option: value})  # type: ignore[arg-type]
-    for name, kind in TABLES.items():
+    for name in TABLES:
         check_options(name, TableView())
-        if option in kind.options:
+        if option in TABLES.get(name).options:
             check_options(name, view)
         else:
             with pytest.raises(UsageError, match=f"{OPTIONS[option]} changes nothing in the table '{name}'"):
@@ -291,14 +291,14 @@ def test_each_option_changes_the_tables_that_have_it() -> None:
             "task": lambda: task_table("imagenet1k", found, known, view, NoCards()),
             "datasets": lambda: datasets_table(survey_datasets(), found, view),
             "methods": lambda: methods_table(survey_methods(), NoCards(), view),
-            "classification": lambda: comparison_table(COMPARISONS["classification"], found, known, view, NoCards()),
+            "classification": lambda: survey_results_table(CLASSIFICATION, found, known, view, NoCards()),
         }[name]()
 
     def shown(table: Table) -> tuple[object, ...]:
         return table.columns, [[(plain(c), getattr(c, "spread", "")) for c in row] for row in table.rows]
 
     for name in ("results", "ranking", "coverage", "model", "task", "datasets", "methods", "classification"):
-        for option in TABLES[name].options & changes.keys():
+        for option in TABLES.get(name).options & changes.keys():
             view = TableView(**{option: changes[option]})  # type: ignore[arg-type]
             assert shown(made(name, view)) != shown(made(name, TableView())), (name, option)
 

@@ -13,8 +13,8 @@ import toy_adapter
 
 from vlmbench.errors import UsageError
 from vlmbench.records import Record
+from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.site.command import command
-from vlmbench.reports.tables.results import results_table
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan

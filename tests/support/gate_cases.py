@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from make_record import make_record
 from numpy.typing import NDArray
+from vlmbench.gate.outcome import Comparison, TaskComparison
 
-from vlmbench.gate.comparison import Comparison, TaskComparison
 from vlmbench.gate.policy import Gate
 from vlmbench.records import ClassResult, MetricValue, Predictions, Record
 from vlmbench.store import ResultStore

@@ -81,5 +81,5 @@ def test_labels_stay_inside_and_apart() -> None:
 
 def test_a_label_that_may_not_overlap_is_left_out() -> None:
     picture = PIL.Image.new("RGB", (200, 100))
-    plates = [TextLabel("label", (9, 9, 9), [(5.0, 5.0)], may_overlap=False)] * 2
-    assert len(place_labels(picture, plates, font(13))) == 1
+    labels = [TextLabel("label", (9, 9, 9), [(5.0, 5.0)], may_overlap=False)] * 2
+    assert len(place_labels(picture, labels, font(13))) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics import WeightedStatistic, WeightedStatistics
 from vlmbench.records import Record
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,44 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class FromColumns(Generic[T]):
+    """Something that a table of predictions holds, and the columns that it takes.
+
+    Attributes:
+        columns: those that are read.
+        compute: makes it of them. Raises :class:`~vlmbench.errors.RecordError` where one is missing.
+    """
+
+    columns: tuple[str, ...]
+    compute: Callable[[pa.Table], T]
+
+
+@dataclass(frozen=True)
+class SampleChanges:
+    """How the answers to N samples changed from one run to another.
+
+    Attributes:
+        gain: (N,) how much better each answer became; a loss is negative, and 0 is no change worth a line.
+        baseline: a row's answer in words.
+        candidate: likewise.
+        truth: what the right answer was; "" where the others say it.
+    """
+
+    gain: NDArray[np.float64]
+    baseline: Callable[[int], str]
+    candidate: Callable[[int], str]
+    truth: Callable[[int], str] = lambda row: ""
+
+
+Contributions = FromColumns[NDArray[np.float64]]
+"""(N,) each sample's contribution to a metric that is their mean."""
+Confidences = FromColumns[tuple[NDArray[np.float64], NDArray[np.bool_]]]
+"""(N,) how sure the model was of each answer, a probability; and (N,) whether it was right."""
+
+
+@dataclass(frozen=True)
 class Pairing:
-    """How two runs of one kind of task are compared sample by sample.
+    """What the tables of one kind of task say sample by sample, of one run and of two.
 
     Attributes:
         measured: of a record, its table and a metric's name what a comparison needs of that metric; None where the
@@ -86,12 +124,20 @@ class Pairing:
         columns: columns of the tables that ``measured`` reads, where they are there.
         answers: columns that hold the answers. Where they all agree, so does the models' behaviour.
         ranked: answers are places among all the other samples, so that both runs need the very same samples.
+        contributions: of a metric's name each sample's contribution to it, by which tables tell models apart; None
+            where the metric is no mean over samples.
+        changes: of two tables of the same samples in the same order, and the classes' names, how each sample changed;
+            None where their columns do not say it.
+        confidences: for a reliability curve beside the metric ``ece``; None: there are none.
     """
 
     measured: Callable[[Record, pa.Table, str], Measured | None]
     columns: tuple[str, ...]
     answers: tuple[str, ...]
     ranked: bool = False
+    contributions: Callable[[str], Contributions | None] = lambda metric: None
+    changes: Callable[[pa.Table, pa.Table, Sequence[str]], SampleChanges | None] = lambda *tables: None
+    confidences: Confidences | None = None
 
 
 def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:

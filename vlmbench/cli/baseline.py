@@ -14,7 +14,7 @@ from vlmbench.errors import RecordError, UsageError
 if TYPE_CHECKING:
     from vlmbench.gate.baselines.store import Baseline
     from vlmbench.gate.entry import Entry
-    from vlmbench.reports.view import TableView
+    from vlmbench.reports.table_view import TableView
 
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
@@ -93,7 +93,7 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
     from vlmbench.cli.console import stderr
     from vlmbench.cli.listing import Listing
     from vlmbench.gate.baselines.store import baseline_names, open_baseline
-    from vlmbench.reports.table import Column
+    from vlmbench.reports.table_data import Column
 
     saved: list[Baseline] = []
     for name in baseline_names(root.expanduser()):
@@ -130,7 +130,7 @@ def show(
     from vlmbench.cli.console import rich_table, stdout
     from vlmbench.gate.baselines.revisions import baseline_at_revision
     from vlmbench.gate.baselines.store import check_name, open_baseline
-    from vlmbench.reports.tables.results import results_table
+    from vlmbench.reports.builders.results import results_table
 
     root = root.expanduser()
     revision, colon, plain_name = name.rpartition(":")
@@ -156,7 +156,7 @@ def show(
 
 def _chosen(models: list[str], tasks: list[str]) -> TableView:
     from vlmbench.cli.report import expanded
-    from vlmbench.reports.view import TableView
+    from vlmbench.reports.table_view import TableView
 
     suites, names = expanded(tasks)
     return TableView(models=models, tasks=[*suites, *names])

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from vlmbench.features.cache.files import SpaceInfo
-    from vlmbench.reports.table import Table
+    from vlmbench.reports.table_data import Table
 
 app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 
@@ -75,7 +75,7 @@ def duration_text(seconds: float) -> str:
 
 
 def _table(held: Sequence[SpaceInfo]) -> Table:
-    from vlmbench.reports.table import Column, Table
+    from vlmbench.reports.table_data import Column, Table
 
     columns = [Column("model", strong=True), Column("features of"), Column("precision", spare=2)]
     columns += [Column("device", spare=3)]

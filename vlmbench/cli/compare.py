@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vlmbench.gate.comparison import Comparison, TaskComparison
-    from vlmbench.reports.table import Table
+    from vlmbench.gate.outcome import Comparison, TaskComparison
+    from vlmbench.reports.table_data import Table
 
-FORMATS = ("text", "md", "junit", "json", "github")
+TERMINAL = "text"
+"""The format that is printed in the window's width, and coloured."""
 _INDENT = "  "
 _LONGEST_NOTE = 1000
 _COLOURS = {
@@ -27,9 +29,18 @@ _COLOURS = {
 }
 
 
+def _formats() -> list[str]:
+    from vlmbench.gate.registry import FORMATS
+
+    return [TERMINAL, *FORMATS]
+
+
+CompareCommand = late_help(format=lambda: f"{', '.join(_formats())}.")
+
+
 def _schema(asked: bool) -> None:
     if asked:
-        from vlmbench.gate.formats.plain_data import json_schema
+        from vlmbench.gate.formats.json import json_schema
 
         typer.echo(json_schema(), nl=False)
         raise typer.Exit
@@ -41,7 +52,7 @@ def compare(
     ],
     candidate: Annotated[str, typer.Argument(help="Likewise.")],
     gate: Annotated[Path | None, typer.Option("--gate", "-g", help="The gate file (YAML).")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
+    format: Annotated[str, typer.Option("--format", "-f", help="What it is written as.")] = TERMINAL,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
     write: Annotated[
         list[str], typer.Option(help="FORMAT:FILE to write besides, such as junit:report.xml. Repeatable.")
@@ -75,7 +86,8 @@ def compare(
     """
     from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
-    from vlmbench.gate.formats.wording import short
+    from vlmbench.gate.figures import short
+    from vlmbench.gate.registry import FORMATS
 
     _check_format(format)
     files = [_file(text) for text in write]
@@ -96,22 +108,22 @@ def compare(
         stderr().print(f"note: {short(note, _LONGEST_NOTE)}", style="yellow", soft_wrap=True, markup=False)
     for kind, path in files:
         write_output(_written(found, kind), path)
-    if format == "text" and output is None:
+    if format == TERMINAL and output is None:
         _show(found)
     else:
         write_output(_written(found, format), output)
-    if "github" in (format, *(kind for kind, _ in files)):
-        from vlmbench.gate.formats.github import append_summary
-
-        append_summary(found)
+    for name in dict.fromkeys((format, *(name for name, _ in files))):
+        if name != TERMINAL and (besides := FORMATS.get(name).besides):
+            besides(found)
     raise typer.Exit(found.exit_code)
 
 
 def _check_format(format: str) -> None:
     from vlmbench.registry import did_you_mean
 
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
+    known = _formats()
+    if format not in known:
+        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, known))
 
 
 def _file(text: str) -> tuple[str, Path]:
@@ -136,15 +148,15 @@ def _check_outputs(paths: list[Path]) -> None:
 
 
 def _written(found: Comparison, format: str) -> str:
-    from vlmbench.gate.formats import FORMATS as WRITERS
+    from vlmbench.gate.registry import FORMATS
 
-    if format != "text":
-        return WRITERS[format](found)
+    if format != TERMINAL:
+        return FORMATS.get(format).write(found)
     import io
 
     from rich.console import Console
 
-    from vlmbench.cli.console import PIPED_WIDTH
+    from vlmbench.reports.formats.terminal.render import PIPED_WIDTH
 
     file = io.StringIO()
     print_comparison(found, Console(file=file, width=PIPED_WIDTH, highlight=False))
@@ -162,26 +174,26 @@ def print_comparison(found: Comparison, console: Console) -> None:
     from rich.text import Text
 
     from vlmbench.cli.console import rich_table
-    from vlmbench.gate.formats import wording as words
+    from vlmbench.gate import figures, sentences
 
-    console.print(Text(words.compared(found)))
+    console.print(Text(sentences.compared(found)))
     console.print(rich_table(_table(found), console.width))
     if any(task.gain for task in found.tasks):
-        _print_paragraph(console, "", words.LEGEND, style="dim")
+        _print_paragraph(console, "", figures.LEGEND, style="dim")
         console.print()
-    for names, said in words.paragraphs(found):
+    for names, said in sentences.paragraphs(found):
         _print_paragraph(console, names, said)
         console.print()
-    for line in words.remedies(found):
+    for line in sentences.remedies(found):
         _print_paragraph(console, "", line)
-    if words.remedies(found):
+    if sentences.remedies(found):
         console.print()
-    if lines := words.overridden(found):
+    if lines := sentences.overridden(found):
         console.print(Text("Overridden with --allow:", style="yellow"))
         for line in lines:
             _print_paragraph(console, "", line)
         console.print()
-    console.print(Text(words.headline(found), style=_COLOURS[found.verdict]))
+    console.print(Text(sentences.headline(found), style=_COLOURS[found.verdict]))
 
 
 def _print_paragraph(console: Console, name: str, said: str, style: str = "") -> None:
@@ -195,25 +207,25 @@ def _print_paragraph(console: Console, name: str, said: str, style: str = "") ->
 
 
 def _table(found: Comparison) -> Table:
-    from vlmbench.gate.formats import wording as words
+    from vlmbench.gate import figures
     from vlmbench.reports.cells import Cell, Label
-    from vlmbench.reports.table import Column, Table
+    from vlmbench.reports.table_data import Column, Table
 
-    several = words.of_several_models(found)
-    task, verdict, metric, *figures, p, flips = words.HEADINGS
+    several = figures.of_several_models(found)
+    task, verdict, metric, *numbers, p, flips = figures.HEADINGS
     columns = [
         *([Column("model", repeats=True)] if several else []),
         Column(task, repeats=True),
         Column(verdict, strong=True),
         Column(metric, spare=1),
-        *(Column(name, "right") for name in figures),
+        *(Column(name, "right") for name in numbers),
         Column(p, "right", spare=2),
         Column(flips, "right", spare=3),
     ]
     rows: list[list[Cell]] = []
-    for each in words.worst_first(found):
-        name, judged, *rest = words.cells(each)
-        model = [words.models(each)] if several else []
+    for each in figures.worst_first(found):
+        name, judged, *rest = figures.cells(each)
+        model = [figures.models(each)] if several else []
         rows.append([*model, name, Label(judged, tone=_tone(each)), *rest])
     return Table("", columns, rows, [])
 

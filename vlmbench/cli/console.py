@@ -14,12 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from vlmbench.errors import StoreError, VlmbenchError
-from vlmbench.reports.formats.terminal.render import TerminalTable
-from vlmbench.reports.table import Table
-
-PIPED_WIDTH = 160
-"""Columns a table may use where the output is no terminal and nobody says."""
-
+from vlmbench.reports.formats.terminal.render import PIPED_WIDTH, TerminalTable
+from vlmbench.reports.table_data import Table
 
 _SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
 """What stands for our signs where the output's encoding has none of them: sign for sign: columns stay straight."""
@@ -61,7 +57,7 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
 
 
 def rich_table(table: Table, width: int | None = None) -> TerminalTable:
-    """A table for a terminal; see :class:`~vlmbench.reports.formats.terminal.render.Grid`."""
+    """A table for a terminal; see :class:`~vlmbench.reports.formats.terminal.render.TerminalTable`."""
     return TerminalTable(table, width)
 
 

@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlmbench.records import Summary
 
-FORMATS = ("model-index", "csv")
+
+def _formats() -> str:
+    from vlmbench.interchange.registry import EXPORTERS
+
+    return f"{'; '.join(f'{format.name}: {format.shows}' for format in EXPORTERS.usable())}."
+
+
+ExportCommand = late_help(format=_formats)
 
 
 def export(
-    format: Annotated[str, typer.Option("--format", "-f", help="model-index or csv.")] = "csv",
+    format: Annotated[str, typer.Option("--format", "-f", help="What they are written as.")] = "csv",
     results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
     models: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Only models of this name or pattern.")
@@ -27,19 +35,15 @@ def export(
 ) -> None:
     """Print records for other programs, the latest of each pair and question. Names may be patterns ('clip-*').
 
-    model-index is the YAML of one model's Hugging Face card; csv has one row a model, task and metric. Values are
-    fractions in both.
+    Values are fractions.
     """
     from vlmbench.cli.console import stderr, write_output
-    from vlmbench.interchange.model_index import model_index
-    from vlmbench.interchange.tidy import tidy_csv
+    from vlmbench.interchange.registry import EXPORTERS
     from vlmbench.records import Summary
-    from vlmbench.registry import did_you_mean
     from vlmbench.reports.entries import newest
     from vlmbench.store import ResultStore, Unreadable
 
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}", hint=did_you_mean(format, FORMATS))
+    exporter = EXPORTERS.get(format)
     results = results.expanduser()
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
@@ -51,7 +55,7 @@ def export(
     records = [record for record in newest(summaries) if _wanted(record, models, tasks)]
     if not records:
         raise UsageError(f"no records to export in {str(results)!r}", hint="Make some with `vlmbench run`.")
-    write_output(model_index(records) if format == "model-index" else tidy_csv(records), output)
+    write_output(exporter.write(records), output)
 
 
 def _wanted(record: Summary, models: list[str] | None, tasks: list[str] | None) -> bool:

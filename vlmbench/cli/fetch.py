@@ -144,7 +144,7 @@ def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
 def _plan_table(plan: FetchPlan) -> TerminalTable:
     from vlmbench.cli.cache import size_text
     from vlmbench.cli.console import rich_table
-    from vlmbench.reports.table import Column, Table
+    from vlmbench.reports.table_data import Column, Table
 
     columns = [Column("task"), Column("source"), Column("revision")]
     columns += [Column(name, "right") for name in ("files", "size", "to fetch")]

@@ -7,9 +7,26 @@ from typing import Annotated
 
 import typer
 
+from vlmbench.cli.late_help import late_help
+
+
+def _programs() -> str:
+    from vlmbench.interchange.registry import IMPORTERS
+
+    return f"Whose files they are: {', '.join(IMPORTERS)}."
+
+
+def _files_read() -> str:
+    from vlmbench.interchange.registry import IMPORTERS
+
+    return "\n\n".join(f"{program.name}: {program.files}." for program in IMPORTERS.usable())
+
+
+ImportCommand = late_help(epilog=_files_read, program=_programs)
+
 
 def import_results(
-    program: Annotated[str, typer.Argument(help="Whose files they are: clip_benchmark or open_clip.")],
+    program: Annotated[str, typer.Argument(help="Whose files they are.")],
     files: Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")],
     results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
     model: Annotated[
@@ -18,9 +35,7 @@ def import_results(
 ) -> None:
     """Take other programs' results as records, marked as imported.
 
-    clip_benchmark: its JSON files, or the CSV that `clip_benchmark build` makes of them. open_clip: the tables of its
-    documentation (openclip_results.csv, …), or results.jsonl of a training run. Files that are broken or of another
-    program are named and skipped, and then the exit code is 1.
+    Files that are broken or of another program are named and skipped, and then the exit code is 1.
     """
     from vlmbench.cli.console import print_error, stderr
     from vlmbench.interchange.imports import import_files

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from vlmbench.errors import UsageError
-from vlmbench.reports.table import Column
+from vlmbench.reports.table_data import Column
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -62,7 +62,7 @@ class Listing:
         if not self.rows:
             raise UsageError(self.nothing, hint=self.hint)
         from vlmbench.cli.console import rich_table, stderr, stdout
-        from vlmbench.reports.table import Table
+        from vlmbench.reports.table_data import Table
 
         console = stdout()
         console.print(rich_table(Table("", self.columns, self.rows, []), console.width))

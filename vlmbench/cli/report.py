@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:  # the help needs none of it
     from vlmbench.reports.registry import TableRequest
-    from vlmbench.reports.table import Table
-    from vlmbench.reports.view import TableView
+    from vlmbench.reports.table_data import Table
+    from vlmbench.reports.table_view import TableView
 
 DEFAULT_RESULTS = Path("results/runs")
-FORMATS = ("text", "md", "csv", "json", "html", "latex")
+TERMINAL = "text"
+"""The format that is printed in the window's width, and coloured."""
 PUBLISHED = ("auto", "all", "none")
 MOST_DIGITS = 6
 
 
+def _tables() -> str:
+    from vlmbench.reports.registry import tables
+
+    return f"{', '.join(table.usage for table in tables())}."
+
+
+def _contents() -> str:
+    from vlmbench.reports.registry import tables
+
+    return "\n\n".join(["Tables:", *(f"{table.usage}: {table.shows}" for table in tables())])
+
+
+def _formats() -> str:
+    from vlmbench.reports.registry import FORMATS
+
+    return f"{', '.join(FORMATS)}."
+
+
+ReportCommand = late_help(epilog=_contents, table=_tables, format=_formats)
+
+
 def report(
-    table: Annotated[
-        str,
-        typer.Argument(
-            help="results, metrics, ranking, coverage, model NAME, task NAME; the survey's datasets, methods, "
-            "classification, segmentation, detection, transfer, ovd, ovs; retrieval."
-        ),
-    ] = "results",
+    table: Annotated[str, typer.Argument(help="Which table.")] = "results",
     name: Annotated[str, typer.Argument(help="Of the model or task; of methods: pre-training, transfer, …")] = "",
     results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(DEFAULT_RESULTS))] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help=", ".join(FORMATS))] = "text",
+    format: Annotated[str, typer.Option("--format", "-f", help="What it is written as.")] = TERMINAL,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     models: Annotated[list[str], typer.Option("--models", "-m", help="A model or pattern. Repeatable.")] = [],  # noqa: B006
     tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="A task, pattern or suite. Repeatable.")] = [],  # noqa: B006
@@ -52,14 +69,14 @@ def report(
     ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
     underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
     """
-    from vlmbench.reports.registry import check_options, check_table, make_table
-    from vlmbench.reports.view import TableView, with_fields
+    from vlmbench.reports.registry import FORMATS, check_options, check_table, make_table
+    from vlmbench.reports.table_view import TableView, with_fields
 
     check_table(table, name)
     _check("format", format, FORMATS)
     _check("--published", published, PUBLISHED)
     names = tuple(part.strip() for part in columns.split(",") if part.strip())
-    as_data = format in ("csv", "json")
+    as_data = FORMATS.get(format).for_programs
     suites, plain_tasks = expanded(tasks)
     view = TableView(
         models=models,
@@ -87,7 +104,7 @@ def _request(table: str, name: str, results: Path | None, view: TableView, suite
     from vlmbench.store import ResultStore
 
     folder = (results or DEFAULT_RESULTS).expanduser()
-    if not folder.is_dir() and (results is not None or TABLES[table].needs_records):
+    if not folder.is_dir() and (results is not None or TABLES.get(table).needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None
     entries = gather(store.summaries()) if store else Entries()
@@ -118,28 +135,22 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
     """Print a table or write it; one without rows is an error where people read it, and says so where programs do."""
     from dataclasses import replace
 
-    from rich.console import Console
-
-    from vlmbench.cli.console import PIPED_WIDTH, print_error, rich_table, stderr, stdout, write_output
-    from vlmbench.reports.formats import FORMATS as WRITERS
+    from vlmbench.cli.console import print_error, rich_table, stderr, stdout, write_output
+    from vlmbench.reports.registry import FORMATS
 
     for reason in made.left_out:
         stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
     if not made.rows:
         said = UsageError("\n".join([nothing.message, *made.notes]), hint=nothing.hint)
-        if format == "text":
+        if format == TERMINAL:
             raise said
         print_error(said, kind="note")
         made = replace(made, notes=[*made.notes, f"{nothing.message}. {nothing.hint}"])
-    if format != "text":
-        write_output(WRITERS[format](made), output)
-    elif output is None:
+    if format == TERMINAL and output is None:
         console = stdout()
         console.print(rich_table(made, console.width), crop=False)  # a number that is cut off is another number
     else:
-        file = io.StringIO()
-        Console(file=file, width=PIPED_WIDTH, highlight=False).print(rich_table(made, PIPED_WIDTH), crop=False)
-        write_output(file.getvalue(), output)
+        write_output(FORMATS.get(format).write(made), output)
 
 
 def expanded(tasks: list[str]) -> tuple[list[str], list[str]]:
@@ -167,7 +178,7 @@ def _is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+def _check(option: str, value: str, known: Iterable[str]) -> None:
     from vlmbench.registry import did_you_mean
 
     if value not in known:

@@ -176,7 +176,7 @@ def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = 
 def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
     """One row a pair, and where the records are."""
     from vlmbench.cli.console import rich_table, stderr, stdout
-    from vlmbench.reports.tables.results import results_table
+    from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     console = stdout()
@@ -202,7 +202,7 @@ def show_resolution(plan: Plan) -> None:
 def show_profiles(outcomes: list[PairResult]) -> None:
     """Where the time of each pair went that has a record; of one found on disk, when it ran."""
     from vlmbench.cli.console import rich_table, stdout
-    from vlmbench.reports.tables.profile import profile_table
+    from vlmbench.reports.builders.profile import profile_table
 
     console = stdout()
     for outcome in outcomes:
@@ -290,7 +290,7 @@ def load_plugins(paths: list[Path]) -> None:
 
 def _plan_table(plan: Plan) -> TerminalTable:
     from vlmbench.cli.console import rich_table
-    from vlmbench.reports.table import Column, Table
+    from vlmbench.reports.table_data import Column, Table
     from vlmbench.tasks.subset import drawn
 
     columns = [Column("model"), Column("task"), Column("samples", "right"), Column("data")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmbench.cli.listing import Listing, pattern_or_command
-from vlmbench.reports.table import Column
+from vlmbench.reports.table_data import Column
 
 if TYPE_CHECKING:  # reading cards is a good third of the start, and the help needs none
     from vlmbench.cards import SourceSpec, Suite, TaskCard

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlmbench.gate.comparison import Check, Demand
+from vlmbench.gate.outcome import Check, Demand
 from vlmbench.gate.policy import Settings
 from vlmbench.records import Record, RunInfo
 

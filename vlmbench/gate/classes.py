@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlmbench.gate.comparison import Check, ClassChange
+from vlmbench.gate.outcome import Check, ClassChange
 from vlmbench.gate.policy import Amount, Evidence
 from vlmbench.metrics.difference import Difference, holm
 from vlmbench.metrics.tango import ROUNDING

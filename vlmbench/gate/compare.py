@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vlmbench.gate.baselines.store import BASELINES
-from vlmbench.gate.comparison import Comparison
 from vlmbench.gate.gate_file import read_gate
 from vlmbench.gate.judge import CompareRequest, compare_sides
-from vlmbench.gate.pairing import check_allowed
+from vlmbench.gate.mismatches import check_allowed
+from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
 

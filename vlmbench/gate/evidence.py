@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from vlmbench.answers import Aligned, Answers, PairedMetric, align
 from vlmbench.answers import pair as pair_answers
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.gate.comparison import Kind, Mismatch, SampleFlip
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
-from vlmbench.gate.pairing import mismatch, mismatches
+from vlmbench.gate.mismatches import mismatch, mismatches
+from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
 from vlmbench.records import MetricValue, Record
@@ -100,7 +100,9 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
         higher_is_better=value.higher_is_better,
         difference=measured,
         same_samples=not (aligned.only_baseline or aligned.only_candidate),
-        flips=flipped_samples(aligned.baseline, aligned.candidate, [result.name for result in before.per_class]),
+        flips=flipped_samples(
+            aligned.baseline, aligned.candidate, before.task.plugin, [result.name for result in before.per_class]
+        ),
         overridden=reasons.overridden,
     )
     return evidence if settings.max_class_drop is None else _with_classes(evidence, paired)

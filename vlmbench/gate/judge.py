@@ -9,7 +9,10 @@ from vlmbench._version import __version__
 from vlmbench.errors import UsageError
 from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
-from vlmbench.gate.comparison import (
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.mismatches import mismatch
+from vlmbench.gate.outcome import (
     Check,
     ClassChange,
     Comparison,
@@ -20,10 +23,8 @@ from vlmbench.gate.comparison import (
     TaskComparison,
     TaskVerdict,
 )
-from vlmbench.gate.entry import Entry
-from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
-from vlmbench.gate.pairing import RecordPair, identity, mismatch, pair_entries
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
+from vlmbench.gate.record_pairs import RecordPair, identity, pair_entries
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 
@@ -139,7 +140,7 @@ def _nowhere(required: Sequence[str], pairs: Sequence[RecordPair]) -> Iterator[T
 
 
 def _left_out(found: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
-    """Tasks that one side alone has and nobody requires, by model and reason."""
+    """Tasks that one side alone has and the gate does not require, by model and reason."""
     for (model, meaning), names in found.items():
         yield f"{', '.join(names)} of {model} left out: {meaning}"
 

@@ -18,7 +18,7 @@ from vlmbench.registry import did_you_mean
 SCHEMA: Literal["vlmbench.gate/1"] = "vlmbench.gate/1"
 SIGNIFICANCE = 0.05
 MARGIN, RANK_MARGIN = 0.01, 0.5
-"""A drop that nobody would hold a release for: one point, or half a rank."""
+"""A drop that holds up no release: one point, or half a rank."""
 _SUITE = "suite:"
 _WORDED = re.compile(r"\s*([0-9.]+)\s*(%|points?|pt)\s*", re.IGNORECASE)
 

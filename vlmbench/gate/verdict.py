@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from vlmbench.gate.comparison import EXIT_CODES, Gain, TaskComparison, TaskVerdict, Verdict
+from vlmbench.gate.outcome import EXIT_CODES, Gain, TaskComparison, TaskVerdict, Verdict
 from vlmbench.metrics.base import CONFIDENCE
 from vlmbench.metrics.difference import Difference, holm
 

@@ -9,13 +9,11 @@ from pathlib import Path
 from vlmbench.cards import TaskCard
 from vlmbench.catalogue import find_tasks, model_cards, task_card_files
 from vlmbench.errors import RecordError, UsageError
-from vlmbench.interchange import clip_benchmark, open_clip
-from vlmbench.interchange.results import Result, result_file, to_record
+from vlmbench.interchange.registry import IMPORTERS
+from vlmbench.interchange.results import result_file, to_record
 from vlmbench.records import Record
-from vlmbench.registry import did_you_mean
 from vlmbench.store import ResultStore
 
-PROGRAMS = ("clip_benchmark", "open_clip")
 SUFFIXES = (".json", ".jsonl", ".csv")
 """Of the files that a folder is searched for."""
 
@@ -37,7 +35,7 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
     """Write what files hold as records; what cannot be read is named and left out.
 
     Args:
-        program: whose files they are: "clip_benchmark" or "open_clip".
+        program: whose files they are, of :data:`~vlmbench.interchange.registry.IMPORTERS`.
         paths: files, or folders of them.
         store: where records go.
         model: the model's name, where the files do not say it.
@@ -46,8 +44,7 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
         UsageError: no such program, or a path that is not there.
         StoreError: the results folder cannot be written.
     """
-    if program not in PROGRAMS:
-        raise UsageError(f"unknown program {program!r}", hint=did_you_mean(program, PROGRAMS))
+    importer = IMPORTERS.get(program)
     if model is not None and not _is_name(model):
         raise UsageError(f"{model!r} is no name of a model", hint="Give --model some text.")
     specs = {card.spec: card.name for card in model_cards() if card.adapter == "open_clip"}
@@ -58,7 +55,7 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
     for path in _files(paths):
         try:
             file = result_file(program, path)
-            for result in _read(program, path, specs, model):
+            for result in importer.read(path, specs, model):
                 if isinstance(result, RecordError):
                     skipped.append(result)
                     continue
@@ -73,12 +70,6 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
 def _is_name(text: str) -> bool:
     """Whether a file can hold it: a command line may have bytes that are no text."""
     return bool(text.strip()) and text.isprintable()
-
-
-def _read(program: str, path: Path, specs: dict[str, str], model: str | None) -> Iterator[Result | RecordError]:
-    if program == "open_clip":
-        return open_clip.read_results(path, specs, model)
-    return clip_benchmark.read_results(path, specs)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.catalogue import model_cards
 from vlmbench.records import ModelInfo
 from vlmbench.reports.cells import DASH
-from vlmbench.reports.table import Column
+from vlmbench.reports.table_data import Column
 
 _CARD_FIELDS: Mapping[str, tuple[str, ...]] = {
     "image encoder": ("image_encoder",),

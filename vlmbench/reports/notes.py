@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from vlmbench.reports.cells import Cell, Label, Score, plain
-from vlmbench.reports.table import Column
+from vlmbench.reports.table_data import Column
 
 
 def shared(scores: Iterable[Score]) -> list[str]:

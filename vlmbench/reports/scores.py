@@ -11,7 +11,7 @@ from vlmbench.reports.entries import Remark, origin, remarks_of
 
 if TYPE_CHECKING:
     from vlmbench.reports.published import Published
-    from vlmbench.reports.view import TableView
+    from vlmbench.reports.table_view import TableView
 
 
 ZERO_SHOT = "w/o Transfer"

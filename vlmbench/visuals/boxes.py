@@ -154,12 +154,12 @@ def _dash_legend(width: int) -> Image:
 
 def _spots(box: _Drawn, height: float) -> list[tuple[float, float]]:
     """Where a box's label may stand: over it, in it, under it, then further down inside, then further off."""
-    (left, top, right, bottom), plate = box.rectangle, height + 7
+    (left, top, right, bottom), room = box.rectangle, height + 7
     flush = right - font(SMALL).getlength(box.text) - 6
-    spots = [(x, y) for y in (top - plate, top, bottom, bottom - plate) for x in (left, flush)]
-    spots += [(left, top + step * plate) for step in range(1, max(1, int((bottom - top) // plate)))]
+    spots = [(x, y) for y in (top - room, top, bottom, bottom - room) for x in (left, flush)]
+    spots += [(left, top + step * room) for step in range(1, max(1, int((bottom - top) // room)))]
     for step in range(1, _STEPS_OFF):
-        spots += [(x, y) for y in (top - (1 + step) * plate, bottom + step * plate) for x in (left, flush)]
+        spots += [(x, y) for y in (top - (1 + step) * room, bottom + step * room) for x in (left, flush)]
     return spots
 
 

@@ -104,11 +104,11 @@ def _overlay(image: Image, mask: Labels, class_names: Sequence[str], ignore_labe
     edges[1:] |= mask[1:] != mask[:-1]
     pixels[edges] = PAPER
     picture = PIL.Image.fromarray(np.round(pixels).astype(np.uint8))
-    plates = [
+    labels = [
         TextLabel(class_label(class_names, index), class_colour(index), [(x, y)], centred=True, may_overlap=False)
         for index, (x, y) in _largest_regions(mask, clear | ignored)
     ]
-    place_labels(picture, plates, font(SMALL))
+    place_labels(picture, labels, font(SMALL))
     return picture
 
 

@@ -96,9 +96,9 @@ def _drawn(tile: Tile, height: int) -> Image:
     draw.rectangle((0, 0, _TILE - 1, _TILE - 1), fill=PALE, outline=edge, width=4)
     _paste_centred(picture, tile.image, (frame, frame), _PICTURE)
     if tile.right is not None:
-        plate = 26
-        draw.rectangle((_TILE - plate, 0, _TILE - 1, plate - 1), fill="white", outline=edge, width=2)
-        draw_mark(draw, (_TILE - plate + 5, 5), plate - 10, tile.right)
+        badge = 26
+        draw.rectangle((_TILE - badge, 0, _TILE - 1, badge - 1), fill="white", outline=edge, width=2)
+        draw_mark(draw, (_TILE - badge + 5, 5), badge - 10, tile.right)
     y = _TILE + 3
     for line in tile.lines:
         y = _write(picture, line, (2, y), _TILE - 4)

@@ -1,4 +1,4 @@
-"""Words over a picture: on plates, inside of the picture, and where it can be avoided not over each other."""
+"""Text labels on a picture: inside of it, and where it can be avoided not over each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vlmbench.visuals.text import Font, fitting
 
 _PADDING = 3
 _WIDEST = 0.6
-"""Of the picture's width, that one plate may take."""
+"""Of the picture's width, that one label may take."""
 
 Rectangle = tuple[float, float, float, float]
 
@@ -24,7 +24,7 @@ class TextLabel:
 
     Attributes:
         text: already legible.
-        colour: of the plate.
+        colour: of its background.
         places: (x, y) where it may stand, the best first: its top left corner, or its middle.
         centred: they mean its middle.
     """
@@ -37,31 +37,31 @@ class TextLabel:
     """Where it finds no free place it is drawn over others, and not left out."""
 
 
-def place_labels(picture: Image, plates: Sequence[TextLabel], face: Font) -> list[Rectangle]:
-    """Draw plates, the first ones with the freest choice; returns where each went (left, top, right, bottom).
+def place_labels(picture: Image, labels: Sequence[TextLabel], face: Font) -> list[Rectangle]:
+    """Draw labels, the first ones with the freest choice; returns where each went (left, top, right, bottom).
 
-    Each stands at the first of its places that overlaps no plate before it, else where it overlaps least.
+    Each stands at the first of its places that overlaps no label before it, else where it overlaps least.
     """
     draw = PIL.ImageDraw.Draw(picture)
     taken: list[Rectangle] = []
-    for plate in plates:
-        text = fitting(plate.text, _WIDEST * picture.width, face)
+    for label in labels:
+        text = fitting(label.text, _WIDEST * picture.width, face)
         if not text:
             continue
         size = face.getlength(text) + 2 * _PADDING, face.size + 2 * _PADDING
-        options = [_inside(place, size, plate.centred, picture.size) for place in plate.places]
+        options = [_inside(place, size, label.centred, picture.size) for place in label.places]
         chosen = min(options, key=lambda option: sum(_overlap(option, other) for other in taken))
-        if not plate.may_overlap and any(_overlap(chosen, other) for other in taken):
+        if not label.may_overlap and any(_overlap(chosen, other) for other in taken):
             continue
         taken.append(chosen)
-        draw.rectangle(chosen, fill=plate.colour, outline=ink_on(plate.colour), width=1)
+        draw.rectangle(chosen, fill=label.colour, outline=ink_on(label.colour), width=1)
         middle = (chosen[0] + chosen[2]) / 2, (chosen[1] + chosen[3]) / 2
-        draw.text(middle, text, fill=ink_on(plate.colour), font=face, anchor="mm")
+        draw.text(middle, text, fill=ink_on(label.colour), font=face, anchor="mm")
     return taken
 
 
 def _inside(place: tuple[float, float], size: tuple[float, float], centred: bool, bounds: tuple[int, int]) -> Rectangle:
-    """The plate's rectangle, moved into the picture."""
+    """The label's rectangle, moved into the picture."""
     corner = [
         min(max(0.0, spot - length / 2 if centred else spot), max(0.0, bound - 1 - length))
         for spot, length, bound in zip(place, size, bounds, strict=True)

@@ -11,7 +11,7 @@ import pytest
 from answers.made import answers
 
 from vlmbench.answers import Answers, difference
-from vlmbench.answers.compare import ClassDifference
+from vlmbench.answers.paired_metric import ClassDifference
 from vlmbench.metrics import Difference
 
 OfRows = Callable[[int, np.ndarray], float]

@@ -167,7 +167,7 @@ class _GitError(Exception):
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    """What a Git command prints. It asks nobody, takes no locks and talks to no other machine."""
+    """What a Git command prints. It asks no questions, takes no locks and talks to no other machine."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
     command: Sequence[str] = ("git", "-c", "protocol.allow=never", "-C", str(folder), *arguments)
     try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BASELINES = Path("results/baselines")
 """Where baselines are kept, from the repository's top."""
 MOST_CSV_BYTES = 2 * 2**20
-"""A text table above this helps nobody who reads a difference; as Parquet it is much smaller."""
+"""A text table above this is too long to read a difference in; as Parquet it is much smaller."""
 LARGE_BYTES = 10 * 2**20
 """A baseline above this makes every clone of the repository slow: it is said."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

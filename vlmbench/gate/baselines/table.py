@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vlmbench.answers.compare import pairing_columns
+from vlmbench.answers.paired_metric import pairing_columns
 from vlmbench.errors import RecordError, UnpairableError
 
 _TYPES: dict[str, pa.DataType] = {
@@ -36,7 +36,7 @@ _ROWS = 1024
 def paired_columns(table: pa.Table, plugin: str) -> pa.Table:
     """The table with the columns that comparisons read, and without its own description.
 
-    Of a kind of task whose answers nobody can pair yet, all are kept.
+    Of a kind of task whose answers cannot be paired, all are kept.
     """
     try:
         wanted = pairing_columns(plugin)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vlmbench.errors import StoreError
-from vlmbench.gate.comparison import Comparison, TaskComparison
-from vlmbench.gate.formats import wording as words
-from vlmbench.gate.formats.markdown import to_markdown
+from vlmbench.gate import figures, sentences
+from vlmbench.gate.formats.md import to_markdown
+from vlmbench.gate.outcome import Comparison, TaskComparison
+from vlmbench.gate.registry import GateFormat
 from vlmbench.gate.verdict import is_open
 
 MOST = 10
@@ -22,13 +23,15 @@ def to_annotations(comparison: Comparison) -> str:
     """A line a task that is not fine, worst first, and one with the overall verdict."""
     level = "notice" if comparison.exit_code == 0 else "error"
     lines: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
-    lines[level].append(_line(level, "vlmbench", "\n".join([words.headline(comparison), *words.remedies(comparison)])))
-    for task in words.worst_first(comparison):
-        if words.is_fine(task):
+    lines[level].append(
+        _line(level, "vlmbench", "\n".join([sentences.headline(comparison), *sentences.remedies(comparison)]))
+    )
+    for task in figures.worst_first(comparison):
+        if figures.is_fine(task):
             continue
         own = _level(task)
-        text = "\n".join([*words.sentences(task), *words.passed_over(task)]) or words.verdict(task)
-        lines[own].append(_line(own, f"{words.title(task)}: {words.verdict(task)}", text))
+        text = "\n".join([*sentences.of_task(task), *sentences.passed_over(task)]) or figures.verdict(task)
+        lines[own].append(_line(own, f"{figures.title(task)}: {figures.verdict(task)}", text))
     return "".join(line for name, found in lines.items() for line in _cut(name, found))
 
 
@@ -74,3 +77,6 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMAT = GateFormat("github", to_annotations, besides=append_summary)

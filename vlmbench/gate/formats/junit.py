@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from vlmbench.gate.comparison import Comparison, TaskComparison
-from vlmbench.gate.formats import wording as words
+from vlmbench.gate import figures, sentences
+from vlmbench.gate.outcome import Comparison, TaskComparison
+from vlmbench.gate.registry import GateFormat
 from vlmbench.gate.verdict import is_open
 from vlmbench.markup import printable
 
@@ -22,7 +23,7 @@ def to_junit(comparison: Comparison) -> str:
     root = ET.Element("testsuites", name="vlmbench compare")
     suites: dict[str, list[TaskComparison]] = {}
     for task in comparison.tasks:
-        suites.setdefault(words.models(task), []).append(task)
+        suites.setdefault(figures.models(task), []).append(task)
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     for name, tasks in suites.items():
         suite = ET.SubElement(root, "testsuite", name=_text(name))
@@ -32,7 +33,7 @@ def to_junit(comparison: Comparison) -> str:
             ("candidate", comparison.candidate.label),
             ("gate", comparison.gate or "default"),
             ("verdict", comparison.verdict),
-            *(("overridden", line) for line in words.overridden(comparison)),
+            *(("overridden", line) for line in sentences.overridden(comparison)),
         )
         for key, fact in facts:
             ET.SubElement(properties, "property", name=key, value=_text(fact))
@@ -49,19 +50,19 @@ def to_junit(comparison: Comparison) -> str:
 
 def _case(suite: ET.Element, model: str, task: TaskComparison) -> str:
     """Add a task's case; returns under which total it counts."""
-    case = ET.SubElement(suite, "testcase", name=_text(words.title(task)), classname=_text(f"vlmbench.{model}"))
-    said = words.sentences(task)
+    case = ET.SubElement(suite, "testcase", name=_text(figures.title(task)), classname=_text(f"vlmbench.{model}"))
+    said = sentences.of_task(task)
     tag, total = _outcome(task)
     if tag:
-        message = said[0] if said else words.verdict(task)
-        child = ET.SubElement(case, tag, message=_text(message), type=_text(words.verdict(task)))
-        child.text = _text("\n".join([*said, words.remedy(task)]).rstrip())
-    figures = (
-        f"{words.verdict(task)}: {words.metric(task)} {words.value(task, task.baseline)} → "
-        f"{words.value(task, task.candidate)}, change {words.difference(task)}, p {words.p_value(task)}, "
-        f"flips {words.flips(task)}"
+        message = said[0] if said else figures.verdict(task)
+        child = ET.SubElement(case, tag, message=_text(message), type=_text(figures.verdict(task)))
+        child.text = _text("\n".join([*said, sentences.remedy(task)]).rstrip())
+    row = (
+        f"{figures.verdict(task)}: {figures.metric(task)} {figures.value(task, task.baseline)} → "
+        f"{figures.value(task, task.candidate)}, change {figures.difference(task)}, p {figures.p_value(task)}, "
+        f"flips {figures.flips(task)}"
     )
-    ET.SubElement(case, "system-out").text = _text("\n".join([figures, *words.passed_over(task)]))
+    ET.SubElement(case, "system-out").text = _text("\n".join([row, *sentences.passed_over(task)]))
     return total
 
 
@@ -77,3 +78,6 @@ def _outcome(task: TaskComparison) -> tuple[str, str]:
 
 def _text(text: str) -> str:
     return _NO_XML.sub("�", printable(text))
+
+
+FORMAT = GateFormat("junit", to_junit)

@@ -8,7 +8,8 @@ from itertools import groupby
 
 from vlmbench.markup import printable
 from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score, number, plain
-from vlmbench.reports.table import Align, Column, Table
+from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Align, Column, Table
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --quiet: #60646c; --line: #d9dbe0; --paper: #fff; --head: #f4f5f7;
@@ -150,3 +151,6 @@ def _foot(table: Table) -> Iterator[str]:
 def _class(align: Align, tone: str) -> str:
     names = " ".join(filter(None, ["number" if align == "right" else "", tone]))
     return f' class="{names}"' if names else ""
+
+
+FORMAT = ReportFormat("html", to_html)

@@ -9,7 +9,8 @@ from itertools import groupby
 from math import ceil
 
 from vlmbench.reports.cells import Cell, Score, signed
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Column, Table
 
 LINES_OF_A_PAGE = 48
 """More do not fit a float, whose rest would be lost below the page."""
@@ -229,3 +230,6 @@ def _foot(table: Table) -> Iterator[str]:
     if lines:
         yield r"\par\smallskip\raggedright\footnotesize"
         yield " \\\\\n".join(map(_guarded, lines))
+
+
+FORMAT = ReportFormat("latex", to_latex)

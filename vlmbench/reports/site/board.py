@@ -16,10 +16,10 @@ from vlmbench.reports.cells import Origin, Score
 from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score
+from vlmbench.reports.site.board_views import BoardCells, BoardView, first_view, views
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
-from vlmbench.reports.site.views import BoardCells, BoardView, first_view, views
-from vlmbench.reports.view import TableView
+from vlmbench.reports.table_view import TableView
 
 TABLE_TITLES = {
     "open_clip": "open_clip",
@@ -92,8 +92,8 @@ def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
 def make_board(columns: Sequence[TaskHeading], rows: Sequence[BoardRow], suites: Sequence[Suite]) -> Board:
     """Rows with their places, and the views of their columns."""
     placed = _placed(rows, columns)
-    grid = BoardCells(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
-    offered = views(grid, suites, heading_titles(), _common_tasks(placed))
+    cells = BoardCells(columns, [row.cells for row in placed], [row.origin != "published" for row in placed])
+    offered = views(cells, suites, heading_titles(), _common_tasks(placed))
     return Board(columns, placed, offered, first_view(offered))
 
 
@@ -225,7 +225,7 @@ def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
 def _placed(rows: Sequence[BoardRow], columns: Sequence[TaskHeading]) -> list[BoardRow]:
     """The best and the second best of each column, among what was asked alike; equal values share a place.
 
-    Published numbers are compared within their own table only: others' prompts and splits are not those of ours.
+    Published numbers are compared within their own table only: prompts and splits of another table may differ.
     """
     places: dict[tuple[int, str], Literal[1, 2]] = {}
     for column, table in product(columns, dict.fromkeys(row.table for row in rows)):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.reports.formats.plain_data import to_csv
+from vlmbench.reports.formats.csv import to_csv
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.assets import assets
 from vlmbench.reports.site.board import Board, BoardRow, board, kind_title
@@ -19,7 +19,7 @@ from vlmbench.reports.site.model_page import ClassTable, ModelPage, model_page
 from vlmbench.reports.site.names import page_names
 from vlmbench.reports.site.render import Renderer
 from vlmbench.reports.site.task_page import TEMPLATES_SHOWN, task_page
-from vlmbench.reports.table import Table
+from vlmbench.reports.table_data import Table
 from vlmbench.store import ResultStore
 
 DEFAULT_TITLE = "VLM leaderboard"

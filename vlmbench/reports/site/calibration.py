@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers import pairing
+from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.metrics import ECE_BINS
 from vlmbench.metrics.classification import confidence_bins
 from vlmbench.records import Summary, lies_beside
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_COLUMNS = ("label", "top", "confidence")
+    from vlmbench.answers.measured import Confidences
 
 
 @dataclass(frozen=True)
@@ -58,30 +60,36 @@ def reliability(record: Summary, folder: Path) -> Reliability | None:
         folder: where its predictions are.
     """
     ece = record.metrics.get("ece")
-    if ece is None or record.predictions is None:
+    if ece is None or record.predictions is None or (confidences := _confidences(record)) is None:
         return None
     if ece.value is None:
         return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")
     file = record.predictions.file
     if not lies_beside(file):
         return Reliability(reason="The record names predictions outside of its folder.")
-    return _read(folder / file)
+    return _read(folder / file, confidences)
 
 
-def _read(path: Path) -> Reliability:
-    import numpy as np
+def _confidences(record: Summary) -> Confidences | None:
+    try:
+        return pairing(record.task.plugin).confidences
+    except UnpairableError:  # of a kind that is not installed here
+        return None
+
+
+def _read(path: Path, confidences: Confidences) -> Reliability:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read(columns=list(_COLUMNS), use_threads=False)  # there are thousands of small files
-        label, top, confidence = (table[name].combine_chunks() for name in _COLUMNS)
-        best = np.asarray(top.flatten()).reshape(table.num_rows, -1)[:, 0]
-        return Reliability(_bins(np.asarray(confidence, dtype=np.float64), np.asarray(label) == best))
+            table = file.read(
+                columns=list(confidences.columns), use_threads=False
+            )  # there are thousands of small files
+        return Reliability(_bins(*confidences.compute(table)))
     except FileNotFoundError:
         return Reliability(reason="The predictions are not beside the record.")
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, RecordError, pa.ArrowException) as error:
         return Reliability(reason=f"The predictions cannot be read: {str(error).splitlines()[0]}")
 
 

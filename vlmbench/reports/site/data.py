@@ -10,9 +10,9 @@ from typing import Any
 from vlmbench.markup import printable
 from vlmbench.reports.aggregates import Standing
 from vlmbench.reports.site.board import Board, BoardRow
+from vlmbench.reports.site.board_views import BoardView
 from vlmbench.reports.site.charts import clean, costs, measures, robustness
 from vlmbench.reports.site.headings import SIZES
-from vlmbench.reports.site.views import BoardView
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _DIGITS = 5

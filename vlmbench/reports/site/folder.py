@@ -32,7 +32,7 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
         root: new, empty, or of an earlier build; it is made where it does not exist.
 
     Raises:
-        UsageError: it holds files and is no site of ours, or another build is writing it.
+        UsageError: it holds files that are no leaderboard, or another build is writing it.
         StoreError: it cannot be written.
     """
     _known(root)  # somebody else's folder is refused before a lock is put into it
@@ -115,7 +115,7 @@ class SiteFolder:
 def _known(root: Path) -> frozenset[str]:
     """The files of an earlier build, and of one that was broken off.
 
-    Names that lead out of the folder are no names of ours, whoever wrote them there.
+    Names that lead out of the folder are left out, whoever wrote them there.
     """
     if not root.exists():
         return frozenset()

@@ -184,7 +184,7 @@ def _answer(
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
     metrics = tuple(Metric(name, record.metrics[name], not not_above_chance(record.metrics[name])) for name in names)
     folder = store.folder(record.model.name, record.task.name)
-    own = Path(record.id).name == record.id  # an id that leads elsewhere is no file's name of ours
+    own = Path(record.id).name == record.id  # an id that leads elsewhere names no file that a run wrote
     return Answer(
         anchor=first if first not in taken else f"{first}-{record.id}",
         task=record.task.name,

@@ -29,5 +29,5 @@ def page_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def anchor(name: str) -> str:
-    """An element's id for a name; letters in front, as no id of ours begins with a digit."""
+    """An element's id for a name; letters in front, so that none begins with a digit."""
     return f"task-{safe_name(name)}"

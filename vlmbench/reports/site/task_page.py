@@ -10,7 +10,7 @@ from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.reports.aggregates import Answer, Errors, Place, places
 from vlmbench.reports.cells import Origin
 from vlmbench.reports.entries import origin, remarks
-from vlmbench.reports.paired import paired_errors
+from vlmbench.reports.paired_errors import paired_errors
 from vlmbench.reports.published import Published
 from vlmbench.reports.site.board import transfer, variant_text
 from vlmbench.reports.site.collect import Collected, ModelOnTask, deviation

@@ -1,76 +1,26 @@
-"""The ``coverage`` table: of all pairs of some models and tasks, which were run, which failed, which are missing."""
+"""Of all pairs of some models and tasks, which were run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vlmbench.reports.cells import DASH, Label
-from vlmbench.reports.entries import Entries, origin
-from vlmbench.reports.scores import reason
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.registry import ReportTable, TableRequest
 
-STATES = ("done", "imported", "failed", "unsupported", "missing")
-COLUMNS = (
-    Column("model", repeats=True),
-    *(Column(state, "right", strong=state == "done") for state in STATES),
-    Column("not done"),
+if TYPE_CHECKING:
+    from vlmbench.reports.table_data import Table
+
+
+def _make(request: TableRequest) -> Table:
+    from vlmbench.reports.builders.coverage import coverage_table
+
+    return coverage_table(request.entries, request.view, models=request.models, tasks=request.tasks)
+
+
+TABLE = ReportTable(
+    "coverage",
+    "what was run, what failed, what is missing",
+    _make,
+    frozenset({"models", "tasks"}),
+    needs_records=True,
+    place=4,
 )
-
-
-def coverage_table(
-    entries: Entries, view: TableView, *, models: Sequence[str] = (), tasks: Sequence[str] = ()
-) -> Table:
-    """One row a model: counts of its pairs by state, and the names of those that are not done.
-
-    Args:
-        entries: of a results folder.
-        view: what is shown.
-        models: who is expected besides those of the folder.
-        tasks: what is expected besides the folder's.
-
-    In ``data`` there is one object a pair.
-    """
-    states = _states(entries)
-    everyone = sorted({model for model, _ in states if view.wants_model(model)} | set(models), key=str.casefold)
-    every = sorted({task for _, task in states if view.wants_task(task)} | set(tasks), key=str.casefold)
-    rows = [_row(model, every, states) for model in everyone]
-    pairs = len(everyone) * len(every)
-    done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
-    title = f"Coverage: {done:,} of {pairs:,} pairs ({len(everyone):,} × {len(every):,}: models × tasks)"
-    unused = frozenset(
-        state
-        for state in ("imported", "failed", "unsupported")
-        if not any(state == found for found, _ in states.values())
-    )
-    return arranged(Draft(title, COLUMNS, rows, hidden=unused, left_out=entries.left_out), view)
-
-
-def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:
-    """Each known pair's state and reason; a record counts even where a later run failed."""
-    states = {(failure.model, failure.task): (str(failure.status), reason(failure)) for failure in entries.failures}
-    for record in entries.records:
-        pair = (record.model.name, record.task.name)
-        if origin(record) == "measured":
-            states[pair] = ("done", "")
-        elif states.get(pair, ("",))[0] != "done":
-            states[pair] = ("imported", "")
-    return states
-
-
-def _row(model: str, tasks: Sequence[str], states: dict[tuple[str, str], tuple[str, str]]) -> TableRow:
-    own = {task: states.get((model, task), ("missing", "")) for task in tasks}
-    counts = {state: sum(found == state for found, _ in own.values()) for state in STATES}
-    said = []
-    for state in ("failed", "unsupported", "missing"):
-        names = [task for task, (found, _) in own.items() if found == state]
-        if names:
-            said.append(f"{state}: {', '.join(names)}")
-    reasons = tuple(f"{task}: {why}" for task, (found, why) in own.items() if found == "failed")
-    return TableRow(
-        cells=[Label(model, notes=reasons), *(str(counts[state] or DASH) for state in STATES), "; ".join(said)],
-        data=[
-            {"model": model, "task": task, "status": found, **({"reason": why} if why else {})}
-            for task, (found, why) in own.items()
-        ],
-    )

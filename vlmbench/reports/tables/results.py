@@ -1,141 +1,19 @@
-"""The ``results`` and ``metrics`` tables: what every record holds, one row a pair or a row a metric of it."""
+"""The main metric of every pair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from vlmbench.records import Failure, Summary
-from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, gather, origin, remarks
-from vlmbench.reports.published import Published
-from vlmbench.reports.scores import (
-    failed_datum,
-    failed_score,
-    interval_text,
-    measured_datum,
-    measured_score,
-    not_above_chance,
-    published_datum,
-    published_score,
-    reason,
-    value_text,
-)
-from vlmbench.reports.table import Column, Table
-from vlmbench.reports.view import Draft, TableRow, TableView, arranged
-from vlmbench.store import Unreadable
+from vlmbench.reports.registry import NUMBERS, ReportTable, TableRequest
 
-COLUMNS = (
-    Column("model", heads=True),
-    Column("task"),
-    Column("metric"),
-    Column("score %", "right", strong=True),
-    Column("95% interval", "right"),
-    Column("chance", "right", spare=1),
-    Column("n", "right", spare=2),
-    Column("images/s", "right", spare=3),
-    Column("remarks"),
-)
+if TYPE_CHECKING:
+    from vlmbench.reports.table_data import Table
 
 
-def results_table(
-    entries: Iterable[Summary | Failure | Unreadable] | Entries,
-    *,
-    title: str = "Results",
-    all_metrics: bool = False,
-    published: Iterable[Published] = (),
-    view: TableView | None = None,
-) -> Table:
-    """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
+def _make(request: TableRequest) -> Table:
+    from vlmbench.reports.builders.results import requested_results
 
-    Args:
-        entries: as a store yields them, or sorted out.
-        title: the table's.
-        all_metrics: every metric instead of the main one.
-        published: numbers to list below the records.
-        view: what is shown of it.
-
-    Raises:
-        UsageError: the view names a column that is not there.
-    """
-    view = view or TableView()
-    known = entries if isinstance(entries, Entries) else gather(entries)
-    rows = []
-    for record in known.records:
-        if view.wants_model(record.model.name) and view.wants_task(record.task.name):
-            names = record.metrics if all_metrics else [record.main_metric]
-            rows += [_record_row(record, name, view, with_speed=not all_metrics) for name in names]
-    for failure in known.failures:
-        if view.wants_model(failure.model) and view.wants_task(failure.task):
-            rows.append(_failure_row(failure))
-    for found in published:
-        if view.wants_model(found.model) and view.wants_task(found.task) and (view.flagged or not found.flag):
-            rows.append(_published_row(found, view))
-    mixed = any(isinstance(cell := row.cells[3], Score) and cell.unit != "fraction" for row in rows)
-    columns = [replace(column, name="score") if mixed and column.strong else column for column in COLUMNS]
-    hidden = frozenset() if view.intervals else frozenset({"95% interval"})
-    notes = _resolution(known.records, view)
-    return arranged(Draft(title, columns, rows, hidden=hidden, notes=notes, left_out=known.left_out), view)
+    return requested_results(request, title="Results", all_metrics=False)
 
 
-def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
-    """What the subsets among the records can tell, by the smallest of them."""
-    sizes = {
-        record.task.dataset.samples
-        for record in records
-        if record.run.limit is not None and view.wants_model(record.model.name) and view.wants_task(record.task.name)
-    }
-    if not sizes:
-        return []
-    smallest = f"subset of {min(sizes):,} samples"
-    from vlmbench.metrics.resolution import resolution_text  # with NumPy, which few results have a need of
-
-    return [f"{smallest if len(sizes) == 1 else f'smallest {smallest}'}: {resolution_text(min(sizes))}"]
-
-
-def _record_row(record: Summary, name: str, view: TableView, *, with_speed: bool) -> TableRow:
-    metric = record.metrics[name]
-    said = [remarks(record), "not above chance" if not_above_chance(metric) else ""]
-    return TableRow(
-        cells=[
-            Label(record.model.name, origin=origin(record)),
-            record.task.name,
-            name + ("" if metric.higher_is_better else " ↓"),
-            replace(measured_score(record, name, view, remarks=[]), spread_shown=False),
-            interval_text(metric, view.digits),
-            value_text(metric.chance, metric),
-            f"{metric.n:,}",
-            _speed(record) if with_speed else "",
-            ", ".join(filter(None, said)),
-        ],
-        data=[measured_datum(record, name)],
-    )
-
-
-def _failure_row(failure: Failure) -> TableRow:
-    return TableRow(
-        cells=[
-            Label(failure.model, origin="measured"),
-            failure.task,
-            DASH,
-            failed_score(failure),
-            *[""] * 4,
-            reason(failure),
-        ],
-        data=[failed_datum(failure)],
-    )
-
-
-def _published_row(found: Published, view: TableView) -> TableRow:
-    score = published_score(found, view)
-    variant = ", ".join(found.variant.values())
-    said = "; ".join(filter(None, (variant, found.source)))
-    return TableRow(
-        cells=[Label(found.model, origin="published"), found.task, found.metric, score, DASH, DASH, "", "", said],
-        data=[published_datum(found)],
-    )
-
-
-def _speed(record: Summary) -> str:
-    speed = record.run.images_per_second
-    return "cached" if speed is None else f"{speed:,.0f}"
+TABLE = ReportTable("results", "the main metric of every pair", _make, NUMBERS, needs_records=True, place=1)

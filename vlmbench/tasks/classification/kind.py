@@ -13,5 +13,6 @@ KIND = TaskKind(
     paired="vlmbench.tasks.classification.paired:PAIRING",
     sources=("imagefolder",),
     hub_task=("zero-shot-image-classification", "Zero-Shot Image Classification"),
+    hub_metrics=(("acc1", "accuracy"),),
     place=1,
 )

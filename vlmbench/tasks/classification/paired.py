@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, owners, rows, runs
-from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing
+from vlmbench.answers.measured import (
+    ClassShares,
+    ClassStatistics,
+    Confidences,
+    Contributions,
+    Measured,
+    Pairing,
+    SampleChanges,
+)
 from vlmbench.metrics.classification import calibration_error_statistic, mean_per_class_recall_statistic
+from vlmbench.metrics.paired import class_mean_contributions
 from vlmbench.metrics.ranking import (
     class_average_precision_statistics,
     mean_average_precision_11_point_statistic,
@@ -103,4 +113,43 @@ def _targets(table: pa.Table) -> NDArray[np.bool_]:
     return targets
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)
+def contributions(metric: str) -> Contributions | None:
+    """Each sample's contribution to an accuracy, or to the mean of the classes' recalls."""
+    if accuracy := re.fullmatch(r"acc([1-5])", metric):
+        return Contributions(("label", "top"), lambda table: hits(table, int(accuracy[1])).astype(float))
+    if metric == "mean_per_class_recall":
+        return Contributions(("label", "top"), lambda table: class_mean_contributions(hits(table, 1), _labels(table)))
+    return None
+
+
+def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
+    """Where one side was right and the other wrong, by the confidence of the answer that was wrong."""
+    if not all({"top", "label", "confidence"} <= set(table.column_names) for table in (baseline, candidate)):
+        return None
+    labels, before, after = _labels(baseline), _top(baseline)[:, 0], _top(candidate)[:, 0]
+    gained, lost = (before != labels) & (after == labels), (before == labels) & (after != labels)
+    gain = np.where(gained, numbers(baseline, "confidence").astype(float), 0.0)
+
+    def name(label: int) -> str:
+        return class_names[label] if 0 <= label < len(class_names) else f"class {label}"
+
+    return SampleChanges(
+        gain - np.where(lost, numbers(candidate, "confidence").astype(float), 0.0),
+        lambda row: name(int(before[row])),
+        lambda row: name(int(after[row])),
+        lambda row: name(int(labels[row])),
+    )
+
+
+def _confidences(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    return numbers(table, "confidence").astype(np.float64), hits(table, 1)
+
+
+PAIRING = Pairing(
+    measured,
+    columns=_COLUMNS,
+    answers=_ANSWERS,
+    contributions=contributions,
+    changes=changes,
+    confidences=Confidences(("label", "top", "confidence"), _confidences),
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, owners, row_bytes, runs
-from vlmbench.answers.measured import Measured, Pairing, objects
+from vlmbench.answers.measured import Contributions, Measured, Pairing, SampleChanges, objects
 from vlmbench.metrics.retrieval import (
     mean_rank_statistic,
     mean_recall_at_k_statistic,
@@ -59,4 +60,40 @@ def ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArra
     return numbers(table, "image_to_text_rank").astype(np.int64), captions.astype(np.int64), owners(lengths)
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True)
+def contributions(metric: str) -> Contributions | None:
+    """Each image's contribution to a recall, with all of its captions: images are what is drawn."""
+    found = re.fullmatch(r"(image_to_text|text_to_image|mean)_recall@(\d+)", metric)
+    if found is None:
+        return None
+    return Contributions(
+        ("image_to_text_rank", "text_to_image_ranks"), lambda table: _hit_shares(table, found[1], int(found[2]))
+    )
+
+
+def _hit_shares(table: pa.Table, direction: str, k: int) -> NDArray[np.float64]:
+    image_ranks, caption_ranks, owner = ranks(table)
+    images = np.asarray(image_ranks <= k, dtype=float)
+    hits = np.bincount(owner, weights=caption_ranks <= k, minlength=len(images))
+    captions = hits * len(images) / max(len(owner), 1)
+    shares: dict[str, NDArray[np.float64]] = {
+        "image_to_text": images,
+        "text_to_image": captions,
+        "mean": (images + captions) / 2,
+    }
+    return shares[direction]
+
+
+def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
+    """Images whose own captions moved furthest among all."""
+    if not all("image_to_text_rank" in table.column_names for table in (baseline, candidate)):
+        return None
+    before, after = (numbers(table, "image_to_text_rank").astype(float) for table in (baseline, candidate))
+    # The fall from rank 1 to 5 is worse than that from 101 to 105.
+    return SampleChanges(
+        np.log(before) - np.log(after), lambda row: f"rank {before[row]:.0f}", lambda row: f"rank {after[row]:.0f}"
+    )
+
+
+PAIRING = Pairing(
+    measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True, contributions=contributions, changes=changes
+)

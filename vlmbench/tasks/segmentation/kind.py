@@ -13,5 +13,6 @@ KIND = TaskKind(
     paired="vlmbench.tasks.segmentation.paired:PAIRING",
     sources=("masks",),
     hub_task=("image-segmentation", "Zero-Shot Semantic Segmentation"),
+    hub_metrics=(("miou", "mean_iou"),),
     place=3,
 )

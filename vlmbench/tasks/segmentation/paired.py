@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
 from vlmbench.answers.columns import rows
-from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
+from vlmbench.answers.measured import ClassStatistics, Measured, Pairing, SampleChanges
 from vlmbench.metrics.segmentation import (
     PixelCounts,
     class_iou_statistics,
+    image_mean_ious,
     mean_accuracy_statistic,
     mean_iou_statistic,
     pixel_accuracy_statistic,
@@ -49,4 +52,16 @@ def pixel_counts(table: pa.Table) -> PixelCounts:
     return PixelCounts(*(rows(table, name).astype(np.int64) for name in _COLUMNS))
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)
+def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
+    """Images whose mean IoU changed most."""
+    if not all(set(_COLUMNS) <= set(table.column_names) for table in (baseline, candidate)):
+        return None
+    before, after = (image_mean_ious(pixel_counts(table)) for table in (baseline, candidate))
+    return SampleChanges(
+        np.nan_to_num(after - before),
+        lambda row: f"IoU {100 * before[row]:.1f}",
+        lambda row: f"IoU {100 * after[row]:.1f}",
+    )
+
+
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, changes=changes)

@@ -10,7 +10,7 @@ from rich.cells import cell_len, chop_cells
 
 from vlmbench.markup import printable
 from vlmbench.reports.cells import SIGNS, Cell, Label, Score
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 
 LONGEST_CELL = 28
 """Columns of a window that a cell may ask for before it is folded: names are rarely longer, remarks are sentences."""

@@ -28,8 +28,10 @@ from vlmbench.reports.formats.terminal.layout import (
     pieces,
     superscript,
 )
-from vlmbench.reports.table import Column, Table
+from vlmbench.reports.table_data import Column, Table
 
+PIPED_WIDTH = 160
+"""Columns that a table may use where the output is no terminal and no width is given."""
 _PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)
 _QUIET, _GROUP = Style(dim=True), Style(bold=True, color="yellow")
 _LOOKS = {

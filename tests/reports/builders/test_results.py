@@ -1,0 +1,125 @@
+"""Tables from records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from make_record import make_failure, make_record
+
+from vlmbench.records import BadSample, MetricValue
+from vlmbench.reports.builders.results import results_table
+from vlmbench.reports.cells import percent, plain
+from vlmbench.reports.entries import newest, remarks
+from vlmbench.reports.formats.csv import to_csv
+from vlmbench.reports.formats.json import to_json
+from vlmbench.reports.formats.md import to_markdown
+from vlmbench.reports.scores import interval_text, score_text
+from vlmbench.reports.table_data import Table
+from vlmbench.store import Unreadable
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[plain(cell) for cell in row] for row in table.rows]
+
+
+def test_a_row_says_the_number_its_interval_chance_and_n() -> None:
+    table = results_table([make_record(value=0.5)])
+    assert texts(table) == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10", ""]]
+    assert table.data[0]["value"] == 0.5 and table.data[0]["ci95_low"] == 0.4
+
+
+def test_undefined_values_and_errors_are_shown_as_such() -> None:
+    table = results_table([make_record()], all_metrics=True)
+    assert [row[2:5] for row in texts(table)] == [["acc1", "50.0", "40.0 to 60.0"], ["ece ↓", "–", "–"]]
+
+
+def test_ranks_are_ranks_and_not_percent() -> None:
+    record = make_record()
+    rank = MetricValue(value=31.95, ci95=(27.4, 1037.1), n=10, higher_is_better=False, unit="rank", chance=100.5)
+    record = record.model_copy(update={"metrics": {"mean_rank": rank}, "main_metric": "mean_rank"})
+    (row,) = texts(results_table([record]))
+    assert row[2:6] == ["mean_rank ↓", "rank 31.9", "27.4 to 1,037.1", "rank 100.5"]
+    assert row[-1] == "not above chance", "its interval reaches up to chance, and low is good"
+    assert results_table([record]).data[0]["unit"] == "rank"
+    assert score_text(rank) == "rank 31.9" and score_text(make_record().main) == "50.0%"
+
+
+def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -> None:
+    table = results_table([make_record(), make_failure(), make_failure(task="other", message="no\ndata")])
+    assert len(table.rows) == 2
+    later = make_failure(started="2026-02-01T00:00:00+00:00")
+    assert [row[3] for row in texts(results_table([make_record(), later]))] == ["50.0", "failed"]
+    assert texts(table)[1][:4] == ["m", "other", "–", "failed"] and texts(table)[1][-1] == "no"
+    assert "value" not in table.data[1]
+
+
+def test_of_a_pairs_failures_the_last_is_shown() -> None:
+    first, last = make_failure(message="first"), make_failure(message="last", started="2026-02-01T00:00:00+00:00")
+    assert [row[-1] for row in results_table([last, first]).rows] == ["last"]
+
+
+def test_of_two_records_of_one_question_the_later_counts() -> None:
+    old = make_record(id="a" * 16, started="2026-01-01T00:00:00+00:00")
+    new = make_record(id="b" * 16, started="2026-02-01T00:00:00+00:00", value=0.6)
+    other = make_record(id="c" * 16, precision="bf16")
+    assert newest([new, old, other]) == [new, other]
+
+
+def test_records_of_other_protocols_all_stay_and_name_their_readout() -> None:
+    made = make_record()
+    records = [
+        made.model_copy(update={"id": name, "task": made.task.model_copy(update={"protocol": {"readout": name}})})
+        for name in ("clearclip", "naclip")
+    ]
+    assert newest(records) == records
+    assert [row[-1] for row in results_table(records).rows] == ["readout clearclip", "readout naclip"]
+
+
+def test_remarks_say_what_differs_from_the_standard() -> None:
+    record = make_record(limit=10, precision="bf16")
+    protocol = record.task.model_copy(update={"protocol": {"class_names_from": "option", "templates_from": "card"}})
+    bad = [BadSample(id="x", reason="empty")]
+    changed = record.model_copy(update={"task": protocol, "bad_samples": bad})
+    assert remarks(changed) == "subset of 10, bf16, own class names, 1 bad left out"
+    data = record.task.dataset.model_copy(update={"standard_samples": 1000})
+    part = record.model_copy(update={"task": record.task.model_copy(update={"dataset": data})})
+    assert remarks(part) == "10 of 1,000 samples, bf16"
+
+
+def test_unreadable_files_become_notes() -> None:
+    table = results_table([Unreadable(Path("x.json"), "x.json: broken")])
+    assert table.rows == [] and table.left_out == ["left out: x.json: broken"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_named_and_left_out(number: float) -> None:
+    score = MetricValue(value=number, n=10)
+    broken = make_record(model="broken").model_copy(update={"metrics": {"acc1": score}})
+    table = results_table([make_record(), broken])
+    assert [row[0] for row in texts(table)] == ["m"]
+    assert table.left_out == ["left out: record 0123456789abcdef of 'broken' and 't': not finite: acc1"]
+
+
+def test_formats_hold_the_same_rows_and_hostile_names_are_harmless() -> None:
+    record = make_record(model="a|b<script>", task="=SUM(A1)")
+    table = results_table([record, make_failure(model="x\ny")])
+    assert "a\\|b&lt;script&gt;" in to_markdown(table)
+    assert all(line.startswith("|") for line in to_markdown(table).strip().splitlines())
+    rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert rows[0]["model"] == "a|b<script>" and rows[0]["task"] == "'=SUM(A1)"
+    assert float(rows[0]["value"]) == 0.5 and rows[1]["status"] == "failed"
+    assert json.loads(to_json(table))[0]["task"] == "=SUM(A1)"
+
+
+def test_an_interval_that_reaches_down_to_chance_is_said() -> None:
+    assert "not above chance" in results_table([make_record(value=0.15)]).rows[0][-1]
+    assert results_table([make_record(value=0.25)]).rows[0][-1] == ""
+
+
+def test_percent_and_interval() -> None:
+    assert (percent(None), percent(0.12345), percent(1.0, 0)) == ("–", "12.3", "100")
+    assert interval_text(make_record().metrics["ece"]) == "–"

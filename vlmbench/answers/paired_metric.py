@@ -1,0 +1,263 @@
+"""The difference of two runs in one metric, and in each class's share of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing, differ
+from vlmbench.answers.tables import Aligned, Answers, align, identical
+from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.kinds import known_kind
+from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
+from vlmbench.records import Record
+
+_ALWAYS = ("sample", "content")
+SAME_VALUE = 1e-6
+"""A metric computed again from the table is the record's, to this much."""
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class in two runs.
+
+    Attributes:
+        index: its place among the classes.
+        name: its name in the baseline's record.
+        n: samples (of detection and segmentation: images) with a say in it.
+        value: which number of the class tables it is: "recall", "iou", "ap".
+        difference: of that number.
+    """
+
+    index: int
+    name: str
+    n: int
+    value: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class PairedMetric:
+    """One metric of two runs on the samples that both answered.
+
+    Attributes:
+        record: the baseline's.
+        metric: its name in both records.
+        baseline: what is held against.
+        candidate: what is held against it, its samples in the same order.
+        identical: both are of one and the same behaviour.
+    """
+
+    record: Record
+    metric: str
+    baseline: Measured
+    candidate: Measured
+    identical: bool
+
+    def difference(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
+        """Candidate minus baseline.
+
+        Args:
+            seed: of the bootstrap, where one is needed.
+            resamples: of the bootstrap.
+
+        Raises:
+            UnpairableError: the metric is undefined on these samples.
+        """
+        before, after = self.baseline, self.candidate
+        if before.right is not None and after.right is not None:
+            return mcnemar_difference(before.right, after.right, identical=self.identical)
+        if math.isnan(before.value) or math.isnan(after.value):
+            raise UnpairableError(
+                f"{self.record.task.name}: {self.metric} is undefined on the samples that both answered"
+            )
+        return bootstrap_difference(
+            before.statistic,
+            after.statistic,
+            before.n,
+            differing=differ(before.seen, after.seen),
+            largest=before.largest,
+            identical=self.identical,
+            seed=seed,
+            resamples=resamples,
+            rows=before.rows,
+        )
+
+    def class_differences(self, *, seed: int = 0, resamples: int = RESAMPLES) -> list[ClassDifference]:
+        """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
+
+        Classes that are undefined in one of the two are left out; a task without classes has none.
+
+        Raises:
+            UnpairableError: the classes of one are of single-label data, those of the other are not.
+        """
+        if self.baseline.classes is None or self.candidate.classes is None:
+            return []
+        before, after = self.baseline.classes(), self.candidate.classes()
+        if isinstance(before, ClassShares) and isinstance(after, ClassShares):
+            found = _of_shares(before, after, identical=self.identical)
+        elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
+            found = _of_statistics(before, after, self, seed, resamples)
+        else:
+            raise UnpairableError(f"{self.record.task.name}: classes of single-label and multi-label data")
+        names = [row.name for row in self.record.per_class]
+        return [
+            ClassDifference(index, names[index] if index < len(names) else str(index), each.n, before.value, each)
+            for index, each in found
+        ]
+
+
+def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> PairedMetric:
+    """One metric of two runs, measured on the samples that both answered.
+
+    Args:
+        baseline: what is held against.
+        candidate: what is held against it.
+        metric: its name in both records.
+        aligned: both tables as :func:`align` has them; None: not yet.
+
+    Raises:
+        UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired.
+        RecordError: a table does not give its record's value.
+    """
+    first, second = baseline.record.task, candidate.record.task
+    if first.plugin != second.plugin:
+        raise UnpairableError(f"{first.name} is a {first.plugin} task, {second.name} a {second.plugin} task")
+    before, after = _checked(baseline, metric), _checked(candidate, metric)
+    aligned = aligned or align(baseline.table, candidate.table, first.plugin)
+    if pairing(first.plugin).ranked and (aligned.only_baseline or aligned.only_candidate):
+        raise UnpairableError(
+            f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
+            hint="Run both on the same samples.",
+        )
+    if aligned.baseline is not baseline.table:
+        before = measured(replace(baseline, table=aligned.baseline), metric)
+    if aligned.candidate is not candidate.table:
+        after = measured(replace(candidate, table=aligned.candidate), metric)
+    return PairedMetric(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
+
+
+def pairing(plugin: str) -> Pairing:
+    """What the tables of a kind of task say sample by sample.
+
+    Raises:
+        UnpairableError: they cannot be: the kind is not installed, or has no way.
+    """
+    kind = known_kind(plugin)
+    found = kind.load_paired() if kind else None
+    if not isinstance(found, Pairing):
+        raise UnpairableError(f"answers of {plugin} tasks cannot be compared sample by sample")
+    return found
+
+
+def measured(answers: Answers, metric: str) -> Measured:
+    """What a comparison needs of a metric.
+
+    Raises:
+        UnpairableError: the metric is no function of the single samples' answers, or is unknown.
+        RecordError: the table is not what this kind of task writes.
+    """
+    task = answers.record.task
+    try:
+        found = pairing(task.plugin).measured(answers.record, answers.table, metric)
+    except RecordError as error:
+        raise RecordError(f"{answers.where}: {error.message}", hint=error.hint) from error
+    except (ValueError, IndexError) as error:  # numbers that no run writes
+        raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
+    if found is None:
+        raise UnpairableError(
+            f"{task.name}: {metric} cannot be compared sample by sample: a {task.plugin} task does not say how "
+            "samples make it up"
+        )
+    return found
+
+
+def pairing_columns(plugin: str) -> tuple[str, ...]:
+    """The columns of a kind's tables that comparisons read, where they are there; all others may be left out.
+
+    Raises:
+        UnpairableError: its answers cannot be paired.
+    """
+    own, kind = pairing(plugin), known_kind(plugin)
+    return tuple(dict.fromkeys((*_ALWAYS, *(kind.truth if kind else ()), *own.columns, *own.answers)))
+
+
+def same_behaviour(aligned: Aligned, plugin: str) -> bool:
+    """Whether two tables of a kind of task agree in every answer and score that they keep."""
+    own = pairing(plugin)
+    return identical(aligned, own.answers, own.columns)
+
+
+def difference(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Difference:
+    """:meth:`PairedMetric.difference` of two runs; see :func:`pair`."""
+    return pair(baseline, candidate, metric).difference(seed=seed, resamples=resamples)
+
+
+def class_differences(
+    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> list[ClassDifference]:
+    """:meth:`PairedMetric.class_differences` of two runs; see :func:`pair`."""
+    return pair(baseline, candidate, metric).class_differences(seed=seed, resamples=resamples)
+
+
+def _missing(aligned: Aligned) -> str:
+    sides = (("candidate", aligned.only_baseline), ("baseline", aligned.only_candidate))
+    return ", ".join(f"the {side} lacks {len(ids):,} (e.g. {ids[0]!r})" for side, ids in sides if ids)
+
+
+def _checked(answers: Answers, metric: str) -> Measured:
+    """A metric of a whole table, which must be what its record says.
+
+    Raises:
+        UnpairableError: the record has no such metric, or it is undefined.
+        RecordError: the table gives another value.
+    """
+    record = answers.record
+    stated = record.metrics.get(metric)
+    if stated is None:
+        raise UnpairableError(f"{answers.where}: {record.model.name} on {record.task.name} has no {metric}")
+    if stated.value is None:
+        raise UnpairableError(f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}")
+    found = measured(answers, metric)
+    try:
+        value = found.value
+    except ValueError as error:  # numbers that no run writes, such as an image without captions
+        raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
+    if not abs(value - stated.value) <= SAME_VALUE:
+        raise RecordError(
+            f"{answers.where}: predictions and record do not belong together: {metric} is {value:.6f} by the "
+            f"predictions, {stated.value:.6f} by the record",
+            hint="Run the pair again with --force.",
+        )
+    return found
+
+
+def _of_shares(before: ClassShares, after: ClassShares, *, identical: bool) -> list[tuple[int, Difference]]:
+    order = np.argsort(before.labels, kind="stable")
+    classes, starts = np.unique(before.labels[order], return_index=True)
+    return [
+        (int(label), mcnemar_difference(before.right[own], after.right[own], identical=identical))
+        for label, own in zip(classes, np.split(order, starts[1:]), strict=True)
+    ]
+
+
+def _of_statistics(
+    before: ClassStatistics, after: ClassStatistics, pair: PairedMetric, seed: int, resamples: int
+) -> list[tuple[int, Difference]]:
+    differing = differ(before.seen, after.seen, kept=2)
+    found = bootstrap_differences(
+        before.statistics,
+        after.statistics,
+        pair.baseline.n,
+        differing=differing,
+        sizes=np.maximum(np.maximum(before.sizes, after.sizes), differing.sum(axis=0)).tolist(),
+        identical=pair.identical,
+        seed=seed,
+        resamples=resamples,
+        rows=before.rows,
+    )
+    return [(index, each) for index, each in enumerate(found) if each is not None]

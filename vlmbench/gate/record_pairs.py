@@ -1,0 +1,116 @@
+"""Records of two sides, paired by model and task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from vlmbench.errors import UsageError
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.mismatches import mismatches
+from vlmbench.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class RecordPair:
+    """One task of one model, on both sides; one of the two may be missing."""
+
+    task: str
+    baseline_model: str
+    candidate_model: str
+    baseline: Entry | None
+    candidate: Entry | None
+
+
+def pair_entries(
+    baseline: Sequence[Entry],
+    candidate: Sequence[Entry],
+    *,
+    baseline_model: str | None = None,
+    candidate_model: str | None = None,
+) -> list[RecordPair]:
+    """Every (model, task) of the baseline's models, on both sides.
+
+    Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
+    are paired by name, and those that the candidate alone has are left out. Of several records of one pair (other
+    limits, prompts, precisions), the two are taken that differ in least, and of these the newest; records of other
+    weights than the newest record's are another model's.
+
+    Args:
+        baseline: of one or more models.
+        candidate: likewise.
+        baseline_model: only this model of the baseline.
+        candidate_model: only this model of the candidate.
+
+    Raises:
+        UsageError: a chosen model is not there, or several models have no name in common.
+    """
+    before, after = _by_model(baseline), _by_model(candidate)
+    before = _chosen(before, baseline_model, "baseline")
+    after = _chosen(after, candidate_model, "candidate")
+    if len(before) == 1 and len(after) == 1:
+        couples = [(next(iter(before)), next(iter(after)))]
+    else:
+        if not before.keys() & after.keys():
+            raise UsageError(
+                "the two sides have no model in common, and one of them has several: which are to be compared?\n"
+                f"  baseline: {', '.join(sorted(before))}\n  candidate: {', '.join(sorted(after))}",
+                hint="Choose with --baseline-model NAME and --candidate-model NAME.",
+            )
+        couples = [(name, name) for name in sorted(before)]
+    return [pair for old, new in couples for pair in _tasks(old, new, before.get(old, {}), after.get(new, {}))]
+
+
+_Tasks = Mapping[str, Sequence[Entry]]
+
+
+def _by_model(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
+    found: dict[str, dict[str, list[Entry]]] = {}
+    for entry in entries:
+        found.setdefault(entry.record.model.name, {}).setdefault(entry.record.task.name, []).append(entry)
+    return found
+
+
+def _chosen(
+    models: dict[str, dict[str, list[Entry]]], name: str | None, side: str
+) -> dict[str, dict[str, list[Entry]]]:
+    if name is None:
+        return models
+    if name not in models:
+        raise UsageError(f"the {side} has no model {name!r}", hint=did_you_mean(name, models) or None)
+    return {name: models[name]}
+
+
+def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[RecordPair]:
+    for task in sorted(before.keys() | after.keys()):
+        first, second = _closest(before.get(task, ()), after.get(task, ()))
+        yield RecordPair(task, old, new, first, second)
+
+
+def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:
+    before, after = _of_newest_model(before), _of_newest_model(after)
+    if not before or not after:
+        return _newest(before), _newest(after)
+
+    def order(pair: tuple[Entry, Entry]) -> tuple[int, str, str]:
+        same = -len(mismatches(pair[0].record, pair[1].record))
+        return same, pair[1].record.run.started, pair[0].record.run.started
+
+    return max(product(before, after), key=order)
+
+
+def _of_newest_model(entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the model as it was last run: one name may stand for one release after the other."""
+    newest = _newest(entries)
+    return [entry for entry in entries if newest is not None and identity(entry) == identity(newest)]
+
+
+def identity(entry: Entry) -> tuple[str, ...]:
+    """What a model is, whatever its name."""
+    model = entry.record.model
+    return model.weights_sha256, model.architecture, model.preprocess, model.tokenizer
+
+
+def _newest(entries: Sequence[Entry]) -> Entry | None:
+    return max(entries, key=lambda entry: entry.record.run.started, default=None)

@@ -1,0 +1,1 @@
+"""What records are written as for other programs: a file each."""

@@ -1,0 +1,1 @@
+"""Programs whose result files become records: a file each."""

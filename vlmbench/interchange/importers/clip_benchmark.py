@@ -1,0 +1,96 @@
+"""CLIP_benchmark's result files: one JSON an evaluation, or the CSV that ``clip_benchmark build`` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import RecordError
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
+from vlmbench.interchange.names import metric_name, model_name, task_name
+from vlmbench.interchange.registry import Importer
+from vlmbench.interchange.results import Result, fraction
+
+PLUGINS = {"zeroshot_classification": "classification", "zeroshot_retrieval": "retrieval"}
+"""Its tasks that are ours; it also trains linear probes and scores captions."""
+DESCRIBED = ("dataset", "model", "pretrained", "task")
+NOT_METRICS = frozenset({*DESCRIBED, "language", "model_fullname", "classnames", "templates"})
+ENGLISH = "en"
+HINT = f"It has {', '.join(DESCRIBED)} and metrics."
+
+
+def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
+    """What a file holds, one item an evaluation; what is wrong with one is its item.
+
+    Args:
+        path: a ``.json`` or a ``.csv`` file.
+        cards: specs of open_clip cards to their names.
+        model: not used: the files say it.
+
+    Raises:
+        RecordError: the file as a whole is none of CLIP_benchmark's.
+    """
+    for where, evaluation in _evaluations(path):
+        try:
+            yield _result(evaluation, where, cards)
+        except RecordError as error:
+            yield error
+
+
+def _evaluations(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    """Where each evaluation stands, and what its JSON has."""
+    text = read_text(path)
+    if path.suffix.lower() != ".csv":
+        data = parse_json(text, path)
+        if not isinstance(data, dict):
+            raise RecordError(f"{path}: no result of CLIP_benchmark, which is an object", hint=HINT)
+        yield str(path), data
+        return
+    columns, rows = parse_table(text, path)
+    if missing := [name for name in DESCRIBED if name not in columns]:
+        raise RecordError(f"{path}: no results of CLIP_benchmark: no column {', '.join(missing)}", hint=HINT)
+    for where, row in rows:
+        yield where, row if isinstance(row, RecordError) else _of_row(row)
+
+
+def _of_row(row: Row) -> dict[str, Any]:
+    """A row of the CSV as the JSON that it was made of."""
+    cells = {name: value for name, value in row.items() if value}
+    metrics = {name: value for name, value in cells.items() if name not in NOT_METRICS}
+    return {**{name: value for name, value in cells.items() if name in NOT_METRICS}, "metrics": metrics}
+
+
+def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapping[str, str]) -> Result:
+    if isinstance(evaluation, RecordError):
+        raise evaluation
+    missing = [name for name in DESCRIBED if not _is_name(evaluation.get(name))]
+    metrics = evaluation.get("metrics")
+    if missing or not isinstance(metrics, dict) or not all([metrics, *map(_is_name, metrics)]):
+        raise RecordError(f"{where}: no result of CLIP_benchmark: no {', '.join(missing) or 'metrics'}", hint=HINT)
+    kind = evaluation["task"]
+    if kind not in PLUGINS:
+        raise RecordError(f"{where}: a result of {kind!r}, which is no zero-shot task of ours")
+    language = evaluation.get("language") or ENGLISH
+    if not _is_name(language):
+        raise RecordError(f"{where}: language is {language!r}, no name of one")
+    task = task_name(evaluation["dataset"])
+    return Result(
+        model=model_name(evaluation["model"], evaluation["pretrained"], cards),
+        # Class names and prompts of another language are another question.
+        task=task if language == ENGLISH else f"{task}:{language}",
+        plugin=PLUGINS[kind],
+        metrics={metric_name(name): fraction(value, f"{where}: {name}") for name, value in metrics.items()},
+        spec=f"{evaluation['model']}/{evaluation['pretrained']}",
+        protocol={"dataset": evaluation["dataset"], "language": language},
+    )
+
+
+def _is_name(value: object) -> bool:
+    """Text with something after its last slash."""
+    return isinstance(value, str) and bool(value.rpartition("/")[2].strip())
+
+
+IMPORTER = Importer(
+    "clip_benchmark", "its JSON files, or the CSV that `clip_benchmark build` makes of them", read_results
+)

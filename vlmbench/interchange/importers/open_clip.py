@@ -1,0 +1,106 @@
+"""open_clip's result files: the tables of its documentation, and ``results.jsonl`` of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vlmbench.errors import RecordError
+from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
+from vlmbench.interchange.names import OPEN_CLIP_COLUMNS, OPEN_CLIP_RETRIEVAL, OPEN_CLIP_TRAINING, model_name
+from vlmbench.interchange.registry import Importer
+from vlmbench.interchange.results import Result, fraction
+
+RETRIEVAL_TASKS = frozenset(task for task, _ in OPEN_CLIP_RETRIEVAL.values())
+TABLES = (("zero-shot", OPEN_CLIP_COLUMNS), ("retrieval", OPEN_CLIP_RETRIEVAL))
+"""What the files of its documentation hold. Two of them repeat the same zero-shot numbers, and the third has other
+metrics of the same retrieval tasks: a record of the first must not take the place of one of the other."""
+DESCRIBED = ("name", "pretrained")
+
+
+def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
+    """What a file holds, one item a (model, task) pair; what is wrong with a row is its item.
+
+    Args:
+        path: ``openclip_results.csv``, ``openclip_classification_results.csv``, ``openclip_retrieval_results.csv``, or
+            a ``results.jsonl``, of which the last line counts.
+        cards: specs of open_clip cards to their names.
+        model: the name of the model that was trained, which a ``results.jsonl`` does not say.
+
+    Raises:
+        RecordError: the file as a whole is none of open_clip's.
+    """
+    text = read_text(path)
+    if path.suffix.lower() == ".csv":
+        yield from _table(text, path, cards)
+    else:
+        yield from _training(text, path, model)
+
+
+def _table(text: str, path: Path, cards: Mapping[str, str]) -> Iterator[Result | RecordError]:
+    columns, rows = parse_table(text, path)
+    if not set(columns).issuperset(DESCRIBED) or not any(of_table.keys() & set(columns) for _, of_table in TABLES):
+        raise RecordError(
+            f"{path}: no results of open_clip", hint="They have columns name, pretrained and one a dataset."
+        )
+    for where, row in rows:
+        try:
+            yield from _row(row, where, cards)
+        except RecordError as error:
+            yield error
+
+
+def _row(row: Row | RecordError, where: str, cards: Mapping[str, str]) -> list[Result]:
+    if isinstance(row, RecordError):
+        raise row
+    if missing := [name for name in DESCRIBED if not row[name].strip()]:
+        raise RecordError(f"{where}: no {', '.join(missing)}")
+    return [
+        Result(
+            model=model_name(row["name"], row["pretrained"], cards),
+            task=task,
+            plugin=_plugin(task),
+            metrics=metrics,
+            spec=f"{row['name']}/{row['pretrained']}",
+            protocol={"table": table},
+        )
+        for table, of_table in TABLES
+        for task, metrics in _by_task(row, of_table, where).items()
+    ]
+
+
+def _training(text: str, path: Path, model: str | None) -> Iterator[Result | RecordError]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = parse_json(lines[-1], path) if lines else None
+    if not isinstance(last, dict) or not last.keys() & OPEN_CLIP_TRAINING.keys():
+        raise RecordError(
+            f"{path}: no zero-shot results in its last line",
+            hint="open_clip's training writes them with --imagenet-val or --imagenet-v2.",
+        )
+    if model is None:
+        raise RecordError(f"{path}: does not say which model it is of", hint="Name it with --model.")
+    epoch = last.get("epoch")
+    for task, metrics in _by_task(last, OPEN_CLIP_TRAINING, str(path)).items():
+        yield Result(model, task, _plugin(task), metrics, protocol={"epoch": epoch if isinstance(epoch, int) else None})
+
+
+def _by_task(
+    found: Mapping[str, object], places: Mapping[str, tuple[str, str]], where: str
+) -> dict[str, dict[str, float]]:
+    """Tasks to metrics to values, of those places that are filled in."""
+    by_task: dict[str, dict[str, float]] = {}
+    for place, (task, metric) in places.items():
+        if found.get(place, "") != "":
+            by_task.setdefault(task, {})[metric] = fraction(found[place], f"{where}: {place}")
+    return by_task
+
+
+def _plugin(task: str) -> str:
+    return "retrieval" if task in RETRIEVAL_TASKS else "classification"
+
+
+IMPORTER = Importer(
+    "open_clip",
+    "the tables of its documentation (openclip_results.csv, …), or results.jsonl of a training run",
+    read_results,
+)

@@ -1,0 +1,223 @@
+"""Models against tasks: the survey's tables of results, from published numbers and records together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vlmbench.records import Failure, ModelInfo, Summary
+from vlmbench.reports.builders.survey import Question, SurveyTable
+from vlmbench.reports.cells import DASH, Cell, Label, Origin, Score, plain
+from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
+from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
+from vlmbench.reports.notes import shared, without
+from vlmbench.reports.published import Published
+from vlmbench.reports.scores import (
+    ZERO_SHOT,
+    failed_datum,
+    failed_score,
+    measured_datum,
+    measured_score,
+    published_datum,
+    published_score,
+    reason,
+)
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
+
+
+@dataclass
+class _Line:
+    """One row while it is gathered: scores and data by the place of their question."""
+
+    name: str
+    origin: Origin
+    model: str
+    variant: Mapping[str, str] = field(default_factory=dict)
+    info: ModelInfo | None = None
+    notes: tuple[str, ...] = ()
+    scores: dict[int, Score] = field(default_factory=dict)
+    data: dict[int, dict[str, object]] = field(default_factory=dict)
+    dates: dict[int, str] = field(default_factory=dict)
+
+
+def survey_results_table(
+    spec: SurveyTable, entries: Entries, numbers: Sequence[Published], view: TableView, facts: ModelFacts
+) -> Table:
+    """One of the survey's tables: its rows as printed, then other published numbers, then what was measured here.
+
+    Args:
+        spec: which.
+        entries: of a results folder; may be empty.
+        numbers: all published numbers.
+        view: what is shown of it.
+        facts: of models.
+
+    Raises:
+        UsageError: the view names a column that is not there.
+    """
+    questions = _questions(spec, entries, view)
+    printed = [] if view.published == "none" else _published_lines(spec, questions, entries, numbers, view, facts)
+    said = _say_once([line for line in printed if not line.notes])
+    if said and spec.without_numbers:
+        said.append(f"In the survey without a number, and not here: {spec.without_numbers}")
+    measured = _measured_lines(spec, questions, entries, view)
+    lines = [line for line in (*printed, *measured) if line.scores]
+    used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]
+    rows = [_row(line, used, facts) for line in lines]
+    columns = [
+        Column("model", repeats=True),
+        *_telling_apart(fact_columns(), spec.facts, rows),
+        *(Column(questions[place].heading, "right", group=questions[place].group) for place in used),
+    ]
+    return arranged(
+        Draft(
+            title=spec.title,
+            columns=columns,
+            rows=rows,
+            hidden=frozenset(FACTS) - frozenset(spec.facts) | _unknown(rows),
+            ranked=frozenset(columns[i].full_name for i in range(len(columns) - len(used), len(columns))),
+            notes=[*said, *([spec.note] if spec.note and lines else [])],
+            left_out=entries.left_out,
+        ),
+        view if view.group_by or not spec.group_by else replace(view, group_by=spec.group_by),
+    )
+
+
+def _telling_apart(columns: Sequence[Column], printed: Sequence[str], rows: Sequence[TableRow]) -> list[Column]:
+    """Facts in which rows of one name differ stand beside the name wherever it does; the others give way."""
+    names = Counter(plain(row.cells[0]) for row in rows)
+    same = [row for row in rows if names[plain(row.cells[0])] > 1]
+    made = []
+    for place, column in enumerate(columns, start=1):
+        kinds: dict[str, set[str]] = {}
+        for row in same:
+            kinds.setdefault(plain(row.cells[0]), set()).add(plain(row.cells[place]))
+        needed = column.name in printed and any(len(kind) > 1 for kind in kinds.values())
+        made.append(replace(column, repeats=True, spare=0) if needed else column)
+    return made
+
+
+def _unknown(rows: Sequence[TableRow]) -> frozenset[str]:
+    """Facts that are known of no row."""
+    return frozenset(
+        name for place, name in enumerate(FACTS, start=1) if all(plain(row.cells[place]) in ("", DASH) for row in rows)
+    )
+
+
+def _say_once(lines: Sequence[_Line]) -> list[str]:
+    """What holds for all of the table's own rows, and where they were read; taken from their numbers."""
+    notes = shared(score for line in lines for score in line.scores.values())
+    for line in lines:
+        line.scores = {place: without(score, notes) for place, score in line.scores.items()}
+    sources = "; ".join(dict.fromkeys(score.source for line in lines for score in line.scores.values()))
+    return [*(f"The survey's rows: {note}" for note in notes), *([f"Source: {sources}"] if sources else [])]
+
+
+def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Question]:
+    """The table's own columns, then one for each other task of its kind that was run."""
+    known = {question.task for question in spec.questions}
+    others = {
+        record.task.name: record.main_metric
+        for record in entries.records
+        if record.task.plugin == spec.kind and record.task.name not in known
+    }
+    every = [*spec.questions, *(Question(task, task, metric) for task, metric in sorted(others.items()))]
+    return [q for q in every if view.wants_task(q.task) or any(view.wants_task(task) for task in q.also)]
+
+
+def _published_lines(
+    spec: SurveyTable,
+    questions: Sequence[Question],
+    entries: Entries,
+    numbers: Iterable[Published],
+    view: TableView,
+    facts: ModelFacts,
+) -> list[_Line]:
+    """The table's own rows first, then other sources' rows of the models that were run, or of all."""
+    places = {(question.task, question.metric): place for place, question in enumerate(questions)}
+    run = {record.model.name for record in entries.records}
+    own: dict[tuple[object, ...], _Line] = {}
+    others: dict[tuple[object, ...], _Line] = {}
+    for found in numbers:
+        place = places.get((found.task, found.metric))
+        mine = found.table == spec.table
+        if place is None or not (mine or view.published == "all" or found.model in run):
+            continue
+        if (found.flag and not view.flagged) or not view.wants_model(found.model, facts.title(found.model)):
+            continue
+        key = (found.model, found.table, tuple(sorted(found.variant.items())))
+        name = facts.title(found.model) if mine else found.model
+        line = (own if mine else others).setdefault(key, _Line(name, "published", found.model, found.variant))
+        score = published_score(found, view)
+        line.scores[place] = (
+            replace(score, question=spec.table) if mine and not score.question and spec.own_protocols else score
+        )
+        line.data[place] = published_datum(found)
+    for line in others.values():
+        source = next(iter(line.scores.values())).source
+        line.notes = (source,)
+    return [*own.values(), *others.values()]
+
+
+def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: Entries, view: TableView) -> list[_Line]:
+    """One line a model and way of running it; of two records of a cell the later."""
+    places: dict[str, list[int]] = {}
+    for place, question in enumerate(questions):
+        for task in (question.task, *question.also):
+            places.setdefault(task, []).append(place)
+    lines: dict[tuple[object, ...], _Line] = {}
+    for record in entries.records:
+        if record.task.name not in places or not view.wants_model(record.model.name):
+            continue
+        remarks = remarks_of(record)
+        everywhere = tuple(remark.text for remark in remarks if remark.everywhere)
+        here = [remark for remark in remarks if not remark.everywhere]
+        limit = record.run.limit
+        key = (record.model.name, origin(record), limit, everywhere)
+        line = lines.setdefault(
+            key, _Line(record.model.name, origin(record), record.model.name, info=record.model, notes=everywhere)
+        )
+        for place in places[record.task.name]:
+            if questions[place].metric in record.metrics and record.run.started >= line.dates.get(place, ""):
+                line.dates[place] = record.run.started
+                line.scores[place] = _measured_cell(spec, questions[place], record, here, view)
+                line.data[place] = measured_datum(record, questions[place].metric)
+    for failure in entries.failures:
+        if failure.task in places and view.wants_model(failure.model):
+            _note_failure(lines, failure, places[failure.task])
+    return sorted(lines.values(), key=lambda line: (line.name.casefold(), line.notes))
+
+
+def _measured_cell(
+    spec: SurveyTable, question: Question, record: Summary, remarks: list[Remark], view: TableView
+) -> Score:
+    score = measured_score(record, question.metric, view, remarks=remarks)
+    differs = question.also.get(record.task.name)
+    if differs:
+        score = replace(score, notes=(f"{record.task.name}: {differs}", *score.notes))
+    if not spec.own_protocols:
+        return score
+    return replace(score, question=ZERO_SHOT if spec.table == "survey-9" else "measured")
+
+
+def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, places: Iterable[int]) -> None:
+    """A pair that gave no number, in the model's first line."""
+    own = next((line for line in lines.values() if line.model == failure.model and line.origin == "measured"), None)
+    if own is None:
+        own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
+    for place in places:
+        if place not in own.scores:
+            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {reason(failure)}",))
+            own.data[place] = failed_datum(failure)
+
+
+def _row(line: _Line, used: Sequence[int], facts: ModelFacts) -> TableRow:
+    missing = Score(None, origin=line.origin)
+    cells: list[Cell] = [
+        Label(line.name, notes=line.notes, origin=line.origin),
+        *facts.row(line.model, variant=line.variant, info=line.info),
+        *(line.scores.get(place, missing) for place in used),
+    ]
+    return TableRow(cells, [line.data[place] for place in used if place in line.data])

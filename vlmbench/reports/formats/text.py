@@ -1,0 +1,21 @@
+"""A table as a terminal shows it, in a file."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from vlmbench.reports.formats.terminal.render import PIPED_WIDTH, TerminalTable
+from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Table
+
+
+def to_text(table: Table) -> str:
+    """Plain lines of at most :data:`PIPED_WIDTH` cells, but for numbers, which are never cut off."""
+    file = io.StringIO()
+    Console(file=file, width=PIPED_WIDTH, highlight=False).print(TerminalTable(table, PIPED_WIDTH), crop=False)
+    return file.getvalue()
+
+
+FORMAT = ReportFormat("text", to_text)

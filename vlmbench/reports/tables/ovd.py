@@ -1,0 +1,25 @@
+"""The survey's Table 10: open-vocabulary object detection."""
+
+from __future__ import annotations
+
+from vlmbench.reports.builders.survey import Question, SurveyTable
+from vlmbench.reports.survey_report import survey_report
+
+_OWN_DETECTOR = "found by the model's own detector, which was not trained on this set's base classes alone"
+SURVEY = SurveyTable(
+    title="Open-vocabulary object detection (the survey's Table 10)",
+    kind="",
+    table="survey-10",
+    questions=(
+        Question("base", "ov-coco", "ap50_base", "COCO AP", {"ov-coco-native": _OWN_DETECTOR}),
+        Question("novel", "ov-coco", "ap50_novel", "COCO AP", {"ov-coco-native": _OWN_DETECTOR}),
+        Question("all", "ov-coco", "ap50", "COCO AP", {"ov-coco-native": _OWN_DETECTOR}),
+        Question("rare", "ov-lvis", "ap_rare", "LVIS AP", {"lvis-native": _OWN_DETECTOR}),
+        Question("common", "ov-lvis", "ap_common", "LVIS AP", {"lvis-native": _OWN_DETECTOR}),
+        Question("frequent", "ov-lvis", "ap_frequent", "LVIS AP", {"lvis-native": _OWN_DETECTOR}),
+        Question("all", "ov-lvis", "ap", "LVIS AP", {"lvis-native": _OWN_DETECTOR}),
+    ),
+    facts=("image encoder",),
+    own_protocols=True,
+)
+TABLE = survey_report("ovd", "the survey's Table 10: open-vocabulary detection", SURVEY, place=13)

@@ -1,0 +1,31 @@
+"""The survey's Table 9: transfer learning."""
+
+from __future__ import annotations
+
+from vlmbench.reports.builders.survey import Question, SurveyTable
+from vlmbench.reports.survey_report import survey_report
+
+SURVEY = SurveyTable(
+    title="Transfer learning, accuracy in % (the survey's Table 9)",
+    kind="",
+    table="survey-9",
+    questions=(
+        Question("Average", "survey-9-average", "mean"),
+        Question("ImageNet-1k", "imagenet1k", "acc1"),
+        Question("Caltech-101", "caltech101", "acc1"),
+        Question("Pets", "oxford-pets", "acc1"),
+        Question("Cars", "stanford-cars", "acc1"),
+        Question("Flowers-102", "flowers102", "acc1"),
+        Question("Food-101", "food101", "acc1"),
+        Question("Aircraft", "fgvc-aircraft", "acc1"),
+        Question("SUN397", "sun397", "acc1"),
+        Question("DTD", "dtd", "acc1"),
+        Question("EuroSAT", "eurosat", "acc1"),
+        Question("UCF101", "ucf101-frames", "acc1"),
+    ),
+    facts=("setup", "image encoder"),
+    group_by="setup",
+    own_protocols=True,
+    note="Best and second best are among rows of one setup. Records are zero-shot: without transfer.",
+)
+TABLE = survey_report("transfer", "the survey's Table 9: transfer learning", SURVEY, place=12)
