@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import typer
 from reports.site.records_of_many import make_answer
+from typer.main import get_command
 
+from vlmbench.catalogue import find_tasks
+from vlmbench.cli import demo as command
 from vlmbench.cli import run
-from vlmbench.cli.demo import demo
+from vlmbench.cli.demo import ASKED, NEXT_STEPS, demo
+from vlmbench.cli.main import app
 from vlmbench.reports import published
 from vlmbench.reports.site import assets
+from vlmbench.run.listener import PairResult
 from vlmbench.store import ResultStore
 
 
@@ -21,29 +26,54 @@ def no_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "published", lambda: [])
 
 
-def put(results: Path) -> None:
+def put(results: Path, **_: object) -> list[PairResult]:
     ResultStore(results).write(*make_answer("demo-clip", "demo-digits", 0.8))
+    return []
+
+
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's frame around one record that is there at once."""
+    monkeypatch.setattr(command, "run_pairs", put)
+    monkeypatch.setattr(run, "show_outcomes", lambda *_, **__: None)
 
 
 def test_the_demo_ends_with_its_leaderboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "run_and_show", lambda request, **_: put(request.results))
+    without_models(monkeypatch)
     demo(results=tmp_path / "demo")
     index = tmp_path / "demo-leaderboard" / "index.html"
     assert "Demo CLIP" in index.read_text(encoding="utf-8")
-    assert capsys.readouterr().out.strip() == str(index)
+    printed = capsys.readouterr()
+    assert printed.out.strip() == str(index)
+    assert f"vlmbench compare {tmp_path / 'demo' / 'demo-clip'} results/mine" in printed.err
+
+
+def test_what_to_type_next_is_understood_as_it_is_printed() -> None:
+    commands = [line.split("#")[0].split() for line in NEXT_STEPS.splitlines() if line.startswith("  vlmbench")]
+    assert [words[1] for words in commands] == ["run", "run", "compare"]
+    for _, name, *arguments in commands:
+        click_command = get_command(app).commands[name]  # type: ignore[attr-defined]
+        click_command.make_context(name, arguments)
+
+
+def test_demo_clip_answers_the_suite_and_conse_the_photographs() -> None:
+    asked = {model: sorted(t for name, tasks in ASKED if name == model for t in tasks) for model, _ in ASKED}
+    assert asked == {
+        "demo-clip": sorted(card.name for card in find_tasks("demo")),
+        "conse-efficientnet-lite2": ["demo-faces", "demo-photos"],
+    }
 
 
 @pytest.mark.usefixtures("no_published")
 def test_a_failed_pair_keeps_its_exit_code_and_the_others_their_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(request: object, **_: object) -> None:
-        put(tmp_path / "demo")
+    def fail(*_: object, **__: object) -> None:
         raise typer.Exit(1)
 
-    monkeypatch.setattr(run, "run_and_show", fail)
+    without_models(monkeypatch)
+    monkeypatch.setattr(run, "show_outcomes", fail)
     with pytest.raises(typer.Exit) as left:
         demo(results=tmp_path / "demo")
     assert left.value.exit_code == 1
@@ -53,7 +83,7 @@ def test_a_failed_pair_keeps_its_exit_code_and_the_others_their_page(
 def test_without_plotly_the_records_are_kept_and_the_remedy_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "run_and_show", lambda request, **_: put(request.results))
+    without_models(monkeypatch)
     monkeypatch.setattr(assets, "find_spec", lambda name: None)
     demo(results=tmp_path / "demo")
     assert "vlmbench[site]" in capsys.readouterr().err
@@ -64,6 +94,6 @@ def test_without_plotly_the_records_are_kept_and_the_remedy_is_said(
 def test_the_records_may_be_in_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(run, "run_and_show", lambda request, **_: put(request.results))
+    without_models(monkeypatch)
     demo(results=Path())
     assert (tmp_path / "here-leaderboard" / "index.html").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,10 +122,8 @@ def run_and_show(
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
     from vlmbench.cli.console import stderr, stdout
     from vlmbench.cli.heavy_imports import heavy_imports
-    from vlmbench.cli.progress import TerminalListener
 
     with heavy_imports():
-        from vlmbench.run.execute import execute
         from vlmbench.run.plan import make_plan
 
     plan = make_plan(request)
@@ -135,22 +134,43 @@ def run_and_show(
             for warning in task.warnings:
                 stderr().print(f"note: {task.card.name}: {warning}", style="yellow", soft_wrap=True, markup=False)
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
-    with TerminalListener(len(plan.models) * len(plan.tasks)) as listener:
+    outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
+    show_outcomes(outcomes, request.results, profile=profile, title=title)
+    return outcomes
+
+
+def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
+    """Run plans one after another, each taken when the one before is done; ``pairs`` is how many they have together."""
+    from vlmbench.cli.allocator import keep_freed_memory
+    from vlmbench.cli.console import stderr
+    from vlmbench.cli.heavy_imports import heavy_imports
+    from vlmbench.cli.progress import TerminalListener
+
+    with heavy_imports():
+        from vlmbench.run.execute import execute
+
+    keep_freed_memory()
+    with TerminalListener(pairs) as listener:
         try:
-            outcomes = execute(plan, request, listener)
+            return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
             stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
             raise
-    show_summary(outcomes, request.results, title=title)
+
+
+def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
+    """Print what became of a run; leaves with an exit code above 0 where a pair failed."""
+    from vlmbench.cli.console import stderr
+
+    show_summary(outcomes, results, title=title)
     if profile:
         show_profiles(outcomes)
-    show_pictures(outcomes, request.results)
+    show_pictures(outcomes, results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
     if all(outcome.status == "unsupported" for outcome in outcomes):
         stderr().print("Nothing was run: no model can be asked any of these tasks in this way.", style="yellow")
         raise typer.Exit(2)
-    return outcomes
 
 
 def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:

@@ -31,6 +31,12 @@ def test_state_is_of_the_content() -> None:
     assert first.state() != open_dataset([spec], SourceContext()).state()
 
 
+def test_tasks_about_the_same_scenes_share_them() -> None:
+    spec = SourceSpec(kind="demo", location="objects")
+    first, second = (open_dataset([spec], SourceContext(target=target)) for target in ("captions", "boxes"))
+    assert first.read(3) is second.read(3)
+
+
 def test_a_misspelt_set_is_corrected() -> None:
     with pytest.raises(UnknownNameError, match="unknown demo set 'digit'\nDid you mean 'digits'"):
         open_dataset([SourceSpec(kind="demo", location="digit")], SourceContext())

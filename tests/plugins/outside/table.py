@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vlmbench.reports.registry import ReportTable, TableRequest
 from vlmbench.reports.table_data import Column, Table
+
+from vlmbench.reports.registry import ReportTable, TableRequest
 
 
 def make(request: TableRequest) -> Table:

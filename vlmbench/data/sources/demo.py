@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,12 @@ def _box(item: Any, number: int, spec: SourceSpec, classes: Sequence[str]) -> Bo
     raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is none of its classes")
 
 
+@cache
+def _made(make: Callable[[], Any]) -> Any:
+    """A set, made once a process: four tasks ask about the same scenes. All sets together are 20 MB."""
+    return make()
+
+
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Render a set of ``vlmbench.demo.sets.DEMO_SETS``.
 
@@ -112,7 +119,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     sets: dict[str, Any] = module.DEMO_SETS
     if spec.location not in sets:
         raise UnknownNameError(f"unknown demo set {spec.location!r}", hint=did_you_mean(spec.location, sets) or None)
-    made = sets[spec.location]()
+    made = _made(sets[spec.location])
     info = SourceInfo(spec.kind, spec.location)
     samples = [_sample(sample, context, spec, tuple(made.classes)) for sample in made.samples]
     images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
