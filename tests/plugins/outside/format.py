@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from vlmbench.reports.table_data import Table
-
 from vlmbench.reports.cells import plain
 from vlmbench.reports.registry import ReportFormat
+from vlmbench.reports.table_data import Table
 
 
 def write(table: Table) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from vlmbench.reports.table_data import Column, Table
-
 from vlmbench.reports.registry import ReportTable, TableRequest
+from vlmbench.reports.table_data import Column, Table
 
 
 def make(request: TableRequest) -> Table:
