@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vlmbench.reports.registry import NUMBERS, ReportTable, TableRequest
+
+if TYPE_CHECKING:
+    from vlmbench.reports.table_data import Table
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,14 @@ class SurveyTable:
     note: str = ""
     group_by: str = ""
     without_numbers: str = ""
+
+
+def survey_report(name: str, shows: str, survey: SurveyTable, *, place: int) -> ReportTable:
+    """One of these tables as a table of ``vlmbench report``, with the models of a results folder."""
+
+    def make(request: TableRequest) -> Table:
+        from vlmbench.reports.builders.survey_results import survey_results_table
+
+        return survey_results_table(survey, request)
+
+    return ReportTable(name, shows, make, NUMBERS, place=place)
