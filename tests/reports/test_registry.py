@@ -10,7 +10,6 @@ from make_record import make_failure
 from report_cases import answered, asked, entries, numbers
 from rich.console import Console
 
-from vlmbench.cli.console import rich_table
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.records import Imported
 from vlmbench.reports.builders.coverage import coverage_table
@@ -23,6 +22,7 @@ from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import FACTS, ModelFacts, count
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.published import Published
 from vlmbench.reports.registry import OPTIONS, TABLES, check_options, check_table
 from vlmbench.reports.table_data import Table
@@ -157,7 +157,7 @@ def test_a_model_beside_what_is_published_of_it() -> None:
 def test_rows_of_one_task_keep_their_metrics_in_any_window() -> None:
     known = [Published("m", "cifar10", metric, 0.9, "a" * 60) for metric in ("acc1", "acc5", "mean_per_class_recall")]
     out = io.StringIO()
-    Console(file=out, width=50).print(rich_table(model_table(asked(Entries(), name="m", numbers=known)), 50))
+    Console(file=out, width=50).print(TerminalTable(model_table(asked(Entries(), name="m", numbers=known)), 50))
     assert all(metric in out.getvalue() for metric in ("acc1", "acc5", "mean_per_class_"))
 
 

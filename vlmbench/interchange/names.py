@@ -151,13 +151,7 @@ def metric_name(theirs: str) -> str:
 
 
 def model_name(architecture: str, pretrained: str, cards: Mapping[str, str]) -> str:
-    """The card of an open_clip model, or how the command line names it without one.
-
-    Args:
-        architecture: open_clip's name.
-        pretrained: its tag, or a file.
-        cards: specs of open_clip cards to their names.
-    """
+    """The card (``cards``: specs to names) of an open_clip model, or how the command line names it without one."""
     plain = architecture.removesuffix("-quickgelu")
     # OpenAI's weights run with QuickGELU under either name.
     names = (plain, f"{plain}-quickgelu") if pretrained == "openai" else (architecture,)

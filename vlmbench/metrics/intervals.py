@@ -104,8 +104,6 @@ def bootstrap_interval(
     Args:
         statistic: maps (B, n) counts to (B,) values, nan where it is undefined.
         n: the number of samples.
-        seed: of the draws.
-        resamples: how many draws of n samples.
         confidence: the interval's coverage, between 0 and 1.
 
     Returns:
@@ -130,20 +128,7 @@ def bootstrap_intervals(
     confidence: float = CONFIDENCE,
     rows: int | None = None,
 ) -> list[tuple[float, float] | None]:
-    """As :func:`bootstrap_interval`, for several statistics of the same draws that share work.
-
-    Args:
-        statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
-        n: the number of samples.
-        count: how many statistics there are.
-        seed: of the draws.
-        resamples: how many draws of n samples.
-        confidence: the intervals' coverage, between 0 and 1.
-        rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
-
-    Raises:
-        ValueError: as :func:`bootstrap_interval`.
-    """
+    """As :func:`bootstrap_interval`, for the several statistics of :func:`resampled`."""
     _check_confidence(confidence)
     values = resampled(statistics, n, count, seed=seed, resamples=resamples, rows=rows)
     return [_percentiles(column, confidence) for column in values.T]
@@ -166,8 +151,6 @@ def resampled(
         statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
         n: the number of samples.
         count: how many statistics there are.
-        seed: of the draws.
-        resamples: how many draws of n samples.
         rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
 
     Returns:

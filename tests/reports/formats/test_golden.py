@@ -17,13 +17,13 @@ import pytest
 from report_cases import HOSTILE, answered, asked, entries, numbers
 from rich.console import Console
 
-from vlmbench.cli.console import rich_table
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.builders.survey_lists import datasets_table
 from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.formats.html import to_html
 from vlmbench.reports.formats.latex import to_latex
 from vlmbench.reports.formats.md import to_markdown
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.published import published
 from vlmbench.reports.registry import FORMATS
 from vlmbench.reports.table_data import Table
@@ -40,7 +40,7 @@ def classification(view: TableView | None = None) -> Table:
 
 def printed(table: Table, width: int) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(rich_table(table, width))
+    Console(file=out, width=width).print(TerminalTable(table, width))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

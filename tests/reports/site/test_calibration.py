@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from reports.site.records_of_many import make_answer
 
-from vlmbench.metrics import expected_calibration_error
+from vlmbench.metrics.classification import expected_calibration_error
 from vlmbench.records import Imported, MetricValue
 from vlmbench.reports.site.calibration import calibration_error, reliability
 

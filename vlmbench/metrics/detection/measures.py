@@ -101,8 +101,6 @@ def box_estimates(
     Args:
         matches: of all images.
         measures: by name.
-        seed: of the draws.
-        resamples: 0 for no intervals.
     """
     values = box_values(matches, measures, np.ones((1, matches.images), dtype=np.int32))[0]
     intervals = bootstrap_intervals(

@@ -49,13 +49,6 @@ def results_table(
 ) -> Table:
     """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
 
-    Args:
-        entries: as a store yields them, or sorted out.
-        title: the table's.
-        all_metrics: every metric instead of the main one.
-        published: numbers to list below the records.
-        view: what is shown of it.
-
     Raises:
         UsageError: the view names a column that is not there.
     """

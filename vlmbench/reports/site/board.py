@@ -78,12 +78,7 @@ class Board:
 
 
 def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
-    """The leaderboard of all that was collected.
-
-    Args:
-        collected: records, failures and published numbers.
-        models: every model's columns.
-    """
+    """The leaderboard of all that was collected."""
     columns = _columns(collected)
     rows = [*_record_rows(collected, columns, models), *_published_rows(collected, columns, models)]
     return make_board(list(columns.values()), rows, collected.suites)

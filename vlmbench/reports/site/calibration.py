@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.answers import pairing
+from vlmbench.answers.paired_metric import pairing
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.metrics import ECE_BINS
-from vlmbench.metrics.classification import confidence_bins
+from vlmbench.metrics.classification import ECE_BINS, confidence_bins
 from vlmbench.records import Summary, lies_beside
 
 if TYPE_CHECKING:

@@ -32,12 +32,7 @@ def table_data(board: Board) -> dict[str, Any]:
 
 
 def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
-    """What the plots draw.
-
-    Args:
-        board: the leaderboard.
-        pages: file names of the models' pages.
-    """
+    """What the plots draw, with the file names of the models' pages."""
     axes = costs(board)
     rows = [
         {

@@ -20,7 +20,7 @@ from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
-from vlmbench.metrics import PixelCounts, joined, pixel_counts
+from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import picture_name
