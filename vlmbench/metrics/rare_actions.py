@@ -3,8 +3,8 @@
 Of each action only some rows are ranked: its own annotated clips, and every other action's positive clips. Clips of one
 video are near copies, so that plain average precision would count some videos many times over.
 
-Scores are (N, C), of every row for every action; ``ranked`` comes from :func:`action_rows`. A ValueError says that there
-are no rows, that no action has a positive, or which score is NaN.
+Scores are (N, C), of every row for every action; ``ranked`` comes from :func:`action_rows`. A ValueError says that
+there are no rows, that no action has a positive, or which score is NaN.
 
 Source: A. Miech et al., "RareAct: A video dataset of unusual interactions", arXiv 2008.01018 (2020);
 antoine77340/RareAct `compute_score.py`, whose numbers these are (up to its unseeded sampling).

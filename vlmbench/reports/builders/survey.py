@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vlmbench.registry import load_target
 from vlmbench.reports.registry import NUMBERS, ReportTable, TableRequest
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def survey_report(name: str, shows: str, survey: SurveyTable, *, place: int) -> 
     """One of these tables as a table of ``vlmbench report``, with the models of a results folder."""
 
     def make(request: TableRequest) -> Table:
-        from vlmbench.reports.builders.survey_results import survey_results_table
-
-        return survey_results_table(survey, request)
+        made: Table = load_target("vlmbench.reports.builders.survey_results:survey_results_table")(survey, request)
+        return made
 
     return ReportTable(name, shows, make, NUMBERS, place=place)
