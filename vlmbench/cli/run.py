@@ -118,9 +118,7 @@ def run(
     run_and_show(request, dry_run=dry_run, profile=profile)
 
 
-def run_and_show(
-    request: RunRequest, *, dry_run: bool = False, profile: bool = False, title: str = ""
-) -> list[PairResult]:
+def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = False) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
 
     with heavy_imports():
@@ -135,7 +133,7 @@ def run_and_show(
                 print_note(f"{task.card.name}: {warning}")
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results, profile=profile, title=title)
+    show_outcomes(outcomes, request.results, profile=profile)
     return outcomes
 
 

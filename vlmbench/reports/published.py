@@ -73,14 +73,14 @@ def published(folder: Path | None = None) -> list[Published]:
     return [number for path in files for number in _numbers(path)]
 
 
-def survey_methods(folder: Path | None = None) -> list[dict[str, str]]:
+def survey_methods() -> list[dict[str, str]]:
     """The survey's methods, one dict a row: pre-training (Table 3), transfer (4) and distillation (5)."""
-    return _rows((folder or published_folder()) / METHODS_FILE)
+    return _rows(published_folder() / METHODS_FILE)
 
 
-def survey_datasets(folder: Path | None = None) -> list[dict[str, str]]:
+def survey_datasets() -> list[dict[str, str]]:
     """The survey's datasets, one dict a row: for pre-training (Table 1) and for evaluation (2)."""
-    return _rows((folder or published_folder()) / DATASETS_FILE)
+    return _rows(published_folder() / DATASETS_FILE)
 
 
 def _numbers(path: Path) -> list[Published]:

@@ -110,14 +110,3 @@ def _bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[B
         )
         for bin in range(ECE_BINS)
     ]
-
-
-def calibration_error(curve: Reliability) -> float:
-    """The ECE of the curve: the mean gap between confidence and accuracy, weighted by answers."""
-    total = sum(bin.n for bin in curve.bins)
-    gaps = [
-        bin.n * abs(bin.accuracy - bin.confidence)
-        for bin in curve.bins
-        if bin.accuracy is not None and bin.confidence is not None
-    ]
-    return sum(gaps) / total if total else 0.0
