@@ -24,7 +24,7 @@ def worst_half_width(n: int) -> float:
 
 
 def detectable_difference(n: int, differing: float = DIFFERING) -> float | None:
-    """The smallest true difference of two accuracies on the same n samples that McNemar's test finds with the usual power.
+    """The smallest true difference of two accuracies on the same n samples that McNemar's test usually finds.
 
     Source: R. J. Connor, "Sample size for testing differences in proportions for the paired-sample design",
     Biometrics 43 (1987): z_a sqrt(d / n) + z_b sqrt((d - x^2) / n) = x, solved for x.

@@ -51,6 +51,11 @@ class BoardRow:
     table: str = ""
     detail: str = ""
 
+    def value(self, task: str) -> float | None:
+        """Its number of a task, where that may be compared."""
+        cell = self.cells.get(task)
+        return cell.value if cell is not None and cell.comparable else None
+
 
 @dataclass(frozen=True)
 class Board:

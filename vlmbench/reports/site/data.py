@@ -127,7 +127,7 @@ def _scene(board: Board) -> dict[str, Any]:
         ],
         "views": [_view(view, index) for view in board.views],
         "first": board.first.key if board.first else "",
-        "values": [_rounded([_value(row, task) for task in index]) for row in board.rows],
+        "values": [_rounded([row.value(task) for task in index]) for row in board.rows],
     }
 
 
@@ -153,11 +153,6 @@ def spread(standing: Standing) -> float | None:
 
 def _rank(standing: Standing | None) -> float | None:
     return None if standing is None or standing.place is None else standing.average_rank
-
-
-def _value(row: BoardRow, task: str) -> float | None:
-    cell = row.cells.get(task)
-    return cell.value if cell is not None and cell.comparable else None
 
 
 def _without_value(row: BoardRow, board: Board) -> dict[int, int]:
