@@ -52,17 +52,12 @@ BLOCK_BYTES = 2**20
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, without continuity correction.
+    """Wilson's score interval of a proportion of n trials, without continuity correction.
 
     Unlike the normal approximation it stays inside [0, 1] and keeps its width at 0 % and 100 %.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927).
-
-    Args:
-        successes: how many of the n trials succeeded.
-        n: the number of trials.
-        confidence: the interval's coverage, between 0 and 1.
 
     Raises:
         ValueError: n is below 1, successes lie outside [0, n], or confidence outside (0, 1).
@@ -100,11 +95,6 @@ def bootstrap_interval(
     a few times `BLOCK_BYTES`, or a few rows of n where one row is larger.
 
     Source: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
-
-    Args:
-        statistic: maps (B, n) counts to (B,) values, nan where it is undefined.
-        n: the number of samples.
-        confidence: the interval's coverage, between 0 and 1.
 
     Returns:
         (low, high) over the resamples on which the statistic is defined; None where there are none.

@@ -58,10 +58,7 @@ def published_folder() -> Path:
 
 
 def published(folder: Path | None = None) -> list[Published]:
-    """Every published number, in the order of the files' names and rows.
-
-    Args:
-        folder: CSV files to read instead of the shipped ones.
+    """Every published number, in the order of the files' names and rows; shipped ones, or those of a folder.
 
     Raises:
         DataError: the folder is missing, or a file is not of this form; it names the file and the line.

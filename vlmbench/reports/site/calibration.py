@@ -54,9 +54,7 @@ class Reliability:
 def reliability(record: Summary, folder: Path) -> Reliability | None:
     """The curve of a record; None for tasks that state no confidence, and for imported records.
 
-    Args:
-        record: its metric ``ece`` says whether the confidences are probabilities at all.
-        folder: where its predictions are.
+    The metric ``ece`` says whether the confidences are probabilities at all.
     """
     ece = record.metrics.get("ece")
     if ece is None or record.predictions is None or (confidences := _confidences(record)) is None:
