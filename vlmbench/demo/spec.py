@@ -34,7 +34,6 @@ SHAPES: tuple[str, ...] = (
     "hexagon",
 )
 TEXTURES: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
-DIGITS: tuple[str, ...] = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     {
@@ -90,16 +89,6 @@ class ShapeSpec:
 
 
 @dataclass(frozen=True)
-class DigitSpec:
-    """One handwritten-looking digit as polylines in image units."""
-
-    digit: str
-    strokes: tuple[tuple[Point, ...], ...]
-    thickness: float
-    ink: RGB
-
-
-@dataclass(frozen=True)
 class BackgroundSpec:
     """``start`` to ``end`` along ``angle`` (equal ends: plain), plus seeded value noise of ``noise`` amplitude."""
 
@@ -116,4 +105,4 @@ class SceneSpec:
     """A scene before rendering; later objects occlude earlier ones."""
 
     background: BackgroundSpec
-    objects: tuple[ShapeSpec | DigitSpec, ...]
+    objects: tuple[ShapeSpec, ...]
