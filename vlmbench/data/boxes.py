@@ -81,10 +81,8 @@ class BoxFiles:
         self.samples: Sequence[Sample] = [Sample(readable(path), boxes) for path, boxes in entries]
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_file(self._folder / self._paths[index], self.samples[index].id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         images = ((path, self._folder / path) for path in self._paths)
         return files_state((*((path.name, path) for path in self._said_by), *images), salt=repr(self.facts))

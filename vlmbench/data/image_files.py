@@ -36,11 +36,9 @@ class ImageFiles:
         self.classes = classes
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_file(self._root / self._paths[index], self.samples[index].id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         places = zip(self.samples, self._paths, strict=True)
         return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
 

@@ -109,12 +109,7 @@ class _Pair:
 
 
 def _load(job: Job, state: ProcessState) -> _Pair:
-    """The model and the question.
-
-    Raises:
-        VlmbenchError: one of them is not to be had.
-        UnsupportedError: the model cannot be asked this question.
-    """
+    """The model and the question."""
     task = state.task(job.task, job.options)
     if task.question is None:
         raise (

@@ -107,12 +107,7 @@ def identities_above(root: Path) -> frozenset[tuple[int, int]]:
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
-    """The location that is there, and the folder of its class folders.
-
-    Raises:
-        MissingDataError: none is there; with ``shared``, or none of them is this dataset's.
-        DataError: it is a file.
-    """
+    """The location that is there, and the folder of its class folders."""
     shared = spec.options.get("shared", False)
     if not isinstance(shared, bool):
         raise UsageError(f"{place}: shared is true or false, not {shared!r}")

@@ -50,11 +50,9 @@ class RepositoryData:
 
     @property
     def notes(self) -> list[str]:
-        """See :func:`~vlmbench.data.hub.complete.doubts`."""
         return doubts(self.listing)
 
     def missing(self) -> list[Job]:
-        """See :func:`~vlmbench.data.hub.transfer.missing_files`."""
         return missing_files(self.listing, self.patterns)
 
     def again(self, file: RemoteFile) -> Job:
@@ -62,7 +60,6 @@ class RepositoryData:
         return Job(self.listing, file)
 
     def cached(self, file: RemoteFile) -> Path | None:
-        """See :func:`~vlmbench.data.hub.repo.cached_path`."""
         return cached_path(self.listing, file)
 
     def verify(self) -> Verified:
@@ -78,7 +75,6 @@ class RepositoryData:
         return verify_files(f"hub {self.listing.repo.id!r}", cached)
 
     def check(self) -> None:
-        """See :func:`~vlmbench.data.hub.transfer.link`."""
         link(self.listing, self.patterns)
 
 
@@ -103,21 +99,14 @@ class HubRemote:
     def transfer(
         self, wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance
     ) -> dict[FileKey, VlmbenchError]:
-        """See :func:`~vlmbench.data.hub.transfer.transfer`."""
         return transfer(wanted, workers=workers, advance=advance)
 
     def cache_folder(self) -> Path:
-        """See :func:`~vlmbench.data.hub.repo.cache_folder`."""
         return cache_folder()
 
 
 def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
-    """What to fetch of a repository with these files.
-
-    Raises:
-        MissingDataError: it has splits in tar files, but not this one.
-        DataError: ``data_files`` matches nothing.
-    """
+    """What to fetch of a repository with these files."""
     splits = splits_in_tars(files)
     if not splits:
         wanted = split_files(files, split, spec)

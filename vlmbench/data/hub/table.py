@@ -39,7 +39,6 @@ class TableDataset:
         self._folder = folder
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         sample = self.samples[index]
         cell = self._images[index][self._image_column]
         if cell is None:
@@ -52,7 +51,6 @@ class TableDataset:
             raise BadSampleError(sample.id, f"cannot be read: {error}") from error
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         files = sorted(path for path in self._folder.rglob("*") if path.is_file())
         named = [(path.relative_to(self._folder).as_posix(), path) for path in files]
         return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self._image_column}")

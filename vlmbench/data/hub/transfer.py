@@ -151,11 +151,7 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
 
 
 def _download(job: Job, advance: Advance, stop: Event) -> None:
-    """One file into the cache, with further attempts after what may pass.
-
-    Raises:
-        Exception: of the client or of vlmbench.
-    """
+    """One file into the cache, with further attempts after what may pass."""
     meter = _Meter(advance, job.missing)
     for attempt in range(1, ATTEMPTS + 1):
         try:

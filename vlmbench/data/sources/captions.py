@@ -50,12 +50,10 @@ class CaptionedImages:
         self.samples: Sequence[Sample] = [Sample(entry.image, entry.captions) for entry in entries]
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         name = self.samples[index].id
         return read_file(self._folder / name, name)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         images = ((sample.id, self._folder / sample.id) for sample in self.samples)
         return files_state((*((path.name, path) for path in self._said_by), *images))
 

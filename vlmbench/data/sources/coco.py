@@ -86,11 +86,7 @@ SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 def _labels(
     categories: Sequence[Category], spec: SourceSpec, context: SourceContext, path: Path
 ) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Category ids to labels, and the classes as the data names them, in label order.
-
-    Raises:
-        LabelError: a class of the card is no category or several, or (unless dropped) a category no class.
-    """
+    """Category ids to labels, and the classes as the data names them, in label order."""
     names = [category.name for category in categories]
     if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
         raise LabelError(

@@ -39,7 +39,6 @@ class DemoDataset:
         self._images = images
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return self._images[index]
 
     def state(self) -> str:
@@ -71,15 +70,12 @@ class DemoMasks(DemoDataset):
         self._masks = masks
 
     def read_mask(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
         return self._masks[index]
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
         return self._values.labels(data, sample_id)
 
     def state(self) -> str:
-        """See :meth:`DemoDataset.state`."""
         return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
 
 

@@ -59,7 +59,6 @@ class ClipFolder:
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
-        """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
         path, sample_id = self._root / self._paths[index], self.samples[index].id
         if os.path.isdir(path):
             return _read_folder(path, self.frames_per_clip, sample_id)

@@ -71,19 +71,15 @@ class MaskFiles:
         self._values = values
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_file(self._root / self._images[index], self.samples[index].id)
 
     def read_mask(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
         return read_file(self._root / self._masks[index], self.samples[index].id)
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
         return self._values.labels(data, sample_id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         files = ((path, self._root / path) for path in (*self._images, *self._masks))
         return files_state(files, salt=self.mask_values)
 

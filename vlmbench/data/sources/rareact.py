@@ -94,7 +94,6 @@ class RareAct:
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
-        """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
         segment, sample_id = self.segments[index], self.samples[index].id
         path = self._videos.get(segment.video)
         if path is None:
@@ -102,7 +101,6 @@ class RareAct:
         return read_segment_frames(path, (segment.start, segment.end), self.frames_per_clip, sample_id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         used = sorted({segment.video for segment in self.segments})
         files = ((name, self._videos.get(name, Path(os.devnull, name))) for name in used)
         return files_state(files, salt=f"{self.frames_per_clip} frames, {self._decoder}, {self.segments!r}")

@@ -50,7 +50,6 @@ class ImageArrays:
         self._files = files
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         try:
             image, _ = self._dataset[index]
         except OSError as error:  # of PCAM, which reads its file anew each time
@@ -58,7 +57,6 @@ class ImageArrays:
         return netpbm.encode(image)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         return files_state(self._files, salt=repr([sample.target for sample in self.samples]))
 
 
@@ -153,11 +151,7 @@ def _check(spec: SourceSpec) -> _Asked:
 
 
 def _find(asked: _Asked, spec: SourceSpec, context: SourceContext) -> Path:
-    """The first ``root`` for torchvision under which one of the marks is.
-
-    Raises:
-        MissingDataError: there is none; names the layout and where it may lie.
-    """
+    """The first ``root`` for torchvision under which one of the marks is."""
     marks = [asked.path(mark) for mark in asked.layout.mark]
     folders: dict[str, None] = dict.fromkeys(
         (spec.location, spec.location.lower(), spec.options.get("under", spec.location))
@@ -249,12 +243,7 @@ def _pcam_labels(path: Path) -> list[int]:
 def _relabel(
     found: tuple[str, ...] | None, spec: SourceSpec, context: SourceContext, place: str
 ) -> tuple[tuple[str, ...] | None, list[int] | None]:
-    """The class names to state, and which label of the card each of the data's labels is (None: the same).
-
-    Raises:
-        UsageError: ``labels`` is neither of what it can be.
-        LabelError: the names asked for are not the card's, each once.
-    """
+    """The class names to state, and which label of the card each of the data's labels is (None: the same)."""
     asked = spec.options.get("labels")
     if asked is None:
         return found, None

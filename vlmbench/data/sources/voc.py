@@ -61,7 +61,6 @@ class VocObjects:
         return netpbm.encode(crop)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         places = zip(self.samples, self._boxes, strict=True)
         return files_state(
             (f"{sample.id}\0{sample.target}", _photograph(self._root, box.image)) for sample, box in places

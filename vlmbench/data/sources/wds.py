@@ -41,11 +41,9 @@ class WebDataset:
         self._images = images
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_member(self._images[index], self.samples[index].id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         metadata = [path for name in METADATA_FILES if (path := self._shards.metadata_file(name))]
         return files_state((path.name, path) for path in (*self._shards.tars, *metadata))
 

@@ -140,7 +140,6 @@ class HostStaging:
         self._buffers = _Ring(buffers, pinned=False)
 
     def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """See :class:`Staging`."""
         return self._buffers.filled(self._buffers.turn(), rows).to(self._device)
 
 
@@ -157,7 +156,6 @@ class PinnedStaging:
         self._sent: list[torch.cuda.Event | None] = [None] * buffers
 
     def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """See :class:`Staging`."""
         turn = self._buffers.turn()
         if (sent := self._sent[turn]) is not None:
             sent.synchronize()

@@ -44,7 +44,6 @@ class ClassificationQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.prompts.protocol,
             "multi_label": self.card.multi_label,

@@ -92,7 +92,6 @@ class DetectionQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
         if self.how.regions == "native":
             settled["head"] = "the model's own detector"
@@ -184,11 +183,7 @@ class DetectionQuestion:
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
-        """Called in the worker threads.
-
-        Raises:
-            BadSampleError: the image is not of the size that its boxes are for.
-        """
+        """Called in the worker threads."""
         stated = self.facts.sizes[index] if self.facts.sizes is not None else None
         if stated is not None and stated != image.size:
             raise BadSampleError(
@@ -359,12 +354,7 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
 def _groups(
     card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
 ) -> dict[str, frozenset[int]]:
-    """Labels of each group of classes: LVIS' by frequency, else the card's by name.
-
-    Raises:
-        DataError: LVIS' rules are asked of data without its lists.
-        LabelError: a group names what is no class.
-    """
+    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
     if how.evaluator == "lvis":
         if facts.absent is None or facts.partial is None or facts.frequencies is None:
             raise DataError(

@@ -58,7 +58,6 @@ class RareActionsQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         annotated = cast(AnnotatedActions, self.dataset)
         text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
         return {

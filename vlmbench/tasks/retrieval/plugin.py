@@ -77,7 +77,6 @@ class RetrievalQuestion:
         return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.settings.model_dump(),
             "metrics": list(self.card.metrics),

@@ -51,7 +51,6 @@ class PatchScorer:
         return self._readout.encoder.normalise(rescale(image, size))
 
     def score(self, image: PIL.Image.Image, prepared: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
         return pixel_scores(
             prepared,
             self._head,
