@@ -20,37 +20,15 @@ from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
 from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
 from vlmbench.features.images.stream import encode_images
 from vlmbench.features.images.to_device import PixelPath, pixel_path
-from vlmbench.features.precision import Precision, forward_pass
+from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
+from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.encode import encode_texts
-from vlmbench.features.workers import default_workers
 from vlmbench.models.base import Model, VisionLanguageModel, dual_encoder
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How features are computed; nothing here but the precision may change a number.
-
-    Attributes:
-        precision: fp32, or autocast to bf16 or fp16.
-        batch_size: images a forward pass.
-        workers: decoding threads; None: one a core.
-        skip_bad: leave out samples that cannot be decoded instead of failing.
-    """
-
-    precision: Precision = "fp32"
-    batch_size: int = 64
-    workers: int | None = None
-    skip_bad: bool = False
-
-    @property
-    def decoding_threads(self) -> int:
-        """How many threads decode."""
-        return self.workers or default_workers()
 
 
 class FeatureSpaces(Protocol):
@@ -109,11 +87,7 @@ class FeatureEngine:
         space = self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
-                self.encoders,
-                texts,
-                precision=self.settings.precision,
-                space=space,
-                progress=self.progress,
+                self.encoders, texts, precision=self.settings.precision, space=space, progress=self.progress
             )
         self.text_use = CacheUse(
             text_hits=self.text_use.text_hits + use.text_hits,
@@ -126,16 +100,7 @@ class FeatureEngine:
         space = self._space("image")
         with self.timed("images"):
             yield from encode_images(
-                self.encoders,
-                dataset,
-                indices,
-                batch_size=self.settings.batch_size,
-                precision=self.settings.precision,
-                space=space,
-                progress=self.progress,
-                tally=self.tally,
-                skip_bad=self.settings.skip_bad,
-                workers=self.settings.decoding_threads,
+                self.encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
             )
 
     def pictures(
@@ -143,15 +108,7 @@ class FeatureEngine:
     ) -> Generator[Picture[T], None, None]:
         """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
         with self.timed("images"):
-            yield from stream_pictures(
-                dataset,
-                indices,
-                load,
-                progress=self.progress,
-                tally=self.tally,
-                skip_bad=self.settings.skip_bad,
-                workers=self.settings.decoding_threads,
-            )
+            yield from stream_pictures(dataset, indices, load, self.settings, progress=self.progress, tally=self.tally)
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.

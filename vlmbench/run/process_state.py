@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.features.cache.files import cache_root
-from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
+from vlmbench.features.settings import EngineSettings
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.registry import load_plugin_file

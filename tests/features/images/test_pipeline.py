@@ -22,6 +22,7 @@ from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
 from vlmbench.features.images.to_device import PixelPath, pixel_path, staging
 from vlmbench.features.progress import Silent
+from vlmbench.features.settings import EngineSettings
 from vlmbench.features.stopwatch import Stopwatch
 from vlmbench.features.workers import THREAD_NAME, in_threads
 from vlmbench.models.base import BytePixels, VisionLanguageModel, capability
@@ -75,13 +76,17 @@ class Files:
 
 
 def stream(model: VisionLanguageModel, files: Sequence[bytes], tally: ImageTally | None = None, **settings: object):  # type: ignore[no-untyped-def]
-    options: dict[str, object] = {"batch_size": 4, "precision": "fp32", "space": None, "progress": Silent()}
+    space, progress = settings.pop("space", None), settings.pop("progress", Silent())
+    flight = {"in_flight": settings.pop("in_flight")} if "in_flight" in settings else {}
     return encode_images(
         model,
         Files(files),
         range(len(files)),
+        EngineSettings(**{"batch_size": 4, **settings}),  # type: ignore[arg-type]
+        space=space,  # type: ignore[arg-type]
+        progress=progress,  # type: ignore[arg-type]
         tally=ImageTally() if tally is None else tally,
-        **{**options, **settings},  # type: ignore[arg-type]
+        **flight,  # type: ignore[arg-type]
     )
 
 

@@ -50,12 +50,16 @@ class ImageEncoder:
         precision: see :func:`~vlmbench.features.precision.forward_pass`.
         tally: told of the time spent here.
         in_flight: how many batches are queued and not fetched when the next is queued.
+
+    Attributes:
+        dim: length of its features.
     """
 
     def __init__(
         self, model: VisionLanguageModel, path: PixelPath, precision: Precision, tally: ImageTally, in_flight: int
     ) -> None:
         self._model = model
+        self.dim = model.embedding_dim
         self._path = path
         self._precision: Precision = precision
         self._tally = tally
@@ -84,7 +88,7 @@ class ImageEncoder:
         """
         renormalise = self._precision != "fp32"
         with self._tally.forward():
-            return checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
+            return checked(queued.features(), queued.names, self.dim, renormalise=renormalise)
 
     def _encode(self, images: Sequence[Pixels]) -> Tensor:
         return self._model.encode_image(self._path.finish(self._staging.send(images)))
