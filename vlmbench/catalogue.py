@@ -148,7 +148,6 @@ class NamedTasks:
     """What one ``-t`` argument stands for.
 
     Attributes:
-        cards: the task cards.
         suite: the suite that lists them; None where the name is no suite's.
     """
 

@@ -108,10 +108,6 @@ class ResultStore:
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.
 
-        Args:
-            record: whose they are.
-            visuals: names to contents.
-
         Raises:
             StoreError: the disk is full or the folder cannot be written.
         """
@@ -179,10 +175,6 @@ def read_record(path: Path) -> Record:
 
 def parse_record(data: bytes, where: str) -> Record:
     """A record from its file's content.
-
-    Args:
-        data: JSON.
-        where: what the message calls it.
 
     Raises:
         RecordError: it is broken, foreign or of a newer schema.

@@ -53,12 +53,7 @@ class BoxFiles:
     """Image files below one folder with their boxes. Holds names and boxes only; files are opened when they are read.
 
     Args:
-        folder: of the images.
-        info: where the dataset came from.
         entries: (POSIX path relative to the folder, boxes) of every sample; the path is its id.
-        classes: in label order.
-        facts: see :class:`BoxFacts`.
-        said_by: the files that the boxes come from.
     """
 
     templates: tuple[str, ...] | None = None

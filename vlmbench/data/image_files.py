@@ -18,10 +18,7 @@ class ImageFiles:
     """Image files below one folder. Holds their names only; each file is opened when it is read.
 
     Args:
-        root: the folder.
-        info: where the dataset came from.
         files: (POSIX path relative to the root, target) of every sample; the path is its id.
-        classes: see :class:`vlmbench.data.base.ImageDataset`.
     """
 
     templates: tuple[str, ...] | None = None

@@ -83,8 +83,6 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
     """The error of a local source of which nothing is there.
 
     Args:
-        spec: the source.
-        context: says where it was looked for.
         looked_for: the layouts; None: the source's locations.
     """
     layouts = looked_for if looked_for is not None else [spec.location, *spec.other_locations]

@@ -18,10 +18,6 @@ class RunCache:
 
     What the run used stays until it ends, so models of one run never evict each other.
 
-    Args:
-        use_cache: whether there is a cache at all.
-        precision: of the run.
-
     Raises:
         UsageError: the cache's limit is no number.
     """

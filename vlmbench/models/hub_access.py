@@ -37,7 +37,6 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
 
     Args:
         what: what was wanted, in words that name it.
-        error: what the library raised.
         offline: whether fetching was forbidden.
         repository: the hub repository that holds it.
     """

@@ -31,8 +31,6 @@ class FingerprintIndex:
         """The fingerprint of these samples, from the index or by reading them.
 
         Args:
-            dataset: the dataset.
-            indices: which samples.
             skipped: ids left out as bad.
 
         Raises:
@@ -48,10 +46,7 @@ class FingerprintIndex:
         """Remember what a run has read, unless files changed while it ran.
 
         Args:
-            dataset: the dataset.
             state: its state before it was read.
-            indices: the samples read.
-            content_fingerprint: of these samples.
         """
         if dataset.state() != state:
             return

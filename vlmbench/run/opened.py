@@ -17,8 +17,6 @@ class OpenedTask:
     """One task of a plan: its question, or why there is none.
 
     Attributes:
-        card: the task card.
-        plugin: its plugin.
         options: the user's, with the sample of the suite that named the task.
         question: None where the data cannot be opened.
         problem: why not.

@@ -41,7 +41,6 @@ class PairAnswer:
     """What a job gave.
 
     Attributes:
-        number: the job's.
         status: done, found among the earlier records, failed, or unsupported.
         record: where it is done.
         predictions: the Parquet file beside the record.
@@ -65,7 +64,6 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
     """Carry out one job. Whatever goes wrong is its failure, and never the run's.
 
     Args:
-        job: of the run that the state is of.
         state: what this process has loaded and opened so far.
     """
     started = datetime.now(timezone.utc)

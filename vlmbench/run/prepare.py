@@ -23,7 +23,6 @@ class ModelOutcome:
     """What became of one model's weights.
 
     Attributes:
-        name: the model's.
         parameters: of the model as it was loaded; None where it could not be.
         problem: why not.
     """

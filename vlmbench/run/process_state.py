@@ -32,7 +32,6 @@ class ProcessState:
     """One model at a time, each dataset's listing once, and the caches of one run.
 
     Args:
-        settings: of the run's jobs.
         listener: told of loading, notes and progress.
         opened: tasks that are open already.
 

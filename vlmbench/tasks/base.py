@@ -78,7 +78,6 @@ class Outcome:
     """A pair's answer, before it becomes a record.
 
     Attributes:
-        metrics: by name.
         per_class: each class's share; empty where a task has no classes.
         predictions: one row a sample, in the dataset's order.
         contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
@@ -99,12 +98,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RoleData:
-    """The samples of one role that a question uses.
-
-    Attributes:
-        dataset: where they are.
-        indices: which of it.
-    """
+    """The samples of one role that a question uses."""
 
     dataset: ImageDataset
     indices: Sequence[int]
@@ -264,7 +258,6 @@ def metric_value(
     """An estimate as a record has it: undefined is None, never nan.
 
     Args:
-        estimate: the value and its interval.
         chance: what random answers would give.
         higher_is_better: False for errors and ranks.
         n: how many answers the value is over, where that is not the number of samples drawn in a resample.

@@ -27,7 +27,6 @@ class LabelledImages:
     """Some images of a dataset whose classes a method may see.
 
     Attributes:
-        dataset: where they are.
         indices: which of its samples; their targets are class labels, 0 to C - 1.
     """
 
@@ -43,7 +42,6 @@ class FewShot:
         shots: K, how many images of each class are in ``train``, and where a class has fewer, all that it has.
         train: the support set; None with 0 shots.
         val: images to choose settings with, none of them in ``train``; None: settings are chosen without.
-        seed: of the draw.
     """
 
     shots: int = 0
@@ -82,7 +80,6 @@ class TransferMethod(Protocol):
         """Learn from the support set.
 
         Args:
-            engine: the model at work.
             support: what may be learnt from.
             prompts: the C classes' names and templates.
             options: the method's own settings; empty: its defaults.
@@ -95,7 +92,6 @@ class LinearClassifier:
 
     Attributes:
         weights: (C, D), on the CPU.
-        scale: see :class:`Classifier`.
     """
 
     weights: Tensor

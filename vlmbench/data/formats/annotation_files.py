@@ -39,7 +39,6 @@ def find_annotations(
 
     Args:
         spec: its option ``annotations`` names the file, or a list of which the first that is there counts.
-        context: where locations are looked up.
         usual: the names that are tried where the option says none.
         beside: files that the folder must have besides.
 

@@ -31,7 +31,6 @@ def read_captions(path: Path, split: str | None) -> list[CaptionedImage]:
     captions without words, and images without captions, are left out with a warning.
 
     Args:
-        path: the file.
         split: which part; None: all. A file that says nothing of splits is that part if its name says so.
 
     Raises:

@@ -37,7 +37,6 @@ class TaskPlan:
     """Where one task's data comes from.
 
     Attributes:
-        wanted: the task.
         state: "on disk" if it needs no download, the source's name (such as "hub") if its data is elsewhere, "by hand"
             if no copy elsewhere is known, "failed" if it cannot be had.
         source: the source that a run will use; None if there is none.
@@ -160,7 +159,6 @@ class TaskOutcome:
     """What became of one task's data.
 
     Attributes:
-        plan: what was to be done.
         samples: how many the dataset has, opened from the disk alone; None if it cannot be.
         notes: the warnings when it was opened.
         problem: why it cannot be opened.
@@ -182,7 +180,6 @@ def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) 
     """Look for every task's data in the order of its sources, on disk or elsewhere; nothing is downloaded.
 
     Args:
-        wanted: the tasks.
         workers: how many are looked up at once.
         verify: take the hash of every cached file too, and plan to replace those that are damaged. Otherwise only their
             sizes are compared: what vlmbench downloads is verified before it is in the cache.
@@ -206,8 +203,6 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     """Replace what is damaged, download what is missing, then open every dataset from the disk alone, as a run will.
 
     Args:
-        plan: of :func:`plan_fetch`.
-        workers: files downloaded at once.
         advance: told of bytes as they arrive, from several threads.
 
     Returns:

@@ -23,12 +23,7 @@ CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
 
 @dataclass(frozen=True)
 class RepositoryData:
-    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`.
-
-    Attributes:
-        listing: the repository's files.
-        patterns: of those that the run reads.
-    """
+    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`."""
 
     listing: Listing
     patterns: tuple[str, ...]

@@ -112,7 +112,6 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
     Args:
         wanted: lists of files that are of use only together, such as one task's; they may share some. Where one file
             fails, no more are begun of those that no other list needs.
-        workers: how many at once.
         advance: called from several threads.
 
     Returns:

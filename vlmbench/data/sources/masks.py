@@ -50,11 +50,7 @@ class MaskFiles:
     """Image files with a mask file each; see :class:`vlmbench.data.base.MaskDataset`. Holds their names only.
 
     Args:
-        root: the dataset's folder.
-        info: where the dataset came from.
-        layout: where images and masks lie.
         names: of the samples, without suffixes; with its suffix, an image's is its id.
-        values: how masks are read.
     """
 
     classes: tuple[str, ...] | None = None

@@ -29,7 +29,6 @@ class Segment:
 
     Attributes:
         id: the row's own.
-        video: the video's name.
         start: in seconds.
         end: in seconds.
         action: the index of the action that it was annotated for, whether it shows it or not.

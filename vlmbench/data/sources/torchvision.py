@@ -28,9 +28,6 @@ class ImageArrays:
     Args:
         dataset: of torchvision; ``dataset[index]`` is (image, label).
         info: where it came from.
-        targets: one a row.
-        files: what it was read from.
-        classes: see :class:`vlmbench.data.base.ImageDataset`.
     """
 
     templates: tuple[str, ...] | None = None

@@ -75,7 +75,6 @@ class SpaceInfo:
     """What one cache file holds.
 
     Attributes:
-        path: the file.
         description: the space in words (model, precision, …), as it was opened.
         vectors: how many vectors it holds.
         size: bytes on disk.

@@ -71,12 +71,9 @@ def stream_pictures(
     """The chosen samples of a dataset, in order.
 
     Args:
-        dataset: where bytes are read from.
-        indices: which samples.
         load: a sample's index and image to its truth; called in the worker threads.
         settings: how many threads, and whether samples that cannot be used are left out.
         progress: told of every picture done, good or bad, when the next is asked for.
-        tally: filled on the way.
 
     Raises:
         BadSampleError: a sample cannot be read or decoded, or has no usable truth, and they are not to be left out.

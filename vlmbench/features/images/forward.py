@@ -45,7 +45,6 @@ class ImageEncoder:
     """One model's image tower.
 
     Args:
-        model: the encoder.
         path: how its images travel.
         precision: see :func:`~vlmbench.features.precision.forward_pass`.
         tally: told of the time spent here.

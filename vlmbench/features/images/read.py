@@ -48,9 +48,6 @@ class ImageReader:
     """Samples to what the encoder needs of them. Called from several threads at once.
 
     Attributes:
-        dataset: where bytes are read from.
-        prepare: an image to its pixels.
-        space: features that are there already.
         clock: told of every step, summed over threads.
     """
 

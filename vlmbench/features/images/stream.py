@@ -46,13 +46,9 @@ def encode_images(
     feature is their mean, see :func:`~vlmbench.features.images.clips.average_clips`. One bad frame makes its clip bad.
 
     Args:
-        model: the encoder.
-        dataset: where bytes are read from.
-        indices: which samples.
         settings: how; of clips, its batch size counts frames, and it is halved for a batch that does not fit.
         space: the model's feature cache; None: everything is encoded.
         progress: told of every image done, good or bad.
-        tally: filled on the way.
         in_flight: batches queued on the device beyond the one whose features are fetched; by default as
             :func:`~vlmbench.features.images.forward.batches_in_flight` has it. Changes no number.
 

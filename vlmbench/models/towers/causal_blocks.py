@@ -65,7 +65,6 @@ class PackedText:
 
     Attributes:
         trimmed: the tower's other way, for tokens and lengths.
-        encode_packs: see there.
     """
 
     trimmed: PrefixTextEncoder

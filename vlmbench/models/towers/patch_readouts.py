@@ -137,8 +137,6 @@ class PatchEncoder:
     """The ``DenseEncoder`` of a vision transformer.
 
     Args:
-        model: the model's name, for messages.
-        tower: the transformer, in parts.
         normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
     """
 
@@ -206,8 +204,6 @@ def stretched(positions: Tensor, trained: Grid, grid: Grid, overshoot: float) ->
 
     Args:
         positions: (1 + h*w, width) of the trained grid, row by row.
-        trained: h and w of it.
-        grid: the grid asked for.
         overshoot: 0, or below 1, in patches.
 
     Returns:

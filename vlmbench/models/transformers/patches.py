@@ -22,13 +22,7 @@ VISION_CLASSES = ("CLIPVisionModel", "CLIPVisionTransformer")
 
 
 def dense_encoder(model: str, network: Any, processor: Any) -> DenseEncoder | None:
-    """The network's image tower as a ``DenseEncoder``, or None where it is not CLIP's to the last layer.
-
-    Args:
-        model: the model's name, for messages.
-        network: the transformers network.
-        processor: its image processor.
-    """
+    """The network's image tower as a ``DenseEncoder``, or None where it is not CLIP's to the last layer."""
     if type(network) is not modeling_clip.CLIPModel:
         return None
     vision = network.vision_model

@@ -93,10 +93,7 @@ def _drawn(
     """Each image's (C, H, W) scores.
 
     Args:
-        images: of any sizes.
-        labels: how many labels there are.
         logits: the (c, h, w) logits of an image, by its number, for some of the labels.
-        device: of the scores.
     """
     every = []
     for row, image in enumerate(images):

@@ -38,7 +38,6 @@ def draw_answers(
         per_class: the class table; its first value is drawn.
         where: "MODEL on TASK", over each picture.
         count: samples drawn.
-        seed: of their choice.
     """
     pictures = {"per-class.png": _bars(scored, per_class, where)}
     if scored.labels is not None:

@@ -66,12 +66,10 @@ class DetectionQuestion:
     """Which classes are in each image, and where?
 
     Attributes:
-        how: the settled protocol.
         facts: what the data says beyond its boxes.
         groups: names of groups of classes to their labels.
         proposals: the boxes of a results file, where the protocol names one.
         search: which selective search there is, where the protocol asks for it.
-        visuals: how many answers to draw.
     """
 
     card: TaskCard

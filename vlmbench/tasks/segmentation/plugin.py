@@ -54,9 +54,6 @@ class SegmentationQuestion:
 
     Attributes:
         words: what stands for each class.
-        settings: how it is carried out.
-        seed: of the bootstrap.
-        visuals: how many answers to draw.
     """
 
     card: TaskCard

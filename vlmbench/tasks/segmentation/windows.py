@@ -77,7 +77,6 @@ def pixel_scores(
     Args:
         pixels: (3, H, W), the image as the encoder takes it.
         head: (Q, D), unit length, where scores are to be computed.
-        encode: the encoder.
         tiling: how the image is cut.
         size: height and width of the image before it was rescaled.
         batch_size: windows a forward pass.
