@@ -285,17 +285,18 @@ def process_lives(pid: int) -> bool:
     return True
 
 
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file",
+    errno.EEXIST: "it is a file, not a folder",
+}
+
+
 def _cannot_write(path: Path, error: OSError) -> StoreError:
-    reasons = {
-        errno.ENOSPC: ("the disk is full", "Free some space or choose another folder with --results."),
-        errno.EDQUOT: (
-            "the disk quota is used up",
-            "Free some space or choose another folder with --results.",
-        ),
-        errno.EROFS: ("the file system is read-only", "Choose another folder with --results."),
-        errno.EACCES: ("permission denied", "Choose another folder with --results."),
-        errno.ENOTDIR: ("a part of the path is a file", "Choose another folder with --results."),
-        errno.EEXIST: ("it is a file, not a folder", "Choose another folder with --results."),
-    }
-    reason, hint = reasons.get(error.errno or 0, (error.strerror or str(error), "Choose another with --results."))
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = f"{'Free some space or choose' if full else 'Choose'} another folder with --results."
     return StoreError(f"cannot write to {str(path)!r}: {reason}", hint=hint)

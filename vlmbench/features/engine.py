@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import PIL.Image
 import torch
@@ -22,6 +22,7 @@ from vlmbench.features.images.stream import encode_images
 from vlmbench.features.images.to_device import PixelPath, pixel_path
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
+from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.models.base import Model, VisionLanguageModel, dual_encoder
@@ -29,13 +30,6 @@ from vlmbench.records import CacheUse
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class FeatureSpaces(Protocol):
-    """Where features are kept."""
-
-    def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        """The space of one of the model's encoders, opened when it is first asked for; None: there is no cache."""
 
 
 @dataclass
@@ -50,7 +44,7 @@ class FeatureEngine:
 
     model: Model
     settings: EngineSettings
-    spaces: FeatureSpaces | None = None
+    spaces: RunCache | None = None
     progress: Progress = field(default_factory=Silent)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)

@@ -6,7 +6,6 @@ It knows nothing of who called it, and writes nothing to the results store.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmbench.cards import Role
-from vlmbench.data.base import content_if_readable, fingerprint
+from vlmbench.data.base import Chosen, content_if_readable, fingerprint
 from vlmbench.errors import BadSampleError, UnsupportedError, VlmbenchError, gathered_warnings, unexpected
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
@@ -30,7 +29,7 @@ from vlmbench.run.listener import Status
 from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
-from vlmbench.tasks.base import DrawPictures, Outcome, Question, RoleData, question_data
+from vlmbench.tasks.base import DrawPictures, Outcome, Question, question_data
 
 UNIQUE_COLUMNS = ("sample", "content")
 """Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
@@ -71,10 +70,7 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
         pair = _load(job, state)
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
-    except VlmbenchError as error:
-        return _failed(job, error, started)
-    except Exception as error:  # a model's or plugin's own bug: the pair's failure, not the run's
-        logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    except Exception as error:  # a model's or plugin's own bug too: the pair's failure, not the run's
         return _failed(job, unexpected(error), started)
 
 
@@ -89,7 +85,7 @@ class _Pair:
     question: Question
 
     @property
-    def data(self) -> dict[Role, RoleData]:
+    def data(self) -> dict[Role, Chosen]:
         """The samples that the question uses, by role."""
         return question_data(self.question)
 
@@ -131,7 +127,7 @@ def _earlier(pair: _Pair) -> EarlierRecord | None:
     return None
 
 
-def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, RoleData]) -> dict[Role, str] | None:
+def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, Chosen]) -> dict[Role, str] | None:
     """A record's fingerprints by role; None where it used other roles."""
     found = {"test": earlier.fingerprint, **dict(earlier.other_fingerprints)}
     return {role: found[role] for role in data} if found.keys() == data.keys() else None
@@ -228,7 +224,7 @@ def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:
     return outcome.contents if role == "test" else outcome.other_contents[role]
 
 
-def _fingerprints(outcome: Outcome, data: Mapping[Role, RoleData]) -> dict[Role, str]:
+def _fingerprints(outcome: Outcome, data: Mapping[Role, Chosen]) -> dict[Role, str]:
     """By role, of the samples that were used."""
     return {
         role: fingerprint(

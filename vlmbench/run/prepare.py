@@ -65,8 +65,6 @@ def fetch_model(card: ModelCard, *, trust_remote_code: bool) -> ModelOutcome:
     options = LoadOptions(device="cpu", trust_remote_code=trust_remote_code)
     try:
         model = ADAPTERS.get(card.adapter)(card, options)
-    except VlmbenchError as error:
-        return ModelOutcome(card.name, problem=error)
     except Exception as error:  # an adapter's own bug
         return ModelOutcome(card.name, problem=unexpected(error))
     return ModelOutcome(card.name, parameters=model.identity.parameters)

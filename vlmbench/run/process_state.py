@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from vlmbench.cards import ModelCard, TaskCard
@@ -106,7 +105,7 @@ class ProcessState:
 
     def count_features(self, engine: FeatureEngine) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
-        self._cache.count(engine)
+        self._cache.count(engine.tally, engine.text_use, engine.seconds.get("text", 0.0))
 
     def release_model(self) -> None:
         """The model at work is done."""
@@ -124,10 +123,7 @@ class ProcessState:
         )
         try:
             model = ADAPTERS.get(card.adapter)(card, options)
-        except VlmbenchError as error:
-            return error
         except Exception as error:  # an adapter's own bug
-            logging.getLogger(__name__).info("unexpected error", exc_info=error)
             return unexpected(error)
         for note in model.identity.notes:
             self.listener.note(f"{card.name}: {note}")

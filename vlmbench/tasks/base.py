@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import Role, TaskCard, check_templates
-from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
+from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics import Estimate
@@ -96,14 +96,6 @@ class Outcome:
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class RoleData:
-    """The samples of one role that a question uses."""
-
-    dataset: ImageDataset
-    indices: Sequence[int]
-
-
 Datasets = Mapping[Role, ImageDataset]
 """A question's data, opened, by role."""
 
@@ -130,13 +122,13 @@ class Question(Protocol):
 class UsesOtherRoles(Protocol):
     """The capability of questions that are answered with more data than what is scored."""
 
-    other_data: Mapping[Role, RoleData]
+    other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
 
 
-def question_data(question: Question) -> dict[Role, RoleData]:
+def question_data(question: Question) -> dict[Role, Chosen]:
     """All samples that a question uses, by role; the test role, which is scored, first."""
-    scored = RoleData(question.dataset, question.indices)
+    scored = Chosen(question.dataset, question.indices)
     return {"test": scored, **(question.other_data if isinstance(question, UsesOtherRoles) else {})}
 
 

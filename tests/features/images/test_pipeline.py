@@ -20,7 +20,7 @@ from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
-from vlmbench.features.images.to_device import PixelPath, pixel_path, staging
+from vlmbench.features.images.to_device import PixelPath, Staging, pixel_path
 from vlmbench.features.progress import Silent
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.stopwatch import Stopwatch
@@ -275,7 +275,7 @@ def test_later_items_are_started_before_an_earlier_one_is_finished() -> None:
 
 
 def test_a_batch_stays_while_as_many_are_sent_as_there_are_buffers() -> None:
-    place = staging(torch.device("cpu"), 2)
+    place = Staging(torch.device("cpu"), 2)
     rows = [torch.full((2, 2), float(value)) for value in range(6)]
     first, second = place.send(rows[:3]), place.send(rows[3:5])
     assert torch.equal(first, torch.stack(rows[:3])) and torch.equal(second, torch.stack(rows[3:5]))

@@ -187,7 +187,7 @@ def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) 
     plans: list[TaskPlan | None] = [None] * len(wanted)
     for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
         plans[index] = (
-            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
+            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=unexpected(found))
         )
     tasks = tuple(plan for plan in plans if plan)
     folders = [task.remote.cache_folder() for task in tasks if task.remote] or [cache_folder()]
@@ -284,9 +284,5 @@ def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcom
             dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
         problem, samples = None, len(dataset.samples)
     except Exception as error:
-        problem, samples = _as_ours(error), None
+        problem, samples = unexpected(error), None
     return TaskOutcome(plan, samples, tuple(note for note in said if note not in plan.notes), problem)
-
-
-def _as_ours(error: BaseException) -> VlmbenchError:
-    return error if isinstance(error, VlmbenchError) else unexpected(error)

@@ -14,8 +14,8 @@ from vlmbench.data.hub.complete import doubts
 from vlmbench.data.hub.repo import Listing, Repo, cache_folder, cached_path
 from vlmbench.data.hub.transfer import Job, link, missing_files, transfer
 from vlmbench.data.labels import listing
-from vlmbench.data.remote import Advance, FileKey, RemoteFile, Verified, verify_files
-from vlmbench.errors import DataError, MissingDataError, VlmbenchError
+from vlmbench.data.remote import RemoteFile, Verified, verify_files
+from vlmbench.errors import DataError, MissingDataError
 
 CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
 """What ``datasets`` looks at beside the data: configurations and features."""
@@ -91,13 +91,8 @@ class HubRemote:
             found = list_files(Repo(spec.location, spec.revision, offline))
         return RepositoryData(found, tuple(_patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)))
 
-    def transfer(
-        self, wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance
-    ) -> dict[FileKey, VlmbenchError]:
-        return transfer(wanted, workers=workers, advance=advance)
-
-    def cache_folder(self) -> Path:
-        return cache_folder()
+    transfer = staticmethod(transfer)
+    cache_folder = staticmethod(cache_folder)
 
 
 def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
