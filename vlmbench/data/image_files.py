@@ -19,14 +19,21 @@ class ImageFiles:
 
     Args:
         files: (POSIX path relative to the root, target) of every sample; the path is its id.
+        said_by: the files that the targets come from.
     """
 
     templates: tuple[str, ...] | None = None
 
     def __init__(
-        self, root: Path, info: SourceInfo, files: Sequence[tuple[str, Target]], classes: tuple[str, ...] | None
+        self,
+        root: Path,
+        info: SourceInfo,
+        files: Sequence[tuple[str, Target]],
+        classes: tuple[str, ...] | None,
+        said_by: Sequence[Path] = (),
     ) -> None:
         self._root = root
+        self._said_by = said_by
         self.info = info
         self._paths = [path for path, _ in files]
         self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
@@ -37,7 +44,8 @@ class ImageFiles:
 
     def state(self) -> str:
         places = zip(self.samples, self._paths, strict=True)
-        return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
+        images = ((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
+        return files_state((*((path.name, path) for path in self._said_by), *images))
 
 
 def read_file(path: Path, sample_id: str) -> bytes:

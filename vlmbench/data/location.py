@@ -94,6 +94,18 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
 
 
+def read_text(file: Path) -> str:
+    """The text of a file that says something of a dataset.
+
+    Raises:
+        DataError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+
+
 def is_below(name: str) -> bool:
     """Whether a path out of a file's content stays below the folder it is relative to, and can be a path at all."""
     path = PurePosixPath(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +18,23 @@ _USUAL_LABEL_COLUMNS = ("label", "labels")
 _USUAL_CAPTION_COLUMNS = ("caption", "captions", "sentences", "text")
 
 
+@dataclass(eq=False)
 class TableDataset:
     """Rows of a memory-mapped table: ids are row numbers, images the stored bytes as they are."""
 
+    info: SourceInfo
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
+    images: Any
+    image_column: str
+    folder: Path
     templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        classes: tuple[str, ...] | None,
-        images: Any,
-        image_column: str,
-        folder: Path,
-    ) -> None:
-        self.info = info
-        self.samples = samples
-        self.classes = classes
-        self._images = images
-        self._image_column = image_column
-        self._folder = folder
 
     def read(self, index: int) -> bytes:
         sample = self.samples[index]
-        cell = self._images[index][self._image_column]
+        cell = self.images[index][self.image_column]
         if cell is None:
-            raise BadSampleError(sample.id, f"its {self._image_column!r} is empty")
+            raise BadSampleError(sample.id, f"its {self.image_column!r} is empty")
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
         try:
@@ -51,9 +43,9 @@ class TableDataset:
             raise BadSampleError(sample.id, f"cannot be read: {error}") from error
 
     def state(self) -> str:
-        files = sorted(path for path in self._folder.rglob("*") if path.is_file())
-        named = [(path.relative_to(self._folder).as_posix(), path) for path in files]
-        return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self._image_column}")
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        named = [(path.relative_to(self.folder).as_posix(), path) for path in files]
+        return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self.image_column}")
 
 
 def read_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,30 +22,23 @@ _SETS_MODULE = "vlmbench.demo.sets"
 """Above this layer, so it is imported by name and only when a demo set is opened."""
 
 
+@dataclass(eq=False)
 class DemoDataset:
     """Rendered images that are held in memory: there are few, and they are small."""
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        images: Sequence[bytes],
-        classes: tuple[str, ...],
-        templates: tuple[str, ...] | None,
-    ) -> None:
-        self.info = info
-        self.samples = samples
-        self.classes: tuple[str, ...] | None = classes
-        self.templates = templates
-        self._images = images
+    info: SourceInfo
+    samples: Sequence[Sample]
+    images: Sequence[bytes]
+    classes: tuple[str, ...] | None
+    templates: tuple[str, ...] | None
 
     def read(self, index: int) -> bytes:
-        return self._images[index]
+        return self.images[index]
 
     def state(self) -> str:
         """A hash of the content itself: it is in memory, and no file's time tells when it changes."""
         digest = hashlib.sha256()
-        for sample, image in zip(self.samples, self._images, strict=True):
+        for sample, image in zip(self.samples, self.images, strict=True):
             digest.update(f"{sample.id}\0{sample.target}\0{len(image)}\n".encode())
             digest.update(image)
         return digest.hexdigest()

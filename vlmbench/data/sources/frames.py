@@ -51,11 +51,6 @@ class ClipFolder:
         self.frames_per_clip = frames_per_clip
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`.
-
-        Raises:
-            DataError: a clip is several frames.
-        """
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:

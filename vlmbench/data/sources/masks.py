@@ -17,7 +17,7 @@ from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
 from vlmbench.data.formats.mask_values import OPTIONS as VALUE_OPTIONS
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import existing_places, exists, files_state, missing
+from vlmbench.data.location import existing_places, exists, files_state, missing, read_text
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix", *VALUE_OPTIONS)
@@ -133,10 +133,7 @@ def _names(root: Path, layout: Layout) -> list[str] | None:
 
 
 def _listed(file: Path, layout: Layout) -> list[str]:
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+    lines = [line.strip() for line in read_text(file).splitlines()]
     names = [line.removesuffix(layout.image_suffix) for line in lines if line]
     if not names:
         raise DataError(f"{file} lists no images")

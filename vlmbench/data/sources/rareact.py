@@ -85,11 +85,6 @@ class RareAct:
         self._decoder = decoder
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`.
-
-        Raises:
-            DataError: a clip is several frames.
-        """
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing
+from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
 T = TypeVar("T")
@@ -163,10 +163,7 @@ def _present(root: Path, split: str, classes: Sequence[str], images: Sequence[st
 
 
 def _table(file: Path, *, columns: int) -> list[list[str]]:
-    try:
-        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+    lines = [line.split() for line in read_text(file).splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{file} is empty")
     if outside := [line[0] for line in lines if not is_below(line[0])]:

@@ -81,7 +81,7 @@ def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
     def encode_packs(packs: TokenPacks) -> Tensor:
         return project(tower, _features(tower, blocks, packs.tokens, packs.depths, packs))
 
-    return PackedText(trimmed, encode_packs) if blocks else None
+    return PackedText(trimmed.tokenize, trimmed.lengths, encode_packs) if blocks else None
 
 
 def _features(

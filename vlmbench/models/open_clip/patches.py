@@ -138,10 +138,7 @@ class ResNetPatchEncoder:
     def __init__(self, model: str, visual: Any, normalise: Callable[[PIL.Image.Image], Tensor]) -> None:
         self._model = model
         self._visual = visual
-        self._normalise = normalise
-
-    def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return self._normalise(image)
+        self.normalise = normalise
 
     def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
         known_readout(self._model, readout, self.readouts)

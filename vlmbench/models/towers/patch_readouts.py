@@ -146,10 +146,7 @@ class PatchEncoder:
         self.patch_size = tower.patch_size
         self._model = model
         self._tower = tower
-        self._normalise = normalise
-
-    def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return self._normalise(image)
+        self.normalise = normalise
 
     def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
         chosen = READOUTS[known_readout(self._model, readout, self.readouts)]

@@ -30,7 +30,8 @@ from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric
 from vlmbench.tasks.segmentation.pamr import refine
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
-from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, guide, patch_scale
+from vlmbench.tasks.segmentation.resize import bilinear
+from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, patch_scale
 from vlmbench.tasks.segmentation.table import prediction_table
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
@@ -176,8 +177,9 @@ class SegmentationQuestion:
         with torch.inference_mode():
             scores = scorer.score(picture.image, prepared)
             if self.settings.pamr_steps:
-                image = guide(prepared, (picture.image.height, picture.image.width))
-                scores = refine(scores, image, self.settings.pamr_steps, self.settings.pamr_dilations)
+                # By what was prepared, at the image's own size, as NACLIP takes it.
+                guide = bilinear(prepared, (picture.image.height, picture.image.width))
+                scores = refine(scores, guide, self.settings.pamr_steps, self.settings.pamr_dilations)
             rule = Rule(
                 owners=torch.tensor(self.words.owners),
                 num_classes=len(self.words.class_names),
