@@ -27,7 +27,6 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
 
     Args:
         specs: the card's sources, in the order they are tried.
-        context: where to look, and what the labels must fit.
 
     Raises:
         MissingDataError: none is there; lists every place looked at and how to get the data.

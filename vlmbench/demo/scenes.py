@@ -221,7 +221,6 @@ def _slices(points: NDArray[_Number]) -> Iterator[NDArray[_Number]]:
 
 
 def _pool(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over each pixel's points."""
     side = canvas.shape[0] // SUPERSAMPLE
     total = np.zeros((side, side, 3), dtype=np.float32)
     for points in _slices(canvas):

@@ -61,7 +61,6 @@ class FeatureEngine:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the model is."""
         return torch.device(self.model.device)
 
     @cached_property

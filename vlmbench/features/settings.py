@@ -26,5 +26,4 @@ class EngineSettings:
 
     @property
     def decoding_threads(self) -> int:
-        """How many threads decode."""
         return self.workers or default_workers()

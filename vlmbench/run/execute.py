@@ -91,7 +91,6 @@ class _Driver:
         )
 
     def record(self, answer: PairAnswer, pictures: PicturesInBackground) -> PairResult:
-        """Write down what became of a pair."""
         if answer.record is not None:
             return self._done(answer, answer.record, pictures)
         if answer.found is not None:

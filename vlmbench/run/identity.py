@@ -62,8 +62,6 @@ def run_id(
     The same card, weights, prompts and data give the same id, on any machine and device and with any batch size.
 
     Args:
-        version: of the task, see :func:`task_version`.
-        precision: of the forward passes.
         fingerprint: of the samples that are scored.
         other_fingerprints: of the samples of each other role that was used.
     """

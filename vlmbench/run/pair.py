@@ -86,11 +86,9 @@ class _Pair:
 
     @property
     def data(self) -> dict[Role, Chosen]:
-        """The samples that the question uses, by role."""
         return question_data(self.question)
 
     def run_id(self, fingerprints: Mapping[Role, str]) -> str:
-        """The run id with these samples."""
         return run_id(
             self.model,
             self.question,
@@ -103,7 +101,6 @@ class _Pair:
 
 
 def _load(job: Job, state: ProcessState) -> _Pair:
-    """The model and the question."""
     task = state.task(job.task, job.options)
     if task.question is None:
         raise (
@@ -225,7 +222,6 @@ def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:
 
 
 def _fingerprints(outcome: Outcome, data: Mapping[Role, Chosen]) -> dict[Role, str]:
-    """By role, of the samples that were used."""
     return {
         role: fingerprint(
             (content, used.dataset.samples[index].target) for index, content in _contents(outcome, role).items()

@@ -64,7 +64,6 @@ def sheets(rows: Sequence[int], most: int, draw: Callable[[Sequence[int]], bytes
     Args:
         rows: at least one.
         most: samples a sheet.
-        draw: some of the rows to a PNG.
     """
     pages = [rows[start : start + most] for start in range(0, len(rows), most)]
     if len(pages) == 1:

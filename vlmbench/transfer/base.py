@@ -68,7 +68,6 @@ class TransferMethod(Protocol):
         """Learn from the support set.
 
         Args:
-            support: what may be learnt from.
             prompts: the C classes' names and templates.
             options: the method's own settings; empty: its defaults.
         """

@@ -41,7 +41,6 @@ class TaskPlan:
             if no copy elsewhere is known, "failed" if it cannot be had.
         source: the source that a run will use; None if there is none.
         remote: where the source's data comes from; None if it is on disk.
-        data: what the run reads there.
         files: its files.
         jobs: those of them that are to be downloaded.
         verified: what the hashes of the cached ones showed; None if they were not asked for.

@@ -30,17 +30,14 @@ class RepositoryData:
 
     @property
     def revision(self) -> str:
-        """The commit."""
         return self.listing.commit
 
     @property
     def offline(self) -> bool:
-        """Whether the cache answered for the hub."""
         return self.listing.repo.offline
 
     @property
     def files(self) -> list[RemoteFile]:
-        """The files that match the patterns."""
         return select(self.listing.files, self.patterns)
 
     @property
@@ -51,7 +48,6 @@ class RepositoryData:
         return missing_files(self.listing, self.patterns)
 
     def again(self, file: RemoteFile) -> Job:
-        """A second download of a file."""
         return Job(self.listing, file)
 
     def cached(self, file: RemoteFile) -> Path | None:

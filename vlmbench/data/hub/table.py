@@ -57,7 +57,6 @@ def read_table(
         folder: a repository's snapshot, or any folder of Parquet, JSON, CSV or image files.
         info: as the dataset will tell it; names the split.
         spec: with the options ``name``, ``image_column``, ``label_column`` and ``caption_column``.
-        context: says what targets are to be.
         data_files: patterns of the split's files; empty: as the folder's card or file names say.
 
     Raises:
@@ -90,7 +89,6 @@ def read_table(
 
 
 def _captioned(table: Any, info: SourceInfo, spec: SourceSpec, folder: Path, image_column: str) -> ImageDataset:
-    """Rows with one caption or a list of them."""
     place = f"{info.kind} {info.location!r}"
     kinds = {name: getattr(feature, "feature", feature) for name, feature in table.features.items()}
     found = [name for name in _USUAL_CAPTION_COLUMNS if getattr(kinds.get(name), "dtype", None) == "string"]
@@ -105,7 +103,6 @@ def _captioned(table: Any, info: SourceInfo, spec: SourceSpec, folder: Path, ima
 
 
 def _stored(table: Any, image_column: str) -> Any:
-    """The column of images as their stored bytes."""
     import datasets
 
     return table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))

@@ -279,16 +279,13 @@ class _Meter:
         self._left = expected
 
     def add(self, count: int) -> None:
-        """Count bytes that arrived."""
         self._left -= count
         self._advance(count)
 
     def restart(self, size: int) -> None:
-        """Start the file again."""
         self.add(self._left - size)
 
     def finish(self) -> None:
-        """Mark the file as complete."""
         self.add(self._left)
 
     def as_bar(self) -> type:

@@ -28,8 +28,6 @@ class Layout:
     """Where images and masks lie below a dataset's folder.
 
     Attributes:
-        images: their folder.
-        masks: theirs.
         list: the file of names that a split has; None: every image.
         image_suffix: how an image's file goes on behind the name.
         mask_suffix: how a mask's does.

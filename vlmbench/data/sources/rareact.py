@@ -28,7 +28,6 @@ class Segment:
     """One row of the annotations.
 
     Attributes:
-        id: the row's own.
         start: in seconds.
         end: in seconds.
         action: the index of the action that it was annotated for, whether it shows it or not.
@@ -45,13 +44,7 @@ class Segment:
 
 @runtime_checkable
 class AnnotatedActions(Protocol):
-    """What a dataset of annotated actions has besides its samples.
-
-    Attributes:
-        segments: one a sample.
-        verbs: of each action.
-        nouns: of each action.
-    """
+    """What a dataset of annotated actions has besides its samples."""
 
     segments: Sequence[Segment]
     verbs: tuple[str, ...]

@@ -67,7 +67,6 @@ class _Asked:
     arguments: dict[str, Any]
 
     def path(self, template: str) -> str:
-        """One of the layout's paths, for the split."""
         return template.format(split=self.split)
 
     @property

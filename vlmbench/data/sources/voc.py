@@ -147,7 +147,6 @@ def _classes(root: Path, split: str, context: SourceContext, place: str) -> tupl
 
 
 def _present(root: Path, split: str, classes: Sequence[str], images: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """The labels of each image's classes."""
     present: dict[str, list[int]] = {image: [] for image in images}
     for label, name in enumerate(classes):
         file = root / _LISTS / f"{name}_{split}.txt"

@@ -76,7 +76,6 @@ class SpaceInfo:
 
     Attributes:
         description: the space in words (model, precision, …), as it was opened.
-        vectors: how many vectors it holds.
         size: bytes on disk.
         last_used: seconds since the epoch.
         usage: what was encoded, and what was served instead.

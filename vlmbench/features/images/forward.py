@@ -94,7 +94,6 @@ class ImageEncoder:
 
 
 def _shape(image: Pixels) -> Hashable:
-    """The shape of a tensor, or the names and shapes of several."""
     if isinstance(image, Mapping):
         return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(image.items()))
     return tuple(image.shape)

@@ -39,7 +39,6 @@ class Bad:
     content: str | None
 
     def sample(self) -> BadSample:
-        """As a record has it."""
         return BadSample(id=self.error.sample_id, reason=self.error.reason, content=self.content)
 
 

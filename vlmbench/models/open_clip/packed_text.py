@@ -59,7 +59,6 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
     """A model's text tower in its packed way, or None where that is not known to give the same.
 
     Args:
-        model: an open_clip network.
         tokenizer: texts to (N, context length) ids.
         trimmed: the tower as one that reads at the end of text, if it is one.
     """

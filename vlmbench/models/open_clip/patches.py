@@ -151,7 +151,6 @@ class ResNetPatchEncoder:
 
 
 def _colours(transform: PreprocessCfg) -> Callable[[PIL.Image.Image], Tensor]:
-    """The image transform without its resizing and cropping."""
     steps = Compose([ToTensor(), Normalize(mean=transform.mean, std=transform.std)])
 
     def normalise(image: PIL.Image.Image) -> Tensor:

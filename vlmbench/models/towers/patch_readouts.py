@@ -33,9 +33,7 @@ class Heads:
     """What the last block's attention compares and mixes, class token first.
 
     Attributes:
-        queries: (B, heads, 1 + h*w, d), as the attention takes their products.
-        keys: likewise.
-        values: likewise.
+        queries, keys, values: (B, heads, 1 + h*w, d), as the attention takes their products.
         grid: h and w.
     """
 

@@ -46,7 +46,6 @@ class ClipTower:
 
     Args:
         vision: a tower that :func:`dense_encoder` understands, in evaluation mode.
-        projection: its projection to the space of the texts.
     """
 
     def __init__(self, vision: Any, projection: Any) -> None:
@@ -102,7 +101,6 @@ def _mlp_branch(layer: Any, tokens: Tensor) -> Tensor:
 
 
 def _colours(processor: Any) -> Callable[[PIL.Image.Image], Tensor]:
-    """The image processor without its resizing and cropping."""
 
     def normalise(image: PIL.Image.Image) -> Tensor:
         batch = processor(images=image.convert("RGB"), return_tensors="pt", do_resize=False, do_center_crop=False)

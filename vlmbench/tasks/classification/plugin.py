@@ -105,7 +105,6 @@ class Classification:
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
-        """A class, or classes where the card says several."""
         return "classes" if card.multi_label else "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

@@ -198,7 +198,6 @@ class DetectionQuestion:
     def _answers(
         self, engine: FeatureEngine, pictures: Iterable[Picture[Regions]]
     ) -> Iterator[tuple[Picture[Regions], Answer]]:
-        """Each picture with its answer."""
         if not self.how.by_encoder:
             yield from ((picture, self._detected(engine, picture)) for picture in pictures)
             return
@@ -295,7 +294,6 @@ class Detection:
     protocol_fields: frozenset[str] = frozenset(DetectionProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """Boxes."""
         return "boxes"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

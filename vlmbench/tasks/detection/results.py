@@ -24,8 +24,6 @@ class Answered:
 
     Attributes:
         contents: their hex content hashes.
-        answers: one each.
-        facts: of the whole dataset.
     """
 
     indices: Sequence[int]

@@ -85,7 +85,6 @@ class RetrievalQuestion:
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs features of whole images and texts."""
         return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
@@ -234,7 +233,6 @@ class Retrieval:
     protocol_fields = frozenset(RetrievalProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """Captions."""
         return "captions"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

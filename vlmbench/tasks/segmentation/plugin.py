@@ -207,7 +207,6 @@ class Segmentation:
     protocol_fields: frozenset[str] = frozenset(SegmentationProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """A mask."""
         return "mask"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
