@@ -57,10 +57,8 @@ class PromptSet:
 class DataWords(Protocol):
     """The words that a dataset states, or not."""
 
-    @property
-    def classes(self) -> tuple[str, ...] | None: ...
-    @property
-    def templates(self) -> tuple[str, ...] | None: ...
+    classes: tuple[str, ...] | None
+    templates: tuple[str, ...] | None
 
 
 class OwnWords(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlmbench.data.base import Sample, SourceInfo, Target
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, VlmbenchWarning
 
@@ -20,6 +21,7 @@ class ImageFiles:
     Args:
         files: (POSIX path relative to the root, target) of every sample; the path is its id.
         said_by: the files that the targets come from.
+        facts: of boxes; then it is a :class:`~vlmbench.data.boxes.BoxDataset`.
     """
 
     templates: tuple[str, ...] | None = None
@@ -31,6 +33,7 @@ class ImageFiles:
         files: Sequence[tuple[str, Target]],
         classes: tuple[str, ...] | None,
         said_by: Sequence[Path] = (),
+        facts: BoxFacts | None = None,
     ) -> None:
         self._root = root
         self._said_by = said_by
@@ -38,6 +41,9 @@ class ImageFiles:
         self._paths = [path for path, _ in files]
         self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
         self.classes = classes
+        self._salt = "" if facts is None else repr(facts)
+        if facts is not None:
+            self.facts = facts
 
     def read(self, index: int) -> bytes:
         return read_file(self._root / self._paths[index], self.samples[index].id)
@@ -45,7 +51,7 @@ class ImageFiles:
     def state(self) -> str:
         places = zip(self.samples, self._paths, strict=True)
         images = ((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
-        return files_state((*((path.name, path) for path in self._said_by), *images))
+        return files_state((*((path.name, path) for path in self._said_by), *images), salt=self._salt)
 
 
 def read_file(path: Path, sample_id: str) -> bytes:

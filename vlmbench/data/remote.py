@@ -57,10 +57,6 @@ class Download(Protocol):
     """One file to download."""
 
     @property
-    def file(self) -> RemoteFile:
-        """The file."""
-
-    @property
     def key(self) -> FileKey:
         """See :data:`FileKey`."""
 

@@ -35,29 +35,20 @@ SHAPES: tuple[str, ...] = (
 )
 TEXTURES: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
 
+_HELD_OUT_COLOURS: dict[str, tuple[str, str]] = {
+    "circle": ("red", "green"),
+    "square": ("orange", "cyan"),
+    "triangle": ("yellow", "blue"),
+    "star": ("green", "purple"),
+    "cross": ("cyan", "pink"),
+    "ring": ("blue", "red"),
+    "heart": ("purple", "orange"),
+    "crescent": ("pink", "yellow"),
+    "diamond": ("red", "blue"),
+    "hexagon": ("orange", "purple"),
+}
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("red", "circle"),
-        ("green", "circle"),
-        ("orange", "square"),
-        ("cyan", "square"),
-        ("yellow", "triangle"),
-        ("blue", "triangle"),
-        ("green", "star"),
-        ("purple", "star"),
-        ("cyan", "cross"),
-        ("pink", "cross"),
-        ("blue", "ring"),
-        ("red", "ring"),
-        ("purple", "heart"),
-        ("orange", "heart"),
-        ("pink", "crescent"),
-        ("yellow", "crescent"),
-        ("red", "diamond"),
-        ("blue", "diamond"),
-        ("orange", "hexagon"),
-        ("purple", "hexagon"),
-    }
+    (colour, shape) for shape, colours in _HELD_OUT_COLOURS.items() for colour in colours
 )
 """(colour, shape) pairs that no training image shows and no training caption names.
 

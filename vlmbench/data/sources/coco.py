@@ -8,10 +8,10 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.boxes import BoxFacts, BoxFiles
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, strings
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
-from vlmbench.data.image_files import tell_of_missing
+from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.errors import DataError, LabelError, UsageError
 
@@ -70,13 +70,13 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise DataError(f"{place}: {path} has no image" + (" with a box of these classes" if found.images else ""))
     folder = _image_folder(root, images, spec, path)
     tell_of_missing(folder, [image.file for image in images], path)
-    return BoxFiles(
+    return ImageFiles(
         folder,
         SourceInfo(spec.kind, location, split=spec.split),
         [(image.file, _boxes(image, label_of)) for image in images],
         classes,
-        _facts(found, images, label_of),
         [path],
+        _facts(found, images, label_of),
     )
 
 

@@ -44,33 +44,27 @@ class DemoDataset:
         return digest.hexdigest()
 
 
+@dataclass(eq=False)
 class DemoMasks(DemoDataset):
     """Rendered images with the mask of each; see :class:`vlmbench.data.base.MaskDataset`."""
 
+    masks: Sequence[bytes]
+    values: MaskValues
     ignore_label = IGNORE
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        images: Sequence[bytes],
-        masks: Sequence[bytes],
-        classes: tuple[str, ...],
-        templates: tuple[str, ...] | None,
-    ) -> None:
-        super().__init__(info, samples, images, classes, templates)
-        self._values = MaskValues(ignored=frozenset(), classes=len(classes))
-        self.mask_values = str(self._values)
-        self._masks = masks
+    @property
+    def mask_values(self) -> str:
+        """How the masks are read, in words."""
+        return str(self.values)
 
     def read_mask(self, index: int) -> bytes:
-        return self._masks[index]
+        return self.masks[index]
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        return self._values.labels(data, sample_id)
+        return self.values.labels(data, sample_id)
 
     def state(self) -> str:
-        return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
+        return hashlib.sha256(super().state().encode() + b"".join(self.masks)).hexdigest()
 
 
 def _sample(made: Any, context: SourceContext, spec: SourceSpec, classes: Sequence[str]) -> Sample:
@@ -119,7 +113,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return DemoDataset(info, samples, images, tuple(made.classes), templates)
     if not all(sample.objects for sample in made.samples):
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
-    return DemoMasks(info, samples, images, [sample.mask() for sample in made.samples], module.MASK_CLASSES, templates)
+    masks, classes = [sample.mask() for sample in made.samples], module.MASK_CLASSES
+    values = MaskValues(ignored=frozenset(), classes=len(classes))
+    return DemoMasks(info, samples, images, classes, templates, masks, values)
 
 
 SOURCE = Source(open_source, ("class_names",))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.boxes import BoxFacts, BoxFiles
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.image_files import ImageFiles, read_file
@@ -102,13 +102,13 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return ImageFiles(root, info, photographs, classes)
     label_of = {name: label for label, name in enumerate(classes)}
     if context.target == "boxes":
-        return BoxFiles(
+        return ImageFiles(
             root / "JPEGImages",
             info,
             [(f"{image}.jpg", _boxes(root, image, label_of)) for image in images],
             classes,
-            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
             [root / "Annotations" / f"{image}.xml" for image in images],
+            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
         )
     return VocObjects(root, info, [found for image in images for found in _objects(root, image, label_of)], classes)
 
