@@ -17,9 +17,8 @@ from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
-from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
+from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
-from vlmbench.features.images.to_device import PixelPath, pixel_path
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.run_cache import RunCache
@@ -109,29 +108,22 @@ class FeatureEngine:
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
         """
-        path, encoder, size = self._path, self._encoder, self.settings.batch_size
+        encoder, size = self._encoder, self.settings.batch_size
 
         def start(first: int) -> Queued:
             batch = images[first : first + size]
             with self.tally.clock.timed("crop_preprocess"):
-                pixels = [path.prepare(image) for image in batch]
+                pixels = [encoder.path.prepare(image) for image in batch]
             return encoder.queue(pixels, [f"picture {first + row}" for row in range(len(batch))])
 
-        batches = overlapped(range(0, len(images), size), start, lambda _, queued: encoder.fetch(queued), self._ahead)
+        starts = range(0, len(images), size)
+        batches = overlapped(starts, start, lambda _, queued: encoder.fetch(queued), encoder.in_flight)
         encoded = [features for _, features in batches]
         return torch.cat(encoded) if encoded else torch.empty(0, self.encoders.embedding_dim)
 
-    @property
-    def _ahead(self) -> int:
-        return batches_in_flight(self.device)
-
-    @cached_property
-    def _path(self) -> PixelPath:
-        return pixel_path(self.encoders)
-
     @cached_property
     def _encoder(self) -> ImageEncoder:
-        return ImageEncoder(self.encoders, self._path, self.settings.precision, self.tally, self._ahead)
+        return ImageEncoder(self.encoders, self.settings.precision, self.tally)
 
     def ask(self, call: Callable[[Sequence[T]], R], inputs: Sequence[T], *, gradients: bool = False) -> list[R]:
         """What a capability of the model answers to N inputs.

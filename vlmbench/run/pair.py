@@ -198,7 +198,8 @@ def _ask(pair: _Pair) -> _Asked:
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)
     finally:
-        _note_all(pair, said)
+        for message in said:
+            pair.state.listener.note(message)
     return _Asked(engine, memory, outcome, said)
 
 
@@ -207,14 +208,10 @@ def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
     fields, protocol = pair.task.plugin.protocol_fields, pair.question.protocol(pair.model)
     chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
     unused = [f"{pair.task.card.name}: {name} was set and plays no part" for name in chosen if name not in protocol]
-    _note_all(pair, [*unused, *asked.outcome.warnings])
+    for message in (*unused, *asked.outcome.warnings):
+        pair.state.listener.note(message)
     asked.said.extend(unused)
     return {name: value for name, value in chosen.items() if name in protocol}
-
-
-def _note_all(pair: _Pair, messages: list[str]) -> None:
-    for message in messages:
-        pair.state.listener.note(message)
 
 
 def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:

@@ -152,7 +152,8 @@ def test_bytes_that_travel_become_the_models_own_pixels_to_the_bit(demo: VisionL
     assert cut is not None
     seeing = Seeing(demo)
     path = PixelPath(cut.to_bytes, cut.from_bytes)
-    encoder = ImageEncoder(seeing, path, "fp32", ImageTally(), in_flight)  # type: ignore[arg-type]
+    encoder = ImageEncoder(seeing, "fp32", ImageTally(), in_flight)  # type: ignore[arg-type]
+    encoder.path = path
     images = [PIL.Image.open(io.BytesIO(data)) for data in FILES]
     places = [range(0, 4), range(4, 5), range(5, 11)]
 

@@ -58,9 +58,6 @@ class RepositoryData:
 
         If the cache answers for the hub, the hash is what the hub said earlier, or the name under which the client
         keeps the file, which is its hash.
-
-        Raises:
-            DataError: no cached file has a known hash.
         """
         cached = [(file, path) for file in self.files if (path := self.cached(file))]
         return verify_files(f"hub {self.listing.repo.id!r}", cached)

@@ -22,39 +22,31 @@ DEFAULT_SPLIT = "test"
 _REMEDY = "Download the dataset's files anew; an interrupted download is the usual cause."
 
 
+@dataclass(eq=False)
 class ImageArrays:
     """Images that are rows of an array: each is handed on as a PPM or PGM file of exactly its pixels.
 
-    Args:
+    Attributes:
         dataset: of torchvision; ``dataset[index]`` is (image, label).
-        info: where it came from.
+        files: what it was read from.
     """
 
+    info: SourceInfo
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
+    dataset: Any
+    files: Sequence[tuple[str, Path]]
     templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self,
-        dataset: Any,
-        info: SourceInfo,
-        targets: Sequence[int],
-        files: Sequence[tuple[str, Path]],
-        classes: tuple[str, ...] | None,
-    ) -> None:
-        self.info = info
-        self.samples: Sequence[Sample] = [Sample(str(row), target) for row, target in enumerate(targets)]
-        self.classes = classes
-        self._dataset = dataset
-        self._files = files
 
     def read(self, index: int) -> bytes:
         try:
-            image, _ = self._dataset[index]
+            image, _ = self.dataset[index]
         except OSError as error:  # of PCAM, which reads its file anew each time
             raise BadSampleError(self.samples[index].id, f"cannot be read: {error}") from error
         return netpbm.encode(image)
 
     def state(self) -> str:
-        return files_state(self._files, salt=repr([sample.target for sample in self.samples]))
+        return files_state(self.files, salt=repr([sample.target for sample in self.samples]))
 
 
 @dataclass(frozen=True)
@@ -107,8 +99,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     if asked.layout.images is not None:
         pairs = _image_files(dataset, asked, root, place)
         return ImageFiles(root, info, [(path, _target(label, label_of, place)) for path, label in pairs], names)
-    targets = [_target(label, label_of, place) for label in _array_labels(dataset, asked, root, place)]
-    return ImageArrays(dataset, info, targets, [(file, root / file) for file in asked.files], names)
+    labels = enumerate(_array_labels(dataset, asked, root, place))
+    samples = [Sample(str(row), _target(label, label_of, place)) for row, label in labels]
+    return ImageArrays(info, samples, names, dataset, [(file, root / file) for file in asked.files])
 
 
 def _layout(spec: SourceSpec) -> Layout:

@@ -17,9 +17,8 @@ from vlmbench.data.base import ImageDataset, frames_per_sample
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.clips import average_clips
-from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
+from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.read import Bad, ImageReader, Ready
-from vlmbench.features.images.to_device import pixel_path
 from vlmbench.features.progress import Progress
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.workers import in_threads
@@ -57,11 +56,9 @@ def encode_images(
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
     """
     frames = frames_per_sample(dataset)
-    path = pixel_path(model)
-    queued = batches_in_flight(torch.device(model.device)) if in_flight is None else in_flight
-    encoder = ImageEncoder(model, path, settings.precision, tally, queued)
-    reader = ImageReader(dataset, path.prepare, space, tally.clock)
-    images = _encode_each(reader, encoder, indices, settings, frames, progress, tally, queued)
+    encoder = ImageEncoder(model, settings.precision, tally, in_flight)
+    reader = ImageReader(dataset, encoder.path.prepare, space, tally.clock)
+    images = _encode_each(reader, encoder, indices, settings, frames, progress, tally)
     yield from images if frames == 1 else average_clips(images, dataset, frames)
 
 
@@ -73,7 +70,6 @@ def _encode_each(
     frames: int,
     progress: Progress,
     tally: ImageTally,
-    queued: int,
 ) -> Generator[ImageBatch, None, None]:
     """Every image of the chosen samples; those of one sample follow each other."""
     dataset, space, batch_size = reader.dataset, reader.space, settings.batch_size
@@ -102,7 +98,7 @@ def _encode_each(
     samples = in_threads(reader.read, indices, settings.decoding_threads, AHEAD * batch_size // frames, tally.clock)
     with closing(samples):  # its threads end with us, not when the collector finds them
         good = _without_bad(samples, frames, skip_bad=settings.skip_bad, progress=progress, tally=tally)
-        for batch, features in overlapped(_batches(good, batch_size), start, finish, queued):
+        for batch, features in overlapped(_batches(good, batch_size), start, finish, encoder.in_flight):
             yield ImageBatch([r.index for r in batch], features, [r.content.hex() for r in batch])
             progress.advance(len(batch))
 
