@@ -108,10 +108,21 @@ class ResultStore:
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.
 
+        Other files are not ours to remove.
+
         Raises:
             StoreError: the disk is full or the folder cannot be written.
         """
-        _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
+        folder, pictures = self.visuals(record), {safe_name(name): content for name, content in visuals.items()}
+        _sweep(folder)
+        for name, content in pictures.items():
+            _write_atomically(folder / name, content)
+        for old in folder.glob("*.png"):
+            if old.name not in pictures:
+                try:
+                    old.unlink(missing_ok=True)
+                except OSError as error:
+                    raise _cannot_write(old, error) from error
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
@@ -227,19 +238,6 @@ def _parsed(schema: type[EntryT], data: bytes, where: str) -> EntryT:
 
 def _json(entry: Record | Failure) -> bytes:
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
-
-
-def _replace_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """Write pictures, and remove those of an earlier run under other names; other files are not ours to remove."""
-    _sweep(folder)
-    for name, content in pictures.items():
-        _write_atomically(folder / name, content)
-    for old in folder.glob("*.png"):
-        if old.name not in pictures:
-            try:
-                old.unlink(missing_ok=True)
-            except OSError as error:
-                raise _cannot_write(old, error) from error
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

@@ -210,14 +210,10 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     for path in plan.discarded:
         discard(path)
     failed: dict[FileKey, VlmbenchError] = {}
-    for remote in _distinct([task.remote for task in plan.tasks if task.remote]):
+    for remote in {id(task.remote): task.remote for task in plan.tasks if task.remote}.values():
         wanted = [task.jobs for task in plan.tasks if task.remote is remote]
         failed |= remote.transfer(wanted, workers=workers, advance=advance)
     return [_outcome(task, failed) for task in plan.tasks]
-
-
-def _distinct(remotes: Sequence[Remote]) -> list[Remote]:
-    return list({id(remote): remote for remote in remotes}.values())
 
 
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:

@@ -34,36 +34,30 @@ class _Box:
     corners: tuple[int, int, int, int]
 
 
+@dataclass(eq=False)
 class VocObjects:
     """Annotated objects, each cut out of its photograph when it is read."""
 
+    root: Path
+    info: SourceInfo
+    boxes: Sequence[_Box]
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
     templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self, root: Path, info: SourceInfo, objects: Sequence[tuple[_Box, int]], classes: tuple[str, ...]
-    ) -> None:
-        self.info = info
-        self.classes: tuple[str, ...] | None = classes
-        self._root = root
-        self._boxes = [box for box, _ in objects]
-        self.samples: Sequence[Sample] = [
-            Sample(f"{box.image}/{','.join(map(str, box.corners))}/{number}", label)
-            for number, (box, label) in enumerate(objects)
-        ]
 
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
-        box, sample = self._boxes[index], self.samples[index]
-        image = decode_image(read_file(_photograph(self._root, box.image), sample.id), sample.id)
+        box, sample = self.boxes[index], self.samples[index]
+        image = decode_image(read_file(_photograph(self.root, box.image), sample.id), sample.id)
         crop = image.convert("RGB").crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
         return netpbm.encode(crop)
 
     def state(self) -> str:
-        places = zip(self.samples, self._boxes, strict=True)
+        places = zip(self.samples, self.boxes, strict=True)
         return files_state(
-            (f"{sample.id}\0{sample.target}", _photograph(self._root, box.image)) for sample, box in places
+            (f"{sample.id}\0{sample.target}", _photograph(self.root, box.image)) for sample, box in places
         )
 
 
@@ -110,7 +104,12 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             [root / "Annotations" / f"{image}.xml" for image in images],
             BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
         )
-    return VocObjects(root, info, [found for image in images for found in _objects(root, image, label_of)], classes)
+    objects = [found for image in images for found in _objects(root, image, label_of)]
+    samples = [
+        Sample(f"{box.image}/{','.join(map(str, box.corners))}/{number}", label)
+        for number, (box, label) in enumerate(objects)
+    ]
+    return VocObjects(root, info, [box for box, _ in objects], samples, classes)
 
 
 SOURCE = Source(open_source, other_locations=True, split=True)

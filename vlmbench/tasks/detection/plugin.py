@@ -21,7 +21,6 @@ from torch import Tensor
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
-from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.labels import check_boxes, listing
 from vlmbench.errors import (
     BadSampleError,
@@ -51,7 +50,7 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of
-from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
@@ -158,22 +157,16 @@ class DetectionQuestion:
                 predictions=answered.table(self.dataset),
                 contents=contents,
                 warnings=self._warnings(lost),
-                visuals=partial(self._pictures, engine.model.card.name, drawn) if self.visuals else None,
+                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                if self.visuals
+                else None,
             )
 
-    def _pictures(self, model: str, drawn: Mapping[int, Answer]) -> dict[str, bytes]:
-        """Some samples, read again, with the boxes that were found in them."""
-        pictures = {}
-        for number, (index, answer) in enumerate(drawn.items()):
-            sample_id = self.dataset.samples[index].id
-            pictures[picture_name(number, sample_id)] = draw_boxes(
-                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
-                _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
-                _truth_set(boxes_of(self.dataset, index)),
-                self.prompts.class_names,
-                title=f"{model}: {sample_id}",
-            )
-        return pictures
+    def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
+        found = _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy())
+        return draw_boxes(
+            image, found, _truth_set(boxes_of(self.dataset, index)), self.prompts.class_names, title=title
+        )
 
     def _texts(self) -> list[str]:
         """Prompts of the classes, then of the background words."""

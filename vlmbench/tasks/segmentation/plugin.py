@@ -16,14 +16,13 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
-from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
-from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.decide import Rule, decide
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
@@ -126,23 +125,22 @@ class SegmentationQuestion:
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
                 warnings=[*self.words.warnings, *self._unscored(every)],
-                visuals=partial(self._pictures, engine.model.card.name, drawn) if drawn else None,
+                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                if drawn
+                else None,
             )
 
-    def _pictures(self, model: str, drawn: Mapping[int, NDArray[np.unsignedinteger[Any]]]) -> dict[str, bytes]:
-        """Some samples, read again, with what was predicted for each of their pixels."""
-        pictures = {}
-        for number, (index, predicted) in enumerate(drawn.items()):
-            sample_id = self.dataset.samples[index].id
-            pictures[picture_name(number, sample_id)] = draw_masks(
-                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
-                predicted.astype(np.int64),
-                self.dataset.labels(self.dataset.read_mask(index), sample_id),
-                self.words.class_names,
-                ignore_label=self.dataset.ignore_label,
-                title=f"{model}: {sample_id}",
-            )
-        return pictures
+    def _picture(
+        self, image: PIL.Image.Image, index: int, predicted: NDArray[np.unsignedinteger[Any]], title: str
+    ) -> bytes:
+        return draw_masks(
+            image,
+            predicted.astype(np.int64),
+            self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id),
+            self.words.class_names,
+            ignore_label=self.dataset.ignore_label,
+            title=title,
+        )
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
