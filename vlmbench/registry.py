@@ -77,7 +77,7 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str, builtin: dict[str, str], *, group: str | None = None) -> None:
         self.kind = kind
-        self._group = group
+        self.group = group
         self._entries: dict[str, str | T] = dict(builtin)
         self._origin: dict[str, str] = dict.fromkeys(builtin, "vlmbench")
         self._entry_points_read = group is None
@@ -151,7 +151,7 @@ class Registry(Generic[T]):
         if self._entry_points_read:
             return
         self._entry_points_read = True
-        for point in entry_points(group=self._group or ""):
+        for point in entry_points(group=self.group or ""):
             origin = f"the package {point.dist.name}" if point.dist else "an installed package"
             try:
                 self.register(point.name, point.value, origin=origin)
