@@ -248,11 +248,10 @@ def _write_atomically(path: Path, data: bytes) -> None:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too must leave nothing half-written
         temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    except BaseException:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
         raise
 
 

@@ -122,7 +122,6 @@ def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: Sour
 
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:
-    """Lines for a narrow terminal; a path is never broken, so that it can be copied."""
     return wrap(
         text,
         _COLUMNS,

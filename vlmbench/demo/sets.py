@@ -224,7 +224,6 @@ def _shuffle_key(row: int) -> str:
 
 
 def _packaged(package: str, file: str) -> Path:
-    """A file inside an installed package, found without importing it."""
     from vlmbench.errors import MissingDependencyError
 
     hint = "pip install 'vlmbench[demo]'"

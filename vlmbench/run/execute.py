@@ -128,7 +128,6 @@ class _Driver:
         return plan_id(model, task.card, task.options, self.request.precision)
 
     def with_pictures(self, result: PairResult) -> PairResult:
-        """A result with the folder of its pictures, where any were asked for and are there."""
         if not self.request.options.visuals or result.record is None:
             return result
         folder = self.store.visuals(result.record)

@@ -125,7 +125,6 @@ def _earlier(pair: _Pair) -> EarlierRecord | None:
 
 
 def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, Chosen]) -> dict[Role, str] | None:
-    """A record's fingerprints by role; None where it used other roles."""
     found = {"test": earlier.fingerprint, **dict(earlier.other_fingerprints)}
     return {role: found[role] for role in data} if found.keys() == data.keys() else None
 
@@ -149,7 +148,6 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
 
 
 def _answer(pair: _Pair, started: datetime) -> PairAnswer:
-    """Ask the question, then bring the answer into the form it is kept in."""
     files_before = {role: data.dataset.state() for role, data in pair.data.items()}
     asked = _ask(pair)
     settings = _settings_used(pair, asked)

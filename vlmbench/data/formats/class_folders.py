@@ -158,7 +158,6 @@ def _class_folders(root: Path, place: str, contents: Contents) -> list[str]:
 def _label_order(
     found: list[str], spec: SourceSpec, context: SourceContext, place: str
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The class folders in label order, and the class names."""
     names = context.class_names
     ignore_others = _ignores_others(spec, place)
     if spec.folders is not None:

@@ -82,7 +82,6 @@ def _folder_name(path: str, spec: SourceSpec, place: str) -> str:
 
 
 def _labels(names: Sequence[str], card: tuple[str, ...] | None, file: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The label of each normalised class name, and the class names."""
     classes = card if card is not None else tuple(sorted(set(names)))
     label_of = {normalise(name): label for label, name in enumerate(classes)}
     if len(label_of) != len(classes):

@@ -63,7 +63,6 @@ class _Asked:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that the dataset is read from, but for image files."""
         return tuple(self.path(file) for file in dict.fromkeys((*self.layout.files, *self.layout.mark)))
 
 

@@ -189,7 +189,6 @@ def _box(node: ET.Element, label: int) -> Box:
 
 
 def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, int], T]) -> list[T]:
-    """What is made of every object of an annotation file."""
     found = []
     try:
         for node in ET.parse(file).getroot().findall("object"):

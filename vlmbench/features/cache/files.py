@@ -180,7 +180,6 @@ def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
 
 
 def _parts(path: Path) -> Iterable[Path]:
-    """The database and the files SQLite keeps beside it."""
     return (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm")))
 
 

@@ -180,7 +180,6 @@ def _imagenet_names() -> list[str]:
 
 
 def _shaping(sentence: Any) -> dict[str, Any]:
-    """The part of the sentence encoder's configuration that shapes its features."""
     keys = ("model_type", "hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers")
     return {key: getattr(sentence.config, key) for key in keys}
 

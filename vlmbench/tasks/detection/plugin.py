@@ -169,7 +169,6 @@ class DetectionQuestion:
         )
 
     def _texts(self) -> list[str]:
-        """Prompts of the classes, then of the background words."""
         words = [fill_template(template, word) for word in self.how.background for template in self.prompts.templates]
         return [*self.prompts.prompts, *words]
 
