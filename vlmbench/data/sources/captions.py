@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.annotation_files import UsualNames, find_annotations
+from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, folders_with
 from vlmbench.data.formats.caption_files import CaptionedImage, read_captions
 from vlmbench.data.formats.shards import find_shards, has_shards
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
@@ -33,8 +33,6 @@ _USUAL = UsualNames(
     called="the captions",
     none="no file of captions",
 )
-_PROBED = 5
-"""Listed images that are looked for to recognise their folder: one of them may be missing."""
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -100,14 +98,14 @@ def _image_folder(root: Path, entries: Sequence[CaptionedImage], spec: SourceSpe
     else:
         inside = sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
         places = [root, *inside, *(folder / folder.name for folder in inside)]
-    probed = [entry.image for entry in entries[:_PROBED]]
-    found = [place for place in places if any((place / image).is_file() for image in probed)]
+    found = folders_with([entry.image for entry in entries], places)
     if len(found) == 1:
         return found[0]
     where = f"{spec.kind} {spec.location!r}"
     if not found:
         raise DataError(
-            f"{where}: {annotations} lists {len(entries):,} images, but {probed[0]!r} and the next are not there",
+            f"{where}: {annotations} lists {len(entries):,} images, but {entries[0].image!r} and the next are not "
+            "there",
             hint=f"Looked in {listing(str(place) for place in places)}.",
         )
     raise DataError(
