@@ -63,7 +63,6 @@ class _Driver:
     listener: Listener
 
     def jobs(self) -> Iterator[Job]:
-        """The plan's pairs, models first, each made when it is taken."""
         for number in range(len(self.plan.models) * len(self.plan.tasks)):
             yield self._job(number)
 

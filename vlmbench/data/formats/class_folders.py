@@ -107,7 +107,6 @@ def identities_above(root: Path) -> frozenset[tuple[int, int]]:
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
-    """The location that is there, and the folder of its class folders."""
     shared = spec.options.get("shared", False)
     if not isinstance(shared, bool):
         raise UsageError(f"{place}: shared is true or false, not {shared!r}")

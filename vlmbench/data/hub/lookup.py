@@ -89,7 +89,6 @@ class HubRemote:
 
 
 def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
-    """What to fetch of a repository with these files."""
     splits = splits_in_tars(files)
     if not splits:
         wanted = split_files(files, split, spec)

@@ -193,7 +193,6 @@ def _attempt(job: Job, meter: _Meter, stop: Event) -> None:
 
 
 def _continue(partial: Path, address: str, url: str, size: int | None, meter: _Meter, stop: Event) -> None:
-    """Append to an unfinished download what it lacks."""
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
@@ -289,7 +288,6 @@ class _Meter:
         self.add(self._left)
 
     def as_bar(self) -> type:
-        """A class that the client uses as its progress bar."""
         meter = self
 
         class Bar:

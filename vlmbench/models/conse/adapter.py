@@ -211,7 +211,6 @@ def _sentence_encoder() -> tuple[nn.Module, Any]:
 
 
 def _part(package: str) -> Any:
-    """A package, imported when asked for."""
     if importlib.util.find_spec(package) is None:
         raise MissingDependencyError(
             f"the conse model needs the package {package!r}, which is not installed",

@@ -154,7 +154,6 @@ class SegmentationQuestion:
         return PatchScorer(engine, readout, self.words, self.settings)
 
     def _labels(self, mask: bytes, index: int, image: PIL.Image.Image) -> NDArray[np.int64]:
-        """The image's labels, checked against it and the classes."""
         sample_id = self.dataset.samples[index].id
         labels = self.dataset.labels(mask, sample_id)
         height, width = labels.shape
