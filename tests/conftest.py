@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from hypothesis import settings
 from repository import TEST_DATA
 
 # Read when torch is imported, by the processes that tests start too. Tests run in several processes at once, whose
 # threads would otherwise wait for one another while they hold the cores: the same test took up to three times the
 # processor time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("vlmbench", deadline=None)  # how fast an example is depends on the machine and its load
+settings.load_profile("vlmbench")
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -26,7 +27,8 @@ TASK = {
         {"kind": "greys", "location": "nowhere", "other_locations": ["greys"], "split": "val", "options": {"every": 2}}
     ],
 }
-Command = Callable[..., str]
+DATA = ("--data-root", "data")
+BOTH = ("-t", "greys-agree.yaml", "-t", "greys:greys", *DATA)
 
 
 @pytest.fixture(scope="module")
@@ -46,123 +48,130 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image = PIL.Image.new("L", (4, 4), level)
             image.save(folder / "data" / "greys" / split / f"{int(level > 127)}-{number:03}.png")
     (folder / "greys-agree.yaml").write_text(yaml.safe_dump(TASK))
+    wrong = {"kind": "greys", "location": "greys", "options": {"evry": 2}}
+    (folder / "misspelt.yaml").write_text(yaml.safe_dump({**TASK, "name": "misspelt", "sources": [wrong]}))
     return folder
 
 
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "good": ("run", "-m", "grey:1", *BOTH, "--executor", "backwards", "--results", "good"),
+    "bad": ("run", "-m", "grey:0.5", *BOTH, "--results", "bad"),
+    "centred": ("run", "-m", "grey:1", "-t", "greys:greys", *DATA, "--transfer", "centred", "--results", "centred"),
+    "misspelt": ("run", "-m", "grey:1", "-t", "misspelt.yaml", *DATA, "--results", "none"),
+    "own table": ("report", "agreements", "-f", "lines", "--results", "good"),
+    "own table in the terminal": ("report", "agreements", "--results", "good"),
+    "help": ("report", "--help"),
+    "results": ("report", "results", "-f", "lines", "--results", "good"),
+    "task": ("report", "task", "greys-agree", "--results", "good"),
+    "leaderboard": ("leaderboard", "--results", "good", "-o", "site-of-good"),
+    "worse": ("compare", "good", "bad", "-f", "json"),
+    "same": ("compare", "good", "good"),
+    "save": ("baseline", "save", "main", "--results", "good", "--baselines", "baselines"),
+    "show": ("baseline", "show", "main", "--baselines", "baselines"),
+    "same as saved": ("compare", "baselines/main", "good"),
+    "worse than saved": ("compare", "baselines/main", "bad"),
+    "model index": ("export", "-f", "model-index", "-m", "grey:1", "--results", "good"),
+    "csv": ("export", "-f", "csv", "--results", "good"),
+    "doctor": ("doctor",),
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command of :data:`COMMANDS` left."""
+
+    code: int
+    out: str
+    err: str
+
+
 @pytest.fixture(scope="module")
-def command(here: Path) -> Command:
-    """Run ``vlmbench`` in that folder; returns what it wrote to standard output."""
-
-    def run(*arguments: str, code: int = 0) -> str:
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(here / "site"), str(REPOSITORY)]),
-            "VLMBENCH_CACHE": str(here / "cache"),
-            "COLUMNS": "160",
-        }
-        ran = subprocess.run(
-            [sys.executable, "-m", "vlmbench.cli.main", *arguments],
-            cwd=here,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert ran.returncode == code, f"{arguments}\n{ran.stdout}\n{ran.stderr}"
-        return ran.stdout
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def results(here: Path, command: Command) -> Path:
-    """Three runs: a model that sees well, one that does not, and the well-seeing one with another transfer method."""
-    both = ("-t", "greys-agree.yaml", "-t", "greys:greys", "--data-root", "data", "--executor", "backwards")
-    command("run", "-m", "grey:1", *both, "--results", "good")
-    command("run", "-m", "grey:0.5", *both, "--results", "bad")
-    command(
-        "run",
-        "-m",
-        "grey:1",
-        "-t",
-        "greys:greys",
-        "--data-root",
-        "data",
-        "--transfer",
-        "centred",
-        "--results",
-        "centred",
+def ran(here: Path) -> dict[str, Ran]:
+    """Every command, in one process whose only knowledge of the package is that it is installed."""
+    path = [here / "site", REPOSITORY, REPOSITORY / "tests" / "support"]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, path)), "VLMBENCH_CACHE": str(here / "cache")}
+    session = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("session.py"))],
+        input=json.dumps(list(COMMANDS.values())),
+        cwd=here,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
-    return here
+    assert session.returncode == 0, session.stderr
+    return {name: Ran(*left) for name, left in zip(COMMANDS, json.loads(session.stdout), strict=True)}
 
 
-def record(results: Path, kind: str) -> dict[str, object]:
+def out(ran: dict[str, Ran], name: str, code: int = 0) -> str:
+    """What a command printed, which must have left this exit code."""
+    assert ran[name].code == code, ran[name].err
+    return ran[name].out
+
+
+def record(results: Path, kind: str) -> dict[str, Any]:
     """The one record of a kind of task in a results folder."""
     found = [json.loads(path.read_text()) for path in results.rglob("*.json")]
     (only,) = [each for each in found if each["task"]["plugin"] == kind]
-    assert isinstance(only, dict)
     return only
 
 
-def test_runs_leave_records_with_the_packages_own_answers(results: Path) -> None:
-    agreed = record(results / "good", "agreement")
-    assert agreed["metrics"]["agreement"]["value"] == 1.0  # type: ignore[index]
-    assert agreed["metrics"]["agreement"]["n"] == IMAGES / 2, "the option of the source counts"  # type: ignore[index]
-    assert agreed["task"]["dataset"]["split"] == "val"  # type: ignore[index]
-    classified = record(results / "good", "classification")
-    assert classified["metrics"]["acc1"] == {**classified["metrics"]["acc1"], "value": 1.0, "n": IMAGES}  # type: ignore[index]
+def test_runs_leave_records_with_the_packages_own_answers(here: Path, ran: dict[str, Ran]) -> None:
+    out(ran, "good")
+    agreed = record(here / "good", "agreement")
+    assert agreed["metrics"]["agreement"]["value"] == 1.0
+    assert agreed["metrics"]["agreement"]["n"] == IMAGES / 2, "the option of the source counts"
+    assert agreed["task"]["dataset"]["split"] == "val"
+    classified = record(here / "good", "classification")["metrics"]["acc1"]
+    assert classified == {**classified, "value": 1.0, "n": IMAGES}
 
 
-def test_a_transfer_method_is_named_and_makes_another_run(results: Path) -> None:
-    plain, centred = (record(results / name, "classification") for name in ("good", "centred"))
-    assert centred["task"]["protocol"]["transfer"] == "centred"  # type: ignore[index]
-    assert "transfer" not in plain["task"]["protocol"]  # type: ignore[index]
+def test_a_transfer_method_is_named_and_makes_another_run(here: Path, ran: dict[str, Ran]) -> None:
+    out(ran, "centred")
+    plain, centred = (record(here / name, "classification") for name in ("good", "centred"))
+    assert centred["task"]["protocol"]["transfer"] == "centred"
+    assert "transfer" not in plain["task"]["protocol"]
     assert plain["id"] != centred["id"]
 
 
-def test_a_misspelt_option_of_a_foreign_source_is_refused(here: Path, command: Command) -> None:
-    card = {**TASK, "name": "misspelt", "sources": [{"kind": "greys", "location": "greys", "options": {"evry": 2}}]}
-    (here / "misspelt.yaml").write_text(yaml.safe_dump(card))
-    command("run", "-m", "grey:1", "-t", "misspelt.yaml", "--data-root", "data", "--results", "none", code=2)
+def test_a_misspelt_option_of_a_foreign_source_is_refused(ran: dict[str, Ran]) -> None:
+    out(ran, "misspelt", code=2)
+    assert "unknown option 'evry'" in ran["misspelt"].err
 
 
-def test_the_packages_table_and_format_are_listed_and_write(results: Path, command: Command) -> None:
-    assert command("report", "agreements", "-f", "lines", "--results", "good") == "grey:1 / 100\n"
-    assert "who agrees" in command("report", "--help")
-    assert "grey:1" in command("report", "agreements", "--results", "good")
-    assert "greys-agree" in command("report", "results", "-f", "lines", "--results", "good")
-    assert "agreement" in command("report", "task", "greys-agree", "--results", "good")
+def test_the_packages_table_and_format_are_listed_and_write(ran: dict[str, Ran]) -> None:
+    assert out(ran, "own table") == "grey:1 / 100\n"
+    assert "grey:1" in out(ran, "own table in the terminal")
+    assert "who agrees" in out(ran, "help")
+    assert "greys-agree" in out(ran, "results")
+    assert "agreement" in out(ran, "task")
 
 
-def test_the_leaderboard_has_the_kinds_column_under_its_title(results: Path, command: Command) -> None:
-    command("leaderboard", "--results", "good", "-o", "site-of-good")
-    assert "Agreement from outside" in (results / "site-of-good" / "index.html").read_text()
-    assert any("greys-agree" in path.name for path in (results / "site-of-good").rglob("*.html"))
+def test_the_leaderboard_has_the_kinds_column_under_its_title(here: Path, ran: dict[str, Ran]) -> None:
+    out(ran, "leaderboard")
+    assert "Agreement from outside" in (here / "site-of-good" / "index.html").read_text()
+    assert any("greys-agree" in path.name for path in (here / "site-of-good").rglob("*.html"))
 
 
-def test_runs_are_paired_by_the_kinds_own_columns(results: Path, command: Command) -> None:
-    compared = json.loads(command("compare", "good", "bad", "-f", "json", code=1))
-    (task,) = [task for task in compared["tasks"] if task["task"] == "greys-agree"]
+def test_runs_are_paired_by_the_kinds_own_columns(ran: dict[str, Ran]) -> None:
+    (task,) = [task for task in json.loads(out(ran, "worse", code=1))["tasks"] if task["task"] == "greys-agree"]
     assert task["verdict"] == "regressed", task
-    command("compare", "good", "good")
+    out(ran, "same")
 
 
-def test_a_baseline_keeps_the_kinds_answers(results: Path, command: Command) -> None:
-    command("baseline", "save", "main", "--results", "good", "--baselines", "baselines")
-    assert "greys-agree" in command("baseline", "show", "main", "--baselines", "baselines")
-    command("compare", "baselines/main", "good")
-    command("compare", "baselines/main", "bad", code=1)
+def test_a_baseline_keeps_the_kinds_answers(ran: dict[str, Ran]) -> None:
+    out(ran, "save")
+    assert "greys-agree" in out(ran, "show")
+    out(ran, "same as saved")
+    out(ran, "worse than saved", code=1)
 
 
-def test_exports_name_the_kind(results: Path, command: Command) -> None:
-    text = command("export", "-f", "model-index", "-m", "grey:1", "--results", "good")
-    types = {
-        result["task"]["type"]: result["task"]["name"] for result in yaml.safe_load(text)["model-index"][0]["results"]
-    }
-    assert types["image-agreement"] == "Agreement"
-    assert "agreement" in command("export", "-f", "csv", "--results", "good")
+def test_exports_name_the_kind(ran: dict[str, Ran]) -> None:
+    results = yaml.safe_load(out(ran, "model index"))["model-index"][0]["results"]
+    assert {"type": "image-agreement", "name": "Agreement"} in [result["task"] for result in results]
+    assert "agreement" in out(ran, "csv")
 
 
-def test_doctor_lists_what_the_package_adds(command: Command) -> None:
-    found = command("doctor")
+def test_doctor_lists_what_the_package_adds(ran: dict[str, Ran]) -> None:
     for name in ("grey", "greys", "agreement", "centred", "agreements", "lines", "backwards"):
-        assert name in found, name
+        assert name in out(ran, "doctor"), name
