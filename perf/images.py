@@ -31,6 +31,7 @@ from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.stream import encode_images
 from vlmbench.features.precision import PRECISIONS, Precision, forward_pass
 from vlmbench.features.progress import Silent
+from vlmbench.features.settings import EngineSettings
 from vlmbench.features.workers import default_workers
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, VisionLanguageModel
@@ -165,12 +166,10 @@ def stage(
             model,
             dataset,
             range(len(files)),
-            batch_size=batch_size,
-            precision=precision,
+            EngineSettings(precision=precision, batch_size=batch_size, workers=workers),
             space=None,
             progress=Silent(),
             tally=ImageTally(),
-            workers=workers,
         ):
             features[batch.indices] = batch.features
         return features

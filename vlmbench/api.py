@@ -21,7 +21,7 @@ from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
 
-__all__ = ["compare", "evaluate", "load_model", "load_task", "task_options"]
+__all__ = ["compare", "evaluate", "load_model", "load_task"]
 
 Names = str | Iterable[str]
 
@@ -76,13 +76,13 @@ def evaluate(
             tasks=_names(tasks),
             results=Path(results).expanduser(),
             data_root=Path(data_root).expanduser() if data_root is not None else None,
-            options=task_options(
+            options=TaskOptions(
                 limit=limit,
                 stratified=stratified,
                 seed=seed,
-                class_names=class_names,
-                templates=templates,
-                protocol=protocol,
+                class_names=tuple(class_names) if class_names is not None else None,
+                templates=tuple(templates) if templates is not None else None,
+                protocol=dict(protocol or {}),
                 visuals=visuals,
                 transfer=transfer,
             ),
@@ -105,30 +105,6 @@ def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_
 def load_task(name: str) -> TaskCard:
     """One task card by its name, YAML file or ``KIND:PATH``."""
     return _one(find_tasks(name), name)
-
-
-def task_options(
-    *,
-    limit: int | None,
-    seed: int,
-    stratified: bool = False,
-    class_names: Sequence[str] | None,
-    templates: Sequence[str] | None,
-    protocol: Mapping[str, Any] | None = None,
-    visuals: int = 0,
-    transfer: str = ZERO_SHOT,
-) -> TaskOptions:
-    """Options from lists, as callers have them."""
-    return TaskOptions(
-        limit=limit,
-        stratified=stratified,
-        seed=seed,
-        class_names=tuple(class_names) if class_names is not None else None,
-        templates=tuple(templates) if templates is not None else None,
-        protocol=dict(protocol or {}),
-        visuals=visuals,
-        transfer=transfer,
-    )
 
 
 def _names(names: Names) -> tuple[str, ...]:

@@ -259,11 +259,6 @@ def read_yaml(path: Path) -> Any:
 def parse_card(schema: type[C], data: Any, *, where: str) -> C:
     """A card from plain data.
 
-    Args:
-        schema: ModelCard, TaskCard or Suite.
-        data: what the YAML file held.
-        where: the file's name, for the message.
-
     Raises:
         CardError: the data does not fit the schema; every misfit is listed.
     """

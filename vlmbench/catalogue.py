@@ -80,7 +80,39 @@ def suites() -> list[Suite]:
     return [_read_suite(path) for _, path in sorted(suite_files().items())]
 
 
-def find_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> list[ModelCard]:
+def read_model(path: Path) -> ModelCard:
+    """The model card in a YAML file.
+
+    Raises:
+        CardError: it cannot be read, is no model card, or has another name than its file.
+    """
+    return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
+
+
+def read_task(path: Path) -> TaskCard:
+    """The task card in a YAML file.
+
+    Raises:
+        CardError: it cannot be read, is no task card, or has another name than its file.
+    """
+    return _task_card(read_yaml(path), path)
+
+
+def _task_card(data: Any, path: Path) -> TaskCard:
+    return _named_after_file(parse_card(TaskCard, data, where=str(path)), path)
+
+
+CardT = TypeVar("CardT", ModelCard, TaskCard)
+
+
+def _named_after_file(card: CardT, path: Path) -> CardT:
+    """Files are found by their name, so a card of another name could never be asked for."""
+    if card.name != path.stem:
+        raise CardError(f"{path}: the card is named {card.name!r}, its file {path.stem!r}", hint="Make them equal.")
+    return card
+
+
+def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> list[ModelCard]:
     """The model cards that one ``-m`` argument stands for.
 
     Args:
@@ -91,7 +123,6 @@ def find_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> l
         UnknownNameError: nothing has that name.
         CardError: the card is invalid.
     """
-    read = read or read_model
     if name.endswith((".yaml", ".yml")):
         return [read(Path(name).expanduser())]
     files = model_card_files()
@@ -110,7 +141,7 @@ def find_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> l
     raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
 
 
-def runnable_models(name: str, read: Callable[[Path], ModelCard] | None = None) -> list[ModelCard]:
+def runnable_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> list[ModelCard]:
     """As :func:`find_models`, of cards that can be run: a pattern passes over the others, a name insists.
 
     Raises:
@@ -148,7 +179,6 @@ class NamedTasks:
     """What one ``-t`` argument stands for.
 
     Attributes:
-        cards: the task cards.
         suite: the suite that lists them; None where the name is no suite's.
     """
 
@@ -161,7 +191,7 @@ def find_tasks(name: str) -> list[TaskCard]:
     return list(named_tasks(name).cards)
 
 
-def named_tasks(name: str, read: Callable[[Path], TaskCard] | None = None) -> NamedTasks:
+def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> NamedTasks:
     """The task cards that one ``-t`` argument stands for, and its suite where it names one. Each file is read once.
 
     Args:
@@ -173,7 +203,6 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] | None = None) -> Na
         UnknownNameError: nothing has that name.
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
-    read = read or read_task
     if name.endswith((".yaml", ".yml")):
         return _tasks_of_file(Path(name).expanduser(), read)
     files, suite_paths = task_card_files(), suite_files()
@@ -193,7 +222,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] | None = None) -> Na
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
 
 
-def named_suite(name: str, read: Callable[[Path], TaskCard] | None = None) -> NamedTasks:
+def named_suite(name: str, read: Callable[[Path], TaskCard] = read_task) -> NamedTasks:
     """As :func:`named_tasks`, of a name that must be a suite's.
 
     Raises:
@@ -236,40 +265,8 @@ def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path for path in folder.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
-def read_model(path: Path) -> ModelCard:
-    """The model card in a YAML file.
-
-    Raises:
-        CardError: it cannot be read, is no model card, or has another name than its file.
-    """
-    return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
-
-
-def read_task(path: Path) -> TaskCard:
-    """The task card in a YAML file.
-
-    Raises:
-        CardError: it cannot be read, is no task card, or has another name than its file.
-    """
-    return _task_card(read_yaml(path), path)
-
-
-def _task_card(data: Any, path: Path) -> TaskCard:
-    return _named_after_file(parse_card(TaskCard, data, where=str(path)), path)
-
-
 def _read_suite(path: Path) -> Suite:
     return parse_card(Suite, read_yaml(path), where=str(path))
-
-
-CardT = TypeVar("CardT", ModelCard, TaskCard)
-
-
-def _named_after_file(card: CardT, path: Path) -> CardT:
-    """Files are found by their name, so a card of another name could never be asked for."""
-    if card.name != path.stem:
-        raise CardError(f"{path}: the card is named {card.name!r}, its file {path.stem!r}", hint="Make them equal.")
-    return card
 
 
 def _tasks_of_file(path: Path, read: Callable[[Path], TaskCard]) -> NamedTasks:

@@ -135,7 +135,10 @@ def gathered_warnings(said: list[str]) -> Iterator[None]:
 
 
 def unexpected(error: BaseException) -> VlmbenchError:
-    """An error that nobody foresaw, as one that can be shown and recorded."""
+    """An error as one that can be shown and recorded: of vlmbench's own the error itself; any other is wrapped."""
+    if isinstance(error, VlmbenchError):
+        return error
+    logging.getLogger(__name__).info("unexpected error", exc_info=error)
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",

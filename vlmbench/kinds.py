@@ -44,7 +44,6 @@ class TaskKind:
     place: int = 100
 
     def load_plugin(self) -> object:
-        """The plugin, imported."""
         return load_target(self.plugin) if isinstance(self.plugin, str) else self.plugin
 
     def load_paired(self) -> object | None:

@@ -57,10 +57,8 @@ class PromptSet:
 class DataWords(Protocol):
     """The words that a dataset states, or not."""
 
-    @property
-    def classes(self) -> tuple[str, ...] | None: ...
-    @property
-    def templates(self) -> tuple[str, ...] | None: ...
+    classes: tuple[str, ...] | None
+    templates: tuple[str, ...] | None
 
 
 class OwnWords(Protocol):
@@ -74,11 +72,6 @@ class OwnWords(Protocol):
 
 def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
     """The prompts of a card on its data: the user's words before the card's before the data's.
-
-    Args:
-        card: the task card.
-        data: the opened dataset.
-        own: what the user says instead.
 
     Raises:
         LabelError: there are no class names at all, or the user's are of another number than the data's classes.

@@ -137,14 +137,13 @@ class Registry(Generic[T]):
     def _load(self, name: str, target: str) -> T:
         try:
             return cast(T, load_target(target))
-        except ModuleNotFoundError as error:
-            if self._origin[name] == "vlmbench" and error.name and not error.name.startswith("vlmbench"):
-                raise MissingDependencyError(
-                    f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed",
-                    hint=f"pip install {error.name.split('.')[0]}",
-                ) from error
-            raise PluginError(f"{self.kind} {name!r} ({self._origin[name]}) cannot be loaded: {error}") from error
         except Exception as error:  # a plugin may fail in any way while it is imported
+            lacking = error.name if isinstance(error, ModuleNotFoundError) else None
+            if self._origin[name] == "vlmbench" and lacking and not lacking.startswith("vlmbench"):
+                raise MissingDependencyError(
+                    f"{self.kind} {name!r} needs the package {lacking!r}, which is not installed",
+                    hint=f"pip install {lacking.split('.')[0]}",
+                ) from error
             raise PluginError(f"{self.kind} {name!r} ({self._origin[name]}) cannot be loaded: {error}") from error
 
     def _read_entry_points(self) -> None:

@@ -108,14 +108,21 @@ class ResultStore:
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.
 
-        Args:
-            record: whose they are.
-            visuals: names to contents.
+        Other files are not ours to remove.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written.
         """
-        _replace_pictures(self.visuals(record), {safe_name(name): content for name, content in visuals.items()})
+        folder, pictures = self.visuals(record), {safe_name(name): content for name, content in visuals.items()}
+        _sweep(folder)
+        for name, content in pictures.items():
+            _write_atomically(folder / name, content)
+        for old in folder.glob("*.png"):
+            if old.name not in pictures:
+                try:
+                    old.unlink(missing_ok=True)
+                except OSError as error:
+                    raise _cannot_write(old, error) from error
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
@@ -180,10 +187,6 @@ def read_record(path: Path) -> Record:
 def parse_record(data: bytes, where: str) -> Record:
     """A record from its file's content.
 
-    Args:
-        data: JSON.
-        where: what the message calls it.
-
     Raises:
         RecordError: it is broken, foreign or of a newer schema.
     """
@@ -237,19 +240,6 @@ def _json(entry: Record | Failure) -> bytes:
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
 
-def _replace_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """Write pictures, and remove those of an earlier run under other names; other files are not ours to remove."""
-    _sweep(folder)
-    for name, content in pictures.items():
-        _write_atomically(folder / name, content)
-    for old in folder.glob("*.png"):
-        if old.name not in pictures:
-            try:
-                old.unlink(missing_ok=True)
-            except OSError as error:
-                raise _cannot_write(old, error) from error
-
-
 def _write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
@@ -258,11 +248,10 @@ def _write_atomically(path: Path, data: bytes) -> None:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too must leave nothing half-written
         temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    except BaseException:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
         raise
 
 
@@ -293,17 +282,18 @@ def process_lives(pid: int) -> bool:
     return True
 
 
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file",
+    errno.EEXIST: "it is a file, not a folder",
+}
+
+
 def _cannot_write(path: Path, error: OSError) -> StoreError:
-    reasons = {
-        errno.ENOSPC: ("the disk is full", "Free some space or choose another folder with --results."),
-        errno.EDQUOT: (
-            "the disk quota is used up",
-            "Free some space or choose another folder with --results.",
-        ),
-        errno.EROFS: ("the file system is read-only", "Choose another folder with --results."),
-        errno.EACCES: ("permission denied", "Choose another folder with --results."),
-        errno.ENOTDIR: ("a part of the path is a file", "Choose another folder with --results."),
-        errno.EEXIST: ("it is a file, not a folder", "Choose another folder with --results."),
-    }
-    reason, hint = reasons.get(error.errno or 0, (error.strerror or str(error), "Choose another with --results."))
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = f"{'Free some space or choose' if full else 'Choose'} another folder with --results."
     return StoreError(f"cannot write to {str(path)!r}: {reason}", hint=hint)

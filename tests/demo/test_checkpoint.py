@@ -13,10 +13,12 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 open_clip = pytest.importorskip("open_clip")
 
+from demo_clip.tokenizer import PAD_ID  # noqa: E402
+from demo_clip.train import CONTEXT_LENGTH, PREPROCESS_CONFIG, VOCAB_SIZE  # noqa: E402
+
+from vlmbench.demo.faults import CHECKPOINT  # noqa: E402
 from vlmbench.demo.sets import DEMO_SETS, DemoSet  # noqa: E402
 from vlmbench.demo.spec import SHAPES  # noqa: E402
-from vlmbench.demo.tokenizer import PAD_ID  # noqa: E402
-from vlmbench.demo.train import CHECKPOINT, CONTEXT_LENGTH, PREPROCESS_CONFIG, VOCAB_SIZE  # noqa: E402
 
 _LOCATION = f"local-dir:{CHECKPOINT}"
 _SAMPLES = 200

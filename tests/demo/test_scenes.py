@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import replace
 from random import Random
@@ -12,14 +11,11 @@ import pytest
 
 from vlmbench.demo.scenes import (
     MIN_VISIBLE,
-    draw_digit,
     draw_scene,
-    draw_training_scene,
-    make_scene,
     mask_bounds,
     render,
 )
-from vlmbench.demo.spec import COLOURS, DIGITS, SHAPES, ShapeSpec
+from vlmbench.demo.spec import COLOURS
 
 _TONES = np.array([*COLOURS.values(), (0.03,) * 3, (0.97,) * 3])
 _NAMES = [*COLOURS, "black", "white"]
@@ -78,40 +74,13 @@ def test_a_scene_is_the_same_at_every_size() -> None:
         assert (one.mask & pooled).sum() / (one.mask | pooled).sum() > 0.9
 
 
-def test_digit_ink_fills_the_mask() -> None:
-    rng = Random(4)
-    for word in DIGITS:
-        for _ in range(5):
-            pixels, (item,) = render(draw_digit(rng, word), 64)
-            grey = pixels.mean(axis=2)
-            contrast = grey[item.mask].mean() - grey[~item.mask].mean()
-            assert item.shape == word
-            assert (contrast > 60) if item.colour == "white" else (contrast < -60)
-            assert item.box[3] > 32
-
-
-def test_the_training_distribution_covers_everything() -> None:
-    rng = Random(6)
-    seen = {item for _ in range(400) for item in draw_training_scene(rng).objects}
-    shapes = [item for item in seen if isinstance(item, ShapeSpec)]
-    assert {item.shape for item in shapes} == set(SHAPES)
-    assert {item.colour for item in shapes} == set(COLOURS)
-    assert {item.digit for item in seen if not isinstance(item, ShapeSpec)} == set(DIGITS)
-
-
 def test_same_seed_same_scene() -> None:
-    one, other = (make_scene(draw_scene(rng, 3), 48, rng) for rng in (Random(8), Random(8)))
-    assert one.spec == other.spec
-    assert one.captions == other.captions
-    assert one.image.tobytes() == other.image.tobytes()
-    assert one.image.size == (48, 48)
-
-
-def test_pixels_are_pinned() -> None:
-    pixels, _ = render(draw_scene(Random(0), 3), 32)
-    digit, _ = render(draw_digit(Random(0), "seven"), 32)
-    digest = hashlib.sha256(pixels.tobytes() + digit.tobytes()).hexdigest()
-    assert digest == "9d839f6177ec4611893c6830d6cedce42fc333464ece461def81a14a22b08370"
+    one, other = (draw_scene(Random(8), 3) for _ in range(2))
+    assert one == other
+    (pixels, objects), (same, twins) = render(one, 48), render(other, 48)
+    assert objects == twins
+    assert pixels.shape == (48, 48, 3)
+    assert pixels.tobytes() == same.tobytes()
 
 
 def test_mask_bounds_by_hand() -> None:

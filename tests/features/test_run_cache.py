@@ -259,7 +259,7 @@ def test_pictures_that_pass_uncached_are_not_counted_as_saved() -> None:
     assert space is not None
     engine = FeatureEngine(model, EngineSettings(), spaces_)
     engine.tally.pictures, engine.tally.forward_seconds = 20, 20.0  # as a detector leaves it
-    spaces_.count(engine)
+    spaces_.count(engine.tally, engine.text_use, engine.seconds.get("text", 0.0))
     spaces_.finish()
     (info,) = spaces()
     assert info.usage.encoded == 0 and info.usage.seconds == 0

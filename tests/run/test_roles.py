@@ -13,7 +13,7 @@ import toy_adapter
 from command_line import command
 
 from vlmbench.cards import Role, TaskCard, parse_card
-from vlmbench.data.base import ImageDataset, content_sha256
+from vlmbench.data.base import Chosen, ImageDataset, content_sha256
 from vlmbench.data.hub.fetch import carry_out, plan_fetch
 from vlmbench.errors import CardError, UnknownNameError
 from vlmbench.features.engine import FeatureEngine
@@ -25,7 +25,7 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.prepare import wanted_tasks
 from vlmbench.store import read_record
-from vlmbench.tasks.base import Datasets, Outcome, Question, RoleData, TaskOptions, UsesOtherRoles, question_data
+from vlmbench.tasks.base import Datasets, Outcome, Question, TaskOptions, UsesOtherRoles, question_data
 from vlmbench.tasks.classification.plugin import Classification
 
 USED = 2
@@ -36,7 +36,7 @@ class Supported:
     """A classification question that looks at the first training images too."""
 
     question: Question
-    other_data: Mapping[Role, RoleData]
+    other_data: Mapping[Role, Chosen]
 
     @property
     def card(self) -> TaskCard:
@@ -71,7 +71,7 @@ class WithSupport(Classification):
         return ("test", "train")
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> Supported:  # type: ignore[override]
-        return Supported(super().ask(card, datasets, options), {"train": RoleData(datasets["train"], range(USED))})
+        return Supported(super().ask(card, datasets, options), {"train": Chosen(datasets["train"], range(USED))})
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def run(
 
     load_plugins(plugin or [])
     with heavy_imports():
-        from vlmbench.api import task_options
         from vlmbench.run.plan import RunRequest
+        from vlmbench.tasks.base import TaskOptions
 
     request = RunRequest(
         models=tuple(model),
@@ -96,7 +96,7 @@ def run(
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
-        options=task_options(
+        options=TaskOptions(
             limit=limit,
             stratified=stratified,
             seed=seed,
@@ -245,7 +245,7 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     return found
 
 
-def read_lines(path: Path | None) -> list[str] | None:
+def read_lines(path: Path | None) -> tuple[str, ...] | None:
     """A text file's lines, trimmed, empty ones at the end left out; None for no file.
 
     Raises:
@@ -261,7 +261,7 @@ def read_lines(path: Path | None) -> list[str] | None:
     if "" in lines:
         place = "is empty" if len(lines) == 1 else f"has an empty line {lines.index('') + 1}"
         raise UsageError(f"{str(path)!r} {place}")
-    return lines
+    return tuple(lines)
 
 
 def load_plugins(paths: list[Path]) -> None:

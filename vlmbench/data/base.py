@@ -178,6 +178,14 @@ def sample_images(dataset: ImageDataset, index: int) -> Iterator[bytes]:
         raise BadSampleError(dataset.samples[index].id, f"{given} frames were read, not {dataset.frames_per_clip}")
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Some samples of a dataset, by their indices."""
+
+    dataset: ImageDataset
+    indices: Sequence[int]
+
+
 HASH_BYTES = hashlib.sha256().digest_size
 """Of a content hash."""
 

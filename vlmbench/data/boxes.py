@@ -1,15 +1,11 @@
-"""Images with boxes: what a source knows beyond each image's objects, and the files themselves."""
+"""Images with boxes: what a source knows beyond each image's objects, as far as it says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from vlmbench.data.base import Box, ImageDataset, Sample, SourceInfo
-from vlmbench.data.image_files import read_file, readable
-from vlmbench.data.location import files_state
+from vlmbench.data.base import ImageDataset
 
 
 @dataclass(frozen=True)
@@ -47,44 +43,3 @@ def facts_of(dataset: ImageDataset, classes: int) -> BoxFacts:
     if isinstance(dataset, BoxDataset):
         return dataset.facts
     return BoxFacts(tuple(range(1, len(dataset.samples) + 1)), tuple(range(1, classes + 1)))
-
-
-class BoxFiles:
-    """Image files below one folder with their boxes. Holds names and boxes only; files are opened when they are read.
-
-    Args:
-        folder: of the images.
-        info: where the dataset came from.
-        entries: (POSIX path relative to the folder, boxes) of every sample; the path is its id.
-        classes: in label order.
-        facts: see :class:`BoxFacts`.
-        said_by: the files that the boxes come from.
-    """
-
-    templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self,
-        folder: Path,
-        info: SourceInfo,
-        entries: Sequence[tuple[str, tuple[Box, ...]]],
-        classes: tuple[str, ...],
-        facts: BoxFacts,
-        said_by: Sequence[Path],
-    ) -> None:
-        self._folder = folder
-        self._paths = [path for path, _ in entries]
-        self._said_by = said_by
-        self.info = info
-        self.classes: tuple[str, ...] | None = classes
-        self.facts = facts
-        self.samples: Sequence[Sample] = [Sample(readable(path), boxes) for path, boxes in entries]
-
-    def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
-        return read_file(self._folder / self._paths[index], self.samples[index].id)
-
-    def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        images = ((path, self._folder / path) for path in self._paths)
-        return files_state((*((path.name, path) for path in self._said_by), *images), salt=repr(self.facts))

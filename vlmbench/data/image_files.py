@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlmbench.data.base import Sample, SourceInfo, Target
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, VlmbenchWarning
 
@@ -18,31 +19,39 @@ class ImageFiles:
     """Image files below one folder. Holds their names only; each file is opened when it is read.
 
     Args:
-        root: the folder.
-        info: where the dataset came from.
         files: (POSIX path relative to the root, target) of every sample; the path is its id.
-        classes: see :class:`vlmbench.data.base.ImageDataset`.
+        said_by: the files that the targets come from.
+        facts: of boxes; then it is a :class:`~vlmbench.data.boxes.BoxDataset`.
     """
 
     templates: tuple[str, ...] | None = None
 
     def __init__(
-        self, root: Path, info: SourceInfo, files: Sequence[tuple[str, Target]], classes: tuple[str, ...] | None
+        self,
+        root: Path,
+        info: SourceInfo,
+        files: Sequence[tuple[str, Target]],
+        classes: tuple[str, ...] | None,
+        said_by: Sequence[Path] = (),
+        facts: BoxFacts | None = None,
     ) -> None:
         self._root = root
+        self._said_by = said_by
         self.info = info
         self._paths = [path for path, _ in files]
         self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
         self.classes = classes
+        self._salt = "" if facts is None else repr(facts)
+        if facts is not None:
+            self.facts = facts
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_file(self._root / self._paths[index], self.samples[index].id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         places = zip(self.samples, self._paths, strict=True)
-        return files_state((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
+        images = ((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
+        return files_state((*((path.name, path) for path in self._said_by), *images), salt=self._salt)
 
 
 def read_file(path: Path, sample_id: str) -> bytes:

@@ -43,7 +43,6 @@ def check_dataset(
     """Check what every source has to hold, whatever its layout.
 
     Args:
-        dataset: as a source opened it.
         class_names: the card's, in label order; None where the card leaves them to the data.
         target: what targets are to be.
         card_names_win: the card renames the data's classes on purpose: only number and order are checked.
@@ -142,9 +141,7 @@ def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str,
     """Check every sample's class or classes.
 
     Args:
-        samples: all of the dataset's.
         classes: how many there are; None if unknown: then only negative labels are wrong.
-        place: names the dataset in messages.
         target: "class" or "classes".
 
     Raises:

@@ -83,8 +83,6 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
     """The error of a local source of which nothing is there.
 
     Args:
-        spec: the source.
-        context: says where it was looked for.
         looked_for: the layouts; None: the source's locations.
     """
     layouts = looked_for if looked_for is not None else [spec.location, *spec.other_locations]
@@ -94,6 +92,18 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
         where = f"{', '.join(layouts)} (looked in {' and '.join(map(str, roots(context)))})"
     relative = [layout for layout in layouts if not Path(layout).expanduser().is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
+
+
+def read_text(file: Path) -> str:
+    """The text of a file that says something of a dataset.
+
+    Raises:
+        DataError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
 
 
 def is_below(name: str) -> bool:

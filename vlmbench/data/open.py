@@ -27,7 +27,6 @@ def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDa
 
     Args:
         specs: the card's sources, in the order they are tried.
-        context: where to look, and what the labels must fit.
 
     Raises:
         MissingDataError: none is there; lists every place looked at and how to get the data.
@@ -123,7 +122,6 @@ def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: Sour
 
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:
-    """Lines for a narrow terminal; a path is never broken, so that it can be copied."""
     return wrap(
         text,
         _COLUMNS,

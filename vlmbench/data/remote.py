@@ -57,10 +57,6 @@ class Download(Protocol):
     """One file to download."""
 
     @property
-    def file(self) -> RemoteFile:
-        """The file."""
-
-    @property
     def key(self) -> FileKey:
         """See :data:`FileKey`."""
 
@@ -122,7 +118,6 @@ class Remote(Protocol):
         """Find out which files a run of this spec reads, and download none.
 
         Args:
-            spec: the card's source.
             offline: ask the cache only.
 
         Raises:
@@ -138,7 +133,6 @@ class Remote(Protocol):
 
         Args:
             wanted: lists of :class:`Download` of this remote; a list is of use only as a whole, such as one task's.
-            workers: how many at once.
             advance: told of bytes as they arrive; may be called from several threads.
 
         Returns:
@@ -169,10 +163,6 @@ def mismatch(path: Path, file: RemoteFile) -> str | None:
 
 def verify_files(place: str, cached: Sequence[tuple[RemoteFile, Path]]) -> Verified:
     """Compare cached files with their known hashes. Nothing is changed.
-
-    Args:
-        place: the source and its location, for messages.
-        cached: the files, and where the cache has them.
 
     Raises:
         DataError: no cached file has a known hash.

@@ -6,11 +6,11 @@ that happens to be true of another), and what lets tests check every sentence ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from vlmbench.demo.spec import DIGITS, HELD_OUT, DigitSpec, SceneSpec, ShapeSpec
+from vlmbench.demo.spec import SceneSpec, ShapeSpec
 
 LARGE_RADIUS = 0.30
 SMALL_RADIUS = 0.17
@@ -50,20 +50,6 @@ BARE_TEMPLATES: tuple[str, ...] = (
     "a photo of one {}",
     "a picture of the {}",
 )
-DIGIT_TEMPLATES: tuple[str, ...] = (
-    "{}",
-    "the number {}",
-    "the digit {}",
-    "a handwritten digit {}",
-    "a handwritten {}",
-    "a photo of the number {}",
-    "a photo of the digit {}",
-    'a photo of the number: "{}".',
-    "a photo of the handwritten digit {}",
-    "an image of the number {}",
-    "a picture of the digit {}",
-    "a blurry photo of the number {}",
-)
 
 
 @dataclass(frozen=True)
@@ -83,9 +69,7 @@ class Claim:
         matching = sum(self._fits(item) for item in scene.objects)
         return matching == self.count if self.count else matching > 0
 
-    def _fits(self, item: ShapeSpec | DigitSpec) -> bool:
-        if isinstance(item, DigitSpec):
-            return self.shape == item.digit
+    def _fits(self, item: ShapeSpec) -> bool:
         return (
             self.shape in ("", item.shape)
             and self.colour in ("", item.colour)
@@ -139,37 +123,12 @@ def plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
-def names_held_out(caption: Caption) -> bool:
-    """Whether a claim of the caption names a held-out (colour, shape) pair."""
-    return any((claim.colour, claim.shape) in HELD_OUT for claim in caption.claims)
-
-
 def caption_scene(scene: SceneSpec, rng: Random, count: int) -> tuple[Caption, ...]:
     """``count`` captions true of the scene, drawn independently (so repeats can occur)."""
     return tuple(_caption(scene.objects, rng) for _ in range(count))
 
 
-def truth_matrix(captions: Sequence[Caption], scenes: Sequence[SceneSpec]) -> list[list[bool]]:
-    """Row i, column j: whether caption i is true of scene j. Each distinct claim is tested once a scene."""
-    columns: dict[Claim, list[bool]] = {
-        claim: [claim.holds(scene) for scene in scenes] for claim in _distinct(captions)
-    }
-    return [
-        [all(parts) for parts in zip(*(columns[claim] for claim in caption.claims), strict=True)]
-        for caption in captions
-    ]
-
-
-def _distinct(captions: Iterable[Caption]) -> set[Claim]:
-    return {claim for caption in captions for claim in caption.claims}
-
-
-def _caption(objects: tuple[ShapeSpec | DigitSpec, ...], rng: Random) -> Caption:
-    first = objects[0]
-    if isinstance(first, DigitSpec):
-        word = first.digit if rng.random() < 0.5 else str(DIGITS.index(first.digit))
-        return Caption(rng.choice(DIGIT_TEMPLATES).format(word), (Claim(shape=first.digit),))
-    shapes = [item for item in objects if isinstance(item, ShapeSpec)]
+def _caption(shapes: tuple[ShapeSpec, ...], rng: Random) -> Caption:
     draw = rng.random()
     if len(shapes) > 1 and draw < 0.45:
         one, two = rng.sample(shapes, 2)

@@ -1,8 +1,8 @@
-"""Seeded scenes with exact boxes, masks and captions, drawn with numpy alone.
+"""Seeded scenes with exact boxes and masks, drawn with numpy alone.
 
-``draw_scene`` and ``draw_digit`` choose what a scene contains, in units of the image's side; ``render`` rasterises a
-specification at any size by testing points of a grid three times finer than the pixels. A pixel belongs to an object's
-mask if more than half of its nine points do, so masks of one scene never overlap.
+``draw_scene`` chooses what a scene contains, in units of the image's side; ``render`` rasterises a specification at any
+size by testing points of a grid three times finer than the pixels. A pixel belongs to an object's mask if more than
+half of its nine points do, so masks of one scene never overlap.
 """
 
 from __future__ import annotations
@@ -10,43 +10,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from random import Random
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from vlmbench.demo.captions import Caption, caption_scene
 from vlmbench.demo.shapes import inside_shape, is_accent
 from vlmbench.demo.spec import (
     COLOURS,
     COMBINATIONS,
-    DIGITS,
     HELD_OUT,
     RGB,
     TEXTURES,
     BackgroundSpec,
-    DigitSpec,
     SceneSpec,
     ShapeSpec,
 )
-from vlmbench.demo.strokes import write_digit
 
 TRAINING_COMBINATIONS: tuple[tuple[str, str], ...] = tuple(c for c in COMBINATIONS if c not in HELD_OUT)
 MIN_VISIBLE = 0.75
 """Every object of a scene shows at least this share of its area, measured on a grid of 64 x 64 points."""
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
-_SUPERSAMPLE = 3  # odd, so that "more than half of the points" has no ties
+SUPERSAMPLE = 3  # odd, so that "more than half of the points" has no ties
 _RADII = {1: (0.16, 0.42), 2: (0.14, 0.28), 3: (0.13, 0.22), 4: (0.12, 0.19)}
 _VISIBILITY_GRID = 64
 
 
 @dataclass(frozen=True)
 class RenderedObject:
-    """One object as it appears; a digit has its word as ``shape`` and "white" or "black" as ``colour``."""
+    """One object as it appears."""
 
     shape: str
     colour: str
@@ -58,13 +52,15 @@ class RenderedObject:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A rendered scene; ``image`` is RGB."""
+class Layer:
+    """What one object paints: some points of a part of the grid."""
 
-    image: Image.Image
-    objects: tuple[RenderedObject, ...]
-    captions: tuple[Caption, ...]
-    spec: SceneSpec
+    window: tuple[slice, slice]
+    """The rows and columns of that part, h and w."""
+    inside: NDArray[np.bool_]
+    """(h, w) the points."""
+    colours: NDArray[np.float32]
+    """(3,) for all of the points, or (points, 3)."""
 
 
 def draw_scene(rng: Random, objects: int, combinations: Sequence[tuple[str, str]] = TRAINING_COMBINATIONS) -> SceneSpec:
@@ -81,54 +77,35 @@ def draw_scene(rng: Random, objects: int, combinations: Sequence[tuple[str, str]
             return scene
 
 
-def draw_digit(rng: Random, digit: str | None = None) -> SceneSpec:
-    """Draw a scene of one handwritten-looking digit, light on dark or dark on light; ``digit`` is a word."""
-    digit = digit or rng.choice(DIGITS)
-    light, dark = rng.uniform(0.75, 1.0), rng.uniform(0.0, 0.25)
-    ink, paper = (light, dark) if rng.random() < 0.6 else (dark, light)
-    height = rng.uniform(0.6, 0.97)
-    slack = (1 - height) / 2 * 0.8
-    centre = (0.5 + rng.uniform(-0.06, 0.06), 0.5 + rng.uniform(-slack, slack))
-    thickness = rng.uniform(0.07, 0.2)
-    strokes = write_digit(digit, rng, centre, height - thickness)
-    background = BackgroundSpec(_grey(paper), _grey(paper), 0.0, rng.choice((0.0, 0.0, 0.04)), 8, rng.getrandbits(32))
-    return SceneSpec(background, (DigitSpec(digit, strokes, thickness, _grey(ink)),))
-
-
-def draw_training_scene(rng: Random, single_share: float = 0.5, digit_share: float = 0.25) -> SceneSpec:
-    """Draw from the training distribution: held-out combinations never occur."""
-    draw = rng.random()
-    if draw < digit_share:
-        return draw_digit(rng)
-    if draw < digit_share + single_share:
-        return draw_scene(rng, 1)
-    return draw_scene(rng, rng.choice((2, 2, 3, 4)))
-
-
-def make_scene(spec: SceneSpec, size: int, rng: Random, captions: int = 3) -> Scene:
-    """Render a specification at ``size`` pixels a side and write ``captions`` captions for it."""
-    pixels, objects = render(spec, size)
-    return Scene(Image.fromarray(pixels), objects, caption_scene(spec, rng, captions), spec)
-
-
 def render(spec: SceneSpec, size: int) -> tuple[NDArray[np.uint8], tuple[RenderedObject, ...]]:
     """Rasterise a scene.
 
     Returns:
         Pixels, (size, size, 3) uint8 RGB, and the objects in the order of ``spec.objects``.
     """
-    canvas, owner = _paint(spec, size * _SUPERSAMPLE)
-    pixels = np.rint(_pool(canvas) * 255.0).astype(np.uint8)
-    half = _SUPERSAMPLE**2 / 2
-    rendered = []
-    for index, item in enumerate(spec.objects, start=1):
-        mask = _points(owner == index) > half
-        if isinstance(item, DigitSpec):
-            colour = "white" if item.ink[0] > 0.5 else "black"
-            rendered.append(RenderedObject(item.digit, colour, "plain", mask_bounds(mask), mask))
-        else:
-            rendered.append(RenderedObject(item.shape, item.colour, item.texture, mask_bounds(mask), mask))
-    return pixels, tuple(rendered)
+    pixels, masks = rasterise(spec.background, [_layer(item, size * SUPERSAMPLE) for item in spec.objects], size)
+    return pixels, tuple(
+        RenderedObject(item.shape, item.colour, item.texture, mask_bounds(mask), mask)
+        for item, mask in zip(spec.objects, masks, strict=True)
+    )
+
+
+def rasterise(
+    background: BackgroundSpec, layers: Sequence[Layer], size: int
+) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
+    """Paint layers, each over those before it, on a grid of ``SUPERSAMPLE`` points a pixel; pool to pixels.
+
+    Returns:
+        Pixels, (size, size, 3) uint8 RGB, and the mask (size, size) of what shows of each layer.
+    """
+    canvas = np.repeat(np.repeat(_paint_background(background, size), SUPERSAMPLE, 0), SUPERSAMPLE, 1)
+    owner = np.zeros(canvas.shape[:2], dtype=np.uint8)
+    for number, layer in enumerate(layers, start=1):
+        canvas[layer.window][layer.inside] = layer.colours
+        owner[layer.window][layer.inside] = number
+    half = SUPERSAMPLE**2 / 2
+    masks = [_points(owner == number) > half for number in range(1, len(layers) + 1)]
+    return np.rint(_pool(canvas) * 255.0).astype(np.uint8), masks
 
 
 def mask_bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -140,7 +117,8 @@ def mask_bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return (x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1)
 
 
-def _grey(level: float) -> RGB:
+def grey(level: float) -> RGB:
+    """A level in [0, 1] as a colour."""
     return (level, level, level)
 
 
@@ -174,16 +152,15 @@ def _draw_shape(rng: Random, kind: tuple[str, str], objects: int) -> ShapeSpec:
         radius=radius,
         rotation=rng.uniform(-0.22, 0.22),
         fill=(r, g, b),
-        accent=_grey(rng.choice((0.03, 0.97))),
+        accent=grey(rng.choice((0.03, 0.97))),
         texture_scale=rng.uniform(1.3, 2.2),
     )
 
 
 def _all_visible(scene: SceneSpec) -> bool:
     """Whether each object shows at least ``MIN_VISIBLE`` of its own area."""
-    shapes = [item for item in scene.objects if isinstance(item, ShapeSpec)]
     covered = np.zeros((_VISIBILITY_GRID, _VISIBILITY_GRID), dtype=np.bool_)
-    for item in reversed(shapes):
+    for item in reversed(scene.objects):
         window, x, y = _window(item, _VISIBILITY_GRID)
         inside = inside_shape(item.shape, x, y)
         if int((inside & ~covered[window]).sum()) < MIN_VISIBLE * int(inside.sum()):
@@ -192,24 +169,11 @@ def _all_visible(scene: SceneSpec) -> bool:
     return True
 
 
-def _paint(spec: SceneSpec, side: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The scene at one point a cell: colours (side, side, 3) and each point's object number (0: background)."""
-    canvas = np.repeat(
-        np.repeat(_paint_background(spec.background, side // _SUPERSAMPLE), _SUPERSAMPLE, 0), _SUPERSAMPLE, 1
-    )
-    owner = np.zeros((side, side), dtype=np.uint8)
-    for index, item in enumerate(spec.objects, start=1):
-        if isinstance(item, DigitSpec):
-            inside = _near_strokes(item, side)
-            canvas[inside] = _floats(item.ink)
-            owner[inside] = index
-            continue
-        window, x, y = _window(item, side)
-        inside = inside_shape(item.shape, x, y)
-        accent = is_accent(item.texture, x, y, item.texture_scale)
-        canvas[window][inside] = np.where(accent[inside][:, None], _floats(item.accent), _floats(item.fill))
-        owner[window][inside] = index
-    return canvas, owner
+def _layer(item: ShapeSpec, side: int) -> Layer:
+    window, x, y = _window(item, side)
+    inside = inside_shape(item.shape, x, y)
+    accent = is_accent(item.texture, x, y, item.texture_scale)
+    return Layer(window, inside, np.where(accent[inside][:, None], _floats(item.accent), _floats(item.fill)))
 
 
 def _window(item: ShapeSpec, side: int) -> tuple[tuple[slice, slice], NDArray[np.float32], NDArray[np.float32]]:
@@ -222,26 +186,6 @@ def _window(item: ShapeSpec, side: int) -> tuple[tuple[slice, slice], NDArray[np
     x = (cos * u[None, :] + sin * v[:, None]).astype(np.float32)
     y = (cos * v[:, None] - sin * u[None, :]).astype(np.float32)
     return (slice(*spans[1]), slice(*spans[0])), x, y
-
-
-def _near_strokes(item: DigitSpec, side: int) -> NDArray[np.bool_]:
-    """Points within half the thickness of a stroke."""
-    inside = np.zeros((side, side), dtype=np.bool_)
-    grid = (np.arange(side, dtype=np.float32) + 0.5) / side
-    reach = item.thickness / 2
-    for line in item.strokes:
-        for (x0, y0), (x1, y1) in pairwise(line):
-            columns = _span(min(x0, x1) - reach, max(x0, x1) + reach, side)
-            rows = _span(min(y0, y1) - reach, max(y0, y1) + reach, side)
-            x, y = grid[columns][None, :] - x0, grid[rows][:, None] - y0
-            dx, dy = x1 - x0, y1 - y0
-            along = np.clip((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-12), 0.0, 1.0)
-            inside[rows, columns] |= (x - along * dx) ** 2 + (y - along * dy) ** 2 <= reach * reach
-    return inside
-
-
-def _span(low: float, high: float, side: int) -> slice:
-    return slice(max(0, math.floor(low * side)), max(0, min(side, math.ceil(high * side))))
 
 
 def _paint_background(spec: BackgroundSpec, size: int) -> NDArray[np.float32]:
@@ -263,7 +207,7 @@ def _paint_background(spec: BackgroundSpec, size: int) -> NDArray[np.float32]:
 
 def _points(owned: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """How many of each pixel's points are true. Added slice by slice: numpy's sum over two axes is ten times slower."""
-    total = np.zeros((owned.shape[0] // _SUPERSAMPLE, owned.shape[1] // _SUPERSAMPLE), dtype=np.uint8)
+    total = np.zeros((owned.shape[0] // SUPERSAMPLE, owned.shape[1] // SUPERSAMPLE), dtype=np.uint8)
     for points in _slices(owned.view(np.uint8)):
         total += points
     return total
@@ -271,18 +215,17 @@ def _points(owned: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def _slices(points: NDArray[_Number]) -> Iterator[NDArray[_Number]]:
     """One point of every pixel at a time: (side, side, ...) to arrays with sides of pixels, row by row."""
-    for row in range(_SUPERSAMPLE):
-        for column in range(_SUPERSAMPLE):
-            yield points[row::_SUPERSAMPLE, column::_SUPERSAMPLE]
+    for row in range(SUPERSAMPLE):
+        for column in range(SUPERSAMPLE):
+            yield points[row::SUPERSAMPLE, column::SUPERSAMPLE]
 
 
 def _pool(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over each pixel's points."""
-    side = canvas.shape[0] // _SUPERSAMPLE
+    side = canvas.shape[0] // SUPERSAMPLE
     total = np.zeros((side, side, 3), dtype=np.float32)
     for points in _slices(canvas):
         total += points
-    return np.asarray(total / np.float32(_SUPERSAMPLE**2), dtype=np.float32)
+    return np.asarray(total / np.float32(SUPERSAMPLE**2), dtype=np.float32)
 
 
 def _floats(colour: RGB) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vlmbench.demo.captions import BARE_TEMPLATES, caption_scene
 from vlmbench.demo.png import encode_png
 from vlmbench.demo.scenes import RenderedObject, draw_scene, render
-from vlmbench.demo.spec import COMBINATIONS, HELD_OUT, SHAPES, SceneSpec, ShapeSpec
+from vlmbench.demo.spec import COMBINATIONS, HELD_OUT, SHAPES, SceneSpec
 
 SCENE_SIZE = 128
 """Pixels a side of rendered evaluation images: twice the training size, so that people can look at them."""
@@ -120,7 +120,7 @@ def objects() -> DemoSet:
     for index in range(_OBJECT_SCENES):
         rng = Random(f"objects:{index}")
         spec = draw_scene(rng, 2 + index % 3)
-        target = tuple(i for i, shape in enumerate(SHAPES) if any(item.shape == shape for item in _shapes(spec)))
+        target = tuple(i for i, shape in enumerate(SHAPES) if any(item.shape == shape for item in spec.objects))
         samples.append(_rendered(f"objects-{index:04d}", spec, rng, target))
     return DemoSet("objects", SHAPES, samples, True, _RENDERED, _OBJECT_TEMPLATES)
 
@@ -219,16 +219,11 @@ def _rendered(name: str, spec: SceneSpec, rng: Random, target: int | tuple[int, 
     return DemoSample(name, encode_png(pixels), target, tuple(captions), rendered)
 
 
-def _shapes(spec: SceneSpec) -> list[ShapeSpec]:
-    return [item for item in spec.objects if isinstance(item, ShapeSpec)]
-
-
 def _shuffle_key(row: int) -> str:
     return hashlib.sha256(f"digits:{row}".encode()).hexdigest()
 
 
 def _packaged(package: str, file: str) -> Path:
-    """A file inside an installed package, found without importing it."""
     from vlmbench.errors import MissingDependencyError
 
     hint = "pip install 'vlmbench[demo]'"

@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-LARGEST_REACH = 1.08
-"""How far from its centre a shape's points lie at most (the corners of the square)."""
-
 
 def inside_shape(shape: str, x: Floats, y: Floats) -> Bools:
     """Which points lie in the named shape (a key of :data:`INSIDE`)."""

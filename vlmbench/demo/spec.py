@@ -34,31 +34,21 @@ SHAPES: tuple[str, ...] = (
     "hexagon",
 )
 TEXTURES: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
-DIGITS: tuple[str, ...] = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
+_HELD_OUT_COLOURS: dict[str, tuple[str, str]] = {
+    "circle": ("red", "green"),
+    "square": ("orange", "cyan"),
+    "triangle": ("yellow", "blue"),
+    "star": ("green", "purple"),
+    "cross": ("cyan", "pink"),
+    "ring": ("blue", "red"),
+    "heart": ("purple", "orange"),
+    "crescent": ("pink", "yellow"),
+    "diamond": ("red", "blue"),
+    "hexagon": ("orange", "purple"),
+}
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("red", "circle"),
-        ("green", "circle"),
-        ("orange", "square"),
-        ("cyan", "square"),
-        ("yellow", "triangle"),
-        ("blue", "triangle"),
-        ("green", "star"),
-        ("purple", "star"),
-        ("cyan", "cross"),
-        ("pink", "cross"),
-        ("blue", "ring"),
-        ("red", "ring"),
-        ("purple", "heart"),
-        ("orange", "heart"),
-        ("pink", "crescent"),
-        ("yellow", "crescent"),
-        ("red", "diamond"),
-        ("blue", "diamond"),
-        ("orange", "hexagon"),
-        ("purple", "hexagon"),
-    }
+    (colour, shape) for shape, colours in _HELD_OUT_COLOURS.items() for colour in colours
 )
 """(colour, shape) pairs that no training image shows and no training caption names.
 
@@ -90,16 +80,6 @@ class ShapeSpec:
 
 
 @dataclass(frozen=True)
-class DigitSpec:
-    """One handwritten-looking digit as polylines in image units."""
-
-    digit: str
-    strokes: tuple[tuple[Point, ...], ...]
-    thickness: float
-    ink: RGB
-
-
-@dataclass(frozen=True)
 class BackgroundSpec:
     """``start`` to ``end`` along ``angle`` (equal ends: plain), plus seeded value noise of ``noise`` amplitude."""
 
@@ -116,4 +96,4 @@ class SceneSpec:
     """A scene before rendering; later objects occlude earlier ones."""
 
     background: BackgroundSpec
-    objects: tuple[ShapeSpec | DigitSpec, ...]
+    objects: tuple[ShapeSpec, ...]

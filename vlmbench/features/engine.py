@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import PIL.Image
 import torch
@@ -17,47 +17,18 @@ from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
-from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
+from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
-from vlmbench.features.images.to_device import PixelPath, pixel_path
-from vlmbench.features.precision import Precision, forward_pass
+from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
+from vlmbench.features.run_cache import RunCache
+from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.encode import encode_texts
-from vlmbench.features.workers import default_workers
 from vlmbench.models.base import Model, VisionLanguageModel, dual_encoder
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How features are computed; nothing here but the precision may change a number.
-
-    Attributes:
-        precision: fp32, or autocast to bf16 or fp16.
-        batch_size: images a forward pass.
-        workers: decoding threads; None: one a core.
-        skip_bad: leave out samples that cannot be decoded instead of failing.
-    """
-
-    precision: Precision = "fp32"
-    batch_size: int = 64
-    workers: int | None = None
-    skip_bad: bool = False
-
-    @property
-    def decoding_threads(self) -> int:
-        """How many threads decode."""
-        return self.workers or default_workers()
-
-
-class FeatureSpaces(Protocol):
-    """Where features are kept."""
-
-    def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        """The space of one of the model's encoders, opened when it is first asked for; None: there is no cache."""
 
 
 @dataclass
@@ -72,7 +43,7 @@ class FeatureEngine:
 
     model: Model
     settings: EngineSettings
-    spaces: FeatureSpaces | None = None
+    spaces: RunCache | None = None
     progress: Progress = field(default_factory=Silent)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
@@ -89,7 +60,6 @@ class FeatureEngine:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the model is."""
         return torch.device(self.model.device)
 
     @cached_property
@@ -109,11 +79,7 @@ class FeatureEngine:
         space = self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
-                self.encoders,
-                texts,
-                precision=self.settings.precision,
-                space=space,
-                progress=self.progress,
+                self.encoders, texts, precision=self.settings.precision, space=space, progress=self.progress
             )
         self.text_use = CacheUse(
             text_hits=self.text_use.text_hits + use.text_hits,
@@ -126,16 +92,7 @@ class FeatureEngine:
         space = self._space("image")
         with self.timed("images"):
             yield from encode_images(
-                self.encoders,
-                dataset,
-                indices,
-                batch_size=self.settings.batch_size,
-                precision=self.settings.precision,
-                space=space,
-                progress=self.progress,
-                tally=self.tally,
-                skip_bad=self.settings.skip_bad,
-                workers=self.settings.decoding_threads,
+                self.encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
             )
 
     def pictures(
@@ -143,15 +100,7 @@ class FeatureEngine:
     ) -> Generator[Picture[T], None, None]:
         """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
         with self.timed("images"):
-            yield from stream_pictures(
-                dataset,
-                indices,
-                load,
-                progress=self.progress,
-                tally=self.tally,
-                skip_bad=self.settings.skip_bad,
-                workers=self.settings.decoding_threads,
-            )
+            yield from stream_pictures(dataset, indices, load, self.settings, progress=self.progress, tally=self.tally)
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.
@@ -159,29 +108,22 @@ class FeatureEngine:
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
         """
-        path, encoder, size = self._path, self._encoder, self.settings.batch_size
+        encoder, size = self._encoder, self.settings.batch_size
 
         def start(first: int) -> Queued:
             batch = images[first : first + size]
             with self.tally.clock.timed("crop_preprocess"):
-                pixels = [path.prepare(image) for image in batch]
+                pixels = [encoder.path.prepare(image) for image in batch]
             return encoder.queue(pixels, [f"picture {first + row}" for row in range(len(batch))])
 
-        batches = overlapped(range(0, len(images), size), start, lambda _, queued: encoder.fetch(queued), self._ahead)
+        starts = range(0, len(images), size)
+        batches = overlapped(starts, start, lambda _, queued: encoder.fetch(queued), encoder.in_flight)
         encoded = [features for _, features in batches]
         return torch.cat(encoded) if encoded else torch.empty(0, self.encoders.embedding_dim)
 
-    @property
-    def _ahead(self) -> int:
-        return batches_in_flight(self.device)
-
-    @cached_property
-    def _path(self) -> PixelPath:
-        return pixel_path(self.encoders)
-
     @cached_property
     def _encoder(self) -> ImageEncoder:
-        return ImageEncoder(self.encoders, self._path, self.settings.precision, self.tally, self._ahead)
+        return ImageEncoder(self.encoders, self.settings.precision, self.tally)
 
     def ask(self, call: Callable[[Sequence[T]], R], inputs: Sequence[T], *, gradients: bool = False) -> list[R]:
         """What a capability of the model answers to N inputs.

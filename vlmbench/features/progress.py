@@ -18,8 +18,7 @@ class Progress(Protocol):
 class Silent:
     """The listener that ignores everything."""
 
-    def start(self, stage: str, total: int) -> None:
+    def ignore(self, *_: object, **__: object) -> None:
         """Nothing to do."""
 
-    def advance(self, items: int) -> None:
-        """Nothing to do."""
+    start = advance = ignore

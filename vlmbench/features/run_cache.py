@@ -8,19 +8,16 @@ from vlmbench.features.cache.files import evict, features_folder, limit_bytes
 from vlmbench.features.cache.key import feature_space
 from vlmbench.features.cache.lock import SpaceLock
 from vlmbench.features.cache.space import FeatureSpace
-from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.precision import Precision
 from vlmbench.models.base import VisionLanguageModel
+from vlmbench.records import CacheUse
 
 
 class RunCache:
     """The cache spaces of one run, each opened when a pair first asks for its features.
 
     What the run used stays until it ends, so models of one run never evict each other.
-
-    Args:
-        use_cache: whether there is a cache at all.
-        precision: of the run.
 
     Raises:
         UsageError: the cache's limit is no number.
@@ -42,13 +39,12 @@ class RunCache:
             self._open[encoder] = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
         return self._open[encoder]
 
-    def count(self, engine: FeatureEngine) -> None:
+    def count(self, tally: ImageTally, texts: CacheUse, text_seconds: float) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
-        tally, texts = engine.tally, engine.text_use
         if space := self._open.get("image"):
             space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
         if space := self._open.get("text"):
-            space.count(encoded=texts.text_misses, seconds=engine.seconds.get("text", 0.0), hits=texts.text_hits)
+            space.count(encoded=texts.text_misses, seconds=text_seconds, hits=texts.text_hits)
 
     def close_model(self) -> None:
         """The model at work is done."""

@@ -25,7 +25,6 @@ class Stopwatch:
             self.add(stage, perf_counter() - started)
 
     def add(self, stage: str, seconds: float) -> None:
-        """Add to a stage."""
         with self._lock:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 

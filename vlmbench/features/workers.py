@@ -38,8 +38,6 @@ def in_threads(
     """Results in order, at most ``ahead`` of them waiting (never fewer than there are workers).
 
     Args:
-        prepare: called in the threads.
-        indices: what it is called with.
         workers: how many threads, at most.
         ahead: how many results may be under way.
         clock: the time that the caller waits for results goes to its stage ``image_wait``.

@@ -245,7 +245,6 @@ def capability(model: Model, kind: type[C]) -> C | None:
     """What the model offers under this capability's name, or None.
 
     Args:
-        model: any model.
         kind: the capability's protocol, such as :class:`PrefixTextEncoder`; runtime checkable.
     """
     offered = model.capabilities.get(kind.__name__)

@@ -36,9 +36,6 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
     """The error for something that is neither here nor could be fetched.
 
     Args:
-        what: what was wanted, in words that name it.
-        error: what the library raised.
-        offline: whether fetching was forbidden.
         repository: the hub repository that holds it.
     """
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -15,7 +15,6 @@ def check_options(card: ModelCard, known: Mapping[str, Kinds]) -> None:
     """Refuse options that nobody reads: a typo would silently change nothing.
 
     Args:
-        card: the model card.
         known: option name to the types that its value may have.
 
     Raises:

@@ -63,7 +63,6 @@ class _Driver:
     listener: Listener
 
     def jobs(self) -> Iterator[Job]:
-        """The plan's pairs, models first, each made when it is taken."""
         for number in range(len(self.plan.models) * len(self.plan.tasks)):
             yield self._job(number)
 
@@ -91,7 +90,6 @@ class _Driver:
         )
 
     def record(self, answer: PairAnswer, pictures: PicturesInBackground) -> PairResult:
-        """Write down what became of a pair."""
         if answer.record is not None:
             return self._done(answer, answer.record, pictures)
         if answer.found is not None:
@@ -129,7 +127,6 @@ class _Driver:
         return plan_id(model, task.card, task.options, self.request.precision)
 
     def with_pictures(self, result: PairResult) -> PairResult:
-        """A result with the folder of its pictures, where any were asked for and are there."""
         if not self.request.options.visuals or result.record is None:
             return result
         folder = self.store.visuals(result.record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,27 +31,24 @@ class FingerprintIndex:
         """The fingerprint of these samples, from the index or by reading them.
 
         Args:
-            dataset: the dataset.
-            indices: which samples.
             skipped: ids left out as bad.
 
         Raises:
             BadSampleError: a sample cannot be read.
         """
         kept = [index for index in indices if dataset.samples[index].id not in skipped]
-        return self._remembered(
-            self._key(dataset, kept),
-            lambda: fingerprint((content_sha256(dataset, index), dataset.samples[index].target) for index in kept),
-        )
+        key = self._key(dataset, kept)
+        if key not in self._known:
+            self._known[key] = self._stored(key) or fingerprint(
+                (content_sha256(dataset, index), dataset.samples[index].target) for index in kept
+            )
+        return self._known[key]
 
     def put(self, dataset: ImageDataset, state: str, indices: Sequence[int], content_fingerprint: str) -> None:
         """Remember what a run has read, unless files changed while it ran.
 
         Args:
-            dataset: the dataset.
             state: its state before it was read.
-            indices: the samples read.
-            content_fingerprint: of these samples.
         """
         if dataset.state() != state:
             return
@@ -66,11 +63,6 @@ class FingerprintIndex:
             temporary.replace(self._folder / key)
         except OSError:  # only a convenience is lost: the next run reads the bytes again
             temporary.unlink(missing_ok=True)
-
-    def _remembered(self, key: str, compute: Callable[[], str]) -> str:
-        if key not in self._known:
-            self._known[key] = self._stored(key) or compute()
-        return self._known[key]
 
     def _stored(self, key: str) -> str | None:
         if self._folder is None:

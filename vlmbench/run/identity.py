@@ -62,12 +62,7 @@ def run_id(
     The same card, weights, prompts and data give the same id, on any machine and device and with any batch size.
 
     Args:
-        model: as it was loaded.
-        question: what it is asked.
-        version: of the task, see :func:`task_version`.
-        precision: of the forward passes.
         fingerprint: of the samples that are scored.
-        options: of the user.
         other_fingerprints: of the samples of each other role that was used.
     """
     identity = model.identity

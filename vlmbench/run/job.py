@@ -44,7 +44,6 @@ class EarlierRecord:
     """What a job must know of a record of its pair to tell whether it would write the same again.
 
     Attributes:
-        id: the run id.
         fingerprint: of the samples it scored.
         other_fingerprints: role and fingerprint of what else it was made with.
         bad_samples: what it left out.
@@ -68,10 +67,6 @@ class Job:
 
     Attributes:
         number: its place in the plan.
-        model: the model card.
-        task: the task card.
-        options: what is asked of the task.
-        settings: how it is carried out.
         earlier: the pair's complete records on disk that may answer it already, the one that left out fewest samples
             first; empty where the pair is to be run in any case.
     """

@@ -57,14 +57,7 @@ class Listener(Progress, Protocol):
 class NotesAsWarnings(Silent):
     """The listener for callers that want only the records: notes become Python warnings, all else is ignored."""
 
-    def loading(self, model: ModelCard) -> None:
-        """Nothing to do."""
-
-    def pair_started(self, model: str, task: str) -> None:
-        """Nothing to do."""
-
-    def pair_finished(self, result: PairResult) -> None:
-        """Nothing to do."""
+    loading = pair_started = pair_finished = Silent.ignore
 
     def note(self, message: str) -> None:
         """A note becomes a warning."""

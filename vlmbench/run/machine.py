@@ -20,7 +20,6 @@ def processor_name(device: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """A GPU's name; of any other device the processor's, with the number of cores that this process may use.
 
     Args:
-        device: as torch has it.
         cpuinfo: where Linux tells of its processors.
     """
     if device.startswith("cuda"):

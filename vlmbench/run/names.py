@@ -50,7 +50,6 @@ def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions)
     Args:
         names: of ``-t``: tasks or suites.
         suites: of ``--suite``: suites only.
-        options: the user's.
 
     Raises:
         UsageError: two different cards have one name, one is asked on two different subsets, or a way to draw a subset

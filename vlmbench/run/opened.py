@@ -17,8 +17,6 @@ class OpenedTask:
     """One task of a plan: its question, or why there is none.
 
     Attributes:
-        card: the task card.
-        plugin: its plugin.
         options: the user's, with the sample of the suite that named the task.
         question: None where the data cannot be opened.
         problem: why not.
@@ -43,8 +41,6 @@ def open_task(
         with gathered_warnings(said):
             datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
             question = plugin.ask(card, datasets, options)
-    except VlmbenchError as error:
-        return OpenedTask(card, plugin, options, None, error, tuple(said))
     except Exception as error:  # a source's own bug: its task's failure, not the run's
         return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said))
     return OpenedTask(card, plugin, options, question, warnings=tuple(said))

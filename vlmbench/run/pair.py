@@ -6,7 +6,6 @@ It knows nothing of who called it, and writes nothing to the results store.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmbench.cards import Role
-from vlmbench.data.base import content_if_readable, fingerprint
+from vlmbench.data.base import Chosen, content_if_readable, fingerprint
 from vlmbench.errors import BadSampleError, UnsupportedError, VlmbenchError, gathered_warnings, unexpected
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
@@ -30,7 +29,7 @@ from vlmbench.run.listener import Status
 from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
-from vlmbench.tasks.base import DrawPictures, Outcome, Question, RoleData, question_data
+from vlmbench.tasks.base import DrawPictures, Outcome, Question, question_data
 
 UNIQUE_COLUMNS = ("sample", "content")
 """Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
@@ -41,7 +40,6 @@ class PairAnswer:
     """What a job gave.
 
     Attributes:
-        number: the job's.
         status: done, found among the earlier records, failed, or unsupported.
         record: where it is done.
         predictions: the Parquet file beside the record.
@@ -65,7 +63,6 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
     """Carry out one job. Whatever goes wrong is its failure, and never the run's.
 
     Args:
-        job: of the run that the state is of.
         state: what this process has loaded and opened so far.
     """
     started = datetime.now(timezone.utc)
@@ -73,10 +70,7 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
         pair = _load(job, state)
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
-    except VlmbenchError as error:
-        return _failed(job, error, started)
-    except Exception as error:  # a model's or plugin's own bug: the pair's failure, not the run's
-        logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    except Exception as error:  # a model's or plugin's own bug too: the pair's failure, not the run's
         return _failed(job, unexpected(error), started)
 
 
@@ -91,12 +85,10 @@ class _Pair:
     question: Question
 
     @property
-    def data(self) -> dict[Role, RoleData]:
-        """The samples that the question uses, by role."""
+    def data(self) -> dict[Role, Chosen]:
         return question_data(self.question)
 
     def run_id(self, fingerprints: Mapping[Role, str]) -> str:
-        """The run id with these samples."""
         return run_id(
             self.model,
             self.question,
@@ -109,12 +101,6 @@ class _Pair:
 
 
 def _load(job: Job, state: ProcessState) -> _Pair:
-    """The model and the question.
-
-    Raises:
-        VlmbenchError: one of them is not to be had.
-        UnsupportedError: the model cannot be asked this question.
-    """
     task = state.task(job.task, job.options)
     if task.question is None:
         raise (
@@ -138,8 +124,7 @@ def _earlier(pair: _Pair) -> EarlierRecord | None:
     return None
 
 
-def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, RoleData]) -> dict[Role, str] | None:
-    """A record's fingerprints by role; None where it used other roles."""
+def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, Chosen]) -> dict[Role, str] | None:
     found = {"test": earlier.fingerprint, **dict(earlier.other_fingerprints)}
     return {role: found[role] for role in data} if found.keys() == data.keys() else None
 
@@ -163,7 +148,6 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
 
 
 def _answer(pair: _Pair, started: datetime) -> PairAnswer:
-    """Ask the question, then bring the answer into the form it is kept in."""
     files_before = {role: data.dataset.state() for role, data in pair.data.items()}
     asked = _ask(pair)
     settings = _settings_used(pair, asked)
@@ -212,7 +196,8 @@ def _ask(pair: _Pair) -> _Asked:
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)
     finally:
-        _note_all(pair, said)
+        for message in said:
+            pair.state.listener.note(message)
     return _Asked(engine, memory, outcome, said)
 
 
@@ -221,22 +206,17 @@ def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
     fields, protocol = pair.task.plugin.protocol_fields, pair.question.protocol(pair.model)
     chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
     unused = [f"{pair.task.card.name}: {name} was set and plays no part" for name in chosen if name not in protocol]
-    _note_all(pair, [*unused, *asked.outcome.warnings])
+    for message in (*unused, *asked.outcome.warnings):
+        pair.state.listener.note(message)
     asked.said.extend(unused)
     return {name: value for name, value in chosen.items() if name in protocol}
-
-
-def _note_all(pair: _Pair, messages: list[str]) -> None:
-    for message in messages:
-        pair.state.listener.note(message)
 
 
 def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:
     return outcome.contents if role == "test" else outcome.other_contents[role]
 
 
-def _fingerprints(outcome: Outcome, data: Mapping[Role, RoleData]) -> dict[Role, str]:
-    """By role, of the samples that were used."""
+def _fingerprints(outcome: Outcome, data: Mapping[Role, Chosen]) -> dict[Role, str]:
     return {
         role: fingerprint(
             (content, used.dataset.samples[index].target) for index, content in _contents(outcome, role).items()

@@ -19,7 +19,6 @@ class PicturesInBackground:
     As a context it waits at its end until all pictures are there, whatever ended it.
 
     Args:
-        store: where pictures are written.
         note: told, in the caller's thread, of pictures that could not be drawn.
     """
 
@@ -45,7 +44,6 @@ class PicturesInBackground:
 
         Args:
             record: of the pair, already written.
-            draw: draws them.
 
         Raises:
             StoreError: those of the pair before cannot be written.

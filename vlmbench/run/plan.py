@@ -28,20 +28,12 @@ class RunRequest:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``.
         tasks: card or suite names, patterns, YAML files or ``KIND:PATH``.
         results: where records go.
-        data_root: where datasets are looked up.
-        device: a torch device, or "auto".
-        precision: "fp32", "bf16" or "fp16".
-        batch_size: images a forward pass; None chooses by device.
         options: limit, seed, class names and templates.
-        offline: ask no hub.
         force: run pairs whose record exists.
-        skip_bad: leave out undecodable samples.
-        use_cache: keep and reuse features on disk.
-        workers: decoding threads; None: one a core.
-        trust_remote_code: let hub repositories run their own code.
         suites: names or YAML files of suites, and of no task.
         executor: who carries the pairs out: ``NAME`` or ``NAME:ARGUMENT``.
-        plugins: Python files that were run for this request; other processes run them too.
+
+    The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
 
     models: tuple[str, ...]

@@ -23,7 +23,6 @@ class ModelOutcome:
     """What became of one model's weights.
 
     Attributes:
-        name: the model's.
         parameters: of the model as it was loaded; None where it could not be.
         problem: why not.
     """
@@ -66,8 +65,6 @@ def fetch_model(card: ModelCard, *, trust_remote_code: bool) -> ModelOutcome:
     options = LoadOptions(device="cpu", trust_remote_code=trust_remote_code)
     try:
         model = ADAPTERS.get(card.adapter)(card, options)
-    except VlmbenchError as error:
-        return ModelOutcome(card.name, problem=error)
     except Exception as error:  # an adapter's own bug
         return ModelOutcome(card.name, problem=unexpected(error))
     return ModelOutcome(card.name, parameters=model.identity.parameters)

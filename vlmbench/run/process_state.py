@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.features.cache.files import cache_root
-from vlmbench.features.engine import EngineSettings, FeatureEngine
+from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
+from vlmbench.features.settings import EngineSettings
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.registry import load_plugin_file
@@ -31,7 +31,6 @@ class ProcessState:
     """One model at a time, each dataset's listing once, and the caches of one run.
 
     Args:
-        settings: of the run's jobs.
         listener: told of loading, notes and progress.
         opened: tasks that are open already.
 
@@ -106,7 +105,7 @@ class ProcessState:
 
     def count_features(self, engine: FeatureEngine) -> None:
         """Note what a pair encoded and was served, for ``vlmbench cache info``."""
-        self._cache.count(engine)
+        self._cache.count(engine.tally, engine.text_use, engine.seconds.get("text", 0.0))
 
     def release_model(self) -> None:
         """The model at work is done."""
@@ -124,10 +123,7 @@ class ProcessState:
         )
         try:
             model = ADAPTERS.get(card.adapter)(card, options)
-        except VlmbenchError as error:
-            return error
         except Exception as error:  # an adapter's own bug
-            logging.getLogger(__name__).info("unexpected error", exc_info=error)
             return unexpected(error)
         for note in model.identity.notes:
             self.listener.note(f"{card.name}: {note}")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import Role, TaskCard, check_templates
-from vlmbench.data.base import ClipDataset, ImageDataset, TargetKind
+from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics.base import Estimate
@@ -78,7 +78,6 @@ class Outcome:
     """A pair's answer, before it becomes a record.
 
     Attributes:
-        metrics: by name.
         per_class: each class's share; empty where a task has no classes.
         predictions: one row a sample, in the dataset's order.
         contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
@@ -95,19 +94,6 @@ class Outcome:
     warnings: Sequence[str] = ()
     visuals: DrawPictures | None = None
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RoleData:
-    """The samples of one role that a question uses.
-
-    Attributes:
-        dataset: where they are.
-        indices: which of it.
-    """
-
-    dataset: ImageDataset
-    indices: Sequence[int]
 
 
 Datasets = Mapping[Role, ImageDataset]
@@ -136,13 +122,13 @@ class Question(Protocol):
 class UsesOtherRoles(Protocol):
     """The capability of questions that are answered with more data than what is scored."""
 
-    other_data: Mapping[Role, RoleData]
+    other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
 
 
-def question_data(question: Question) -> dict[Role, RoleData]:
+def question_data(question: Question) -> dict[Role, Chosen]:
     """All samples that a question uses, by role; the test role, which is scored, first."""
-    scored = RoleData(question.dataset, question.indices)
+    scored = Chosen(question.dataset, question.indices)
     return {"test": scored, **(question.other_data if isinstance(question, UsesOtherRoles) else {})}
 
 
@@ -264,7 +250,6 @@ def metric_value(
     """An estimate as a record has it: undefined is None, never nan.
 
     Args:
-        estimate: the value and its interval.
         chance: what random answers would give.
         higher_is_better: False for errors and ranks.
         n: how many answers the value is over, where that is not the number of samples drawn in a resample.

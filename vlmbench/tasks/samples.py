@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from vlmbench.data.base import ImageDataset, frames_per_sample, sample_images
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError
 
+A = TypeVar("A")
 _LONGEST_SIDE = 1024
 """Pixels kept of an image that is drawn, so that a sheet of large scans stays small in memory."""
 
@@ -53,9 +55,20 @@ def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
     return image
 
 
-def picture_name(number: int, sample_id: str) -> str:
-    """The file of one sample's own picture: its number among those that are drawn, and its name without folders."""
-    return f"{number:03d}-{PurePosixPath(sample_id).stem}.png"
+def own_pictures(
+    dataset: ImageDataset, drawn: Mapping[int, A], model: str, draw: Callable[[PIL.Image.Image, int, A, str], bytes]
+) -> dict[str, bytes]:
+    """A picture of each sample, read again: numbered file name, without folders, to PNG.
+
+    ``draw`` is given the RGB image, which sample it is, the answer and a title.
+    """
+    pictures = {}
+    for number, (index, answer) in enumerate(drawn.items()):
+        sample_id = dataset.samples[index].id
+        image = decode_image(dataset.read(index), sample_id).convert("RGB")
+        name = f"{number:03d}-{PurePosixPath(sample_id).stem}.png"
+        pictures[name] = draw(image, index, answer, f"{model}: {sample_id}")
+    return pictures
 
 
 def sheets(rows: Sequence[int], most: int, draw: Callable[[Sequence[int]], bytes]) -> dict[str, bytes]:
@@ -64,7 +77,6 @@ def sheets(rows: Sequence[int], most: int, draw: Callable[[Sequence[int]], bytes
     Args:
         rows: at least one.
         most: samples a sheet.
-        draw: some of the rows to a PNG.
     """
     pages = [rows[start : start + most] for start in range(0, len(rows), most)]
     if len(pages) == 1:

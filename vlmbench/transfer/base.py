@@ -6,13 +6,13 @@ entry point group ``vlmbench.transfer``, or by registering it in :data:`vlmbench
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from torch import Tensor
 
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import Chosen
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, capability
 from vlmbench.prompts import PromptSet
@@ -23,32 +23,18 @@ image as the model's transform gives it."""
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """Some images of a dataset whose classes a method may see.
-
-    Attributes:
-        dataset: where they are.
-        indices: which of its samples; their targets are class labels, 0 to C - 1.
-    """
-
-    dataset: ImageDataset
-    indices: Sequence[int]
-
-
-@dataclass(frozen=True)
 class FewShot:
     """What a method may learn from, the same for every method: nothing, or some images of each class.
 
     Attributes:
         shots: K, how many images of each class are in ``train``, and where a class has fewer, all that it has.
-        train: the support set; None with 0 shots.
+        train: the support set, of class labels 0 to C - 1; None with 0 shots.
         val: images to choose settings with, none of them in ``train``; None: settings are chosen without.
-        seed: of the draw.
     """
 
     shots: int = 0
-    train: LabelledImages | None = None
-    val: LabelledImages | None = None
+    train: Chosen | None = None
+    val: Chosen | None = None
     seed: int = 0
 
 
@@ -82,8 +68,6 @@ class TransferMethod(Protocol):
         """Learn from the support set.
 
         Args:
-            engine: the model at work.
-            support: what may be learnt from.
             prompts: the C classes' names and templates.
             options: the method's own settings; empty: its defaults.
         """
@@ -95,7 +79,6 @@ class LinearClassifier:
 
     Attributes:
         weights: (C, D), on the CPU.
-        scale: see :class:`Classifier`.
     """
 
     weights: Tensor

@@ -72,9 +72,11 @@ def clips(count: int, frames: int) -> Clips:
 
 
 def encode(model: ToyModel, dataset: Clips, **settings: object) -> tuple[dict[int, torch.Tensor], list[ImageBatch]]:
-    options = {"batch_size": 4, "precision": "fp32", "space": None, "progress": Silent(), "tally": ImageTally()}
+    own = {name: settings.pop(name) for name in ("batch_size", "precision", "skip_bad", "workers") if name in settings}
+    chosen = EngineSettings(**{"batch_size": 4, **own})  # type: ignore[arg-type]
+    options = {"space": None, "progress": Silent(), "tally": ImageTally()}
     indices = settings.pop("indices", range(len(dataset.samples)))
-    batches = list(encode_images(model, dataset, indices, **{**options, **settings}))  # type: ignore[arg-type]
+    batches = list(encode_images(model, dataset, indices, chosen, **{**options, **settings}))  # type: ignore[arg-type]
     return {i: row for batch in batches for i, row in zip(batch.indices, batch.features, strict=True)}, batches
 
 
@@ -174,9 +176,14 @@ def test_reading_ahead_is_bounded() -> None:
     image = image_bytes(0)
     dataset = Clips([[image] * 5] * 100, 5)
     stream = encode_images(
-        toy(), dataset, range(100), batch_size=8, precision="fp32", space=None, progress=Silent(), tally=ImageTally(),
-        workers=2,
-    )  # fmt: skip
+        toy(),
+        dataset,
+        range(100),
+        EngineSettings(batch_size=8, workers=2),
+        space=None,
+        progress=Silent(),
+        tally=ImageTally(),
+    )
     next(stream)
     assert dataset.reads <= 8 + AHEAD * 8 + 3 * 5
     stream.close()

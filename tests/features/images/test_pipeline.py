@@ -20,8 +20,9 @@ from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
-from vlmbench.features.images.to_device import PixelPath, pixel_path, staging
+from vlmbench.features.images.to_device import PixelPath, Staging, pixel_path
 from vlmbench.features.progress import Silent
+from vlmbench.features.settings import EngineSettings
 from vlmbench.features.stopwatch import Stopwatch
 from vlmbench.features.workers import THREAD_NAME, in_threads
 from vlmbench.models.base import BytePixels, VisionLanguageModel, capability
@@ -75,13 +76,17 @@ class Files:
 
 
 def stream(model: VisionLanguageModel, files: Sequence[bytes], tally: ImageTally | None = None, **settings: object):  # type: ignore[no-untyped-def]
-    options: dict[str, object] = {"batch_size": 4, "precision": "fp32", "space": None, "progress": Silent()}
+    space, progress = settings.pop("space", None), settings.pop("progress", Silent())
+    flight = {"in_flight": settings.pop("in_flight")} if "in_flight" in settings else {}
     return encode_images(
         model,
         Files(files),
         range(len(files)),
+        EngineSettings(**{"batch_size": 4, **settings}),  # type: ignore[arg-type]
+        space=space,  # type: ignore[arg-type]
+        progress=progress,  # type: ignore[arg-type]
         tally=ImageTally() if tally is None else tally,
-        **{**options, **settings},  # type: ignore[arg-type]
+        **flight,  # type: ignore[arg-type]
     )
 
 
@@ -147,7 +152,8 @@ def test_bytes_that_travel_become_the_models_own_pixels_to_the_bit(demo: VisionL
     assert cut is not None
     seeing = Seeing(demo)
     path = PixelPath(cut.to_bytes, cut.from_bytes)
-    encoder = ImageEncoder(seeing, path, "fp32", ImageTally(), in_flight)  # type: ignore[arg-type]
+    encoder = ImageEncoder(seeing, "fp32", ImageTally(), in_flight)  # type: ignore[arg-type]
+    encoder.path = path
     images = [PIL.Image.open(io.BytesIO(data)) for data in FILES]
     places = [range(0, 4), range(4, 5), range(5, 11)]
 
@@ -270,7 +276,7 @@ def test_later_items_are_started_before_an_earlier_one_is_finished() -> None:
 
 
 def test_a_batch_stays_while_as_many_are_sent_as_there_are_buffers() -> None:
-    place = staging(torch.device("cpu"), 2)
+    place = Staging(torch.device("cpu"), 2)
     rows = [torch.full((2, 2), float(value)) for value in range(6)]
     first, second = place.send(rows[:3]), place.send(rows[3:5])
     assert torch.equal(first, torch.stack(rows[:3])) and torch.equal(second, torch.stack(rows[3:5]))

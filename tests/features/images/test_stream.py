@@ -20,6 +20,7 @@ from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.stream import AHEAD, encode_images
 from vlmbench.features.progress import Silent
+from vlmbench.features.settings import EngineSettings
 
 
 def png(seed: int) -> bytes:
@@ -53,9 +54,11 @@ class InMemory:
 
 def encode(model: ToyModel, dataset: InMemory, **settings: object) -> tuple[list[ImageBatch], ImageTally]:
     tally = ImageTally()
-    options = {"batch_size": 4, "precision": "fp32", "space": None, "progress": Silent(), "tally": tally}
+    own = {name: settings.pop(name) for name in ("batch_size", "precision", "skip_bad", "workers") if name in settings}
+    chosen = EngineSettings(**{"batch_size": 4, **own})  # type: ignore[arg-type]
+    options = {"space": None, "progress": Silent(), "tally": tally}
     indices = settings.pop("indices", range(len(dataset.samples)))
-    return list(encode_images(model, dataset, indices, **{**options, **settings})), tally  # type: ignore[arg-type]
+    return list(encode_images(model, dataset, indices, chosen, **{**options, **settings})), tally  # type: ignore[arg-type]
 
 
 def gathered(batches: list[ImageBatch]) -> dict[int, torch.Tensor]:
@@ -110,12 +113,10 @@ def test_reading_ahead_is_bounded() -> None:
         toy(),
         dataset,
         range(200),
-        batch_size=4,
-        precision="fp32",
+        EngineSettings(batch_size=4, workers=2),
         space=None,
         progress=Silent(),
         tally=ImageTally(),
-        workers=2,
     )
     next(stream)
     assert dataset.reads <= 4 + AHEAD * 4 + 2

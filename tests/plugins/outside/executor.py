@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 
+from vlmbench.errors import UsageError
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer, answer_job
 from vlmbench.run.process_state import ProcessState
-
-from vlmbench.errors import UsageError
 
 
 class Backwards:

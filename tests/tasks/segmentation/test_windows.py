@@ -49,10 +49,10 @@ def patch_scores(crop: np.ndarray) -> np.ndarray:
 def test_windows_cover_every_pixel_and_lie_inside(height: int, width: int, side: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(1, side))
     seen = np.zeros((height, width))
-    for at in windows(height, width, side, stride):
-        assert 0 <= at.top < at.bottom <= height and 0 <= at.left < at.right <= width
-        assert (at.bottom - at.top, at.right - at.left) == (min(side, height), min(side, width))
-        seen[at.top : at.bottom, at.left : at.right] += 1
+    for rows, columns in windows(height, width, side, stride):
+        assert 0 <= rows.start < rows.stop <= height and 0 <= columns.start < columns.stop <= width
+        assert (rows.stop - rows.start, columns.stop - columns.start) == (min(side, height), min(side, width))
+        seen[rows, columns] += 1
     assert seen.min() >= 1
 
 

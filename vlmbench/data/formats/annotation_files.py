@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.labels import listing
 from vlmbench.data.location import existing_places, missing
 from vlmbench.errors import DataError
+
+_PROBED = 5
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,6 @@ def find_annotations(
 
     Args:
         spec: its option ``annotations`` names the file, or a list of which the first that is there counts.
-        context: where locations are looked up.
         usual: the names that are tried where the option says none.
         beside: files that the folder must have besides.
 
@@ -56,6 +57,11 @@ def find_annotations(
             return place.location, place.path, there[0] if there else _guessed(place.path, spec, usual)
     every = [f"{location}/{name}" for location in (spec.location, *spec.other_locations) for name in (*names, *beside)]
     raise missing(spec, context, looked_for=every or None)
+
+
+def folders_with(images: Sequence[str], places: Iterable[Path]) -> list[Path]:
+    """The places where one of the first few images is: one of them may be missing."""
+    return [place for place in places if any((place / image).is_file() for image in images[:_PROBED])]
 
 
 def strings(spec: SourceSpec, option: str) -> list[str]:

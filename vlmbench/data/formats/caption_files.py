@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.data.formats.caption_formats import CaptionRow, read_rows
-from vlmbench.data.location import is_below
+from vlmbench.data.location import is_below, read_text
 from vlmbench.errors import DataError, VlmbenchWarning
 
 
@@ -31,17 +31,12 @@ def read_captions(path: Path, split: str | None) -> list[CaptionedImage]:
     captions without words, and images without captions, are left out with a warning.
 
     Args:
-        path: the file.
         split: which part; None: all. A file that says nothing of splits is that part if its name says so.
 
     Raises:
         DataError: the file is none of these, damaged, or has not one image of the split.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    found = read_rows(text, path)
+    found = read_rows(read_text(path), path)
     captions: dict[str, list[str]] = {}
     for row in _of_split(found.rows, split, path):
         image = _name(row, path)

@@ -44,7 +44,6 @@ class Rows:
     """A file's rows.
 
     Attributes:
-        rows: in the file's order.
         gathered: an image has a row for each of its captions; else all captions are in one.
     """
 

@@ -107,12 +107,6 @@ def identities_above(root: Path) -> frozenset[tuple[int, int]]:
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
-    """The location that is there, and the folder of its class folders.
-
-    Raises:
-        MissingDataError: none is there; with ``shared``, or none of them is this dataset's.
-        DataError: it is a file.
-    """
     shared = spec.options.get("shared", False)
     if not isinstance(shared, bool):
         raise UsageError(f"{place}: shared is true or false, not {shared!r}")
@@ -163,7 +157,6 @@ def _class_folders(root: Path, place: str, contents: Contents) -> list[str]:
 def _label_order(
     found: list[str], spec: SourceSpec, context: SourceContext, place: str
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The class folders in label order, and the class names."""
     names = context.class_names
     ignore_others = _ignores_others(spec, place)
     if spec.folders is not None:

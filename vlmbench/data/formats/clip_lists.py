@@ -50,8 +50,6 @@ def find_list(name: str, root: Path, spec: SourceSpec, context: SourceContext) -
     Args:
         name: a path: absolute, or relative to the location, to its parent, or to wherever locations may lie.
         root: the folder of class folders.
-        spec: of the source.
-        context: where to look.
 
     Raises:
         DataError: it is nowhere, cannot be read, or names no clip.

@@ -112,7 +112,6 @@ def _without_outlines(entry: dict[str, Any]) -> dict[str, Any]:
 def _add(
     entry: dict[str, Any], number: int, images: dict[int, AnnotatedImage], categories: set[int], path: Path
 ) -> None:
-    """Put one annotation to its image."""
     image_id, category = _integer(entry, "image_id", path), _integer(entry, "category_id", path)
     name = number if entry.get("id") is None else _integer(entry, "id", path)
     if image_id not in images:

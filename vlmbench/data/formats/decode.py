@@ -28,10 +28,6 @@ def decode_image(data: bytes, sample_id: str) -> Image.Image:
     The mode (L, P, CMYK, I;16, ...) and the EXIF orientation are left alone: converting is part of the
     model's own preprocessing. Of an animation, the first frame. May be called from several threads at once.
 
-    Args:
-        data: the encoded file.
-        sample_id: named in the error.
-
     Raises:
         BadSampleError: the file is empty, no image, truncated, too large, or of a kind Pillow cannot read.
     """

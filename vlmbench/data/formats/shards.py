@@ -129,11 +129,7 @@ def _files(tars: list[Path]) -> Shards:
 
 
 def _expand(pattern: str) -> list[Path]:
-    """The files a brace or glob pattern means; every brace alternative must be there, or none.
-
-    Raises:
-        DataError: some of the alternatives are there and some are not.
-    """
+    """The files a brace or glob pattern means; every brace alternative must be there, or none."""
     found: list[Path] = []
     absent: list[str] = []
     for name in expand_braces(pattern):

@@ -49,7 +49,6 @@ def scan(shard: Path, *, load: frozenset[str]) -> Iterator[TarSample]:
     """The samples of one uncompressed tar file, in its order. Only headers, and members to load, are read.
 
     Args:
-        shard: the tar file.
         load: the suffixes whose content is wanted at once, such as labels.
 
     Raises:

@@ -51,8 +51,6 @@ def read_video_frames(path: Path, frames: int, sample_id: str) -> Iterator[bytes
 
     Args:
         path: the video file; its first video stream is read.
-        frames: how many.
-        sample_id: named in the error.
 
     Raises:
         BadSampleError: the file cannot be read, is no video, has no frames, ends early or is damaged.
@@ -75,8 +73,6 @@ def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, s
     Args:
         path: the video file; its first video stream is read.
         seconds: start and end.
-        frames: how many.
-        sample_id: named in the error.
 
     Raises:
         BadSampleError: as :func:`read_video_frames`, or the video ends before the segment, or states no times.

@@ -120,14 +120,12 @@ class _QuietClient:
         self._restore: Callable[[], None] | None = None
 
     def enter(self) -> None:
-        """Silence the client, unless another thread has."""
         with self._lock:
             if self._restore is None:
                 self._restore = _silence()
             self._users += 1
 
     def leave(self) -> None:
-        """Restore the client's settings if no other thread wants it quiet."""
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._restore is not None:

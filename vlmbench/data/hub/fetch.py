@@ -37,12 +37,10 @@ class TaskPlan:
     """Where one task's data comes from.
 
     Attributes:
-        wanted: the task.
         state: "on disk" if it needs no download, the source's name (such as "hub") if its data is elsewhere, "by hand"
             if no copy elsewhere is known, "failed" if it cannot be had.
         source: the source that a run will use; None if there is none.
         remote: where the source's data comes from; None if it is on disk.
-        data: what the run reads there.
         files: its files.
         jobs: those of them that are to be downloaded.
         verified: what the hashes of the cached ones showed; None if they were not asked for.
@@ -160,7 +158,6 @@ class TaskOutcome:
     """What became of one task's data.
 
     Attributes:
-        plan: what was to be done.
         samples: how many the dataset has, opened from the disk alone; None if it cannot be.
         notes: the warnings when it was opened.
         problem: why it cannot be opened.
@@ -182,7 +179,6 @@ def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) 
     """Look for every task's data in the order of its sources, on disk or elsewhere; nothing is downloaded.
 
     Args:
-        wanted: the tasks.
         workers: how many are looked up at once.
         verify: take the hash of every cached file too, and plan to replace those that are damaged. Otherwise only their
             sizes are compared: what vlmbench downloads is verified before it is in the cache.
@@ -190,7 +186,7 @@ def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) 
     plans: list[TaskPlan | None] = [None] * len(wanted)
     for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
         plans[index] = (
-            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=_as_ours(found))
+            found if isinstance(found, TaskPlan) else TaskPlan(wanted[index], "failed", problem=unexpected(found))
         )
     tasks = tuple(plan for plan in plans if plan)
     folders = [task.remote.cache_folder() for task in tasks if task.remote] or [cache_folder()]
@@ -206,8 +202,6 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     """Replace what is damaged, download what is missing, then open every dataset from the disk alone, as a run will.
 
     Args:
-        plan: of :func:`plan_fetch`.
-        workers: files downloaded at once.
         advance: told of bytes as they arrive, from several threads.
 
     Returns:
@@ -216,14 +210,10 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
     for path in plan.discarded:
         discard(path)
     failed: dict[FileKey, VlmbenchError] = {}
-    for remote in _distinct([task.remote for task in plan.tasks if task.remote]):
+    for remote in {id(task.remote): task.remote for task in plan.tasks if task.remote}.values():
         wanted = [task.jobs for task in plan.tasks if task.remote is remote]
         failed |= remote.transfer(wanted, workers=workers, advance=advance)
     return [_outcome(task, failed) for task in plan.tasks]
-
-
-def _distinct(remotes: Sequence[Remote]) -> list[Remote]:
-    return list({id(remote): remote for remote in remotes}.values())
 
 
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
@@ -289,9 +279,5 @@ def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcom
             dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
         problem, samples = None, len(dataset.samples)
     except Exception as error:
-        problem, samples = _as_ours(error), None
+        problem, samples = unexpected(error), None
     return TaskOutcome(plan, samples, tuple(note for note in said if note not in plan.notes), problem)
-
-
-def _as_ours(error: BaseException) -> VlmbenchError:
-    return error if isinstance(error, VlmbenchError) else unexpected(error)

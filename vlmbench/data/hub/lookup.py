@@ -14,8 +14,8 @@ from vlmbench.data.hub.complete import doubts
 from vlmbench.data.hub.repo import Listing, Repo, cache_folder, cached_path
 from vlmbench.data.hub.transfer import Job, link, missing_files, transfer
 from vlmbench.data.labels import listing
-from vlmbench.data.remote import Advance, FileKey, RemoteFile, Verified, verify_files
-from vlmbench.errors import DataError, MissingDataError, VlmbenchError
+from vlmbench.data.remote import RemoteFile, Verified, verify_files
+from vlmbench.errors import DataError, MissingDataError
 
 CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
 """What ``datasets`` looks at beside the data: configurations and features."""
@@ -23,46 +23,34 @@ CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
 
 @dataclass(frozen=True)
 class RepositoryData:
-    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`.
-
-    Attributes:
-        listing: the repository's files.
-        patterns: of those that the run reads.
-    """
+    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`."""
 
     listing: Listing
     patterns: tuple[str, ...]
 
     @property
     def revision(self) -> str:
-        """The commit."""
         return self.listing.commit
 
     @property
     def offline(self) -> bool:
-        """Whether the cache answered for the hub."""
         return self.listing.repo.offline
 
     @property
     def files(self) -> list[RemoteFile]:
-        """The files that match the patterns."""
         return select(self.listing.files, self.patterns)
 
     @property
     def notes(self) -> list[str]:
-        """See :func:`~vlmbench.data.hub.complete.doubts`."""
         return doubts(self.listing)
 
     def missing(self) -> list[Job]:
-        """See :func:`~vlmbench.data.hub.transfer.missing_files`."""
         return missing_files(self.listing, self.patterns)
 
     def again(self, file: RemoteFile) -> Job:
-        """A second download of a file."""
         return Job(self.listing, file)
 
     def cached(self, file: RemoteFile) -> Path | None:
-        """See :func:`~vlmbench.data.hub.repo.cached_path`."""
         return cached_path(self.listing, file)
 
     def verify(self) -> Verified:
@@ -70,15 +58,11 @@ class RepositoryData:
 
         If the cache answers for the hub, the hash is what the hub said earlier, or the name under which the client
         keeps the file, which is its hash.
-
-        Raises:
-            DataError: no cached file has a known hash.
         """
         cached = [(file, path) for file in self.files if (path := self.cached(file))]
         return verify_files(f"hub {self.listing.repo.id!r}", cached)
 
     def check(self) -> None:
-        """See :func:`~vlmbench.data.hub.transfer.link`."""
         link(self.listing, self.patterns)
 
 
@@ -100,24 +84,11 @@ class HubRemote:
             found = list_files(Repo(spec.location, spec.revision, offline))
         return RepositoryData(found, tuple(_patterns(found.paths, spec.split or DEFAULT_SPLIT, spec)))
 
-    def transfer(
-        self, wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance
-    ) -> dict[FileKey, VlmbenchError]:
-        """See :func:`~vlmbench.data.hub.transfer.transfer`."""
-        return transfer(wanted, workers=workers, advance=advance)
-
-    def cache_folder(self) -> Path:
-        """See :func:`~vlmbench.data.hub.repo.cache_folder`."""
-        return cache_folder()
+    transfer = staticmethod(transfer)
+    cache_folder = staticmethod(cache_folder)
 
 
 def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
-    """What to fetch of a repository with these files.
-
-    Raises:
-        MissingDataError: it has splits in tar files, but not this one.
-        DataError: ``data_files`` matches nothing.
-    """
     splits = splits_in_tars(files)
     if not splits:
         wanted = split_files(files, split, spec)

@@ -21,7 +21,6 @@ def in_parallel(
     Args:
         work: called from several threads at once.
         items: what to do it for, started in this order.
-        workers: how many threads.
         stop: set when the caller leaves early, by an exception too; no further item is started then.
     """
     stop = stop or Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +18,23 @@ _USUAL_LABEL_COLUMNS = ("label", "labels")
 _USUAL_CAPTION_COLUMNS = ("caption", "captions", "sentences", "text")
 
 
+@dataclass(eq=False)
 class TableDataset:
     """Rows of a memory-mapped table: ids are row numbers, images the stored bytes as they are."""
 
+    info: SourceInfo
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
+    images: Any
+    image_column: str
+    folder: Path
     templates: tuple[str, ...] | None = None
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        classes: tuple[str, ...] | None,
-        images: Any,
-        image_column: str,
-        folder: Path,
-    ) -> None:
-        self.info = info
-        self.samples = samples
-        self.classes = classes
-        self._images = images
-        self._image_column = image_column
-        self._folder = folder
-
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         sample = self.samples[index]
-        cell = self._images[index][self._image_column]
+        cell = self.images[index][self.image_column]
         if cell is None:
-            raise BadSampleError(sample.id, f"its {self._image_column!r} is empty")
+            raise BadSampleError(sample.id, f"its {self.image_column!r} is empty")
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
         try:
@@ -52,10 +43,9 @@ class TableDataset:
             raise BadSampleError(sample.id, f"cannot be read: {error}") from error
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        files = sorted(path for path in self._folder.rglob("*") if path.is_file())
-        named = [(path.relative_to(self._folder).as_posix(), path) for path in files]
-        return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self._image_column}")
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        named = [(path.relative_to(self.folder).as_posix(), path) for path in files]
+        return files_state(named, salt=f"{self.info.revision}/{self.info.split}/{self.image_column}")
 
 
 def read_table(
@@ -67,7 +57,6 @@ def read_table(
         folder: a repository's snapshot, or any folder of Parquet, JSON, CSV or image files.
         info: as the dataset will tell it; names the split.
         spec: with the options ``name``, ``image_column``, ``label_column`` and ``caption_column``.
-        context: says what targets are to be.
         data_files: patterns of the split's files; empty: as the folder's card or file names say.
 
     Raises:
@@ -100,7 +89,6 @@ def read_table(
 
 
 def _captioned(table: Any, info: SourceInfo, spec: SourceSpec, folder: Path, image_column: str) -> ImageDataset:
-    """Rows with one caption or a list of them."""
     place = f"{info.kind} {info.location!r}"
     kinds = {name: getattr(feature, "feature", feature) for name, feature in table.features.items()}
     found = [name for name in _USUAL_CAPTION_COLUMNS if getattr(kinds.get(name), "dtype", None) == "string"]
@@ -115,7 +103,6 @@ def _captioned(table: Any, info: SourceInfo, spec: SourceSpec, folder: Path, ima
 
 
 def _stored(table: Any, image_column: str) -> Any:
-    """The column of images as their stored bytes."""
     import datasets
 
     return table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))

@@ -112,7 +112,6 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
     Args:
         wanted: lists of files that are of use only together, such as one task's; they may share some. Where one file
             fails, no more are begun of those that no other list needs.
-        workers: how many at once.
         advance: called from several threads.
 
     Returns:
@@ -151,11 +150,7 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
 
 
 def _download(job: Job, advance: Advance, stop: Event) -> None:
-    """One file into the cache, with further attempts after what may pass.
-
-    Raises:
-        Exception: of the client or of vlmbench.
-    """
+    """One file into the cache, with further attempts after what may pass."""
     meter = _Meter(advance, job.missing)
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -198,7 +193,6 @@ def _attempt(job: Job, meter: _Meter, stop: Event) -> None:
 
 
 def _continue(partial: Path, address: str, url: str, size: int | None, meter: _Meter, stop: Event) -> None:
-    """Append to an unfinished download what it lacks."""
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
@@ -284,20 +278,16 @@ class _Meter:
         self._left = expected
 
     def add(self, count: int) -> None:
-        """Count bytes that arrived."""
         self._left -= count
         self._advance(count)
 
     def restart(self, size: int) -> None:
-        """Start the file again."""
         self.add(self._left - size)
 
     def finish(self) -> None:
-        """Mark the file as complete."""
         self.add(self._left)
 
     def as_bar(self) -> type:
-        """A class that the client uses as its progress bar."""
         meter = self
 
         class Bar:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.annotation_files import UsualNames, find_annotations
+from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
+from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, folders_with
 from vlmbench.data.formats.caption_files import CaptionedImage, read_captions
 from vlmbench.data.formats.shards import find_shards, has_shards
-from vlmbench.data.image_files import read_file, tell_of_missing
+from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import listing
-from vlmbench.data.location import files_state, find_local
+from vlmbench.data.location import find_local, read_text
 from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import DataError, LabelError
 
@@ -33,31 +33,6 @@ _USUAL = UsualNames(
     called="the captions",
     none="no file of captions",
 )
-_PROBED = 5
-"""Listed images that are looked for to recognise their folder: one of them may be missing."""
-
-
-class CaptionedImages:
-    """Files of one folder and their captions. Holds names and captions only; each file is opened when it is read."""
-
-    classes: tuple[str, ...] | None = None
-    templates: tuple[str, ...] | None = None
-
-    def __init__(self, folder: Path, info: SourceInfo, entries: Sequence[CaptionedImage], said_by: Sequence[Path]):
-        self._folder = folder
-        self._said_by = said_by
-        self.info = info
-        self.samples: Sequence[Sample] = [Sample(entry.image, entry.captions) for entry in entries]
-
-    def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
-        name = self.samples[index].id
-        return read_file(self._folder / name, name)
-
-    def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        images = ((sample.id, self._folder / sample.id) for sample in self.samples)
-        return files_state((*((path.name, path) for path in self._said_by), *images))
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -94,7 +69,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         said_by.append(chosen)
     folder = _image_folder(root, entries, spec, annotations)
     tell_of_missing(folder, [entry.image for entry in entries], annotations)
-    return CaptionedImages(folder, SourceInfo(spec.kind, location, split=spec.split), entries, said_by)
+    files = [(entry.image, entry.captions) for entry in entries]
+    return ImageFiles(folder, SourceInfo(spec.kind, location, split=spec.split), files, None, said_by)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
@@ -106,10 +82,7 @@ def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) 
     for entry in entries:
         for key in {entry.image, os.path.splitext(entry.image)[0]}:
             by_name.setdefault(key, []).append(entry)
-    try:
-        names = [line.strip() for line in chosen.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{chosen} cannot be read: {error}") from error
+    names = [line.strip() for line in read_text(chosen).splitlines() if line.strip()]
     unknown = [name for name in names if name not in by_name]
     if unknown or not names:
         what = f"{len(unknown)} of its images have no captions in {annotations}: {listing(unknown)}"
@@ -125,14 +98,14 @@ def _image_folder(root: Path, entries: Sequence[CaptionedImage], spec: SourceSpe
     else:
         inside = sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
         places = [root, *inside, *(folder / folder.name for folder in inside)]
-    probed = [entry.image for entry in entries[:_PROBED]]
-    found = [place for place in places if any((place / image).is_file() for image in probed)]
+    found = folders_with([entry.image for entry in entries], places)
     if len(found) == 1:
         return found[0]
     where = f"{spec.kind} {spec.location!r}"
     if not found:
         raise DataError(
-            f"{where}: {annotations} lists {len(entries):,} images, but {probed[0]!r} and the next are not there",
+            f"{where}: {annotations} lists {len(entries):,} images, but {entries[0].image!r} and the next are not "
+            "there",
             hint=f"Looked in {listing(str(place) for place in places)}.",
         )
     raise DataError(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.boxes import BoxFacts, BoxFiles
-from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, strings
+from vlmbench.data.boxes import BoxFacts
+from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, folders_with, strings
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category, read_annotations
-from vlmbench.data.image_files import tell_of_missing
+from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.errors import DataError, LabelError, UsageError
 
@@ -28,8 +28,6 @@ _USUAL = UsualNames(
     called="the annotations",
     none="no annotation file",
 )
-_PROBED = 5
-"""Listed images that are looked for to recognise their folder: one of them may be missing."""
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -70,13 +68,13 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise DataError(f"{place}: {path} has no image" + (" with a box of these classes" if found.images else ""))
     folder = _image_folder(root, images, spec, path)
     tell_of_missing(folder, [image.file for image in images], path)
-    return BoxFiles(
+    return ImageFiles(
         folder,
         SourceInfo(spec.kind, location, split=spec.split),
         [(image.file, _boxes(image, label_of)) for image in images],
         classes,
-        _facts(found, images, label_of),
         [path],
+        _facts(found, images, label_of),
     )
 
 
@@ -86,11 +84,7 @@ SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 def _labels(
     categories: Sequence[Category], spec: SourceSpec, context: SourceContext, path: Path
 ) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Category ids to labels, and the classes as the data names them, in label order.
-
-    Raises:
-        LabelError: a class of the card is no category or several, or (unless dropped) a category no class.
-    """
+    """Category ids to labels, and the classes as the data names them, in label order."""
     names = [category.name for category in categories]
     if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
         raise LabelError(
@@ -152,13 +146,11 @@ def _image_folder(root: Path, images: Sequence[AnnotatedImage], spec: SourceSpec
     else:
         around = dict.fromkeys((root, path.parent))
         places = [*around, *(folder for near in around for folder in _folders(near))]
-    probed = [image.file for image in images[:_PROBED]]
-    for place in places:
-        if any((place / file).is_file() for file in probed):
-            return place
+    if found := folders_with([image.file for image in images], places):
+        return found[0]
     raise DataError(
-        f"{spec.kind} {spec.location!r}: {path} lists {len(images):,} images, but {probed[0]!r} and the next are not "
-        "there",
+        f"{spec.kind} {spec.location!r}: {path} lists {len(images):,} images, but {images[0].file!r} and the next "
+        "are not there",
         hint=f"Looked in {listing(map(str, places))}.",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,66 +22,49 @@ _SETS_MODULE = "vlmbench.demo.sets"
 """Above this layer, so it is imported by name and only when a demo set is opened."""
 
 
+@dataclass(eq=False)
 class DemoDataset:
     """Rendered images that are held in memory: there are few, and they are small."""
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        images: Sequence[bytes],
-        classes: tuple[str, ...],
-        templates: tuple[str, ...] | None,
-    ) -> None:
-        self.info = info
-        self.samples = samples
-        self.classes: tuple[str, ...] | None = classes
-        self.templates = templates
-        self._images = images
+    info: SourceInfo
+    samples: Sequence[Sample]
+    images: Sequence[bytes]
+    classes: tuple[str, ...] | None
+    templates: tuple[str, ...] | None
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
-        return self._images[index]
+        return self.images[index]
 
     def state(self) -> str:
         """A hash of the content itself: it is in memory, and no file's time tells when it changes."""
         digest = hashlib.sha256()
-        for sample, image in zip(self.samples, self._images, strict=True):
+        for sample, image in zip(self.samples, self.images, strict=True):
             digest.update(f"{sample.id}\0{sample.target}\0{len(image)}\n".encode())
             digest.update(image)
         return digest.hexdigest()
 
 
+@dataclass(eq=False)
 class DemoMasks(DemoDataset):
     """Rendered images with the mask of each; see :class:`vlmbench.data.base.MaskDataset`."""
 
+    masks: Sequence[bytes]
+    values: MaskValues
     ignore_label = IGNORE
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        samples: Sequence[Sample],
-        images: Sequence[bytes],
-        masks: Sequence[bytes],
-        classes: tuple[str, ...],
-        templates: tuple[str, ...] | None,
-    ) -> None:
-        super().__init__(info, samples, images, classes, templates)
-        self._values = MaskValues(ignored=frozenset(), classes=len(classes))
-        self.mask_values = str(self._values)
-        self._masks = masks
+    @property
+    def mask_values(self) -> str:
+        """How the masks are read, in words."""
+        return str(self.values)
 
     def read_mask(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
-        return self._masks[index]
+        return self.masks[index]
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
-        return self._values.labels(data, sample_id)
+        return self.values.labels(data, sample_id)
 
     def state(self) -> str:
-        """See :meth:`DemoDataset.state`."""
-        return hashlib.sha256(super().state().encode() + b"".join(self._masks)).hexdigest()
+        return hashlib.sha256(super().state().encode() + b"".join(self.masks)).hexdigest()
 
 
 def _sample(made: Any, context: SourceContext, spec: SourceSpec, classes: Sequence[str]) -> Sample:
@@ -129,7 +113,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return DemoDataset(info, samples, images, tuple(made.classes), templates)
     if not all(sample.objects for sample in made.samples):
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
-    return DemoMasks(info, samples, images, [sample.mask() for sample in made.samples], module.MASK_CLASSES, templates)
+    masks, classes = [sample.mask() for sample in made.samples], module.MASK_CLASSES
+    values = MaskValues(ignored=frozenset(), classes=len(classes))
+    return DemoMasks(info, samples, images, classes, templates, masks, values)
 
 
 SOURCE = Source(open_source, ("class_names",))

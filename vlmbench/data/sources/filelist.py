@@ -10,7 +10,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.data.location import find_local, is_below
+from vlmbench.data.location import find_local, is_below, read_text
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "skip_folders")
@@ -47,11 +47,7 @@ SOURCE = Source(open_source, OPTIONS, other_locations=True)
 
 
 def _listed(file: Path) -> list[str]:
-    try:
-        lines = [line.strip().lstrip("/") for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    paths = [line for line in lines if line]
+    paths = [path for line in read_text(file).splitlines() if (path := line.strip().lstrip("/"))]
     if not paths:
         raise DataError(f"{file} lists no images")
     if outside := [path for path in paths if not is_below(path)]:
@@ -86,7 +82,6 @@ def _folder_name(path: str, spec: SourceSpec, place: str) -> str:
 
 
 def _labels(names: Sequence[str], card: tuple[str, ...] | None, file: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The label of each normalised class name, and the class names."""
     classes = card if card is not None else tuple(sorted(set(names)))
     label_of = {normalise(name): label for label, name in enumerate(classes)}
     if len(label_of) != len(classes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
@@ -28,50 +29,40 @@ _CLIPS = Contents("clip", "<any name>.mp4", VIDEO_EXTENSIONS)
 OPTIONS = (*FOLDER_OPTIONS, "frames", "list", "partial")
 
 
+@dataclass(eq=False)
 class ClipFolder:
-    """The clips of class folders. Holds their names only; each is opened when it is read."""
+    """The clips of class folders. Holds their names only; each is opened when it is read.
 
+    Attributes:
+        paths: of the clips, relative to the root.
+        decoder: what decodes them.
+    """
+
+    root: Path
+    info: SourceInfo
+    paths: Sequence[str]
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
+    frames_per_clip: int
+    decoder: str
     templates: tuple[str, ...] | None = None
 
-    def __init__(
-        self,
-        root: Path,
-        info: SourceInfo,
-        clips: Sequence[tuple[str, int]],
-        classes: tuple[str, ...],
-        frames_per_clip: int,
-        decoder: str,
-    ) -> None:
-        self._root = root
-        self._decoder = decoder
-        self.info = info
-        self._paths = [path for path, _ in clips]
-        self.samples: Sequence[Sample] = [Sample(readable(path), label) for path, label in clips]
-        self.classes: tuple[str, ...] | None = classes
-        self.frames_per_clip = frames_per_clip
-
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`.
-
-        Raises:
-            DataError: a clip is several frames.
-        """
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
-        """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
-        path, sample_id = self._root / self._paths[index], self.samples[index].id
+        path, sample_id = self.root / self.paths[index], self.samples[index].id
         if os.path.isdir(path):
             return _read_folder(path, self.frames_per_clip, sample_id)
         return read_video_frames(path, self.frames_per_clip, sample_id)
 
     def state(self) -> str:
         """See :meth:`vlmbench.data.base.ImageDataset.state`. Pixels depend on the decoder too."""
-        return files_state(self._files(), salt=f"{self.frames_per_clip} frames, {self._decoder}")
+        return files_state(self._files(), salt=f"{self.frames_per_clip} frames, {self.decoder}")
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        for sample, path in zip(self.samples, self._paths, strict=True):
-            clip = self._root / path
+        for sample, path in zip(self.samples, self.paths, strict=True):
+            clip = self.root / path
             yield f"{path}\0{sample.target}", clip
             if os.path.isdir(clip):
                 for name in _frame_names(clip):
@@ -118,7 +109,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
         clips = choose_listed(clips, find_list(listed, found.root, spec, context), partial=partial)
     info = SourceInfo(spec.kind, found.location, split=spec.split)
     decoder = decoder_version(place) if any(_is_video(path) for path, _ in clips) else "no decoder"
-    return ClipFolder(found.root, info, clips, found.classes, frames, decoder)
+    samples = [Sample(readable(path), label) for path, label in clips]
+    return ClipFolder(found.root, info, [path for path, _ in clips], samples, found.classes, frames, decoder)
 
 
 SOURCE = Source(open_source, OPTIONS, folders=True, other_locations=True, split=True)

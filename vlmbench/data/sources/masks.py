@@ -17,7 +17,7 @@ from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
 from vlmbench.data.formats.mask_values import OPTIONS as VALUE_OPTIONS
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import existing_places, exists, files_state, missing
+from vlmbench.data.location import existing_places, exists, files_state, missing, read_text
 from vlmbench.errors import DataError, LabelError, UsageError
 
 OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix", *VALUE_OPTIONS)
@@ -28,8 +28,6 @@ class Layout:
     """Where images and masks lie below a dataset's folder.
 
     Attributes:
-        images: their folder.
-        masks: theirs.
         list: the file of names that a split has; None: every image.
         image_suffix: how an image's file goes on behind the name.
         mask_suffix: how a mask's does.
@@ -50,11 +48,7 @@ class MaskFiles:
     """Image files with a mask file each; see :class:`vlmbench.data.base.MaskDataset`. Holds their names only.
 
     Args:
-        root: the dataset's folder.
-        info: where the dataset came from.
-        layout: where images and masks lie.
         names: of the samples, without suffixes; with its suffix, an image's is its id.
-        values: how masks are read.
     """
 
     classes: tuple[str, ...] | None = None
@@ -71,19 +65,15 @@ class MaskFiles:
         self._values = values
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         return read_file(self._root / self._images[index], self.samples[index].id)
 
     def read_mask(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.MaskDataset.read_mask`."""
         return read_file(self._root / self._masks[index], self.samples[index].id)
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """See :meth:`vlmbench.data.base.MaskDataset.labels`."""
         return self._values.labels(data, sample_id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         files = ((path, self._root / path) for path in (*self._images, *self._masks))
         return files_state(files, salt=self.mask_values)
 
@@ -141,10 +131,7 @@ def _names(root: Path, layout: Layout) -> list[str] | None:
 
 
 def _listed(file: Path, layout: Layout) -> list[str]:
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+    lines = [line.strip() for line in read_text(file).splitlines()]
     names = [line.removesuffix(layout.image_suffix) for line in lines if line]
     if not names:
         raise DataError(f"{file} lists no images")

@@ -28,8 +28,6 @@ class Segment:
     """One row of the annotations.
 
     Attributes:
-        id: the row's own.
-        video: the video's name.
         start: in seconds.
         end: in seconds.
         action: the index of the action that it was annotated for, whether it shows it or not.
@@ -46,66 +44,42 @@ class Segment:
 
 @runtime_checkable
 class AnnotatedActions(Protocol):
-    """What a dataset of annotated actions has besides its samples.
-
-    Attributes:
-        segments: one a sample.
-        verbs: of each action.
-        nouns: of each action.
-    """
+    """What a dataset of annotated actions has besides its samples."""
 
     segments: Sequence[Segment]
     verbs: tuple[str, ...]
     nouns: tuple[str, ...]
 
 
+@dataclass(eq=False)
 class RareAct:
     """The annotated segments. Each video is opened when a segment of it is read."""
 
+    info: SourceInfo
+    segments: Sequence[Segment]
+    samples: Sequence[Sample]
+    verbs: tuple[str, ...]
+    nouns: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    frames_per_clip: int
+    videos: Mapping[str, Path]
+    decoder: str
     templates: tuple[str, ...] | None = None
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        segments: Sequence[Segment],
-        actions: Sequence[tuple[str, str]],
-        videos: Mapping[str, Path],
-        frames_per_clip: int,
-        decoder: str,
-    ) -> None:
-        self.info = info
-        self.segments = segments
-        self.verbs = tuple(verb for verb, _ in actions)
-        self.nouns = tuple(noun for _, noun in actions)
-        self.classes: tuple[str, ...] | None = tuple(f"{verb} {noun}" for verb, noun in actions)
-        self.samples: Sequence[Sample] = [
-            Sample(readable(f"{s.id} {s.video} {s.start:g}-{s.end:g}"), s.action) for s in segments
-        ]
-        self.frames_per_clip = frames_per_clip
-        self._videos = videos
-        self._decoder = decoder
-
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`.
-
-        Raises:
-            DataError: a clip is several frames.
-        """
         return only_frame(self, index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
-        """See :meth:`vlmbench.data.base.ClipDataset.read_frames`."""
         segment, sample_id = self.segments[index], self.samples[index].id
-        path = self._videos.get(segment.video)
+        path = self.videos.get(segment.video)
         if path is None:
             raise BadSampleError(sample_id, f"there is no video {segment.video!r}")
         return read_segment_frames(path, (segment.start, segment.end), self.frames_per_clip, sample_id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
         used = sorted({segment.video for segment in self.segments})
-        files = ((name, self._videos.get(name, Path(os.devnull, name))) for name in used)
-        return files_state(files, salt=f"{self.frames_per_clip} frames, {self._decoder}, {self.segments!r}")
+        files = ((name, self.videos.get(name, Path(os.devnull, name))) for name in used)
+        return files_state(files, salt=f"{self.frames_per_clip} frames, {self.decoder}, {self.segments!r}")
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
@@ -134,8 +108,17 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     found = find_local(spec, context)
     root = found.path
     segments, actions = read_annotations(root / ANNOTATIONS)
-    videos = _videos(root)
-    return RareAct(SourceInfo(spec.kind, found.location), segments, actions, videos, frames, decoder_version(place))
+    return RareAct(
+        SourceInfo(spec.kind, found.location),
+        segments,
+        [Sample(readable(f"{s.id} {s.video} {s.start:g}-{s.end:g}"), s.action) for s in segments],
+        tuple(verb for verb, _ in actions),
+        tuple(noun for _, noun in actions),
+        tuple(f"{verb} {noun}" for verb, noun in actions),
+        frames,
+        _videos(root),
+        decoder_version(place),
+    )
 
 
 SOURCE = Source(open_source, ("frames",), other_locations=True)

@@ -22,44 +22,31 @@ DEFAULT_SPLIT = "test"
 _REMEDY = "Download the dataset's files anew; an interrupted download is the usual cause."
 
 
+@dataclass(eq=False)
 class ImageArrays:
     """Images that are rows of an array: each is handed on as a PPM or PGM file of exactly its pixels.
 
-    Args:
+    Attributes:
         dataset: of torchvision; ``dataset[index]`` is (image, label).
-        info: where it came from.
-        targets: one a row.
         files: what it was read from.
-        classes: see :class:`vlmbench.data.base.ImageDataset`.
     """
 
+    info: SourceInfo
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
+    dataset: Any
+    files: Sequence[tuple[str, Path]]
     templates: tuple[str, ...] | None = None
 
-    def __init__(
-        self,
-        dataset: Any,
-        info: SourceInfo,
-        targets: Sequence[int],
-        files: Sequence[tuple[str, Path]],
-        classes: tuple[str, ...] | None,
-    ) -> None:
-        self.info = info
-        self.samples: Sequence[Sample] = [Sample(str(row), target) for row, target in enumerate(targets)]
-        self.classes = classes
-        self._dataset = dataset
-        self._files = files
-
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
         try:
-            image, _ = self._dataset[index]
+            image, _ = self.dataset[index]
         except OSError as error:  # of PCAM, which reads its file anew each time
             raise BadSampleError(self.samples[index].id, f"cannot be read: {error}") from error
         return netpbm.encode(image)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        return files_state(self._files, salt=repr([sample.target for sample in self.samples]))
+        return files_state(self.files, salt=repr([sample.target for sample in self.samples]))
 
 
 @dataclass(frozen=True)
@@ -72,12 +59,10 @@ class _Asked:
     arguments: dict[str, Any]
 
     def path(self, template: str) -> str:
-        """One of the layout's paths, for the split."""
         return template.format(split=self.split)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that the dataset is read from, but for image files."""
         return tuple(self.path(file) for file in dict.fromkeys((*self.layout.files, *self.layout.mark)))
 
 
@@ -113,8 +98,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     if asked.layout.images is not None:
         pairs = _image_files(dataset, asked, root, place)
         return ImageFiles(root, info, [(path, _target(label, label_of, place)) for path, label in pairs], names)
-    targets = [_target(label, label_of, place) for label in _array_labels(dataset, asked, root, place)]
-    return ImageArrays(dataset, info, targets, [(file, root / file) for file in asked.files], names)
+    labels = enumerate(_array_labels(dataset, asked, root, place))
+    samples = [Sample(str(row), _target(label, label_of, place)) for row, label in labels]
+    return ImageArrays(info, samples, names, dataset, [(file, root / file) for file in asked.files])
 
 
 def _layout(spec: SourceSpec) -> Layout:
@@ -153,11 +139,7 @@ def _check(spec: SourceSpec) -> _Asked:
 
 
 def _find(asked: _Asked, spec: SourceSpec, context: SourceContext) -> Path:
-    """The first ``root`` for torchvision under which one of the marks is.
-
-    Raises:
-        MissingDataError: there is none; names the layout and where it may lie.
-    """
+    """The first ``root`` for torchvision under which one of the marks is."""
     marks = [asked.path(mark) for mark in asked.layout.mark]
     folders: dict[str, None] = dict.fromkeys(
         (spec.location, spec.location.lower(), spec.options.get("under", spec.location))
@@ -249,12 +231,7 @@ def _pcam_labels(path: Path) -> list[int]:
 def _relabel(
     found: tuple[str, ...] | None, spec: SourceSpec, context: SourceContext, place: str
 ) -> tuple[tuple[str, ...] | None, list[int] | None]:
-    """The class names to state, and which label of the card each of the data's labels is (None: the same).
-
-    Raises:
-        UsageError: ``labels`` is neither of what it can be.
-        LabelError: the names asked for are not the card's, each once.
-    """
+    """The class names to state, and which label of the card each of the data's labels is (None: the same)."""
     asked = spec.options.get("labels")
     if asked is None:
         return found, None

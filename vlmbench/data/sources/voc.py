@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.boxes import BoxFacts, BoxFiles
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing
+from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
 from vlmbench.errors import BadSampleError, DataError, LabelError
 
 T = TypeVar("T")
@@ -34,37 +34,30 @@ class _Box:
     corners: tuple[int, int, int, int]
 
 
+@dataclass(eq=False)
 class VocObjects:
     """Annotated objects, each cut out of its photograph when it is read."""
 
+    root: Path
+    info: SourceInfo
+    boxes: Sequence[_Box]
+    samples: Sequence[Sample]
+    classes: tuple[str, ...] | None
     templates: tuple[str, ...] | None = None
-
-    def __init__(
-        self, root: Path, info: SourceInfo, objects: Sequence[tuple[_Box, int]], classes: tuple[str, ...]
-    ) -> None:
-        self.info = info
-        self.classes: tuple[str, ...] | None = classes
-        self._root = root
-        self._boxes = [box for box, _ in objects]
-        self.samples: Sequence[Sample] = [
-            Sample(f"{box.image}/{','.join(map(str, box.corners))}/{number}", label)
-            for number, (box, label) in enumerate(objects)
-        ]
 
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
-        box, sample = self._boxes[index], self.samples[index]
-        image = decode_image(read_file(_photograph(self._root, box.image), sample.id), sample.id)
+        box, sample = self.boxes[index], self.samples[index]
+        image = decode_image(read_file(_photograph(self.root, box.image), sample.id), sample.id)
         crop = image.convert("RGB").crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
         return netpbm.encode(crop)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        places = zip(self.samples, self._boxes, strict=True)
+        places = zip(self.samples, self.boxes, strict=True)
         return files_state(
-            (f"{sample.id}\0{sample.target}", _photograph(self._root, box.image)) for sample, box in places
+            (f"{sample.id}\0{sample.target}", _photograph(self.root, box.image)) for sample, box in places
         )
 
 
@@ -103,15 +96,20 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return ImageFiles(root, info, photographs, classes)
     label_of = {name: label for label, name in enumerate(classes)}
     if context.target == "boxes":
-        return BoxFiles(
+        return ImageFiles(
             root / "JPEGImages",
             info,
             [(f"{image}.jpg", _boxes(root, image, label_of)) for image in images],
             classes,
-            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
             [root / "Annotations" / f"{image}.xml" for image in images],
+            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
         )
-    return VocObjects(root, info, [found for image in images for found in _objects(root, image, label_of)], classes)
+    objects = [found for image in images for found in _objects(root, image, label_of)]
+    samples = [
+        Sample(f"{box.image}/{','.join(map(str, box.corners))}/{number}", label)
+        for number, (box, label) in enumerate(objects)
+    ]
+    return VocObjects(root, info, [box for box, _ in objects], samples, classes)
 
 
 SOURCE = Source(open_source, other_locations=True, split=True)
@@ -148,7 +146,6 @@ def _classes(root: Path, split: str, context: SourceContext, place: str) -> tupl
 
 
 def _present(root: Path, split: str, classes: Sequence[str], images: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """The labels of each image's classes."""
     present: dict[str, list[int]] = {image: [] for image in images}
     for label, name in enumerate(classes):
         file = root / _LISTS / f"{name}_{split}.txt"
@@ -164,10 +161,7 @@ def _present(root: Path, split: str, classes: Sequence[str], images: Sequence[st
 
 
 def _table(file: Path, *, columns: int) -> list[list[str]]:
-    try:
-        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+    lines = [line.split() for line in read_text(file).splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{file} is empty")
     if outside := [line[0] for line in lines if not is_below(line[0])]:
@@ -195,7 +189,6 @@ def _box(node: ET.Element, label: int) -> Box:
 
 
 def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, int], T]) -> list[T]:
-    """What is made of every object of an annotation file."""
     found = []
     try:
         for node in ET.parse(file).getroot().findall("object"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
@@ -11,7 +12,7 @@ from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, Sour
 from vlmbench.data.formats.shards import CLASS_NAMES, DATASET_TYPE, METADATA_FILES, TEMPLATES, Shards, find_shards
 from vlmbench.data.formats.tar_index import Member, TarSample, read_member, scan
 from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import files_state
+from vlmbench.data.location import files_state, read_text
 from vlmbench.errors import DataError, LabelError
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
@@ -21,33 +22,23 @@ _LONGEST_LABEL = 18
 """Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
 
 
+@dataclass(eq=False)
 class WebDataset:
     """The images of tar shards. Holds their places only; each is read when it is asked for."""
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        shards: Shards,
-        samples: Sequence[Sample],
-        images: Sequence[Member],
-        classes: tuple[str, ...] | None,
-        templates: tuple[str, ...] | None,
-    ) -> None:
-        self.info = info
-        self.samples = samples
-        self.classes = classes
-        self.templates = templates
-        self._shards = shards
-        self._images = images
+    info: SourceInfo
+    shards: Shards
+    samples: Sequence[Sample]
+    images: Sequence[Member]
+    classes: tuple[str, ...] | None
+    templates: tuple[str, ...] | None
 
     def read(self, index: int) -> bytes:
-        """See :meth:`vlmbench.data.base.ImageDataset.read`."""
-        return read_member(self._images[index], self.samples[index].id)
+        return read_member(self.images[index], self.samples[index].id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`."""
-        metadata = [path for name in METADATA_FILES if (path := self._shards.metadata_file(name))]
-        return files_state((path.name, path) for path in (*self._shards.tars, *metadata))
+        metadata = [path for name in METADATA_FILES if (path := self.shards.metadata_file(name))]
+        return files_state((path.name, path) for path in (*self.shards.tars, *metadata))
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -211,10 +202,7 @@ def _lines(path: Path | None) -> tuple[str, ...] | None:
     """The stripped lines of a file, as CLIP_benchmark reads them, less empty ones at the end."""
     if path is None:
         return None
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    lines = [line.strip() for line in read_text(path).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     return tuple(lines)

@@ -28,10 +28,8 @@ class Bound:
     run keeps it, and several at once exceed it by no more than a step each.
 
     Args:
-        space: the file of the space.
         limit: bytes that the whole folder may take.
         log_bytes: what the space's write-ahead log takes of them.
-        connection: to the space.
     """
 
     def __init__(self, space: Path, limit: int, log_bytes: int, connection: sqlite3.Connection) -> None:

@@ -75,9 +75,7 @@ class SpaceInfo:
     """What one cache file holds.
 
     Attributes:
-        path: the file.
         description: the space in words (model, precision, …), as it was opened.
-        vectors: how many vectors it holds.
         size: bytes on disk.
         last_used: seconds since the epoch.
         usage: what was encoded, and what was served instead.
@@ -182,7 +180,6 @@ def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
 
 
 def _parts(path: Path) -> Iterable[Path]:
-    """The database and the files SQLite keeps beside it."""
     return (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm")))
 
 

@@ -28,11 +28,6 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
 
     The code that makes features is part of it, since a checkout changes between versions. Of a third party's adapter
     it is the adapter's file, or the folder of its package.
-
-    Args:
-        model: the loaded model.
-        encoder: "image" or "text".
-        precision: fp32, bf16 or fp16.
     """
     identity, card = model.identity, model.card
     return {
@@ -53,9 +48,6 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
 @lru_cache(maxsize=4)
 def code_sha256(package: Path) -> str:
     """The hash of the code in :data:`FEATURE_CODE`.
-
-    Args:
-        package: the folder of the package vlmbench.
 
     Raises:
         FileNotFoundError: a listed file or folder is missing, so that a change of it would not be noticed.

@@ -246,7 +246,6 @@ class FeatureSpace:
             self._turn_off(again)
 
     def _remove(self) -> bool:
-        """Remove the file, unless another run has it open."""
         if lock := self._taken():
             lock.release()
         return remove_unused(self.path) is not None

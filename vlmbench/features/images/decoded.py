@@ -20,7 +20,8 @@ from vlmbench.errors import BadSampleError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.read import Bad
 from vlmbench.features.progress import Progress
-from vlmbench.features.workers import default_workers, in_threads
+from vlmbench.features.settings import EngineSettings
+from vlmbench.features.workers import in_threads
 
 AHEAD = 4
 """Pictures decoded ahead of the model."""
@@ -62,25 +63,20 @@ def stream_pictures(
     dataset: ImageDataset,
     indices: Sequence[int],
     load: Callable[[int, PIL.Image.Image], Truth[T]],
+    settings: EngineSettings,
     *,
     progress: Progress,
     tally: ImageTally,
-    skip_bad: bool = False,
-    workers: int | None = None,
 ) -> Generator[Picture[T], None, None]:
     """The chosen samples of a dataset, in order.
 
     Args:
-        dataset: where bytes are read from.
-        indices: which samples.
         load: a sample's index and image to its truth; called in the worker threads.
+        settings: how many threads, and whether samples that cannot be used are left out.
         progress: told of every picture done, good or bad, when the next is asked for.
-        tally: filled on the way.
-        skip_bad: leave out samples that cannot be read or decoded and note them, instead of failing.
-        workers: threads; by default one a core, at most 16.
 
     Raises:
-        BadSampleError: a sample cannot be read or decoded, or has no usable truth, and ``skip_bad`` is off.
+        BadSampleError: a sample cannot be read or decoded, or has no usable truth, and they are not to be left out.
     """
 
     clock = tally.clock
@@ -100,12 +96,12 @@ def stream_pictures(
         return Picture(index, image, sample_digest(digests).hex(), truth.value)
 
     progress.start("images", len(indices))
-    with closing(in_threads(prepare, indices, workers or default_workers(), AHEAD, clock)) as prepared:
+    with closing(in_threads(prepare, indices, settings.decoding_threads, AHEAD, clock)) as prepared:
         for each in prepared:
             if isinstance(each, Picture):
                 tally.pictures += 1
                 yield each
-            elif not skip_bad:
+            elif not settings.skip_bad:
                 raise each.error
             else:
                 tally.bad.append(each.sample())

@@ -14,7 +14,7 @@ from torch import Tensor
 from vlmbench.errors import ModelError
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.images.batch import ImageTally
-from vlmbench.features.images.to_device import PixelPath, PixelStaging, bring_back
+from vlmbench.features.images.to_device import PixelStaging, bring_back, pixel_path
 from vlmbench.features.precision import Precision, forward_pass
 from vlmbench.models.base import Pixels, VisionLanguageModel
 
@@ -45,22 +45,26 @@ class ImageEncoder:
     """One model's image tower.
 
     Args:
-        model: the encoder.
-        path: how its images travel.
         precision: see :func:`~vlmbench.features.precision.forward_pass`.
         tally: told of the time spent here.
-        in_flight: how many batches are queued and not fetched when the next is queued.
+        in_flight: how many batches are queued and not fetched when the next is queued; None: as the device needs.
+
+    Attributes:
+        dim: length of its features.
+        path: how its images travel.
     """
 
     def __init__(
-        self, model: VisionLanguageModel, path: PixelPath, precision: Precision, tally: ImageTally, in_flight: int
+        self, model: VisionLanguageModel, precision: Precision, tally: ImageTally, in_flight: int | None = None
     ) -> None:
         self._model = model
-        self._path = path
+        self.dim = model.embedding_dim
+        self.path = pixel_path(model)
         self._precision: Precision = precision
         self._tally = tally
         self._device = torch.device(model.device)
-        self._staging = PixelStaging(self._device, in_flight + 1)
+        self.in_flight = batches_in_flight(self._device) if in_flight is None else in_flight
+        self._staging = PixelStaging(self._device, self.in_flight + 1)
 
     def queue(self, images: Sequence[Pixels], names: list[str]) -> Queued:
         """Start on a batch: B images of one shape as ``path.prepare`` gave them.
@@ -84,14 +88,13 @@ class ImageEncoder:
         """
         renormalise = self._precision != "fp32"
         with self._tally.forward():
-            return checked(queued.features(), queued.names, self._model.embedding_dim, renormalise=renormalise)
+            return checked(queued.features(), queued.names, self.dim, renormalise=renormalise)
 
     def _encode(self, images: Sequence[Pixels]) -> Tensor:
-        return self._model.encode_image(self._path.finish(self._staging.send(images)))
+        return self._model.encode_image(self.path.finish(self._staging.send(images)))
 
 
 def _shape(image: Pixels) -> Hashable:
-    """The shape of a tensor, or the names and shapes of several."""
     if isinstance(image, Mapping):
         return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(image.items()))
     return tuple(image.shape)

@@ -39,7 +39,6 @@ class Bad:
     content: str | None
 
     def sample(self) -> BadSample:
-        """As a record has it."""
         return BadSample(id=self.error.sample_id, reason=self.error.reason, content=self.content)
 
 
@@ -48,9 +47,6 @@ class ImageReader:
     """Samples to what the encoder needs of them. Called from several threads at once.
 
     Attributes:
-        dataset: where bytes are read from.
-        prepare: an image to its pixels.
-        space: features that are there already.
         clock: told of every step, summed over threads.
     """
 

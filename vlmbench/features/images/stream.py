@@ -17,12 +17,11 @@ from vlmbench.data.base import ImageDataset, frames_per_sample
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.clips import average_clips
-from vlmbench.features.images.forward import ImageEncoder, Queued, batches_in_flight, overlapped
+from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.read import Bad, ImageReader, Ready
-from vlmbench.features.images.to_device import pixel_path
-from vlmbench.features.precision import Precision
 from vlmbench.features.progress import Progress
-from vlmbench.features.workers import default_workers, in_threads
+from vlmbench.features.settings import EngineSettings
+from vlmbench.features.workers import in_threads
 from vlmbench.models.base import VisionLanguageModel
 
 AHEAD = 2
@@ -33,14 +32,11 @@ def encode_images(
     model: VisionLanguageModel,
     dataset: ImageDataset,
     indices: Sequence[int],
+    settings: EngineSettings,
     *,
-    batch_size: int,
-    precision: Precision,
     space: FeatureSpace | None,
     progress: Progress,
     tally: ImageTally,
-    skip_bad: bool = False,
-    workers: int | None = None,
     in_flight: int | None = None,
 ) -> Generator[ImageBatch, None, None]:
     """Encode the chosen samples of a dataset, batch by batch.
@@ -49,61 +45,34 @@ def encode_images(
     feature is their mean, see :func:`~vlmbench.features.images.clips.average_clips`. One bad frame makes its clip bad.
 
     Args:
-        model: the encoder.
-        dataset: where bytes are read from.
-        indices: which samples.
-        batch_size: images (of clips: frames) a forward pass; halved for a batch that does not fit.
-        precision: see :func:`~vlmbench.features.precision.forward_pass`.
+        settings: how; of clips, its batch size counts frames, and it is halved for a batch that does not fit.
         space: the model's feature cache; None: everything is encoded.
         progress: told of every image done, good or bad.
-        tally: filled on the way.
-        skip_bad: leave out samples that cannot be decoded and note them, instead of failing.
-        workers: decoding threads; by default one a core, at most 16.
         in_flight: batches queued on the device beyond the one whose features are fetched; by default as
             :func:`~vlmbench.features.images.forward.batches_in_flight` has it. Changes no number.
 
     Raises:
-        BadSampleError: a sample cannot be decoded, and ``skip_bad`` is off.
+        BadSampleError: a sample cannot be decoded, and they are not to be left out.
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
     """
     frames = frames_per_sample(dataset)
-    images = _encode_each(
-        model,
-        dataset,
-        indices,
-        frames=frames,
-        batch_size=batch_size,
-        precision=precision,
-        space=space,
-        progress=progress,
-        tally=tally,
-        skip_bad=skip_bad,
-        workers=workers,
-        in_flight=in_flight,
-    )
+    encoder = ImageEncoder(model, settings.precision, tally, in_flight)
+    reader = ImageReader(dataset, encoder.path.prepare, space, tally.clock)
+    images = _encode_each(reader, encoder, indices, settings, frames, progress, tally)
     yield from images if frames == 1 else average_clips(images, dataset, frames)
 
 
 def _encode_each(
-    model: VisionLanguageModel,
-    dataset: ImageDataset,
+    reader: ImageReader,
+    encoder: ImageEncoder,
     indices: Sequence[int],
-    *,
+    settings: EngineSettings,
     frames: int,
-    batch_size: int,
-    precision: Precision,
-    space: FeatureSpace | None,
     progress: Progress,
     tally: ImageTally,
-    skip_bad: bool,
-    workers: int | None,
-    in_flight: int | None,
 ) -> Generator[ImageBatch, None, None]:
     """Every image of the chosen samples; those of one sample follow each other."""
-    path = pixel_path(model)
-    queued = batches_in_flight(torch.device(model.device)) if in_flight is None else in_flight
-    encoder = ImageEncoder(model, path, precision, tally, queued)
-    reader = ImageReader(dataset, path.prepare, space, tally.clock)
+    dataset, space, batch_size = reader.dataset, reader.space, settings.batch_size
 
     def start(batch: list[Ready]) -> Queued | None:
         fresh = [ready for ready in batch if ready.pixels is not None]
@@ -111,7 +80,7 @@ def _encode_each(
         return encoder.queue(images, [dataset.samples[ready.index].id for ready in fresh]) if fresh else None
 
     def finish(batch: list[Ready], started: Queued | None) -> Tensor:
-        features = torch.empty(len(batch), model.embedding_dim)
+        features = torch.empty(len(batch), encoder.dim)
         for row, ready in enumerate(batch):
             if ready.cached is not None:
                 features[row] = ready.cached
@@ -126,11 +95,10 @@ def _encode_each(
         return features
 
     progress.start("images", len(indices) * frames)
-    threads = workers or default_workers()
-    samples = in_threads(reader.read, indices, threads, AHEAD * batch_size // frames, tally.clock)
+    samples = in_threads(reader.read, indices, settings.decoding_threads, AHEAD * batch_size // frames, tally.clock)
     with closing(samples):  # its threads end with us, not when the collector finds them
-        good = _without_bad(samples, frames, skip_bad=skip_bad, progress=progress, tally=tally)
-        for batch, features in overlapped(_batches(good, batch_size), start, finish, queued):
+        good = _without_bad(samples, frames, skip_bad=settings.skip_bad, progress=progress, tally=tally)
+        for batch, features in overlapped(_batches(good, batch_size), start, finish, encoder.in_flight):
             yield ImageBatch([r.index for r in batch], features, [r.content.hex() for r in batch])
             progress.advance(len(batch))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -89,30 +89,57 @@ def _equal(one: Pixels, other: Pixels) -> bool:
     return isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
 
 
-class Staging(Protocol):
-    """Where batches are put together."""
+class Staging:
+    """Buffers by turns in which batches are put together, each as large as the largest batch it held.
 
-    def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """B tensors of one shape and type on the CPU to one (B, …) on the device, good until as many more were sent as
-        there are buffers."""
-
-
-def staging(device: torch.device, buffers: int) -> Staging:
-    """Staging for a torch device.
+    For CUDA they are pinned, with a stream for copies alone: a batch travels while the device works on the one before,
+    and a buffer is filled again only when its last copy is done. Where the CPU is the device, the batch is the buffer.
 
     Args:
         device: where batches go.
         buffers: how many batches can be there at once, those whose features are still to be fetched included.
     """
-    return PinnedStaging(device, buffers) if device.type == "cuda" else HostStaging(device, buffers)
+
+    def __init__(self, device: torch.device, buffers: int) -> None:
+        self._device = device
+        self._held: list[Tensor | None] = [None] * buffers
+        self._turn = -1
+        self._pinned = device.type == "cuda"
+        if self._pinned:
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch has no types for it
+            self._sent: list[torch.cuda.Event | None] = [None] * buffers
+
+    def send(self, rows: Sequence[Tensor]) -> Tensor:
+        """B tensors of one shape and type on the CPU to one (B, …) on the device, good until as many more were sent as
+        there are buffers."""
+        self._turn = (self._turn + 1) % len(self._held)
+        if not self._pinned:
+            return self._filled(rows).to(self._device)
+        if (sent := self._sent[self._turn]) is not None:
+            sent.synchronize()
+        host = self._filled(rows)
+        encoder = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._stream):
+            batch = host.to(self._device, non_blocking=True)
+            self._sent[self._turn] = self._stream.record_event()
+        encoder.wait_stream(self._stream)
+        batch.record_stream(encoder)  # its memory was taken on the other stream: not to be given away before
+        return batch
+
+    def _filled(self, rows: Sequence[Tensor]) -> Tensor:
+        first, held = rows[0], self._held[self._turn]
+        if held is None or len(held) < len(rows) or held.shape[1:] != first.shape or held.dtype != first.dtype:
+            held = torch.empty((len(rows), *first.shape), dtype=first.dtype, pin_memory=self._pinned)
+            self._held[self._turn] = held
+        batch = held[: len(rows)]
+        for place, row in zip(batch.numpy(), rows, strict=True):
+            # NumPy copies on this thread. torch would wait for its team, whose cores the workers are using.
+            np.copyto(place, row.numpy())
+        return batch
 
 
 class PixelStaging:
-    """Batches of whatever a model takes, each of an image's tensors with buffers of its own.
-
-    Args:
-        device, buffers: as :func:`staging` has them.
-    """
+    """Batches of whatever a model takes, each of an image's tensors with buffers of its own; as :class:`Staging`."""
 
     def __init__(self, device: torch.device, buffers: int) -> None:
         self._device, self._buffers = device, buffers
@@ -128,47 +155,8 @@ class PixelStaging:
 
     def _buffers_of(self, name: str) -> Staging:
         if name not in self._staging:
-            self._staging[name] = staging(self._device, self._buffers)
+            self._staging[name] = Staging(self._device, self._buffers)
         return self._staging[name]
-
-
-class HostStaging:
-    """Buffers in the CPU's memory; where that is the device too, the batch is the buffer."""
-
-    def __init__(self, device: torch.device, buffers: int) -> None:
-        self._device = device
-        self._buffers = _Ring(buffers, pinned=False)
-
-    def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """See :class:`Staging`."""
-        return self._buffers.filled(self._buffers.turn(), rows).to(self._device)
-
-
-class PinnedStaging:
-    """Pinned buffers and a stream for copies alone: a batch travels while the device works on the one before.
-
-    A buffer is filled again only when its last copy is done.
-    """
-
-    def __init__(self, device: torch.device, buffers: int) -> None:
-        self._device = device
-        self._buffers = _Ring(buffers, pinned=True)
-        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch has no types for it
-        self._sent: list[torch.cuda.Event | None] = [None] * buffers
-
-    def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """See :class:`Staging`."""
-        turn = self._buffers.turn()
-        if (sent := self._sent[turn]) is not None:
-            sent.synchronize()
-        host = self._buffers.filled(turn, rows)
-        encoder = torch.cuda.current_stream(self._device)
-        with torch.cuda.stream(self._stream):
-            batch = host.to(self._device, non_blocking=True)
-            self._sent[turn] = self._stream.record_event()
-        encoder.wait_stream(self._stream)
-        batch.record_stream(encoder)  # its memory was taken on the other stream: not to be given away before
-        return batch
 
 
 def bring_back(features: Tensor) -> Callable[[], Tensor]:
@@ -188,27 +176,3 @@ def bring_back(features: Tensor) -> Callable[[], Tensor]:
         return host
 
     return wait
-
-
-class _Ring:
-    """Buffers by turns, each as large as the largest batch it held."""
-
-    def __init__(self, buffers: int, *, pinned: bool) -> None:
-        self._held: list[Tensor | None] = [None] * buffers
-        self._next = 0
-        self._pinned = pinned
-
-    def turn(self) -> int:
-        turn, self._next = self._next, (self._next + 1) % len(self._held)
-        return turn
-
-    def filled(self, turn: int, rows: Sequence[Tensor]) -> Tensor:
-        first, held = rows[0], self._held[turn]
-        if held is None or len(held) < len(rows) or held.shape[1:] != first.shape or held.dtype != first.dtype:
-            held = torch.empty((len(rows), *first.shape), dtype=first.dtype, pin_memory=self._pinned)
-            self._held[turn] = held
-        batch = held[: len(rows)]
-        for place, row in zip(batch.numpy(), rows, strict=True):
-            # NumPy copies on this thread. torch would wait for its team, whose cores the workers are using.
-            np.copyto(place, row.numpy())
-        return batch

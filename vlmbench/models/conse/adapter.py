@@ -180,7 +180,6 @@ def _imagenet_names() -> list[str]:
 
 
 def _shaping(sentence: Any) -> dict[str, Any]:
-    """The part of the sentence encoder's configuration that shapes its features."""
     keys = ("model_type", "hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers")
     return {key: getattr(sentence.config, key) for key in keys}
 
@@ -212,11 +211,6 @@ def _sentence_encoder() -> tuple[nn.Module, Any]:
 
 
 def _part(package: str) -> Any:
-    """A package, imported when asked for.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
     if importlib.util.find_spec(package) is None:
         raise MissingDependencyError(
             f"the conse model needs the package {package!r}, which is not installed",

@@ -34,7 +34,6 @@ def choose_activation(
     written, and the note says how to change that.
 
     Args:
-        source: what is loaded.
         configured: whether the architecture's own activation is QuickGELU.
         wanted: the option ``quick_gelu``.
         facts: what is known of the weights.

@@ -46,8 +46,6 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     """Build the network of this source.
 
     Args:
-        source: where the weights are.
-        options: the model card's options.
         offline: fetch nothing. The caller keeps the hub's libraries off the network.
 
     Raises:

@@ -59,7 +59,6 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
     """A model's text tower in its packed way, or None where that is not known to give the same.
 
     Args:
-        model: an open_clip network.
         tokenizer: texts to (N, context length) ids.
         trimmed: the tower as one that reads at the end of text, if it is one.
     """
@@ -81,7 +80,7 @@ def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
     def encode_packs(packs: TokenPacks) -> Tensor:
         return project(tower, _features(tower, blocks, packs.tokens, packs.depths, packs))
 
-    return PackedText(trimmed, encode_packs) if blocks else None
+    return PackedText(trimmed.tokenize, trimmed.lengths, encode_packs) if blocks else None
 
 
 def _features(

@@ -41,13 +41,7 @@ RESNET_STRIDE = 32
 
 
 def dense_encoder(model: str, network: Any, transform: PreprocessCfg) -> DenseEncoder | None:
-    """The network's image tower as a ``DenseEncoder``, or None where it is not understood to the last step.
-
-    Args:
-        model: the model's name, for messages.
-        network: the open_clip network.
-        transform: its image transform.
-    """
+    """The network's image tower as a ``DenseEncoder``, or None where it is not understood to the last step."""
     if type(network) not in (CLIP, CustomTextCLIP):
         return None
     visual = network.visual
@@ -134,7 +128,6 @@ class ResNetPatchEncoder:
     convolutions, without positional embedding (mmseg/models/decode_heads/maskclip_head.py of chongzhou96/MaskCLIP).
 
     Args:
-        model: the model's name, for messages.
         visual: the tower, in evaluation mode.
         normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
     """
@@ -145,10 +138,7 @@ class ResNetPatchEncoder:
     def __init__(self, model: str, visual: Any, normalise: Callable[[PIL.Image.Image], Tensor]) -> None:
         self._model = model
         self._visual = visual
-        self._normalise = normalise
-
-    def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return self._normalise(image)
+        self.normalise = normalise
 
     def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
         known_readout(self._model, readout, self.readouts)
@@ -161,7 +151,6 @@ class ResNetPatchEncoder:
 
 
 def _colours(transform: PreprocessCfg) -> Callable[[PIL.Image.Image], Tensor]:
-    """The image transform without its resizing and cropping."""
     steps = Compose([ToTensor(), Normalize(mean=transform.mean, std=transform.std)])
 
     def normalise(image: PIL.Image.Image) -> Tensor:

@@ -110,7 +110,6 @@ def _package_folder(location: str) -> Path:
 
 
 def _split_architecture(spec: str) -> tuple[str, str]:
-    """The longest leading part that is an architecture, and what follows it."""
     known = set(open_clip.list_models())
     parts = spec.split("/")
     # A file's own folders may bear an architecture's name, so at most OpenAI's one slash is part of it.

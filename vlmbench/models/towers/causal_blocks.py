@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlmbench.models.base import PrefixTextEncoder, TokenPacks
+from vlmbench.models.base import TokenPacks
 
 Map = Callable[[Tensor], Tensor]
 
@@ -61,21 +61,11 @@ class CausalBlock:
 
 @dataclass(frozen=True)
 class PackedText:
-    """A :class:`~vlmbench.models.base.PackedTextEncoder` of a tower that reads a text at its last token.
+    """A :class:`~vlmbench.models.base.PackedTextEncoder` of a tower that reads a text at its last token."""
 
-    Attributes:
-        trimmed: the tower's other way, for tokens and lengths.
-        encode_packs: see there.
-    """
-
-    trimmed: PrefixTextEncoder
+    tokenize: Callable[[Sequence[str]], Tensor]
+    lengths: Map
     encode_packs: Callable[[TokenPacks], Tensor]
-
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return self.trimmed.tokenize(texts)
-
-    def lengths(self, tokens: Tensor) -> Tensor:
-        return self.trimmed.lengths(tokens)
 
 
 def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:

@@ -33,9 +33,7 @@ class Heads:
     """What the last block's attention compares and mixes, class token first.
 
     Attributes:
-        queries: (B, heads, 1 + h*w, d), as the attention takes their products.
-        keys: likewise.
-        values: likewise.
+        queries, keys, values: (B, heads, 1 + h*w, d), as the attention takes their products.
         grid: h and w.
     """
 
@@ -137,8 +135,6 @@ class PatchEncoder:
     """The ``DenseEncoder`` of a vision transformer.
 
     Args:
-        model: the model's name, for messages.
-        tower: the transformer, in parts.
         normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
     """
 
@@ -148,10 +144,7 @@ class PatchEncoder:
         self.patch_size = tower.patch_size
         self._model = model
         self._tower = tower
-        self._normalise = normalise
-
-    def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return self._normalise(image)
+        self.normalise = normalise
 
     def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
         chosen = READOUTS[known_readout(self._model, readout, self.readouts)]
@@ -206,8 +199,6 @@ def stretched(positions: Tensor, trained: Grid, grid: Grid, overshoot: float) ->
 
     Args:
         positions: (1 + h*w, width) of the trained grid, row by row.
-        trained: h and w of it.
-        grid: the grid asked for.
         overshoot: 0, or below 1, in patches.
 
     Returns:

@@ -197,7 +197,6 @@ def _brief(error: Exception) -> str:
 
 
 def _neighbours(path: Path) -> str:
-    """What lies where the file was looked for."""
     folder = path.absolute().parent
     if not folder.is_dir():
         return f"The folder {folder} does not exist."

@@ -37,10 +37,7 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
 
     Args:
         spec: what :func:`checkpoint` gave.
-        options: how to load.
         what: the piece in words, such as "tokenizer".
-        kind: the class.
-        arguments: for ``from_pretrained``.
 
     Raises:
         ModelError: it is missing, not to be fetched, broken, or code that was not asked for.

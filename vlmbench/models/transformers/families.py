@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.owl import OwlDetector
-from vlmbench.models.transformers.segmenters import ClipSegSegmenter, GroupVitSegmenter
+from vlmbench.models.transformers.segmenters import HeadSegmenter, clipseg_logits, groupvit_logits
 
 CLIP = Family(padding="longest", attention_mask=True, text_end="eos unless 2")
 
@@ -41,9 +42,12 @@ FAMILIES: Mapping[str, Family] = {
     "chinese_clip": _bert(52),  # the authors' cn_clip.clip.tokenize
     "flava": _bert(77),  # model_doc/flava
     "clipseg": replace(
-        CLIP, network="CLIPSegForImageSegmentation", towers="clip", capabilities={"Segmenter": ClipSegSegmenter}
+        CLIP,
+        network="CLIPSegForImageSegmentation",
+        towers="clip",
+        capabilities={"Segmenter": partial(HeadSegmenter, head=clipseg_logits)},
     ),
-    "groupvit": replace(CLIP, capabilities={"Segmenter": GroupVitSegmenter}),
+    "groupvit": replace(CLIP, capabilities={"Segmenter": partial(HeadSegmenter, head=groupvit_logits)}),
     "owlvit": _owl("OwlViTForObjectDetection", "owlvit"),
     "owlv2": _owl("Owlv2ForObjectDetection", "owlv2"),
 }

@@ -98,7 +98,6 @@ def pixel_boxes(boxes: Tensor, size: tuple[int, int], *, padded: bool) -> Tensor
     The library forgot OWLv2's padding here until its pull request 30686 (2024).
 
     Args:
-        boxes: as the network gives them.
         size: the image's width and height.
         padded: the square holds the image padded to its longer side, at the left and top; else squeezed.
     """

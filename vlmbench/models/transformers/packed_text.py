@@ -31,7 +31,7 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
         x = text.final_layer_norm(walk(blocks, x, packs))
         return F.normalize(towers.text_projection(x), dim=-1)
 
-    return PackedText(trimmed, encode_packs)
+    return PackedText(trimmed.tokenize, trimmed.lengths, encode_packs)
 
 
 def _is_the_librarys(part: Any) -> bool:

@@ -22,13 +22,7 @@ VISION_CLASSES = ("CLIPVisionModel", "CLIPVisionTransformer")
 
 
 def dense_encoder(model: str, network: Any, processor: Any) -> DenseEncoder | None:
-    """The network's image tower as a ``DenseEncoder``, or None where it is not CLIP's to the last layer.
-
-    Args:
-        model: the model's name, for messages.
-        network: the transformers network.
-        processor: its image processor.
-    """
+    """The network's image tower as a ``DenseEncoder``, or None where it is not CLIP's to the last layer."""
     if type(network) is not modeling_clip.CLIPModel:
         return None
     vision = network.vision_model
@@ -52,7 +46,6 @@ class ClipTower:
 
     Args:
         vision: a tower that :func:`dense_encoder` understands, in evaluation mode.
-        projection: its projection to the space of the texts.
     """
 
     def __init__(self, vision: Any, projection: Any) -> None:
@@ -108,7 +101,6 @@ def _mlp_branch(layer: Any, tokens: Tensor) -> Tensor:
 
 
 def _colours(processor: Any) -> Callable[[PIL.Image.Image], Tensor]:
-    """The image processor without its resizing and cropping."""
 
     def normalise(image: PIL.Image.Image) -> Tensor:
         batch = processor(images=image.convert("RGB"), return_tensors="pt", do_resize=False, do_center_crop=False)

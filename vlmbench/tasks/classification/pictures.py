@@ -32,13 +32,9 @@ def draw_answers(
     """File names to PNG: ``per-class.png``, ``samples.png``, and of single labels ``confusion-matrix.png``.
 
     Args:
-        scored: every answer.
         dataset: where the drawn samples are read again.
-        class_names: C names.
         per_class: the class table; its first value is drawn.
         where: "MODEL on TASK", over each picture.
-        count: samples drawn.
-        seed: of their choice.
     """
     pictures = {"per-class.png": _bars(scored, per_class, where)}
     if scored.labels is not None:

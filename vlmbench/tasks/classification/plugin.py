@@ -44,7 +44,6 @@ class ClassificationQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.prompts.protocol,
             "multi_label": self.card.multi_label,
@@ -106,7 +105,6 @@ class Classification:
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
-        """A class, or classes where the card says several."""
         return "classes" if card.multi_label else "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

@@ -64,9 +64,6 @@ def score(
     Args:
         batches: image features, (B, D) each.
         classifier: image features to logits, (B, C).
-        dataset: for the targets.
-        most: how many images there are at most.
-        num_classes: C.
         multi_label: targets are tuples.
         keep_scores: keep (N, C) scores.
 

@@ -49,9 +49,7 @@ def answer_regions(
         regions: R boxes.
         features: (R, D), unit length.
         head: (C + B, D), unit length: classes, then background.
-        classes: C.
         logit_scale: the model's, exp'd.
-        protocol: how.
     """
     cosine = features @ head.T
     scores = (logit_scale * cosine).softmax(dim=1)[:, :classes]

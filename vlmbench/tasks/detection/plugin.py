@@ -21,7 +21,6 @@ from torch import Tensor
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
-from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.labels import check_boxes, listing
 from vlmbench.errors import (
     BadSampleError,
@@ -52,7 +51,7 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of
-from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
@@ -67,12 +66,10 @@ class DetectionQuestion:
     """Which classes are in each image, and where?
 
     Attributes:
-        how: the settled protocol.
         facts: what the data says beyond its boxes.
         groups: names of groups of classes to their labels.
         proposals: the boxes of a results file, where the protocol names one.
         search: which selective search there is, where the protocol asks for it.
-        visuals: how many answers to draw.
     """
 
     card: TaskCard
@@ -93,7 +90,6 @@ class DetectionQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
         if self.how.regions == "native":
             settled["head"] = "the model's own detector"
@@ -162,34 +158,23 @@ class DetectionQuestion:
                 predictions=answered.table(self.dataset),
                 contents=contents,
                 warnings=self._warnings(lost),
-                visuals=partial(self._pictures, engine.model.card.name, drawn) if self.visuals else None,
+                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                if self.visuals
+                else None,
             )
 
-    def _pictures(self, model: str, drawn: Mapping[int, Answer]) -> dict[str, bytes]:
-        """Some samples, read again, with the boxes that were found in them."""
-        pictures = {}
-        for number, (index, answer) in enumerate(drawn.items()):
-            sample_id = self.dataset.samples[index].id
-            pictures[picture_name(number, sample_id)] = draw_boxes(
-                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
-                _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy()),
-                _truth_set(boxes_of(self.dataset, index)),
-                self.prompts.class_names,
-                title=f"{model}: {sample_id}",
-            )
-        return pictures
+    def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
+        found = _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy())
+        return draw_boxes(
+            image, found, _truth_set(boxes_of(self.dataset, index)), self.prompts.class_names, title=title
+        )
 
     def _texts(self) -> list[str]:
-        """Prompts of the classes, then of the background words."""
         words = [fill_template(template, word) for word in self.how.background for template in self.prompts.templates]
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
-        """Called in the worker threads.
-
-        Raises:
-            BadSampleError: the image is not of the size that its boxes are for.
-        """
+        """Called in the worker threads."""
         stated = self.facts.sizes[index] if self.facts.sizes is not None else None
         if stated is not None and stated != image.size:
             raise BadSampleError(
@@ -206,7 +191,6 @@ class DetectionQuestion:
     def _answers(
         self, engine: FeatureEngine, pictures: Iterable[Picture[Regions]]
     ) -> Iterator[tuple[Picture[Regions], Answer]]:
-        """Each picture with its answer."""
         if not self.how.by_encoder:
             yield from ((picture, self._detected(engine, picture)) for picture in pictures)
             return
@@ -303,7 +287,6 @@ class Detection:
     protocol_fields: frozenset[str] = frozenset(DetectionProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """Boxes."""
         return "boxes"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
@@ -360,12 +343,7 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
 def _groups(
     card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
 ) -> dict[str, frozenset[int]]:
-    """Labels of each group of classes: LVIS' by frequency, else the card's by name.
-
-    Raises:
-        DataError: LVIS' rules are asked of data without its lists.
-        LabelError: a group names what is no class.
-    """
+    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
     if how.evaluator == "lvis":
         if facts.absent is None or facts.partial is None or facts.frequencies is None:
             raise DataError(

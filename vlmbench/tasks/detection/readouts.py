@@ -69,13 +69,9 @@ def aligned_features(
     wusize/CLIPSelf src/training/zero_shot.py and its encoders. The image is not padded, as it is there.
 
     Args:
-        engine: whose model encodes.
-        encoder: its dense capability.
-        image: RGB.
         boxes: (R, 4) corners within the image.
         longer_side: what the image is brought to; both sides become multiples of the patch.
         grid: cells a side.
-        readout: of the encoder's.
 
     Returns:
         (R, D), on the CPU.

@@ -54,7 +54,6 @@ class Proposals:
 
     Attributes:
         by_image: image id to (N, 4) xywh and (N,) scores.
-        sha256: of the file.
     """
 
     by_image: dict[int, tuple[Tensor, Tensor]]

@@ -23,11 +23,7 @@ class Answered:
     """What was asked of the data and what was answered, I images in the dataset's order.
 
     Attributes:
-        indices: which samples.
         contents: their hex content hashes.
-        answers: one each.
-        facts: of the whole dataset.
-        classes: C.
     """
 
     indices: Sequence[int]

@@ -58,7 +58,6 @@ class RareActionsQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         annotated = cast(AnnotatedActions, self.dataset)
         text = json.dumps([asdict(annotated.segments[index]) for index in self.indices])
         return {
@@ -71,7 +70,6 @@ class RareActionsQuestion:
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs features of whole images and texts."""
         return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
@@ -169,11 +167,9 @@ class RareActions:
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:
-        """The action that a clip was annotated for."""
         return "annotated class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics before any work starts."""
         if card.multi_label:
             raise CardError(f"task {card.name!r}: a clip is annotated for one action; multi_label means nothing here")
         check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")

@@ -30,8 +30,6 @@ def draw_answers(
         spans: (I + 1,) where each image's captions begin.
         by_image: each image's answer over the M captions.
         where: "MODEL on TASK".
-        count: images drawn.
-        seed: of their choice.
     """
     wrong = by_image.ranks > 1
     chosen = drawn_samples(wrong, count, seed)

@@ -77,7 +77,6 @@ class RetrievalQuestion:
         return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`."""
         return {
             **self.settings.model_dump(),
             "metrics": list(self.card.metrics),
@@ -86,7 +85,6 @@ class RetrievalQuestion:
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs features of whole images and texts."""
         return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
@@ -187,15 +185,10 @@ def _both_ways(
     spans: Sequence[int],
     device: torch.device,
 ) -> tuple[Ranked, Ranked]:
-    """Image queries over captions, and caption queries over images.
+    """Image queries over captions, and caption queries over images: (I, D) and (M, D), unit length.
 
-    Args:
-        images: (I, D), unit length.
-        texts: (M, D), unit length, the captions of the first image first.
-        contents: the I images' hashes, some of which may be equal.
-        captions: the M captions, some of which may be equal.
-        spans: (I + 1,) where each image's captions begin.
-        device: where the model is; similarities are computed there.
+    Captions are those of the first image first, and ``spans`` (I + 1,) says where each image's begin. Some images and
+    some captions may be equal.
     """
     image_rows, image_columns = _distinct(contents)
     text_rows, text_columns = _distinct(captions)
@@ -235,7 +228,6 @@ class Retrieval:
     protocol_fields = frozenset(RetrievalProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """Captions."""
         return "captions"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -103,8 +102,6 @@ def vocabulary(
         if unknown := sorted(set(settings.synonyms) - set(names)):
             raise CardError(f"task {card.name!r}: synonyms of what is no class: {listing(unknown)}")
         words = [tuple(settings.synonyms.get(name, [name])) for name in names]
-    return Vocabulary(prompts, _without_background(words) if settings.background == "threshold" else tuple(words))
-
-
-def _without_background(words: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    return ((), *words[1:])
+    if settings.background == "threshold":
+        words[0] = ()
+    return Vocabulary(prompts, tuple(words))

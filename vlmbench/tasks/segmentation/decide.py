@@ -18,7 +18,6 @@ class Rule:
 
     Attributes:
         owners: (Q,) the class of each query.
-        num_classes: C.
         scale: what scores are multiplied with before the softmax over queries.
         probability_threshold: a pixel whose best class has less is class 0.
         area_threshold: a class above 0 with no more than this share of all such classes' pixels is dropped.

@@ -30,7 +30,6 @@ def refine(scores: Tensor, image: Tensor, steps: int, dilations: Sequence[int]) 
     Args:
         scores: (Q, H, W). They are overwritten.
         image: (3, H, W), in any linear scale of each channel: it makes no difference.
-        steps: how often.
         dilations: in pixels.
 
     Returns:

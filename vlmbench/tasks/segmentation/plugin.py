@@ -16,21 +16,21 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
-from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
-from vlmbench.tasks.samples import picture_name
+from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.decide import Rule, decide
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.segmentation.pamr import refine
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
-from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, guide, patch_scale
+from vlmbench.tasks.segmentation.resize import bilinear
+from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, patch_scale
 from vlmbench.tasks.segmentation.table import prediction_table
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
@@ -54,9 +54,6 @@ class SegmentationQuestion:
 
     Attributes:
         words: what stands for each class.
-        settings: how it is carried out.
-        seed: of the bootstrap.
-        visuals: how many answers to draw.
     """
 
     card: TaskCard
@@ -128,23 +125,22 @@ class SegmentationQuestion:
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
                 warnings=[*self.words.warnings, *self._unscored(every)],
-                visuals=partial(self._pictures, engine.model.card.name, drawn) if drawn else None,
+                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                if drawn
+                else None,
             )
 
-    def _pictures(self, model: str, drawn: Mapping[int, NDArray[np.unsignedinteger[Any]]]) -> dict[str, bytes]:
-        """Some samples, read again, with what was predicted for each of their pixels."""
-        pictures = {}
-        for number, (index, predicted) in enumerate(drawn.items()):
-            sample_id = self.dataset.samples[index].id
-            pictures[picture_name(number, sample_id)] = draw_masks(
-                decode_image(self.dataset.read(index), sample_id).convert("RGB"),
-                predicted.astype(np.int64),
-                self.dataset.labels(self.dataset.read_mask(index), sample_id),
-                self.words.class_names,
-                ignore_label=self.dataset.ignore_label,
-                title=f"{model}: {sample_id}",
-            )
-        return pictures
+    def _picture(
+        self, image: PIL.Image.Image, index: int, predicted: NDArray[np.unsignedinteger[Any]], title: str
+    ) -> bytes:
+        return draw_masks(
+            image,
+            predicted.astype(np.int64),
+            self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id),
+            self.words.class_names,
+            ignore_label=self.dataset.ignore_label,
+            title=title,
+        )
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
@@ -158,12 +154,6 @@ class SegmentationQuestion:
         return PatchScorer(engine, readout, self.words, self.settings)
 
     def _labels(self, mask: bytes, index: int, image: PIL.Image.Image) -> NDArray[np.int64]:
-        """The image's labels, checked against it and the classes.
-
-        Raises:
-            BadSampleError: the mask is of another size than the image.
-            LabelError: it has a label that is no class.
-        """
         sample_id = self.dataset.samples[index].id
         labels = self.dataset.labels(mask, sample_id)
         height, width = labels.shape
@@ -184,8 +174,9 @@ class SegmentationQuestion:
         with torch.inference_mode():
             scores = scorer.score(picture.image, prepared)
             if self.settings.pamr_steps:
-                image = guide(prepared, (picture.image.height, picture.image.width))
-                scores = refine(scores, image, self.settings.pamr_steps, self.settings.pamr_dilations)
+                # By what was prepared, at the image's own size, as NACLIP takes it.
+                guide = bilinear(prepared, (picture.image.height, picture.image.width))
+                scores = refine(scores, guide, self.settings.pamr_steps, self.settings.pamr_dilations)
             rule = Rule(
                 owners=torch.tensor(self.words.owners),
                 num_classes=len(self.words.class_names),
@@ -213,7 +204,6 @@ class Segmentation:
     protocol_fields: frozenset[str] = frozenset(SegmentationProtocol.model_fields)
 
     def target(self, card: TaskCard) -> TargetKind:
-        """A mask."""
         return "mask"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:

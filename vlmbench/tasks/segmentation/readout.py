@@ -29,7 +29,6 @@ def choose_readout(model: Model, asked: str) -> Native | Patches | None:
     """The readout that this model answers with; None where it cannot (see :func:`refusal`).
 
     Args:
-        model: any model.
         asked: as :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol` has it.
     """
     segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)

@@ -16,7 +16,7 @@ from vlmbench.features.patches import patch_features
 from vlmbench.tasks.segmentation.class_words import Vocabulary
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 from vlmbench.tasks.segmentation.readout import Native, Patches
-from vlmbench.tasks.segmentation.resize import bilinear, rescale, rescaled_size
+from vlmbench.tasks.segmentation.resize import rescale, rescaled_size
 from vlmbench.tasks.segmentation.windows import Tiling, pixel_scores
 from vlmbench.transfer.methods.zero_shot import ensemble
 
@@ -51,7 +51,6 @@ class PatchScorer:
         return self._readout.encoder.normalise(rescale(image, size))
 
     def score(self, image: PIL.Image.Image, prepared: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
         return pixel_scores(
             prepared,
             self._head,
@@ -98,8 +97,3 @@ class NativeScorer:
 def patch_scale(own: float, settings: SegmentationProtocol) -> float:
     """The protocol's scale of cosines, else the model's own."""
     return own if settings.logit_scale is None else settings.logit_scale
-
-
-def guide(prepared: Tensor, size: tuple[int, int]) -> Tensor:
-    """The picture that scores are refined by: what was prepared, at the image's own size, as NACLIP takes it."""
-    return bilinear(prepared, size)

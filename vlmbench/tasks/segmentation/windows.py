@@ -41,27 +41,17 @@ class Tiling:
     remainder: Literal["pad", "crop"]
 
 
-@dataclass(frozen=True)
-class Window:
-    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` of an image, the ends not included."""
+def windows(height: int, width: int, side: int, stride: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of mmseg's grid: the last windows of a row or column are moved back to lie inside; none is
+    larger than the image.
 
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-def windows(height: int, width: int, side: int, stride: int) -> list[Window]:
-    """mmseg's grid: the last windows of a row or column are moved back to lie inside; none is larger than the image.
-
-    >>> [(w.left, w.right) for w in windows(4, 11, 4, 3)]
+    >>> [(columns.start, columns.stop) for _, columns in windows(4, 11, 4, 3)]
     [(0, 4), (3, 7), (6, 10), (7, 11)]
     """
-    places = []
-    for bottom in _ends(height, side, stride):
-        for right in _ends(width, side, stride):
-            places.append(Window(max(bottom - side, 0), max(right - side, 0), bottom, right))
-    return places
+    rows, columns = (
+        [slice(max(end - side, 0), end) for end in _ends(length, side, stride)] for length in (height, width)
+    )
+    return [(down, across) for down in rows for across in columns]
 
 
 def _ends(length: int, side: int, stride: int) -> list[int]:
@@ -77,7 +67,6 @@ def pixel_scores(
     Args:
         pixels: (3, H, W), the image as the encoder takes it.
         head: (Q, D), unit length, where scores are to be computed.
-        encode: the encoder.
         tiling: how the image is cut.
         size: height and width of the image before it was rescaled.
         batch_size: windows a forward pass.
@@ -93,11 +82,11 @@ def pixel_scores(
     places = windows(height, width, tiling.window, tiling.stride)
     for start in range(0, len(places), batch_size):
         chosen = places[start : start + batch_size]
-        crops = [pixels[:, at.top : at.bottom, at.left : at.right] for at in chosen]
+        crops = [pixels[:, rows, columns] for rows, columns in chosen]
         extent = (crops[0].shape[1], crops[0].shape[2])
-        for at, cosines in zip(chosen, _cosines(crops, head, encode, tiling), strict=True):
-            sums[:, at.top : at.bottom, at.left : at.right] += _over_window(cosines, extent, tiling)
-            seen[at.top : at.bottom, at.left : at.right] += 1
+        for (rows, columns), cosines in zip(chosen, _cosines(crops, head, encode, tiling), strict=True):
+            sums[:, rows, columns] += _over_window(cosines, extent, tiling)
+            seen[rows, columns] += 1
     return bilinear(sums.div_(seen), size)
 
 

@@ -21,7 +21,6 @@ def ensemble(features: Tensor, num_classes: int) -> Tensor:
 
     Args:
         features: (C * T, D), unit length, the templates of the first class first.
-        num_classes: C.
 
     Returns:
         (C, D), unit length. Source: openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb.

@@ -1,4 +1,4 @@
-"""Train the checkpoint that ``vlmbench demo`` evaluates: ``python -m vlmbench.demo.train``.
+"""Train the checkpoint that ``vlmbench demo`` evaluates: ``python -m demo_clip.train`` in ``docs/``.
 
 A CLIP of a small ResNet and a small transformer learns from scenes rendered as it goes, by the symmetric contrastive
 loss of Radford et al. 2021 (https://arxiv.org/abs/2103.00020) with exact positives: a caption counts for every image of
@@ -20,18 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import open_clip
 import torch
+from demo_clip.batches import Batch, TrainingBatches
+from demo_clip.tokenizer import END, PAD_ID, save_tokenizer, train_tokenizer
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
-
-from vlmbench.demo.batches import Batch, TrainingBatches
-from vlmbench.demo.tokenizer import END, PAD_ID, save_tokenizer, train_tokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-CHECKPOINT = Path(__file__).parent / "checkpoint"
 IMAGE_SIZE = 64
 CONTEXT_LENGTH = 32
 VOCAB_SIZE = 704
@@ -182,8 +180,8 @@ def save_checkpoint(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path) 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m vlmbench.demo.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=CHECKPOINT, metavar="DIR")
+    parser = argparse.ArgumentParser(prog="python -m demo_clip.train", description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--steps", type=int, default=2300, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads (1)")

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 open_clip = pytest.importorskip("open_clip")
 
-from vlmbench.demo import train  # noqa: E402
+from demo_clip import train  # noqa: E402
 
 
 def _unit(*rows: list[float]) -> torch.Tensor:

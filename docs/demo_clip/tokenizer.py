@@ -8,8 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from vlmbench.demo.captions import caption_scene
-from vlmbench.demo.scenes import draw_training_scene
+from demo_clip.scenes import caption_training_scene, draw_training_scene
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -157,4 +156,4 @@ def _corpus(captions: int, seed: int) -> Iterator[str]:
 
 
 def _texts(rng: Random) -> Iterable[str]:
-    return (caption.text for caption in caption_scene(draw_training_scene(rng), rng, 4))
+    return (caption.text for caption in caption_training_scene(draw_training_scene(rng), rng, 4))

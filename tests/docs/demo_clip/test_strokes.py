@@ -5,9 +5,8 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-
-from vlmbench.demo.spec import DIGITS
-from vlmbench.demo.strokes import write_digit
+from demo_clip.digits import DIGITS
+from demo_clip.strokes import write_digit
 
 
 @pytest.mark.parametrize("digit", DIGITS)

@@ -7,10 +7,9 @@ from random import Random
 
 import numpy as np
 import pytest
+from demo_clip.batches import TrainingBatches, spoil
+from demo_clip.digits import draw_digit, render_digit
 from numpy.typing import NDArray
-
-from vlmbench.demo.batches import TrainingBatches, spoil
-from vlmbench.demo.scenes import draw_digit, render
 
 
 def _lengths(texts: list[str]) -> NDArray[np.int64]:
@@ -46,7 +45,7 @@ def test_the_last_batch_ends_iteration() -> None:
 def test_spoilt_digits_keep_their_ink() -> None:
     rng = Random(2)
     for _ in range(20):
-        picture, (item,) = render(draw_digit(rng), 64)
+        picture, (item,) = render_digit(draw_digit(rng), 64)
         spoilt = spoil(picture, rng, digit=True).mean(axis=2)
         contrast = spoilt[item.mask].mean() - spoilt[~item.mask].mean()
         assert (contrast > 25) if item.colour == "white" else (contrast < -25)

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
+from demo_clip.digits import DigitScene
+from demo_clip.scenes import (
+    TrainingScene,
+    caption_training_scene,
+    draw_training_scene,
+    render_training_scene,
+    truth_matrix,
+)
 from numpy.typing import NDArray
 from PIL import Image
-
-from vlmbench.demo.captions import caption_scene, truth_matrix
-from vlmbench.demo.scenes import draw_training_scene, render
-from vlmbench.demo.spec import DigitSpec, SceneSpec, ShapeSpec
 
 EASY_SHARE = 0.2
 """The share of the steps in which objects have no texture and mostly stand alone."""
@@ -58,9 +62,11 @@ class TrainingBatches:
             scenes = [_plain(scene) for scene in scenes]
         pixels = []
         for scene in scenes:
-            picture, _ = render(scene, self.image_size)
-            pixels.append(spoil(picture, rng, digit=isinstance(scene.objects[0], DigitSpec)))
-        captions = [caption for scene in scenes for caption in caption_scene(scene, rng, self.captions_per_image)]
+            picture, _ = render_training_scene(scene, self.image_size)
+            pixels.append(spoil(picture, rng, digit=isinstance(scene, DigitScene)))
+        captions = [
+            caption for scene in scenes for caption in caption_training_scene(scene, rng, self.captions_per_image)
+        ]
         return Batch(
             pixels=np.stack(pixels),
             captions=self.tokenize([caption.text for caption in captions]),
@@ -68,13 +74,10 @@ class TrainingBatches:
         )
 
 
-def _plain(scene: SceneSpec) -> SceneSpec:
-    return replace(
-        scene,
-        objects=tuple(
-            replace(item, texture="plain") if isinstance(item, ShapeSpec) else item for item in scene.objects
-        ),
-    )
+def _plain(scene: TrainingScene) -> TrainingScene:
+    if isinstance(scene, DigitScene):
+        return scene
+    return replace(scene, objects=tuple(replace(item, texture="plain") for item in scene.objects))
 
 
 def spoil(picture: NDArray[np.uint8], rng: Random, *, digit: bool) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")
 
-from vlmbench.demo.tokenizer import END, PAD, PAD_ID, START, save_tokenizer, train_tokenizer  # noqa: E402
+from demo_clip.tokenizer import END, PAD, PAD_ID, START, save_tokenizer, train_tokenizer  # noqa: E402
 
 _VOCAB_SIZE = 640
 

@@ -63,7 +63,7 @@ _MAX_WIDTH = 0.74  # of the image, so that no stroke leaves it
 
 
 def write_digit(digit: str, rng: Random, centre: Point, height: float) -> tuple[tuple[Point, ...], ...]:
-    """Draw one way of writing ``digit`` (a word of ``spec.DIGITS``).
+    """Draw one way of writing ``digit`` (a word of ``digits.DIGITS``).
 
     Returns:
         Smoothed polylines in image units; their bounding box has the given centre and height (less if too wide).
