@@ -6,10 +6,13 @@ the gate, reports and exports ask the descriptor and hold no list of kinds.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from vlmbench.registry import Registry, load_target, modules_in
+from vlmbench.errors import MissingDependencyError, PluginError, VlmbenchWarning
+from vlmbench.registry import Registry, load_checked, modules_in
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,44 @@ class TaskKind:
     place: int = 100
 
     def load_plugin(self) -> object:
-        return load_target(self.plugin) if isinstance(self.plugin, str) else self.plugin
+        """The plugin, imported.
+
+        Raises:
+            PluginError, MissingDependencyError: it cannot be.
+        """
+        return self._load("plugin")
 
     def load_paired(self) -> object | None:
-        """How two runs are paired, imported; None where they cannot be."""
-        return load_target(self.paired) if isinstance(self.paired, str) else self.paired
+        """How two runs are paired, imported; None where they cannot be.
+
+        Raises:
+            PluginError, MissingDependencyError: it cannot be imported.
+        """
+        return self._load("paired")
+
+    def _load(self, part: Literal["plugin", "paired"]) -> object | None:
+        target = getattr(self, part)
+        if not isinstance(target, str):
+            return target  # an object of whatever class
+        origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
+        return load_checked(target, f"{part} of the kind of task {self.name!r}", origin)
 
 
 DEFAULT_KIND = "classification"
 """Of cards that name none, and of data whose source no kind claims."""
 
-KINDS: Registry[TaskKind] = Registry("kind of task", modules_in("tasks", "KIND", file="kind"), group="vlmbench.tasks")
+KINDS: Registry[TaskKind] = Registry(
+    "kind of task", modules_in("tasks", "KIND", file="kind"), group="vlmbench.tasks", expects=TaskKind
+)
 
 
 def known_kind(name: str) -> TaskKind | None:
-    """The kind of this name; None for one that is not installed here, as a foreign record may have."""
-    return KINDS.get(name) if name in KINDS else None
+    """The kind of this name; None for one that is not installed here, as a foreign record may have, or is broken."""
+    try:
+        return KINDS.get(name) if name in KINDS else None
+    except (PluginError, MissingDependencyError) as error:
+        warnings.warn(f"ignored: {error}", VlmbenchWarning, stacklevel=2)
+        return None
 
 
 def kinds() -> list[TaskKind]:

@@ -51,6 +51,29 @@ def load_target(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def load_checked(target: str, what: str, origin: str) -> Any:
+    """What ``"module:attribute"`` names, imported; what goes wrong on the way is an error with a name.
+
+    Args:
+        what: for messages, such as ``"model adapter 'conse'"``.
+        origin: who registered it, "vlmbench" for what is built in.
+
+    Raises:
+        MissingDependencyError: what is built in needs a package that is not installed.
+        PluginError: it cannot be imported.
+    """
+    try:
+        return load_target(target)
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way while it is imported
+        lacking = error.name if isinstance(error, ModuleNotFoundError) else None
+        if origin == "vlmbench" and lacking and not lacking.startswith("vlmbench"):
+            raise MissingDependencyError(
+                f"{what} needs the package {lacking!r}, which is not installed",
+                hint=f"pip install {lacking.split('.')[0]}",
+            ) from error
+        raise PluginError(f"{what} ({origin}) cannot be loaded: {error}") from error
+
+
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """A sentence naming the closest of the known names, or all of them where they are few.
 
@@ -73,11 +96,15 @@ class Registry(Generic[T]):
         kind: what is registered, as it should read in a message ("model adapter").
         builtin: name to ``"module:attribute"``.
         group: the entry point group through which other packages add entries, if any.
+        expects: the class of every entry, if they have one.
     """
 
-    def __init__(self, kind: str, builtin: dict[str, str], *, group: str | None = None) -> None:
+    def __init__(
+        self, kind: str, builtin: dict[str, str], *, group: str | None = None, expects: type | None = None
+    ) -> None:
         self.kind = kind
         self.group = group
+        self._expects = expects
         self._entries: dict[str, str | T] = dict(builtin)
         self._origin: dict[str, str] = dict.fromkeys(builtin, "vlmbench")
         self._entry_points_read = group is None
@@ -111,8 +138,13 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self._entries) or None)
         entry = self._entries[name]
         if isinstance(entry, str):
-            entry = self._load(name, entry)
+            entry = cast(T, load_checked(entry, f"{self.kind} {name!r}", self._origin[name]))
             self._entries[name] = entry
+        if self._expects is not None and not isinstance(entry, self._expects):
+            raise PluginError(
+                f"{self.kind} {name!r} ({self._origin[name]}) is a {type(entry).__name__}, not a "
+                f"{self._expects.__name__}"
+            )
         return entry
 
     def __contains__(self, name: object) -> bool:
@@ -130,21 +162,9 @@ class Registry(Generic[T]):
         for name in self:
             try:
                 found.append(self.get(name))
-            except PluginError as error:
+            except (PluginError, MissingDependencyError) as error:
                 warnings.warn(f"ignored: {error}", VlmbenchWarning, stacklevel=2)
         return found
-
-    def _load(self, name: str, target: str) -> T:
-        try:
-            return cast(T, load_target(target))
-        except Exception as error:  # a plugin may fail in any way while it is imported
-            lacking = error.name if isinstance(error, ModuleNotFoundError) else None
-            if self._origin[name] == "vlmbench" and lacking and not lacking.startswith("vlmbench"):
-                raise MissingDependencyError(
-                    f"{self.kind} {name!r} needs the package {lacking!r}, which is not installed",
-                    hint=f"pip install {lacking.split('.')[0]}",
-                ) from error
-            raise PluginError(f"{self.kind} {name!r} ({self._origin[name]}) cannot be loaded: {error}") from error
 
     def _read_entry_points(self) -> None:
         if self._entry_points_read:
@@ -174,6 +194,6 @@ def load_plugin_file(path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a plugin may fail in any way while it runs
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way while it runs
         del sys.modules[name]
         raise PluginError(f"plugin file {str(path)!r} failed: {type(error).__name__}: {error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing, differ
 from vlmbench.answers.tables import Aligned, Answers, align, identical
-from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.errors import RecordError, UnpairableError, VlmbenchError
 from vlmbench.kinds import known_kind
 from vlmbench.metrics.base import RESAMPLES
 from vlmbench.metrics.difference import Difference, mcnemar_difference
@@ -140,7 +140,10 @@ def pairing(plugin: str) -> Pairing:
         UnpairableError: they cannot be: the kind is not installed, or has no way.
     """
     kind = known_kind(plugin)
-    found = kind.load_paired() if kind else None
+    try:
+        found = kind.load_paired() if kind else None
+    except VlmbenchError as error:
+        raise UnpairableError(f"answers of {plugin} tasks cannot be compared: {error.message}") from error
     if not isinstance(found, Pairing):
         raise UnpairableError(f"answers of {plugin} tasks cannot be compared sample by sample")
     return found

@@ -27,6 +27,7 @@ class RunCache:
         self._limit = limit_bytes()
         self._use_cache = use_cache
         self._precision = precision
+        self._model: VisionLanguageModel | None = None
         self._open: dict[str, FeatureSpace] = {}
         self._held: list[SpaceLock] = []
 
@@ -34,6 +35,9 @@ class RunCache:
         """The space of an encoder of the model at work; None without a cache."""
         if not self._use_cache:
             return None
+        if self._model is not model:
+            self.close_model()
+            self._model = model
         if encoder not in self._open:
             description = feature_space(model, encoder, self._precision)
             self._open[encoder] = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
@@ -50,6 +54,7 @@ class RunCache:
         """The model at work is done."""
         self._held += [lock for space in self._open.values() if (lock := space.close_and_hold())]
         self._open.clear()
+        self._model = None
 
     def finish(self) -> None:
         """The run is done: nothing is held any more, and the cache is brought under its limit."""

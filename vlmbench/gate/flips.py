@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.answers.paired_metric import pairing
+from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
 from vlmbench.gate.outcome import SampleFlip
 
 if TYPE_CHECKING:
@@ -28,7 +30,14 @@ def flipped_samples(
     Raises:
         UnpairableError: answers of this kind cannot be compared.
     """
-    changes = pairing(plugin).changes(baseline, candidate, class_names)
+    try:
+        changes = pairing(plugin).changes(baseline, candidate, class_names)
+    except VlmbenchError:
+        raise
+    except Exception as error:  # a third party's bug: the verdict is worth having without it
+        message = f"the samples of {plugin} tasks that changed are not shown: {unexpected(error).message}"
+        warnings.warn(message, VlmbenchWarning, stacklevel=2)
+        return []
     if changes is None:
         return []
     return [

@@ -28,5 +28,5 @@ class GateFormat:
 
 
 FORMATS: Registry[GateFormat] = Registry(
-    "comparison format", modules_in("gate/formats", "FORMAT"), group="vlmbench.gate_formats"
+    "comparison format", modules_in("gate/formats", "FORMAT"), group="vlmbench.gate_formats", expects=GateFormat
 )

@@ -48,11 +48,12 @@ class Exporter:
 
 
 IMPORTERS: Registry[Importer] = Registry(
-    "program",
+    "importer",
     {name.replace("-", "_"): target for name, target in modules_in("interchange/importers", "IMPORTER").items()},
     group="vlmbench.importers",
+    expects=Importer,
 )
 """Programs by the names that their own command lines have."""
 EXPORTERS: Registry[Exporter] = Registry(
-    "format", modules_in("interchange/exporters", "EXPORTER"), group="vlmbench.exporters"
+    "export format", modules_in("interchange/exporters", "EXPORTER"), group="vlmbench.exporters", expects=Exporter
 )

@@ -93,6 +93,7 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
             record.task.version,
             record.task.prompts_sha256,
             record.task.dataset.fingerprint,
+            *sorted((role, data.fingerprint) for role, data in record.task.other_data.items()),
             record.run.precision,
             json.dumps(record.task.protocol, sort_keys=True, default=str),
         )
@@ -135,6 +136,8 @@ def remarks_of(record: Summary) -> list[Remark]:
     said += [Remark(f"{name}={value}", differs=True, everywhere=True) for name, value in record.run.settings.items()]
     if "readout" in record.task.protocol and "readout" not in record.run.settings and record.task.protocol["readout"]:
         said.append(Remark(f"readout {record.task.protocol['readout']}", differs=False, everywhere=True))
+    if "transfer" in record.task.protocol:
+        said.append(Remark(f"transfer {record.task.protocol['transfer']}", differs=True, everywhere=True))
     for part in ("class_names", "templates"):
         if record.task.protocol.get(f"{part}_from") == "option":
             said.append(Remark(f"own {part.replace('_', ' ')}", differs=True, everywhere=True))

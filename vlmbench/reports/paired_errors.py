@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.errors import RecordError, UnpairableError, VlmbenchWarning, unexpected
 from vlmbench.kinds import known_kind
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Errors
@@ -44,6 +45,11 @@ def contributions(plugin: str, metric: str) -> Contributions | None:
     try:
         return pairing(plugin).contributions(metric)
     except UnpairableError:  # then there is no pairing, and intervals decide
+        return None
+    except Exception as error:  # a third party's bug: the table is worth having without it
+        warnings.warn(
+            f"{plugin}: contributions of {metric}: {unexpected(error).message}", VlmbenchWarning, stacklevel=2
+        )
         return None
 
 

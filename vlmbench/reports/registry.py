@@ -117,9 +117,11 @@ class ReportFormat:
 
 
 FORMATS: Registry[ReportFormat] = Registry(
-    "format", modules_in("reports/formats", "FORMAT"), group="vlmbench.report_formats"
+    "table format", modules_in("reports/formats", "FORMAT"), group="vlmbench.report_formats", expects=ReportFormat
 )
-TABLES: Registry[ReportTable] = Registry("table", modules_in("reports/tables", "TABLE"), group="vlmbench.reports")
+TABLES: Registry[ReportTable] = Registry(
+    "table", modules_in("reports/tables", "TABLE"), group="vlmbench.reports", expects=ReportTable
+)
 
 
 def tables() -> list[ReportTable]:

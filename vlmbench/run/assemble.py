@@ -11,7 +11,7 @@ from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
-from vlmbench.run.identity import environment
+from vlmbench.run.identity import environment, full_protocol
 from vlmbench.run.machine import processor_name
 from vlmbench.tasks.base import Outcome, Question, TaskOptions, question_data
 from vlmbench.tasks.subset import drawn
@@ -57,7 +57,7 @@ def build_record(
                 if role != "test"
             },
             prompts_sha256=question.prompts_sha256,
-            protocol=dict(question.protocol(engine.model)),
+            protocol=full_protocol(engine.model, question, options),
         ),
         metrics=dict(outcome.metrics),
         main_metric=card.main_metric,

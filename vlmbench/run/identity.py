@@ -21,6 +21,7 @@ from vlmbench.features.cache.key import source_sha256
 from vlmbench.models.base import Model
 from vlmbench.records import Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
+from vlmbench.transfer import METHODS, ZERO_SHOT
 
 _ID_LENGTH = 16
 _SCHEMA = "vlmbench.record/1"
@@ -79,13 +80,26 @@ def run_id(
             ],
             "task": [question.card.name, question.card.plugin, version],
             "prompts": question.prompts_sha256,
-            "protocol": dict(question.protocol(model)),
+            "protocol": full_protocol(model, question, options),
             "data": fingerprint,
             "precision": precision,
             "seed": options.seed,
             **({"other data": dict(other_fingerprints)} if other_fingerprints else {}),
+            **({"transfer": _method(options.transfer)} if options.transfer != ZERO_SHOT else {}),
         }
     )
+
+
+def full_protocol(model: Model, question: Question, options: TaskOptions) -> dict[str, Any]:
+    """What the kind of task says of how it asks, and the transfer method; zero-shot is not named."""
+    named = {} if options.transfer == ZERO_SHOT else {"transfer": options.transfer}
+    return {**question.protocol(model), **named}
+
+
+def _method(name: str) -> list[Any]:
+    """A transfer method's version, and a third party's code."""
+    method = METHODS.get(name)
+    return [method.version, _plugin_source(type(method))]
 
 
 def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: str) -> str:
@@ -99,7 +113,7 @@ def _described(value: Any) -> Any:
         return [_described(each) for each in value]
     if not isinstance(value, BaseModel):
         return value
-    first = _FIRST_FIELDS[type(value)].split()
+    first = next(_FIRST_FIELDS[kind] for kind in type(value).__mro__ if kind in (*_FIRST_FIELDS, BaseModel)).split()
     defaults = {name: spec.get_default(call_default_factory=True) for name, spec in type(value).model_fields.items()}
     chosen = {name: getattr(value, name) for name in defaults}
     return {name: _described(found) for name, found in chosen.items() if name in first or found != defaults[name]}

@@ -56,6 +56,8 @@ class TransferMethod(Protocol):
     """
 
     name: str
+    version: int
+    """Raised whenever the method's answers stop being comparable with older ones."""
     needs: frozenset[type]
     """Capabilities of the model, by their protocols, beyond its encoders."""
     reads: Reads

@@ -17,6 +17,7 @@ class Centred:
     """See :class:`~vlmbench.transfer.base.TransferMethod`."""
 
     name = "centred"
+    version = 1
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     scores_new_classes = True

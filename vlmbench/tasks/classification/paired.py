@@ -29,7 +29,7 @@ from vlmbench.metrics.ranking import (
 )
 from vlmbench.records import Summary
 
-_COLUMNS = ("label", "labels", "top", "confidence", "scores")
+_COLUMNS = ("label", "labels", "top", "confidence", "scale", "scores")
 _ANSWERS = ("top", "confidence")
 
 
@@ -75,12 +75,19 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
         )
     ranked = scores.astype(np.float64)
     if scores.shape[1] > 2:  # probabilities, as the task ranks them
-        scale = 1.0 if record.model.logit_scale is None else record.model.logit_scale
+        scale = _scale(record, table)
         exponents = np.exp(scale * (ranked - ranked.max(axis=1, keepdims=True)))
         ranked = exponents / exponents.sum(axis=1, keepdims=True)
     return Measured(
         len(scores), mean_roc_auc_statistic(ranked, _labels(table)), scores, classes=lambda: _recalls(table)
     )
+
+
+def _scale(record: Summary, table: pa.Table) -> float:
+    """What scores are multiplied with before a softmax: a transfer method's own scale, else the model's."""
+    if "scale" in table.column_names:
+        return float(numbers(table, "scale")[0])
+    return 1.0 if record.model.logit_scale is None else record.model.logit_scale
 
 
 def _recalls(table: pa.Table) -> ClassShares:

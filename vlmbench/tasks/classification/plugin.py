@@ -51,7 +51,7 @@ class ClassificationQuestion:
             "main_metric": self.card.main_metric,
             "confidence": "softmax of logit_scale x cosine",
             **clip_protocol(self.dataset),
-            **({"transfer": self.transfer} if self.transfer != ZERO_SHOT else {}),
+            **({"head": self.transfer, "confidence": "softmax of logits"} if self.transfer != ZERO_SHOT else {}),
         }
 
     def unsupported(self, model: Model) -> str | None:
@@ -77,7 +77,9 @@ class ClassificationQuestion:
         return Outcome(
             metrics=metrics,
             per_class=per_class,
-            predictions=prediction_table(scored, self.dataset),
+            predictions=prediction_table(
+                scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale
+            ),
             contents=scored.contents,
             warnings=self.prompts.warnings,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
+from vlmbench.errors import ModelError, NonFiniteFeaturesError
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.tasks.base import nothing_scored
 from vlmbench.tasks.columns import fixed_lists, strings
@@ -76,7 +79,7 @@ def score(
     confidence = np.empty(most, dtype=np.float32)
     scores = np.empty((most, num_classes), dtype=np.float32) if keep_scores else None
     for batch in batches:
-        logits = classifier.logits(batch.features)
+        logits = _checked(classifier.logits(batch.features), len(batch.indices), num_classes)
         values, classes = logits.topk(kept, dim=1)
         rows = hashes.add(batch)
         top[rows], top_scores[rows] = classes.numpy(), values.numpy()
@@ -104,6 +107,20 @@ def score(
     )
 
 
+def _checked(logits: Tensor, images: int, num_classes: int) -> Tensor:
+    """A classifier's logits on the CPU.
+
+    Raises:
+        ModelError: they are of another shape.
+        NonFiniteFeaturesError: one is NaN or infinite.
+    """
+    if tuple(logits.shape) != (images, num_classes):
+        raise ModelError(f"the classifier returned logits of shape {tuple(logits.shape)}, not {(images, num_classes)}")
+    if not bool(torch.isfinite(logits).all()):
+        raise NonFiniteFeaturesError("the classifier returned logits that are NaN or infinite")
+    return logits.detach().float().cpu()
+
+
 def _truth(
     dataset: ImageDataset, chosen: npt.NDArray[np.int64], num_classes: int, multi_label: bool
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.bool_] | None]:
@@ -116,7 +133,7 @@ def _truth(
     return None, targets
 
 
-def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
+def prediction_table(scored: Scored, dataset: ImageDataset, *, own_scale: bool = False) -> pa.Table:
     """One row a sample: what was true, what was answered, how surely.
 
     Columns: sample (id), content (hex content hash), label or labels, top and top_scores (K best classes and
@@ -134,5 +151,7 @@ def prediction_table(scored: Scored, dataset: ImageDataset) -> pa.Table:
     columns["top_scores"] = fixed_lists(scored.top_scores)
     columns["confidence"] = pa.array(scored.confidence, pa.float32())
     if scored.scores is not None:
+        if own_scale:
+            columns["scale"] = pa.array(np.full(len(scored.top), scored.logit_scale, dtype=np.float64))
         columns["scores"] = fixed_lists(scored.scores)
     return pa.table(columns)

@@ -53,7 +53,7 @@ def refusal(model: Model, asked: str) -> str | None:
             "(DenseEncoder). CLIP-like models with a vision transformer have the latter; the record of a model, or "
             "vlmbench.load_model(NAME).capabilities, says what it has"
         )
-    if segmenter is None and (reason := lacks_encoders(model)):
+    if (segmenter is None or asked in readouts) and (reason := lacks_encoders(model)):
         return reason
     known = [*([NATIVE] if segmenter is not None else []), *readouts]
     meant = did_you_mean(asked, known) or f"Known: {', '.join(known)}."

@@ -32,6 +32,7 @@ class ZeroShot:
     """See :class:`~vlmbench.transfer.base.TransferMethod`."""
 
     name = "zero-shot"
+    version = 1
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     scores_new_classes = True
