@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from vlmbench.cli.console import rich_table
 from vlmbench.reports.builders.results import results_table
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.store import ResultStore
 
 
@@ -19,7 +19,7 @@ def main(results: Path, picture: Path) -> None:
     """Write the results table of a folder as an SVG."""
     console = Console(record=True, width=134, file=io.StringIO(), force_terminal=True)
     console.print(Text.assemble(("$ ", "green"), ("vlmbench demo", "bold")))
-    console.print(rich_table(results_table(ResultStore(results), title="Zero-shot results of the demo")))
+    console.print(TerminalTable(results_table(ResultStore(results), title="Zero-shot results of the demo")))
     console.save_svg(str(picture), title="vlmbench", theme=MONOKAI)
 
 

@@ -16,17 +16,10 @@ from typing import Any
 import numpy as np
 from side_by_side import Way, show, take_turns
 
-from vlmbench.metrics.detection import (
-    COCO_MEASURES,
-    ENGINES,
-    BoxPredictions,
-    BoxTruth,
-    box_estimates,
-    box_values,
-    engine_values,
-    match_boxes,
-)
-from vlmbench.metrics.detection.engines import coco_dataset, coco_results
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.engines import ENGINES, coco_dataset, coco_results, engine_values
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, box_estimates, box_values
 
 CLASSES, CLASSES_PER_IMAGE, OBJECTS_PER_IMAGE, PER_IMAGE = 80, 3, 7.2, 100
 """Of val2017: 80 classes, 2.9 of them and 7.3 objects an image; detectors give their 100 best boxes of each."""

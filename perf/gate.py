@@ -13,10 +13,12 @@ from time import perf_counter, process_time
 import numpy as np
 from coco_evaluation import CLASSES, made_up, plain_pycocotools
 
-from vlmbench.metrics import Difference, bootstrap_difference
-from vlmbench.metrics.detection import COCO_MEASURES, BoxPredictions, BoxTruth, box_values, match_boxes
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.metrics.detection.engines import coco_dataset, coco_results
-from vlmbench.metrics.detection.measures import ROWS
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, ROWS, box_values
+from vlmbench.metrics.difference import Difference
+from vlmbench.metrics.paired_bootstrap import bootstrap_difference
 
 MOVED = 0.1
 """The share of the second detector's boxes that are a tenth of their size elsewhere."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from answers.draws import N, shuffled, single_labels
+from answers.draws import N, class_differences, difference, shuffled, single_labels
 from answers.made import answers, classified
 from sklearn.metrics import balanced_accuracy_score
 
-from vlmbench.answers import class_differences, difference, pairing_columns
+from vlmbench.answers.paired_metric import pairing_columns
 from vlmbench.errors import RecordError, UnpairableError
 
 

@@ -13,12 +13,13 @@ import pytest
 import tasks.detection.models  # registers the toys
 import toy_adapter
 import toy_dense
+from answers.draws import class_differences, difference
 from data.layouts import image_bytes, write_folder
 from data.mask_files import png, write_pairs
 from data.videos import LOSSLESS, frame, write_video
 
-from vlmbench.answers import Answers, class_differences, difference, read_answers, same_behaviour
-from vlmbench.answers.tables import align
+from vlmbench.answers.paired_metric import same_behaviour
+from vlmbench.answers.tables import Answers, align, read_answers
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan

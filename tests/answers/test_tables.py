@@ -15,10 +15,11 @@ from answers.made import answers, classified, detected, retrieved, segmented
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlmbench.answers import align, read_answers, read_table, same_behaviour
 from vlmbench.answers.columns import row_bytes
+from vlmbench.answers.paired_metric import same_behaviour
+from vlmbench.answers.tables import align, read_answers, read_table
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.metrics.detection import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.records import Predictions, Record
 
 PLUGIN = "classification"

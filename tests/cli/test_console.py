@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from vlmbench.cli.console import rich_table
 from vlmbench.reports.cells import Label, Score
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
 
 COLUMNS = (Column("name"), Column("chance", "right", spare=1), Column("speed", "right", spare=2), Column("nothing"))
@@ -16,7 +16,7 @@ COLUMNS = (Column("name"), Column("chance", "right", spare=1), Column("speed", "
 
 def headings(width: int | None) -> list[object]:
     table = Table("", COLUMNS, [["a" * 20, "10.0", "5", ""], ["b", "9.0", "12345", ""]], [])
-    return [column.name for column in rich_table(table, width).columns]
+    return [column.name for column in TerminalTable(table, width).columns]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_spare_columns_give_way_the_sparest_first(width: int | None, expected: l
 
 def printed(table: Table, width: int = 80, **console: object) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=width, **console).print(rich_table(table, width))  # type: ignore[arg-type]
+    Console(file=out, width=width, **console).print(TerminalTable(table, width))  # type: ignore[arg-type]
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 

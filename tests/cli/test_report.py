@@ -13,7 +13,8 @@ from command_line import Finished, command
 from make_record import ROWS, make_failure
 from report_cases import answered
 
-from vlmbench.cli.console import rich_table, stdout, write_output
+from vlmbench.cli.console import stdout, write_output
+from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.store import ResultStore
 
@@ -87,7 +88,7 @@ def test_an_output_that_lacks_our_signs_gets_their_nearest(
 ) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", out)
-    stdout().print(rich_table(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é −1→2"]], [])))
+    stdout().print(TerminalTable(Table("", (Column("a"),), [["● ᵃ – ─ 猫 é −1→2"]], [])))
     out.flush()
     line = out.buffer.getvalue().decode(encoding).splitlines()[3]
     assert line.split()[:3] == ["#", "a", "-"] and line.split()[4] == "?" and line.split()[5] in ("e", "é")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import (
     balanced_accuracy_score,
-    confusion_matrix,
     precision_recall_fscore_support,
     top_k_accuracy_score,
 )
@@ -21,7 +20,6 @@ from sklearn.metrics import (
 from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.classification import (
     ClassRow,
-    confusion_counts,
     expected_calibration_error,
     mean_per_class_recall,
     per_class,
@@ -248,10 +246,3 @@ def test_per_class_agrees_with_sklearn() -> None:
         assert [getattr(row, name) or 0 for row in rows] == pytest.approx(column)
     assert rows[11].recall is None and rows[10].precision is None
     assert all(row.recall is not None and row.precision is not None for row in rows[:10])
-
-
-def test_confusion_counts_agree_with_sklearn() -> None:
-    predicted, labels = random_case()
-    counts = confusion_counts(predicted, labels, 12)
-    assert counts.dtype == np.int64
-    np.testing.assert_array_equal(counts, confusion_matrix(labels, predicted, labels=range(12)))

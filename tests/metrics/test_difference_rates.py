@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vlmbench.metrics import WeightedStatistics, Weights
 from vlmbench.metrics.difference import Difference, holm, mcnemar_difference
+from vlmbench.metrics.intervals import WeightedStatistics, Weights
 from vlmbench.metrics.paired_bootstrap import bootstrap_differences
 from vlmbench.metrics.ranking import mean_average_precision_statistic
 

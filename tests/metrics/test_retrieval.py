@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
-from vlmbench.metrics import mean_rank, mean_recall_at_k, median_rank, recall_at_k, wilson
+from vlmbench.metrics.intervals import wilson
+from vlmbench.metrics.retrieval import mean_rank, mean_recall_at_k, median_rank, recall_at_k
 
 RANKS = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9)), min_size=1, max_size=40)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from vlmbench.metrics import (
+from vlmbench.metrics.segmentation import (
     PixelCounts,
     image_mean_ious,
     image_pixel_accuracies,

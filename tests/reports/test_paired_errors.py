@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from make_record import make_record
+from report_cases import asked
 
 from vlmbench.metrics.paired import difference_errors
 from vlmbench.records import MetricValue, Record
@@ -139,7 +140,7 @@ def test_a_task_table_says_ties_and_resolves_them_by_shared_samples(tmp_path: Pa
     found = gather(store.summaries())
 
     def ranks(**view: Any) -> dict[object, object]:
-        table = task_table("t", found, [], TableView(**view), ModelFacts(), store)
+        table = task_table(asked(found, TableView(**view), name="t", facts=ModelFacts(), store=store))
         return {row["model"]: (row["rank_first"], row["rank_last"]) for row in table.data}
 
     assert ranks() == {"better": (1, 1), "base": (2, 3), "twin": (2, 3)}

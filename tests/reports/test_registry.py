@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 from make_record import make_failure
-from report_cases import NoCards, answered, entries, numbers
+from report_cases import answered, asked, entries, numbers
 from rich.console import Console
 
-from vlmbench.cli.console import rich_table
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.records import Imported
 from vlmbench.reports.builders.coverage import coverage_table
@@ -23,7 +22,8 @@ from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import FACTS, ModelFacts, count
-from vlmbench.reports.published import Published, survey_datasets, survey_methods
+from vlmbench.reports.formats.terminal.render import TerminalTable
+from vlmbench.reports.published import Published
 from vlmbench.reports.registry import OPTIONS, TABLES, check_options, check_table
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
@@ -46,7 +46,7 @@ def three_models() -> Entries:
 
 
 def test_ranking_is_over_common_tasks_with_ties_said() -> None:
-    table = ranking_table(three_models(), TableView(), NoCards())
+    table = ranking_table(asked(three_models()))
     assert texts(table, "rank", "model", "mean %", "mean rank", "Borda %") == [
         ["1–2", "best", "90.0", "1.50", "75.0"],
         ["1–2", "near", "89.5", "1.50", "75.0"],
@@ -56,30 +56,28 @@ def test_ranking_is_over_common_tasks_with_ties_said() -> None:
 
 
 def test_ranking_over_chosen_tasks_names_who_lacks_them() -> None:
-    table = ranking_table(three_models(), TableView(), NoCards(), tasks=["dtd", "cifar10"])
+    table = ranking_table(asked(three_models(), tasks=["dtd", "cifar10"]))
     assert texts(table, "model") == [["far"]]
     assert "left out: best lacks dtd" in table.notes and "left out: near lacks dtd" in table.notes
 
 
 def test_ranking_does_not_count_what_answers_another_question() -> None:
     part = answered("part", "cifar10", 0.99, limit=10)
-    table = ranking_table(gather([part, answered("whole", "cifar10", 0.5)]), TableView(), NoCards())
+    table = ranking_table(asked(gather([part, answered("whole", "cifar10", 0.5)])))
     assert texts(table, "model") == [["whole"]]
 
 
 def test_ranking_says_where_models_were_not_asked_the_same_and_what_has_no_interval() -> None:
     a, b, c = (answered(name, "cifar10", value) for name, value in (("a", 0.9), ("b", 0.5), ("c", 0.1)))
-    assert not any("not the same" in note for note in ranking_table(gather([a, b]), TableView(), NoCards()).notes)
+    assert not any("not the same" in note for note in ranking_table(asked(gather([a, b]))).notes)
     data = b.task.dataset.model_copy(update={"fingerprint": "other"})
     other = b.model_copy(update={"task": b.task.model_copy(update={"dataset": data, "version": "2.1"})})
     exact = c.model_copy(update={"metrics": {"acc1": c.main.model_copy(update={"ci95": None})}})
     found = gather([a, other, exact])
-    notes = ranking_table(found, TableView(), NoCards()).notes
+    notes = ranking_table(asked(found)).notes
     assert "cifar10: not the same samples, version for all models" in notes
     assert "no interval, so that a number counts as exact: c" in notes
-    assert (
-        "not the same samples, version for all models" in task_table("cifar10", found, [], TableView(), NoCards()).notes
-    )
+    assert "not the same samples, version for all models" in task_table(asked(found, name="cifar10")).notes
 
 
 def test_ranking_says_which_of_a_models_numbers_are_imported() -> None:
@@ -87,11 +85,11 @@ def test_ranking_says_which_of_a_models_numbers_are_imported() -> None:
     mixed = [answered("mixed", task, 0.5) for task in ("cifar10", "dtd")]
     for order in (mixed, mixed[::-1]):
         records = [order[0].model_copy(update={"imported": imported}), order[1]]
-        table = ranking_table(gather(records), TableView(), NoCards())
+        table = ranking_table(asked(gather(records)))
         (label,) = [cell for cell in table.rows[0] if isinstance(cell, Label)]
         assert label.origin == "imported"
         assert label.notes == (f"imported: {order[0].task.name}; the others are measured here",)
-    whole = ranking_table(gather([mixed[0].model_copy(update={"imported": imported})]), TableView(), NoCards())
+    whole = ranking_table(asked(gather([mixed[0].model_copy(update={"imported": imported})])))
     assert [cell.notes for cell in whole.rows[0] if isinstance(cell, Label)] == [()]
 
 
@@ -99,20 +97,20 @@ def test_columns_that_nothing_fills_are_not_shown() -> None:
     def headings(table: Table) -> list[str]:
         return [column.name for column in table.columns]
 
-    published = task_table("cifar10", Entries(), numbers(), TableView(), NoCards())
+    published = task_table(asked(Entries(), name="cifar10", numbers=numbers()))
     assert headings(published) == ["model", "acc1 %"]
-    assert headings(model_table("elsewhere", Entries(), numbers(), TableView(), NoCards())) == [
+    assert headings(model_table(asked(Entries(), name="elsewhere", numbers=numbers()))) == [
         "task",
         "kind",
         "metric",
         "published",
     ]
-    measured = model_table("ours-base", entries(), [], TableView(), NoCards())
+    measured = model_table(asked(entries(), name="ours-base"))
     assert headings(measured) == ["task", "kind", "metric", "measured"]
 
 
 def test_ranking_without_a_common_task_says_so() -> None:
-    table = ranking_table(gather([answered("a", "x", 0.5), answered("b", "y", 0.5)]), TableView(), NoCards())
+    table = ranking_table(asked(gather([answered("a", "x", 0.5), answered("b", "y", 0.5)])))
     assert table.rows == [] and "no task is common to all models" in table.notes[0]
 
 
@@ -125,7 +123,7 @@ def test_coverage_counts_and_names_what_is_not_done() -> None:
             make_failure("b", "dtd").model_copy(update={"status": "unsupported"}),
         ]
     )
-    table = coverage_table(found, TableView(), models=["c"], tasks=["sun397"])
+    table = coverage_table(asked(found, models=["c"], tasks=["sun397"]))
     assert table.title.startswith("Coverage: 2 of 9 pairs")
     assert texts(table, "model", "done", "failed", "unsupported", "missing", "not done") == [
         ["a", "2", "–", "–", "1", "missing: sun397"],
@@ -142,7 +140,7 @@ def test_a_model_beside_what_is_published_of_it() -> None:
         Published("ours-base", "imagenet1k", "acc1", 0.9, "s", flag="another split"),
         Published("ours-base", "dtd", "acc1", 0.4, "s"),
     ]
-    table = model_table("ours-base", entries(), known, TableView(), NoCards())
+    table = model_table(asked(entries(), name="ours-base", numbers=known))
     assert texts(table, "task", "measured", "published", "difference") == [
         ["imagenet1k", "71.0", "90.0", ""],
         ["cifar10", "91.0", "91.2", "-0.2"],
@@ -152,35 +150,35 @@ def test_a_model_beside_what_is_published_of_it() -> None:
     assert {"s", "a model zoo"} <= table.footnotes.keys(), "each number says where it was read"
     assert "another split" in table.footnotes, "a flagged number is marked, and no difference is made of it"
     with pytest.raises(UnknownNameError, match="'ours-bse'") as error:
-        model_table("ours-bse", entries(), known, TableView(), NoCards())
+        model_table(asked(entries(), name="ours-bse", numbers=known))
     assert "ours-base" in str(error.value)
 
 
 def test_rows_of_one_task_keep_their_metrics_in_any_window() -> None:
     known = [Published("m", "cifar10", metric, 0.9, "a" * 60) for metric in ("acc1", "acc5", "mean_per_class_recall")]
     out = io.StringIO()
-    Console(file=out, width=50).print(rich_table(model_table("m", Entries(), known, TableView(), NoCards()), 50))
+    Console(file=out, width=50).print(TerminalTable(model_table(asked(Entries(), name="m", numbers=known)), 50))
     assert all(metric in out.getvalue() for metric in ("acc1", "acc5", "mean_per_class_"))
 
 
 def test_a_models_failures_are_rows() -> None:
-    table = model_table("ours-large", entries(), [], TableView(), NoCards())
+    table = model_table(asked(entries(), name="ours-large"))
     assert texts(table, "task", "measured")[-1] == ["my-photos", "failed"]
     assert "the disk is full" in table.footnotes
 
 
 def test_a_failure_without_words_is_named_by_its_kind_in_every_table() -> None:
     silent = gather([make_failure("m", "t", message=""), make_failure("m", "u", message="\n \n")])
-    assert [row[-1] for row in task_table("t", silent, [], TableView(), NoCards()).rows] == ["ModelError"]
-    assert list(model_table("m", silent, [], TableView(), NoCards()).footnotes) == ["ModelError"]
-    assert list(coverage_table(silent, TableView()).footnotes) == ["t: ModelError", "u: ModelError"]
+    assert [row[-1] for row in task_table(asked(silent, name="t")).rows] == ["ModelError"]
+    assert list(model_table(asked(silent, name="m")).footnotes) == ["ModelError"]
+    assert list(coverage_table(asked(silent)).footnotes) == ["t: ModelError", "u: ModelError"]
     assert [row[-1] for row in results_table(silent).rows] == ["ModelError", "ModelError"]
-    (datum,) = task_table("t", silent, [], TableView(), NoCards()).data
+    (datum,) = task_table(asked(silent, name="t")).data
     assert datum == {"model": "m", "task": "t", "status": "failed", "reason": "ModelError"}
 
 
 def test_a_task_ranks_its_own_question_only() -> None:
-    table = task_table("cifar10", entries(), numbers(), TableView(), NoCards())
+    table = task_table(asked(entries(), name="cifar10", numbers=numbers()))
     assert texts(table, "rank", "model", "acc1 %", "remarks") == [
         ["–", "ours-large", "99.0", "subset of 10, bf16"],
         ["–", "PaperNet", "95.7", ""],
@@ -199,29 +197,26 @@ def test_a_task_ranks_its_own_question_only() -> None:
     assert origins == ["measured", "published", "published", "measured", "published"]
     assert [row[2].place for row in table.rows if isinstance(row[2], Score)] == [0, 1, 2, 0, 0]
     with pytest.raises(UnknownNameError, match="'cifar11'"):
-        task_table("cifar11", entries(), numbers(), TableView(), NoCards())
+        task_table(asked(entries(), name="cifar11", numbers=numbers()))
 
 
 def test_datasets_are_grouped_and_name_their_cards() -> None:
-    table = datasets_table(survey_datasets(), gather([answered("a", "mnist", 0.9)]), TableView())
+    table = datasets_table(asked(gather([answered("a", "mnist", 0.9)])))
     assert list(table.sections.values())[:2] == ["Image Classification", "Image-Text Retrieval"]
     assert texts(table, "dataset", "task card", "models run")[:2] == [
         ["MNIST", "mnist", "1"],
         ["Caltech-101", "caltech101", ""],
     ]
-    assert (
-        len(table.rows) == 40
-        and len(datasets_table(survey_datasets(), Entries(), TableView(tasks=["cifar*"])).rows) == 2
-    )
+    assert len(table.rows) == 40 and len(datasets_table(asked(Entries(), TableView(tasks=["cifar*"]))).rows) == 2
 
 
 def test_methods_by_objective() -> None:
-    table = methods_table(survey_methods(), NoCards(), TableView(group_by="objective", filters=[("objective", "Con*")]))
+    table = methods_table(asked(Entries(), TableView(group_by="objective", filters=[("objective", "Con*")])))
     assert next(iter(table.sections.values())) == "Con" and "GLIP" not in [row[0] for row in texts(table, "method")]
-    assert len(methods_table(survey_methods(), NoCards(), TableView()).rows) == 35
-    assert len(methods_table(survey_methods(), NoCards(), TableView(), "transfer").rows) == 37
+    assert len(methods_table(asked()).rows) == 35
+    assert len(methods_table(asked(Entries(), name="transfer")).rows) == 37
     with pytest.raises(UsageError, match="no list of methods 'transfr'"):
-        methods_table(survey_methods(), NoCards(), TableView(), "transfr")
+        methods_table(asked(Entries(), name="transfr"))
 
 
 def test_facts_come_from_the_paper_then_the_card_then_the_record() -> None:
@@ -285,13 +280,13 @@ def test_each_option_changes_the_tables_that_have_it() -> None:
         found = entries()
         return {
             "results": lambda: results_table(found, published=known if view.published != "none" else [], view=view),
-            "ranking": lambda: ranking_table(found, view, NoCards()),
-            "coverage": lambda: coverage_table(found, view),
-            "model": lambda: model_table("ours-base", found, known, view, NoCards()),
-            "task": lambda: task_table("imagenet1k", found, known, view, NoCards()),
-            "datasets": lambda: datasets_table(survey_datasets(), found, view),
-            "methods": lambda: methods_table(survey_methods(), NoCards(), view),
-            "classification": lambda: survey_results_table(CLASSIFICATION, found, known, view, NoCards()),
+            "ranking": lambda: ranking_table(asked(found, view)),
+            "coverage": lambda: coverage_table(asked(found, view)),
+            "model": lambda: model_table(asked(found, view, name="ours-base", numbers=known)),
+            "task": lambda: task_table(asked(found, view, name="imagenet1k", numbers=known)),
+            "datasets": lambda: datasets_table(asked(found, view)),
+            "methods": lambda: methods_table(asked(Entries(), view)),
+            "classification": lambda: survey_results_table(CLASSIFICATION, asked(found, view, numbers=known)),
         }[name]()
 
     def shown(table: Table) -> tuple[object, ...]:
@@ -304,7 +299,7 @@ def test_each_option_changes_the_tables_that_have_it() -> None:
 
 
 def test_intervals_can_be_left_out() -> None:
-    shown = ranking_table(three_models(), TableView(), NoCards())
-    hidden = ranking_table(three_models(), replace(TableView(), intervals=False), NoCards())
+    shown = ranking_table(asked(three_models()))
+    hidden = ranking_table(asked(three_models(), replace(TableView(), intervals=False)))
     assert any(isinstance(cell, Score) and cell.spread for row in shown.rows for cell in row)
     assert not any(isinstance(cell, Score) and cell.spread for row in hidden.rows for cell in row)

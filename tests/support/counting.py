@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from make_record import make_record
 
-from vlmbench.answers import FromColumns, Measured, Pairing, SampleChanges
 from vlmbench.answers.columns import numbers
+from vlmbench.answers.measured import FromColumns, Measured, Pairing, SampleChanges
 from vlmbench.kinds import TaskKind
 from vlmbench.records import MetricValue, Record, Summary
 from vlmbench.store import ResultStore

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from make_record import make_failure, make_record
 
 from vlmbench.records import MetricValue, Record
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.published import Published
+from vlmbench.reports.registry import TableRequest
+from vlmbench.reports.table_view import TableView
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -70,3 +75,15 @@ class NoCards(ModelFacts):
 
     def card(self, model: str) -> None:
         return None
+
+
+def asked(
+    found: Entries | None = None, view: TableView | None = None, *, numbers: Sequence[Published] = (), **more: Any
+) -> TableRequest:
+    """A table as it is asked for, by default of nothing and without cards; ``more`` are the request's other fields."""
+    return TableRequest(
+        **{"name": "", "facts": NoCards(), **more},
+        entries=found or Entries(),
+        view=view or TableView(),
+        published=lambda: numbers,
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vlmbench.metrics import WeightedStatistic, WeightedStatistics
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics
 from vlmbench.records import Record
 
 T = TypeVar("T")

@@ -11,7 +11,9 @@ from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pa
 from vlmbench.answers.tables import Aligned, Answers, align, identical
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.kinds import known_kind
-from vlmbench.metrics import RESAMPLES, Difference, bootstrap_difference, bootstrap_differences, mcnemar_difference
+from vlmbench.metrics.base import RESAMPLES
+from vlmbench.metrics.difference import Difference, mcnemar_difference
+from vlmbench.metrics.paired_bootstrap import bootstrap_difference, bootstrap_differences
 from vlmbench.records import Record
 
 _ALWAYS = ("sample", "content")
@@ -58,10 +60,6 @@ class PairedMetric:
 
     def difference(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
         """Candidate minus baseline.
-
-        Args:
-            seed: of the bootstrap, where one is needed.
-            resamples: of the bootstrap.
 
         Raises:
             UnpairableError: the metric is undefined on these samples.
@@ -112,11 +110,7 @@ class PairedMetric:
 def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> PairedMetric:
     """One metric of two runs, measured on the samples that both answered.
 
-    Args:
-        baseline: what is held against.
-        candidate: what is held against it.
-        metric: its name in both records.
-        aligned: both tables as :func:`align` has them; None: not yet.
+    Tables that are ``aligned`` already are not aligned again.
 
     Raises:
         UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired.
@@ -188,20 +182,6 @@ def same_behaviour(aligned: Aligned, plugin: str) -> bool:
     """Whether two tables of a kind of task agree in every answer and score that they keep."""
     own = pairing(plugin)
     return identical(aligned, own.answers, own.columns)
-
-
-def difference(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
-) -> Difference:
-    """:meth:`PairedMetric.difference` of two runs; see :func:`pair`."""
-    return pair(baseline, candidate, metric).difference(seed=seed, resamples=resamples)
-
-
-def class_differences(
-    baseline: Answers, candidate: Answers, metric: str, *, seed: int = 0, resamples: int = RESAMPLES
-) -> list[ClassDifference]:
-    """:meth:`PairedMetric.class_differences` of two runs; see :func:`pair`."""
-    return pair(baseline, candidate, metric).class_differences(seed=seed, resamples=resamples)
 
 
 def _missing(aligned: Aligned) -> str:

@@ -59,10 +59,6 @@ class Aligned:
 def read_answers(record: Record, folder: Path) -> Answers:
     """A record's answers, from the file beside it.
 
-    Args:
-        record: the record.
-        folder: where it and its predictions lie.
-
     Raises:
         UnpairableError: it was imported, and has none.
         RecordError: the file is missing, broken, elsewhere, or not the record's own.
@@ -93,12 +89,8 @@ def predictions_path(record: Summary, folder: Path) -> Path:
 
 
 def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None) -> pa.Table:
-    """The table beside a record, checked against the hash and the rows that the record states.
-
-    Args:
-        path: the file.
-        record: the record.
-        columns: only these, where they are there; None: all.
+    """The table beside a record, checked against the hash and the rows that the record states; with ``columns``, only
+    these, where they are there.
 
     Raises:
         RecordError: the file is missing, broken, or not the record's own.
@@ -126,12 +118,8 @@ def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
     """Pair the rows of two tables by what the samples are, whatever their order.
 
     A sample is its content with its truth. Where several are the same, those of the same id go together, then the rest
-    in the order of their ids: sources may name the same files differently.
-
-    Args:
-        baseline: any order.
-        candidate: any order.
-        plugin: the task's, which knows where the truth is; of others' a sample is its content alone.
+    in the order of their ids: sources may name the same files differently. The kind of
+    task (``plugin``) knows where the truth is; of one that is not installed, a sample is its content alone.
 
     Raises:
         UnpairableError: not one sample is in both.

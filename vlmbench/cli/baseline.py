@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cli.cache import size_text
+from vlmbench.cli.console import print_line, print_note, print_table
+from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.reports.table_data import Column
 
 if TYPE_CHECKING:
     from vlmbench.gate.baselines.store import Baseline
@@ -40,8 +44,6 @@ def save(
     It is a folder of small files: a record a task (JSON) and its answers (CSV, or Parquet above 2 MiB). The same
     records make the same bytes.
     """
-    from vlmbench.cli.cache import size_text
-    from vlmbench.cli.console import stderr, stdout
     from vlmbench.gate.baselines.store import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
     from vlmbench.gate.sides import side_at
 
@@ -64,43 +66,32 @@ def save(
     if len(others) > _NAMED:
         notes.append(f"left out: {len(others) - _NAMED:,} more of which a later record is saved")
     for note in notes:
-        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+        print_note(f"{note}")
     if not entries:
         raise UsageError(
             f"no record to save in {str(results)!r}" + (" for these models and tasks" if models or tasks else ""),
             hint="Make some with `vlmbench run`, or look at what there is with `vlmbench report results`.",
         )
     saved = save_baseline(name, entries, root.expanduser(), replace=force)
-    stdout().print(
-        f"Saved {_count(entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}",
-        soft_wrap=True,
-        markup=False,
-    )
+    print_line(f"Saved {_count(entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
     if saved.size > LARGE_BYTES:
-        stderr().print(
-            f"note: {size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
-            f"fewer tasks (-t), run on a subset (--limit N --stratified), or keep it in Git LFS.",
-            style="yellow",
-            soft_wrap=True,
-            markup=False,
+        print_note(
+            f"{size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
+            f"fewer tasks (-t), run on a subset (--limit N --stratified), or keep it in Git LFS."
         )
 
 
 @app.command("list")
 def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
     """List the saved baselines."""
-    from vlmbench.cli.cache import size_text
-    from vlmbench.cli.console import stderr
-    from vlmbench.cli.listing import Listing
     from vlmbench.gate.baselines.store import baseline_names, open_baseline
-    from vlmbench.reports.table_data import Column
 
     saved: list[Baseline] = []
     for name in baseline_names(root.expanduser()):
         try:
             saved.append(open_baseline(root.expanduser() / name))
         except RecordError as error:  # one broken baseline hides no other
-            stderr().print(f"note: left out: {error.message}", style="yellow", soft_wrap=True, markup=False)
+            print_note(f"left out: {error.message}")
     Listing(
         columns=[Column("name"), Column("models"), *(Column(name, "right") for name in ("tasks", "files", "size"))],
         rows=[
@@ -126,8 +117,6 @@ def show(
     root: _Root = _ROOT,
 ) -> None:
     """Show a baseline's records."""
-    from vlmbench.cli.cache import size_text
-    from vlmbench.cli.console import rich_table, stdout
     from vlmbench.gate.baselines.revisions import baseline_at_revision
     from vlmbench.gate.baselines.store import check_name, open_baseline
     from vlmbench.reports.builders.results import results_table
@@ -145,13 +134,12 @@ def show(
         data = _plain(saved) if saved else {"name": name}
         typer.echo(json.dumps({**data, "records": [_datum(entry) for entry in entries]}, indent=1, ensure_ascii=False))
         return
-    console = stdout()
     table = results_table([entry.record for entry in entries], title=f"Baseline {name}")
-    console.print(rich_table(table, console.width))
+    print_table(table)
     if saved:
         largest = max(saved.sizes, key=lambda file: saved.sizes[file])
         said = f"{len(saved.sizes)} files, {size_text(saved.size)}; the largest is {largest}"
-        console.print(f"{said}, {size_text(saved.sizes[largest])}", soft_wrap=True, markup=False)
+        print_line(f"{said}, {size_text(saved.sizes[largest])}")
 
 
 def _chosen(models: list[str], tasks: list[str]) -> TableView:

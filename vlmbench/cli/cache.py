@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cli.console import print_aside, print_line, print_table
+from vlmbench.reports.table_data import Column, Table
+
 if TYPE_CHECKING:
     from vlmbench.features.cache.files import SpaceInfo
-    from vlmbench.reports.table_data import Table
 
 app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 
@@ -20,22 +22,20 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show where the cache is, what it holds and saved, and how large it may grow."""
-    from vlmbench.cli.console import rich_table, stderr, stdout
     from vlmbench.features.cache.files import cache_root, limit_bytes, spaces
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:
         typer.echo(json.dumps(_as_json(root, limit, held), indent=1))
         return
-    console = stdout()
     total = sum(space.size for space in held)
-    console.print(f"{root}: {size_text(total)} of at most {size_text(limit)}", soft_wrap=True, markup=False)
+    print_line(f"{root}: {size_text(total)} of at most {size_text(limit)}")
     if not held:
-        stderr().print("Nothing is cached yet: vlmbench run keeps the features it computes here.", style="dim")
+        print_aside("Nothing is cached yet: vlmbench run keeps the features it computes here.")
         return
-    console.print(rich_table(_table(held), console.width))
+    print_table(_table(held))
     note = "saved: an estimate, hits times the measured seconds a vector. VLMBENCH_CACHE_GIB sets the limit."
-    stderr().print(note, style="dim", soft_wrap=True)
+    print_aside(note)
 
 
 @app.command("clear")
@@ -46,14 +46,13 @@ def clear_cache(
     ] = None,
 ) -> None:
     """Remove cached features, all of them or those chosen; records stay."""
-    from vlmbench.cli.console import stderr, stdout
     from vlmbench.features.cache.files import clear
 
     cleared = clear(model=model, unused_days=older_than)
-    stdout().print(f"freed {size_text(cleared.freed)}")
+    print_line(f"freed {size_text(cleared.freed)}")
     if cleared.in_use:
         files = "1 file was" if cleared.in_use == 1 else f"{cleared.in_use} files were"
-        stderr().print(f"{files} left: a run has them open, or they are not yours to remove", style="yellow")
+        print_aside(f"{files} left: a run has them open, or they are not yours to remove", "yellow")
 
 
 def size_text(size: int) -> str:
@@ -75,8 +74,6 @@ def duration_text(seconds: float) -> str:
 
 
 def _table(held: Sequence[SpaceInfo]) -> Table:
-    from vlmbench.reports.table_data import Column, Table
-
     columns = [Column("model", strong=True), Column("features of"), Column("precision", spare=2)]
     columns += [Column("device", spare=3)]
     columns += [Column(name, "right") for name in ("vectors", "size", "hits", "saved")]

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vlmbench.cli.console import print_note, stderr, stdout, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
+from vlmbench.reports.cells import Cell, Label
+from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from vlmbench.gate.outcome import Comparison, TaskComparison
-    from vlmbench.reports.table_data import Table
 
 TERMINAL = "text"
 """The format that is printed in the window's width, and coloured."""
@@ -84,7 +86,6 @@ def compare(
 
     For example: vlmbench compare main results/runs --gate gate.yaml
     """
-    from vlmbench.cli.console import stderr, write_output
     from vlmbench.gate.compare import compare as compared
     from vlmbench.gate.figures import short
     from vlmbench.gate.registry import FORMATS
@@ -105,11 +106,11 @@ def compare(
             begun=lambda task: status.update(f"comparing {task.replace('[', '')}"),
         )
     for note in found.notes:
-        stderr().print(f"note: {short(note, _LONGEST_NOTE)}", style="yellow", soft_wrap=True, markup=False)
+        print_note(f"{short(note, _LONGEST_NOTE)}")
     for kind, path in files:
         write_output(_written(found, kind), path)
     if format == TERMINAL and output is None:
-        _show(found)
+        print_comparison(found, stdout())
     else:
         write_output(_written(found, format), output)
     for name in dict.fromkeys((format, *(name for name, _ in files))):
@@ -163,21 +164,15 @@ def _written(found: Comparison, format: str) -> str:
     return file.getvalue()
 
 
-def _show(found: Comparison) -> None:
-    from vlmbench.cli.console import stdout
-
-    print_comparison(found, stdout())
-
-
 def print_comparison(found: Comparison, console: Console) -> None:
     """What was compared, the table, what is to be said of each task and what to do, and the verdict last."""
     from rich.text import Text
 
-    from vlmbench.cli.console import rich_table
     from vlmbench.gate import figures, sentences
+    from vlmbench.reports.formats.terminal.render import TerminalTable
 
     console.print(Text(sentences.compared(found)))
-    console.print(rich_table(_table(found), console.width))
+    console.print(TerminalTable(_table(found), console.width))
     if any(task.gain for task in found.tasks):
         _print_paragraph(console, "", figures.LEGEND, style="dim")
         console.print()
@@ -208,8 +203,6 @@ def _print_paragraph(console: Console, name: str, said: str, style: str = "") ->
 
 def _table(found: Comparison) -> Table:
     from vlmbench.gate import figures
-    from vlmbench.reports.cells import Cell, Label
-    from vlmbench.reports.table_data import Column, Table
 
     several = figures.of_several_models(found)
     task, verdict, metric, *numbers, p, flips = figures.HEADINGS

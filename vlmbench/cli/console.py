@@ -8,14 +8,14 @@ import os
 import sys
 import unicodedata
 from pathlib import Path
-from typing import Literal
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import StoreError, VlmbenchError
-from vlmbench.reports.formats.terminal.render import PIPED_WIDTH, TerminalTable
-from vlmbench.reports.table_data import Table
+
+if TYPE_CHECKING:  # the help needs no tables
+    from rich.console import Console
+
+    from vlmbench.reports.table_data import Table
 
 _SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
 """What stands for our signs where the output's encoding has none of them: sign for sign: columns stay straight."""
@@ -47,18 +47,38 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
+def print_line(text: str, style: str = "") -> None:
+    """A line of the answer, on standard output; it is text, never markup, and is not broken."""
+    stdout().print(text, style=style, soft_wrap=True, markup=False)
+
+
+def print_aside(text: str, style: str = "dim") -> None:
+    """A line beside the answer, on standard error."""
+    stderr().print(text, style=style, soft_wrap=True, markup=False)
+
+
+def print_note(text: str) -> None:
+    """What a user should know of an answer, on standard error."""
+    print_aside(f"note: {text}", "yellow")
+
+
+def print_table(table: Table, *, crop: bool = True) -> None:
+    """A table in the window's width, on standard output; uncropped, numbers run over a narrow window's edge."""
+    from vlmbench.reports.formats.terminal.render import TerminalTable
+
+    console = stdout()
+    console.print(TerminalTable(table, console.width), crop=crop)
+
+
 def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error") -> None:
     """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it."""
+    from rich.text import Text
+
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
     console.print(Text(f"{kind}: ", style=style) + Text(error.message), soft_wrap=True)
     if error.hint:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
-
-
-def rich_table(table: Table, width: int | None = None) -> TerminalTable:
-    """A table for a terminal; see :class:`~vlmbench.reports.formats.terminal.render.TerminalTable`."""
-    return TerminalTable(table, width)
 
 
 def write_output(text: str, output: Path | None) -> None:
@@ -99,6 +119,10 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    from vlmbench.reports.formats.terminal.render import PIPED_WIDTH
+
     console = Console(stderr=stderr, highlight=False)
     if console.width > 0 and (console.is_terminal or "COLUMNS" in os.environ):
         return console

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.console import print_aside, print_error, stderr
+from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -60,8 +62,6 @@ def demo(
 
 def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
     """Run the demo's pairs; until the first one starts, a line says what is loading."""
-    from vlmbench.cli.console import stderr
-    from vlmbench.cli.heavy_imports import heavy_imports
     from vlmbench.cli.run import carry_out
 
     with stderr().status("loading PyTorch"):
@@ -87,7 +87,6 @@ def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:
 
 def _leaderboard(results: Path) -> None:
     """Write the site and print its place. Without plotly it says how to get it, since the records are there already."""
-    from vlmbench.cli.console import print_error
     from vlmbench.cli.leaderboard import write_site
 
     try:
@@ -99,7 +98,6 @@ def _leaderboard(results: Path) -> None:
 
 def _next_steps(results: Path) -> None:
     """The last lines. They go to standard error, so that standard output ends with the leaderboard's place."""
-    from vlmbench.cli.console import stderr
 
     text = NEXT_STEPS.format(baseline=results / ASKED[0][0])
-    stderr().print(text, soft_wrap=True, highlight=False, markup=False)
+    print_aside(text, style="")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import typer
 
+from vlmbench.cli.cache import size_text
+from vlmbench.cli.console import stdout
+
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
 REGISTRIES = (
@@ -31,8 +34,6 @@ def doctor() -> None:
     """Check Python, packages, devices, cards, plugins, cache and disk. Exit code 1 if something is broken."""
     from rich.table import Table
     from rich.text import Text
-
-    from vlmbench.cli.console import stdout
 
     checks: list[Callable[[], list[Finding]]] = [_system, _packages, _devices, _cards, _plugins, _folders]
     findings = [finding for check in checks for finding in check()]
@@ -114,7 +115,6 @@ def _plugins() -> list[Finding]:
 
 
 def _folders() -> list[Finding]:
-    from vlmbench.cli.cache import size_text
     from vlmbench.features.cache.files import cache_root
 
     root = cache_root()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.console import print_note, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 
@@ -37,7 +38,6 @@ def export(
 
     Values are fractions.
     """
-    from vlmbench.cli.console import stderr, write_output
     from vlmbench.interchange.registry import EXPORTERS
     from vlmbench.records import Summary
     from vlmbench.reports.entries import newest
@@ -50,7 +50,7 @@ def export(
     entries = list(ResultStore(results).summaries())
     for entry in entries:
         if isinstance(entry, Unreadable):
-            stderr().print(f"note: left out: {entry.reason}", style="yellow", soft_wrap=True, markup=False)
+            print_note(f"left out: {entry.reason}")
     summaries = [entry for entry in entries if isinstance(entry, Summary)]
     records = [record for record in newest(summaries) if _wanted(record, models, tasks)]
     if not records:

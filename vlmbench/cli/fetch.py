@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cli.cache import size_text
+from vlmbench.cli.console import print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
     from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, TaskPlan
-    from vlmbench.reports.formats.terminal.render import TerminalTable
     from vlmbench.run.prepare import ModelOutcome
 
 DEFAULT_WORKERS = 8
@@ -47,7 +49,6 @@ def fetch(
 
     Exit code 1 where something is still missing at the end.
     """
-    from vlmbench.cli.console import stderr, stdout
     from vlmbench.cli.run import load_plugins
 
     load_plugins(plugin or [])
@@ -61,10 +62,10 @@ def fetch(
     with stderr().status("looking at what is here and on the hub"):
         plan = plan_fetch(wanted, workers=workers, verify=verify)
     if plan.tasks and not as_json:
-        stdout().print(_plan_table(plan))
-        stdout().print(_totals(plan), soft_wrap=True, markup=False)
+        print_table(_plan_table(plan))
+        print_line(_totals(plan))
         for line in _damaged(plan):
-            stdout().print(line, style="yellow", soft_wrap=True, markup=False)
+            print_line(line, style="yellow")
     for task in plan.tasks:
         _print_notes(task.name, task.notes)
     if dry_run:
@@ -94,7 +95,6 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         TransferSpeedColumn,
     )
 
-    from vlmbench.cli.console import stderr
     from vlmbench.data.hub.fetch import carry_out
 
     console = stderr()
@@ -120,7 +120,6 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
 
 
 def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:
-    from vlmbench.cli.console import stderr
     from vlmbench.run.prepare import fetch_model
 
     console = stderr()
@@ -141,10 +140,7 @@ def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _plan_table(plan: FetchPlan) -> TerminalTable:
-    from vlmbench.cli.cache import size_text
-    from vlmbench.cli.console import rich_table
-    from vlmbench.reports.table_data import Column, Table
+def _plan_table(plan: FetchPlan) -> Table:
 
     columns = [Column("task"), Column("source"), Column("revision")]
     columns += [Column(name, "right") for name in ("files", "size", "to fetch")]
@@ -161,11 +157,10 @@ def _plan_table(plan: FetchPlan) -> TerminalTable:
         if task.problem:
             to_fetch = task.state
         rows.append([*row, f"{len(task.files):,}", size, to_fetch])
-    return rich_table(Table("Plan", columns, rows, []))
+    return Table("Plan", columns, rows, [])
 
 
 def _totals(plan: FetchPlan) -> str:
-    from vlmbench.cli.cache import size_text
 
     return "\n".join(
         f"{size_text(plan.to_fetch_into(folder))} to fetch into {folder}, which has {size_text(free)} free"
@@ -180,10 +175,9 @@ def _damaged(plan: FetchPlan) -> list[str]:
 
 
 def _print_notes(name: str, notes: tuple[str, ...]) -> None:
-    from vlmbench.cli.console import stderr
 
     for note in notes:
-        stderr().print(f"note: {name}: {note}", style="yellow", soft_wrap=True, markup=False)
+        print_note(f"{name}: {note}")
 
 
 def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
@@ -206,8 +200,6 @@ def _found(task: TaskOutcome) -> str:
 
 def _print_line(name: str, said: VlmbenchError | str, *, doubtful: bool = False) -> None:
     from rich.text import Text
-
-    from vlmbench.cli.console import stdout
 
     wrong = isinstance(said, VlmbenchError)
     mark = ("✗ ", "bold red") if wrong else ("! ", "yellow") if doubtful else ("✓ ", "green")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlmbench.cli.console import print_aside, print_error, stderr
 from vlmbench.cli.late_help import late_help
 
 
@@ -37,7 +38,6 @@ def import_results(
 
     Files that are broken or of another program are named and skipped, and then the exit code is 1.
     """
-    from vlmbench.cli.console import print_error, stderr
     from vlmbench.interchange.imports import import_files
     from vlmbench.store import ResultStore
 
@@ -48,6 +48,6 @@ def import_results(
         print_error(error)
     models = {record.model.name for record in outcome.records}
     said = f"imported into {results}: records {len(outcome.records):,}, models {len(models):,}"
-    stderr().print(said, soft_wrap=True, markup=False)
+    print_aside(said, style="")
     if outcome.skipped:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
 
 
@@ -28,14 +29,13 @@ def leaderboard(
 
 def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:
     """Write the site, name what was left out of it, and print where it is."""
-    from vlmbench.cli.console import stderr, stdout
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
 
     numbers = published_numbers() if with_published else []
     built = build_site(results, output, published=numbers, title=title)
     for note in built.notes:
-        stderr().print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+        print_note(f"{note}")
     counted = f"{built.models:,} models, {built.tasks:,} tasks, {built.files:,} files"
-    stderr().print(f"Leaderboard: {counted}", style="dim", soft_wrap=True, highlight=False)
-    stdout().print(str(built.index), soft_wrap=True, highlight=False, markup=False)
+    print_aside(f"Leaderboard: {counted}")
+    print_line(str(built.index))

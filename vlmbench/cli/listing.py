@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from vlmbench.cli.console import print_aside, print_table, stdout
 from vlmbench.errors import UsageError
-from vlmbench.reports.table_data import Column
+from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -61,12 +62,8 @@ class Listing:
             return
         if not self.rows:
             raise UsageError(self.nothing, hint=self.hint)
-        from vlmbench.cli.console import rich_table, stderr, stdout
-        from vlmbench.reports.table_data import Table
-
-        console = stdout()
-        console.print(rich_table(Table("", self.columns, self.rows, []), console.width))
-        stderr().print(f"\n{self.hint}", style="dim", soft_wrap=True)
+        print_table(Table("", self.columns, self.rows, []))
+        print_aside(f"\n{self.hint}")
 
 
 CardT = TypeVar("CardT", bound="BaseModel")
@@ -99,8 +96,6 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     """One card, a field a line; long lists are cut and counted."""
     from rich.table import Table
     from rich.text import Text
-
-    from vlmbench.cli.console import stdout
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)

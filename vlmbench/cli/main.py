@@ -25,6 +25,7 @@ from vlmbench.cli import (
     run,
     tasks,
 )
+from vlmbench.cli.console import print_error
 from vlmbench.errors import VlmbenchError, unexpected
 
 INTERRUPTED = 130
@@ -86,7 +87,6 @@ def main() -> None:
 
 
 def _leave(error: VlmbenchError) -> NoReturn:
-    from vlmbench.cli.console import print_error
 
     print_error(error)
     if os.environ.get("VLMBENCH_DEBUG"):

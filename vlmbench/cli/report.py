@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.console import print_error, print_note, print_table, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 
@@ -135,11 +136,10 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
     """Print a table or write it; one without rows is an error where people read it, and says so where programs do."""
     from dataclasses import replace
 
-    from vlmbench.cli.console import print_error, rich_table, stderr, stdout, write_output
     from vlmbench.reports.registry import FORMATS
 
     for reason in made.left_out:
-        stderr().print(f"note: {reason}", style="yellow", soft_wrap=True, markup=False)
+        print_note(f"{reason}")
     if not made.rows:
         said = UsageError("\n".join([nothing.message, *made.notes]), hint=nothing.hint)
         if format == TERMINAL:
@@ -147,8 +147,7 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
         print_error(said, kind="note")
         made = replace(made, notes=[*made.notes, f"{nothing.message}. {nothing.hint}"])
     if format == TERMINAL and output is None:
-        console = stdout()
-        console.print(rich_table(made, console.width), crop=False)  # a number that is cut off is another number
+        print_table(made, crop=False)  # a number that is cut off is another number
     else:
         write_output(FORMATS.get(format).write(made), output)
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cli.allocator import keep_freed_memory
+from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
+from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import UsageError
+from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
-    from vlmbench.reports.formats.terminal.render import TerminalTable
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
@@ -78,7 +81,6 @@ def run(
 
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
-    from vlmbench.cli.heavy_imports import heavy_imports
 
     load_plugins(plugin or [])
     with heavy_imports():
@@ -116,34 +118,27 @@ def run(
     run_and_show(request, dry_run=dry_run, profile=profile)
 
 
-def run_and_show(
-    request: RunRequest, *, dry_run: bool = False, profile: bool = False, title: str = ""
-) -> list[PairResult]:
+def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = False) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
-    from vlmbench.cli.console import stderr, stdout
-    from vlmbench.cli.heavy_imports import heavy_imports
 
     with heavy_imports():
         from vlmbench.run.plan import make_plan
 
     plan = make_plan(request)
     if dry_run:
-        stdout().print(_plan_table(plan))
+        print_table(_plan_table(plan))
         show_resolution(plan)
         for task in plan.tasks:
             for warning in task.warnings:
-                stderr().print(f"note: {task.card.name}: {warning}", style="yellow", soft_wrap=True, markup=False)
+                print_note(f"{task.card.name}: {warning}")
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results, profile=profile, title=title)
+    show_outcomes(outcomes, request.results, profile=profile)
     return outcomes
 
 
 def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
     """Run plans one after another, each taken when the one before is done; ``pairs`` is how many they have together."""
-    from vlmbench.cli.allocator import keep_freed_memory
-    from vlmbench.cli.console import stderr
-    from vlmbench.cli.heavy_imports import heavy_imports
     from vlmbench.cli.progress import TerminalListener
 
     with heavy_imports():
@@ -160,7 +155,6 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
 
 def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
     """Print what became of a run; leaves with an exit code above 0 where a pair failed."""
-    from vlmbench.cli.console import stderr
 
     show_summary(outcomes, results, title=title)
     if profile:
@@ -175,55 +169,45 @@ def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = 
 
 def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
     """One row a pair, and where the records are."""
-    from vlmbench.cli.console import rich_table, stderr, stdout
     from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
-    console = stdout()
-    console.print(rich_table(results_table(entries, title=title), console.width))
-    stderr().print(
-        f"\nRecords in {results}. See them again with: vlmbench report results --results {results}",
-        style="dim",
-        soft_wrap=True,
-    )
+    print_table(results_table(entries, title=title))
+    print_aside(f"\nRecords in {results}. See them again with: vlmbench report results --results {results}")
 
 
 def show_resolution(plan: Plan) -> None:
     """What the plan's subsets can tell at worst, said of each size once."""
-    from vlmbench.cli.console import stdout
     from vlmbench.metrics.resolution import resolution_text
 
     questions = [task.question for task in plan.tasks if task.question]
     subsets = {len(asked.indices) for asked in questions if len(asked.indices) < len(asked.dataset.samples)}
     for size in sorted(subsets):
-        stdout().print(f"{size:,} samples: {resolution_text(size)}", style="dim", soft_wrap=True, highlight=False)
+        print_line(f"{size:,} samples: {resolution_text(size)}", style="dim")
 
 
 def show_profiles(outcomes: list[PairResult]) -> None:
     """Where the time of each pair went that has a record; of one found on disk, when it ran."""
-    from vlmbench.cli.console import rich_table, stdout
     from vlmbench.reports.builders.profile import profile_table
 
-    console = stdout()
     for outcome in outcomes:
         if outcome.record is None:
             continue
         table = profile_table(outcome.record)
-        console.print()
-        console.print(rich_table(table, console.width))
+        print_line("")
+        print_table(table)
         found = ["found on disk: the times are of the run that wrote it"] if outcome.status == "found" else []
         for note in (*table.notes, *found):
-            console.print(note, style="dim", soft_wrap=True, highlight=False, markup=False)
+            print_line(note, style="dim")
 
 
 def show_pictures(outcomes: list[PairResult], results: Path) -> None:
     """Where the pictures are that were asked for: the last line, since it is what one opens next."""
-    from vlmbench.cli.console import stderr
 
     folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
     if folders:
         place = folders[0] if len(folders) == 1 else f"{len(folders)} folders: {results}/*/*/*.visuals"
-        stderr().print(f"Pictures in {place}", style="dim", soft_wrap=True, highlight=False, markup=False)
+        print_aside(f"Pictures in {place}")
 
 
 def parse_batch_size(text: str) -> int | None:
@@ -288,9 +272,7 @@ def load_plugins(paths: list[Path]) -> None:
         load_plugin_file(path.expanduser())
 
 
-def _plan_table(plan: Plan) -> TerminalTable:
-    from vlmbench.cli.console import rich_table
-    from vlmbench.reports.table_data import Column, Table
+def _plan_table(plan: Plan) -> Table:
     from vlmbench.tasks.subset import drawn
 
     columns = [Column("model"), Column("task"), Column("samples", "right"), Column("data")]
@@ -312,4 +294,4 @@ def _plan_table(plan: Plan) -> TerminalTable:
                         f"{info.kind}: {info.location}",
                     ]
                 )
-    return rich_table(Table("Plan", columns, rows, []))
+    return Table("Plan", columns, rows, [])

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.answers import Aligned, Answers, PairedMetric, align
-from vlmbench.answers import pair as pair_answers
+from vlmbench.answers.paired_metric import PairedMetric
+from vlmbench.answers.paired_metric import pair as pair_answers
+from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.answers import pairing
+from vlmbench.answers.paired_metric import pairing
 from vlmbench.gate.outcome import SampleFlip
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ def flipped_samples(
 ) -> list[SampleFlip]:
     """The samples that changed most, losses first, each the greatest first; none where the kind does not tell.
 
-    Args:
-        baseline: N rows.
-        candidate: N rows of the same samples in the same order.
-        plugin: the kind of task, which says how a sample changed.
-        class_names: by label.
+    Both tables hold the same samples in the same order.
 
     Raises:
         UnpairableError: answers of this kind cannot be compared.

@@ -49,10 +49,7 @@ def check_allowed(kinds: Sequence[str]) -> tuple[Kind, ...]:
 def mismatches(baseline: Record, candidate: Record, metric: str | None = None) -> list[Mismatch]:
     """All in which two records of one task differ that must be equal, the tables of their answers aside.
 
-    Args:
-        baseline: one record.
-        candidate: the other.
-        metric: what is compared; None: the main metric of both.
+    Without a metric, the main one of both is compared.
     """
     return list(_mismatches(baseline, candidate, metric))
 

@@ -37,12 +37,6 @@ def pair_entries(
     limits, prompts, precisions), the two are taken that differ in least, and of these the newest; records of other
     weights than the newest record's are another model's.
 
-    Args:
-        baseline: of one or more models.
-        candidate: likewise.
-        baseline_model: only this model of the baseline.
-        candidate_model: only this model of the candidate.
-
     Raises:
         UsageError: a chosen model is not there, or several models have no name in common.
     """

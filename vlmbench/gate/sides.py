@@ -45,10 +45,6 @@ def side_label(name: str) -> str:
 def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     """The side that an argument stands for: what lies at that path, else a baseline's NAME, else REV:NAME.
 
-    Args:
-        name: the argument.
-        baselines: the folder of saved baselines.
-
     Raises:
         UsageError: there is nothing of that name, or no record in it.
     """

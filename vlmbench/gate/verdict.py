@@ -66,11 +66,7 @@ def judge(contest: Contest, p_worse: float, p_better: float) -> TaskVerdict:
 
     Regressed where a loss beyond the tolerance is no chance; improved where a gain is none; unchanged where a loss of
     the margin or more is excluded by the 95 % interval, or every answer is the same; inconclusive otherwise.
-
-    Args:
-        contest: the task's.
-        p_worse: the contest's, adjusted for the other tasks.
-        p_better: likewise.
+    Both p-values are adjusted for the other tasks.
     """
     if p_worse <= contest.significance and contest.gain < 0.0 - contest.tolerance:
         return "regressed"

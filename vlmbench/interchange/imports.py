@@ -32,13 +32,7 @@ class ImportOutcome:
 
 
 def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, model: str | None = None) -> ImportOutcome:
-    """Write what files hold as records; what cannot be read is named and left out.
-
-    Args:
-        program: whose files they are, of :data:`~vlmbench.interchange.registry.IMPORTERS`.
-        paths: files, or folders of them.
-        store: where records go.
-        model: the model's name, where the files do not say it.
+    """Write what files, or folders of them, hold as records; what cannot be read is named and left out.
 
     Raises:
         UsageError: no such program, or a path that is not there.

@@ -134,12 +134,10 @@ LISTED_AS: Mapping[str, str] = {"ViT-B-16/dfn2b": "ViT-B-16-quickgelu/dfn2b"}
 
 
 def task_name(dataset: str) -> str:
-    """A dataset's task card, or ``clip_benchmark:DATASET`` where no card is known to ask the same.
+    """A dataset's task card, or ``clip_benchmark:DATASET`` where no card is known to ask the same; collections
+    before its name ("wds/vtab/pets") do not count.
 
     A name of theirs that happens to be one of our cards' is no such knowledge.
-
-    Args:
-        dataset: as they write it, collections before it included ("wds/vtab/pets", "cifar10").
     """
     return TASKS.get(dataset.rpartition("/")[2], f"clip_benchmark:{dataset}")
 
@@ -151,13 +149,7 @@ def metric_name(theirs: str) -> str:
 
 
 def model_name(architecture: str, pretrained: str, cards: Mapping[str, str]) -> str:
-    """The card of an open_clip model, or how the command line names it without one.
-
-    Args:
-        architecture: open_clip's name.
-        pretrained: its tag, or a file.
-        cards: specs of open_clip cards to their names.
-    """
+    """The card (``cards``: specs to names) of an open_clip model, or how the command line names it without one."""
     plain = architecture.removesuffix("-quickgelu")
     # OpenAI's weights run with QuickGELU under either name.
     names = (plain, f"{plain}-quickgelu") if pretrained == "openai" else (architecture,)

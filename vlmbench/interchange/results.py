@@ -103,13 +103,7 @@ def result_file(program: str, path: Path) -> ResultFile:
 
 
 def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record:
-    """A record that says that it was imported. The same result makes the same id.
-
-    Args:
-        result: what was measured.
-        file: where it was read.
-        card: the task's, where there is one.
-    """
+    """A record that says that it was imported. The same result makes the same id."""
     metrics = {
         name: MetricValue(value=value, n=card.samples or 0 if card else 0) for name, value in result.metrics.items()
     }

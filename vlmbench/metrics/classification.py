@@ -84,8 +84,6 @@ def mean_per_class_recall(
     Args:
         predicted: (N,) predicted classes.
         labels: (N,) true classes.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
 
     Raises:
         ValueError: no samples, lengths that differ, or a negative index.
@@ -98,11 +96,7 @@ def mean_per_class_recall(
 
 
 def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> SortedStatistic:
-    """`mean_per_class_recall` of the samples as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_per_class_recall` of the samples as often as they were drawn."""
     guess = class_indices(predicted, "predicted")
     truth = class_indices(labels, "labels")
     same_length(predicted=guess, labels=truth)
@@ -143,8 +137,6 @@ def expected_calibration_error(
         confidence: (N,) probability of the predicted class, in [0, 1].
         correct: (N,) whether the prediction was right.
         bins: M.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
 
     Raises:
         ValueError: no samples, lengths that differ, bins below 1, or a confidence that is no probability.
@@ -158,11 +150,7 @@ def expected_calibration_error(
 
 
 def calibration_error_statistic(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> SortedStatistic:
-    """`expected_calibration_error` of the samples as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`expected_calibration_error` of the samples as often as they were drawn."""
     certainty = real_scores(confidence, "confidence")
     right = flags(correct, "correct")
     n = same_length(confidence=certainty, correct=right)
@@ -225,27 +213,6 @@ def per_class(top_indices: IntArray, labels: IntArray, num_classes: int) -> list
     predicted = np.bincount(guess, minlength=num_classes).tolist()
     hits = np.bincount(truth[guess == truth], minlength=num_classes).tolist()
     return [_class_row(index, *counts) for index, counts in enumerate(zip(support, predicted, hits, strict=True))]
-
-
-def confusion_counts(predicted: IntArray, labels: IntArray, num_classes: int) -> NDArray[np.int64]:
-    """The confusion matrix: (C, C) counts, rows true, columns predicted. Takes 8 C^2 bytes.
-
-    Args:
-        predicted: (N,) predicted classes.
-        labels: (N,) true classes.
-        num_classes: C.
-
-    Raises:
-        ValueError: no samples, lengths that differ, or an index outside [0, C).
-
-    >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    guess = class_indices(predicted, "predicted", num_classes=num_classes)
-    truth = class_indices(labels, "labels", num_classes=num_classes)
-    same_length(predicted=guess, labels=truth)
-    counts = np.bincount(truth * num_classes + guess, minlength=num_classes * num_classes)
-    return counts.reshape(num_classes, num_classes).astype(np.int64, copy=False)
 
 
 def _class_row(index: int, support: int, predicted: int, hits: int) -> ClassRow:

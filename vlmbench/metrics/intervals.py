@@ -52,17 +52,12 @@ BLOCK_BYTES = 2**20
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, without continuity correction.
+    """Wilson's score interval of a proportion of n trials, without continuity correction.
 
     Unlike the normal approximation it stays inside [0, 1] and keeps its width at 0 % and 100 %.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927).
-
-    Args:
-        successes: how many of the n trials succeeded.
-        n: the number of trials.
-        confidence: the interval's coverage, between 0 and 1.
 
     Raises:
         ValueError: n is below 1, successes lie outside [0, n], or confidence outside (0, 1).
@@ -101,13 +96,6 @@ def bootstrap_interval(
 
     Source: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
 
-    Args:
-        statistic: maps (B, n) counts to (B,) values, nan where it is undefined.
-        n: the number of samples.
-        seed: of the draws.
-        resamples: how many draws of n samples.
-        confidence: the interval's coverage, between 0 and 1.
-
     Returns:
         (low, high) over the resamples on which the statistic is defined; None where there are none.
 
@@ -130,20 +118,7 @@ def bootstrap_intervals(
     confidence: float = CONFIDENCE,
     rows: int | None = None,
 ) -> list[tuple[float, float] | None]:
-    """As :func:`bootstrap_interval`, for several statistics of the same draws that share work.
-
-    Args:
-        statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
-        n: the number of samples.
-        count: how many statistics there are.
-        seed: of the draws.
-        resamples: how many draws of n samples.
-        confidence: the intervals' coverage, between 0 and 1.
-        rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
-
-    Raises:
-        ValueError: as :func:`bootstrap_interval`.
-    """
+    """As :func:`bootstrap_interval`, for the several statistics of :func:`resampled`."""
     _check_confidence(confidence)
     values = resampled(statistics, n, count, seed=seed, resamples=resamples, rows=rows)
     return [_percentiles(column, confidence) for column in values.T]
@@ -166,8 +141,6 @@ def resampled(
         statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
         n: the number of samples.
         count: how many statistics there are.
-        seed: of the draws.
-        resamples: how many draws of n samples.
         rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
 
     Returns:

@@ -52,10 +52,8 @@ def bootstrap_difference(
         candidate: likewise, its samples in the same order.
         n: the number of samples.
         differing: (n,) whether the two answered it differently.
-        largest: see :class:`Difference`.
-        identical: see :class:`Difference`.
-        seed: of the draws.
-        resamples: how many draws of n samples, 2 or more.
+        largest, identical: see :class:`Difference`.
+        resamples: 2 or more.
         rows: resamples a block; None: as many as fit into the cache.
 
     Raises:
@@ -96,20 +94,11 @@ def bootstrap_differences(
     Args:
         baseline: maps (B, n) counts to (B, C) values, nan where one is undefined.
         candidate: likewise.
-        n: the number of samples.
         differing: (n, C) whether the two answered a sample differently so far as each statistic sees.
         sizes: C, how many samples have a say in each, as those of a class; None: all n.
-        largest: see :class:`Difference`.
-        identical: see :class:`Difference`.
-        seed: of the draws.
-        resamples: how many draws of n samples, 2 or more.
-        rows: resamples a block; None: as many as fit into the cache.
 
     Returns:
         C differences; None where a statistic is undefined in one of the two.
-
-    Raises:
-        ValueError: n is below 1, resamples below 2, or differing is of another length.
     """
     if resamples < 2:
         raise ValueError(f"the spread of a difference needs two resamples or more, got {resamples}")

@@ -1,5 +1,9 @@
 """Metrics of how well scores rank samples: average precision (two kinds) and the area under the ROC curve.
 
+A class has (N,) scores, higher for more positive, and (N,) booleans, whether a sample shows it; C classes have (N, C)
+of each. Values are fractions in [0, 1], nan where no sample is positive. A ValueError says that there are no samples,
+that shapes differ, or which score is NaN.
+
 Equal scores are one threshold everywhere. An interval takes classes x samples x resamples steps: a second
 for 20 classes of 5,000 samples and 1,000 resamples, some minutes for 1,000 classes of 50,000.
 Beside the scores it keeps one index for each.
@@ -40,16 +44,6 @@ def average_precision_11_point(scores: FloatArray, positive: BoolArray) -> float
     Source: M. Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", IJCV 88 (2010),
     equations 1 and 2; VOC2007 devkit `VOCcode/VOCevalcls.m`, which orders equal scores by its sort.
 
-    Args:
-        scores: (N,) higher is more positive.
-        positive: (N,) whether each sample is one.
-
-    Returns:
-        A fraction in [0, 1]; nan where no sample is positive.
-
-    Raises:
-        ValueError: no samples, lengths that differ, or a NaN score.
-
     >>> round(average_precision_11_point(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])), 4)
     0.8485
     """
@@ -62,16 +56,6 @@ def average_precision(scores: FloatArray, positive: BoolArray) -> float:
     Equals `sklearn.metrics.average_precision_score`, and, where scores are distinct, LAION-AI/CLIP_benchmark
     `clip_benchmark/metrics/zeroshot_classification.py`, which orders equal scores as its sort leaves them.
 
-    Args:
-        scores: (N,) higher is more positive.
-        positive: (N,) whether each sample is one.
-
-    Returns:
-        A fraction in [0, 1]; nan where no sample is positive.
-
-    Raises:
-        ValueError: no samples, lengths that differ, or a NaN score.
-
     >>> round(average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])), 4)
     0.8333
     """
@@ -81,17 +65,9 @@ def average_precision(scores: FloatArray, positive: BoolArray) -> float:
 def roc_auc(scores: FloatArray, positive: BoolArray) -> float:
     """The chance that a positive outscores a negative, ties counted half: the area under the ROC curve.
 
+    It is nan where all samples are positive, too.
+
     Equals `sklearn.metrics.roc_auc_score`. Source: J. A. Hanley, B. J. McNeil, Radiology 143 (1982).
-
-    Args:
-        scores: (N,) higher is more positive.
-        positive: (N,) whether each sample is one.
-
-    Returns:
-        A fraction in [0, 1]; nan where all samples are positive, or none is.
-
-    Raises:
-        ValueError: no samples, lengths that differ, or a NaN score.
 
     >>> roc_auc(np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False]))
     0.875
@@ -105,26 +81,13 @@ def mean_average_precision_11_point(
     """`average_precision_11_point` averaged over the classes with a positive, with a bootstrap interval.
 
     A class without a positive has no recall and is left out, from a resample too if none was drawn.
-
-    Args:
-        scores: (N, C).
-        targets: (N, C) which classes each sample shows.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: no samples, shapes that differ, or a NaN score.
     """
     statistic = mean_average_precision_11_point_statistic(scores, targets)
     return bootstrap_estimate(statistic, len(scores), seed=seed, resamples=resamples)
 
 
 def mean_average_precision_11_point_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
-    """`mean_average_precision_11_point` of the samples as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_average_precision_11_point` of the samples as often as they were drawn."""
     return macro(eleven_point, _multilabel(scores, targets))
 
 
@@ -135,39 +98,18 @@ def mean_average_precision(
 
     A class without a positive has no recall and is left out, from a resample too if none was drawn.
     (CLIP_benchmark counts such a class as 0.)
-
-    Args:
-        scores: (N, C).
-        targets: (N, C) which classes each sample shows.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: no samples, shapes that differ, or a NaN score.
     """
     statistic = mean_average_precision_statistic(scores, targets)
     return bootstrap_estimate(statistic, len(scores), seed=seed, resamples=resamples)
 
 
 def mean_average_precision_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
-    """`mean_average_precision` of the samples as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_average_precision` of the samples as often as they were drawn."""
     return macro(precision_at_positives, _multilabel(scores, targets))
 
 
 def class_average_precision_statistics(scores: FloatArray, targets: BoolArray) -> WeightedStatistics:
-    """Each class's `average_precision` of the samples as often as they were drawn: (B, C), nan without a positive.
-
-    Args:
-        scores: (N, C).
-        targets: (N, C) which classes each sample shows.
-
-    Raises:
-        ValueError: no samples, shapes that differ, or a NaN score.
-    """
+    """Each class's `average_precision` of the samples as often as they were drawn: (B, C), nan without a positive."""
     return by_class(precision_at_positives, _multilabel(scores, targets))
 
 
@@ -187,8 +129,6 @@ def mean_roc_auc(
     Args:
         scores: (N, C).
         truth: (N,) class indices, or (N, C) booleans.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
 
     Returns:
         nan without an interval where no class has both positives and negatives.
@@ -201,11 +141,7 @@ def mean_roc_auc(
 
 
 def mean_roc_auc_statistic(scores: FloatArray, truth: IntArray | BoolArray) -> WeightedStatistic:
-    """`mean_roc_auc` of the samples as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_roc_auc` of the samples as often as they were drawn."""
     if np.ndim(truth) == 2:
         return macro(area_under_roc, _multilabel(scores, np.asarray(truth)))
     columns = real_scores(scores, "scores", ndim=2)

@@ -3,6 +3,9 @@
 Of each action only some rows are ranked: its own annotated clips, and every other action's positive clips. Clips of one
 video are near copies, so that plain average precision would count some videos many times over.
 
+Scores are (N, C), of every row for every action; ``ranked`` comes from :func:`action_rows`. A ValueError says that
+there are no rows, that no action has a positive, or which score is NaN.
+
 Source: A. Miech et al., "RareAct: A video dataset of unusual interactions", arXiv 2008.01018 (2020);
 antoine77340/RareAct `compute_score.py`, whose numbers these are (up to its unseeded sampling).
 """
@@ -90,11 +93,8 @@ def action_rows(
 def weighted_average_precision(scores: FloatArray, rows: ActionRows) -> float:
     """One action's: average precision in which a video's rows of one group share a weight of 1.
 
-    Equals `sklearn.metrics.average_precision_score` with those sample weights.
-
-    Args:
-        scores: (N,) of every row for this action.
-        rows: what is ranked.
+    The scores are (N,), of every row for this action. Equals `sklearn.metrics.average_precision_score` with those
+    sample weights.
     """
     return float(_areas(real_scores(scores, "scores")[rows.rows], rows.positive, rows.weights[None])[0])
 
@@ -105,15 +105,6 @@ def mean_weighted_average_precision(
     """mWAP: `weighted_average_precision` averaged over the actions with a positive.
 
     The bootstrap draws videos, not rows: the clips of a video come and go together.
-
-    Args:
-        scores: (N, C).
-        ranked: from `action_rows`; not empty.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: no rows, a NaN score, or no action has a positive.
     """
     statistic = mean_weighted_average_precision_statistic(scores, ranked)
     estimate = bootstrap_estimate(statistic, len(drawn_videos(ranked)), seed=seed, resamples=resamples)
@@ -126,15 +117,7 @@ def drawn_videos(ranked: Sequence[ActionRows]) -> NDArray[np.int64]:
 
 
 def mean_weighted_average_precision_statistic(scores: FloatArray, ranked: Sequence[ActionRows]) -> WeightedStatistic:
-    """mWAP of draws of videos: (B, V) counts to (B,). An action of whose positives no video was drawn is left out.
-
-    Args:
-        scores: (N, C).
-        ranked: from `action_rows`; not empty.
-
-    Raises:
-        ValueError: no rows, a NaN score, or no action has a positive.
-    """
+    """mWAP of draws of videos: (B, V) counts to (B,). An action of whose positives no video was drawn is left out."""
     each = weighted_average_precision_statistics(scores, ranked)
 
     def mean(weights: Weights) -> NDArray[np.float64]:
@@ -147,15 +130,7 @@ def mean_weighted_average_precision_statistic(scores: FloatArray, ranked: Sequen
 
 
 def weighted_average_precision_statistics(scores: FloatArray, ranked: Sequence[ActionRows]) -> WeightedStatistics:
-    """`weighted_average_precision` of each of A ranked actions: (B, V) counts of videos to (B, A).
-
-    Args:
-        scores: (N, C).
-        ranked: from `action_rows`; not empty.
-
-    Raises:
-        ValueError: no rows, a NaN score, or no action has a positive.
-    """
+    """`weighted_average_precision` of each of A ranked actions: (B, V) counts of videos to (B, A)."""
     columns = _checked(scores, ranked)
     drawn = drawn_videos(ranked)
     places = [np.searchsorted(drawn, rows.videos) for rows in ranked]
@@ -177,14 +152,8 @@ def mean_sampled_average_precision(
 
     The sampling is the authors', with a seed. There is no interval.
 
-    Args:
-        scores: (N, C).
-        ranked: from `action_rows`; not empty.
-        seed: of the samplings.
-        samplings: how many.
-
     Raises:
-        ValueError: no rows, a NaN score, no action has a positive, or samplings below 1.
+        ValueError: samplings below 1, too.
     """
     columns = _checked(scores, ranked)
     if samplings < 1:

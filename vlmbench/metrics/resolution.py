@@ -13,20 +13,18 @@ DIFFERING = 0.05
 """A share of differing answers as a retrained or quantised model's: two releases are much alike."""
 
 
-def worst_half_width(n: int, confidence: float = CONFIDENCE) -> float:
+def worst_half_width(n: int) -> float:
     """Half of Wilson's interval of a proportion of one half, where it is widest: z / (2 sqrt(n + z^2)).
 
     >>> round(worst_half_width(1000), 4)
     0.0309
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return z / (2 * math.sqrt(n + z * z))
 
 
-def detectable_difference(
-    n: int, differing: float = DIFFERING, *, confidence: float = CONFIDENCE, power: float = POWER
-) -> float | None:
-    """The smallest true difference of two accuracies on the same n samples that McNemar's test finds with this power.
+def detectable_difference(n: int, differing: float = DIFFERING) -> float | None:
+    """The smallest true difference of two accuracies on the same n samples that McNemar's test usually finds.
 
     Source: R. J. Connor, "Sample size for testing differences in proportions for the paired-sample design",
     Biometrics 43 (1987): z_a sqrt(d / n) + z_b sqrt((d - x^2) / n) = x, solved for x.
@@ -34,8 +32,6 @@ def detectable_difference(
     Args:
         n: samples.
         differing: d, the share of them that one model has right and the other wrong.
-        confidence: 1 minus the two-sided significance.
-        power: the chance to find it.
 
     Returns:
         None where even a model that loses all of the differing samples would not be found.
@@ -44,8 +40,8 @@ def detectable_difference(
     0.02
     """
     normal = NormalDist()
-    significant = normal.inv_cdf((1 + confidence) / 2) * math.sqrt(differing / n)
-    found = normal.inv_cdf(power) ** 2 / n
+    significant = normal.inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(differing / n)
+    found = normal.inv_cdf(POWER) ** 2 / n
     root = math.sqrt(max(0.0, significant**2 - (1 + found) * (significant**2 - found * differing)))
     difference = (significant + root) / (1 + found)
     return difference if difference <= differing else None

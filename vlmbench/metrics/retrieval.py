@@ -1,6 +1,8 @@
 """Metrics of cross-modal retrieval, from the rank of each query's best true match.
 
-Queries come in groups: the captions of one image are about the same picture, so they are drawn together in a resample.
+A rank is the best true match's place among the candidates, from 1. Queries come in groups: the captions of one image
+are about the same picture, so they are drawn together in a resample. A ValueError says that there are no queries, that
+lengths differ, or which rank or k is below 1.
 """
 
 from __future__ import annotations
@@ -21,14 +23,9 @@ def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0, res
     query, else a bootstrap over groups.
 
     Args:
-        ranks: (Q,) the best true match's place among the candidates, from 1.
+        ranks: (Q,).
         groups: (Q,) the image each query belongs to.
-        k: 1 or more.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: no queries, lengths that differ, a rank below 1 or k below 1.
+        k: how many of the best candidates count.
 
     >>> recall_at_k(np.array([1, 3, 2, 9]), np.array([0, 0, 1, 1]), k=2).value
     0.5
@@ -43,11 +40,7 @@ def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0, res
 
 
 def recall_at_k_statistic(ranks: IntArray, groups: IntArray, k: int) -> WeightedStatistic:
-    """`recall_at_k` of the groups, in ascending order, as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`recall_at_k` of the groups, in ascending order, as often as they were drawn."""
     place, dense, n = _queries(ranks, groups)
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
@@ -71,12 +64,10 @@ def mean_recall_at_k(
         image_ranks: (I,) of image queries.
         caption_ranks: (Q,) of caption queries.
         caption_images: (Q,) each caption's image, an index into `image_ranks`; every image has one or more.
-        k: 1 or more.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
+        k: how many of the best candidates count.
 
     Raises:
-        ValueError: as `recall_at_k`; also where an image has no caption.
+        ValueError: an image has no caption.
 
     >>> mean_recall_at_k(np.array([1, 2]), np.array([1, 1, 1, 5]), np.array([0, 0, 1, 1]), k=1).value
     0.625
@@ -88,11 +79,7 @@ def mean_recall_at_k(
 def mean_recall_at_k_statistic(
     image_ranks: IntArray, caption_ranks: IntArray, caption_images: IntArray, k: int
 ) -> WeightedStatistic:
-    """`mean_recall_at_k` of the images as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_recall_at_k` of the images as often as they were drawn."""
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
     images, _, n = _queries(image_ranks, np.arange(len(image_ranks)))
@@ -113,15 +100,6 @@ def mean_recall_at_k_statistic(
 def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The mean place of the best true match; lower is better. A bootstrap over groups.
 
-    Args:
-        ranks: (Q,) places from 1.
-        groups: (Q,) the image each query belongs to.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: as `recall_at_k`.
-
     >>> mean_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
     4.0
     """
@@ -130,26 +108,13 @@ def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: in
 
 
 def mean_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
-    """`mean_rank` of the groups, in ascending order, as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`mean_rank` of the groups, in ascending order, as often as they were drawn."""
     place, dense, n = _queries(ranks, groups)
     return _mean_over_queries(place.astype(np.float64), dense, n)
 
 
 def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The median place of the best true match, as `numpy.median`; lower is better. A bootstrap over groups.
-
-    Args:
-        ranks: (Q,) places from 1.
-        groups: (Q,) the image each query belongs to.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
-
-    Raises:
-        ValueError: as `recall_at_k`.
 
     >>> median_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
     2.5
@@ -159,11 +124,7 @@ def median_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0, resamples: 
 
 
 def median_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
-    """`median_rank` of the groups, in ascending order, as often as they were drawn.
-
-    Raises:
-        ValueError: as there.
-    """
+    """`median_rank` of the groups, in ascending order, as often as they were drawn."""
     place, dense, _ = _queries(ranks, groups)
     order = np.argsort(place, kind="stable")
     ordered, owners = place[order].astype(np.float64), dense[order]

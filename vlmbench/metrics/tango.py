@@ -47,12 +47,6 @@ def score_statistic(gained: int, lost: int, n: int, bound: float, *, correction:
 def score_interval(gained: int, lost: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The differences (second - first) that the two-sided score test does not reject.
 
-    Args:
-        gained: pairs that only the second got right.
-        lost: pairs that only the first got right.
-        n: all pairs.
-        confidence: the interval's coverage, between 0 and 1.
-
     Raises:
         ValueError: n is below 1, the pairs that disagree are more than n, or confidence lies outside (0, 1).
 

@@ -122,12 +122,7 @@ class Standings:
 
 
 def common_tasks(answers: Answers, models: Iterable[str] | None = None) -> list[str]:
-    """The tasks that every model has, in their order.
-
-    Args:
-        answers: by task and model.
-        models: who must have them; None: everyone who has any.
-    """
+    """The tasks that each of these models has, or else every model that has any, in their order."""
     wanted = set(models) if models is not None else {model for own in answers.values() for model in own}
     return [task for task, own in answers.items() if wanted and wanted <= own.keys()]
 

@@ -24,11 +24,7 @@ def without(score: Score, notes: Collection[str]) -> Score:
 
 
 def said_once(scores: Sequence[tuple[str, Score]]) -> tuple[list[Score], list[str]]:
-    """Numbers of several sources without what holds for all numbers of theirs, and that in a line a note.
-
-    Args:
-        scores: a source and a number each.
-    """
+    """Numbers of several sources without what holds for all numbers of theirs, and that in a line a note."""
     groups: dict[str, list[Score]] = {}
     for source, score in scores:
         groups.setdefault(source, []).append(score)

@@ -23,11 +23,7 @@ def paired_errors(records: Iterable[Summary], store: ResultStore) -> Errors:
     """Standard errors of the differences of main metrics between models that answered the same samples of one task.
 
     Only metrics that are means over samples have one, which the kind of task says: accuracy, recall at k of retrieval.
-    Records without readable predictions, and imported ones, have none.
-
-    Args:
-        records: of one task, one a model.
-        store: where their predictions lie.
+    One record a model is expected. Records without readable predictions, and imported ones, have none.
     """
     groups: dict[tuple[str, str, str], list[Summary]] = {}
     for record in records:
@@ -43,7 +39,7 @@ def paired_errors(records: Iterable[Summary], store: ResultStore) -> Errors:
 
 def contributions(plugin: str, metric: str) -> Contributions | None:
     """How a table of predictions becomes each sample's contribution to a metric; None where it is no mean."""
-    from vlmbench.answers import pairing
+    from vlmbench.answers.paired_metric import pairing
 
     try:
         return pairing(plugin).contributions(metric)

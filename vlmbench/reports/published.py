@@ -58,10 +58,7 @@ def published_folder() -> Path:
 
 
 def published(folder: Path | None = None) -> list[Published]:
-    """Every published number, in the order of the files' names and rows.
-
-    Args:
-        folder: CSV files to read instead of the shipped ones.
+    """Every published number, in the order of the files' names and rows; shipped ones, or those of a folder.
 
     Raises:
         DataError: the folder is missing, or a file is not of this form; it names the file and the line.
@@ -73,14 +70,14 @@ def published(folder: Path | None = None) -> list[Published]:
     return [number for path in files for number in _numbers(path)]
 
 
-def survey_methods(folder: Path | None = None) -> list[dict[str, str]]:
+def survey_methods() -> list[dict[str, str]]:
     """The survey's methods, one dict a row: pre-training (Table 3), transfer (4) and distillation (5)."""
-    return _rows((folder or published_folder()) / METHODS_FILE)
+    return _rows(published_folder() / METHODS_FILE)
 
 
-def survey_datasets(folder: Path | None = None) -> list[dict[str, str]]:
+def survey_datasets() -> list[dict[str, str]]:
     """The survey's datasets, one dict a row: for pre-training (Table 1) and for evaluation (2)."""
-    return _rows((folder or published_folder()) / DATASETS_FILE)
+    return _rows(published_folder() / DATASETS_FILE)
 
 
 def _numbers(path: Path) -> list[Published]:

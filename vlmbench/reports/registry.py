@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import UsageError
-from vlmbench.registry import Registry, did_you_mean, modules_in
+from vlmbench.registry import Registry, did_you_mean, load_target, modules_in
 from vlmbench.reports.table_view import TableView
 
 if TYPE_CHECKING:
     from vlmbench.reports.entries import Entries
     from vlmbench.reports.facts import ModelFacts
+    from vlmbench.reports.published import Published
     from vlmbench.reports.table_data import Table
     from vlmbench.store import ResultStore
 
@@ -41,6 +42,12 @@ def _facts() -> ModelFacts:
     return ModelFacts()
 
 
+def _published() -> list[Published]:
+    from vlmbench.reports.published import published
+
+    return published()
+
+
 @dataclass(frozen=True)
 class TableRequest:
     """A table that a reader asked for.
@@ -53,6 +60,7 @@ class TableRequest:
         models: models named outright rather than by a pattern.
         tasks: the same of tasks.
         facts: of models.
+        published: reads all published numbers.
     """
 
     name: str
@@ -62,6 +70,7 @@ class TableRequest:
     models: Sequence[str] = ()
     tasks: Sequence[str] = ()
     facts: ModelFacts = field(default_factory=_facts)
+    published: Callable[[], Sequence[Published]] = _published
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class ReportTable:
     Attributes:
         name: what the command line calls it.
         shows: what it shows, in a few words.
-        make: how it is made.
+        make: how it is made; as ``"module:function"``, it is imported when the table is asked for.
         options: which of :data:`OPTIONS` change it.
         needs_records: it is empty without a results folder.
         takes_name: "needed" or "possible" where it is of one model, task or list; "" where it is not.
@@ -80,7 +89,7 @@ class ReportTable:
 
     name: str
     shows: str
-    make: Callable[[TableRequest], Table]
+    make: Callable[[TableRequest], Table] | str
     options: frozenset[str] = frozenset(OPTIONS)
     needs_records: bool = False
     takes_name: Literal["needed", "possible", ""] = ""
@@ -127,7 +136,9 @@ def make_table(table: str, request: TableRequest) -> Table:
     """
     check_table(table, request.name)
     check_options(table, request.view)
-    return TABLES.get(table).make(request)
+    make = TABLES.get(table).make
+    made: Table = (load_target(make) if isinstance(make, str) else make)(request)
+    return made
 
 
 def check_table(table: str, name: str) -> None:

@@ -14,7 +14,7 @@ from vlmbench.cards import Role, TaskCard, check_templates
 from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.metrics import Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean

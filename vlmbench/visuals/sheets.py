@@ -69,13 +69,8 @@ class Query:
 def contact_sheet(tiles: Sequence[Tile], title: str, *, note: str = "") -> bytes:
     """Pictures in rows, each framed in blue with a tick where the answer is right, in orange with a cross where wrong.
 
-    Args:
-        tiles: 1 to :data:`SHEET_TILES` of them.
-        title: over all.
-        note: a line below the title.
-
     Raises:
-        ValueError: no tiles, or too many for one sheet.
+        ValueError: no tiles, or more than :data:`SHEET_TILES`.
     """
     _check(tiles, SHEET_TILES)
     columns = min(_COLUMNS, len(tiles))
@@ -137,13 +132,8 @@ def _paste_centred(picture: Image, image: Image | None, place: tuple[int, int], 
 def retrieval_sheet(queries: Sequence[Query], title: str, *, note: str = "") -> bytes:
     """Each image with the captions that were found for it, its own marked by a tick.
 
-    Args:
-        queries: 1 to :data:`SHEET_ROWS` of them.
-        title: over all.
-        note: a line below the title.
-
     Raises:
-        ValueError: no queries, or too many for one sheet.
+        ValueError: no queries, or more than :data:`SHEET_ROWS`.
     """
     _check(queries, SHEET_ROWS)
     rows = [_row(query) for query in queries]

@@ -146,13 +146,7 @@ def _name(character: str) -> str:
 
 
 def fitting(text: str, width: float, face: Font) -> str:
-    """A legible text no wider than ``width`` pixels: its end gives way to three dots.
-
-    Args:
-        text: already :func:`legible`.
-        width: in pixels.
-        face: the font that it is drawn with.
-    """
+    """A legible text no wider than ``width`` pixels: its end gives way to three dots."""
     if face.getlength(text) <= width:
         return text
     shortest, longest = 0, len(text)  # the longest beginning that fits, by halving

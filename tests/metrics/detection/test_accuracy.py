@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from vlmbench.metrics.detection import mean_class_accuracy
+from vlmbench.metrics.detection.accuracy import mean_class_accuracy
 
 
 def test_it_is_balanced_accuracy_over_boxes() -> None:

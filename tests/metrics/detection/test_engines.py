@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from metrics.detection.cases import crowded_case, pycocotools_stats, random_case
 
-from vlmbench.metrics.detection import COCO_MEASURES, ENGINES, BoxPredictions, BoxTruth, engine_values
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.engines import ENGINES, engine_values
+from vlmbench.metrics.detection.measures import COCO_MEASURES
 
 
 def stats(engine: str, truth: BoxTruth, found: BoxPredictions) -> list[float]:

@@ -14,9 +14,10 @@ from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vlmbench.metrics.detection import BoxPredictions, BoxTruth, greedy, match_boxes
+from vlmbench.metrics.detection import greedy
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.metrics.detection.engines import coco_dataset, coco_results
-from vlmbench.metrics.detection.matching import AREAS
+from vlmbench.metrics.detection.matching import AREAS, match_boxes
 
 
 def grid_case(seed: int) -> tuple[BoxTruth, BoxPredictions]:

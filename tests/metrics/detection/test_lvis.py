@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from metrics.detection.cases import federated_case, lvis_dataset
 
-from vlmbench.metrics.detection import LVIS_MEASURES, BoxMeasure, Federation, box_values, match_boxes
+from vlmbench.metrics.detection.boxes import Federation
 from vlmbench.metrics.detection.engines import coco_results
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import LVIS_MEASURES, BoxMeasure, box_values
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR@300", "ARs@300", "ARm@300", "ARl@300", "APr", "APc", "APf")
 FROM_LVIS = {

@@ -10,15 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metrics.detection.cases import crowded_case, pycocotools_stats, random_case
 
-from vlmbench.metrics.detection import (
-    COCO_MEASURES,
-    BoxMeasure,
-    BoxPredictions,
-    BoxTruth,
-    box_estimates,
-    box_values,
-    match_boxes,
-)
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, BoxMeasure, box_estimates, box_values
 
 
 def boxes(rows: list[tuple[int, int, tuple[float, float, float, float]]], **fields: object) -> dict[str, object]:

@@ -12,15 +12,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vlmbench.metrics.detection import (
-    COCO_MEASURES,
-    ENGINES,
-    BoxPredictions,
-    BoxTruth,
-    box_values,
-    engine_values,
-    match_boxes,
-)
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.engines import ENGINES, engine_values
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, box_values
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pyarrow as pa
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.metrics import Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, metric_value
 from vlmbench.tasks.subset import choose

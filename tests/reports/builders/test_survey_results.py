@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from make_record import make_failure
 from published_numbers import printed_table
-from report_cases import NoCards, answered, entries, numbers
+from report_cases import answered, asked, entries, numbers
 
 from vlmbench.reports.builders.survey import SurveyTable
 from vlmbench.reports.builders.survey_results import survey_results_table
@@ -46,7 +46,7 @@ def survey(name: str) -> SurveyTable:
 
 
 def table(name: str, found: Entries, known: Sequence[Published], **view: object) -> Table:
-    return survey_results_table(survey(name), found, known, TableView(**view), NoCards())  # type: ignore[arg-type]
+    return survey_results_table(survey(name), asked(found, TableView(**view), numbers=known))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -57,7 +57,9 @@ def test_the_surveys_rows_are_as_printed_cell_by_cell(name: str) -> None:
         (name, *(f"{float(text):.1f}" if text else "–" for text in texts)) for name, texts in lines if any(texts)
     ]
     in_print = {"group_by": "framework"} if name == "transfer" else {}  # known of none, which leaves the printed order
-    made = survey_results_table(survey(name), Entries(), published(), TableView(**in_print), ModelFacts())
+    made = survey_results_table(
+        survey(name), asked(Entries(), TableView(**in_print), numbers=published(), facts=ModelFacts())
+    )
     width = len(survey(name).questions)
     found = [(plain(row[0]), *map(plain, row[-width:])) for row in made.rows]
     assert [(model.casefold(), *texts) for model, *texts in found] == [(m.casefold(), *t) for m, *t in expected]

@@ -14,17 +14,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_cases import HOSTILE, NoCards, answered, entries, numbers
+from report_cases import HOSTILE, answered, asked, entries, numbers
 from rich.console import Console
 
-from vlmbench.cli.console import rich_table
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.builders.survey_lists import datasets_table
 from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.formats.html import to_html
 from vlmbench.reports.formats.latex import to_latex
 from vlmbench.reports.formats.md import to_markdown
-from vlmbench.reports.published import published, survey_datasets
+from vlmbench.reports.formats.terminal.render import TerminalTable
+from vlmbench.reports.published import published
 from vlmbench.reports.registry import FORMATS
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
@@ -35,12 +35,12 @@ SUFFIX = {"latex": "tex", "text": "txt"}
 
 
 def classification(view: TableView | None = None) -> Table:
-    return survey_results_table(CLASSIFICATION, entries(), numbers(), view or TableView(), NoCards())
+    return survey_results_table(CLASSIFICATION, asked(entries(), view or TableView(), numbers=numbers()))
 
 
 def printed(table: Table, width: int) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(rich_table(table, width))
+    Console(file=out, width=width).print(TerminalTable(table, width))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -117,8 +117,8 @@ def test_latex_compiles(table: str, tmp_path: Path) -> None:
     made = {
         "hostile": hostile,
         "classification": classification,
-        "survey": lambda: survey_results_table(CLASSIFICATION, entries(), published(), TableView(), NoCards()),
-        "datasets": lambda: datasets_table(survey_datasets(), entries(), TableView(filters=[("kind", "Image*")])),
+        "survey": lambda: survey_results_table(CLASSIFICATION, asked(entries(), numbers=published())),
+        "datasets": lambda: datasets_table(asked(entries(), TableView(filters=[("kind", "Image*")]))),
         "long": lambda: results_table([answered(f"m{number}", "[t]", 0.5) for number in range(60)]),
     }[table]()
     (tmp_path / "table.tex").write_text(to_latex(made), encoding="utf-8")

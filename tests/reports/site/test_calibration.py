@@ -10,9 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 from reports.site.records_of_many import make_answer
 
-from vlmbench.metrics import expected_calibration_error
+from vlmbench.metrics.classification import expected_calibration_error
 from vlmbench.records import Imported, MetricValue
-from vlmbench.reports.site.calibration import calibration_error, reliability
+from vlmbench.reports.site.calibration import Reliability, reliability
+
+
+def calibration_error(curve: Reliability) -> float:
+    """The ECE of the curve: the mean gap between confidence and accuracy, weighted by answers."""
+    total = sum(bin.n for bin in curve.bins)
+    gaps = [
+        bin.n * abs(bin.accuracy - bin.confidence)
+        for bin in curve.bins
+        if bin.accuracy is not None and bin.confidence is not None
+    ]
+    return sum(gaps) / total if total else 0.0
 
 
 def test_the_curve_has_the_metrics_own_bins(tmp_path: Path) -> None:

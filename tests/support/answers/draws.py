@@ -10,13 +10,21 @@ import pyarrow as pa
 import pytest
 from answers.made import answers
 
-from vlmbench.answers import Answers, difference
-from vlmbench.answers.paired_metric import ClassDifference
-from vlmbench.metrics import Difference
+from vlmbench.answers.paired_metric import ClassDifference, pair
+from vlmbench.answers.tables import Answers
+from vlmbench.metrics.difference import Difference
 
 OfRows = Callable[[int, np.ndarray], float]
 """A model and the rows that were drawn to a value."""
 N, RESAMPLES = 60, 12
+
+
+def difference(baseline: Answers, candidate: Answers, metric: str, **bootstrap: int) -> Difference:
+    return pair(baseline, candidate, metric).difference(**bootstrap)
+
+
+def class_differences(baseline: Answers, candidate: Answers, metric: str, **bootstrap: int) -> list[ClassDifference]:
+    return pair(baseline, candidate, metric).class_differences(**bootstrap)
 
 
 def drawn(n: int) -> list[np.ndarray]:

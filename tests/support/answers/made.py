@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from make_record import make_record
 
-from vlmbench.answers import Answers
-from vlmbench.metrics.detection import BoxPredictions, BoxTruth
+from vlmbench.answers.tables import Answers
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.records import ClassResult, MetricValue
 
 CLASSES = ["cat", "dog", "cow", "hen"]

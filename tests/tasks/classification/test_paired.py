@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from answers.draws import RESAMPLES, N, by_name, check, compared, shuffled, single_labels
+from answers.draws import RESAMPLES, N, by_name, check, class_differences, compared, shuffled, single_labels
 from answers.made import CLASSES, answers, classified, tagged
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
-from vlmbench.answers import class_differences
-from vlmbench.metrics import expected_calibration_error
+from vlmbench.metrics.classification import expected_calibration_error
 
 
 @pytest.fixture

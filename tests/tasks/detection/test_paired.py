@@ -7,23 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from answers.draws import RESAMPLES, check, shuffled
+from answers.draws import RESAMPLES, check, class_differences, difference, shuffled
 from answers.made import answers, detected
 from metrics.detection.cases import pycocotools_stats, random_case
 
-from vlmbench.answers import class_differences, difference, measured
+from vlmbench.answers.paired_metric import measured
 from vlmbench.errors import UnpairableError
-from vlmbench.metrics.detection import (
-    COCO_MEASURES,
-    LVIS_MEASURES,
-    BoxPredictions,
-    BoxTruth,
-    Federation,
-    box_values,
-    match_boxes,
-    mean_class_accuracy,
-)
-from vlmbench.metrics.detection.boxes import Ints
+from vlmbench.metrics.detection.accuracy import mean_class_accuracy
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Ints
+from vlmbench.metrics.detection.matching import match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, LVIS_MEASURES, box_values
 
 
 def boxes(seed: int) -> tuple[BoxTruth, list[BoxPredictions]]:

@@ -18,14 +18,15 @@ from pycocotools.cocoeval import COCOeval
 from tasks.detection.models import Colourist, colourist, finder
 from toy_adapter import ToyModel, toy
 
-from vlmbench.answers import Answers, measured
+from vlmbench.answers.paired_metric import measured
+from vlmbench.answers.tables import Answers
 from vlmbench.cards import SourceSpec, TaskCard, make_task
 from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.images.decoded import Picture
-from vlmbench.metrics.detection import COCO_MEASURES
+from vlmbench.metrics.detection.measures import COCO_MEASURES
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts
 from vlmbench.tasks.detection.measures import ACCURACIES

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from answers.draws import RESAMPLES, check, shuffled
+from answers.draws import RESAMPLES, check, class_differences, difference, shuffled
 from answers.made import answers, classified
 from sklearn.metrics import average_precision_score
 
-from vlmbench.answers import class_differences, difference, measured
+from vlmbench.answers.paired_metric import measured
 from vlmbench.errors import UnpairableError
 
 

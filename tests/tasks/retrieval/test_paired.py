@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from answers.draws import N, OfRows, check, compared
+from answers.draws import N, OfRows, check, compared, difference
 from answers.made import answers, retrieved
 
-from vlmbench.answers import difference
 from vlmbench.errors import RecordError, UnpairableError
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from answers.draws import RESAMPLES, N, by_name, check, compared, shuffled
+from answers.draws import RESAMPLES, N, by_name, check, class_differences, compared, shuffled
 from answers.made import CLASSES, answers, segmented
-
-from vlmbench.answers import class_differences
 
 
 def pixels(seed: int) -> list[np.ndarray]:

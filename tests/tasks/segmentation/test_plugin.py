@@ -31,7 +31,7 @@ from vlmbench.errors import (
     VlmbenchWarning,
 )
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.metrics import PixelCounts, mean_iou
+from vlmbench.metrics.segmentation import PixelCounts, mean_iou
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan

@@ -15,14 +15,10 @@ _ASIDE = ".replaced"
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write files beside the target, then put their folder in its place.
+    """Write files, by their paths inside it, beside the target, then put their folder in its place.
 
     A folder that is not empty cannot be renamed over, so what is replaced steps aside for the moment between two
     renames; killed in between, :func:`settled` still finds it, and the next write tidies up.
-
-    Args:
-        target: the folder; one that is there is replaced as a whole.
-        files: contents by their paths inside it.
 
     Raises:
         StoreError: it cannot be written; what was there before still is.

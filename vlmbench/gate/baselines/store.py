@@ -74,13 +74,7 @@ def check_name(name: str) -> None:
 
 
 def save_baseline(name: str, entries: Sequence[Entry], root: Path, *, replace: bool = False) -> Baseline:
-    """Save records as a baseline, whole or not at all.
-
-    Args:
-        name: a plain name.
-        entries: one a model and task.
-        root: the folder of all baselines.
-        replace: take the place of a whole baseline of that name.
+    """Save records, one a model and task, as a baseline, whole or not at all; ``replace`` takes a taken name.
 
     Raises:
         UsageError: the name is no plain name or is taken, nothing is to be saved, or two entries are of one model and

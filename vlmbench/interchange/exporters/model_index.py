@@ -23,10 +23,9 @@ NAMED = 3
 
 
 def model_index(records: Sequence[Summary]) -> str:
-    """The YAML that belongs between the ``---`` lines of a model card. Values are fractions, unless a rank.
+    """The YAML that belongs between the ``---`` lines of a model card.
 
-    Args:
-        records: of one model; each makes one result.
+    Each record is a result; values are fractions, or ranks.
 
     Raises:
         UsageError: they are of several models. The format has room for them, but its readers give all results to the

@@ -21,12 +21,7 @@ HINT = f"It has {', '.join(DESCRIBED)} and metrics."
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
-    """What a file holds, one item an evaluation; what is wrong with one is its item.
-
-    Args:
-        path: a ``.json`` or a ``.csv`` file.
-        cards: specs of open_clip cards to their names.
-        model: not used: the files say it.
+    """What a file holds, one item an evaluation; what is wrong with one is its item. The files name their models.
 
     Raises:
         RecordError: the file as a whole is none of CLIP_benchmark's.

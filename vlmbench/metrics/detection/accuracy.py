@@ -23,8 +23,6 @@ def mean_class_accuracy(
         labels: (N,) its class.
         image: (N,) its image, in [0, images).
         images: how many there are.
-        seed: of the bootstrap.
-        resamples: of the bootstrap; 0 for no interval.
 
     Raises:
         ValueError: lengths differ.
@@ -60,16 +58,6 @@ def class_accuracy_statistics(
 ) -> WeightedStatistics:
     """The share of each class's boxes that are named rightly, of the images as often as they were drawn: (B, C), nan
     where a class has no box.
-
-    Args:
-        hits: (N,) whether a box's class was among the answers.
-        labels: (N,) its class, in [0, classes).
-        image: (N,) its image, in [0, images).
-        images: how many there are.
-        classes: C.
-
-    Raises:
-        ValueError: lengths differ.
     """
     boxes, right = _by_image(hits, labels, image, images, classes)
 

@@ -18,12 +18,7 @@ ENGINES: dict[str, tuple[str, str, str]] = {
 
 
 def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, float]:
-    """COCO's twelve numbers as another implementation has them; nan where there is no object.
-
-    Args:
-        engine: a name of :data:`ENGINES`.
-        truth: the objects.
-        found: the predictions.
+    """COCO's twelve numbers as another implementation of :data:`ENGINES` has them; nan where there is no object.
 
     Raises:
         ModuleNotFoundError: its package is not installed.

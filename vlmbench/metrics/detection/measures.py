@@ -97,12 +97,6 @@ def box_estimates(
     A resample is evaluated as pycocotools would, an image that was drawn twice having its predictions and objects
     twice; only that of predictions with equal scores in one image, both copies of one come before those of the next.
     Classes without an object in a resample are left out of its mean, as COCO leaves out those that the data lacks.
-
-    Args:
-        matches: of all images.
-        measures: by name.
-        seed: of the draws.
-        resamples: 0 for no intervals.
     """
     values = box_values(matches, measures, np.ones((1, matches.images), dtype=np.int32))[0]
     intervals = bootstrap_intervals(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from vlmbench.reports.cells import DASH, Label
 from vlmbench.reports.entries import Entries, origin
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import reason
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
+from vlmbench.reports.table_view import Draft, TableRow, arranged
 
 STATES = ("done", "imported", "failed", "unsupported", "missing")
 COLUMNS = (
@@ -18,22 +19,18 @@ COLUMNS = (
 )
 
 
-def coverage_table(
-    entries: Entries, view: TableView, *, models: Sequence[str] = (), tasks: Sequence[str] = ()
-) -> Table:
+def coverage_table(request: TableRequest) -> Table:
     """One row a model: counts of its pairs by state, and the names of those that are not done.
 
-    Args:
-        entries: of a results folder.
-        view: what is shown.
-        models: who is expected besides those of the folder.
-        tasks: what is expected besides the folder's.
-
-    In ``data`` there is one object a pair.
+    The request's own models and tasks are expected besides those of the folder. In ``data`` there is one object a pair.
     """
-    states = _states(entries)
-    everyone = sorted({model for model, _ in states if view.wants_model(model)} | set(models), key=str.casefold)
-    every = sorted({task for _, task in states if view.wants_task(task)} | set(tasks), key=str.casefold)
+    states, view = _states(request.entries), request.view
+    models = {model for model, _ in states if view.wants_model(model)}
+    tasks = {task for _, task in states if view.wants_task(task)}
+    everyone, every = (
+        sorted(known | set(named), key=str.casefold)
+        for known, named in ((models, request.models), (tasks, request.tasks))
+    )
     rows = [_row(model, every, states) for model in everyone]
     pairs = len(everyone) * len(every)
     done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
@@ -43,7 +40,7 @@ def coverage_table(
         for state in ("imported", "failed", "unsupported")
         if not any(state == found for found, _ in states.values())
     )
-    return arranged(Draft(title, COLUMNS, rows, hidden=unused, left_out=entries.left_out), view)
+    return arranged(Draft(title, COLUMNS, rows, hidden=unused, left_out=request.entries.left_out), view)
 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:

@@ -9,9 +9,9 @@ from vlmbench.errors import UnknownNameError
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import Label, Score
-from vlmbench.reports.entries import Entries
 from vlmbench.reports.facts import FACTS, ModelFacts
 from vlmbench.reports.published import Published
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
     failed_score,
@@ -34,19 +34,14 @@ COLUMNS = (
 )
 
 
-def model_table(name: str, entries: Entries, numbers: Sequence[Published], view: TableView, facts: ModelFacts) -> Table:
-    """One row a task and metric: main metrics, and whatever else is published.
-
-    Args:
-        name: of the model.
-        entries: of a results folder.
-        numbers: all published numbers.
-        view: what is shown.
-        facts: of models.
+def model_table(request: TableRequest) -> Table:
+    """One row a task and metric of one model: main metrics, and whatever else is published.
 
     Raises:
         UnknownNameError: neither a record, a failure, a card nor a published number has that name.
     """
+    name, entries, view = request.name, request.entries, request.view
+    numbers = request.published()
     records = [record for record in entries.records if record.model.name == name and view.wants_task(record.task.name)]
     failures = [failure for failure in entries.failures if failure.model == name and view.wants_task(failure.task)]
     found = [
@@ -57,7 +52,7 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
         and view.wants_task(number.task)
         and (view.flagged or not number.flag)
     ]
-    card = facts.card(name)
+    card = request.facts.card(name)
     if not (records or failures or found or card):
         known = [r.model.name for r in entries.records] + [number.model for number in numbers]
         raise UnknownNameError(f"nothing is known of a model {name!r}", hint=did_you_mean(name, known) or None)
@@ -78,7 +73,7 @@ def model_table(name: str, entries: Entries, numbers: Sequence[Published], view:
             columns=COLUMNS,
             rows=rows,
             hidden=frozenset(unfilled),
-            notes=_known(name, records, facts),
+            notes=_known(name, records, request.facts),
             left_out=entries.left_out,
         ),
         view,

@@ -10,11 +10,12 @@ from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, differing, origin, remarks, remarks_of
+from vlmbench.reports.entries import differing, origin, remarks, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired_errors import paired_errors
 from vlmbench.reports.published import Published
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     answer_of,
     failed_datum,
@@ -29,7 +30,6 @@ from vlmbench.reports.scores import (
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
-from vlmbench.store import ResultStore
 
 TIES = (
     "rank: 1–3 where the data cannot tell models apart: their difference on the same samples, or else their own "
@@ -37,27 +37,14 @@ TIES = (
 )
 
 
-def task_table(
-    name: str,
-    entries: Entries,
-    numbers: Sequence[Published],
-    view: TableView,
-    facts: ModelFacts,
-    store: ResultStore | None = None,
-) -> Table:
+def task_table(request: TableRequest) -> Table:
     """One row a model, best first; ranks are of records that answer the card's own question.
-
-    Args:
-        name: of the task.
-        entries: of a results folder.
-        numbers: all published numbers.
-        view: what is shown.
-        facts: of models.
-        store: where predictions lie, for paired differences.
 
     Raises:
         UnknownNameError: neither a record, a failure nor a published number is of this task.
     """
+    name, entries, view, facts = request.name, request.entries, request.view, request.facts
+    numbers = request.published()
     records = [record for record in entries.records if record.task.name == name and view.wants_model(record.model.name)]
     failures = [failure for failure in entries.failures if failure.task == name and view.wants_model(failure.model)]
     metric = records[0].main_metric if records else next((n.metric for n in numbers if n.task == name), "")
@@ -66,7 +53,7 @@ def task_table(
         known = [record.task.name for record in entries.records] + [number.task for number in numbers]
         raise UnknownNameError(f"no number of a task {name!r}", hint=did_you_mean(name, known) or None)
     ranked = [record for record in records if _ranked(record, metric)]
-    errors = paired_errors(ranked, store) if view.paired and store is not None else {}
+    errors = paired_errors(ranked, request.store) if view.paired and request.store is not None else {}
     ranks = ranking(ranked, errors)
     rows = [
         _record_row(record, metric, ranks.get(record.model.name) if record in ranked else None, view, facts)

@@ -8,8 +8,9 @@ from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
 from vlmbench.reports.cells import DASH, Label, Origin, Score
 from vlmbench.reports.entries import Entries, differing, origin, remarks_of
-from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
+from vlmbench.reports.facts import FACTS, fact_columns
 from vlmbench.reports.paired_errors import paired_errors
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import answer_of
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -21,24 +22,17 @@ RANK_DIGITS = 2
 """Decimals of mean ranks, at least: two models' over eight tasks may be 1.25 and 1.75."""
 
 
-def ranking_table(
-    entries: Entries, view: TableView, facts: ModelFacts, *, store: ResultStore | None = None, tasks: Sequence[str] = ()
-) -> Table:
+def ranking_table(request: TableRequest) -> Table:
     """One row a model: mean, mean of each kind of task, average rank and Borda share over common tasks.
 
-    Only records that answer their cards' own questions count.
-
-    Args:
-        entries: of a results folder.
-        view: what is shown.
-        facts: of models.
-        store: where predictions lie, for paired differences.
-        tasks: over which; models that lack one are left out and said to be. None: those that all models have.
+    Only records that answer their cards' own questions count. Of tasks that are named outright, models that lack one
+    are left out and said to be; else the tasks are those that all models have.
     """
+    entries, view, facts = request.entries, request.view, request.facts
     records = comparable_records(entries, view)
     found, kinds = answers_of(records)
-    errors = _errors(records, store) if view.paired and store is not None else {}
-    made = standings(found, kinds, tasks=list(tasks) or None, errors=errors)
+    errors = _errors(records, request.store) if view.paired and request.store is not None else {}
+    made = standings(found, kinds, tasks=list(request.tasks) or None, errors=errors)
     named = list(dict.fromkeys(kinds.get(task, "other") for task in made.tasks))
     kinds_shown = named if len(named) > 1 else []
     infos = {record.model.name: record.model for record in records.values()}

@@ -9,7 +9,6 @@ from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, gather, origin, remarks
 from vlmbench.reports.published import Published
-from vlmbench.reports.published import published as published_numbers
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
@@ -50,13 +49,6 @@ def results_table(
 ) -> Table:
     """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
 
-    Args:
-        entries: as a store yields them, or sorted out.
-        title: the table's.
-        all_metrics: every metric instead of the main one.
-        published: numbers to list below the records.
-        view: what is shown of it.
-
     Raises:
         UsageError: the view names a column that is not there.
     """
@@ -80,10 +72,15 @@ def results_table(
     return arranged(Draft(title, columns, rows, hidden=hidden, notes=notes, left_out=known.left_out), view)
 
 
-def requested_results(request: TableRequest, *, title: str, all_metrics: bool) -> Table:
+def requested_results(request: TableRequest, *, title: str = "Results", all_metrics: bool = False) -> Table:
     """The table as the command line asks for it: published numbers are in it only where all are wanted."""
-    numbers = published_numbers() if request.view.published == "all" else []
+    numbers = request.published() if request.view.published == "all" else []
     return results_table(request.entries, title=title, all_metrics=all_metrics, published=numbers, view=request.view)
+
+
+def requested_metrics(request: TableRequest) -> Table:
+    """The same of every metric."""
+    return requested_results(request, title="Every metric", all_metrics=True)
 
 
 def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:

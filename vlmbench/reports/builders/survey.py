@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vlmbench.registry import load_target
+from vlmbench.reports.registry import NUMBERS, ReportTable, TableRequest
+
+if TYPE_CHECKING:
+    from vlmbench.reports.table_data import Table
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,13 @@ class SurveyTable:
     note: str = ""
     group_by: str = ""
     without_numbers: str = ""
+
+
+def survey_report(name: str, shows: str, survey: SurveyTable, *, place: int) -> ReportTable:
+    """One of these tables as a table of ``vlmbench report``, with the models of a results folder."""
+
+    def make(request: TableRequest) -> Table:
+        made: Table = load_target("vlmbench.reports.builders.survey_results:survey_results_table")(survey, request)
+        return made
+
+    return ReportTable(name, shows, make, NUMBERS, place=place)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from vlmbench.errors import UsageError
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.cells import DASH, Label
-from vlmbench.reports.entries import Entries
 from vlmbench.reports.facts import ModelFacts
+from vlmbench.reports.published import survey_datasets, survey_methods
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
@@ -56,18 +57,15 @@ _SHORT: Mapping[str, str] = {
 """What the survey's abbreviations mean."""
 
 
-def datasets_table(rows: Sequence[Mapping[str, str]], entries: Entries, view: TableView) -> Table:
-    """Evaluation datasets as the survey prints them, with the task card that answers each.
-
-    Args:
-        rows: of :func:`~vlmbench.reports.published.survey_datasets`.
-        entries: of a results folder: how many models were run on each.
-        view: what is shown; grouped by kind unless it says otherwise.
+def datasets_table(request: TableRequest) -> Table:
+    """Evaluation datasets as the survey prints them, with the task card that answers each, and how many models were run
+    on it; grouped by kind unless the view says otherwise.
     """
+    entries, view = request.entries, request.view
     run: dict[str, set[str]] = {}
     for record in entries.records:
         run.setdefault(record.task.name, set()).add(record.model.name)
-    chosen = [row for row in rows if row["table"] == "2" and _wanted(row, view)]
+    chosen = [row for row in survey_datasets() if row["table"] == "2" and _wanted(row, view)]
     made = [
         TableRow(
             cells=[
@@ -95,22 +93,19 @@ def datasets_table(rows: Sequence[Mapping[str, str]], entries: Entries, view: Ta
     return arranged(draft, view if view.group_by else replace(view, group_by="kind"))
 
 
-def methods_table(rows: Sequence[Mapping[str, str]], facts: ModelFacts, view: TableView, name: str = "") -> Table:
-    """Methods as the survey prints them, with what runs them here.
-
-    Args:
-        rows: of :func:`~vlmbench.reports.published.survey_methods`.
-        facts: of models.
-        view: what is shown.
-        name: of :data:`METHOD_LISTS`; "" for pre-training.
+def methods_table(request: TableRequest) -> Table:
+    """One of :data:`METHOD_LISTS`, by default of pre-training, as the survey prints it, with what runs them here.
 
     Raises:
         UsageError: there is no such list.
     """
-    if (name or "pre-training") not in METHOD_LISTS:
+    name, view, facts = request.name or "pre-training", request.view, request.facts
+    if name not in METHOD_LISTS:
         raise UsageError(f"no list of methods {name!r}", hint=did_you_mean(name, METHOD_LISTS))
-    number, title = METHOD_LISTS[name or "pre-training"]
-    chosen = [row for row in rows if row["table"] == number and view.wants_model(row["method"], row["card"])]
+    number, title = METHOD_LISTS[name]
+    chosen = [
+        row for row in survey_methods() if row["table"] == number and view.wants_model(row["method"], row["card"])
+    ]
     made = [
         TableRow(_method_cells(row, facts), [{**row, "runs_as": ";".join(_runnable(row["card"], facts))}])
         for row in chosen

@@ -12,7 +12,7 @@ from vlmbench.reports.cells import DASH, Cell, Label, Origin, Score, plain
 from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import shared, without
-from vlmbench.reports.published import Published
+from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     ZERO_SHOT,
     failed_datum,
@@ -42,23 +42,15 @@ class _Line:
     dates: dict[int, str] = field(default_factory=dict)
 
 
-def survey_results_table(
-    spec: SurveyTable, entries: Entries, numbers: Sequence[Published], view: TableView, facts: ModelFacts
-) -> Table:
+def survey_results_table(spec: SurveyTable, request: TableRequest) -> Table:
     """One of the survey's tables: its rows as printed, then other published numbers, then what was measured here.
-
-    Args:
-        spec: which.
-        entries: of a results folder; may be empty.
-        numbers: all published numbers.
-        view: what is shown of it.
-        facts: of models.
 
     Raises:
         UsageError: the view names a column that is not there.
     """
+    entries, view, facts = request.entries, request.view, request.facts
     questions = _questions(spec, entries, view)
-    printed = [] if view.published == "none" else _published_lines(spec, questions, entries, numbers, view, facts)
+    printed = [] if view.published == "none" else _published_lines(spec, questions, request)
     said = _say_once([line for line in printed if not line.notes])
     if said and spec.without_numbers:
         said.append(f"In the survey without a number, and not here: {spec.without_numbers}")
@@ -127,20 +119,14 @@ def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Que
     return [q for q in every if view.wants_task(q.task) or any(view.wants_task(task) for task in q.also)]
 
 
-def _published_lines(
-    spec: SurveyTable,
-    questions: Sequence[Question],
-    entries: Entries,
-    numbers: Iterable[Published],
-    view: TableView,
-    facts: ModelFacts,
-) -> list[_Line]:
+def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: TableRequest) -> list[_Line]:
     """The table's own rows first, then other sources' rows of the models that were run, or of all."""
+    view, facts = request.view, request.facts
     places = {(question.task, question.metric): place for place, question in enumerate(questions)}
-    run = {record.model.name for record in entries.records}
+    run = {record.model.name for record in request.entries.records}
     own: dict[tuple[object, ...], _Line] = {}
     others: dict[tuple[object, ...], _Line] = {}
-    for found in numbers:
+    for found in request.published():
         place = places.get((found.task, found.metric))
         mine = found.table == spec.table
         if place is None or not (mine or view.published == "all" or found.model in run):

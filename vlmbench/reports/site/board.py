@@ -51,6 +51,11 @@ class BoardRow:
     table: str = ""
     detail: str = ""
 
+    def value(self, task: str) -> float | None:
+        """Its number of a task, where that may be compared."""
+        cell = self.cells.get(task)
+        return cell.value if cell is not None and cell.comparable else None
+
 
 @dataclass(frozen=True)
 class Board:
@@ -78,12 +83,7 @@ class Board:
 
 
 def board(collected: Collected, models: Mapping[str, ModelHeading]) -> Board:
-    """The leaderboard of all that was collected.
-
-    Args:
-        collected: records, failures and published numbers.
-        models: every model's columns.
-    """
+    """The leaderboard of all that was collected."""
     columns = _columns(collected)
     rows = [*_record_rows(collected, columns, models), *_published_rows(collected, columns, models)]
     return make_board(list(columns.values()), rows, collected.suites)

@@ -55,13 +55,8 @@ def views(
 ) -> list[BoardView]:
     """Every task, those that were measured, each kind and suite of which all tasks have numbers; no tasks twice.
 
-    Published means over tasks are in none of them: they would count their tasks a second time.
-
-    Args:
-        board: what is looked at.
-        suites: named lists of tasks.
-        kind_titles: of kinds of tasks.
-        sources: published tables with the tasks that all of their rows have.
+    Published means over tasks are in none of them: they would count their tasks a second time. ``sources`` are
+    published tables with the tasks that all of their rows have.
     """
     columns = {task.name: task for task in board.columns if not task.combined}
     measured, common = _measured(board)

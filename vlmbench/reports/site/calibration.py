@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.answers import pairing
+from vlmbench.answers.paired_metric import pairing
 from vlmbench.errors import RecordError, UnpairableError
-from vlmbench.metrics import ECE_BINS
-from vlmbench.metrics.classification import confidence_bins
+from vlmbench.metrics.classification import ECE_BINS, confidence_bins
 from vlmbench.records import Summary, lies_beside
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ class Reliability:
 def reliability(record: Summary, folder: Path) -> Reliability | None:
     """The curve of a record; None for tasks that state no confidence, and for imported records.
 
-    Args:
-        record: its metric ``ece`` says whether the confidences are probabilities at all.
-        folder: where its predictions are.
+    The metric ``ece`` says whether the confidences are probabilities at all.
     """
     ece = record.metrics.get("ece")
     if ece is None or record.predictions is None or (confidences := _confidences(record)) is None:
@@ -111,14 +108,3 @@ def _bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[B
         )
         for bin in range(ECE_BINS)
     ]
-
-
-def calibration_error(curve: Reliability) -> float:
-    """The ECE of the curve: the mean gap between confidence and accuracy, weighted by answers."""
-    total = sum(bin.n for bin in curve.bins)
-    gaps = [
-        bin.n * abs(bin.accuracy - bin.confidence)
-        for bin in curve.bins
-        if bin.accuracy is not None and bin.confidence is not None
-    ]
-    return sum(gaps) / total if total else 0.0

@@ -67,8 +67,7 @@ def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
     ]
     for task in board.columns:
         if task.averaged:
-            cells = [row.cells.get(task.name) for row in board.rows]
-            values = tuple(cell.value if cell and cell.comparable else None for cell in cells)
+            values = tuple(row.value(task.name) for row in board.rows)
             axes.append((f"task-{task.name}", f"{task.title}, {task.metric}", values))
     return [
         _measure(key, title, values, board.rows, against)
@@ -132,22 +131,17 @@ def robustness(board: Board) -> list[Robustness]:
 
 def clean(board: Board) -> tuple[float | None, ...]:
     """Each row's ImageNet accuracy."""
-    return tuple(_value(row, CLEAN) for row in board.rows)
+    return tuple(row.value(CLEAN) for row in board.rows)
 
 
 def _shift(board: Board, tasks: Sequence[str]) -> tuple[float | None, ...]:
-    return tuple(_mean([_value(row, task) for task in (CLEAN, *tasks)]) for row in board.rows)
+    return tuple(_mean([row.value(task) for task in (CLEAN, *tasks)]) for row in board.rows)
 
 
 def _mean(found: Sequence[float | None]) -> float | None:
     """Of all but the first, which is ImageNet and only has to be there."""
     values = [value for value in found if value is not None]
     return sum(values[1:]) / len(values[1:]) if len(values) == len(found) else None
-
-
-def _value(row: BoardRow, task: str) -> float | None:
-    cell = row.cells.get(task)
-    return cell.value if cell is not None and cell.comparable else None
 
 
 def _speeds(rows: Sequence[BoardRow]) -> list[tuple[str, tuple[float | None, ...]]]:

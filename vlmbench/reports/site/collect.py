@@ -51,12 +51,7 @@ class Collected:
 
 
 def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collected:
-    """Read a results folder, without the records' classes.
-
-    Args:
-        store: where the records are.
-        published: what is shown beside them.
-    """
+    """Read a results folder, without the records' classes, and the cards of what is in it or published."""
     entries = gather(store.summaries())
     pairs = _pairs(entries)
     records_of: dict[str, list[Summary]] = defaultdict(list)

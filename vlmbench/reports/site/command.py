@@ -32,12 +32,7 @@ class Command:
 
 
 def command(record: Summary, cards: Collection[str]) -> Command:
-    """The exact command, with every word quoted for the shell.
-
-    Args:
-        record: what it answered.
-        cards: names of the model cards that ship or are configured.
-    """
+    """The exact command, with every word quoted for the shell; ``cards`` are names of model cards known here."""
     needs: list[str] = []
     options = [["-m", _model(record, cards, needs)], ["-t", record.task.name]]
     if record.task.dataset.source not in _WITHOUT_ROOT and ":" not in record.task.name:

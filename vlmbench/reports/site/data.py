@@ -23,21 +23,13 @@ def table_data(board: Board) -> dict[str, Any]:
     """The leaderboard's rows, tasks and views; values are those that may be compared."""
     return {
         "rows": [_row(row) for row in board.rows],
-        "tasks": _tasks(board),
-        "views": _views(board),
-        "first": board.first.key if board.first else "",
-        "values": _values(board),
+        **_scene(board),
         "statuses": [_without_value(row, board) for row in board.rows],
     }
 
 
 def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
-    """What the plots draw.
-
-    Args:
-        board: the leaderboard.
-        pages: file names of the models' pages.
-    """
+    """What the plots draw, with the file names of the models' pages."""
     axes = costs(board)
     rows = [
         {
@@ -51,10 +43,7 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
     scores = measures(board, axes)
     return {
         "rows": rows,
-        "tasks": _tasks(board),
-        "views": _views(board),
-        "first": board.first.key if board.first else "",
-        "values": _values(board),
+        **_scene(board),
         "costs": [
             {"key": cost.key, "title": cost.title, "low": cost.low_is_good, "values": list(cost.values)}
             for cost in axes
@@ -128,21 +117,18 @@ def _title(row: BoardRow) -> str:
     return f"{row.model.title} ({row.detail})" if row.origin == "published" and row.detail else row.model.title
 
 
-def _tasks(board: Board) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": task.name,
-            "title": task.title,
-            "low": not task.higher_is_better,
-            "rank": task.unit == "rank",
-        }
-        for task in board.columns
-    ]
-
-
-def _views(board: Board) -> list[dict[str, Any]]:
+def _scene(board: Board) -> dict[str, Any]:
+    """What the leaderboard and the plots both read: tasks, views, and the values that may be compared."""
     index = {task.name: number for number, task in enumerate(board.columns)}
-    return [_view(view, index) for view in board.views]
+    return {
+        "tasks": [
+            {"name": task.name, "title": task.title, "low": not task.higher_is_better, "rank": task.unit == "rank"}
+            for task in board.columns
+        ],
+        "views": [_view(view, index) for view in board.views],
+        "first": board.first.key if board.first else "",
+        "values": [_rounded([row.value(task) for task in index]) for row in board.rows],
+    }
 
 
 def _view(view: BoardView, index: Mapping[str, int]) -> dict[str, Any]:
@@ -167,18 +153,6 @@ def spread(standing: Standing) -> float | None:
 
 def _rank(standing: Standing | None) -> float | None:
     return None if standing is None or standing.place is None else standing.average_rank
-
-
-def _values(board: Board) -> list[list[float | None]]:
-    return [
-        _rounded(
-            [
-                cell.value if (cell := row.cells.get(task.name)) is not None and cell.comparable else None
-                for task in board.columns
-            ]
-        )
-        for row in board.rows
-    ]
 
 
 def _without_value(row: BoardRow, board: Board) -> dict[int, int]:

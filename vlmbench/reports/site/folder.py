@@ -74,11 +74,7 @@ class SiteFolder:
         return len(self._new)
 
     def write(self, path: str, content: str | bytes) -> None:
-        """One file.
-
-        Args:
-            path: relative to the folder, with slashes.
-            content: text is written as UTF-8.
+        """One file, by its path in the folder, with slashes; text is written as UTF-8.
 
         Raises:
             UsageError: somebody else's file is in its place.

@@ -95,14 +95,7 @@ def model_headings(collected: Collected) -> dict[str, ModelHeading]:
 def task_heading(
     name: str, card: TaskCard | None, records: Iterable[Summary], metrics: Iterable[str] = ()
 ) -> TaskHeading:
-    """A task's heading.
-
-    Args:
-        name: the task's.
-        card: its card, where it has one.
-        records: of any model.
-        metrics: of the published numbers.
-    """
+    """A task's heading, by its card, any model's records, and the metrics of published numbers."""
     measured = list(records)
     main = card.main_metric if card else _commonest([record.main_metric for record in measured] or metrics)
     found = next((record.metrics[main] for record in measured if main in record.metrics), None)

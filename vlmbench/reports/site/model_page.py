@@ -131,14 +131,7 @@ class ModelPage:
 
 
 def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, tasks: Sequence[str]) -> ModelPage:
-    """Read a model's records in full, and what lies beside them.
-
-    Args:
-        heading: the model's columns.
-        collected: which records, failures and numbers there are.
-        store: where they are.
-        tasks: in the order in which they are shown.
-    """
+    """Read a model's records in full, and what lies beside them, in the order of these tasks."""
     name = heading.name
     answers: list[Answer] = []
     failures: list[Failure] = []

@@ -34,9 +34,7 @@ class Picture:
 def pictures(folder: Path, record_id: str) -> Iterator[Picture]:
     """The PNG files of a ``.visuals`` folder, charts before samples; links and other files are not followed.
 
-    Args:
-        folder: it need not exist.
-        record_id: names the folder in the site.
+    The folder need not exist; the record names the pictures' folder in the site.
     """
     found = [path for path in folder.glob("*.png") if path.is_file() and not path.is_symlink()]
     for path in sorted(found, key=lambda path: (not path.stem.startswith(("per-class", "confusion")), path.name)):

@@ -41,13 +41,9 @@ class Renderer:
         self._environment.globals.update(shared, version=__version__)
 
     def page(self, template: str, values: Mapping[str, Any], *, root: str = "", current: str = "") -> str:
-        """One page.
+        """One page: a file of ``templates/`` with its values.
 
-        Args:
-            template: a file of ``templates/``.
-            values: what it shows.
-            root: the way to the site's folder.
-            current: which page of the navigation this is.
+        ``root`` is the way to the site's folder, ``current`` the page's place in the navigation.
         """
         return self._environment.get_template(template).render(root=root, current=current, **values)
 

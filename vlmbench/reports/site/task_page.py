@@ -67,14 +67,7 @@ class TaskPage:
 def task_page(
     task: TaskHeading, collected: Collected, models: Mapping[str, ModelHeading], store: ResultStore
 ) -> TaskPage:
-    """A task's page.
-
-    Args:
-        task: which.
-        collected: records, failures and published numbers.
-        models: every model's columns.
-        store: where predictions lie, by which two models are told apart.
-    """
+    """A task's page; two models are told apart by the predictions in the store."""
     pairs = {model: pair for (model, name), pair in collected.pairs.items() if name == task.name}
     records = [record for pair in pairs.values() for record in pair.records if task.metric in record.metrics]
     ranked = [record for pair in pairs.values() if (record := _ranked_record(pair, task)) is not None]

@@ -1,9 +1,6 @@
 """The survey's Table 6: zero-shot image classification."""
 
-from __future__ import annotations
-
-from vlmbench.reports.builders.survey import Question, SurveyTable
-from vlmbench.reports.survey_report import survey_report
+from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
 SURVEY = SurveyTable(
     title="Zero-shot image classification, accuracy in % (the survey's Table 6)",

@@ -1,9 +1,6 @@
 """The survey's Table 8: zero-shot object detection."""
 
-from __future__ import annotations
-
-from vlmbench.reports.builders.survey import Question, SurveyTable
-from vlmbench.reports.survey_report import survey_report
+from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
 SURVEY = SurveyTable(
     title="Zero-shot object detection, AP (the survey's Table 8)",

@@ -1,9 +1,6 @@
 """The survey's Table 10: open-vocabulary object detection."""
 
-from __future__ import annotations
-
-from vlmbench.reports.builders.survey import Question, SurveyTable
-from vlmbench.reports.survey_report import survey_report
+from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
 _OWN_DETECTOR = "found by the model's own detector, which was not trained on this set's base classes alone"
 SURVEY = SurveyTable(

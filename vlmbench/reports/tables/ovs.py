@@ -1,9 +1,6 @@
 """The survey's Table 11: open-vocabulary semantic segmentation."""
 
-from __future__ import annotations
-
-from vlmbench.reports.builders.survey import Question, SurveyTable
-from vlmbench.reports.survey_report import survey_report
+from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
 _NO_MASKS = "nothing was learnt from masks; SCLIP's protocol"
 SURVEY = SurveyTable(

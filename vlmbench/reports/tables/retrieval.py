@@ -1,9 +1,6 @@
 """Zero-shot retrieval in the form of the survey's tables; the survey itself has none."""
 
-from __future__ import annotations
-
-from vlmbench.reports.builders.survey import Question, SurveyTable
-from vlmbench.reports.survey_report import survey_report
+from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
 SURVEY = SurveyTable(
     title="Zero-shot retrieval, recall@1 (the survey has no table of it)",

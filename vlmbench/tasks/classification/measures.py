@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vlmbench.errors import CardError
-from vlmbench.metrics import (
-    Estimate,
+from vlmbench.metrics.base import Estimate
+from vlmbench.metrics.classification import expected_calibration_error, mean_per_class_recall, per_class, top_k_accuracy
+from vlmbench.metrics.ranking import (
     average_precision,
-    expected_calibration_error,
     mean_average_precision,
     mean_average_precision_11_point,
-    mean_per_class_recall,
     mean_roc_auc,
-    per_class,
-    top_k_accuracy,
 )
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import check_known_metrics, metric_value

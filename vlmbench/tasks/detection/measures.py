@@ -10,22 +10,13 @@ import numpy as np
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import CardError, UnknownNameError, UsageError
-from vlmbench.metrics import Estimate
-from vlmbench.metrics.detection import (
-    COCO_MEASURES,
-    ENGINES,
-    FREQUENCIES,
-    LVIS_MEASURES,
-    BoxMeasure,
-    BoxPredictions,
-    BoxTruth,
-    Matches,
-    average_precisions,
-    box_estimates,
-    engine_values,
-    match_boxes,
-    mean_class_accuracy,
-)
+from vlmbench.metrics.base import Estimate
+from vlmbench.metrics.detection.accuracy import mean_class_accuracy
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.engines import ENGINES, engine_values
+from vlmbench.metrics.detection.matching import Matches, match_boxes
+from vlmbench.metrics.detection.measures import COCO_MEASURES, FREQUENCIES, LVIS_MEASURES, BoxMeasure, box_estimates
+from vlmbench.metrics.detection.precision import average_precisions
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
 from vlmbench.tasks.base import metric_value

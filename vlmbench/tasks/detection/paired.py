@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from vlmbench.answers.columns import boxes, owners, runs
 from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
 from vlmbench.errors import UnpairableError
-from vlmbench.metrics.detection import (
+from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_class_accuracy_statistic
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.matching import Matches, match_boxes
+from vlmbench.metrics.detection.measures import (
     COCO_MEASURES,
     FREQUENCIES,
     LVIS_MEASURES,
+    ROWS,
     BoxMeasure,
-    BoxPredictions,
-    BoxTruth,
-    Federation,
-    Matches,
     box_values,
-    match_boxes,
+    class_values,
 )
-from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_class_accuracy_statistic
-from vlmbench.metrics.detection.measures import ROWS, class_values
 from vlmbench.records import Record
 
 _COLUMNS = (

@@ -33,7 +33,8 @@ from vlmbench.errors import (
 )
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
-from vlmbench.metrics.detection import ENGINES, FREQUENCIES
+from vlmbench.metrics.detection.engines import ENGINES
+from vlmbench.metrics.detection.measures import FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from vlmbench.data.base import Box, ImageDataset
 from vlmbench.data.boxes import BoxFacts
-from vlmbench.metrics.detection import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
 from vlmbench.tasks.detection.answers import Answer
 
 _CORNERS = pa.list_(pa.float32(), 4)

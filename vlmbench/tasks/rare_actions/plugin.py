@@ -19,14 +19,14 @@ from vlmbench.data.labels import check_targets
 from vlmbench.data.sources.rareact import AnnotatedActions
 from vlmbench.errors import CardError, DataError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.metrics import (
+from vlmbench.metrics.rare_actions import (
+    SAMPLINGS,
     ActionRows,
     action_rows,
     mean_sampled_average_precision,
     mean_weighted_average_precision,
     weighted_average_precision,
 )
-from vlmbench.metrics.rare_actions import SAMPLINGS
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult, MetricValue

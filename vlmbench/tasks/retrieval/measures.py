@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vlmbench.metrics import Estimate, mean_rank, mean_recall_at_k, median_rank, recall_at_k
+from vlmbench.metrics.base import Estimate
+from vlmbench.metrics.retrieval import mean_rank, mean_recall_at_k, median_rank, recall_at_k
 from vlmbench.records import MetricValue
 from vlmbench.tasks.base import metric_value
 

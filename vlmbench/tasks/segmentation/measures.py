@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vlmbench.metrics import (
-    Estimate,
+from vlmbench.metrics.base import Estimate
+from vlmbench.metrics.segmentation import (
     PixelCounts,
     mean_accuracy,
     mean_iou,

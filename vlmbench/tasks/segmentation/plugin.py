@@ -19,7 +19,7 @@ from vlmbench.data.base import MaskDataset, TargetKind
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
-from vlmbench.metrics import PixelCounts, joined, pixel_counts
+from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import own_pictures

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vlmbench.metrics import PixelCounts, image_mean_ious, image_pixel_accuracies
+from vlmbench.metrics.segmentation import PixelCounts, image_mean_ious, image_pixel_accuracies
 from vlmbench.tasks.columns import fixed_lists
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vlmbench.metrics.detection import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
 from vlmbench.metrics.detection.engines import coco_dataset, coco_results
 
 

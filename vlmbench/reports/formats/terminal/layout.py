@@ -55,12 +55,7 @@ class Block:
 
 
 def pieces(table: Table, *, styled: bool) -> list[list[Piece]]:
-    """Every cell as words and marks.
-
-    Args:
-        table: whose cells they are.
-        styled: best and second are shown by styles; without, by signs.
-    """
+    """Every cell as words and marks; styles show what is best and second, or, without styles, signs do."""
     return [[_piece(table, cell, styled=styled) for cell in row] for row in table.rows]
 
 
@@ -215,13 +210,7 @@ def _least(column: Column, cells: Sequence[Piece]) -> int:
 
 
 def _natural(column: Column, cells: Sequence[Piece], *, whole: bool) -> Widths:
-    """What a column needs so that nothing in it is folded.
-
-    Args:
-        column: its heading.
-        cells: its cells.
-        whole: the heading stays on one line, too; headings of text columns always do.
-    """
+    """What a column needs so that no cell is folded, nor its heading where that is ``whole`` or of a text column."""
     own = _widths(cells)
     if whole or column.align == "left":
         heading = cell_len(printable(column.name))
