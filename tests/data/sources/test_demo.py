@@ -27,7 +27,7 @@ def test_state_is_of_the_content() -> None:
     spec = SourceSpec(kind="demo", location="digits")
     first = open_dataset([spec], SourceContext())
     assert first.state() == open_dataset([spec], SourceContext()).state()
-    first.images = [b"", *first._images[1:]]  # type: ignore[attr-defined]
+    first.images = [b"", *first.images[1:]]  # type: ignore[attr-defined]
     assert first.state() != open_dataset([spec], SourceContext()).state()
 
 
