@@ -84,3 +84,46 @@ def test_plugin_file_runs_and_its_failures_are_named(tmp_path: Path) -> None:
         load_plugin_file(bad)
     with pytest.raises(PluginError, match="does not exist"):
         load_plugin_file(tmp_path / "none.py")
+
+
+@pytest.mark.parametrize(
+    "value, why", [("json:dumps", "is a function, not a Thing"), ("registry_exits:X", "cannot be")]
+)
+def test_a_wrong_or_exiting_entry_is_an_error_with_its_name(
+    value: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Thing:
+        name = "x"
+
+    (tmp_path / "registry_exits.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry: Registry[Thing] = Registry("thing", {}, expects=Thing)
+    registry.register("x", value, origin="the package odd")
+    with pytest.raises(PluginError, match=rf"thing 'x' \(the package odd\) {why}"):
+        registry.get("x")
+    with pytest.warns(VlmbenchWarning, match="ignored: thing 'x'"):
+        assert registry.usable() == []
+
+
+def test_an_entry_under_another_name_is_refused() -> None:
+    class Thing:
+        name = "own"
+
+    registry: Registry[Thing] = Registry("thing", {}, expects=Thing)
+    registry.register("other", Thing())
+    with pytest.raises(PluginError, match="calls itself 'own'"):
+        registry.get("other")
+
+
+def test_a_plugin_file_runs_once_as_long_as_it_stays_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugin.py").write_text("import registry_count\nregistry_count.RUNS += 1\n")
+    (tmp_path / "registry_count.py").write_text("RUNS = 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import registry_count  # type: ignore[import-not-found]
+
+    load_plugin_file(tmp_path / "plugin.py")
+    load_plugin_file(tmp_path / "plugin.py")
+    assert registry_count.RUNS == 1
+    (tmp_path / "plugin.py").write_text("import registry_count\nregistry_count.RUNS += 10\n")
+    load_plugin_file(tmp_path / "plugin.py")
+    assert registry_count.RUNS == 11

@@ -63,11 +63,12 @@ class TaskKind:
         return self._load("paired")
 
     def _load(self, part: Literal["plugin", "paired"]) -> object | None:
-        target = getattr(self, part)
-        if not isinstance(target, str):
-            return target  # an object of whatever class
-        origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
-        return load_checked(target, f"{part} of the kind of task {self.name!r}", origin)
+        target: object | None = self.plugin if part == "plugin" else self.paired
+        if isinstance(target, str):
+            origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
+            found: object = load_checked(target, f"{part} of the kind of task {self.name!r}", origin)
+            return found
+        return target
 
 
 DEFAULT_KIND = "classification"

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -145,6 +146,8 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} ({self._origin[name]}) is a {type(entry).__name__}, not a "
                 f"{self._expects.__name__}"
             )
+        if self._expects is not None and getattr(entry, "name", name) != name:
+            raise PluginError(f"{self.kind} {name!r} ({self._origin[name]}) calls itself {entry.name!r}")  # type: ignore[attr-defined]
         return entry
 
     def __contains__(self, name: object) -> bool:
@@ -179,14 +182,17 @@ class Registry(Generic[T]):
 
 
 def load_plugin_file(path: Path) -> None:
-    """Run a Python file that registers adapters, sources or task plugins.
+    """Run a Python file that registers adapters, sources or task plugins; once, as long as it stays the same.
 
     Raises:
         PluginError: the file is missing, or fails while it runs.
     """
     if not path.is_file():
         raise PluginError(f"plugin file {str(path)!r} does not exist")
-    name = f"vlmbench_plugin_{path.stem}"
+    content = sha256(f"{path.resolve()}\n".encode() + path.read_bytes()).hexdigest()[:16]
+    name = f"vlmbench_plugin_{path.stem}_{content}"
+    if name in sys.modules:
+        return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"plugin file {str(path)!r} is not a Python file", hint="Its name should end in .py.")

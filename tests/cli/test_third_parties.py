@@ -145,4 +145,4 @@ def test_programs_are_read_and_written_by_their_names(runs: Path) -> None:
         assert command("export", "-f", "names", "--results", "runs", where=runs, code=0).stdout == "good\nm\npoor\n"
         assert "abacus: its .json." in command("import", "--help", where=runs, code=0).stdout
         assert "names: the models" in command("export", "--help", where=runs, code=0).stdout
-    assert "unknown program 'abacus'" in command("import", "abacus", "a.json", where=runs, code=2).stderr
+    assert "unknown importer 'abacus'" in command("import", "abacus", "a.json", where=runs, code=2).stderr

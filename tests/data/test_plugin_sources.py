@@ -152,6 +152,6 @@ def test_a_misspelt_option_is_refused_before_a_server_is_asked(
     bucket: tuple[str, list[str], int], tmp_path: Path
 ) -> None:
     url, asked, _ = bucket
-    failed = command("fetch", card(tmp_path, url, options={"regoin": "eu"}), code=1)
-    assert "unknown option 'regoin'" in failed.stdout and "Did you mean 'region'" in failed.stdout
+    failed = command("fetch", card(tmp_path, url, options={"regoin": "eu"}), code=2)
+    assert "unknown option 'regoin'" in failed.stderr and "Did you mean 'region'" in failed.stderr
     assert asked == []

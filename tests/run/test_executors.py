@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+import weakref
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +12,10 @@ from pathlib import Path
 import pytest
 import toy_adapter
 
-from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.cards import ModelCard
+from vlmbench.errors import PluginError, UnknownNameError, UsageError
+from vlmbench.models import ADAPTERS
+from vlmbench.models.base import LoadOptions
 from vlmbench.run.execute import execute
 from vlmbench.run.executors import EXECUTORS, find_executor
 from vlmbench.run.executors.local import LocalExecutor
@@ -99,6 +105,71 @@ def test_the_jobs_of_a_plan_need_no_models_to_be_made(request_: RunRequest, back
 
     EXECUTORS.register("counts", lambda argument: Counts())
     request = replace(request_, executor="counts")
-    assert execute(plan, request, NotesAsWarnings()) == [] and toy_adapter.LOADED == []
+    left_out = execute(plan, request, NotesAsWarnings())
+    assert toy_adapter.LOADED == []
+    assert [result.status for result in left_out] == ["failed"] * len(plan.models) * len(plan.tasks)
+    assert {result.failure.message for result in left_out if result.failure} == {"the executor gave no answer"}
     names = [(model, task) for model in request_.models for task in request_.tasks]
     assert taken == [(number, *pair) for number, pair in enumerate(names)]
+
+
+def test_a_job_answered_twice_is_the_executors_error(request_: RunRequest) -> None:
+    class Twice:
+        def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
+            for job in jobs:
+                yield answer_job(job, state)
+                yield answer_job(job, state)
+
+    EXECUTORS.register("twice", lambda argument: Twice())
+    request = replace(request_, executor="twice")
+    with pytest.raises(PluginError, match="job 0 twice"):
+        execute(make_plan(request), request, NotesAsWarnings())
+
+
+def test_what_another_run_wrote_meanwhile_is_found(request_: RunRequest) -> None:
+    """A job is made when it is taken, so that two runs on one folder do not do the same work twice."""
+
+    class Meanwhile(NotesAsWarnings):
+        other: bool = False
+
+        def pair_finished(self, result: PairResult) -> None:
+            if not self.other:
+                self.other = True
+                execute(make_plan(request_), request_, NotesAsWarnings())
+
+    request_ = replace(request_, models=("toy:a",))
+    results = execute(make_plan(request_), request_, Meanwhile())
+    assert [result.status for result in results] == ["done", *["found"] * (len(results) - 1)]
+
+
+def test_one_model_is_in_memory_at_a_time(request_: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[weakref.ref[object]] = []
+    load = toy_adapter.load
+
+    def counted(card: ModelCard, options: LoadOptions) -> object:
+        gc.collect()
+        assert not [model for model in alive if model() is not None]
+        model = load(card, options)
+        toy_adapter.LOADED.clear()
+        alive.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setitem(ADAPTERS._entries, "toy", counted)
+    execute(make_plan(request_), request_, NotesAsWarnings())
+    gc.collect()
+    assert len(alive) == len(request_.models) and not [model for model in alive if model() is not None]
+
+
+def test_a_record_that_vanishes_is_made_again(request_: RunRequest) -> None:
+    request_ = replace(request_, models=("toy:a",))
+    plan = make_plan(request_)
+    execute(plan, request_, NotesAsWarnings())
+
+    class Vanishes(NotesAsWarnings):
+        def pair_started(self, model: str, task: str) -> None:
+            """What the job was told of is removed before it is answered."""
+            if request_.results.exists():
+                shutil.rmtree(request_.results)
+
+    results = execute(plan, request_, Vanishes())
+    assert {result.status for result in results} == {"done"}

@@ -12,7 +12,7 @@ import torch
 from vlmbench.features.workers import usable_cores
 from vlmbench.run.machine import PeakMemory, processor_name
 
-BLOCK = 200 * 2**20
+BLOCK = 300 * 2**20
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of resident memory")

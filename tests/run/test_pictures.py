@@ -14,7 +14,7 @@ from vlmbench.errors import StoreError
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
-from vlmbench.run.pictures import PicturesInBackground
+from vlmbench.run.pictures import PictureDrawer
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.store import ResultStore
 from vlmbench.tasks.base import TaskOptions
@@ -37,6 +37,7 @@ def request_(make_folder: Callable[..., Path], tmp_path: Path) -> RunRequest:
         tmp_path / "runs",
         device="cpu",
         options=TaskOptions(visuals=2),
+        pictures_in_background=True,
     )
 
 
@@ -60,8 +61,8 @@ def test_the_caller_goes_on_while_pictures_are_drawn(store: ResultStore) -> None
         return {"samples.png": PNG}
 
     record = make_record()
-    with PicturesInBackground(store, pytest.fail) as pictures:
-        pictures.draw(record, draw)
+    with PictureDrawer(store, pytest.fail, in_background=True) as pictures:
+        pictures.after_record(record, draw)
         assert not store.visuals(record).exists()  # the caller is here, and nothing is drawn
         may_draw.set()
     assert (store.visuals(record) / "samples.png").read_bytes() == PNG
@@ -69,9 +70,9 @@ def test_the_caller_goes_on_while_pictures_are_drawn(store: ResultStore) -> None
 
 def test_one_pair_is_waited_for_before_the_next(store: ResultStore) -> None:
     first, second = make_record(), make_record().model_copy(update={"id": "second"})
-    with PicturesInBackground(store, pytest.fail) as pictures:
-        pictures.draw(first, lambda: {"samples.png": PNG})
-        pictures.draw(second, lambda: {"samples.png": PNG})
+    with PictureDrawer(store, pytest.fail, in_background=True) as pictures:
+        pictures.after_record(first, lambda: {"samples.png": PNG})
+        pictures.after_record(second, lambda: {"samples.png": PNG})
         assert (store.visuals(first) / "samples.png").is_file()
     assert (store.visuals(second) / "samples.png").is_file()
 
@@ -96,12 +97,13 @@ def test_pictures_that_cannot_be_written_end_the_run(store: ResultStore, monkeyp
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(ResultStore, "write_visuals", full)
-    with pytest.raises(StoreError, match="full"), PicturesInBackground(store, pytest.fail) as pictures:
-        pictures.draw(make_record(), lambda: {"samples.png": PNG})
+    with pytest.raises(StoreError, match="full"), PictureDrawer(store, pytest.fail, in_background=True) as pictures:
+        pictures.after_record(make_record(), lambda: {"samples.png": PNG})
 
 
-def test_a_record_is_complete_before_its_pictures_are_drawn(
-    request_: RunRequest, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("in_background", [False, True])
+def test_pictures_come_before_the_record_or_in_the_background_after_it(
+    request_: RunRequest, monkeypatch: pytest.MonkeyPatch, in_background: bool
 ) -> None:
     records: list[int] = []
 
@@ -110,9 +112,9 @@ def test_a_record_is_complete_before_its_pictures_are_drawn(
         return {"samples.png": PNG}
 
     monkeypatch.setattr(DRAW, draw)
-    request = replace(request_, tasks=request_.tasks[:1])
+    request = replace(request_, tasks=request_.tasks[:1], pictures_in_background=in_background)
     (result,) = execute(make_plan(request), request, Heard())
-    assert records == [1] and result.visuals is not None
+    assert records == [int(in_background)] and result.visuals is not None
     assert result.record is not None and "pictures" not in result.record.run.seconds
 
 

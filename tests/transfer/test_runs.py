@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 import toy_adapter
+import yaml
 
+from vlmbench.answers.paired_metric import measured
+from vlmbench.answers.tables import read_answers
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import DenseEncoder
 from vlmbench.prompts import PromptSet
+from vlmbench.reports.entries import newest, remarks_of
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
@@ -31,6 +37,7 @@ class LastClass:
     """Zero-shot, but the last class always wins."""
 
     name: str = "last-class"
+    version: int = 1
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     scores_new_classes: bool = False
@@ -83,11 +90,69 @@ def test_the_method_answers_and_is_in_the_record(request_: RunRequest) -> None:
     plain, biased = only(request_), only(with_method(request_, "last-class"))
     assert plain.record is not None and biased.record is not None and biased.path is not None
     assert "transfer" not in plain.record.task.protocol
-    assert biased.record.task.protocol == {**plain.record.task.protocol, "transfer": "last-class"}
+    own = {"transfer": "last-class", "head": "last-class", "confidence": "softmax of logits"}
+    assert biased.record.task.protocol == {**plain.record.task.protocol, **own}
     assert biased.record.id != plain.record.id
     top = pq.read_table(biased.path.with_suffix(".parquet"))["top"].to_pylist()
     assert {row[0] for row in top} == {2} and biased.record.metrics["acc1"].value == pytest.approx(3 / 12)
     assert only(with_method(request_, "last-class")).status == "found"
+
+
+def test_another_version_of_a_method_is_another_run(request_: RunRequest) -> None:
+    first = only(with_method(request_, "last-class"))
+    METHODS._entries["last-class"] = LastClass(version=2)
+    second = only(with_method(request_, "last-class"))
+    assert second.status == "done" and first.record and second.record and first.record.id != second.record.id
+
+
+def test_no_zero_shot_table_ranks_a_transfer_record(request_: RunRequest) -> None:
+    plain, biased = only(request_), only(with_method(request_, "last-class"))
+    assert plain.record is not None and biased.record is not None
+    assert [remark.text for remark in remarks_of(biased.record) if remark.differs] == ["transfer last-class"]
+    assert not [remark for remark in remarks_of(plain.record) if remark.text.startswith("transfer")]
+    assert newest([plain.record, biased.record]) == [plain.record, biased.record], "both are shown"
+
+
+def test_a_classifiers_own_scale_is_kept_for_comparisons(request_: RunRequest, tmp_path: Path) -> None:
+    folder = request_.tasks[0].partition(":")[2]
+    card = {"name": "auc", "sources": [{"kind": "imagefolder", "location": folder}], "metrics": ["roc_auc"]}
+    (tmp_path / "auc.yaml").write_text(yaml.safe_dump(card))
+    found = only(with_method(replace(request_, tasks=(str(tmp_path / "auc.yaml"),)), "last-class"))
+    assert found.record is not None and found.path is not None
+    answers = read_answers(found.record, found.path.parent)
+    assert measured(answers, "roc_auc").value == pytest.approx(found.record.metrics["roc_auc"].value, abs=1e-9)
+
+
+@dataclass(frozen=True)
+class Returns:
+    """A method whose classifier gives these logits, whatever it sees."""
+
+    give: Callable[[int], torch.Tensor]
+    name: str = "returns"
+    version: int = 1
+    needs: frozenset[type] = frozenset()
+    reads: Reads = "features"
+    scores_new_classes: bool = False
+    scale: float = 1.0
+
+    def fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]) -> Returns:
+        return self
+
+    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.give(len(inputs))
+
+
+@pytest.mark.parametrize(
+    "give, said",
+    [
+        (lambda n: torch.full((n, 3), float("nan")), "logits that are NaN or infinite"),
+        (lambda n: torch.zeros(n, 4), r"logits of shape \(\d+, 4\), not \(\d+, 3\)"),
+    ],
+)
+def test_logits_are_checked(request_: RunRequest, give: Callable[[int], torch.Tensor], said: str) -> None:
+    METHODS.register("returns", Returns(give))
+    result = only(with_method(request_, "returns"))
+    assert result.failure is not None and re.search(said, result.failure.message)
 
 
 def test_zero_shot_is_the_method_of_no_name(request_: RunRequest) -> None:

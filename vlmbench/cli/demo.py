@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_error, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import MissingDependencyError
@@ -64,6 +65,8 @@ def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
     """Run the demo's pairs; until the first one starts, a line says what is loading."""
     from vlmbench.cli.run import carry_out
 
+    keep_freed_memory()
+
     with stderr().status("loading PyTorch"):
         with heavy_imports():
             from vlmbench.run.plan import make_plan
@@ -79,7 +82,14 @@ def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:
     options = TaskOptions(visuals=PICTURED if find_spec("matplotlib") else 0)
     return [
         RunRequest(
-            models=(model,), tasks=tasks, results=results, device=device, offline=True, force=force, options=options
+            models=(model,),
+            tasks=tasks,
+            results=results,
+            device=device,
+            offline=True,
+            force=force,
+            options=options,
+            pictures_in_background=True,
         )
         for model, tasks in ASKED
     ]

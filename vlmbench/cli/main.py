@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import NoReturn
+import warnings
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -25,8 +26,8 @@ from vlmbench.cli import (
     run,
     tasks,
 )
-from vlmbench.cli.console import print_error
-from vlmbench.errors import VlmbenchError, unexpected
+from vlmbench.cli.console import print_error, print_note
+from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
 
 INTERRUPTED = 130
 """The exit code shells expect after Ctrl-C (128 + SIGINT)."""
@@ -72,6 +73,7 @@ def _root(
 
 def main() -> None:
     """The console script. Errors of ours become a message and an exit code, never a stack trace."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except VlmbenchError as error:
@@ -86,8 +88,22 @@ def main() -> None:
         _leave(unexpected(error))
 
 
-def _leave(error: VlmbenchError) -> NoReturn:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of this package is a note; others look as Python shows them."""
+    if issubclass(category, VlmbenchWarning):
+        print_note(str(message))
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
+
+def _leave(error: VlmbenchError) -> NoReturn:
     print_error(error)
     if os.environ.get("VLMBENCH_DEBUG"):
         logging.getLogger(__name__).error("where it was raised", exc_info=error)

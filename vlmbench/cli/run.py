@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import UsageError
@@ -144,7 +143,6 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
     with heavy_imports():
         from vlmbench.run.execute import execute
 
-    keep_freed_memory()
     with TerminalListener(pairs) as listener:
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from vlmbench.cards import ModelCard
+from vlmbench.errors import PluginError
 from vlmbench.records import Record
 from vlmbench.run.executors import find_executor
+from vlmbench.run.executors.base import Executor
 from vlmbench.run.identity import plan_id, task_version
 from vlmbench.run.job import EarlierRecord, Job
 from vlmbench.run.listener import Listener, PairResult
 from vlmbench.run.opened import OpenedTask
-from vlmbench.run.pair import PairAnswer
-from vlmbench.run.pictures import PicturesInBackground, draws_nothing
+from vlmbench.run.pair import PairAnswer, answer_job, failed
+from vlmbench.run.pictures import PictureDrawer, draws_nothing
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
 from vlmbench.store import ResultStore, read_record
@@ -41,8 +44,8 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     results: dict[int, PairResult] = {}
     try:
         with (
-            PicturesInBackground(store, listener.note) as pictures,
-            closing(executor.run(driver.jobs(), state)) as answers,
+            PictureDrawer(store, listener.note, in_background=request.pictures_in_background) as pictures,
+            closing(_answers(executor, driver, state)) as answers,
         ):
             for answer in answers:
                 result = results[answer.number] = driver.record(answer, pictures)
@@ -51,6 +54,24 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     finally:
         state.finish()
     return [driver.with_pictures(results[number]) for number in sorted(results)]
+
+
+def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Generator[PairAnswer, None, None]:
+    """One answer a job: what an executor leaves out is a failure, and a record that was found must still be there.
+
+    Raises:
+        PluginError: the executor answers a job twice, or one that it was not given.
+    """
+    open_jobs = set(range(driver.pairs))
+    for answer in executor.run(driver.jobs(), state):
+        if answer.number not in open_jobs:
+            raise PluginError(f"the executor answered job {answer.number} twice, or without being asked")
+        open_jobs.remove(answer.number)
+        if answer.found is not None and not driver.still_there(answer.number, answer.found):
+            answer = answer_job(replace(driver.job(answer.number), earlier=()), state)
+        yield answer
+    for number in sorted(open_jobs):
+        yield failed(driver.job(number), PluginError("the executor gave no answer"), datetime.now(timezone.utc))
 
 
 @dataclass(frozen=True)
@@ -62,11 +83,15 @@ class _Driver:
     store: ResultStore
     listener: Listener
 
-    def jobs(self) -> Iterator[Job]:
-        for number in range(len(self.plan.models) * len(self.plan.tasks)):
-            yield self._job(number)
+    @property
+    def pairs(self) -> int:
+        return len(self.plan.models) * len(self.plan.tasks)
 
-    def _job(self, number: int) -> Job:
+    def jobs(self) -> Iterator[Job]:
+        """All jobs, models first, each made when it is taken."""
+        return (self.job(number) for number in range(self.pairs))
+
+    def job(self, number: int) -> Job:
         model, task = self._pair(number)
         earlier = () if self.request.force else tuple(self._earlier(model, task))
         return Job(number, model, task.card, task.options, self.request.settings, earlier)
@@ -75,21 +100,26 @@ class _Driver:
         return self.plan.models[number // len(self.plan.tasks)], self.plan.tasks[number % len(self.plan.tasks)]
 
     def _earlier(self, model: ModelCard, task: OpenedTask) -> Iterator[EarlierRecord]:
-        """The pair's complete records that may answer it, the one that left out fewest samples first."""
+        """The pair's records that may answer it, the one that left out fewest samples first."""
         records = self.store.pair_records(model.name, task.card.name)
         for record in sorted(records, key=lambda record: len(record.bad_samples)):
-            if self._may_answer(record, task) and self.store.find(model.name, task.card.name, record.id):
+            if self._may_answer(record, task):
                 yield EarlierRecord.of(record)
 
     def _may_answer(self, record: Record, task: OpenedTask) -> bool:
-        """Whether a record fits what is known without model and data, so that few files are hashed in vain."""
+        """Whether a record fits what is known without model and data, so that little data is read in vain."""
         return (
             record.task.version == task_version(task.card, task.plugin)
             and record.run.precision == self.request.precision
             and record.run.seed == task.options.seed
         )
 
-    def record(self, answer: PairAnswer, pictures: PicturesInBackground) -> PairResult:
+    def still_there(self, number: int, identifier: str) -> bool:
+        """Whether a record is on disk and complete: it may have been removed or replaced since its job was made."""
+        model, task = self._pair(number)
+        return self.store.find(model.name, task.card.name, identifier) is not None
+
+    def record(self, answer: PairAnswer, pictures: PictureDrawer) -> PairResult:
         if answer.record is not None:
             return self._done(answer, answer.record, pictures)
         if answer.found is not None:
@@ -100,11 +130,13 @@ class _Driver:
         code = answer.exit_code
         return PairResult(model.name, task.card.name, answer.status, failure=answer.failure, path=path, exit_code=code)
 
-    def _done(self, answer: PairAnswer, record: Record, pictures: PicturesInBackground) -> PairResult:
+    def _done(self, answer: PairAnswer, record: Record, pictures: PictureDrawer) -> PairResult:
+        if answer.pictures is not None:
+            pictures.before_record(record, answer.pictures)
         path = self.store.write(record, answer.predictions)
         self.store.clear_failure(record.model.name, record.task.name, self._plan_id(answer.number))
         if answer.pictures is not None:
-            pictures.draw(record, answer.pictures)
+            pictures.after_record(record, answer.pictures)
         elif self.request.options.visuals:
             self.listener.note(draws_nothing(record))
         return PairResult(record.model.name, record.task.name, "done", record, path=path)

@@ -71,7 +71,7 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
     except Exception as error:  # a model's or plugin's own bug too: the pair's failure, not the run's
-        return _failed(job, unexpected(error), started)
+        return failed(job, unexpected(error), started)
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,8 @@ def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint:
     return sink.getvalue()
 
 
-def _failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
+def failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
+    """The answer of a job that has none."""
     unsupported = isinstance(error, UnsupportedError)
     failure = Failure(
         model=job.model.name,

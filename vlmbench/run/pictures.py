@@ -1,4 +1,4 @@
-"""The pictures of one pair are drawn while the next pair runs."""
+"""The pictures of a pair: drawn before its record is written, or in the background while the next pair runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from vlmbench.store import ResultStore
 from vlmbench.tasks.base import DrawPictures
 
 
-class PicturesInBackground:
-    """Draws in one thread and writes beside the record, one pair behind the run.
+class PictureDrawer:
+    """Draws pictures and writes them beside the records. What cannot be drawn is a note: the numbers are done.
 
-    As a context it waits at its end until all pictures are there, whatever ended it.
+    In the background drawing takes time and memory from the next pair, whose record counts both: use it only for runs
+    whose costs are not compared. As a context it waits at its end until all pictures are there, whatever ended it.
 
     Args:
         note: told, in the caller's thread, of pictures that could not be drawn.
+        in_background: draw in a thread, one pair behind the run.
     """
 
-    def __init__(self, store: ResultStore, note: Callable[[str], None]) -> None:
+    def __init__(self, store: ResultStore, note: Callable[[str], None], *, in_background: bool) -> None:
         self._store = store
         self._note = note
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vlmbench-pictures")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vlmbench-pictures") if in_background else None
         self._pending: tuple[Record, Future[bool]] | None = None
 
-    def __enter__(self) -> PicturesInBackground:
+    def __enter__(self) -> PictureDrawer:
         return self
 
     def __exit__(
@@ -36,20 +38,34 @@ class PicturesInBackground:
     ) -> None:
         try:
             self._wait()
+        except StoreError:
+            if kind is None:  # else what ended the run says more
+                raise
         finally:
-            self._thread.shutdown()
+            if self._thread is not None:
+                self._thread.shutdown()
 
-    def draw(self, record: Record, draw: DrawPictures) -> None:
-        """Start with a pair's pictures once those of the pair before are there: no more than one waits in memory.
+    def before_record(self, record: Record, draw: DrawPictures) -> None:
+        """Draw the pictures of a record that is about to be written, so that a record that is found has them all.
 
-        Args:
-            record: of the pair, already written.
+        Raises:
+            StoreError: they, or those of the pair before, cannot be written.
+        """
+        if self._thread is None:
+            self._finish(record, lambda: self._draw_and_write(record, draw))
+        else:
+            self._wait()
+
+    def after_record(self, record: Record, draw: DrawPictures) -> None:
+        """Start with the pictures of a record that is written, in the background, once those of the pair before are there:
+        no more than one pair waits in memory.
 
         Raises:
             StoreError: those of the pair before cannot be written.
         """
-        self._wait()
-        self._pending = record, self._thread.submit(self._draw_and_write, record, draw)
+        if self._thread is not None:
+            self._wait()
+            self._pending = record, self._thread.submit(self._draw_and_write, record, draw)
 
     def _draw_and_write(self, record: Record, draw: DrawPictures) -> bool:
         """Whether there was anything to draw."""
@@ -59,15 +75,17 @@ class PicturesInBackground:
         return bool(pictures)
 
     def _wait(self) -> None:
-        if self._pending is None:
-            return
-        (record, drawing), self._pending = self._pending, None
+        if self._pending is not None:
+            (record, drawing), self._pending = self._pending, None
+            self._finish(record, drawing.result)
+
+    def _finish(self, record: Record, drawn: Callable[[], bool]) -> None:
         try:
-            if not drawing.result():
+            if not drawn():
                 self._note(draws_nothing(record))
         except StoreError:  # nothing more can be written
             raise
-        except Exception as error:  # the numbers are done and on disk: a picture less is no failure of the pair
+        except Exception as error:  # the numbers are done
             logging.getLogger(__name__).info("unexpected error", exc_info=error)
             said = f"{type(error).__name__}: {error}"
             self._note(f"{record.model.name}, {record.task.name}: its pictures could not be drawn: {said}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
-from vlmbench.data import SOURCES
+from vlmbench.data.open import checked_source
 from vlmbench.errors import CardError, UsageError
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
@@ -32,6 +32,8 @@ class RunRequest:
         force: run pairs whose record exists.
         suites: names or YAML files of suites, and of no task.
         executor: who carries the pairs out: ``NAME`` or ``NAME:ARGUMENT``.
+        pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, and the times
+            and memory in its records are not to be compared.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
@@ -53,6 +55,7 @@ class RunRequest:
     suites: tuple[str, ...] = ()
     executor: str = DEFAULT_EXECUTOR
     plugins: tuple[Path, ...] = ()
+    pictures_in_background: bool = False
 
     @property
     def settings(self) -> RunSettings:
@@ -111,11 +114,12 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
 
     Raises:
         UnknownNameError: a source of it, of any role, is of no known kind.
+        UsageError: a source does not understand an option or field of its entry.
         CardError, UsageError: what its plugin says, or a protocol field that its kind does not have.
     """
     for sources in card.sources_by_role.values():
         for spec in sources:
-            SOURCES.get(spec.kind)
+            checked_source(spec)
     check_transfer(card, plugin, options)
     plugin.check(card, options)
     if unknown := sorted(set(card.protocol) - plugin.protocol_fields):

@@ -35,6 +35,7 @@ class ProcessState:
         opened: tasks that are open already.
 
     Attributes:
+        opened: the tasks that are open by now.
         contents: the content fingerprints of earlier runs.
 
     Raises:
@@ -48,7 +49,7 @@ class ProcessState:
         self._device = resolve_device(settings.device)
         self._precision = check_precision(settings.precision)
         self._cache = RunCache(settings.use_cache, self._precision)
-        self._opened = list(opened)
+        self.opened = list(opened)
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
 
@@ -66,12 +67,12 @@ class ProcessState:
 
     def task(self, card: TaskCard, options: TaskOptions) -> OpenedTask:
         """A task with its data, opened when it is first asked for."""
-        for task in self._opened:
+        for task in self.opened:
             if task.options == options and task.card == card:
                 return task
         settings = self.settings
         opened = open_task(card, task_plugin(card.plugin), options, settings.data_root, offline=settings.offline)
-        self._opened.append(opened)
+        self.opened.append(opened)
         return opened
 
     def model(self, card: ModelCard) -> Model:

@@ -30,5 +30,5 @@ class Executor(Protocol):
 ExecutorFactory = Callable[[str], Executor]
 """Makes an executor from what follows the colon of ``NAME:ARGUMENT``; the empty string where nothing does.
 
-Raises UsageError where it cannot be made from that.
+Raises UsageError where it cannot be made from that. It opens nothing: a plan makes one only to check the argument.
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from itertools import groupby
+import logging
+from collections.abc import Generator, Iterable
 
-from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.cards import ModelCard
+from vlmbench.errors import UsageError
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer, answer_job
 from vlmbench.run.process_state import ProcessState
@@ -15,28 +16,32 @@ class LocalExecutor:
     """See :class:`~vlmbench.run.executors.base.Executor`."""
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answers in the order of the jobs."""
-        for _, of_model in groupby(jobs, key=lambda job: job.model.name):
-            same_model = list(of_model)
-            _announce_unsupported(same_model, state)
-            for job in same_model:
-                state.listener.pair_started(job.model.name, job.task.name)
-                yield answer_job(job, state)
-            state.release_model()
+        """The answers in the order of the jobs, each job taken when the one before is recorded."""
+        at_work: ModelCard | None = None
+        for job in jobs:
+            if job.model != at_work:
+                state.release_model()
+                at_work = job.model
+                _announce_unsupported(at_work, state)
+            state.listener.pair_started(job.model.name, job.task.name)
+            yield answer_job(job, state)
+        state.release_model()
 
 
-def _announce_unsupported(jobs: Sequence[Job], state: ProcessState) -> None:
-    """Say before a model's work starts which of its tasks it cannot be asked. Without a question no model is loaded."""
-    questions = [(job, question) for job in jobs if (question := state.task(job.task, job.options).question)]
+def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
+    """Say before a model's work starts which tasks it cannot be asked. Without any question no model is loaded."""
+    questions = [task.question for task in state.opened if task.question]
     if not questions:
         return
     try:
-        model = state.model(jobs[0].model)
-    except VlmbenchError:  # each job fails with it
+        model = state.model(card)
+        reasons = [(question.card.name, question.unsupported(model)) for question in questions]
+    except Exception as error:  # each job fails with it, and says so
+        logging.getLogger(__name__).info("not announced", exc_info=error)
         return
-    for job, question in questions:
-        if reason := question.unsupported(model):
-            state.listener.note(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
+    for task, reason in reasons:
+        if reason:
+            state.listener.note(f"{card.name} cannot be asked {task}: {reason}")
 
 
 def make_local(argument: str) -> LocalExecutor:
