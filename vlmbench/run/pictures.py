@@ -57,8 +57,9 @@ class PictureDrawer:
             self._wait()
 
     def after_record(self, record: Record, draw: DrawPictures) -> None:
-        """Start with the pictures of a record that is written, in the background, once those of the pair before are there:
-        no more than one pair waits in memory.
+        """Start drawing the pictures of a written record in the background, once those of the pair before are there.
+
+        So no more than one pair waits in memory.
 
         Raises:
             StoreError: those of the pair before cannot be written.
