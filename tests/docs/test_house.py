@@ -12,7 +12,7 @@ from vlmbench.registry import load_target
 
 PAGE = (REPOSITORY / "docs" / "house.md").read_text("utf-8")
 PLACES = re.findall(r"`([\w./]+(?:\.py|/))`", PAGE)
-ROOMS = ("", "data", "features", "interchange", "run", "tasks/classification", "transfer")
+ROOMS = ("", "data", "features", "interchange", "tasks/classification")
 """Where a row of a table that is about one room names a file."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -84,8 +85,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # nobody foresaw it: still a message, and the trace for who asks
+    except Exception as error:  # still a message, and the trace for who asks
         _leave(unexpected(error))
+    finally:
+        gc.freeze()  # the process ends: searching a million objects for garbage would take seconds
 
 
 def _show_warning(

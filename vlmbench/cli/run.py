@@ -119,11 +119,10 @@ def run(
 
 def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = False) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
-
     with heavy_imports():
         from vlmbench.run.plan import make_plan
 
-    plan = make_plan(request)
+        plan = make_plan(request)  # it imports the adapters and what they need
     if dry_run:
         print_table(_plan_table(plan))
         show_resolution(plan)
