@@ -193,7 +193,7 @@ def test_export_takes_patterns_and_a_file(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--format", "modelindex"], "unknown format"),
+        (["--format", "modelindex"], "unknown export format"),
         (["--model", "nothing"], "no records to export"),
         (
             ["--format", "model-index"],

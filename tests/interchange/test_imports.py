@@ -280,7 +280,7 @@ def test_what_is_not_open_clip_s_is_named(tmp_path: Path, name: str, text: str, 
 
 
 def test_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="unknown program 'clipbench'") as caught:
+    with pytest.raises(UsageError, match="unknown importer 'clipbench'") as caught:
         imported(tmp_path, "clipbench")
     assert "clip_benchmark" in (caught.value.hint or "")
     with pytest.raises(UsageError, match="no name of a model"):
