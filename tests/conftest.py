@@ -17,6 +17,15 @@ from repository import TEST_DATA
 # processor time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+LONGEST = ("docs/test_gate_guide.py", "action/test_action.py", "plugins/test_outside_package.py")
+"""Files that take minutes go first: each is one worker's, and at the end the other would wait for it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of :data:`LONGEST` in front, all others in their order."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+
+
 settings.register_profile("vlmbench", deadline=None)  # how fast an example is depends on the machine and its load
 settings.load_profile("vlmbench")
 
