@@ -20,7 +20,7 @@ from vlmbench.run.pair import PairAnswer, answer_job, failed
 from vlmbench.run.pictures import PictureDrawer, draws_nothing
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
-from vlmbench.store import ResultStore, read_record
+from vlmbench.store import ResultStore
 
 
 def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
@@ -67,8 +67,12 @@ def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Genera
         if answer.number not in open_jobs:
             raise PluginError(f"the executor answered job {answer.number} twice, or without being asked")
         open_jobs.remove(answer.number)
-        if answer.found is not None and not driver.still_there(answer.number, answer.found):
-            answer = answer_job(replace(driver.job(answer.number), earlier=()), state)
+        if answer.found is not None:
+            record = driver.on_disk(answer.number, answer.found)
+            if record is None:
+                answer = answer_job(replace(driver.job(answer.number), earlier=()), state)
+            else:
+                answer = replace(answer, record=record)
         yield answer
     for number in sorted(open_jobs):
         yield failed(driver.job(number), PluginError("the executor gave no answer"), datetime.now(timezone.utc))
@@ -114,18 +118,16 @@ class _Driver:
             and record.run.seed == task.options.seed
         )
 
-    def still_there(self, number: int, identifier: str) -> bool:
-        """Whether a record is on disk and complete: it may have been removed or replaced since its job was made."""
+    def on_disk(self, number: int, identifier: str) -> Record | None:
+        """The complete record; None if it has been removed or replaced since its job was made."""
         model, task = self._pair(number)
-        return self.store.find(model.name, task.card.name, identifier) is not None
+        return self.store.find(model.name, task.card.name, identifier)
 
     def record(self, answer: PairAnswer, pictures: PictureDrawer) -> PairResult:
         if answer.record is not None:
-            return self._done(answer, answer.record, pictures)
-        if answer.found is not None:
-            return self._found(answer.number, answer.found)
+            return self._done(answer, answer.record, pictures) if answer.found is None else self._found(answer.record)
         model, task = self._pair(answer.number)
-        assert answer.failure is not None  # one of the three is there
+        assert answer.failure is not None  # one of the two is there
         path = self.store.write_failure(answer.failure, self._plan_id(answer.number))
         code = answer.exit_code
         return PairResult(model.name, task.card.name, answer.status, failure=answer.failure, path=path, exit_code=code)
@@ -141,18 +143,16 @@ class _Driver:
             self.listener.note(draws_nothing(record))
         return PairResult(record.model.name, record.task.name, "done", record, path=path)
 
-    def _found(self, number: int, identifier: str) -> PairResult:
+    def _found(self, record: Record) -> PairResult:
         """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
-        model, task = self._pair(number)
-        path = self.store.folder(model.name, task.card.name) / f"{identifier}.json"
-        record = read_record(path)
+        path = self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
         if self.request.options.visuals:
             there = "those of an earlier run are kept" if self.store.visuals(record).is_dir() else "there are none"
             self.listener.note(
-                f"{model.name}, {task.card.name}: the record exists, and pictures are drawn only when a pair runs: "
-                f"{there}; --force draws them anew"
+                f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
+                f"runs: {there}; --force draws them anew"
             )
-        return PairResult(model.name, task.card.name, "found", record, path=path)
+        return PairResult(record.model.name, record.task.name, "found", record, path=path)
 
     def _plan_id(self, number: int) -> str:
         model, task = self._pair(number)

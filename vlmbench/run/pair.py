@@ -41,7 +41,7 @@ class PairAnswer:
 
     Attributes:
         status: done, found among the earlier records, failed, or unsupported.
-        record: where it is done.
+        record: where it is done; the driver adds the one that was found.
         predictions: the Parquet file beside the record.
         pictures: draws the pictures that were asked for; None where there are none.
         found: the id of the earlier record that answers the job.
