@@ -1,0 +1,213 @@
+"""What a remark is, how code makes one (:func:`say`), and who gathers them (:func:`gathered_remarks`)."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from threading import Lock
+from typing import ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from vlmbench.errors import VlmbenchWarning
+
+EXAMPLES = 3
+"""A remark names at most this many."""
+_LONGEST_EXAMPLE = 120
+_LONGEST_TEXT = 600
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of remark.
+
+    Attributes:
+        name: stable, in words joined by hyphens; it stands in records, in tables' footnotes and in the documentation.
+        meaning: when a result has it, in one sentence, for the documentation.
+        unranked: whether a number with this remark answers another question than its task card asks, or is known to
+            be wrong, so that rankings leave it out.
+        not_strict: why ``vlmbench run --strict`` lets it pass. Empty: it does not.
+        everywhere: it holds for a whole run rather than for one task, so that a table may say it once.
+    """
+
+    name: str
+    meaning: str
+    unranked: bool = False
+    not_strict: str = ""
+    everywhere: bool = False
+
+
+class Remark(BaseModel):
+    """Something that happened to data, prompts, weights or metrics.
+
+    Attributes:
+        code: the name of its :class:`Code`.
+        text: one plain sentence with numbers, without the examples and without a full stop.
+        brief: the same in a few words, for tables.
+        count: how many files, images, classes, … it is about.
+        examples: up to three of them.
+        unranked: see :class:`Code`.
+        everywhere: see :class:`Code`.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    code: str
+    text: str
+    brief: str
+    count: int = 1
+    examples: tuple[str, ...] = ()
+    unranked: bool = False
+    everywhere: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The text with the examples."""
+        if not self.examples:
+            return self.text
+        return f"{self.text}: {', '.join(self.examples)}{', …' if self.count > len(self.examples) else ''}"
+
+
+Text = str | Callable[[int], str]
+"""A sentence, or what makes it of the count."""
+
+
+def remark(
+    code: Code, text: Text, *, brief: Text = "", count: int = 1, examples: Iterable[str] = (), unranked: bool = False
+) -> Remark:
+    """A remark of this code.
+
+    Args:
+        text: one plain sentence: subject, verb, object; with numbers.
+        brief: a few words for tables; without, the code's name in words.
+        examples: of what it is about; the three that come first in the order of the alphabet are kept.
+        unranked: this one takes its number out of rankings, though not every remark of the code does.
+    """
+    return Remark(
+        code=code.name,
+        text=_cut(text(count) if callable(text) else text, _LONGEST_TEXT),
+        brief=(brief(count) if callable(brief) else brief) or code.name.replace("-", " "),
+        count=count,
+        examples=tuple(_cut(example, _LONGEST_EXAMPLE) for example in nsmallest(EXAMPLES, set(examples))),
+        unranked=code.unranked or unranked,
+        everywhere=code.everywhere,
+    )
+
+
+class Gathered:
+    """What was said, each once; threads may add to it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._parts: dict[tuple[object, ...], _Part] = {}
+
+    def add(self, part: _Part) -> None:
+        """Remarks of one code with the same words are one remark: counts are added, examples joined."""
+        with self._lock:
+            known = self._parts.get(part.key)
+            self._parts[part.key] = part if known is None else known.joined(part)
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """In the order in which they came."""
+        with self._lock:
+            parts = list(self._parts.values())
+        return list(dict.fromkeys(part.remark for part in parts))
+
+
+@dataclass(frozen=True)
+class _Part:
+    code: Code
+    text: Text
+    brief: Text
+    count: int
+    examples: tuple[str, ...]
+    unranked: bool
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """A text that is made of the count is one text, whatever the count; a fixed one with its count is itself."""
+        return (self.code.name,) if callable(self.text) else (self.code.name, self.text, self.count, self.examples)
+
+    def joined(self, other: _Part) -> _Part:
+        if not callable(self.text):
+            return self
+        count, examples = self.count + other.count, tuple(nsmallest(EXAMPLES, {*self.examples, *other.examples}))
+        return _Part(self.code, self.text, self.brief, count, examples, self.unranked or other.unranked)
+
+    @property
+    def remark(self) -> Remark:
+        return remark(
+            self.code,
+            self.text,
+            brief=self.brief,
+            count=self.count,
+            examples=self.examples,
+            unranked=self.unranked,
+        )
+
+
+_GATHERED: ContextVar[Gathered | None] = ContextVar("vlmbench_remarks", default=None)
+
+
+def say(
+    code: Code, text: Text, *, brief: Text = "", count: int = 1, examples: Iterable[str] = (), unranked: bool = False
+) -> None:
+    """Make a remark, for whoever gathers them; if no one does, it is a :class:`~vlmbench.errors.VlmbenchWarning`.
+
+    Where the same happens to one image after the other, ``text`` and ``brief`` are functions of the count: then every
+    call of the code adds to one remark. The arguments are those of :func:`remark`.
+    """
+    part = _Part(code, text, brief, count, tuple(nsmallest(EXAMPLES, set(examples))), unranked)
+    gathered = _GATHERED.get()
+    if gathered is None:
+        warnings.warn(part.remark.sentence, VlmbenchWarning, stacklevel=2)
+    else:
+        gathered.add(part)
+
+
+@contextmanager
+def gathered_remarks(code: Code) -> Iterator[Gathered]:
+    """Gather what is said inside, in threads too that :func:`in_this_context` starts.
+
+    Other libraries' warnings go to the log.
+
+    Args:
+        code: of what is said as a :class:`~vlmbench.errors.VlmbenchWarning`, by code that knows no codes.
+    """
+    gathered = Gathered()
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, VlmbenchWarning):
+            gathered.add(_Part(code, str(message), "", 1, (), unranked=False))
+        else:
+            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
+
+    token = _GATHERED.set(gathered)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = show  # type: ignore[assignment]
+            yield gathered
+    finally:
+        _GATHERED.reset(token)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_this_context(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, for one call in another thread: what it says is gathered where this was called."""
+    return partial(copy_context().run, function)
+
+
+def _cut(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,0 +1,109 @@
+"""Every code of remarks. The table in ``docs/remarks.md`` is made from here.
+
+A package that adds a model, a dataset or a task declares its own :class:`~vlmbench.remarks.base.Code` beside the code
+that says it; ``--strict`` does not let such a remark pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vlmbench.remarks.base import Code, Remark
+
+_ASKED = "The user asked for it."
+
+# What was asked: in every record, from its fields.
+SUBSET = Code("subset", "A subset of the samples was scored (`--limit`).", unranked=True, not_strict=_ASKED)
+SEED = Code("seed", "The subset was drawn with another seed than 0.", unranked=True, not_strict=_ASKED, everywhere=True)
+PRECISION = Code("precision", "The model ran in reduced precision (`--precision`).", not_strict=_ASKED, everywhere=True)
+SETTING = Code(
+    "setting", "A field of the task's protocol was set (`--set`).", unranked=True, not_strict=_ASKED, everywhere=True
+)
+READOUT = Code(
+    "readout",
+    "Patches were read out in a way that the model or the card names.",
+    not_strict="It is a part of the question, and always there.",
+    everywhere=True,
+)
+TRANSFER = Code(
+    "transfer", "The model was adapted before it answered.", unranked=True, not_strict=_ASKED, everywhere=True
+)
+OWN_CLASS_NAMES = Code(
+    "own-class-names", "The user gave the class names.", unranked=True, not_strict=_ASKED, everywhere=True
+)
+OWN_TEMPLATES = Code("own-templates", "The user gave the templates.", unranked=True, not_strict=_ASKED, everywhere=True)
+IMPORTED = Code(
+    "imported",
+    "Another program computed the number.",
+    not_strict="A run writes no such record.",
+    everywhere=True,
+)
+
+# Data.
+OTHER_SIZE = Code("other-size", "The data has another number of samples than the card's standard split.", unranked=True)
+BAD_SAMPLES = Code("bad-samples", "Samples that could not be used were left out (`--skip-bad`).", unranked=True)
+MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
+EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
+FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
+HUB_NOT_ASKED = Code("hub-not-asked", "The hub could not be asked whether the cached data is complete and current.")
+PARTIAL_ANNOTATION = Code(
+    "partial-annotation",
+    "Not every class is annotated in every image, and the evaluator counts what is not as mistakes.",
+)
+NO_PROPOSALS = Code("no-proposals", "Images have no proposals, so that nothing can be found in them.")
+EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
+
+# Prompts.
+REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")
+SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
+
+# Metrics.
+UNSCORED_CLASSES = Code("unscored-classes", "Classes occur in no image, and have no part in the mean.")
+NO_INTERVALS = Code(
+    "no-intervals",
+    "The evaluator gives neither intervals nor results of single classes.",
+    not_strict="The number itself is whole, and the user or the card chose the evaluator.",
+)
+SETTING_UNUSED = Code("setting-unused", "A field of the protocol was set and plays no part.")
+
+# Models.
+RANDOM_WEIGHTS = Code(
+    "random-weights", "The weights were drawn at random, so that the number means nothing.", unranked=True
+)
+ACTIVATION_ASSUMED = Code("activation-assumed", "Nothing tells with which activation the weights were trained.")
+ACTIVATION_CORRECTED = Code(
+    "activation-corrected", "The weights were trained with another activation than the architecture's, which was used."
+)
+ACTIVATION_MISMATCH = Code(
+    "activation-mismatch", "The user asked for an activation with which the weights were not trained.", unranked=True
+)
+TRANSFORM_ASSUMED = Code("transform-assumed", "Nothing tells with which image transform the weights were trained.")
+TRANSFORM_TAKEN = Code("transform-taken", "The image transform was taken from what is known of the weights.")
+POSITIONS_INTERPOLATED = Code(
+    "positions-interpolated", "Positional embeddings were stretched to another size than they were trained at."
+)
+UNUSED_WEIGHTS = Code("unused-weights", "The checkpoint has weights for which the model has no place.")
+CASE_KEPT = Code("case-kept", "The tokenizer keeps case, and the family was trained on lower-case text.")
+LIBRARY = Code("library", "The library that loaded the model logged a warning.")
+
+# The machine.
+OUT_OF_MEMORY = Code(
+    "out-of-memory",
+    "A batch did not fit into memory, and was halved.",
+    not_strict="The size of a batch changes a number by rounding only.",
+)
+FEATURE_CACHE = Code(
+    "feature-cache",
+    "The feature cache was broken, full or not to be used.",
+    not_strict="Features are computed again, and no number changes.",
+)
+WARNING = Code("warning", "Code outside this package, or code that knows no code for it, warned of something.")
+
+CODES: Mapping[str, Code] = {code.name: code for code in list(vars().values()) if isinstance(code, Code)}
+"""Every code by its name."""
+
+
+def is_strict(remark: Remark) -> bool:
+    """Whether ``--strict`` makes this remark an error. A code that is not known here, a third party's, is strict."""
+    code = CODES.get(remark.code)
+    return code is None or not code.not_strict
