@@ -46,6 +46,8 @@ class ModelIdentity:
         tokenizer: the tokenizer in words, with its context length and a hash of its vocabulary.
         libraries: version of each package whose code makes the features.
         notes: what the user must know of how the model was loaded, such as a corrected activation.
+        revision: the commit of the hub repository from which the weights were fetched; None for local files. The
+            weights' hash says what they are, so it has no part in a run's id.
     """
 
     weights_sha256: str
@@ -55,6 +57,7 @@ class ModelIdentity:
     tokenizer: str
     libraries: Mapping[str, str]
     notes: tuple[str, ...] = field(default=())
+    revision: str | None = None
 
 
 class Model(Protocol):

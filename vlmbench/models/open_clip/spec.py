@@ -9,7 +9,7 @@ from pathlib import Path
 import open_clip
 
 from vlmbench.errors import ModelError, UnknownNameError
-from vlmbench.models.towers.weights import CHECKPOINT_SUFFIXES
+from vlmbench.models.towers.checkpoint_file import CHECKPOINT_SUFFIXES
 from vlmbench.registry import did_you_mean
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
