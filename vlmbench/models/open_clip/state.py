@@ -21,13 +21,8 @@ from vlmbench.remarks.codes import MISSING_WEIGHTS, SEVERAL_WEIGHTS
 OPTION = "state_dict"
 """The model option that picks one."""
 
-_ANCHORS = (
-    "logit_scale",
-    "visual.conv1.weight",
-    "visual.proj",
-    "token_embedding.weight",
-    "text.token_embedding.weight",
-)
+_ANCHORS = ("logit_scale", "visual.conv1.weight", "visual.proj", "token_embedding.weight")
+"""Names of weights by which a prefix of all names is found."""
 _STALE = frozenset({"text.transformer.embeddings.position_ids"})
 """Buffers that older versions of the libraries saved; open_clip deletes them, too."""
 
@@ -89,8 +84,8 @@ def chosen_state(name: str, network: nn.Module, checkpoint: Checkpoint, pick: st
     taken = usual[0].candidate.label or "the top level"
     say(
         SEVERAL_WEIGHTS,
-        f"{checkpoint.where} holds {len(fitting)} different state dicts that fit, and {taken!r} was loaded, as open_clip "
-        f"does; the model option {OPTION} picks another",
+        f"{checkpoint.where} holds {len(fitting)} different state dicts that fit, and {taken!r} was loaded, as "
+        f"open_clip does; the model option {OPTION} picks another",
         brief=f"1 of {len(fitting)} state dicts: {taken}",
         count=len(fitting),
         examples=[fit.candidate.label or "the top level" for fit in fitting],

@@ -110,7 +110,7 @@ def no_weights(path: Path) -> tuple[str, str] | None:
     if text[:1] == b"<" and any(mark in text.lower() for mark in (b"<!doctype", b"<html", b"<?xml")):
         return (
             "the file is a web page, saved under a checkpoint's name",
-            "Fetch the file itself, not the page about it.",
+            "Fetch the file itself.",
         )
     if text[:1] in (b"{", b"[") and text[1:].lstrip()[:1] in (b'"', b"{", b"}"):
         return "the file is JSON, such as a server's error message, not weights", "Fetch it again."

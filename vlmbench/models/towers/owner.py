@@ -49,7 +49,7 @@ def owner(names: Collection[str]) -> str | None:
         has("fc.weight") or has("head.weight") or has("classifier") or has("blocks.0.") or has("layer1.0.")
     ):
         return (
-            "The names are those of an image classifier or a lone image tower (torchvision, timm), without a text tower: "
-            "vlmbench needs a model of images and texts."
+            "The names are those of an image classifier or a lone image tower (torchvision, timm), without a text "
+            "tower: vlmbench needs a model of images and texts."
         )
     return None

@@ -90,7 +90,7 @@ def has_adapter(names: Iterable[str]) -> bool:
 
 
 def same_values(one: State, other: State) -> bool | None:
-    """Whether two states hold the same weights, to the rounding of the coarser type; None if they have no name in common.
+    """Whether two states hold the same weights, to the rounding of the coarser type; None: they share no names.
 
     Each tensor that both have is looked at in three places, so that files of many gigabytes are compared in a moment:
     training changes every tensor everywhere.
@@ -115,6 +115,10 @@ def _places(tensor: Tensor, count: int = 512) -> Tensor:
     flat = tensor.detach().reshape(-1)
     middle = max(0, len(flat) // 2 - count // 2)
     return flat if len(flat) <= 3 * count else torch.cat([flat[:count], flat[middle : middle + count], flat[-count:]])
+
+
+def _tensors(node: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)}
 
 
 def _mappings(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:

@@ -17,8 +17,8 @@ OPTION = "weights_file"
 """The model option that picks one."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
 MERGE = (
-    "Merge the adapter once where peft is installed: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload(), save the "
-    "result, and name that"
+    "Merge the adapter once where peft is installed: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload(), save "
+    "the result, and name that"
 )
 _WEIGHTLESS = ("optimizer", "scheduler", "training_args", "random_states", "rng_state", "scaler", "global_step")
 """How files begin that trainers write beside the weights."""
@@ -100,20 +100,20 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
     differing = [other for other in others if _another(state, other, folder)]
     if not differing:
         return taken
-    names = [one.shown for one in (taken, *differing)]
+    shown = [one.shown for one in (taken, *differing)]
     if taken.name not in rank:
         raise ModelError(
-            f"{folder.absolute()} has {len(names)} files of different weights, and none has a name that "
-            f"{layout.library} prefers: {', '.join(names)}",
-            hint=f"Pick one with the model option {OPTION}: {names[0]} in a card, or leave one file in the folder.",
+            f"{folder.absolute()} has {len(shown)} files of different weights, and none has a name that "
+            f"{layout.library} prefers: {', '.join(shown)}",
+            hint=f"Pick one with the model option {OPTION}: {shown[0]} in a card, or leave one file in the folder.",
         )
     say(
         SEVERAL_WEIGHTS,
-        f"{len(names)} files of different weights lie in {folder}, and {names[0]} was loaded, which {layout.library} "
+        f"{len(shown)} files of different weights lie in {folder}, and {shown[0]} was loaded, which {layout.library} "
         f"prefers; the model option {OPTION} picks another",
-        brief=f"1 of {len(names)} weight files: {names[0]}",
-        count=len(names),
-        examples=names,
+        brief=f"1 of {len(shown)} weight files: {shown[0]}",
+        count=len(shown),
+        examples=shown,
     )
     return taken
 
@@ -148,8 +148,8 @@ def _refuse_adapter(folder: Path, names: Sequence[str]) -> None:
 
 def _adapter_error(folder: Path, files: str) -> ModelError:
     return ModelError(
-        f"{folder.absolute()} holds an adapter (LoRA or another of peft's): {files}. Without it the weights are those of "
-        "another model",
+        f"{folder.absolute()} holds an adapter (LoRA or another of peft's): {files}. Without it the weights are "
+        "those of another model",
         hint=f"{MERGE}. For the base model alone, pick its file with the model option {OPTION} in a card.",
     )
 
