@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, shard_names
 from vlmbench.models.towers.skip_init import build_without_init, nan_weights
 from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
 
+CONFIG_FILE = "open_clip_config.json"
 DECIDED_HERE = ("Multiple checkpoints found", "No pretrained weights loaded", "Could not find/download default weights")
 """How warnings of open_clip begin about weights that are chosen and loaded here instead."""
 
@@ -57,7 +59,7 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     Raises:
         ModelError: weights cannot be fetched or read, or do not fit.
     """
-    config = _config(source, offline=offline)
+    config = _config(source, options.get("image_size"), offline=offline)
     files = _fetch(source, options.get("weights_file"), offline=offline)
     checkpoint = files.read() if files else None
     facts = _facts(source, checkpoint)
@@ -128,18 +130,50 @@ def _refuse_nan(checkpoint: Checkpoint, network: nn.Module) -> None:
         )
 
 
-def _config(source: Source, *, offline: bool) -> dict[str, Any]:
+def _config(source: Source, image_size: Any, *, offline: bool) -> dict[str, Any]:
+    if source.schema is None:
+        return _checked_config(source, open_clip.get_model_config(source.name))
     try:
-        config = open_clip.get_model_config(source.name)
-    except ValueError as error:
+        path = Path(source.location) / CONFIG_FILE
+        if source.schema == "hf-hub":
+            path = Path(download_pretrained_from_hf(source.location, filename=CONFIG_FILE))
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{source.name}: open_clip_config.json is not valid JSON: {error}") from error
     except Exception as error:  # a fetch can fail in any way
         raise fetch_error(f"the config of {source.name}", error, offline=offline, repository=source.location) from error
+    whole = content if isinstance(content, dict) else {}
+    config = _checked_config(source, whole.get("model_cfg", whole))
+    if image_size is None:
+        _refuse_other_size(source, config, whole.get("preprocess_cfg"))
+    return config
+
+
+def _checked_config(source: Source, config: Any) -> dict[str, Any]:
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
         raise ModelError(
             f"{source.name}: open_clip_config.json has no model_cfg with embed_dim, vision_cfg and text_cfg"
         )
     return config
+
+
+def _refuse_other_size(source: Source, config: Mapping[str, Any], preprocess: Any) -> None:
+    """open_clip makes images of the network's size, whatever size the transform's config says."""
+    size = preprocess.get("size") if isinstance(preprocess, dict) else None
+    vision = config["vision_cfg"]
+    network = vision.get("image_size", 224) if isinstance(vision, dict) else None
+    if size is None or network is None or _pair(size) == _pair(network):
+        return
+    raise ModelError(
+        f"{source.name}: in open_clip_config.json preprocess_cfg has the size {size}, and the network's vision_cfg the "
+        f"image_size {network}",
+        hint="The two belong to different weights, or one of them was edited: make them equal, or set the model option "
+        "image_size in a card.",
+    )
+
+
+def _pair(size: Any) -> Any:
+    return [size, size] if isinstance(size, int) else list(size) if isinstance(size, (list, tuple)) else size
 
 
 def _fetch(source: Source, weights_file: str | None, *, offline: bool) -> WeightFiles | None:

@@ -86,13 +86,7 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
     rank = {name: place for place, name in enumerate(layout.preferred)}
     found.sort(key=lambda one: (rank.get(one.name, len(rank)), not one.name.endswith(".safetensors"), one.name))
     if not found or not (layout.anything or found[0].name in rank):
-        names = ", ".join(one.shown for one in found[:8])
-        raise ModelError(
-            f"no weights in {folder.absolute()} that {layout.library} takes" + (f"; it has {names}" if names else ""),
-            hint=f"Pick one with the model option {OPTION}: NAME in a card."
-            if names
-            else f"It looks for files ending in {', '.join(layout.suffixes)}.",
-        )
+        raise _no_weights(folder, layout, found)
     taken, others = found[0], found[1:]
     if not others:
         return taken
@@ -116,6 +110,14 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
         examples=shown,
     )
     return taken
+
+
+def _no_weights(folder: Path, layout: Layout, found: Sequence[WeightFiles]) -> ModelError:
+    names = ", ".join(one.shown for one in found[:8])
+    what = f"the weights cannot be loaded: no weights in {folder.absolute()} that {layout.library} takes"
+    if names:
+        return ModelError(f"{what}; it has {names}", hint=f"Pick one with the model option {OPTION}: NAME in a card.")
+    return ModelError(what, hint=f"It looks for files ending in {', '.join(layout.suffixes)}.")
 
 
 def _found(folder: Path, layout: Layout) -> list[WeightFiles]:

@@ -64,6 +64,7 @@ class TransformersModel:
             f"lowercase={self.lowercase}, rules_sha256={huggingface_rules_sha256(tokenizer)})",
             libraries=library_versions("transformers", "tokenizers", "torchvision"),
             notes=(*notes, *self._case_notes()),
+            revision=getattr(network.config, "_commit_hash", None),
         )
         self.network.to(device).eval().requires_grad_(False)
         with torch.inference_mode():
