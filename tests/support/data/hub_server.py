@@ -1,9 +1,10 @@
 """A small Hugging Face hub on the loopback interface, from which ``huggingface_hub`` can download.
 
 Spoken: ``/api/datasets/ID[/revision/REV]``, ``/api/datasets/ID/tree/REV`` and, HEAD and GET with ranges,
-``/datasets/ID/resolve/REV/PATH``, and the same of models (``/api/models/ID``, ``/ID/resolve/REV/PATH``); as https://huggingface.co does, with ``X-Repo-Commit``, ``ETag`` and
-``X-Error-Code``. Tars and tables are in large file storage (known by their SHA-256), other files in git (by their
-object id). It can be in every kind of trouble that a network knows: see :class:`Hub`.
+``/datasets/ID/resolve/REV/PATH``, and the same of models (``/api/models/ID``, ``/ID/resolve/REV/PATH``); as
+https://huggingface.co does, with ``X-Repo-Commit``, ``ETag`` and ``X-Error-Code``. Tars and tables are in large file
+storage (known by their SHA-256), other files in git (by their object id). It can be in every kind of trouble that a
+network knows: see :class:`Hub`.
 """
 
 from __future__ import annotations

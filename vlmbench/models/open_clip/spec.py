@@ -12,7 +12,6 @@ import open_clip
 from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.models.towers.checkpoint_file import CHECKPOINT_SUFFIXES
 from vlmbench.models.towers.weight_folder import MERGE
-from vlmbench.models.transformers.families import FAMILIES
 from vlmbench.registry import did_you_mean
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
@@ -108,10 +107,17 @@ def _instead(folder: Path) -> str:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it."
-    if kind in FAMILIES:
-        if kind in FAMILIES:
+    if _transformers_reads(kind):
         return f"Its config.json is of the transformers library ({kind}): load it as transformers:{folder}."
     return f"Its config.json is of the transformers library, of the model type {kind!r}, which no adapter reads."
+
+
+def _transformers_reads(kind: object) -> bool:
+    try:
+        from vlmbench.models.transformers.families import FAMILIES
+    except ImportError:  # then that adapter says which extra it lacks
+        return True
+    return kind in FAMILIES
 
 
 def _package_folder(location: str) -> Path:

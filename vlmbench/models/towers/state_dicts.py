@@ -77,7 +77,7 @@ def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate
         for anchor in endings
         if name == anchor or name.endswith("." + anchor)
     }
-    for prefix in sorted(found | {""}, key=len):
+    for prefix in sorted(found | {""}, key=lambda prefix: (len(prefix), prefix)):
         inside = {name[len(prefix) :]: value for name, value in candidate.tensors.items() if name.startswith(prefix)}
         beside = tuple(name for name in candidate.tensors if not name.startswith(prefix) and name not in COUNTERS)
         inside = {name: value for name, value in inside.items() if name not in COUNTERS}

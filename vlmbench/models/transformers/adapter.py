@@ -61,6 +61,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
     """
     check_options(card, OPTIONS)
     spec = checkpoint(card.spec)
+    if {"weights_file", "state_dict"} & set(card.options) and not Path(spec).is_dir():
+        raise ModelError(f"model {card.name!r}: weights_file and state_dict are options of local folders")
     common = {
         "revision": card.options.get("revision", "main"),
         "local_files_only": options.offline,
@@ -98,8 +100,6 @@ def _weights(
     file, key = card.options.get("weights_file"), card.options.get("state_dict")
     folder = Path(spec)
     if not folder.is_dir():
-        if file or key:
-            raise ModelError(f"model {card.name!r}: weights_file and state_dict are options of local folders")
         refuse_adapter(spec, common)
         network, info = loaded(spec, options, "weights", architecture, {**common, **aside})
     else:

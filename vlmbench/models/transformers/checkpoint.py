@@ -92,9 +92,9 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
                 f"{spec}: the {what} cannot be loaded: {type(error).__name__}: {error}",
                 hint="The file may be truncated: fetch it again." if type(error).__name__ in _BROKEN else None,
             ) from error
+        if what == "config" and (hint := in_open_clip(spec, offline=options.offline)):
+            raise ModelError(f"{spec}: it has no config.json that transformers knows", hint=hint.strip()) from error
         if isinstance(error, OSError):
-            if what == "config" and (hint := in_open_clip(spec, offline=options.offline)):
-                raise ModelError(f"{spec}: the repository has no config.json of transformers", hint=hint) from error
             raise fetch_error(f"the {what} of {spec}", error, offline=options.offline, repository=spec) from error
         raise ModelError(f"the {what} of {spec} cannot be loaded: {type(error).__name__}: {error}") from error
 
