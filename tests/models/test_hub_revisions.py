@@ -17,6 +17,7 @@ from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetched_revision
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
+from vlmbench.records import ModelInfo
 
 
 @pytest.fixture
@@ -81,3 +82,38 @@ def test_revisions_of_paths():
     cached = Path("/c/hub/models--org--repo/snapshots/0123abc/sub/w.safetensors")
     assert fetched_revision(cached) == "0123abc"
     assert fetched_revision(Path("/c/snapshots/x/w.safetensors")) is None
+
+
+def test_a_repository_of_transformers(hub, tmp_path: Path):
+    transformers = pytest.importorskip("transformers")
+    from models.checkpoints import CLIP_TEXT, VISION, clip_processor, save, small_clip_tokenizer
+
+    from vlmbench.models.transformers.adapter import load as load_transformers
+
+    config = transformers.CLIPConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=24)
+    folder = save(tmp_path / "clip", transformers.CLIPModel(config), small_clip_tokenizer(), clip_processor(32))
+    content = {file.name: file.read_bytes() for file in folder.iterdir()}
+    commit = hub.repo("org/clip").commit(content)
+    card = ModelCard(name="model", adapter="transformers", spec="org/clip")
+    assert load_transformers(card, LoadOptions()).identity.revision == commit
+    assert load_transformers(card, LoadOptions(offline=True)).identity.revision == commit
+    hub.repo("org/tuned").commit({**content, "adapter_config.json": b"{}"})
+    with pytest.raises(ModelError, match=r"org/tuned: the repository holds an adapter[\s\S]*merge_and_unload"):
+        load_transformers(ModelCard(name="model", adapter="transformers", spec="org/tuned"), LoadOptions())
+
+
+def test_the_record_has_a_revision_if_there_is_one():
+    info = ModelInfo(
+        name="m",
+        adapter="open_clip",
+        spec="hf-hub:org/model",
+        weights_sha256="0",
+        parameters=1,
+        architecture="a",
+        preprocess="p",
+        tokenizer="t",
+        capabilities=[],
+    )
+    assert "revision" not in info.model_dump()
+    fetched = info.model_copy(update={"revision": "0123abc"})
+    assert ModelInfo.model_validate_json(fetched.model_dump_json()).revision == "0123abc"
