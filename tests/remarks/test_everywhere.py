@@ -56,7 +56,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     return Places(
         run=run,
         records={record.model.spec: record for record in records},
-        table={row["model"].removeprefix("says:"): row for row in json.loads(table.stdout)["rows"]},
+        table={row["model"].removeprefix("says:"): row for row in json.loads(table.stdout)},
         site=top / "site",
         comparison=compare(top / "quiet", top / "loud"),
         strict=strict,

@@ -22,7 +22,7 @@ from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, Vlmbe
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
 from vlmbench.records import Failure, Record
-from vlmbench.remarks.base import Remark, gathered_remarks, remark
+from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
 from vlmbench.remarks.codes import BAD_SAMPLES, SETTING_UNUSED, WARNING, is_strict
 from vlmbench.run.assemble import build_record
 from vlmbench.run.identity import environment, run_id, task_version
@@ -219,16 +219,17 @@ class _Asked:
 
 def _ask(pair: _Pair) -> _Asked:
     """The plugin's answer; the listener hears what was said even where there is none."""
-    with gathered_remarks(WARNING) as said:
-        try:
+    said = Gathered()
+    try:
+        with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
             memory = PeakMemory(str(pair.model.device))
             with engine.timed("total"):
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)
-        finally:
-            for remark in said.remarks:
-                pair.state.listener.remark(pair.name, remark)
+    finally:
+        for remark in said.remarks:
+            pair.state.listener.remark(pair.name, remark)
     return _Asked(engine, memory, outcome, said.remarks)
 
 

@@ -14,7 +14,7 @@ from vlmbench.features.settings import EngineSettings
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.registry import load_plugin_file
-from vlmbench.remarks.base import Remark, gathered_remarks
+from vlmbench.remarks.base import Gathered, Remark, gathered_remarks
 from vlmbench.remarks.codes import WARNING
 from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.job import RunSettings
@@ -126,12 +126,13 @@ class ProcessState:
         options = LoadOptions(
             device=self._device, offline=self.settings.offline, trust_remote_code=self.settings.trust_remote_code
         )
-        with gathered_remarks(WARNING) as said:
-            try:
+        said = Gathered()
+        try:
+            with gathered_remarks(WARNING, said):
                 return ADAPTERS.get(card.adapter)(card, options)
-            except Exception as error:  # an adapter's own bug
-                return unexpected(error)
-            finally:
-                self.model_remarks = tuple(said.remarks)
-                for remark in said.remarks:
-                    self.listener.remark(card.name, remark)
+        except Exception as error:  # an adapter's own bug
+            return unexpected(error)
+        finally:
+            self.model_remarks = tuple(said.remarks)
+            for remark in said.remarks:
+                self.listener.remark(card.name, remark)
