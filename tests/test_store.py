@@ -110,7 +110,7 @@ def test_broken_foreign_and_newer_files_are_named_not_fatal(tmp_path: Path) -> N
     folder = store.folder("m", "t")
     (folder / "broken.json").write_text("{")
     (folder / "foreign.json").write_text('{"schema": "other/1"}')
-    newer = make_record().model_dump_json(by_alias=True).replace("vlmbench.record/1", "vlmbench.record/9")
+    newer = make_record().model_dump_json(by_alias=True).replace("vlmbench.record/2", "vlmbench.record/9")
     (folder / "newer.json").write_text(newer)
     entries = list(store)
     assert sum(isinstance(entry, Record) for entry in entries) == 1

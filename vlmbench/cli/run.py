@@ -11,7 +11,6 @@ import typer
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import UsageError
-from vlmbench.remarks.codes import is_strict
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
         plan = make_plan(request)  # it imports the adapters and what they need
     if dry_run:
+        from vlmbench.remarks.codes import is_strict
+
         print_table(_plan_table(plan))
         show_resolution(plan)
         for task in plan.tasks:

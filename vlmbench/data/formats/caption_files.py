@@ -92,6 +92,6 @@ def _tell_of_empty(captions: dict[str, list[str]], path: Path) -> None:
             EMPTY_CAPTIONS,
             f"{empty:,} captions without words and {len(without):,} images without captions in {path} were left out",
             brief=f"{empty + len(without):,} empty captions left out",
-            count=empty + len(without),
+            count=len(without) or empty,
             examples=without,
         )
