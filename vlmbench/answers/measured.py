@@ -126,8 +126,8 @@ class Pairing:
             metric is unknown. Raises UnpairableError where the metric is no function of the samples' answers.
         columns: columns of the tables that ``measured`` reads, where they are there.
         answers: columns that hold the answers. Where they all agree, so does the models' behaviour.
-        scores: columns that rounding may move. Two runs whose scores agree within its tolerance, and whose decisions are
-            the same, are of one behaviour. Empty: they are where all answers are the same to the last bit.
+        scores: columns that rounding may move. Two runs are of one behaviour if their scores agree within its
+            tolerance and their decisions are the same. Empty: only if all answers are the same to the last bit.
         decisions: what was decided in each sample, of tables that both have the same columns; None: all of
             ``answers`` and ``columns`` that are no scores.
         rearranged: of two tables of the same samples in the same order the second, items of its lists in the order

@@ -20,13 +20,13 @@ def rearranged(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
     (labels, lengths), (others, theirs) = runs(baseline, "labels"), runs(candidate, "labels")
     if not np.array_equal(lengths, theirs):
         return candidate
-    scores = [runs(table, "scores")[0].astype(np.float64) for table in (baseline, candidate)]
-    corners = [boxes(table, "boxes") for table in (baseline, candidate)]
-    if not len(scores[0]) == len(scores[1]) == len(corners[0]) == len(corners[1]) == len(labels):
+    score, other_score = (runs(table, "scores")[0].astype(np.float64) for table in (baseline, candidate))
+    corners, other_corners = boxes(baseline, "boxes"), boxes(candidate, "boxes")
+    if not len(score) == len(other_score) == len(corners) == len(other_corners) == len(labels):
         return candidate
-    if (distances(*scores, lengths, "probability") > TOLERANCE).any():
+    if (distances(score, other_score, lengths, "probability") > TOLERANCE).any():
         return candidate  # both are sorted by score: what lies further apart is more than rounding
-    moved = (distances(corners[0].ravel(), corners[1].ravel(), 4 * lengths, "box") > TOLERANCE).reshape(-1, 4)
+    moved = (distances(corners.ravel(), other_corners.ravel(), 4 * lengths, "box") > TOLERANCE).reshape(-1, 4)
     unlike = np.flatnonzero(moved.any(axis=1) | (labels != others))
     order = np.arange(len(labels))
     image = owners(lengths)
@@ -34,7 +34,7 @@ def rearranged(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
         free = list(places)
         for place in places:
             same = np.array(free, dtype=np.intp)
-            near = _near(scores[0][place], scores[1][same], corners[0][place], corners[1][same])
+            near = _near(score[place], other_score[same], corners[place], other_corners[same])
             found = same[near & (others[same] == labels[place])]
             if not len(found):
                 return candidate
