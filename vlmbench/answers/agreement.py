@@ -57,5 +57,8 @@ def _same_decisions(before: pa.Table, after: pa.Table, own: Pairing) -> bool:
     if own.decisions is not None:
         pairs = zip(own.decisions(before.select(kept)), own.decisions(after.select(kept)), strict=True)
         return all(np.array_equal(first, second) for first, second in pairs)
-    wanted = {*own.answers, *own.columns} - {scores.column for scores in own.scores}
-    return all(row_bytes(before, name) == row_bytes(after, name) for name in kept if name in wanted)
+    scores = {each.column for each in own.scores}
+    wanted = {*own.answers, *own.columns} - scores
+    return set(own.answers) - scores <= set(kept) and all(
+        row_bytes(before, name) == row_bytes(after, name) for name in kept if name in wanted
+    )

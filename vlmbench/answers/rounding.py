@@ -89,7 +89,7 @@ def distances(
     unit = np.maximum(*(_units(each, lengths, kind) for each in (first, second)))
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.where(first == second, 0.0, np.abs(first - second) / unit)
-    return np.nan_to_num(apart, nan=np.inf)
+    return np.nan_to_num(apart, nan=np.inf, posinf=np.inf)
 
 
 def _units(values: NDArray[np.float64], lengths: NDArray[np.int64], kind: ScoreKind) -> NDArray[np.float64]:
