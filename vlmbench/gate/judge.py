@@ -12,6 +12,7 @@ from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.lone_remarks import lone_remarks, remark_notes
 from vlmbench.gate.mismatches import mismatch
 from vlmbench.gate.outcome import (
     Check,
@@ -26,7 +27,7 @@ from vlmbench.gate.outcome import (
     TaskVerdict,
 )
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
-from vlmbench.gate.record_pairs import RecordPair, identity, pair_entries
+from vlmbench.gate.record_pairs import RecordPair, pair_entries
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 
@@ -109,7 +110,7 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
     if not tasks:
         raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
     tasks.sort(key=lambda task: (task.baseline_model, task.task))
-    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs)]
+    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs), *remark_notes(tasks)]
     verdict, exit_code = overall(tasks)
     return Comparison(
         vlmbench=__version__,
@@ -190,7 +191,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
         for pair in pairs:
             entry = pair.baseline if side == "baseline" else pair.candidate
             if entry is not None:
-                found.setdefault(entry.record.model.name, {}).setdefault(identity(entry), pair.task)
+                found.setdefault(entry.record.model.name, {}).setdefault(entry.record.model.key, pair.task)
         for model, kinds in found.items():
             if len(kinds) > 1:
                 tasks = ", ".join(kinds.values())
@@ -205,6 +206,7 @@ def _incomparable(pair: RecordPair, found: Sequence[Mismatch], overridden: Seque
         verdict="not comparable",
         mismatches=list(found),
         overridden=list(overridden),
+        remarks=lone_remarks(pair.baseline.record, pair.candidate.record) if pair.baseline and pair.candidate else [],
     )
 
 
@@ -248,6 +250,7 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         checks=checks,
         classes=most_changed(classes),
         samples=list(evidence.flips),
+        remarks=lone_remarks(evidence.baseline, evidence.candidate),
     )
     return task.model_copy(update={"tolerated": tolerate and is_open(task)})
 

@@ -117,6 +117,14 @@ class SampleFlip(_Part):
     """Worse in the candidate."""
 
 
+class LoneRemark(_Part):
+    """A remark that the record of one side alone has."""
+
+    side: Literal["baseline", "candidate"]
+    code: str
+    sentence: str
+
+
 class TaskComparison(_Part):
     """One task of one model on both sides."""
 
@@ -149,6 +157,8 @@ class TaskComparison(_Part):
     """That changed most, and all that broke a floor; losses first."""
     samples: list[SampleFlip] = []
     """That changed most, losses first."""
+    remarks: list[LoneRemark] = []
+    """That one side alone has."""
     tolerated: bool = False
     """Inconclusive, and the gate lets that pass."""
 

@@ -224,3 +224,11 @@ def test_the_latest_of_each_pair_is_taken() -> None:
     old, new = (entry(make_record(id=f"{day:016}", started=f"2026-01-0{day}T00:00:00+00:00")) for day in (1, 2))
     other = entry(make_record("n"))
     assert newest_of_pairs([new, other, old]) == ([new, other], [old])
+
+
+def test_a_baseline_of_two_models_under_one_name_is_refused(tmp_path: Path) -> None:
+    first, second = make_record(task="s"), make_record(task="t", id="f" * 16)
+    other = second.model_copy(update={"model": second.model.model_copy(update={"weights_sha256": "another"})})
+    with pytest.raises(UsageError, match=r"of m are of 2 different models: weights w on s; weights another"[:-4]):
+        save_baseline("mixed", [entry(first), entry(other)], tmp_path)
+    assert not list(tmp_path.iterdir())
