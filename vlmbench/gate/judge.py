@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vlmbench._version import __version__
+from vlmbench.answers.rounding import TOLERANCE
 from vlmbench.errors import UsageError
 from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
@@ -20,6 +21,7 @@ from vlmbench.gate.outcome import (
     Gain,
     Kind,
     Mismatch,
+    Rounding,
     SideInfo,
     TaskComparison,
     TaskVerdict,
@@ -238,6 +240,9 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         baseline=evidence.difference.baseline,
         candidate=evidence.difference.candidate,
         gain=gain,
+        rounding=_rounding(evidence),
+        equal=list(evidence.equal),
+        unlike=list(evidence.unlike),
         tolerance=contest.tolerance,
         margin=contest.margin,
         significance=contest.significance,
@@ -248,6 +253,11 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         remarks=lone_remarks(evidence.baseline, evidence.candidate),
     )
     return task.model_copy(update={"tolerated": tolerate and is_open(task)})
+
+
+def _rounding(evidence: Evidence) -> Rounding | None:
+    found = evidence.rounding
+    return None if found is None else Rounding(tolerance=TOLERANCE, largest=found.largest, column=found.column)
 
 
 def _classes(weighed: _Weighed, floors: int) -> tuple[list[ClassChange], list[Check]]:

@@ -37,7 +37,7 @@ def test_records_and_answers_come_back(tmp_path: Path) -> None:
     assert sorted(saved.sizes) == sorted([f"{stem}.csv", f"{stem}.json", "u.csv", "u.json"])
     assert saved.size == sum(len(content) for content in contents(tmp_path / "main").values())
     first = load_baseline(tmp_path / "main")[0]
-    assert first.table().equals(answers().drop(["top_scores"]))
+    assert first.table().equals(answers())
     assert first.record.predictions is not None and first.record.predictions.rows == 3
     assert first.record.model_copy(update={"predictions": make_record().predictions}) == make_record(task="org/t")
 
@@ -67,7 +67,7 @@ def test_another_models_answer_is_a_line_in_each_file(tmp_path: Path) -> None:
     for file in ("t.csv", "t.json"):
         old, new = ((tmp_path / name / file).read_text().split("\n") for name in "ab")
         differing[file] = [line for was, line in zip(old, new, strict=True) if was != line]
-    assert differing["t.csv"] == [f"2.png,{2:064x},2,7 9,0.1"]
+    assert differing["t.csv"] == [f"2.png,{2:064x},2,7 9,0.5 0.25,0.1"]
     assert [line.split('"')[1] for line in differing["t.json"]] == ["acc1", "predictions", "name"]
 
 
