@@ -27,6 +27,8 @@ from vlmbench.models.towers.checkpoint_file import NUMPY_SUFFIXES, Checkpoint
 from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, shard_names, weight_files
 from vlmbench.models.towers.skip_init import build_without_init, nan_weights
 from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
 
 CONFIG_FILE = "open_clip_config.json"
 DECIDED_HERE = ("Multiple checkpoints found", "No pretrained weights loaded", "Could not find/download default weights")
@@ -40,13 +42,11 @@ class Built:
     Attributes:
         network: ``CLIP``, ``CustomTextCLIP`` or ``CoCa``, float32 on the CPU, in evaluation mode.
         config: open_clip's model config as it was built, the activation included.
-        notes: what was decided on the way.
         revision: the commit of the hub repository from which the weights were fetched, if they were.
     """
 
     network: nn.Module
     config: dict[str, Any]
-    notes: tuple[str, ...]
     revision: str | None = None
 
 
@@ -63,8 +63,8 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     files = _fetch(source, options.get("weights_file"), offline=offline)
     checkpoint = files.read() if files else None
     facts = _facts(source, checkpoint)
-    quick_gelu, notes = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
-    transform, transform_notes = choose_transform(source, options, facts)
+    quick_gelu = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
+    transform = choose_transform(source, options, facts)
     image_size = options.get("image_size")
     size = tuple(image_size) if isinstance(image_size, list) else image_size
     seed = options.get("random_seed")
@@ -108,11 +108,14 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
         _refuse_nan(checkpoint, network)
     said = [message for message in said if not message.removeprefix("open_clip: ").startswith(DECIDED_HERE)]
     if seed is not None:
-        said = [f"random weights (seed {seed}): the numbers mean nothing"]
-    notes = [*notes, *transform_notes, *_interpolated(network, shapes), *dict.fromkeys(said)]
+        say(RANDOM_WEIGHTS, f"the weights were drawn at random (seed {seed}), and the numbers mean nothing")
+    else:
+        for logged in dict.fromkeys(said):
+            say(LIBRARY, logged)
+    _tell_of_interpolated(network, shapes)
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
     revision = fetched_revision(files.files[0]) if files else None
-    return Built(network.eval().requires_grad_(False), config, tuple(notes), revision)
+    return Built(network.eval().requires_grad_(False), config, revision)
 
 
 def _set_size(network: Any, size: int | tuple[int, int]) -> None:
@@ -235,16 +238,17 @@ def _facts(source: Source, checkpoint: Checkpoint | None) -> Facts:
     return facts_of_file(source.name, source.path, run_name) if source.path else Facts()
 
 
-def _interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+def _tell_of_interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """open_clip stretches positional embeddings to fit, in silence; it changes the model, so it is told."""
-    notes = []
     for name, value in network.state_dict().items():
         if not name.endswith("positional_embedding"):
             continue
         found = shapes.get(name)
         if found and found != tuple(value.shape):
-            notes.append(f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}")
-    return notes
+            say(
+                POSITIONS_INTERPOLATED,
+                f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}",
+            )
 
 
 @contextmanager

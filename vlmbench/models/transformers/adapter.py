@@ -40,6 +40,8 @@ from vlmbench.models.transformers.files import (
 )
 from vlmbench.models.transformers.image_size import refuse_other_size
 from vlmbench.models.transformers.model import TransformersDualEncoder, TransformersModel
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import UNUSED_WEIGHTS
 
 OPTIONS: Mapping[str, Kinds] = {
     "revision": (str,),
@@ -86,10 +88,17 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         processor = loaded(spec, options, "image processor", transformers.AutoImageProcessor, common)
         if not family.any_image_size:
             refuse_other_size(spec, config, processor)
-    notes = [f"weights that the model has no place for: {sorted(info['unexpected_keys'])[:3]}"]
+    if unused := sorted(map(str, info["unexpected_keys"])):
+        say(
+            UNUSED_WEIGHTS,
+            f"the checkpoint has {len(unused):,} weight{'s' * (len(unused) != 1)} for which the model has no place",
+            brief=f"{len(unused):,} unused weights",
+            count=len(unused),
+            examples=unused,
+        )
     kind = TransformersDualEncoder if family.encodes_images else TransformersModel
     device = torch.device(options.device)
-    return kind(card, family, network.float(), tokenizer, processor, device, notes if info["unexpected_keys"] else [])
+    return kind(card, family, network.float(), tokenizer, processor, device)
 
 
 def _weights(
