@@ -21,6 +21,7 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.transformers.checkpoint import (
+    cached_revision,
     checkpoint,
     in_open_clip,
     incomplete,
@@ -98,7 +99,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         )
     kind = TransformersDualEncoder if family.encodes_images else TransformersModel
     device = torch.device(options.device)
-    return kind(card, family, network.float(), tokenizer, processor, device)
+    revision = cached_revision(spec, common["revision"])
+    return kind(card, family, network.float(), tokenizer, processor, device, revision)
 
 
 def _weights(

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import nn
 
 from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions
-from vlmbench.models.hub_access import fetch_error
+from vlmbench.models.hub_access import fetch_error, fetched_revision
 from vlmbench.models.towers.checkpoint_file import read_checkpoint
 from vlmbench.models.towers.owner import owner
 from vlmbench.models.towers.skip_init import nan_weights
@@ -149,6 +149,18 @@ def refuse_wordless(spec: str, tokenizer: Any) -> None:
             f"{spec}: the tokenizer has no vocabulary",
             hint="Put the tokenizer's files (tokenizer.json, or vocab.json and merges.txt) beside config.json.",
         )
+
+
+def cached_revision(spec: str, revision: str) -> str | None:
+    """The commit of the hub repository that a loaded checkpoint is of; None for a local folder.
+
+    Args:
+        revision: the branch, tag or commit that was asked for.
+    """
+    if Path(spec).is_dir():
+        return None
+    file = try_to_load_from_cache(spec, "config.json", revision=revision)
+    return fetched_revision(Path(file)) if isinstance(file, str) else None
 
 
 def forward_config(config: Any) -> str:
