@@ -5,14 +5,31 @@ Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+
+from vlmbench.errors import RecordError
 
 SCHEMA: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
+
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
+"""How many there are of something: every program can hold it."""
 
 
 class _Part(BaseModel):
@@ -27,14 +44,14 @@ class ModelInfo(_Part):
     spec: str
     options: dict[str, Any] = {}
     weights_sha256: str
-    parameters: int
+    parameters: Count
     architecture: str
     preprocess: str
     tokenizer: str
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
-    embedding_dim: int | None = None
+    embedding_dim: Count | None = None
     """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
     logit_bias: float | None = None
@@ -47,9 +64,9 @@ class DatasetInfo(_Part):
     location: str
     revision: str | None = None
     split: str | None = None
-    samples: int
+    samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
-    standard_samples: int | None = None
+    standard_samples: Count | None = None
     """How many the card's standard split has."""
     fingerprint: str
     """Over the content and label of every sample used."""
@@ -83,7 +100,7 @@ class MetricValue(_Part):
 
     value: float | None
     ci95: tuple[float, float] | None = None
-    n: int
+    n: Count
     higher_is_better: bool = True
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
@@ -95,7 +112,7 @@ class ClassResult(_Part):
     """One class's share of the result."""
 
     name: str
-    n: int
+    n: Count
     values: dict[str, float | None]
     ci95: tuple[float, float] | None = None
     """Of the first value."""
@@ -105,7 +122,7 @@ class Predictions(_Part):
     """The Parquet file beside the record."""
 
     file: str
-    rows: int
+    rows: Count
     sha256: str
     """Of the file: a record and a file that do not belong together are told apart."""
 
@@ -124,10 +141,10 @@ class Imported(_Part):
 class CacheUse(_Part):
     """How many features came from the cache, and how many were computed; of clips, those of their frames."""
 
-    image_hits: int = 0
-    image_misses: int = 0
-    text_hits: int = 0
-    text_misses: int = 0
+    image_hits: Count = 0
+    image_misses: Count = 0
+    text_hits: Count = 0
+    text_misses: Count = 0
 
 
 class RunInfo(_Part):
@@ -145,7 +162,7 @@ class RunInfo(_Part):
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
     from the cache."""
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Count | None = None
     """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
     (the model and all that was loaded before included). None where the system does not tell."""
     device: str
@@ -153,14 +170,14 @@ class RunInfo(_Part):
     """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
     written down."""
     precision: str
-    batch_size: int
-    workers: int | None = None
+    batch_size: Count
+    workers: Count | None = None
     """Decoding threads; None in records from before it was written down."""
-    limit: int | None = None
+    limit: Count | None = None
     """The size of the random subset; None where everything was scored."""
     drawn: Literal["at random", "by class"] | None = None
     """How that subset was drawn: by class, each is in its proportion. None in older records."""
-    seed: int
+    seed: int = Field(ge=0)
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""
     cache: CacheUse
@@ -208,11 +225,49 @@ class Summary(_Part):
         """The metric that tables show."""
         return self.metrics[self.main_metric]
 
+    @model_validator(mode="after")
+    def _holds_together(self, info: ValidationInfo) -> Summary:
+        """What readers rely on. Of a record in memory only the main metric: what a run made is trusted."""
+        if self.main_metric not in self.metrics:
+            raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
+        if info.mode == "json":
+            self._check_as_read()
+        return self
+
+    def _check_as_read(self) -> None:
+        if bad := next(_not_finite(self._numbers(), ""), None):
+            raise RecordError(f"{bad} is not finite")
+        for place, name in (("id", self.id), ("predictions.file", self.predictions and self.predictions.file)):
+            if name is not None and not lies_beside(name):
+                raise RecordError(f"{place} {name!r} is no name of a file beside the record")
+        try:
+            datetime.fromisoformat(self.run.started.removesuffix("Z"))
+        except ValueError as error:
+            raise RecordError(f"run.started {self.run.started!r} is no time") from error
+
+    def _numbers(self) -> dict[str, Any]:
+        """Everything that holds a number that may be infinite."""
+        model, run = self.model, self.run
+        return {
+            "metrics": {name: _values(metric) for name, metric in self.metrics.items()},
+            "model": {"options": model.options, "scale": model.logit_scale, "bias": model.logit_bias},
+            "task": {"protocol": self.task.protocol},
+            "run": {
+                "seconds": run.seconds,
+                "images_per_second": run.images_per_second,
+                "settings": run.settings,
+            },
+        }
+
 
 class Record(Summary):
     """One (model, task) pair's answer."""
 
     per_class: list[ClassResult] = []
+
+    def _numbers(self) -> dict[str, Any]:
+        classes = {each.name: [*each.values.values(), *(each.ci95 or ())] for each in self.per_class}
+        return {**super()._numbers(), "per_class": classes}
 
 
 class Failure(_Part):
@@ -237,6 +292,23 @@ def safe_name(name: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _values(metric: MetricValue) -> dict[str, Any]:
+    return {"value": metric.value, "ci95": metric.ci95, "chance": metric.chance}
+
+
+def _not_finite(value: object, place: str) -> Iterator[str]:
+    """The places of NaN and infinity in plain data."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield place
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _not_finite(part, place)
 
 
 _PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
