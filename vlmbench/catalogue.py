@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.kinds import kind_of_source, known_kind
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
 
 
@@ -33,7 +34,7 @@ def card_roots() -> list[Path]:
     Raises:
         UsageError: ``VLMBENCH_CARDS`` names a folder that does not exist.
     """
-    own = [Path(part).expanduser() for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
+    own = [user_path(part) for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
     for root in own:
         if not root.is_dir():
             raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is no folder")
@@ -69,7 +70,7 @@ def task_cards(pattern: str = "*") -> list[TaskCard]:
 def find_suite(name: str) -> Suite | None:
     """The suite of this name, or in this YAML file; None where it is no suite's."""
     if name.endswith((".yaml", ".yml")):
-        data = read_yaml(Path(name).expanduser())
+        data = read_yaml(user_path(name))
         return parse_card(Suite, data, where=name) if isinstance(data, dict) and "tasks" in data else None
     path = None if name in task_card_files() else suite_files().get(name)
     return None if path is None else _read_suite(path)
@@ -124,7 +125,7 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         CardError: the card is invalid.
     """
     if name.endswith((".yaml", ".yml")):
-        return [read(Path(name).expanduser())]
+        return [read(user_path(name))]
     files = model_card_files()
     if name in files:
         return [read(files[name])]
@@ -204,7 +205,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
     if name.endswith((".yaml", ".yml")):
-        return _tasks_of_file(Path(name).expanduser(), read)
+        return _tasks_of_file(user_path(name), read)
     files, suite_paths = task_card_files(), suite_files()
     if name in files:
         return NamedTasks((read(files[name]),))

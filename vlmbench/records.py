@@ -237,7 +237,7 @@ class Summary(_Part):
     def _check_as_read(self) -> None:
         if bad := next(_not_finite(self._numbers(), ""), None):
             raise RecordError(f"{bad} is not finite")
-        for place, name in (("id", self.id), ("predictions.file", self.predictions and self.predictions.file)):
+        for place, name in (("id", self.id), ("predictions.file", self.predictions.file if self.predictions else None)):
             if name is not None and not lies_beside(name):
                 raise RecordError(f"{place} {name!r} is no name of a file beside the record")
         try:

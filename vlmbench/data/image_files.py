@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, VlmbenchWarning
+from vlmbench.files import open_regular
 
 
 class ImageFiles:
@@ -72,9 +72,7 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
         BadSampleError: it cannot be opened or read, or is no regular file (opening a pipe would wait for ever).
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadSampleError(sample_id, "not a regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield file
     except OSError as error:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error

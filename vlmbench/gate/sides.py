@@ -13,6 +13,7 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import BASELINES, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
+from vlmbench.paths import user_path
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
@@ -62,7 +63,7 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
 
 
 def _side(name: str, baselines: Path) -> Side:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not name.strip():  # Path("") would be the working directory: an empty variable of a script compares nothing
         raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
     if os.path.exists(path):  # Path.exists raises for a name that is too long to be one

@@ -15,6 +15,8 @@ from typing import Any
 from vlmbench._version import __version__
 from vlmbench.cards import TaskCard
 from vlmbench.errors import RecordError
+from vlmbench.files import read_bytes
+from vlmbench.interchange.files import MOST_BYTES
 from vlmbench.records import (
     CacheUse,
     DatasetInfo,
@@ -95,9 +97,9 @@ def result_file(program: str, path: Path) -> ResultFile:
         RecordError: it cannot be read.
     """
     try:
-        content, changed = path.read_bytes(), path.stat().st_mtime
+        content, changed = read_bytes(path, most=MOST_BYTES), path.stat().st_mtime
     except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     written = datetime.fromtimestamp(changed, tz=timezone.utc).isoformat(timespec="seconds")
     return ResultFile(program, path.name, sha256(content).hexdigest(), written)
 

@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import platformdirs
-
 from vlmbench.errors import UsageError
 from vlmbench.features.cache.lock import hold_alone
+from vlmbench.paths import cache_folder, user_path
 
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _SECONDS_A_DAY = 86_400.0
 
 
 def cache_root() -> Path:
-    """Where the cache lives: ``VLMBENCH_CACHE``, else the platform's user cache folder."""
+    """Where the cache lives: ``VLMBENCH_CACHE``, else this user's folder; see :func:`~vlmbench.paths.cache_folder`."""
     own = os.environ.get("VLMBENCH_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("vlmbench"))
+    return user_path(own) if own else cache_folder("vlmbench")
 
 
 def features_folder(root: Path | None = None) -> Path:

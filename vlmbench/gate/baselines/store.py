@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.files import read_bytes
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
@@ -204,7 +205,7 @@ def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
 

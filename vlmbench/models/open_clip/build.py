@@ -22,6 +22,7 @@ from vlmbench.models.open_clip.shape_mismatch import shape_mismatch_error
 from vlmbench.models.open_clip.spec import Source
 from vlmbench.models.towers.skip_init import build_without_init
 from vlmbench.models.towers.weights import CheckpointHeader, read_header
+from vlmbench.paths import user_path
 
 FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth")
 """What open_clip looks for in a local-dir folder."""
@@ -131,7 +132,7 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
     repository = entry.get("hf_hub", "").rpartition("/")[0] or None
     what = f"the weights {architecture}/{tag}"
     if offline and repository is None and "file" not in entry:  # from a bare URL, into open_clip's own cache
-        cached = Path("~/.cache/clip").expanduser() / Path(entry["url"]).name
+        cached = user_path("~/.cache/clip") / Path(entry["url"]).name
         if not cached.is_file():
             raise fetch_error(what, FileNotFoundError(str(cached)), offline=True)
     try:

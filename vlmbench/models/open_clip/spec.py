@@ -10,6 +10,7 @@ import open_clip
 
 from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.models.towers.weights import CHECKPOINT_SUFFIXES
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
@@ -71,7 +72,7 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
     if _is_tag(architecture, weights):
         return Source(architecture, tag=weights)
     if looks_like_path(weights):
-        return Source(architecture, path=Path(weights).expanduser())
+        return Source(architecture, path=user_path(weights))
     raise UnknownNameError(
         f"open_clip has no weights {weights!r} for {architecture}, and there is no such file",
         hint=_tag_hint(architecture, weights),
@@ -80,7 +81,7 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
 
 def looks_like_path(weights: str) -> bool:
     """Whether a spec's rest is meant as a file: it has a checkpoint's suffix, a slash, or is there."""
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     return path.suffix in CHECKPOINT_SUFFIXES or "/" in weights or path.exists()
 
 
@@ -89,7 +90,7 @@ def _schema_source(prefix: str, location: str) -> Source:
         raise ModelError(f"{prefix} is followed by nothing", hint="Write local-dir:PATH or hf-hub:ORG/REPO.")
     if prefix == "hf-hub:":
         return Source(prefix + location, schema="hf-hub")
-    folder = _package_folder(location) if prefix == "package:" else Path(location).expanduser()
+    folder = _package_folder(location) if prefix == "package:" else user_path(location)
     config = folder / "open_clip_config.json"
     if not config.is_file():
         missing = "has no open_clip_config.json" if folder.is_dir() else "does not exist"

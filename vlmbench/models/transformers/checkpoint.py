@@ -10,6 +10,7 @@ from typing import Any
 from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetch_error
+from vlmbench.paths import user_path
 
 
 def checkpoint(spec: str) -> str:
@@ -20,7 +21,7 @@ def checkpoint(spec: str) -> str:
     """
     if not spec:
         raise ModelError("the transformers adapter needs a spec", hint="A local folder, or ORG/REPO of the hub.")
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(
