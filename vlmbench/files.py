@@ -98,6 +98,19 @@ def check_regular(path: Path | str, *, most: int | None = None) -> None:
     os.close(_descriptor(path, most, given_by_user=False))
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which a library may open a pipe or a device by its name, such as ``config.json``.
+
+    Raises:
+        OSError: something in it is neither a regular file nor a folder; of links, where they lead counts.
+    """
+    for entry in sorted(folder.iterdir()):
+        if entry.exists() and not entry.is_dir():
+            found = entry.stat()
+            if not stat.S_ISREG(found.st_mode):
+                _check(found, entry, None, given_by_user=False)
+
+
 def is_regular(path: Path | str) -> bool:
     """Whether a regular file is there. Other than ``Path.is_file``, a path that can be none (too long) is no error."""
     return _has_kind(path, stat.S_ISREG)

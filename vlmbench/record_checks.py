@@ -17,21 +17,24 @@ def cut(text: str) -> str:
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
 
 
-def check_place(entry: Summary | Failure, path: Path) -> None:
+def check_place(entry: Summary | Failure, path: Path, *, folders: int = 2) -> None:
     """Refuse a record or a note of a failure that lies where another belongs: a copy, or one that was renamed.
 
     Its pictures and predictions would be looked for elsewhere, and its number would be shown twice.
+
+    Args:
+        folders: how many of the folders around the file are the store's: 2, the model's and the task's.
 
     Raises:
         RecordError: the file's or its folders' names are not those of what it says.
     """
     model, task = (entry.model, entry.task) if isinstance(entry, Failure) else (entry.model.name, entry.task.name)
-    folders = [
-        ("model", model, path.parent.parent.name, safe_name(model)),
+    around = [
         ("task", task, path.parent.name, safe_name(task)),
+        ("model", model, path.parent.parent.name, safe_name(model)),
     ]
     file = [] if isinstance(entry, Failure) else [("id", entry.id, path.stem, entry.id)]
-    for what, said, there, expected in (*folders, *file):
+    for what, said, there, expected in (*around[:folders], *file):
         if there != expected:
             raise RecordError(
                 f"{path}: it is a copy or was renamed: its {what} is {cut(said)!r}, whose place is {cut(expected)!r}, "

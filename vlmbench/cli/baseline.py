@@ -73,8 +73,14 @@ def save(
             f"no record to save in {str(results)!r}" + (" for these models and tasks" if models or tasks else ""),
             hint="Make some with `vlmbench run`, or look at what there is with `vlmbench report results`.",
         )
-    saved = save_baseline(name, entries, user_path(root), replace=force)
-    print_line(f"Saved {_count(entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
+    saved = save_baseline(
+        name,
+        entries,
+        user_path(root),
+        replace=force,
+        left_out=lambda error: print_note(f"left out: {error.message}"),
+    )
+    print_line(f"Saved {_count(saved.entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
     if saved.size > LARGE_BYTES:
         print_note(
             f"{size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
@@ -90,7 +96,8 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
     saved: list[Baseline] = []
     for name in baseline_names(user_path(root)):
         try:
-            saved.append(open_baseline(user_path(root) / name))
+            saved.append(found := open_baseline(user_path(root) / name, broken_left_out=True))
+            _name_left_out(found)
         except RecordError as error:  # one broken baseline hides no other
             print_note(f"left out: {error.message}")
     Listing(
@@ -129,7 +136,8 @@ def show(
         entries: Sequence[Entry] = baseline_at_revision(revision, plain_name, root)
     else:
         check_name(name)
-        saved = open_baseline(root / name)
+        saved = open_baseline(root / name, broken_left_out=True)
+        _name_left_out(saved)
         entries = saved.entries
     if as_json:
         data = _plain(saved) if saved else {"name": name}
@@ -149,6 +157,11 @@ def _chosen(models: list[str], tasks: list[str]) -> TableView:
 
     suites, names = expanded(tasks)
     return TableView(models=models, tasks=[*suites, *names])
+
+
+def _name_left_out(saved: Baseline) -> None:
+    for reason in saved.left_out:
+        print_note(f"left out: {reason}")
 
 
 def _models(saved: Baseline) -> list[str]:

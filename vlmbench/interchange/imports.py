@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,14 +70,14 @@ def _is_name(text: str) -> bool:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
             if not inside:
                 raise UsageError(
                     f"no result files in {str(path)!r}",
                     hint=f"They end in {', '.join(SUFFIXES)}; folders inside it are not searched.",
                 )
             yield from inside
-        elif path.is_file():
+        elif os.path.lexists(path):  # what is no regular file is named when it is read
             yield path
         else:
             raise UsageError(f"no file {str(path)!r}")

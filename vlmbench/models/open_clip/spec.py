@@ -9,6 +9,7 @@ from pathlib import Path
 import open_clip
 
 from vlmbench.errors import ModelError, UnknownNameError
+from vlmbench.files import check_folder
 from vlmbench.models.towers.weights import CHECKPOINT_SUFFIXES
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
@@ -98,6 +99,10 @@ def _schema_source(prefix: str, location: str) -> Source:
             f"{prefix} the folder {folder.absolute()} {missing}",
             hint="For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it.",
         )
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise ModelError(f"{prefix} {error.filename or folder}: {error.strerror or error}") from error
     return Source(f"local-dir:{folder}", schema="local-dir")
 
 

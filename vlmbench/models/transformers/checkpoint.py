@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
+from vlmbench.files import check_folder
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetch_error
 from vlmbench.paths import user_path
@@ -27,6 +28,10 @@ def checkpoint(spec: str) -> str:
             raise ModelError(
                 f"{folder.absolute()} has no config.json", hint="It should be what save_pretrained writes."
             )
+        try:
+            check_folder(folder)
+        except OSError as error:
+            raise ModelError(f"{error.filename or folder}: {error.strerror or error}") from error
         return str(folder)
     if spec.startswith(("/", "./", "../", "~")) or spec.count("/") > 1:
         raise ModelError(f"no folder at {folder.absolute()}", hint="Hub repositories are written ORG/REPO.")
