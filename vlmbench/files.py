@@ -29,6 +29,10 @@ _KINDS = (
 _BLOCK = 2**20
 
 
+class NotRegularError(OSError):
+    """What lies there is no regular file."""
+
+
 @contextmanager
 def open_regular(path: Path | str, *, most: int | None = None, given_by_user: bool = False) -> Iterator[BinaryIO]:
     """A regular file, open for reading.
@@ -149,7 +153,7 @@ def _check(found: os.stat_result, path: Path | str, most: int | None, given_by_u
     meant = given_by_user and (stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode))
     if not stat.S_ISREG(found.st_mode) and not meant:
         kind = next((kind for is_kind, kind in _KINDS if is_kind(found.st_mode)), "it is something else")
-        raise _refused(path, f"{kind}, not a regular file")
+        raise NotRegularError(errno.EINVAL, f"{kind}, not a regular file", str(path))
     if most is not None and found.st_size > most:
         raise _refused(
             path, f"it has {_size_text(found.st_size)}, and at most {_size_text(most)} are read", errno.EFBIG

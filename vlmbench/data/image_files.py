@@ -12,7 +12,7 @@ from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, VlmbenchWarning
-from vlmbench.files import open_regular
+from vlmbench.files import NotRegularError, open_regular
 
 
 class ImageFiles:
@@ -74,6 +74,8 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
     try:
         with open_regular(path) as file:
             yield file
+    except NotRegularError as error:
+        raise BadSampleError(sample_id, "not a regular file") from error
     except OSError as error:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
 

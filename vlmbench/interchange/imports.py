@@ -70,7 +70,9 @@ def _is_name(text: str) -> bool:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+            inside = sorted(
+                entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.is_dir()
+            )
             if not inside:
                 raise UsageError(
                     f"no result files in {str(path)!r}",
