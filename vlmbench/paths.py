@@ -28,6 +28,24 @@ def user_path(path: Path | str) -> Path:
         ) from error
 
 
+def settle_home() -> None:
+    """Where this account has no home folder, let libraries keep their caches in :func:`cache_folder` too.
+
+    Without, each writes to a folder named ``~`` in the working directory, or fails. To be called before they are
+    imported, since they look when they are.
+
+    Raises:
+        StoreError: as :func:`cache_folder`.
+    """
+    if not os.environ.get("XDG_CACHE_HOME") and not has_home():
+        os.environ["XDG_CACHE_HOME"] = str(_temporary("vlmbench"))
+
+
+def has_home() -> bool:
+    """Whether this account has a home folder."""
+    return Path(os.path.expanduser("~")).is_absolute()
+
+
 def cache_folder(program: str) -> Path:
     """The folder in which a program may keep what it can make again: the platform's, for this user.
 
