@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlmbench.cli.console import print_aside, print_error, stderr
+from vlmbench.cli.console import print_aside, print_error, print_note, stderr
 from vlmbench.cli.late_help import late_help
 from vlmbench.paths import user_path
 
@@ -45,6 +45,8 @@ def import_results(
     store = ResultStore(user_path(results))
     with stderr().status("importing"):
         outcome = import_files(program, [user_path(path) for path in files], store, model=model)
+    for note in outcome.notes:
+        print_note(note)
     for error in outcome.skipped:
         print_error(error)
     models = {record.model.name for record in outcome.records}

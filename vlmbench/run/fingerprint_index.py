@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class FingerprintIndex:
             temporary.write_text(content_fingerprint, encoding="ascii")
             temporary.replace(self._folder / key)
         except OSError:  # only a convenience is lost: the next run reads the bytes again
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # where nothing can be written, there is nothing to remove
+                temporary.unlink(missing_ok=True)
 
     def _stored(self, key: str) -> str | None:
         if self._folder is None:

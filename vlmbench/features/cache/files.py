@@ -134,7 +134,7 @@ def clear(root: Path | None = None, *, model: str | None = None, unused_days: fl
         in_use += gone is None
         freed += gone or 0
     if model is None and unused_days is None:
-        freed += sum(_unlink(path) for path in ((root or cache_root()) / "fingerprints").glob("*"))
+        freed += sum(map(_unlink, _found((root or cache_root()) / "fingerprints", "*")))
     return Cleared(freed, in_use)
 
 
@@ -169,13 +169,20 @@ def remove_unused(path: Path) -> int | None:
 def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
     """(path, bytes, seconds since the epoch) of those that are still there: other runs may evict at the same time."""
     found = []
-    for path in sorted((folder or features_folder()).glob("*.sqlite")):
+    for path in _found(folder or features_folder(), "*.sqlite"):
         try:
             used = path.stat().st_mtime
         except OSError:
             continue
         found.append((path, file_bytes(path), used))
     return found
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:  # its name is too long, say: then nothing was ever kept there
+        return []
 
 
 def _parts(path: Path) -> Iterable[Path]:
