@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from vlmbench.errors import RecordError
@@ -74,8 +75,6 @@ def check_keys(data: bytes) -> None:
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> None:
-    seen = set()
-    for key, _ in pairs:
-        if key in seen:
-            raise RecordError(f"the key {key!r} stands twice")
-        seen.add(key)
+    if len(dict(pairs)) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise RecordError(f"the key {key!r} stands twice")

@@ -9,10 +9,9 @@ from vlmbench.reports.registry import ReportFormat
 from vlmbench.reports.table_data import Table
 
 MISSING = frozenset(
-    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL")
-    + ("NaN", "None", "n/a", "nan", "null")
-)
-"""What ``pandas.read_csv`` takes for a missing value, in quotation marks or not (its ``na_values``); besides nothing."""
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "n/a")
+) | frozenset(("NULL", "NaN", "None", "nan", "null"))
+"""What ``pandas.read_csv`` takes for a missing value, in quotation marks or not: its ``na_values``."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NAMES = frozenset(("model", "task", "class"))
 """Columns in which an empty text is a name, and not a value that is missing."""
