@@ -5,10 +5,7 @@ Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
-from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -17,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -226,48 +222,17 @@ class Summary(_Part):
         return self.metrics[self.main_metric]
 
     @model_validator(mode="after")
-    def _holds_together(self, info: ValidationInfo) -> Summary:
-        """What readers rely on. Of a record in memory only the main metric: what a run made is trusted."""
+    def _has_its_main_metric(self) -> Summary:
+        """Every reader asks for it. What else a file must hold to be read: :mod:`vlmbench.record_checks`."""
         if self.main_metric not in self.metrics:
             raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
-        if info.mode == "json":
-            self._check_as_read()
         return self
-
-    def _check_as_read(self) -> None:
-        if bad := next(_not_finite(self._numbers(), ""), None):
-            raise RecordError(f"{bad} is not finite")
-        for place, name in (("id", self.id), ("predictions.file", self.predictions.file if self.predictions else None)):
-            if name is not None and not lies_beside(name):
-                raise RecordError(f"{place} {name!r} is no name of a file beside the record")
-        try:
-            datetime.fromisoformat(self.run.started.removesuffix("Z"))
-        except ValueError as error:
-            raise RecordError(f"run.started {self.run.started!r} is no time") from error
-
-    def _numbers(self) -> dict[str, Any]:
-        """Everything that holds a number that may be infinite."""
-        model, run = self.model, self.run
-        return {
-            "metrics": {name: _values(metric) for name, metric in self.metrics.items()},
-            "model": {"options": model.options, "scale": model.logit_scale, "bias": model.logit_bias},
-            "task": {"protocol": self.task.protocol},
-            "run": {
-                "seconds": run.seconds,
-                "images_per_second": run.images_per_second,
-                "settings": run.settings,
-            },
-        }
 
 
 class Record(Summary):
     """One (model, task) pair's answer."""
 
     per_class: list[ClassResult] = []
-
-    def _numbers(self) -> dict[str, Any]:
-        classes = {each.name: [*each.values.values(), *(each.ci95 or ())] for each in self.per_class}
-        return {**super()._numbers(), "per_class": classes}
 
 
 class Failure(_Part):
@@ -292,23 +257,6 @@ def safe_name(name: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _values(metric: MetricValue) -> dict[str, Any]:
-    return {"value": metric.value, "ci95": metric.ci95, "chance": metric.chance}
-
-
-def _not_finite(value: object, place: str) -> Iterator[str]:
-    """The places of NaN and infinity in plain data."""
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            yield place
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _not_finite(part, f"{place}.{key}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _not_finite(part, place)
 
 
 _PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")

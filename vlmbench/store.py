@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import RecordError, StoreError
 from vlmbench.files import is_regular, read_bytes, regular_sha256
-from vlmbench.record_checks import check_keys, check_place, cut
+from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary, safe_name
 
 FAILED = ".failed.json"
@@ -239,7 +239,8 @@ def _parse(schema: type[EntryT], path: Path) -> EntryT:
 def _parsed(schema: type[EntryT], data: bytes, where: str) -> EntryT:
     try:
         entry = schema.model_validate_json(data, strict=True)
-        check_keys(data)
+        if isinstance(entry, Summary):
+            check_content(entry, data)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, problem["loc"])) or "file"
