@@ -63,7 +63,18 @@ def check_content(entry: Summary, data: bytes) -> None:
         RecordError: a key stands twice, a number is NaN or infinite, a name is no file's, or a time is none.
     """
     _check_keys(entry, data)
-    if _ONCE = (
+    if place := next((place for place, numbers in _numbers(entry) if not _finite(numbers)), None):
+        raise RecordError(f"{place} is not finite")
+    for place, name in (("id", entry.id), ("predictions.file", entry.predictions.file if entry.predictions else "x")):
+        if not lies_beside(name):
+            raise RecordError(f"{place} {name!r} is no name of a file beside the record")
+    try:
+        datetime.fromisoformat(entry.run.started.removesuffix("Z"))
+    except ValueError as error:
+        raise RecordError(f"run.started {entry.run.started!r} is no time") from error
+
+
+_ONCE = (
     *("schema", "model", "task", "dataset", "metrics", "main_metric"),
     *("predictions", "run", "environment", "per_class"),
 )
