@@ -56,10 +56,21 @@ def read_bytes(path: Path | str, *, most: int = MOST_DATA_BYTES, given_by_user: 
         OSError: as :func:`open_regular`; also if it grows beyond ``most`` while it is read.
     """
     with open_regular(path, most=most, given_by_user=given_by_user) as file:
-        content = file.read(most + 1)
+        content = file.read(os.fstat(file.fileno()).st_size + 1)  # not most: memory is taken for what is asked
+        if len(content) <= most and (more := file.read(1)):  # a pipe, or a file that grows
+            content += more + _rest(file, most - len(content))
     if len(content) > most:
         raise _refused(path, f"it has more than {_size_text(most)}", errno.EFBIG)
     return content
+
+
+def _rest(file: BinaryIO, most: int) -> bytes:
+    """What follows, at most so many bytes."""
+    parts = []
+    while most > 0 and (part := file.read(min(_BLOCK, most))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def read_text(
