@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -66,7 +67,8 @@ def _temporary(program: str) -> Path:
     own = os.getuid() if hasattr(os, "getuid") else None
     folder = Path(tempfile.gettempdir()) / (program if own is None else f"{program}-{own}")
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
         found = folder.lstat()
     except OSError:  # a folder that cannot be made is as good as any: whoever writes there says so
         return folder
