@@ -124,6 +124,7 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         UnknownNameError: nothing has that name.
         CardError: the card is invalid.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
         return [read(user_path(name))]
     files = model_card_files()
@@ -204,6 +205,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         UnknownNameError: nothing has that name.
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
         return _tasks_of_file(user_path(name), read)
     files, suite_paths = task_card_files(), suite_files()
@@ -244,6 +246,22 @@ def _task_of_data(name: str) -> TaskCard:
     kind = known_kind(named)
     source, plugin = (kind.sources[0], named) if kind and kind.sources else (named, kind_of_source(named))
     return make_task(name, plugin, SourceSpec(kind=source, location=location))
+
+
+def _check_text(name: str) -> None:
+    """Refuse a name that no card and no record can hold.
+
+    Raises:
+        UsageError: it has bytes that are no text in this locale.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise UsageError(
+            f"{shown!r} has bytes that are no text here",
+            hint="Set LC_ALL=C.UTF-8, or PYTHONUTF8=1; or rename what has bytes that are no UTF-8.",
+        ) from error
 
 
 def _matches(name: str, pattern: str) -> bool:

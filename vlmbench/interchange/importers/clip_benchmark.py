@@ -75,9 +75,7 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
     if not _is_name(language):
         raise RecordError(f"{where}: language is {language!r}, no name of one")
     task = task_name(evaluation["dataset"])
-    numbers = {name: value for name, value in metrics.items() if not is_missing(value)}
-    if not numbers:
-        raise RecordError(f"{where}: none of its metrics has a number: {', '.join(metrics)}")
+    numbers = {name: value for name, value in metrics.items() if not is_missing(value)} or metrics
     return Result(
         model=model_name(evaluation["model"], evaluation["pretrained"], cards),
         # Class names and prompts of another language are another question.

@@ -12,7 +12,8 @@ MISSING = frozenset(
     ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "n/a")
 ) | frozenset(("NULL", "NaN", "None", "nan", "null"))
 """What ``pandas.read_csv`` takes for a missing value, in quotation marks or not: its ``na_values``."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MARKED = ("=", "+", "-", "@", "\t", "\r", "'")
+"""How formulas begin; and the mark itself, so that removing one apostrophe always gives the name."""
 _NAMES = frozenset(("model", "task", "class"))
 """Columns in which an empty text is a name, and not a value that is missing."""
 
@@ -21,7 +22,8 @@ def to_csv(table: Table) -> str:
     """Comma-separated values, one line an object of the table's ``data``; what an object lacks is empty.
 
     A text gets an apostrophe before it if a reader would take it for something else: a spreadsheet for a formula, or
-    pandas for a missing value, as a model that is called ``NA``. To have the names as they are, remove one apostrophe
+    pandas for a missing value, as a model that is called ``NA``; and so does
+    one that begins with an apostrophe. To have the names as they are, remove one apostrophe
     from the beginning: ``frame.model.str.removeprefix("'")``.
     """
     out = io.StringIO()
@@ -37,8 +39,7 @@ def to_csv(table: Table) -> str:
 def _csv_cell(column: str, value: object) -> object:
     if not isinstance(value, str):
         return value
-    is_marked = value.startswith("'") and (value[1:] in MISSING or value[1:].startswith(_FORMULA) or value == "'")
-    if value.startswith(_FORMULA) or value in MISSING or is_marked or (not value and column in _NAMES):
+    if value.startswith(_MARKED) or value in MISSING or (not value and column in _NAMES):
         return f"'{value}"
     return value
 
