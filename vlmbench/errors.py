@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 
 class VlmbenchError(Exception):
@@ -61,6 +59,10 @@ class ModelError(VlmbenchError):
 
 class NonFiniteFeaturesError(ModelError):
     """An encoder returned NaN or infinite features."""
+
+
+class StrictError(VlmbenchError):
+    """Something was remarked, and the user asked that nothing be (``--strict``)."""
 
 
 class UnsupportedError(VlmbenchError):
@@ -117,23 +119,7 @@ class StoreError(VlmbenchError):
 
 
 class VlmbenchWarning(UserWarning):
-    """Something a reader of the numbers should know, while the work goes on. It lands in the record's warnings."""
-
-
-@contextmanager
-def gathered_warnings(said: list[str]) -> Iterator[None]:
-    """Gather what vlmbench warns of, each once; other libraries' warnings go to the log. Threads may warn too."""
-
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if not issubclass(category, VlmbenchWarning):
-            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
-        elif str(message) not in said:
-            said.append(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
+    """Something the user should know, while the work goes on. During a run it becomes a remark of the record."""
 
 
 def unexpected(error: BaseException) -> VlmbenchError:

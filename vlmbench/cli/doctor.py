@@ -96,16 +96,17 @@ def _cards() -> list[Finding]:
 
 def _plugins() -> list[Finding]:
     """What each registry holds. An entry that cannot be loaded is a warning: a run that does not use it still works."""
-    from vlmbench.errors import VlmbenchError, gathered_warnings
+    from vlmbench.errors import VlmbenchError
     from vlmbench.registry import load_target
+    from vlmbench.remarks.base import gathered_remarks
+    from vlmbench.remarks.codes import WARNING
 
     findings: list[Finding] = []
     for target in REGISTRIES:
         registry = load_target(target)
-        ignored: list[str] = []
-        with gathered_warnings(ignored):  # such as two plugins of one name
+        with gathered_remarks(WARNING) as ignored:  # such as two plugins of one name
             names = list(registry)
-        findings += [("warn", registry.kind, said) for said in ignored]
+        findings += [("warn", registry.kind, said.sentence) for said in ignored.remarks]
         for name in names:
             try:
                 registry.get(name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import open_clip
 import pytest
 import torch
 from models.tiny import CONFIG, assert_same_features
 from open_clip.transformer import QuickGELU
+from said import remarked, sentences
 
 from vlmbench.errors import UnknownNameError
 from vlmbench.models.open_clip.activation_and_transform import choose_activation
@@ -32,13 +34,12 @@ def test_the_activation_changes_features(open_model):
 
 
 def test_tag_corrects_the_plain_architecture(tagged, open_model):
-    model = open_model("tiny/openai")
+    model, (said,) = remarked(lambda: open_model("tiny/openai"))
     assert uses_quickgelu(model)
-    (note,) = model.identity.notes
-    assert "activation corrected" in note and "tiny/openai" in note and "QuickGELU" in note
+    assert said.code == "activation-corrected" and "tiny/openai" in said.text and "QuickGELU" in said.text
     # The architecture that says so itself needs no word, and is the same model.
-    named = open_model("tiny-quickgelu/openai")
-    assert named.identity.notes == ()
+    named, nothing = remarked(lambda: open_model("tiny-quickgelu/openai"))
+    assert not nothing
     assert named.identity.architecture == model.identity.architecture
     with torch.inference_mode():
         expected = open_clip.create_model("tiny-quickgelu", pretrained=str(tagged)).eval()
@@ -47,8 +48,8 @@ def test_tag_corrects_the_plain_architecture(tagged, open_model):
 
 
 def test_tag_without_the_mark_keeps_the_architecture(tagged, open_model):
-    model = open_model("tiny/laion")
-    assert not uses_quickgelu(model) and model.identity.notes == ()
+    model, said = remarked(lambda: open_model("tiny/laion"))
+    assert not uses_quickgelu(model) and not said
 
 
 def test_tag_brings_its_image_transform(tagged, open_model):
@@ -58,9 +59,9 @@ def test_tag_brings_its_image_transform(tagged, open_model):
 
 @pytest.mark.parametrize(("spec", "options"), [("tiny/openai", {"quick_gelu": False})])
 def test_contradicting_the_table_is_told(tagged, open_model, spec, options):
-    model = open_model(spec, **options)
+    model, said = remarked(lambda: open_model(spec, **options))
     assert not uses_quickgelu(model)
-    assert "activation mismatch" in model.identity.notes[0]
+    assert said[0].code == "activation-mismatch" and said[0].unranked
 
 
 def test_tag_of_the_other_activation_only(tagged):
@@ -81,44 +82,44 @@ def test_tag_of_the_other_activation_only(tagged):
     ],
 )
 def test_local_file_names_as_evidence(file, quick, said, tagged, open_model, write_weights):
-    model = open_model(f"tiny/{write_weights('tiny', file)}")
+    model, remarks = remarked(lambda: open_model(f"tiny/{write_weights('tiny', file)}"))
     assert uses_quickgelu(model) is quick
-    about = [note for note in model.identity.notes if note.startswith("activation")]
-    assert [note.split(":")[0] for note in about] == ([f"activation {said}"] if said else [])
+    about = [remark.code for remark in remarks if remark.code.startswith("activation")]
+    assert about == ([f"activation-{said}"] if said else [])
 
 
 def test_what_was_assumed_can_be_settled(open_model, write_weights):
     path = write_weights("tiny", "epoch_12.pt")
-    (note,) = open_model(f"tiny/{path}").identity.notes
-    assert "tiny-quickgelu" in note and "quick_gelu: true" in note
+    (said,) = sentences(lambda: open_model(f"tiny/{path}"))
+    assert "tiny-quickgelu" in said and "quick_gelu: true" in said
     for spec, options, quick in [
         (f"tiny/{path}", {"quick_gelu": True}, True),
         (f"tiny/{path}", {"quick_gelu": False}, False),
         (f"tiny-quickgelu/{path}", {}, True),
     ]:
-        model = open_model(spec, **options)
-        assert uses_quickgelu(model) is quick and model.identity.notes == ()
+        model, nothing = remarked(partial(open_model, spec, **options))
+        assert uses_quickgelu(model) is quick and not nothing
 
 
 def test_suffix_against_the_files_name(tagged, open_model, write_weights):
-    model = open_model(f"tiny-quickgelu/{write_weights('tiny', 'my_laion_run.pt')}")
+    model, said = remarked(lambda: open_model(f"tiny-quickgelu/{write_weights('tiny', 'my_laion_run.pt')}"))
     assert uses_quickgelu(model)
-    assert "activation mismatch" in model.identity.notes[0]
+    assert said[0].code == "activation-mismatch"
 
 
 def test_training_runs_name_as_evidence(open_model, write_weights):
     path = write_weights("tiny", "epoch_1.pt", name="2024_01_01-model_tiny-quickgelu-lr_0.001", epoch=1)
-    model = open_model(f"tiny/{path}")
-    assert uses_quickgelu(model) and "training run" in model.identity.notes[0]
+    model, said = remarked(lambda: open_model(f"tiny/{path}"))
+    assert uses_quickgelu(model) and "training run" in said[0].text
 
 
 def test_config_beside_the_file_as_evidence(open_model, write_weights):
     path = write_weights("tiny", "weights/epoch_1.pt")
     beside = path.parent / "open_clip_config.json"
     beside.write_text(json.dumps({"model_cfg": {**CONFIG, "quick_gelu": True}, "preprocess_cfg": {"mean": [0, 0, 0]}}))
-    model = open_model(f"tiny/{path}")
+    model, said = remarked(lambda: open_model(f"tiny/{path}"))
     assert uses_quickgelu(model)
-    assert ["corrected" in model.identity.notes[0], "taken from" in model.identity.notes[1]] == [True, True]
+    assert [remark.code for remark in said] == ["activation-corrected", "transform-taken"]
     assert "mean=[0, 0, 0]" in model.identity.preprocess
     # Another model's config says nothing of this file.
     beside.write_text(json.dumps({"model_cfg": {**CONFIG, "embed_dim": 99, "quick_gelu": True}}))
@@ -128,10 +129,10 @@ def test_config_beside_the_file_as_evidence(open_model, write_weights):
 
 
 def test_local_file_takes_the_transform_that_all_published_weights_share(tagged, open_model, write_weights):
-    model = open_model(f"tiny/{write_weights('tiny', 'epoch_1.pt')}", quick_gelu=False)
+    model, (said,) = remarked(lambda: open_model(f"tiny/{write_weights('tiny', 'epoch_1.pt')}", quick_gelu=False))
     assert "mean=(0.4, 0.5, 0.6)" in model.identity.preprocess
-    assert model.identity.notes == (
-        "image transform taken from all of open_clip's weights for tiny, not open_clip's default",
+    assert said.sentence == (
+        "the image transform was taken from all of open_clip's weights for tiny and is not open_clip's default"
     )
 
 
@@ -165,7 +166,7 @@ def test_transforms_that_differ_are_not_guessed(tmp_path):
 def test_every_tag_of_the_table_gets_the_activation_it_was_trained_with():
     for architecture, tag in open_clip.list_pretrained():
         configured = bool((open_clip.get_model_config(architecture) or {}).get("quick_gelu"))
-        forced, _ = choose_activation(Source(architecture, tag=tag), configured, None, facts_of_tag(architecture, tag))
+        forced = choose_activation(Source(architecture, tag=tag), configured, None, facts_of_tag(architecture, tag))
         used = configured if forced is None else forced
         marked = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu"))
         # The one architecture whose own config says QuickGELU without its name saying so.
@@ -174,7 +175,7 @@ def test_every_tag_of_the_table_gets_the_activation_it_was_trained_with():
 
 def test_no_evidence_no_twin_no_note(tmp_path):
     source = Source("ViT-B-16-SigLIP", path=tmp_path / "w.pt")
-    assert choose_activation(source, False, None, Facts()) == (None, [])
+    assert remarked(lambda: choose_activation(source, False, None, Facts())) == (None, [])
 
 
 def test_evident_name_of_a_file_called_like_every_other(tmp_path):

@@ -1,8 +1,8 @@
 """CLIP-like models of open_clip: every architecture, tag, local checkpoint, local folder and hub repository it loads.
 
 A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. What a spec leaves open
-(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform` and told in the
-identity's notes.
+(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform`, with a
+remark.
 """
 
 from __future__ import annotations
@@ -86,7 +86,6 @@ class OpenClipModel:
             preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
             tokenizer=describe_tokenizer(tokenizer),
             libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
-            notes=built.notes,
         )
         self.network = network.to(device)
         causal = causal_text_encoder(network, tokenizer)

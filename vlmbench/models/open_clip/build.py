@@ -23,6 +23,8 @@ from vlmbench.models.open_clip.spec import Source
 from vlmbench.models.towers.skip_init import build_without_init
 from vlmbench.models.towers.weights import CheckpointHeader, read_header
 from vlmbench.paths import user_path
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
 
 FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth")
 """What open_clip looks for in a local-dir folder."""
@@ -35,12 +37,10 @@ class Built:
     Attributes:
         network: ``CLIP``, ``CustomTextCLIP`` or ``CoCa``, float32 on the CPU, in evaluation mode.
         config: open_clip's model config as it was built, the activation included.
-        notes: what was decided on the way.
     """
 
     network: nn.Module
     config: dict[str, Any]
-    notes: tuple[str, ...]
 
 
 def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built:
@@ -56,8 +56,8 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     checkpoint = _fetch(source, offline=offline)
     header = read_header(checkpoint) if checkpoint else CheckpointHeader(shapes={})
     facts = _facts(source, header)
-    quick_gelu, notes = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
-    transform, transform_notes = choose_transform(source, options, facts)
+    quick_gelu = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
+    transform = choose_transform(source, options, facts)
     image_size = options.get("image_size")
     seed = options.get("random_seed")
 
@@ -85,10 +85,13 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
                 raise ModelError(f"open_clip cannot load {source.name}: {type(error).__name__}: {error}") from error
             raise shape_mismatch_error(source.name, checkpoint, header, error) from error
     if seed is not None:
-        said = [f"random weights (seed {seed}): the numbers mean nothing"]
-    notes = [*notes, *transform_notes, *_interpolated(network, header), *dict.fromkeys(said)]
+        say(RANDOM_WEIGHTS, f"the weights were drawn at random (seed {seed}), and the numbers mean nothing")
+    else:
+        for logged in dict.fromkeys(said):
+            say(LIBRARY, logged)
+    _tell_of_interpolated(network, header)
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
-    return Built(network.eval().requires_grad_(False), config, tuple(notes))
+    return Built(network.eval().requires_grad_(False), config)
 
 
 def _config(source: Source, *, offline: bool) -> dict[str, Any]:
@@ -148,16 +151,17 @@ def _facts(source: Source, header: CheckpointHeader) -> Facts:
     return facts_of_file(source.name, source.path, header) if source.path else Facts()
 
 
-def _interpolated(network: nn.Module, header: CheckpointHeader) -> list[str]:
+def _tell_of_interpolated(network: nn.Module, header: CheckpointHeader) -> None:
     """open_clip stretches positional embeddings to fit, in silence; it changes the model, so it is told."""
-    notes = []
     for name, value in network.state_dict().items():
         if not name.endswith("positional_embedding"):
             continue
         found = header.shapes.get(name) or header.shapes.get(name.removeprefix("text."))
         if found and found != tuple(value.shape):
-            notes.append(f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}")
-    return notes
+            say(
+                POSITIONS_INTERPOLATED,
+                f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}",
+            )
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from vlmbench.models.transformers.checkpoint import (
 from vlmbench.models.transformers.families import FAMILIES
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.model import TransformersDualEncoder, TransformersModel
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import UNUSED_WEIGHTS
 
 OPTIONS: Mapping[str, Kinds] = {"revision": (str,), "lowercase": (bool,), "top_k": (int,)}
 """``revision``: a commit, branch or tag of the hub repository. ``lowercase``: lower the texts before the tokenizer.
@@ -64,10 +66,17 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         tokenizer = loaded(spec, options, "tokenizer", transformers.AutoTokenizer, common)
         refuse_wordless(spec, tokenizer)
         processor = loaded(spec, options, "image processor", transformers.AutoImageProcessor, common)
-    notes = [f"weights that the model has no place for: {sorted(info['unexpected_keys'])[:3]}"]
+    if unused := sorted(map(str, info["unexpected_keys"])):
+        say(
+            UNUSED_WEIGHTS,
+            f"the checkpoint has {len(unused):,} weight{'s' * (len(unused) != 1)} for which the model has no place",
+            brief=f"{len(unused):,} unused weights",
+            count=len(unused),
+            examples=unused,
+        )
     kind = TransformersDualEncoder if family.encodes_images else TransformersModel
     device = torch.device(options.device)
-    return kind(card, family, network.float(), tokenizer, processor, device, notes if info["unexpected_keys"] else [])
+    return kind(card, family, network.float(), tokenizer, processor, device)
 
 
 def _without_heads(family: Family, config: Any) -> Family:

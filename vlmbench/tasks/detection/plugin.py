@@ -37,6 +37,8 @@ from vlmbench.metrics.detection.measures import FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
 from vlmbench.paths import user_path
 from vlmbench.prompts import PromptSet, prompt_set
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import EMPTY_REGIONS, NO_INTERVALS, NO_PROPOSALS, PARTIAL_ANNOTATION
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import check_metrics, measure
@@ -126,7 +128,7 @@ class DetectionQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Look at one image after another, name its boxes, evaluate all of them together."""
-        if self._without_proposals() == len(self.indices):
+        if len(self._without_proposals()) == len(self.indices):
             raise DataError(
                 f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
             )
@@ -139,6 +141,7 @@ class DetectionQuestion:
                 lost += picture.truth.lost if self.how.by_encoder else 0
         if not answers:
             raise nothing_scored()
+        self._tell_of_lost(lost)
         drawn = dict(islice(answers.items(), self.visuals))
         scored = sorted(answers)
         answered = Answered(
@@ -157,7 +160,6 @@ class DetectionQuestion:
                 per_class=measured.per_class,
                 predictions=answered.table(self.dataset),
                 contents=contents,
-                warnings=self._warnings(lost),
                 visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
                 if self.visuals
                 else None,
@@ -234,25 +236,40 @@ class DetectionQuestion:
             return None
         return self.how.readout or encoder.readouts[0]
 
-    def _without_proposals(self) -> int:
+    def _without_proposals(self) -> list[str]:
+        """Ids of the images for which the proposals file has none."""
         if self.proposals is None:
-            return 0
-        return sum(self.facts.image_ids[index] not in self.proposals.by_image for index in self.indices)
+            return []
+        without = (index for index in self.indices if self.facts.image_ids[index] not in self.proposals.by_image)
+        return [self.dataset.samples[index].id for index in without]
 
-    def _warnings(self, lost: int) -> list[str]:
-        said = list(self.prompts.warnings)
+    def tell(self) -> None:
+        """Say what is known of the data and the evaluator before anything is asked."""
         if without := self._without_proposals():
-            said.append(f"{without:,} of {len(self.indices):,} images have no proposals: nothing can be found in them")
-        if lost:
-            what = "objects" if self.how.regions == "ground-truth" else "proposals"
-            said.append(f"{lost:,} {what} were empty or outside their image: no region to name")
+            say(
+                NO_PROPOSALS,
+                f"{len(without):,} of {len(self.indices):,} images have no proposals, and nothing can be found in them",
+                brief=f"{len(without):,} images without proposals",
+                count=len(without),
+                examples=without,
+            )
         if self.facts.absent is not None and self.how.evaluator != "lvis":
-            said.append(
-                "not every class is annotated in every image, and this evaluator counts what is not as mistakes"
+            say(
+                PARTIAL_ANNOTATION,
+                f"not every class is annotated in every image, and the evaluator {self.how.evaluator} counts boxes of "
+                "classes that are not as mistakes",
             )
         if self.how.evaluator in ENGINES:
-            said.append(f"evaluator {self.how.evaluator}: no intervals and no results of each class")
-        return said
+            say(
+                NO_INTERVALS,
+                f"the evaluator {self.how.evaluator} gives no intervals and no results of single classes",
+            )
+
+    def _tell_of_lost(self, lost: int) -> None:
+        if lost:
+            what = "objects" if self.how.regions == "ground-truth" else "proposals"
+            text = f"{lost:,} {what} were empty or outside their image, and no region was named for them"
+            say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}", count=lost)
 
 
 def _box_set(xywh: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None = None) -> BoxSet:
@@ -315,7 +332,7 @@ class Detection:
             )
         if how.regions == "native" and len(prompts.templates) != 1:
             raise UsageError(f"{card.name}: a detector takes one text a class", hint="Give one with --templates FILE.")
-        return DetectionQuestion(
+        question = DetectionQuestion(
             card=card,
             dataset=dataset,
             indices=choose(dataset.samples, options),
@@ -328,6 +345,8 @@ class Detection:
             search=check_selective_search() if how.regions == "selective-search" else None,
             visuals=options.visuals,
         )
+        question.tell()
+        return question
 
 
 def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Proposals | None:
