@@ -19,7 +19,7 @@ def digits(results: Path, *options: object, code: int = 0, **environment: str) -
     return command(*line, code=code, **environment)
 
 
-@pytest.mark.parametrize("cache", ["/dev/null", "file", "file/below", "/proc/nothing", LONG])
+@pytest.mark.parametrize("cache", ["/dev/null", "file", "file/below", "/proc/nothing", "x" * 300])
 def test_a_cache_that_cannot_be_made_fails_no_pair(tmp_path: Path, cache: str) -> None:
     (tmp_path / "file").touch()
     done = digits(tmp_path / "runs", VLMBENCH_CACHE=str(tmp_path / cache))
