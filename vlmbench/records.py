@@ -56,6 +56,13 @@ class ModelInfo(_Part):
     """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
     logit_bias: float | None = None
+    revision: str | None = None
+    """The commit of the hub repository from which the weights were fetched."""
+
+    @model_serializer(mode="wrap")
+    def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of local weights are written as they were before it was kept."""
+        return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ class ModelIdentity:
         preprocess: the image transform in words, complete enough that two different transforms differ.
         tokenizer: the tokenizer in words, with its context length and a hash of its vocabulary.
         libraries: version of each package whose code makes the features.
+        revision: the commit of the hub repository from which the weights were fetched; None for local files. The
+            weights' hash says what they are, so it has no part in a run's id.
     """
 
     weights_sha256: str
@@ -54,6 +56,7 @@ class ModelIdentity:
     preprocess: str
     tokenizer: str
     libraries: Mapping[str, str]
+    revision: str | None = None
 
 
 class Model(Protocol):

@@ -83,6 +83,10 @@ POSITIONS_INTERPOLATED = Code(
     "positions-interpolated", "Positional embeddings were stretched to another size than they were trained at."
 )
 UNUSED_WEIGHTS = Code("unused-weights", "The checkpoint has weights for which the model has no place.")
+SEVERAL_WEIGHTS = Code(
+    "several-weights", "A file or folder holds several different weights for the model, and one of them was loaded."
+)
+MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight, and the library's fixed value was taken.")
 CASE_KEPT = Code("case-kept", "The tokenizer keeps case, and the family was trained on lower-case text.")
 SEVERAL_MODELS = Code(
     "several-models",

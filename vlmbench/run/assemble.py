@@ -119,4 +119,5 @@ def _model_info(model: Model) -> ModelInfo:
         embedding_dim=getattr(model, "embedding_dim", None),
         logit_scale=getattr(model, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
+        revision=identity.revision,
     )

@@ -16,9 +16,7 @@ from vlmbench.errors import UnknownNameError
 from vlmbench.models.open_clip.activation_and_transform import choose_activation
 from vlmbench.models.open_clip.pretrained import Facts, evident_name, facts_of_file, facts_of_tag
 from vlmbench.models.open_clip.spec import Source, parse_spec
-from vlmbench.models.towers.weights import CheckpointHeader, read_header
-
-NO_HEADER = CheckpointHeader(shapes={})
+from vlmbench.models.towers.checkpoint_file import read_checkpoint
 
 
 def uses_quickgelu(model) -> bool:
@@ -150,17 +148,17 @@ REAL = [
 
 @pytest.mark.parametrize(("architecture", "path", "quick"), REAL)
 def test_names_of_published_files(architecture, path, quick, tmp_path):
-    assert facts_of_file(architecture, tmp_path / path.lstrip("/"), NO_HEADER).quick_gelu is quick
+    assert facts_of_file(architecture, tmp_path / path.lstrip("/")).quick_gelu is quick
 
 
 def test_local_siglip_weights_are_not_prepared_like_openais(tmp_path):
-    facts = facts_of_file("ViT-B-16-SigLIP", tmp_path / "weights.safetensors", NO_HEADER)
+    facts = facts_of_file("ViT-B-16-SigLIP", tmp_path / "weights.safetensors")
     assert (facts.preprocess["mean"], facts.preprocess["resize_mode"]) == ((0.5, 0.5, 0.5), "squash")
 
 
 def test_transforms_that_differ_are_not_guessed(tmp_path):
     """Published ViT-L-14 weights have two normalisations, so a nameless file's is unknown."""
-    assert not facts_of_file("ViT-L-14", tmp_path / "epoch_1.pt", NO_HEADER).preprocess
+    assert not facts_of_file("ViT-L-14", tmp_path / "epoch_1.pt").preprocess
 
 
 def test_every_tag_of_the_table_gets_the_activation_it_was_trained_with():
@@ -183,5 +181,5 @@ def test_evident_name_of_a_file_called_like_every_other(tmp_path):
     assert evident_name(tmp_path / "My-Weights.v2" / "epoch-3.pt") == "epoch_3"
 
 
-def test_header_keeps_the_run_name(write_weights):
-    assert read_header(write_weights("tiny", "w.pt", name="run-quickgelu")).run_name == "run-quickgelu"
+def test_a_checkpoint_keeps_the_run_name(write_weights):
+    assert read_checkpoint(write_weights("tiny", "w.pt", name="run-quickgelu")).run_name == "run-quickgelu"

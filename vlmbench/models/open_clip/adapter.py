@@ -41,8 +41,12 @@ OPTIONS: Mapping[str, Kinds] = {
     "image_resize_mode": (str,),
     "context_length": (int,),
     "random_seed": (int,),
+    "state_dict": (str,),
+    "weights_file": (str,),
 }
-"""``random_seed`` draws the weights instead of loading them, for tests and parity checks; the spec is then ``ARCH``."""
+"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``),
+``weights_file`` one of a folder's files by its name. ``random_seed`` draws the weights instead of loading them,
+for tests and parity checks; the spec is then ``ARCH``."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
@@ -86,6 +90,7 @@ class OpenClipModel:
             preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
             tokenizer=describe_tokenizer(tokenizer),
             libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
+            revision=built.revision,
         )
         self.network = network.to(device)
         causal = causal_text_encoder(network, tokenizer)

@@ -43,6 +43,7 @@ class TransformersModel:
         tokenizer: Any,
         processor: Any,
         device: torch.device,
+        revision: str | None,
     ) -> None:
         self.card = card
         self.device = device
@@ -64,6 +65,7 @@ class TransformersModel:
             tokenizer=f"{type(tokenizer).__name__}(max_length={self.max_length}, padding={family.padding!r}, "
             f"lowercase={self.lowercase}, rules_sha256={huggingface_rules_sha256(tokenizer)})",
             libraries=library_versions("transformers", "tokenizers", "torchvision"),
+            revision=revision,
         )
         self._tell_of_case()
         self.network.to(device).eval().requires_grad_(False)
