@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmbench.errors import CardError
+from vlmbench.files import read_text
 from vlmbench.kinds import DEFAULT_KIND, known_kind
 
 try:  # the C loader is ten times faster and just as safe, where libyaml is there
@@ -247,7 +248,7 @@ def read_yaml(path: Path) -> Any:
         CardError: the file cannot be read or is no YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
     try:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.kinds import kind_of_source, known_kind
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
 
 
@@ -33,7 +34,7 @@ def card_roots() -> list[Path]:
     Raises:
         UsageError: ``VLMBENCH_CARDS`` names a folder that does not exist.
     """
-    own = [Path(part).expanduser() for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
+    own = [user_path(part) for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
     for root in own:
         if not root.is_dir():
             raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is no folder")
@@ -69,7 +70,7 @@ def task_cards(pattern: str = "*") -> list[TaskCard]:
 def find_suite(name: str) -> Suite | None:
     """The suite of this name, or in this YAML file; None where it is no suite's."""
     if name.endswith((".yaml", ".yml")):
-        data = read_yaml(Path(name).expanduser())
+        data = read_yaml(user_path(name))
         return parse_card(Suite, data, where=name) if isinstance(data, dict) and "tasks" in data else None
     path = None if name in task_card_files() else suite_files().get(name)
     return None if path is None else _read_suite(path)
@@ -123,8 +124,9 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         UnknownNameError: nothing has that name.
         CardError: the card is invalid.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
-        return [read(Path(name).expanduser())]
+        return [read(user_path(name))]
     files = model_card_files()
     if name in files:
         return [read(files[name])]
@@ -203,8 +205,9 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         UnknownNameError: nothing has that name.
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
-        return _tasks_of_file(Path(name).expanduser(), read)
+        return _tasks_of_file(user_path(name), read)
     files, suite_paths = task_card_files(), suite_files()
     if name in files:
         return NamedTasks((read(files[name]),))
@@ -243,6 +246,22 @@ def _task_of_data(name: str) -> TaskCard:
     kind = known_kind(named)
     source, plugin = (kind.sources[0], named) if kind and kind.sources else (named, kind_of_source(named))
     return make_task(name, plugin, SourceSpec(kind=source, location=location))
+
+
+def _check_text(name: str) -> None:
+    """Refuse a name that no card and no record can hold.
+
+    Raises:
+        UsageError: it has bytes that are no text in this locale.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise UsageError(
+            f"{shown!r} has bytes that are no text here",
+            hint="Set LC_ALL=C.UTF-8, or PYTHONUTF8=1; or rename what has bytes that are no UTF-8.",
+        ) from error
 
 
 def _matches(name: str, pattern: str) -> bool:

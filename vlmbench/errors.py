@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Sequence
 
 
@@ -125,6 +127,8 @@ def unexpected(error: BaseException) -> VlmbenchError:
     if isinstance(error, VlmbenchError):
         return error
     logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        return _of_system(error)
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
@@ -132,3 +136,22 @@ def unexpected(error: BaseException) -> VlmbenchError:
     )
     wrapped.__cause__ = error
     return wrapped
+
+
+def _of_system(error: OSError) -> VlmbenchError:
+    """What the system said of a file, with the file."""
+    name = os.fsdecode(error.filename)
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    if error.errno == errno.ENAMETOOLONG:
+        wrapped: VlmbenchError = UsageError(
+            f"{shown!r}: the name is too long for the file system", hint="Choose a shorter name or folder."
+        )
+    else:
+        wrapped = VlmbenchError(
+            f"{shown!r}: {error.strerror or error}", hint="Set VLMBENCH_DEBUG=1 to see what it was needed for."
+        )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+_LONGEST_NAME = 100

@@ -105,7 +105,7 @@ def write_output(text: str, output: Path | None) -> None:
 
 def _encodable() -> None:
     """Let standard output take any sign, by its nearest where its encoding lacks it."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="vlmbench.nearest")
 
 

@@ -13,6 +13,7 @@ from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_error, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import MissingDependencyError
+from vlmbench.paths import user_path
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
@@ -52,7 +53,7 @@ def demo(
     """
     from vlmbench.cli.run import show_outcomes
 
-    results = results.expanduser()
+    results = user_path(results)
     outcomes = run_pairs(results, force=force, device=device)
     try:
         show_outcomes(outcomes, results, title="Zero-shot results of the demo")

@@ -12,6 +12,7 @@ import typer
 
 from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import stdout
+from vlmbench.paths import has_home
 
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
@@ -119,15 +120,28 @@ def _folders() -> list[Finding]:
     from vlmbench.features.cache.files import cache_root
 
     root = cache_root()
-    existing = next(folder for folder in (root, *root.parents) if folder.exists())
-    writable = os.access(existing, os.W_OK)
+    if reason := _unusable(root):
+        return [("warn", "cache", f"{str(root)[:100]!r} cannot be used: {reason}; features are not kept")]
+    existing = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
+    why = "" if has_home() else "; this account has no home folder: set HOME or VLMBENCH_CACHE to keep it elsewhere"
     free = shutil.disk_usage(existing).free
     here = shutil.disk_usage(Path.cwd()).free
     return [
         (
             "ok" if writable else "warn",
             "cache",
-            f"{root}, {size_text(free)} free{'' if writable else ', not writable'}",
+            f"{root}, {size_text(free)} free{'' if writable else ', not writable'}{why}",
         ),
         ("ok", "disk", f"{Path.cwd()}, {size_text(here)} free"),
     ]
+
+
+def _unusable(folder: Path) -> str:
+    """Why nothing can be kept under this name; empty where it can, or where what is above it decides."""
+    try:
+        folder.stat()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return "" if missing else error.strerror or str(error)
+    return "" if folder.is_dir() else "it is a file"

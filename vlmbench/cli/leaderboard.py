@@ -9,6 +9,7 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 
 
 def leaderboard(
@@ -21,10 +22,10 @@ def leaderboard(
 
     It needs no network. A folder of an earlier build is brought up to date; other files in it stay.
     """
-    results = results.expanduser()
+    results = user_path(results)
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    write_site(results, output.expanduser(), with_published=published, title=title)
+    write_site(results, user_path(output), with_published=published, title=title)
 
 
 def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:

@@ -29,6 +29,7 @@ from vlmbench.cli import (
 )
 from vlmbench.cli.console import print_error, print_note
 from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
+from vlmbench.paths import settle_home
 
 INTERRUPTED = 130
 """The exit code shells expect after Ctrl-C (128 + SIGINT)."""
@@ -76,6 +77,7 @@ def main() -> None:
     """The console script. Errors of ours become a message and an exit code, never a stack trace."""
     warnings.showwarning = _show_warning
     try:
+        settle_home()
         app()
     except VlmbenchError as error:
         _leave(error)

@@ -11,6 +11,8 @@ import typer
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import UsageError
+from vlmbench.files import read_text
+from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -93,8 +95,8 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=results.expanduser(),
-        data_root=data_root.expanduser() if data_root else None,
+        results=user_path(results),
+        data_root=user_path(data_root) if data_root else None,
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
@@ -116,7 +118,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
-        plugins=tuple(path.expanduser().absolute() for path in plugin or []),
+        plugins=tuple(user_path(path).absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
 
@@ -258,9 +260,10 @@ def read_lines(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
+        text = read_text(user_path(path), encoding="utf-8-sig", given_by_user=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {str(path)!r}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot read {str(path)!r}: {reason}") from error
     lines = [line.strip() for line in text.rstrip().split("\n")]
     if "" in lines:
         place = "is empty" if len(lines) == 1 else f"has an empty line {lines.index('') + 1}"
@@ -273,7 +276,7 @@ def load_plugins(paths: list[Path]) -> None:
     from vlmbench.registry import load_plugin_file
 
     for path in paths:
-        load_plugin_file(path.expanduser())
+        load_plugin_file(user_path(path))
 
 
 def _plan_table(plan: Plan) -> Table:

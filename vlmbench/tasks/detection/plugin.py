@@ -10,7 +10,6 @@ from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
 from vlmbench.metrics.detection.measures import FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
+from vlmbench.paths import user_path
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_REGIONS, NO_INTERVALS, NO_PROPOSALS, PARTIAL_ANNOTATION
@@ -356,7 +356,7 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
         raise UsageError(
             f"{card.name}: nobody names the file of the proposals", hint="Name it with --set proposals=FILE."
         )
-    return read_proposals(Path(how.proposals).expanduser(), facts.image_ids)
+    return read_proposals(user_path(how.proposals), facts.image_ids)
 
 
 def _groups(
