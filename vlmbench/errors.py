@@ -134,6 +134,24 @@ def gathered_warnings(said: list[str]) -> Iterator[None]:
         yield
 
 
+LONGEST_IN_TABLE = 80
+"""Letters of a reason in a table's cell."""
+
+
+def first_line(message: str, *, most: int | None = None) -> str:
+    """The first line of a message, cut between words where it is longer than ``most`` letters.
+
+    >>> first_line("it is in none of its places:\\n  here\\n  there"), first_line("one two three", most=9)
+    ('it is in none of its places', 'one two…')
+    """
+    lines = message.strip().splitlines()
+    line = lines[0].rstrip(":") if lines else ""
+    if most is None or len(line) <= most:
+        return line
+    cut = line[:most].rsplit(" ", 1)[0] if " " in line[:most] else line[: most - 1]
+    return f"{cut.rstrip(' ,;:')}…"
+
+
 def unexpected(error: BaseException) -> VlmbenchError:
     """An error as one that can be shown and recorded: of vlmbench's own the error itself; any other is wrapped."""
     if isinstance(error, VlmbenchError):

@@ -70,13 +70,18 @@ def print_table(table: Table, *, crop: bool = True) -> None:
     console.print(TerminalTable(table, console.width), crop=crop)
 
 
-def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error") -> None:
-    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it."""
+def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error", about: str = "") -> None:
+    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it.
+
+    Args:
+        about: whose error it is, if the message may leave that open.
+    """
     from rich.text import Text
 
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
-    console.print(Text(f"{kind}: ", style=style) + Text(error.message), soft_wrap=True)
+    message = error.message if not about or error.message.startswith(about) else f"{about}: {error.message}"
+    console.print(Text(f"{kind}: ", style=style) + Text(message), soft_wrap=True)
     if error.hint:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
+from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import UsageError
+from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vlmbench.run.plan import Plan, RunRequest
 
 DEFAULT_RESULTS = Path("results/runs")
+CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
+"""What Ctrl-C in the middle of a run says."""
 
 
 def run(
@@ -129,6 +131,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         for task in plan.tasks:
             for warning in task.warnings:
                 print_note(f"{task.card.name}: {warning}")
+            if task.problem:
+                print_error(task.problem, about=task.card.name)
         raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
     show_outcomes(outcomes, request.results, profile=profile)
@@ -146,8 +150,7 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
-            stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
-            raise
+            raise KeyboardInterrupt(CONTINUES) from None
 
 
 def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
@@ -277,7 +280,7 @@ def _plan_table(plan: Plan) -> Table:
     for model in plan.models:
         for task in plan.tasks:
             if task.question is None:
-                reason = task.problem.message if task.problem else ""
+                reason = first_line(task.problem.message, most=LONGEST_IN_TABLE) if task.problem else ""
                 rows.append([model.name, task.card.name, "–", reason])
             else:
                 info, scored = task.question.dataset.info, len(task.question.indices)

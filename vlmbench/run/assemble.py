@@ -9,6 +9,7 @@ from typing import Any
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.run.identity import environment, full_protocol
@@ -42,7 +43,6 @@ def build_record(
         )
     if tally.bad:
         warnings.append(f"{len(tally.bad)} of {len(question.indices):,} samples could not be used and were left out")
-    image_seconds = engine.seconds.get("images", 0.0)
     return Record(
         id=id,
         model=_model_info(engine.model),
@@ -66,7 +66,7 @@ def build_record(
         run=RunInfo(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
-            images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
+            images_per_second=_speed(tally, engine.seconds.get("images", 0.0)),
             peak_memory_bytes=peak_memory_bytes,
             device=str(engine.device),
             processor=processor_name(str(engine.device)),
@@ -83,6 +83,11 @@ def build_record(
         warnings=list(dict.fromkeys([*warnings, *outcome.warnings])),
         bad_samples=tally.bad,
     )
+
+
+def _speed(tally: ImageTally, seconds: float) -> float | None:
+    """Images a second, to six significant digits; None where an earlier run's features stood in for some."""
+    return float(f"{tally.computed / seconds:.6g}") if seconds and not tally.from_earlier else None
 
 
 def _dataset_info(

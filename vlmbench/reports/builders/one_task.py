@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlmbench.errors import UnknownNameError
+from vlmbench.errors import LONGEST_IN_TABLE
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
@@ -181,7 +182,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             "",
             *[""] * len(FACTS),
-            reason(failure),
+            reason(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )
