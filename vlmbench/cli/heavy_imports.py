@@ -1,4 +1,4 @@
-"""Starting a run: the imports make millions of objects that live as long as the process, and Ctrl-C may come in them."""
+"""Starting a run: imports make millions of objects that live as long as the process, and Ctrl-C may come in them."""
 
 from __future__ import annotations
 

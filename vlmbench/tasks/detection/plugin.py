@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -35,11 +35,14 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
 from vlmbench.metrics.detection.measures import FREQUENCIES
-from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
+from vlmbench.models.base import DenseEncoder, Detector, Model, capability
 from vlmbench.prompts import PromptSet, prompt_set
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OWN_DETECTOR
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.measures import check_metrics, measure
+from vlmbench.tasks.detection.own_detector import NATIVE, cannot_name_boxes, lacks_detector, settled_for
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.readouts import aligned_features, crop_features
 from vlmbench.tasks.detection.regions import (
@@ -57,6 +60,10 @@ from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
+_OWN_DETECTOR = (
+    "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
+    "boxes, and a card with `regions: native` asks for detectors' own"
+)
 HELD = 16
 """Pictures in memory at once, at most, to fill a batch with their regions."""
 
@@ -89,9 +96,22 @@ class DetectionQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
+    def asked_of(self, model: Model) -> DetectionQuestion:
+        """The question as it is put to this model: with its own boxes, where it has no others."""
+        how = settled_for(model, self.how, self.card)
+        return self if how is self.how else replace(self, how=how)
+
     def protocol(self, model: Model) -> Mapping[str, Any]:
+        return self.asked_of(model)._protocol(model)
+
+    def settings_in_use(self, model: Model) -> frozenset[str]:
+        """The protocol has a proposals file's hash in place of its name; LVIS' evaluator has groups of its own."""
+        names = {*self.protocol(model), *(["proposals"] if self.proposals is not None else [])}
+        return frozenset(names - ({"groups"} if self.how.evaluator == "lvis" else set()))
+
+    def _protocol(self, model: Model) -> dict[str, Any]:
         settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
-        if self.how.regions == "native":
+        if self.how.regions == NATIVE:
             settled["head"] = "the model's own detector"
         if self.proposals is not None:
             settled["proposals_sha256"] = self.proposals.sha256
@@ -107,14 +127,11 @@ class DetectionQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         """A model without a detector of its own, or without patch features, where the protocol needs them."""
-        if self.how.regions == "native":
-            if capability(model, Detector) is None:
-                return (
-                    "it has no detector of its own; models like OWL-ViT have, and any model can be asked to name given "
-                    "boxes: a card with ground-truth regions or proposals"
-                )
-            return None
-        if reason := lacks_encoders(model):
+        if self.asked_of(model).how.regions == NATIVE:
+            if len(self.prompts.templates) != 1:
+                return "its detector takes one text a class: give one template with --templates FILE"
+            return lacks_detector(model, self.card)
+        if reason := cannot_name_boxes(model, self.card):
             return reason
         if self.how.region_readout == "roi-align":
             encoder = capability(model, DenseEncoder)
@@ -126,6 +143,12 @@ class DetectionQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Look at one image after another, name its boxes, evaluate all of them together."""
+        own = self.asked_of(engine.model)
+        if own is not self:
+            say(OWN_DETECTOR, _OWN_DETECTOR, brief="own detector")
+        return own._answer(engine)
+
+    def _answer(self, engine: FeatureEngine) -> Outcome:
         if self._without_proposals() == len(self.indices):
             raise DataError(
                 f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
