@@ -84,13 +84,16 @@ def _devices() -> list[Finding]:
 
 def _cards() -> list[Finding]:
     from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
-    from vlmbench.errors import VlmbenchError
+    from vlmbench.errors import VlmbenchError, gathered_warnings
 
+    broken: list[str] = []
     try:
-        counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
-        return [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
+        with gathered_warnings(broken):
+            counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
+        found: list[Finding] = [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
     except VlmbenchError as error:
         return [("fail", "cards", str(error))]
+    return [*found, *(("fail", "card", said) for said in broken)]
 
 
 def _plugins() -> list[Finding]:

@@ -231,6 +231,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     """
     import yaml
 
+    from vlmbench.cards import parse_yaml
+
     found: dict[str, Any] = {}
     for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
         key, equals, value = setting.partition("=")
@@ -239,8 +241,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
         if key.strip() in found:
             raise UsageError(f"{key.strip()!r} is set twice")
         try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            found[key.strip()] = parse_yaml(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"--set {setting!r}: the value cannot be read: {error}") from error
     return found
 

@@ -58,7 +58,7 @@ def _sibling(card: TaskCard, *, native: bool) -> str | None:
     return next(
         (
             other.name
-            for other in _detection_cards(tuple(task_card_files().values()))
+            for other in _detection_cards(tuple(path for paths in task_card_files().paths.values() for path in paths))
             if other.sources == card.sources and (other.protocol.get("regions") == NATIVE) == native
         ),
         None,
@@ -71,7 +71,8 @@ def _detection_cards(files: tuple[Path, ...]) -> list[TaskCard]:
     found = []
     for path in sorted(files, key=lambda path: path.stem):
         try:
-            if "detection" in path.read_text(encoding="utf-8") and (card := read_task(path)).plugin == "detection":
+            said = path.read_text(encoding="utf-8") if path.is_file() else ""
+            if "detection" in said and (card := read_task(path)).plugin == "detection":
                 found.append(card)
         except (CardError, OSError, UnicodeDecodeError):
             continue
