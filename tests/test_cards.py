@@ -232,9 +232,9 @@ def test_the_name_inside_a_misnamed_card_leads_to_its_file(with_broken_cards: Pa
 
 
 def test_a_broken_suite_stops_only_itself(with_broken_cards: Path) -> None:
-    with pytest.warns(VlmbenchWarning, match="own-torn.yaml"):
+    with pytest.warns(VlmbenchWarning, match=r"own-torn\.yaml"):
         assert "own-suite" in [suite.name for suite in suites()]
-    with pytest.raises(CardError, match="own-torn.yaml"):
+    with pytest.raises(CardError, match=r"own-torn\.yaml"):
         find_tasks("own-torn")
 
 

@@ -10,7 +10,9 @@ import pytest
 import toy_adapter
 
 from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.run.execute import execute
 from vlmbench.run.job import RunSettings
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 
