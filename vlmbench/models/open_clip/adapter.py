@@ -23,6 +23,7 @@ from vlmbench.errors import MissingDependencyError, ModelError
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub_access import fetch_error, hub_access
 from vlmbench.models.open_clip.build import Built, build, open_clip_log
+from vlmbench.models.open_clip.byte_level import byte_level_tokenizer
 from vlmbench.models.open_clip.packed_text import packed_text_encoder
 from vlmbench.models.open_clip.patches import dense_encoder
 from vlmbench.models.open_clip.spec import Source, parse_spec
@@ -112,6 +113,10 @@ class OpenClipModel:
 
 
 def _tokenizer(source: Source, built: Built, context_length: int | None, *, offline: bool) -> Any:
+    if source.schema == "local-dir":
+        folder = Path(source.location).expanduser()
+        if plain := byte_level_tokenizer(folder, built.config["text_cfg"], context_length):
+            return plain
     try:
         with open_clip_log():
             return open_clip.get_tokenizer(source.name, context_length=context_length)
