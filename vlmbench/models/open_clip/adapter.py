@@ -19,11 +19,12 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import MissingDependencyError, ModelError
+from vlmbench.errors import MissingDependencyError, ModelError, install_command
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub_access import fetch_error, hub_access
 from vlmbench.models.open_clip.build import Built, build, open_clip_log
 from vlmbench.models.open_clip.byte_level import byte_level_tokenizer
+from vlmbench.models.open_clip.libraries import refuse_without_libraries
 from vlmbench.models.open_clip.packed_text import packed_text_encoder
 from vlmbench.models.open_clip.patches import dense_encoder
 from vlmbench.models.open_clip.spec import Source, parse_spec
@@ -57,6 +58,7 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
     check_options(card, OPTIONS)
     seeded = "random_seed" in card.options
     source = parse_spec(card.spec, card.options.get("pretrained"), seeded=seeded)
+    refuse_without_libraries(source)
     with hub_access(offline=options.offline):
         built = build(source, card.options, offline=options.offline)
         tokenizer = _tokenizer(source, built, card.options.get("context_length"), offline=options.offline)
@@ -123,7 +125,7 @@ def _tokenizer(source: Source, built: Built, context_length: int | None, *, offl
     except ImportError as error:
         raise MissingDependencyError(
             f"the tokenizer of {source.name} needs a package that is not installed: {error}",
-            hint="pip install 'vlmbench[transformers]'",
+            hint=install_command(str(error.name or "transformers").split(".")[0]),
         ) from error
     except Exception as error:  # a fetch can fail in any way
         if source.schema == "local-dir":
