@@ -165,7 +165,7 @@ def first_line(message: str, *, most: int | None = None) -> str:
     ('it is in none of its places', 'one two…')
     """
     lines = message.strip().splitlines()
-    line = lines[0].rstrip(":") if lines else ""
+    line = lines[0].strip().rstrip(":") if lines else ""
     if most is None or len(line) <= most:
         return line
     cut = line[:most].rsplit(" ", 1)[0] if " " in line[:most] else line[: most - 1]
