@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from said import sentences
 
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.errors import LabelError
@@ -59,5 +60,6 @@ def test_prompts_are_class_major_and_their_hash_knows_every_letter() -> None:
 
 
 def test_repeated_class_names_are_said() -> None:
-    prompts = prompt_set(card_of(classes=["a", "a", "b"]), Stated(None, None), TaskOptions())
-    assert prompts.warnings == ["1 class names occur more than once, e.g. 'a'"]
+    card = card_of(classes=["a", "a", "b"])
+    said = sentences(lambda: prompt_set(card, Stated(None, None), TaskOptions()))
+    assert said == ["repeated-class-names: 1 class name occurs more than once: 'a'"]

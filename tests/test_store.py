@@ -110,7 +110,7 @@ def test_broken_foreign_and_newer_files_are_named_not_fatal(tmp_path: Path) -> N
     folder = store.folder("m", "t")
     (folder / "broken.json").write_text("{")
     (folder / "foreign.json").write_text('{"schema": "other/1"}')
-    newer = make_record().model_dump_json(by_alias=True).replace("vlmbench.record/1", "vlmbench.record/9")
+    newer = make_record().model_dump_json(by_alias=True).replace("vlmbench.record/2", "vlmbench.record/9")
     (folder / "newer.json").write_text(newer)
     entries = list(store)
     assert sum(isinstance(entry, Record) for entry in entries) == 1
@@ -129,7 +129,7 @@ def test_summaries_are_the_records_without_their_classes(tmp_path: Path) -> None
     (cut,) = tmp_path.glob("cut/*/*.json")
     cut.write_text(path.read_text().rstrip()[:-1])
     (foreign := tmp_path / "x" / "y").mkdir(parents=True)
-    (foreign / "newer.json").write_text(path.read_text().replace("vlmbench.record/1", "vlmbench.record/2"))
+    (foreign / "newer.json").write_text(path.read_text().replace("vlmbench.record/2", "vlmbench.record/3"))
     failure, broken, summary, newer = store.summaries()
     assert isinstance(failure, Failure) and isinstance(summary, Summary) and not isinstance(summary, Record)
     assert summary == Summary.model_validate(record.model_dump(by_alias=True))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 
 class VlmbenchError(Exception):
@@ -81,6 +79,10 @@ class NonFiniteFeaturesError(ModelError):
     """An encoder returned NaN or infinite features."""
 
 
+class StrictError(VlmbenchError):
+    """Something was remarked, and the user asked that nothing be (``--strict``)."""
+
+
 class UnsupportedError(VlmbenchError):
     """A (model, task) pair whose capability is missing."""
 
@@ -135,23 +137,7 @@ class StoreError(VlmbenchError):
 
 
 class VlmbenchWarning(UserWarning):
-    """Something a reader of the numbers should know, while the work goes on. It lands in the record's warnings."""
-
-
-@contextmanager
-def gathered_warnings(said: list[str]) -> Iterator[None]:
-    """Gather what vlmbench warns of, each once; other libraries' warnings go to the log. Threads may warn too."""
-
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if not issubclass(category, VlmbenchWarning):
-            logging.getLogger(__name__).info("%s: %s", category.__name__, message)
-        elif str(message) not in said:
-            said.append(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
+    """Something the user should know, while the work goes on. During a run it becomes a remark of the record."""
 
 
 LONGEST_IN_TABLE = 80

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.errors import LabelError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import REPEATED_CLASS_NAMES
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 """CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
@@ -44,14 +47,6 @@ class PromptSet:
             "templates": list(self.templates),
             "templates_from": self.templates_from,
         }
-
-    @property
-    def warnings(self) -> list[str]:
-        """Class names that occur twice cannot be told apart by any model."""
-        repeated = [name for name, count in Counter(self.class_names).items() if count > 1]
-        if not repeated:
-            return []
-        return [f"{len(repeated)} class names occur more than once, e.g. {repeated[0]!r}"]
 
 
 class DataWords(Protocol):
@@ -99,4 +94,16 @@ def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
         templates, templates_from = data.templates, "data"
     else:
         templates, templates_from = (DEFAULT_TEMPLATE,), "default"
+    _tell_of_repeated(names)
     return PromptSet(tuple(names), tuple(templates), names_from, templates_from)
+
+
+def _tell_of_repeated(names: Iterable[str]) -> None:
+    """No model can tell classes of one name apart."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        text = (
+            f"{len(repeated):,} class name{'s' * (len(repeated) != 1)} occur{'s' * (len(repeated) == 1)} more than once"
+        )
+        brief = f"{len(repeated):,} repeated class name{'s' * (len(repeated) != 1)}"
+        say(REPEATED_CLASS_NAMES, text, brief=brief, count=len(repeated), examples=map(repr, repeated))

@@ -10,9 +10,14 @@ import re
 from hashlib import sha256
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
 
-SCHEMA: Literal["vlmbench.record/1"] = "vlmbench.record/1"
+from vlmbench.remarks.base import Remark
+
+SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
+REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
+"""The schema before remarks: a record of it holds warnings alone, which say less."""
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
@@ -39,6 +44,32 @@ class ModelInfo(_Part):
     """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
     logit_bias: float | None = None
+    revision: str | None = None
+    """The commit of the hub repository from which the weights were fetched."""
+
+    @model_serializer(mode="wrap")
+    def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of local weights are written as they were before it was kept."""
+        return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the model is, whatever its name: weights, architecture, image transform, tokenizer. With equal keys,
+        equal inputs give equal features."""
+        return self.weights_sha256, self.architecture, self.preprocess, self.tokenizer
+
+    _saved_as: str = PrivateAttr(default="")
+
+    @property
+    def saved_as(self) -> str:
+        """The name in the record's file, by which its place in a results folder is found."""
+        return self._saved_as or self.name
+
+    def renamed(self, name: str) -> Self:
+        """The same under another name, for a table."""
+        copy = self.model_copy(update={"name": name})
+        copy._saved_as = self.saved_as
+        return copy
 
 
 class DatasetInfo(_Part):
@@ -200,7 +231,7 @@ class BadSample(_Part):
 class Summary(_Part):
     """A record without its classes: nine tenths of the file, for which most tables have no use."""
 
-    schema_: Literal["vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
     id: str
     model: ModelInfo
     task: TaskInfo
@@ -212,7 +243,11 @@ class Summary(_Part):
     """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
     run: RunInfo
     environment: Environment
+    remarks: tuple[Remark, ...] = ()
+    """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
+    them with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
+    """What happened, in sentences, for programs that read records and know no remarks."""
     bad_samples: list[BadSample] = []
 
     @property

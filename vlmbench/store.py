@@ -103,7 +103,7 @@ class ResultStore:
 
     def visuals(self, record: Record) -> Path:
         """The folder of a record's pictures, whether there are any or not."""
-        return self.folder(record.model.name, record.task.name) / f"{record.id}{VISUALS}"
+        return self.folder(record.model.saved_as, record.task.name) / f"{record.id}{VISUALS}"
 
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.

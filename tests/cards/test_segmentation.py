@@ -11,13 +11,15 @@ import pytest
 from cards.protocols import CARDS as CLASSIFICATION
 from cards.protocols import Reference
 from data.mask_files import picture, png
+from said import remarked
 
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.catalogue import find_suite, find_tasks, shipped_root, task_cards
 from vlmbench.data.base import MaskDataset, SourceContext
 from vlmbench.data.open import open_dataset
+from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import TaskOptions, settle_protocol
-from vlmbench.tasks.segmentation.class_words import vocabulary
+from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.plugin import PLUGIN
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 
@@ -105,12 +107,15 @@ def test_words_are_sclips() -> None:
         classes = None
         templates = None
 
-    found = vocabulary(CARDS["voc21-sclip"], Nothing(), TaskOptions(), settled(CARDS["voc21-sclip"]))  # type: ignore[arg-type]
+    def words_of(name: str) -> tuple[Vocabulary, list[Remark]]:
+        return remarked(lambda: vocabulary(CARDS[name], Nothing(), TaskOptions(), settled(CARDS[name])))  # type: ignore[arg-type]
+
+    found, said = words_of("voc21-sclip")
     assert [len(own) for own in found.words] == [26, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 7, 1, 1, 1, 1, 5]
-    assert found.words[4] == ("ship",) and found.words[11] == ("table",) and not found.warnings
-    objects = vocabulary(CARDS["coco-object-sclip"], Nothing(), TaskOptions(), settled(CARDS["coco-object-sclip"]))  # type: ignore[arg-type]
+    assert found.words[4] == ("ship",) and found.words[11] == ("table",) and not said
+    objects, said = words_of("coco-object-sclip")
     assert len(objects.words[0]) == 26 and objects.words[1][-1] == "body"
-    assert objects.warnings == ["1 words stand for more than one class: 'bed' (background, bed)"]
+    assert [remark.examples for remark in said] == [("'bed' (background, bed)",)]
     assert settled(CARDS["voc20-sclip"]).synonyms == {
         name: own for name, own in settled(CARDS["voc21-sclip"]).synonyms.items() if name != "background"
     }

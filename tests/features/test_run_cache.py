@@ -25,6 +25,7 @@ from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.run_cache import RunCache
 from vlmbench.records import CacheUse, Record
+from vlmbench.remarks.base import Remark
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
@@ -41,6 +42,9 @@ class Heard(NotesAsWarnings):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+    def remark(self, about: str, remark: Remark) -> None:
+        self.notes.append(remark.sentence)
 
 
 PAGE = 16_384

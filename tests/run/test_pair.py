@@ -111,7 +111,7 @@ def test_a_model_that_cannot_be_loaded_is_tried_once(job: Job, monkeypatch: pyte
 
 def test_warnings_are_in_the_record_and_heard_in_order(job: Job) -> None:
     small = replace(job, model=job.model.model_copy(update={"options": {"flaw": "memory"}}))
-    with pytest.warns(VlmbenchWarning, match="out of memory") as heard:
+    with pytest.warns(VlmbenchWarning, match="did not fit into memory") as heard:
         record = record_of(answer_job(small, state_of(job)))
     said = [str(each.message) for each in heard]
-    assert said and record.warnings[: len(said)] == said
+    assert said and [f"{job.model.name} on {job.task.name}: {each}" for each in record.warnings] == said

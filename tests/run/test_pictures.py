@@ -12,6 +12,7 @@ from make_record import make_record
 
 from vlmbench.errors import StoreError
 from vlmbench.records import Record
+from vlmbench.remarks.base import Remark
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.pictures import PictureDrawer
@@ -48,6 +49,9 @@ class Heard(NotesAsWarnings):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+    def remark(self, about: str, remark: Remark) -> None:
+        self.notes.append(remark.sentence)
 
     def pair_finished(self, result: PairResult) -> None:
         self.finished.append(result)

@@ -15,6 +15,7 @@ import pytest
 from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, UsageError
 from vlmbench.features.progress import Silent
+from vlmbench.remarks.base import Remark
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import PairResult
 from vlmbench.run.plan import RunRequest, make_plan
@@ -38,6 +39,9 @@ class Notes(Silent):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+    def remark(self, about: str, remark: Remark) -> None:
+        self.notes.append(remark.sentence)
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ import yaml
 
 from vlmbench.answers.paired_metric import measured
 from vlmbench.answers.tables import read_answers
+from vlmbench.asked import remarks_of
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import DenseEncoder
 from vlmbench.prompts import PromptSet
-from vlmbench.reports.entries import newest, remarks_of
+from vlmbench.reports.entries import newest
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
@@ -108,7 +109,7 @@ def test_another_version_of_a_method_is_another_run(request_: RunRequest) -> Non
 def test_no_zero_shot_table_ranks_a_transfer_record(request_: RunRequest) -> None:
     plain, biased = only(request_), only(with_method(request_, "last-class"))
     assert plain.record is not None and biased.record is not None
-    assert [remark.text for remark in remarks_of(biased.record) if remark.differs] == ["transfer last-class"]
+    assert [remark.brief for remark in remarks_of(biased.record) if remark.unranked] == ["transfer last-class"]
     assert not [remark for remark in remarks_of(plain.record) if remark.text.startswith("transfer")]
     assert newest([plain.record, biased.record]) == [plain.record, biased.record], "both are shown"
 

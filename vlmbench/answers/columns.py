@@ -53,6 +53,24 @@ def runs(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     return plain(lists.flatten()), lengths
 
 
+def flat_numbers(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
+    """All numbers of a column, of lists of any depth, one after the other, and (N,) how many each row has.
+
+    None where one is missing, or where they are no numbers.
+    """
+    values = column(table, name)
+    lengths = np.ones(len(values), dtype=np.int64)
+    while _is_list(values.type):
+        if values.null_count:
+            return None
+        inner = plain(pc.list_value_length(values)).astype(np.int64)
+        sums, ends = np.concatenate([[0], np.cumsum(inner)]), np.cumsum(lengths)
+        lengths = sums[ends] - sums[ends - lengths]
+        values = values.flatten()
+    known = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+    return (plain(values), lengths) if known and not values.null_count else None
+
+
 def boxes(table: pa.Table, name: str) -> NDArray[np.float64]:
     """(G, 4) of a column of lists of boxes, one after the other."""
     corners = column(table, name).flatten().flatten()

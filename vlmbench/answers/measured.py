@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vlmbench.answers.rounding import Scores
 from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics
 from vlmbench.records import Record
 
@@ -110,6 +111,8 @@ class SampleChanges:
 
 Contributions = FromColumns[NDArray[np.float64]]
 """(N,) each sample's contribution to a metric that is their mean."""
+Decisions: TypeAlias = Callable[[pa.Table], Sequence[NDArray[Any]]]
+"""Of a table what was decided in each sample: arrays with a row a sample."""
 Confidences = FromColumns[tuple[NDArray[np.float64], NDArray[np.bool_]]]
 """(N,) how sure the model was of each answer, a probability; and (N,) whether it was right."""
 
@@ -123,6 +126,12 @@ class Pairing:
             metric is unknown. Raises UnpairableError where the metric is no function of the samples' answers.
         columns: columns of the tables that ``measured`` reads, where they are there.
         answers: columns that hold the answers. Where they all agree, so does the models' behaviour.
+        scores: columns that rounding may move. Two runs are of one behaviour if their scores agree within its
+            tolerance and their decisions are the same. Empty: only if all answers are the same to the last bit.
+        decisions: what was decided in each sample, of tables that both have the same columns; None: all of
+            ``answers`` and ``columns`` that are no scores.
+        rearranged: of two tables of the same samples in the same order the second, items of its lists in the order
+            that they have in the first, if rounding may have changed it.
         ranked: answers are places among all the other samples, so that both runs need the very same samples.
         contributions: of a metric's name each sample's contribution to it, by which tables tell models apart; None
             where the metric is no mean over samples.
@@ -134,6 +143,9 @@ class Pairing:
     measured: Callable[[Record, pa.Table, str], Measured | None]
     columns: tuple[str, ...]
     answers: tuple[str, ...]
+    scores: tuple[Scores, ...] = ()
+    decisions: Decisions | None = None
+    rearranged: Callable[[pa.Table, pa.Table], pa.Table] = lambda baseline, candidate: candidate
     ranked: bool = False
     contributions: Callable[[str], Contributions | None] = lambda metric: None
     changes: Callable[[pa.Table, pa.Table, Sequence[str]], SampleChanges | None] = lambda *tables: None

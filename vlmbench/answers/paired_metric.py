@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vlmbench.answers.agreement import rounding, same_values
 from vlmbench.answers.measured import ClassShares, ClassStatistics, Measured, Pairing, differ
+from vlmbench.answers.rounding import Rounding
 from vlmbench.answers.tables import Aligned, Answers, align, identical
 from vlmbench.errors import RecordError, UnpairableError, VlmbenchError
 from vlmbench.kinds import known_kind
@@ -49,7 +51,8 @@ class PairedMetric:
         metric: its name in both records.
         baseline: what is held against.
         candidate: what is held against it, its samples in the same order.
-        identical: both are of one and the same behaviour.
+        identical: both are of one and the same behaviour, to the last bit.
+        rounding: by how much their scores differ, where that is rounding and nothing else differs.
     """
 
     record: Record
@@ -57,6 +60,7 @@ class PairedMetric:
     baseline: Measured
     candidate: Measured
     identical: bool
+    rounding: Rounding | None = None
 
     def difference(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
         """Candidate minus baseline.
@@ -66,22 +70,24 @@ class PairedMetric:
         """
         before, after = self.baseline, self.candidate
         if before.right is not None and after.right is not None:
-            return mcnemar_difference(before.right, after.right, identical=self.identical)
+            return self._told(mcnemar_difference(before.right, after.right, identical=self._is_one))
         if math.isnan(before.value) or math.isnan(after.value):
             raise UnpairableError(
                 f"{self.record.task.name}: {self.metric} is undefined on the samples that both answered"
             )
-        return bootstrap_difference(
+        differing = differ(before.seen, after.seen)
+        found = bootstrap_difference(
             before.statistic,
             after.statistic,
             before.n,
-            differing=differ(before.seen, after.seen),
+            differing=differing & (not self._is_one),
             largest=before.largest,
-            identical=self.identical,
+            identical=self._is_one,
             seed=seed,
             resamples=resamples,
             rows=before.rows,
         )
+        return self._told(found)
 
     def class_differences(self, *, seed: int = 0, resamples: int = RESAMPLES) -> list[ClassDifference]:
         """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
@@ -95,22 +101,38 @@ class PairedMetric:
             return []
         before, after = self.baseline.classes(), self.candidate.classes()
         if isinstance(before, ClassShares) and isinstance(after, ClassShares):
-            found = _of_shares(before, after, identical=self.identical)
+            found = _of_shares(before, after, identical=self._is_one)
         elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
             found = _of_statistics(before, after, self, seed, resamples)
         else:
             raise UnpairableError(f"{self.record.task.name}: classes of single-label and multi-label data")
         names = [row.name for row in self.record.per_class]
         return [
-            ClassDifference(index, names[index] if index < len(names) else str(index), each.n, before.value, each)
+            ClassDifference(
+                index, names[index] if index < len(names) else str(index), each.n, before.value, self._told(each)
+            )
             for index, each in found
         ]
 
+    @property
+    def _is_one(self) -> bool:
+        """Whether there is nothing to be in doubt about: both are of one behaviour, rounding aside."""
+        return self.identical or self.rounding is not None
 
-def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None) -> PairedMetric:
+    def _told(self, found: Difference) -> Difference:
+        if self.rounding is None:
+            return found
+        interval = None if found.ci95 is None else (found.value, found.value)
+        return replace(found, ci95=interval, identical=False, rounding=True)
+
+
+def pair(
+    baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned | None = None, exact: bool = False
+) -> PairedMetric:
     """One metric of two runs, measured on the samples that both answered.
 
-    Tables that are ``aligned`` already are not aligned again.
+    Tables that are ``aligned`` already are not aligned again. ``exact``: scores that differ by no more than rounding
+    are a difference like any other, as of two runs that are known to be of unlike precisions or transforms.
 
     Raises:
         UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired.
@@ -130,7 +152,11 @@ def pair(baseline: Answers, candidate: Answers, metric: str, *, aligned: Aligned
         before = measured(replace(baseline, table=aligned.baseline), metric)
     if aligned.candidate is not candidate.table:
         after = measured(replace(candidate, table=aligned.candidate), metric)
-    return PairedMetric(baseline.record, metric, before, after, same_behaviour(aligned, first.plugin))
+    same = same_behaviour(aligned, first.plugin)
+    close = None if same or exact else rounding(aligned, pairing(first.plugin))
+    if close is not None and not same_values(before, after):
+        close = None
+    return PairedMetric(baseline.record, metric, before, after, same, close)
 
 
 def pairing(plugin: str) -> Pairing:
@@ -231,14 +257,14 @@ def _of_shares(before: ClassShares, after: ClassShares, *, identical: bool) -> l
 def _of_statistics(
     before: ClassStatistics, after: ClassStatistics, pair: PairedMetric, seed: int, resamples: int
 ) -> list[tuple[int, Difference]]:
-    differing = differ(before.seen, after.seen, kept=2)
+    differing = differ(before.seen, after.seen, kept=2) & (pair.rounding is None)
     found = bootstrap_differences(
         before.statistics,
         after.statistics,
         pair.baseline.n,
         differing=differing,
         sizes=np.maximum(np.maximum(before.sizes, after.sizes), differing.sum(axis=0)).tolist(),
-        identical=pair.identical,
+        identical=pair.identical or pair.rounding is not None,
         seed=seed,
         resamples=resamples,
         rows=before.rows,

@@ -84,30 +84,32 @@ def _devices() -> list[Finding]:
 
 def _cards() -> list[Finding]:
     from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
-    from vlmbench.errors import VlmbenchError, gathered_warnings
+    from vlmbench.errors import VlmbenchError
+    from vlmbench.remarks.base import gathered_remarks
+    from vlmbench.remarks.codes import WARNING
 
-    broken: list[str] = []
     try:
-        with gathered_warnings(broken):
+        with gathered_remarks(WARNING) as broken:
             counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
         found: list[Finding] = [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
     except VlmbenchError as error:
         return [("fail", "cards", str(error))]
-    return [*found, *(("fail", "card", said) for said in broken)]
+    return [*found, *(("fail", "card", said.sentence) for said in broken.remarks)]
 
 
 def _plugins() -> list[Finding]:
     """What each registry holds. An entry that cannot be loaded is a warning: a run that does not use it still works."""
-    from vlmbench.errors import VlmbenchError, gathered_warnings
+    from vlmbench.errors import VlmbenchError
     from vlmbench.registry import load_target
+    from vlmbench.remarks.base import gathered_remarks
+    from vlmbench.remarks.codes import WARNING
 
     findings: list[Finding] = []
     for target in REGISTRIES:
         registry = load_target(target)
-        ignored: list[str] = []
-        with gathered_warnings(ignored):  # such as two plugins of one name
+        with gathered_remarks(WARNING) as ignored:  # such as two plugins of one name
             names = list(registry)
-        findings += [("warn", registry.kind, said) for said in ignored]
+        findings += [("warn", registry.kind, said.sentence) for said in ignored.remarks]
         for name in names:
             try:
                 registry.get(name)

@@ -20,6 +20,7 @@ from rich.text import Text
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
 from vlmbench.records import Record, speed_text
+from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.scores import interval_text, score_text
 from vlmbench.run.listener import PairResult, Status
@@ -115,6 +116,13 @@ class TerminalListener:
     def note(self, message: str) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
         self._console.print(Text.assemble(("note: ", "yellow"), message), soft_wrap=True)
+
+    def remark(self, about: str, remark: Remark) -> None:
+        """See :class:`~vlmbench.run.listener.Listener`."""
+        self._console.print(
+            Text.assemble(("note: ", "yellow"), f"{about}: {remark.sentence}", (f"  [{remark.code}]", "dim")),
+            soft_wrap=True,
+        )
 
     def _show(self, description: str, total: int | None, unit: str) -> None:
         self._progress.reset(self._task, description=_escape(description), total=total, unit=unit)

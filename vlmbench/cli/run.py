@@ -65,6 +65,9 @@ def run(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail every pair of which there is a remark: nothing is passed over.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub; use only what is here.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
@@ -110,6 +113,7 @@ def run(
         offline=offline,
         force=force,
         skip_bad=skip_bad,
+        strict=strict,
         use_cache=not no_cache,
         workers=workers,
         trust_remote_code=trust_remote_code,
@@ -126,14 +130,17 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
         plan = make_plan(request)  # it imports the adapters and what they need
     if dry_run:
+        from vlmbench.remarks.codes import is_strict
+
         print_table(_plan_table(plan))
         show_resolution(plan)
         for task in plan.tasks:
-            for warning in task.warnings:
-                print_note(f"{task.card.name}: {warning}")
+            for remark in task.remarks:
+                print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
             if task.problem:
                 print_error(task.problem, about=task.card.name)
-        raise typer.Exit(1 if any(task.problem for task in plan.tasks) else 0)
+        remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
+        raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
     show_outcomes(outcomes, request.results, profile=profile)
     return outcomes

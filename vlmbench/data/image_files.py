@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import BinaryIO
 from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
-from vlmbench.errors import BadSampleError, VlmbenchWarning
+from vlmbench.errors import BadSampleError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import MISSING_IMAGES
 
 
 class ImageFiles:
@@ -84,11 +85,13 @@ def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
     """Warn at once of listed images that are not there: their turn may come hours later."""
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
-        warnings.warn(
-            f"{len(absent):,} of the {len(names):,} images that {said_by} lists are not in {folder}, such as "
-            f"{absent[0]}: they are bad samples, which stop the pair unless --skip-bad leaves them out",
-            VlmbenchWarning,
-            stacklevel=2,
+        say(
+            MISSING_IMAGES,
+            f"{len(absent):,} of the {len(names):,} images that {said_by} lists are not in {folder}; they are bad "
+            "samples, which stop the pair unless --skip-bad leaves them out",
+            brief=f"{len(absent):,} images missing",
+            count=len(absent),
+            examples=absent,
         )
 
 

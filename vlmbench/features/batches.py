@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from vlmbench.errors import ModelError, NonFiniteFeaturesError, VlmbenchWarning
+from vlmbench.errors import ModelError, NonFiniteFeaturesError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OUT_OF_MEMORY
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +41,7 @@ def halving(call: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
         half = len(items) // 2
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    warnings.warn(f"out of memory with a batch of {len(items)}: going on with {half}", VlmbenchWarning, stacklevel=2)
+    say(OUT_OF_MEMORY, f"a batch of {len(items)} did not fit into memory, and the run went on with {half}")
     return [*halving(call, items[:half]), *halving(call, items[half:])]
 
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 
 from vlmbench.features.stopwatch import Stopwatch
+from vlmbench.remarks.base import in_this_context
 
 T = TypeVar("T")
 THREAD_NAME = "vlmbench-decode"
@@ -47,12 +48,12 @@ def in_threads(
     pool = ThreadPoolExecutor(workers, thread_name_prefix=THREAD_NAME, initializer=_alone)
     queue: deque[Future[T]] = deque()
     try:
-        queue.extend(pool.submit(prepare, index) for index in islice(todo, max(ahead, workers)))
+        queue.extend(pool.submit(in_this_context(prepare), index) for index in islice(todo, max(ahead, workers)))
         while queue:
             with clock.timed("image_wait"):
                 result = queue.popleft().result()
             yield result
-            queue.extend(pool.submit(prepare, index) for index in islice(todo, 1))
+            queue.extend(pool.submit(in_this_context(prepare), index) for index in islice(todo, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(torch_threads)  # what threads started later begin with; _alone has changed it

@@ -58,7 +58,8 @@ def against_floor(
             candidate=difference.candidate,
             change=difference.value,
             p_worse=min(1.0, tasks * p),
-            broken=_is_beyond(difference.value, difference.baseline, floor)
+            broken=not difference.rounding
+            and _is_beyond(difference.value, difference.baseline, floor)
             and (evidence == "observed" or tasks * p <= significance),
         )
         for (name, n, difference), p in zip(classes, p_values, strict=True)

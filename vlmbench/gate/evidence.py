@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from vlmbench.answers.paired_metric import PairedMetric
 from vlmbench.answers.paired_metric import pair as pair_answers
+from vlmbench.answers.rounding import Rounding
 from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
-from vlmbench.gate.mismatches import mismatch, mismatches
+from vlmbench.gate.mismatches import asked_alike, mismatch, mismatches, model_parts
 from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
@@ -39,6 +40,9 @@ class Evidence:
         same_samples: neither side has samples of its own.
         flips: the samples that changed most.
         overridden: differences that were let pass.
+        rounding: by how much scores differ, where that is rounding and no decision differs.
+        equal: parts of the two models that are the same.
+        unlike: parts that are not.
         classes: names, samples and differences; None where they were not asked for, or cannot be had.
         no_classes: why not.
     """
@@ -52,6 +56,9 @@ class Evidence:
     same_samples: bool
     flips: Sequence[SampleFlip]
     overridden: Sequence[Mismatch]
+    rounding: Rounding | None = None
+    equal: Sequence[str] = ()
+    unlike: Sequence[str] = ()
     classes: Sequence[tuple[str, int, Difference]] | None = None
     no_classes: str = ""
 
@@ -87,8 +94,10 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     reasons = _incomparable(found, allow)
     if reasons.mismatches:
         raise reasons
+    equal, unlike_parts = model_parts(before, after)
+    exact = bool(reasons.overridden) or not asked_alike(unlike_parts)
     try:
-        paired = pair_answers(*sides, metric, aligned=aligned)
+        paired = pair_answers(*sides, metric, aligned=aligned, exact=exact)
         measured = paired.difference()
     except (UnpairableError, RecordError) as error:
         raise Incomparable([_unpaired(error)], reasons.overridden) from error
@@ -105,6 +114,9 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
             aligned.baseline, aligned.candidate, before.task.plugin, [result.name for result in before.per_class]
         ),
         overridden=reasons.overridden,
+        rounding=paired.rounding,
+        equal=equal,
+        unlike=unlike_parts,
     )
     return evidence if settings.max_class_drop is None else _with_classes(evidence, paired)
 

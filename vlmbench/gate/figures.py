@@ -47,7 +47,7 @@ def change(task: TaskComparison, number: float | None) -> str:
     """A signed difference in points, or ranks."""
     if number is None:
         return DASH
-    return f"{number * _scale(task) + 0.0:+.2f}".replace("-", "−")
+    return f"{round(number * _scale(task), 2) + 0.0:+.2f}".replace("-", "−")  # rounding may be below 0
 
 
 def amount(task: TaskComparison, number: float) -> str:

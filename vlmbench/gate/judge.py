@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vlmbench._version import __version__
+from vlmbench.answers.rounding import TOLERANCE
 from vlmbench.errors import UsageError
 from vlmbench.gate.budgets import check_budgets
 from vlmbench.gate.classes import against_floor, class_changes, floor_check, most_changed
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.evidence import Evidence, Incomparable, gather_evidence
+from vlmbench.gate.lone_remarks import lone_remarks, remark_notes
 from vlmbench.gate.mismatches import mismatch
 from vlmbench.gate.outcome import (
     Check,
@@ -19,12 +21,13 @@ from vlmbench.gate.outcome import (
     Gain,
     Kind,
     Mismatch,
+    Rounding,
     SideInfo,
     TaskComparison,
     TaskVerdict,
 )
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
-from vlmbench.gate.record_pairs import RecordPair, identity, pair_entries
+from vlmbench.gate.record_pairs import RecordPair, pair_entries
 from vlmbench.gate.sides import Side
 from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 
@@ -107,7 +110,7 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
     if not tasks:
         raise UsageError("the two sides have no task in common" + "".join(f"\n{note}" for note in notes))
     tasks.sort(key=lambda task: (task.baseline_model, task.task))
-    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs)]
+    notes += [*_idle(request.gate, [pair.task for pair in pairs]), *_mixed(pairs), *remark_notes(tasks)]
     verdict, exit_code = overall(tasks)
     return Comparison(
         vlmbench=__version__,
@@ -188,7 +191,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
         for pair in pairs:
             entry = pair.baseline if side == "baseline" else pair.candidate
             if entry is not None:
-                found.setdefault(entry.record.model.name, {}).setdefault(identity(entry), pair.task)
+                found.setdefault(entry.record.model.name, {}).setdefault(entry.record.model.key, pair.task)
         for model, kinds in found.items():
             if len(kinds) > 1:
                 tasks = ", ".join(kinds.values())
@@ -203,6 +206,7 @@ def _incomparable(pair: RecordPair, found: Sequence[Mismatch], overridden: Seque
         verdict="not comparable",
         mismatches=list(found),
         overridden=list(overridden),
+        remarks=lone_remarks(pair.baseline.record, pair.candidate.record) if pair.baseline and pair.candidate else [],
     )
 
 
@@ -236,6 +240,9 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         baseline=evidence.difference.baseline,
         candidate=evidence.difference.candidate,
         gain=gain,
+        rounding=_rounding(evidence),
+        equal=list(evidence.equal),
+        unlike=list(evidence.unlike),
         tolerance=contest.tolerance,
         margin=contest.margin,
         significance=contest.significance,
@@ -243,8 +250,14 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         checks=checks,
         classes=most_changed(classes),
         samples=list(evidence.flips),
+        remarks=lone_remarks(evidence.baseline, evidence.candidate),
     )
     return task.model_copy(update={"tolerated": tolerate and is_open(task)})
+
+
+def _rounding(evidence: Evidence) -> Rounding | None:
+    found = evidence.rounding
+    return None if found is None else Rounding(tolerance=TOLERANCE, largest=found.largest, column=found.column)
 
 
 def _classes(weighed: _Weighed, floors: int) -> tuple[list[ClassChange], list[Check]]:

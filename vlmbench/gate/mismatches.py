@@ -17,6 +17,7 @@ _OF_METRICS = frozenset({"metrics", "main_metric"})
 """Fields of a protocol that say what is measured, not how it is asked."""
 _SCALE = "logit_scale"
 _IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
+_TRANSFORM, _TOKENIZER, _PRECISION = "image transform", "tokenizer", "precision"
 _LONGEST = 60
 
 _MEANINGS: dict[Kind, str] = {
@@ -68,6 +69,29 @@ def mismatch(kind: Kind, field: str, baseline: object, candidate: object, meanin
 def precision_class(precision: str) -> str:
     """Precisions within a class are compared: fp32, and the two reduced ones."""
     return "fp32" if precision == "fp32" else "reduced"
+
+
+def model_parts(baseline: Record, candidate: Record) -> tuple[list[str], list[str]]:
+    """Which parts of the two models, and of how they were run, are the same, and which are not.
+
+    Parts that are the same are evidence; whether the models behave alike is for the answers to say.
+    """
+    parts: dict[str, tuple[str, str]] = {
+        "weights": (baseline.model.weights_sha256, candidate.model.weights_sha256),
+        "architecture": (baseline.model.architecture, candidate.model.architecture),
+        _TRANSFORM: (baseline.model.preprocess, candidate.model.preprocess),
+        _TOKENIZER: (baseline.model.tokenizer, candidate.model.tokenizer),
+        _PRECISION: (baseline.run.precision, candidate.run.precision),
+    }
+    equal = [name for name, (before, after) in parts.items() if before == after]
+    return equal, [name for name in parts if name not in equal]
+
+
+def asked_alike(unlike: Sequence[str]) -> bool:
+    """Whether no part differs that turns the same images and words into other numbers: a difference in one of these is
+    real, however small it is. Of other weights the scores tell.
+    """
+    return not {_TRANSFORM, _TOKENIZER, _PRECISION} & set(unlike)
 
 
 def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iterator[Mismatch]:

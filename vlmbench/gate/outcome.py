@@ -54,7 +54,7 @@ class Gain(_Part):
     """The standard error; None where a single sample leaves none."""
     method: Literal["mcnemar", "bootstrap"]
     identical: bool
-    """Both gave the same answers to everything."""
+    """Both gave the same answers to everything, to the last bit."""
     samples: int
     """Paired."""
     differing: int
@@ -66,6 +66,20 @@ class Gain(_Part):
     """The smallest loss that these samples show four times out of five; None where they show none."""
     samples_needed: int | None
     """About how many would settle an inconclusive task."""
+
+
+class Rounding(_Part):
+    """Two runs that agree but for rounding: no decision differs, and every score agrees within the tolerance.
+
+    Both numbers are in the unit of the scores' kind: 1 of cosines and logits (or the sample's largest score, where that
+    is more), what a logit makes of it of probabilities, the distance from the image's corner of boxes.
+    """
+
+    tolerance: float
+    largest: float
+    """How far two scores lie apart, at most."""
+    column: str
+    """Which scores: a column of the predictions."""
 
 
 class Check(_Part):
@@ -103,6 +117,14 @@ class SampleFlip(_Part):
     """Worse in the candidate."""
 
 
+class LoneRemark(_Part):
+    """A remark that the record of one side alone has."""
+
+    side: Literal["baseline", "candidate"]
+    code: str
+    sentence: str
+
+
 class TaskComparison(_Part):
     """One task of one model on both sides."""
 
@@ -117,6 +139,12 @@ class TaskComparison(_Part):
     """On the samples that were paired."""
     candidate: float | None = None
     gain: Gain | None = None
+    rounding: Rounding | None = None
+    """Why the task is unchanged, where its answers agree but for rounding; None: they differ, or are identical."""
+    equal: list[str] = []
+    """Parts of the two models that are the same, as evidence: weights, image transform, ..."""
+    unlike: list[str] = []
+    """Parts that are not."""
     tolerance: float = 0.0
     margin: float = 0.0
     significance: float = 0.05
@@ -129,6 +157,8 @@ class TaskComparison(_Part):
     """That changed most, and all that broke a floor; losses first."""
     samples: list[SampleFlip] = []
     """That changed most, losses first."""
+    remarks: list[LoneRemark] = []
+    """That one side alone has."""
     tolerated: bool = False
     """Inconclusive, and the gate lets that pass."""
 

@@ -97,13 +97,7 @@ def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | N
 def _of_newest_model(entries: Sequence[Entry]) -> list[Entry]:
     """Those of the model as it was last run: one name may stand for one release after the other."""
     newest = _newest(entries)
-    return [entry for entry in entries if newest is not None and identity(entry) == identity(newest)]
-
-
-def identity(entry: Entry) -> tuple[str, ...]:
-    """What a model is, whatever its name."""
-    model = entry.record.model
-    return model.weights_sha256, model.architecture, model.preprocess, model.tokenizer
+    return [entry for entry in entries if newest is not None and entry.record.model.key == newest.record.model.key]
 
 
 def _newest(entries: Sequence[Entry]) -> Entry | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vlmbench.gate.figures import (
     DASH,
     amount,
     interval,
+    is_fine,
     metric,
     p_text,
     short,
@@ -26,8 +27,13 @@ _MORE_SAMPLES = "Where there is too little data, score more samples, or widen th
 
 
 def of_task(task: TaskComparison) -> list[str]:
-    """What a reader must know of a task. Empty where it is fine."""
+    """What a reader must know of a task. Empty where it is fine and the table says all."""
     return list(_sentences(task))
+
+
+def of_fine(comparison: Comparison) -> list[str]:
+    """Why tasks are fine whose scores are not the same, each with the tasks that it is said of."""
+    return [f"{names}: {said}" for names, said in _grouped(filter(is_fine, comparison.tasks))]
 
 
 def remedy(task: TaskComparison) -> str:
@@ -44,11 +50,7 @@ def remedies(comparison: Comparison) -> list[str]:
 
 def paragraphs(comparison: Comparison) -> list[tuple[str, str]]:
     """Names of tasks, and what is to be said of them; of several the same is said once."""
-    found: dict[str, list[str]] = {}
-    for task in worst_first(comparison):
-        if said := " ".join(of_task(task)):
-            found.setdefault(said, []).append(title(task))
-    return [(_listed(names), said) for said, names in found.items()]
+    return _grouped(worst_first(comparison))
 
 
 def headline(comparison: Comparison) -> str:
@@ -87,6 +89,14 @@ def compared(comparison: Comparison) -> str:
     return f"Comparing candidate {after} against baseline {before}, by {gate}"
 
 
+def _grouped(tasks: Iterable[TaskComparison]) -> list[tuple[str, str]]:
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        if said := " ".join(of_task(task)):
+            found.setdefault(said, []).append(title(task))
+    return [(_listed(names), said) for said, names in found.items()]
+
+
 def _why(comparison: Comparison) -> str:
     counts = [
         (comparison.count(name), name)
@@ -112,6 +122,10 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
         yield _inconclusive(task, task.gain)
     elif task.verdict == "not comparable":
         yield from (f"{_reason(found)}{_override(found)}" for found in task.mismatches)
+    if task.rounding is not None:
+        yield f"Every score agrees within {task.rounding.tolerance:g}, and no decision changed: rounding."
+    if task.rounding is not None or task.verdict in ("regressed", "inconclusive"):
+        yield from _parts(task)
     for check in task.checks:
         if check.met is False:
             yield f"Demand not met, {check.demand}: {short(check.message, 400)}."
@@ -149,6 +163,19 @@ def _inconclusive(task: TaskComparison, gain: Gain) -> str:
         f"Too little data: {possible}, and one of {amount(task, task.margin)} or more must be ruled out. "
         f"{shows}; {enough}."
     )
+
+
+def _parts(task: TaskComparison) -> Iterator[str]:
+    """Which parts of the two models are the same: evidence beside the verdict, never its reason."""
+    if "weights" in task.equal:
+        other = f", but another {_and(task.unlike)}" if task.unlike else ""
+        yield f"Both sides have the same {_and(task.equal)}{other}."
+    elif task.rounding is not None and task.unlike:
+        yield f"The two sides have other {_and(task.unlike)}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _is_worse(task: TaskComparison) -> bool:

@@ -65,7 +65,8 @@ def judge(contest: Contest, p_worse: float, p_better: float) -> TaskVerdict:
     """The verdict of one task.
 
     Regressed where a loss beyond the tolerance is no chance; improved where a gain is none; unchanged where a loss of
-    the margin or more is excluded by the 95 % interval, or every answer is the same; inconclusive otherwise.
+    the margin or more is excluded by the 95 % interval, or every answer is the same but for rounding; inconclusive
+    otherwise.
     Both p-values are adjusted for the other tasks.
     """
     if p_worse <= contest.significance and contest.gain < 0.0 - contest.tolerance:
@@ -73,7 +74,8 @@ def judge(contest: Contest, p_worse: float, p_better: float) -> TaskVerdict:
     if p_better <= contest.significance and contest.gain > 0:
         return "improved"
     interval = contest.ci95
-    if contest.difference.identical or (interval is not None and interval[0] > -contest.margin):
+    same = contest.difference.identical or contest.difference.rounding
+    if same or (interval is not None and interval[0] > -contest.margin):
         return "unchanged"
     return "inconclusive"
 

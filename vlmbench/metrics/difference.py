@@ -36,6 +36,7 @@ class Difference:
         degrees: of freedom of the error's estimate; a handful of differing samples tells little of it.
         largest: how much the metric changes, at most, if every sample's answer does.
         identical: answers and scores are the same throughout: one and the same behaviour, without any doubt.
+        rounding: so they are, but that scores, and the values made of them, differ by rounding.
     """
 
     baseline: float
@@ -52,6 +53,7 @@ class Difference:
     degrees: float = math.inf
     largest: float = 1.0
     identical: bool = False
+    rounding: bool = False
 
     def p_below(self, bound: float) -> float:
         """How surely the true difference is below ``bound``: the p-value, doubled to compare with a two-sided one, of
@@ -94,7 +96,7 @@ class Difference:
         sign = 1 if upwards else -1
         if self.ci95 is None:
             return 1.0
-        if self.identical:
+        if self.identical or self.rounding:
             return 0.0 if sign * bound < 0 else 1.0
         if self.gained is None or self.lost is None:
             chance = _t_p(sign * (self.value - bound), self.error, self.degrees)

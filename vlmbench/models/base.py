@@ -2,13 +2,14 @@
 
 An adapter is a function ``(card, options) -> Model``. It registers under a name, either in
 :data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a Python file that the
-command line names.
+command line names. What the user must know of how a model was loaded, such as a corrected activation, the adapter says
+with :func:`vlmbench.remarks.base.say`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import PIL.Image
@@ -45,7 +46,8 @@ class ModelIdentity:
         preprocess: the image transform in words, complete enough that two different transforms differ.
         tokenizer: the tokenizer in words, with its context length and a hash of its vocabulary.
         libraries: version of each package whose code makes the features.
-        notes: what the user must know of how the model was loaded, such as a corrected activation.
+        revision: the commit of the hub repository from which the weights were fetched; None for local files. The
+            weights' hash says what they are, so it has no part in a run's id.
     """
 
     weights_sha256: str
@@ -54,7 +56,7 @@ class ModelIdentity:
     preprocess: str
     tokenizer: str
     libraries: Mapping[str, str]
-    notes: tuple[str, ...] = field(default=())
+    revision: str | None = None
 
 
 class Model(Protocol):

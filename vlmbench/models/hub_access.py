@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import huggingface_hub.constants
 
@@ -50,6 +51,18 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
         hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "
         "With --offline only the cache is read.",
     )
+
+
+def fetched_revision(path: Path) -> str | None:
+    """The commit of the hub repository from which a file in the hub's cache was fetched; None for any other file.
+
+    The cache keeps ``models--ORG--REPO/snapshots/COMMIT/FILE`` (huggingface_hub's guide "Manage your cache").
+    """
+    folders = path.parts
+    for repository, snapshots, commit in zip(folders, folders[1:], folders[2:], strict=False):
+        if repository.startswith("models--") and snapshots == "snapshots":
+            return commit
+    return None
 
 
 @contextmanager

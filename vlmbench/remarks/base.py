@@ -173,15 +173,16 @@ def say(
 
 
 @contextmanager
-def gathered_remarks(code: Code) -> Iterator[Gathered]:
+def gathered_remarks(code: Code, gathered: Gathered | None = None) -> Iterator[Gathered]:
     """Gather what is said inside, in threads too that :func:`in_this_context` starts.
 
     Other libraries' warnings go to the log.
 
     Args:
         code: of what is said as a :class:`~vlmbench.errors.VlmbenchWarning`, by code that knows no codes.
+        gathered: where they are gathered; None: in a new one.
     """
-    gathered = Gathered()
+    gathered = Gathered() if gathered is None else gathered
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
         if issubclass(category, VlmbenchWarning):

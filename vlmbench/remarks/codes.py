@@ -88,7 +88,17 @@ POSITIONS_INTERPOLATED = Code(
     "positions-interpolated", "Positional embeddings were stretched to another size than they were trained at."
 )
 UNUSED_WEIGHTS = Code("unused-weights", "The checkpoint has weights for which the model has no place.")
+SEVERAL_WEIGHTS = Code(
+    "several-weights", "A file or folder holds several different weights for the model, and one of them was loaded."
+)
+MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight, and the library's fixed value was taken.")
 CASE_KEPT = Code("case-kept", "The tokenizer keeps case, and the family was trained on lower-case text.")
+SEVERAL_MODELS = Code(
+    "several-models",
+    "The results folder has records of several models under this name; each has a row of its own.",
+    not_strict="Tables find it out; a run writes no such record.",
+    everywhere=True,
+)
 LIBRARY = Code("library", "The library that loaded the model logged a warning.")
 
 # The machine.
@@ -104,6 +114,13 @@ FEATURE_CACHE = Code(
 )
 WARNING = Code("warning", "Code outside this package, or code that knows no code for it, warned of something.")
 
+CHOICES = frozenset(
+    code.name
+    for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
+)
+"""How a question was asked, which is in the record's fields too; all other remarks are of what happened."""
+FROM_FIELDS = CHOICES | {OTHER_SIZE.name, BAD_SAMPLES.name}
+"""What a record's fields say, whatever version wrote it; :mod:`vlmbench.asked` reads it there."""
 CODES: Mapping[str, Code] = {code.name: code for code in list(vars().values()) if isinstance(code, Code)}
 """Every code by its name."""
 

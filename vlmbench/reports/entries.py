@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vlmbench.asked import remarks_of
 from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import Origin
+from vlmbench.reports.same_name import told_apart
 from vlmbench.store import Unreadable
 
 SummaryT = TypeVar("SummaryT", bound=Summary)
@@ -28,21 +30,6 @@ class Entries:
     records: Sequence[Summary] = ()
     failures: Sequence[Failure] = ()
     left_out: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Remark:
-    """What a reader must know beside a number.
-
-    Attributes:
-        text: in a few words.
-        differs: the question is another one than the card's, so the number is not to be ranked with its answers.
-        everywhere: it holds for a whole run rather than for one task.
-    """
-
-    text: str
-    differs: bool
-    everywhere: bool
 
 
 def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
@@ -82,24 +69,29 @@ def _no_numbers(record: Summary) -> list[str]:
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
-    Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay.
-    Two records of the same question (another version of weights, say) leave the later one.
+    Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay. Of
+    two records of the same question the later stays. Several models of one name are told apart, see
+    :func:`~vlmbench.reports.same_name.told_apart`.
     """
     latest: dict[tuple[object, ...], SummaryT] = {}
     for record in records:
-        key = (
-            record.model.name,
-            record.task.name,
-            record.task.version,
-            record.task.prompts_sha256,
-            record.task.dataset.fingerprint,
-            *sorted((role, data.fingerprint) for role, data in record.task.other_data.items()),
-            record.run.precision,
-            json.dumps(record.task.protocol, sort_keys=True, default=str),
-        )
+        key = (record.model.name, record.model.key, question(record))
         if key not in latest or latest[key].run.started <= record.run.started:
             latest[key] = record
-    return list(latest.values())
+    return told_apart(list(latest.values()), question)
+
+
+def question(record: Summary) -> Hashable:
+    """What a record answers, the model aside."""
+    return (
+        record.task.name,
+        record.task.version,
+        record.task.prompts_sha256,
+        record.task.dataset.fingerprint,
+        *sorted((role, data.fingerprint) for role, data in record.task.other_data.items()),
+        record.run.precision,
+        json.dumps(record.task.protocol, sort_keys=True, default=str),
+    )
 
 
 def differing(records: Iterable[Summary]) -> list[str]:
@@ -123,38 +115,9 @@ def origin(record: Summary) -> Origin:
 
 def remarks(record: Summary) -> str:
     """What a reader must know beside the number, in a few words."""
-    return ", ".join(remark.text for remark in remarks_of(record))
+    return ", ".join(remark.brief for remark in remarks_of(record))
 
 
-def remarks_of(record: Summary) -> list[Remark]:
-    """The same, one by one."""
-    said = _data_remarks(record)
-    if record.imported is not None:
-        said.append(Remark(f"imported from {record.imported.program}", differs=False, everywhere=True))
-    elif record.run.precision != "fp32":
-        said.append(Remark(record.run.precision, differs=False, everywhere=True))
-    said += [Remark(f"{name}={value}", differs=True, everywhere=True) for name, value in record.run.settings.items()]
-    if "readout" in record.task.protocol and "readout" not in record.run.settings and record.task.protocol["readout"]:
-        said.append(Remark(f"readout {record.task.protocol['readout']}", differs=False, everywhere=True))
-    if "transfer" in record.task.protocol:
-        said.append(Remark(f"transfer {record.task.protocol['transfer']}", differs=True, everywhere=True))
-    for part in ("class_names", "templates"):
-        if record.task.protocol.get(f"{part}_from") == "option":
-            said.append(Remark(f"own {part.replace('_', ' ')}", differs=True, everywhere=True))
-    if record.bad_samples:
-        said.append(Remark(f"{len(record.bad_samples)} bad left out", differs=True, everywhere=False))
-    return said
-
-
-def _data_remarks(record: Summary) -> list[Remark]:
-    said = []
-    data, limit = record.task.dataset, record.run.limit
-    by_class = " by class" if record.run.drawn == "by class" else ""
-    if data.standard_samples is not None and data.samples != data.standard_samples:
-        text = f"{data.samples:,} of {data.standard_samples:,} samples{by_class}"
-        said.append(Remark(text, differs=True, everywhere=False))
-    elif limit is not None:
-        said.append(Remark(f"subset of {data.samples:,}{by_class}", differs=True, everywhere=False))
-    if limit is not None and record.run.seed:
-        said.append(Remark(f"seed {record.run.seed}", differs=True, everywhere=True))
-    return said
+def is_unranked(record: Summary) -> bool:
+    """Whether a remark takes the record's numbers out of rankings."""
+    return any(remark.unranked for remark in remarks_of(record))

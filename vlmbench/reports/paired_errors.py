@@ -65,7 +65,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
     for record in records:
         if record.predictions is None:
             continue
-        folder = store.folder(record.model.name, record.task.name)
+        folder = store.folder(record.model.saved_as, record.task.name)
         try:
             table = read_table(predictions_path(record, folder), record, ("content", *truth, *measure.columns))
         except RecordError:  # then there is no pairing, and intervals decide

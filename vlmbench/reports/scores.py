@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vlmbench.asked import remarks_of
 from vlmbench.errors import first_line
 from vlmbench.records import Failure, MetricValue, Summary
+from vlmbench.remarks.base import Remark
 from vlmbench.reports.aggregates import Answer
 from vlmbench.reports.cells import DASH, Score, Unit, number
-from vlmbench.reports.entries import Remark, origin, remarks_of
+from vlmbench.reports.entries import origin
 
 if TYPE_CHECKING:
     from vlmbench.reports.published import Published
@@ -19,7 +22,7 @@ ZERO_SHOT = "w/o Transfer"
 """How the survey names the setup of a model that was not trained further; any other is another question."""
 
 
-def measured_score(record: Summary, name: str, view: TableView, *, remarks: list[Remark] | None = None) -> Score:
+def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequence[Remark] | None = None) -> Score:
     """A record's metric as a cell.
 
     Args:
@@ -36,8 +39,8 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: list
         interval=metric.ci95,
         origin=origin(record),
         unit=metric.unit,
-        notes=tuple(remark.text for remark in (every if remarks is None else remarks)),
-        comparable=not any(remark.differs for remark in every),
+        notes=tuple(remark.brief for remark in (every if remarks is None else remarks)),
+        comparable=not any(remark.unranked for remark in every),
         higher_is_better=metric.higher_is_better,
         digits=view.digits,
         spread_shown=view.intervals,
@@ -99,6 +102,7 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
     """A record's metric as plain values."""
     metric = record.metrics[name]
     low, high = metric.ci95 or (None, None)
+    said = remarks_of(record)
     return {
         "model": record.model.name,
         "task": record.task.name,
@@ -119,7 +123,9 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "images_per_second": record.run.images_per_second,
         "started": record.run.started,
         "run_id": record.id,
-        "remarks": ", ".join(remark.text for remark in remarks_of(record)),
+        "weights_sha256": record.model.weights_sha256,
+        "remarks": ", ".join(remark.brief for remark in said),
+        "remark_codes": " ".join(remark.code for remark in said),
         **({"source": record.imported.file} if record.imported else {}),
     }
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from vlmbench.asked import asked_remarks
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
+from vlmbench.remarks.base import Remark
+from vlmbench.remarks.codes import CHOICES, FROM_FIELDS
 from vlmbench.run.identity import environment, full_protocol
 from vlmbench.run.machine import processor_name
 from vlmbench.tasks.base import Outcome, Question, TaskOptions, question_data
@@ -26,7 +29,7 @@ def build_record(
     outcome: Outcome,
     version: str,
     fingerprints: Mapping[Role, str],
-    warnings: list[str],
+    remarks: Iterable[Remark],
     options: TaskOptions,
     settings: dict[str, Any],
     started: datetime,
@@ -36,14 +39,7 @@ def build_record(
     """The record of one pair."""
     card, tally = question.card, engine.tally
     limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
-    if card.samples is not None and limit is None and len(question.dataset.samples) != card.samples:
-        warnings.append(
-            f"{card.name} has {card.samples:,} samples in its standard split; this data has "
-            f"{len(question.dataset.samples):,}: the number is not comparable with published ones"
-        )
-    if tally.bad:
-        warnings.append(f"{len(tally.bad)} of {len(question.indices):,} samples could not be used and were left out")
-    return Record(
+    record = Record(
         id=id,
         model=_model_info(engine.model),
         task=TaskInfo(
@@ -80,9 +76,16 @@ def build_record(
             cache=engine.cache_use(),
         ),
         environment=environment(),
-        warnings=list(dict.fromkeys([*warnings, *outcome.warnings])),
         bad_samples=tally.bad,
     )
+    return _with_remarks(record, remarks)
+
+
+def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
+    """The record with how it was asked and what happened; ``warnings`` repeat what was not asked for."""
+    every = tuple(dict.fromkeys([*asked_remarks(record), *(each for each in said if each.code not in FROM_FIELDS)]))
+    warnings = [remark.sentence for remark in every if remark.code not in CHOICES]
+    return record.model_copy(update={"remarks": every, "warnings": warnings})
 
 
 def _speed(tally: ImageTally, seconds: float) -> float | None:
@@ -121,4 +124,5 @@ def _model_info(model: Model) -> ModelInfo:
         embedding_dim=getattr(model, "embedding_dim", None),
         logit_scale=getattr(model, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
+        revision=identity.revision,
     )

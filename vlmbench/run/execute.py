@@ -7,9 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
 from vlmbench.errors import PluginError
 from vlmbench.records import Record
+from vlmbench.remarks.codes import is_strict
 from vlmbench.run.executors import find_executor
 from vlmbench.run.executors.base import Executor
 from vlmbench.run.identity import plan_id, task_version
@@ -38,8 +40,8 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     executor = find_executor(request.executor)
     state = ProcessState(request.settings, listener, plan.tasks)
     for task in plan.tasks:
-        for warning in task.warnings:
-            listener.note(f"{task.card.name}: {warning}")
+        for remark in task.remarks:
+            listener.remark(task.card.name, remark)
     driver = _Driver(plan, request, store, listener)
     results: dict[int, PairResult] = {}
     try:
@@ -78,6 +80,11 @@ def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Genera
         yield failed(driver.job(number), PluginError("the executor gave no answer"), datetime.now(timezone.utc))
 
 
+def _would_fail(record: Record) -> bool:
+    """Whether ``--strict`` must ask again: the record says too little, or something that may have been mended since."""
+    return not knows_remarks(record) or any(map(is_strict, record.remarks))
+
+
 @dataclass(frozen=True)
 class _Driver:
     """Makes the jobs of a plan and writes down their answers: no other part of a run writes results."""
@@ -114,6 +121,7 @@ class _Driver:
         """Whether a record fits what is known without model and data, so that little data is read in vain."""
         return (
             record.task.version == task_version(task.card, task.plugin)
+            and not (self.request.strict and _would_fail(record))
             and record.run.precision == self.request.precision
             and record.run.seed == task.options.seed
         )

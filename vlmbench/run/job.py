@@ -25,6 +25,7 @@ class RunSettings:
         workers: decoding threads; None: one a core.
         trust_remote_code: let hub repositories run their own code.
         plugins: Python files that register adapters, sources or tasks; a new process runs them first.
+        strict: a pair with a remark that is strict fails.
     """
 
     data_root: Path | None = None
@@ -37,6 +38,7 @@ class RunSettings:
     workers: int | None = None
     trust_remote_code: bool = False
     plugins: tuple[Path, ...] = ()
+    strict: bool = False
 
 
 @dataclass(frozen=True)

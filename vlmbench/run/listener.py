@@ -11,6 +11,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import VlmbenchWarning
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.records import Failure, Record
+from vlmbench.remarks.base import Remark
 
 Status = Literal["done", "found", "failed", "unsupported"]
 
@@ -53,6 +54,9 @@ class Listener(Progress, Protocol):
     def note(self, message: str) -> None:
         """Something the user should know."""
 
+    def remark(self, about: str, remark: Remark) -> None:
+        """Something that happened to data, prompts, weights or metrics; ``about`` names the model, the task or both."""
+
 
 class NotesAsWarnings(Silent):
     """The listener for callers that want only the records: notes become Python warnings, all else is ignored."""
@@ -62,3 +66,7 @@ class NotesAsWarnings(Silent):
     def note(self, message: str) -> None:
         """A note becomes a warning."""
         warnings.warn(message, VlmbenchWarning, stacklevel=3)
+
+    def remark(self, about: str, remark: Remark) -> None:
+        """A remark becomes a warning."""
+        warnings.warn(f"{about}: {remark.sentence}", VlmbenchWarning, stacklevel=3)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlmbench.asked import other_size
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_dataset
-from vlmbench.errors import DataError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.errors import DataError, VlmbenchError, unexpected
+from vlmbench.remarks.base import Remark, gathered_remarks
+from vlmbench.remarks.codes import WARNING
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, needed_roles
 
 
@@ -20,7 +23,7 @@ class OpenedTask:
         options: the user's, with the sample of the suite that named the task.
         question: None where the data cannot be opened.
         problem: why not.
-        warnings: what was said while its data was opened; its records say it too.
+        remarks: what was said while its data was opened and its question made; its records say it too.
     """
 
     card: TaskCard
@@ -28,7 +31,7 @@ class OpenedTask:
     options: TaskOptions
     question: Question | None
     problem: VlmbenchError | None = None
-    warnings: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 def open_task(
@@ -36,14 +39,20 @@ def open_task(
 ) -> OpenedTask:
     """Open the data of every role that the question needs, and no other, and make the question."""
     context = source_context(card, plugin, data_root, offline=offline)
-    said: list[str] = []
-    try:
-        with gathered_warnings(said):
+    with gathered_remarks(WARNING) as said:
+        try:
             datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
             question = plugin.ask(card, datasets, options)
-    except Exception as error:  # a source's own bug: its task's failure, not the run's
-        return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said))
-    return OpenedTask(card, plugin, options, question, warnings=tuple(said))
+        except Exception as error:  # a source's own bug: its task's failure, not the run's
+            return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
+    return OpenedTask(card, plugin, options, question, remarks=(*said.remarks, *_of_the_size(question)))
+
+
+def _of_the_size(question: Question) -> list[Remark]:
+    """That the data is not the standard split, known before any work."""
+    there, standard = len(question.dataset.samples), question.card.samples
+    whole = len(question.indices) == there
+    return [other_size(question.card.name, standard, there)] if whole and standard not in (None, there) else []
 
 
 def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset:

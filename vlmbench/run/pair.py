@@ -6,7 +6,7 @@ It knows nothing of who called it, and writes nothing to the results store.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 
 from vlmbench.cards import Role
 from vlmbench.data.base import Chosen, content_if_readable, fingerprint
-from vlmbench.errors import BadSampleError, UnsupportedError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
 from vlmbench.records import Failure, Record
+from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
+from vlmbench.remarks.codes import BAD_SAMPLES, SETTING_UNUSED, WARNING, is_strict
 from vlmbench.run.assemble import build_record
 from vlmbench.run.identity import environment, run_id, task_version
 from vlmbench.run.job import EarlierRecord, Job
@@ -88,6 +90,15 @@ class _Pair:
     def data(self) -> dict[Role, Chosen]:
         return question_data(self.question)
 
+    @property
+    def known_remarks(self) -> tuple[Remark, ...]:
+        """What was said of the model and the data before the question is asked."""
+        return (*self.state.model_remarks, *self.task.remarks)
+
+    @property
+    def name(self) -> str:
+        return f"{self.job.model.name} on {self.job.task.name}"
+
     def run_id(self, fingerprints: Mapping[Role, str]) -> str:
         return run_id(
             self.model,
@@ -109,7 +120,24 @@ def _load(job: Job, state: ProcessState) -> _Pair:
     model = state.model(job.model)
     if reason := task.question.unsupported(model):
         raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
-    return _Pair(job, state, model, task, task.question)
+    pair = _Pair(job, state, model, task, task.question)
+    _check_strict(pair, pair.known_remarks)
+    return pair
+
+
+def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
+    """Refuse, under ``--strict``, what a careful user wants to know: before any work if it is known by then.
+
+    Raises:
+        StrictError: something strict was remarked.
+    """
+    strict = [remark for remark in remarks if is_strict(remark)] if pair.job.settings.strict else []
+    if strict:
+        said = "; ".join(f"{remark.sentence} [{remark.code}]" for remark in strict)
+        count = f"{len(strict)} remark{'s' * (len(strict) != 1)}"
+        raise StrictError(
+            f"{count} under --strict: {said}", hint="Mend what they say, or run without --strict and read the record."
+        )
 
 
 def _earlier(pair: _Pair) -> EarlierRecord | None:
@@ -162,13 +190,17 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         outcome=asked.outcome,
         version=task_version(pair.task.card, pair.task.plugin),
         fingerprints=fingerprints,
-        warnings=[*pair.model.identity.notes, *pair.task.warnings, *asked.said],
+        remarks=[*pair.known_remarks, *asked.said],
         options=pair.task.options,
         settings=settings,
         started=started,
         predictions_sha256=sha256(predictions).hexdigest(),
         peak_memory_bytes=asked.memory.peak(),
     )
+    for said in record.remarks:
+        if said.code == BAD_SAMPLES.name:  # known now, and not said yet
+            pair.state.listener.remark(pair.name, said)
+    _check_strict(pair, record.remarks)
     for role, data in pair.data.items():
         used = sorted(_contents(asked.outcome, role))
         pair.state.contents.put(data.dataset, files_before[role], used, fingerprints[role])
@@ -182,33 +214,34 @@ class _Asked:
     engine: FeatureEngine
     memory: PeakMemory
     outcome: Outcome
-    said: list[str] = field(default_factory=list)
+    said: list[Remark] = field(default_factory=list)
 
 
 def _ask(pair: _Pair) -> _Asked:
     """The plugin's answer; the listener hears what was said even where there is none."""
-    said: list[str] = []
+    said = Gathered()
     try:
-        with gathered_warnings(said):
+        with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
             memory = PeakMemory(str(pair.model.device))
             with engine.timed("total"):
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)
     finally:
-        for message in said:
-            pair.state.listener.note(message)
-    return _Asked(engine, memory, outcome, said)
+        for remark in said.remarks:
+            pair.state.listener.remark(pair.name, remark)
+    return _Asked(engine, memory, outcome, said.remarks)
 
 
 def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
-    """What the user set of the task's protocol. What of it plays no part is said, as are the answer's warnings."""
+    """What the user set of the task's protocol, without what of it plays no part, which is a remark."""
     fields, in_use = pair.task.plugin.protocol_fields, settings_in_use(pair.question, pair.model)
     chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
-    unused = [f"{pair.task.card.name}: {name} was set and plays no part" for name in chosen if name not in in_use]
-    for message in (*unused, *asked.outcome.warnings):
-        pair.state.listener.note(message)
-    asked.said.extend(unused)
+    if unused := [name for name in chosen if name not in in_use]:
+        are = "settings play" if len(unused) != 1 else "setting plays"
+        said = remark(SETTING_UNUSED, f"{len(unused)} {are} no part in {pair.task.card.name}", examples=unused)
+        pair.state.listener.remark(pair.name, said)
+        asked.said.append(said)
     return {name: value for name, value in chosen.items() if name in in_use}
 
 

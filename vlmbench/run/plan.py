@@ -55,6 +55,7 @@ class RunRequest:
     suites: tuple[str, ...] = ()
     executor: str = DEFAULT_EXECUTOR
     plugins: tuple[Path, ...] = ()
+    strict: bool = False
     pictures_in_background: bool = False
 
     @property

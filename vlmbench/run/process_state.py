@@ -14,6 +14,8 @@ from vlmbench.features.settings import EngineSettings
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.registry import load_plugin_file
+from vlmbench.remarks.base import Gathered, Remark, gathered_remarks
+from vlmbench.remarks.codes import WARNING
 from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import Listener
@@ -37,6 +39,7 @@ class ProcessState:
     Attributes:
         opened: the tasks that are open by now.
         contents: the content fingerprints of earlier runs.
+        model_remarks: what was said while the model at work was loaded.
 
     Raises:
         UsageError: the device or the precision cannot be used, or the cache's limit is no number.
@@ -52,6 +55,7 @@ class ProcessState:
         self.opened = list(opened)
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
+        self.model_remarks: tuple[Remark, ...] = ()
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -122,10 +126,13 @@ class ProcessState:
         options = LoadOptions(
             device=self._device, offline=self.settings.offline, trust_remote_code=self.settings.trust_remote_code
         )
+        said = Gathered()
         try:
-            model = ADAPTERS.get(card.adapter)(card, options)
+            with gathered_remarks(WARNING, said):
+                return ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # an adapter's own bug
             return unexpected(error)
-        for note in model.identity.notes:
-            self.listener.note(f"{card.name}: {note}")
-        return model
+        finally:
+            self.model_remarks = tuple(said.remarks)
+            for remark in said.remarks:
+                self.listener.remark(card.name, remark)

@@ -1,4 +1,7 @@
-"""What a task plugin is: it turns a card and its data into a question, and a question and an engine into an outcome."""
+"""What a task plugin is: it turns a card and its data into a question, and a question and an engine into an outcome.
+
+What a reader of the numbers must know, a plugin says with :func:`vlmbench.remarks.base.say` in ``ask`` or ``answer``.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,6 @@ class Outcome:
         per_class: each class's share; empty where a task has no classes.
         predictions: one row a sample, in the dataset's order.
         contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
-        warnings: what a reader of the numbers must know.
         visuals: draws the pictures that were asked for, after the numbers are done: file name to content (PNG). It may
             be called in another thread, and holds nothing of the model. None where none were asked for.
         other_contents: as ``contents``, of the samples of each other role that the answer was made with.
@@ -91,7 +93,6 @@ class Outcome:
     per_class: Sequence[ClassResult]
     predictions: pa.Table
     contents: Mapping[int, str]
-    warnings: Sequence[str] = ()
     visuals: DrawPictures | None = None
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
 

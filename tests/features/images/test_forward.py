@@ -132,7 +132,7 @@ def test_pictures_at_hand_are_encoded_as_those_of_a_dataset() -> None:
 
 def test_a_batch_of_mappings_is_halved() -> None:
     model = Padded(toy().card, "cpu", 1, "memory")
-    with pytest.warns(match="batch of 4: going on with 2"):
+    with pytest.warns(match="a batch of 4 did not fit into memory, and the run went on with 2"):
         features, _ = streamed(model)
     torch.testing.assert_close(features, plain(Padded(toy().card, "cpu", 1, "")), rtol=0, atol=1e-6)
 

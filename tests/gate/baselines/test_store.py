@@ -37,7 +37,7 @@ def test_records_and_answers_come_back(tmp_path: Path) -> None:
     assert sorted(saved.sizes) == sorted([f"{stem}.csv", f"{stem}.json", "u.csv", "u.json"])
     assert saved.size == sum(len(content) for content in contents(tmp_path / "main").values())
     first = load_baseline(tmp_path / "main")[0]
-    assert first.table().equals(answers().drop(["top_scores"]))
+    assert first.table().equals(answers())
     assert first.record.predictions is not None and first.record.predictions.rows == 3
     assert first.record.model_copy(update={"predictions": make_record().predictions}) == make_record(task="org/t")
 
@@ -67,7 +67,7 @@ def test_another_models_answer_is_a_line_in_each_file(tmp_path: Path) -> None:
     for file in ("t.csv", "t.json"):
         old, new = ((tmp_path / name / file).read_text().split("\n") for name in "ab")
         differing[file] = [line for was, line in zip(old, new, strict=True) if was != line]
-    assert differing["t.csv"] == [f"2.png,{2:064x},2,7 9,0.1"]
+    assert differing["t.csv"] == [f"2.png,{2:064x},2,7 9,0.5 0.25,0.1"]
     assert [line.split('"')[1] for line in differing["t.json"]] == ["acc1", "predictions", "name"]
 
 
@@ -224,3 +224,11 @@ def test_the_latest_of_each_pair_is_taken() -> None:
     old, new = (entry(make_record(id=f"{day:016}", started=f"2026-01-0{day}T00:00:00+00:00")) for day in (1, 2))
     other = entry(make_record("n"))
     assert newest_of_pairs([new, other, old]) == ([new, other], [old])
+
+
+def test_a_baseline_of_two_models_under_one_name_is_refused(tmp_path: Path) -> None:
+    first, second = make_record(task="s"), make_record(task="t", id="f" * 16)
+    other = second.model_copy(update={"model": second.model.model_copy(update={"weights_sha256": "another"})})
+    with pytest.raises(UsageError, match=r"of m are of 2 different models: weights w on s; weights another"[:-4]):
+        save_baseline("mixed", [entry(first), entry(other)], tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -89,8 +89,13 @@ def test_what_is_no_table_is_said(data: bytes) -> None:
 
 
 def test_only_what_comparisons_read_is_kept() -> None:
-    table = pa.table({name: [1] for name in ("sample", "content", "label", "top", "top_scores", "confidence")})
+    table = pa.table(
+        {name: [1] for name in ("sample", "content", "label", "top", "top_scores", "confidence", "image_id")}
+    )
     described = table.replace_schema_metadata({"vlmbench": "{}"})
     kept = paired_columns(described, "classification")
-    assert kept.column_names == ["sample", "content", "label", "top", "confidence"] and kept.schema.metadata is None
+    assert (
+        kept.column_names == ["sample", "content", "label", "top", "top_scores", "confidence"]
+        and kept.schema.metadata is None
+    )
     assert paired_columns(table, "somebody-elses").column_names == table.column_names

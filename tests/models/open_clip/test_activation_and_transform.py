@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import open_clip
 import pytest
 import torch
 from models.tiny import CONFIG, assert_same_features
 from open_clip.transformer import QuickGELU
+from said import remarked, sentences
 
 from vlmbench.errors import UnknownNameError
 from vlmbench.models.open_clip.activation_and_transform import choose_activation
 from vlmbench.models.open_clip.pretrained import Facts, evident_name, facts_of_file, facts_of_tag
 from vlmbench.models.open_clip.spec import Source, parse_spec
-from vlmbench.models.towers.weights import CheckpointHeader, read_header
-
-NO_HEADER = CheckpointHeader(shapes={})
+from vlmbench.models.towers.checkpoint_file import read_checkpoint
 
 
 def uses_quickgelu(model) -> bool:
@@ -32,13 +32,12 @@ def test_the_activation_changes_features(open_model):
 
 
 def test_tag_corrects_the_plain_architecture(tagged, open_model):
-    model = open_model("tiny/openai")
+    model, (said,) = remarked(lambda: open_model("tiny/openai"))
     assert uses_quickgelu(model)
-    (note,) = model.identity.notes
-    assert "activation corrected" in note and "tiny/openai" in note and "QuickGELU" in note
+    assert said.code == "activation-corrected" and "tiny/openai" in said.text and "QuickGELU" in said.text
     # The architecture that says so itself needs no word, and is the same model.
-    named = open_model("tiny-quickgelu/openai")
-    assert named.identity.notes == ()
+    named, nothing = remarked(lambda: open_model("tiny-quickgelu/openai"))
+    assert not nothing
     assert named.identity.architecture == model.identity.architecture
     with torch.inference_mode():
         expected = open_clip.create_model("tiny-quickgelu", pretrained=str(tagged)).eval()
@@ -47,8 +46,8 @@ def test_tag_corrects_the_plain_architecture(tagged, open_model):
 
 
 def test_tag_without_the_mark_keeps_the_architecture(tagged, open_model):
-    model = open_model("tiny/laion")
-    assert not uses_quickgelu(model) and model.identity.notes == ()
+    model, said = remarked(lambda: open_model("tiny/laion"))
+    assert not uses_quickgelu(model) and not said
 
 
 def test_tag_brings_its_image_transform(tagged, open_model):
@@ -58,9 +57,9 @@ def test_tag_brings_its_image_transform(tagged, open_model):
 
 @pytest.mark.parametrize(("spec", "options"), [("tiny/openai", {"quick_gelu": False})])
 def test_contradicting_the_table_is_told(tagged, open_model, spec, options):
-    model = open_model(spec, **options)
+    model, said = remarked(lambda: open_model(spec, **options))
     assert not uses_quickgelu(model)
-    assert "activation mismatch" in model.identity.notes[0]
+    assert said[0].code == "activation-mismatch" and said[0].unranked
 
 
 def test_tag_of_the_other_activation_only(tagged):
@@ -81,44 +80,44 @@ def test_tag_of_the_other_activation_only(tagged):
     ],
 )
 def test_local_file_names_as_evidence(file, quick, said, tagged, open_model, write_weights):
-    model = open_model(f"tiny/{write_weights('tiny', file)}")
+    model, remarks = remarked(lambda: open_model(f"tiny/{write_weights('tiny', file)}"))
     assert uses_quickgelu(model) is quick
-    about = [note for note in model.identity.notes if note.startswith("activation")]
-    assert [note.split(":")[0] for note in about] == ([f"activation {said}"] if said else [])
+    about = [remark.code for remark in remarks if remark.code.startswith("activation")]
+    assert about == ([f"activation-{said}"] if said else [])
 
 
 def test_what_was_assumed_can_be_settled(open_model, write_weights):
     path = write_weights("tiny", "epoch_12.pt")
-    (note,) = open_model(f"tiny/{path}").identity.notes
-    assert "tiny-quickgelu" in note and "quick_gelu: true" in note
+    (said,) = sentences(lambda: open_model(f"tiny/{path}"))
+    assert "tiny-quickgelu" in said and "quick_gelu: true" in said
     for spec, options, quick in [
         (f"tiny/{path}", {"quick_gelu": True}, True),
         (f"tiny/{path}", {"quick_gelu": False}, False),
         (f"tiny-quickgelu/{path}", {}, True),
     ]:
-        model = open_model(spec, **options)
-        assert uses_quickgelu(model) is quick and model.identity.notes == ()
+        model, nothing = remarked(partial(open_model, spec, **options))
+        assert uses_quickgelu(model) is quick and not nothing
 
 
 def test_suffix_against_the_files_name(tagged, open_model, write_weights):
-    model = open_model(f"tiny-quickgelu/{write_weights('tiny', 'my_laion_run.pt')}")
+    model, said = remarked(lambda: open_model(f"tiny-quickgelu/{write_weights('tiny', 'my_laion_run.pt')}"))
     assert uses_quickgelu(model)
-    assert "activation mismatch" in model.identity.notes[0]
+    assert said[0].code == "activation-mismatch"
 
 
 def test_training_runs_name_as_evidence(open_model, write_weights):
     path = write_weights("tiny", "epoch_1.pt", name="2024_01_01-model_tiny-quickgelu-lr_0.001", epoch=1)
-    model = open_model(f"tiny/{path}")
-    assert uses_quickgelu(model) and "training run" in model.identity.notes[0]
+    model, said = remarked(lambda: open_model(f"tiny/{path}"))
+    assert uses_quickgelu(model) and "training run" in said[0].text
 
 
 def test_config_beside_the_file_as_evidence(open_model, write_weights):
     path = write_weights("tiny", "weights/epoch_1.pt")
     beside = path.parent / "open_clip_config.json"
     beside.write_text(json.dumps({"model_cfg": {**CONFIG, "quick_gelu": True}, "preprocess_cfg": {"mean": [0, 0, 0]}}))
-    model = open_model(f"tiny/{path}")
+    model, said = remarked(lambda: open_model(f"tiny/{path}"))
     assert uses_quickgelu(model)
-    assert ["corrected" in model.identity.notes[0], "taken from" in model.identity.notes[1]] == [True, True]
+    assert [remark.code for remark in said] == ["activation-corrected", "transform-taken"]
     assert "mean=[0, 0, 0]" in model.identity.preprocess
     # Another model's config says nothing of this file.
     beside.write_text(json.dumps({"model_cfg": {**CONFIG, "embed_dim": 99, "quick_gelu": True}}))
@@ -128,10 +127,10 @@ def test_config_beside_the_file_as_evidence(open_model, write_weights):
 
 
 def test_local_file_takes_the_transform_that_all_published_weights_share(tagged, open_model, write_weights):
-    model = open_model(f"tiny/{write_weights('tiny', 'epoch_1.pt')}", quick_gelu=False)
+    model, (said,) = remarked(lambda: open_model(f"tiny/{write_weights('tiny', 'epoch_1.pt')}", quick_gelu=False))
     assert "mean=(0.4, 0.5, 0.6)" in model.identity.preprocess
-    assert model.identity.notes == (
-        "image transform taken from all of open_clip's weights for tiny, not open_clip's default",
+    assert said.sentence == (
+        "the image transform was taken from all of open_clip's weights for tiny and is not open_clip's default"
     )
 
 
@@ -149,23 +148,23 @@ REAL = [
 
 @pytest.mark.parametrize(("architecture", "path", "quick"), REAL)
 def test_names_of_published_files(architecture, path, quick, tmp_path):
-    assert facts_of_file(architecture, tmp_path / path.lstrip("/"), NO_HEADER).quick_gelu is quick
+    assert facts_of_file(architecture, tmp_path / path.lstrip("/")).quick_gelu is quick
 
 
 def test_local_siglip_weights_are_not_prepared_like_openais(tmp_path):
-    facts = facts_of_file("ViT-B-16-SigLIP", tmp_path / "weights.safetensors", NO_HEADER)
+    facts = facts_of_file("ViT-B-16-SigLIP", tmp_path / "weights.safetensors")
     assert (facts.preprocess["mean"], facts.preprocess["resize_mode"]) == ((0.5, 0.5, 0.5), "squash")
 
 
 def test_transforms_that_differ_are_not_guessed(tmp_path):
     """Published ViT-L-14 weights have two normalisations, so a nameless file's is unknown."""
-    assert not facts_of_file("ViT-L-14", tmp_path / "epoch_1.pt", NO_HEADER).preprocess
+    assert not facts_of_file("ViT-L-14", tmp_path / "epoch_1.pt").preprocess
 
 
 def test_every_tag_of_the_table_gets_the_activation_it_was_trained_with():
     for architecture, tag in open_clip.list_pretrained():
         configured = bool((open_clip.get_model_config(architecture) or {}).get("quick_gelu"))
-        forced, _ = choose_activation(Source(architecture, tag=tag), configured, None, facts_of_tag(architecture, tag))
+        forced = choose_activation(Source(architecture, tag=tag), configured, None, facts_of_tag(architecture, tag))
         used = configured if forced is None else forced
         marked = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu"))
         # The one architecture whose own config says QuickGELU without its name saying so.
@@ -174,7 +173,7 @@ def test_every_tag_of_the_table_gets_the_activation_it_was_trained_with():
 
 def test_no_evidence_no_twin_no_note(tmp_path):
     source = Source("ViT-B-16-SigLIP", path=tmp_path / "w.pt")
-    assert choose_activation(source, False, None, Facts()) == (None, [])
+    assert remarked(lambda: choose_activation(source, False, None, Facts())) == (None, [])
 
 
 def test_evident_name_of_a_file_called_like_every_other(tmp_path):
@@ -182,5 +181,5 @@ def test_evident_name_of_a_file_called_like_every_other(tmp_path):
     assert evident_name(tmp_path / "My-Weights.v2" / "epoch-3.pt") == "epoch_3"
 
 
-def test_header_keeps_the_run_name(write_weights):
-    assert read_header(write_weights("tiny", "w.pt", name="run-quickgelu")).run_name == "run-quickgelu"
+def test_a_checkpoint_keeps_the_run_name(write_weights):
+    assert read_checkpoint(write_weights("tiny", "w.pt", name="run-quickgelu")).run_name == "run-quickgelu"

@@ -22,6 +22,7 @@ from models.tiny import (
     shaken,
 )
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from said import remarked, sentences
 
 from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.features.progress import Silent
@@ -178,9 +179,9 @@ def test_random_weights_are_told_and_leave_the_generator_alone(open_model):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    model = open_model("tiny", random_seed=3)
+    said = sentences(lambda: open_model("tiny", random_seed=3))
     assert torch.equal(torch.rand(1), expected)
-    assert any("random weights" in note for note in model.identity.notes)
+    assert any(each.startswith("random-weights: ") for each in said)
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w.bin", "w.pth"])
@@ -205,10 +206,10 @@ def test_local_folder_loads(open_model, write_weights, tmp_path):
     preprocess = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear"}
     config = {"model_cfg": ARCHITECTURES["tiny-quickgelu"], "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    model = open_model(f"local-dir:{folder}")
+    model, said = remarked(lambda: open_model(f"local-dir:{folder}"))
     assert model.identity.architecture == open_model(f"tiny-quickgelu/{path}").identity.architecture
     assert "mean=[0.1, 0.2, 0.3]" in model.identity.preprocess
-    assert model.identity.notes == ()
+    assert not said
 
     shutil.copy(path, folder / "zzz.bin")
     path.rename(folder / "aaa.safetensors")
@@ -220,21 +221,20 @@ def test_local_folder_loads(open_model, write_weights, tmp_path):
         open_model(f"local-dir:{folder}")
 
 
-def test_which_of_several_files_was_taken_is_told(open_model, write_weights, tmp_path, caplog):
+def test_several_files_of_the_same_weights_are_no_choice(open_model, write_weights, tmp_path, caplog):
     for name in ("release/b.safetensors", "release/a.safetensors"):
         write_weights("tiny", name)
     (tmp_path / "release" / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG}))
     with caplog.at_level(logging.DEBUG):
         caplog.clear()
-        model = open_model(f"local-dir:{tmp_path / 'release'}")
-    assert any("a.safetensors" in note and "Multiple" in note for note in model.identity.notes)
-    assert not caplog.records  # noted, and so not logged as well
+        assert sentences(lambda: open_model(f"local-dir:{tmp_path / 'release'}")) == []
+    assert not caplog.records
 
 
 def test_stretched_positions_are_told(open_model, write_weights):
     path = write_weights("tiny-large-image", "large.pt")
-    notes = open_model(f"tiny/{path}").identity.notes
-    assert any("visual.positional_embedding was interpolated" in note and "17" in note for note in notes)
+    said = sentences(lambda: open_model(f"tiny/{path}"))
+    assert any("visual.positional_embedding was interpolated" in each and "17" in each for each in said)
 
 
 def test_unknown_options_are_refused(open_model):

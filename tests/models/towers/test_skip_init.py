@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from models.tiny import ARCHITECTURES
+from said import remarked
 from torch import Tensor, nn
 
 from vlmbench.models.open_clip import build as open_clip_build
@@ -96,11 +97,11 @@ def test_open_clips_networks_are_the_plain_ones(architecture, file, write_weight
         return network
 
     monkeypatch.setattr(open_clip_build.open_clip, "create_model", counted)
-    ours = build(source, {}, offline=True)
+    ours, said = remarked(lambda: build(source, {}, offline=True))
     assert len(calls) == 1, "the checkpoint is whole: no second building"
     monkeypatch.setattr(open_clip_build, "build_without_init", lambda create: create())
-    theirs = build(source, {}, offline=True)
+    theirs, said_there = remarked(lambda: build(source, {}, offline=True))
     assert_same_state(ours.network, theirs.network)
     buffers = dict(theirs.network.named_buffers())  # those that no checkpoint holds, too
     assert [name for name, value in ours.network.named_buffers() if not torch.equal(value, buffers[name])] == []
-    assert ours.notes == theirs.notes
+    assert said == said_there

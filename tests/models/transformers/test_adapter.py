@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 from models.tiny import PROMPTS, SHARING, assert_same_features, packed_difference, prefix_difference, shaken
+from said import remarked, sentences
 from torch.nn.functional import normalize
 
 from vlmbench.errors import ModelError
@@ -89,7 +90,6 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
         assert clip.encode_text([]).shape == (0, 24)
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
-    assert clip.identity.notes == ()
     assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder"}
 
 
@@ -131,16 +131,15 @@ def test_siglip_features_are_the_librarys(siglip_folder):
         torch.testing.assert_close(model.encode_text(["dog"]), expected[1:2])
     assert model.logit_scale == pytest.approx(np.exp(2.0)) and model.logit_bias == -7.0
     assert "PrefixTextEncoder" not in model.capabilities
-    assert model.identity.notes == ()
 
 
 def test_a_tokenizer_that_keeps_case_is_told(siglip_folder, tmp_path):
     folder = copied(siglip_folder, tmp_path)
     word_tokenizer(lowercase=False).save_pretrained(folder)
-    (note,) = open_folder(folder).identity.notes
-    assert "lowercase: true" in note
-    lowered = open_folder(folder, lowercase=True)
-    assert lowered.identity.notes == ()
+    (said,) = sentences(lambda: open_folder(folder))
+    assert said.startswith("case-kept: ") and "lowercase: true" in said
+    lowered, nothing = remarked(lambda: open_folder(folder, lowercase=True))
+    assert not nothing
     with torch.inference_mode():
         assert torch.equal(lowered.encode_text(["A Photo"]), lowered.encode_text(["a photo"]))
 
@@ -206,8 +205,8 @@ def test_weights_of_another_shape(clip_folder, tmp_path):
 
 def test_weights_without_a_place_are_told(clip_folder, tmp_path):
     folder = rewritten(clip_folder, tmp_path, lambda state: state.update({"extra.weight": torch.zeros(2)}))
-    (note,) = open_folder(folder).identity.notes
-    assert "extra.weight" in note
+    said = sentences(lambda: open_folder(folder))
+    assert said == ["unused-weights: the checkpoint has 1 weight for which the model has no place: extra.weight"]
 
 
 def test_half_precision_checkpoints_run_in_float32(clip_folder, tmp_path):

@@ -1,9 +1,10 @@
 """A small Hugging Face hub on the loopback interface, from which ``huggingface_hub`` can download.
 
 Spoken: ``/api/datasets/ID[/revision/REV]``, ``/api/datasets/ID/tree/REV`` and, HEAD and GET with ranges,
-``/datasets/ID/resolve/REV/PATH``; as https://huggingface.co does, with ``X-Repo-Commit``, ``ETag`` and
-``X-Error-Code``. Tars and tables are in large file storage (known by their SHA-256), other files in git (by their
-object id). It can be in every kind of trouble that a network knows: see :class:`Hub`.
+``/datasets/ID/resolve/REV/PATH``, and the same of models (``/api/models/ID``, ``/ID/resolve/REV/PATH``); as
+https://huggingface.co does, with ``X-Repo-Commit``, ``ETag`` and ``X-Error-Code``. Tars and tables are in large file
+storage (known by their SHA-256), other files in git (by their object id). It can be in every kind of trouble that a
+network knows: see :class:`Hub`.
 """
 
 from __future__ import annotations
@@ -149,6 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         if delivering and token:
             return self._fail(400, "", "A token is nothing for strangers.")
         segments = path.removeprefix("api/").removeprefix("cdn/").split("/")
+        if segments[0] == "models":
+            segments[0] = "datasets"
+        elif len(segments) > 3 and segments[2] == "resolve":  # a file of a model has no such word before it
+            segments = ["datasets", *segments]
         if len(segments) < 3 or segments[0] != "datasets":
             return self._fail(404, "", "Unknown path")
         repo = self.hub.repos.get("/".join(segments[1:3]))

@@ -15,6 +15,7 @@ import torch
 from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from said import remarked, sentences
 from tasks.detection.models import Colourist, colourist, finder
 from toy_adapter import ToyModel, toy
 
@@ -177,13 +178,13 @@ def proposed(tmp_path: Path, folder: Path, **protocol: Any) -> Outcome:
 
 
 def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path) -> None:
-    loose, strict = proposed(tmp_path, folder, nms_iou=None), proposed(tmp_path, folder)
+    loose = proposed(tmp_path, folder, nms_iou=None)
+    strict, said = remarked(lambda: proposed(tmp_path, folder))
     counts = [[len(row) for row in outcome.predictions["scores"].to_pylist()] for outcome in (loose, strict)]
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
-    assert strict.warnings == [
-        "2 of 4 images have no proposals: nothing can be found in them",
-        "1 proposals were empty or outside their image: no region to name",
-    ]
+    assert [(remark.code, remark.count) for remark in said] == [("no-proposals", 2), ("empty-regions", 1)]
+    assert said[0].text == "2 of 4 images have no proposals, and nothing can be found in them"
+    assert said[1].text == "1 proposals were empty or outside their image, and no region was named for them"
     assert "region_ranks" not in strict.predictions.column_names
     few = proposed(tmp_path, folder, max_proposals=1)
     assert few.predictions["boxes"].to_pylist()[2][0] == [2, 4, 20, 12], "the surest"
@@ -225,7 +226,7 @@ def test_a_box_thinner_than_a_float_is_empty(folder: Path) -> None:
     data = json.loads(path.read_text())
     data["annotations"][0]["bbox"] = [20, 10, 1e-7, 10]
     path.write_text(json.dumps(data))
-    assert "1 objects were empty or outside their image: no region to name" in answer(folder).warnings
+    assert "empty-regions: 1 objects were empty or outside their image" in sentences(lambda: answer(folder))[0]
 
 
 def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: Path) -> None:
@@ -345,12 +346,13 @@ def test_groups_must_name_classes(folder: Path) -> None:
 @pytest.mark.parametrize("evaluator", ["faster-coco-eval", "hotcoco"])
 def test_another_evaluator_gives_the_same_numbers_without_intervals(evaluator: str, folder: Path) -> None:
     pytest.importorskip(evaluator.replace("-", "_"), reason="pip install 'vlmbench[detection]'")
-    ours, theirs = answer(folder, model=toy()), answer(folder, {"evaluator": evaluator}, toy())
+    ours = answer(folder, model=toy())
+    theirs, said = remarked(lambda: answer(folder, {"evaluator": evaluator}, toy()))
     assert [value(theirs, name) for name in COCO_MEASURES] == pytest.approx(
         [value(ours, name) for name in COCO_MEASURES]
     )
     assert theirs.metrics["ap"].ci95 is None and not theirs.per_class
-    assert any("no intervals" in said for said in theirs.warnings)
+    assert [remark.code for remark in said] == ["no-intervals"]
 
 
 def test_lvis_rules_need_lvis_lists(folder: Path) -> None:
@@ -382,7 +384,7 @@ def test_lvis_rules_on_lvis_lists(folder: Path) -> None:
     for name in metrics:
         again = measured(Answers(record, outcome.predictions, "here"), name).value
         assert again == pytest.approx(value(outcome, name), abs=1e-9), f"{name} from the table alone"
-    assert any("counts what is not as mistakes" in said for said in answer(folder).warnings)
+    assert [remark.code for remark in remarked(lambda: answer(folder))[1]] == ["partial-annotation"]
     settled = ask(card_of(folder, {"evaluator": "lvis"}, metrics=metrics)).protocol(toy())
     assert settled["annotations_sha256"]
 
@@ -393,8 +395,8 @@ def test_objects_that_are_no_region_are_counted(folder: Path) -> None:
     content["annotations"][1]["bbox"] = [5, 5, 0, 10]
     content["annotations"][2]["iscrowd"] = 1
     (folder / "instances.json").write_text(json.dumps(content))
-    outcome = answer(folder, metrics=EVERY)
-    assert outcome.warnings == ["2 objects were empty or outside their image: no region to name"]
+    outcome, said = remarked(lambda: answer(folder, metrics=EVERY))
+    assert [(remark.code, remark.count) for remark in said] == [("empty-regions", 2)]
     assert outcome.metrics["mean_class_accuracy_top1"].n == 3, "a crowd is no object to name"
     expected = pycocotools_on(folder, coco_results(outcome.predictions))
     assert [value(outcome, name) for name in COCO_MEASURES][:2] == pytest.approx(expected[:2], abs=1e-9)

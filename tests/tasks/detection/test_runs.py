@@ -79,7 +79,7 @@ def test_a_setting_that_plays_no_part_is_told_and_not_recorded(request_: RunRequ
     """Boxes are cut out here: no patches are read."""
     first = only(replace(request_, options=TaskOptions(protocol={"readout": "nonsense", "crop_scale": 1.5})))
     assert first.record is not None and first.record.run.settings == {"crop_scale": 1.5}
-    assert "colours: readout was set and plays no part" in first.record.warnings
+    assert "1 setting plays no part in colours: readout" in first.record.warnings
     assert only(replace(request_, options=TaskOptions(protocol={"crop_scale": 1.5}))).status == "found"
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from said import remarked
 from toy_adapter import ToyModel, toy
 
 import vlmbench.tasks.retrieval.ranks as ranks_module
@@ -206,9 +207,9 @@ def test_a_template_goes_around_each_caption(folder: Path) -> None:
 
 
 def test_only_the_first_captions_may_count(folder: Path) -> None:
-    outcome = answer(card_of(folder, protocol={"captions_per_image": 2}))
+    outcome, said = remarked(lambda: answer(card_of(folder, protocol={"captions_per_image": 2})))
     assert outcome.predictions["captions"].to_pylist() == [["ab", "bc"], ["xyz"], ["hello there", "xyz"], ["!!", "?"]]
-    assert outcome.warnings == ["1 of 4 images have fewer than 2 captions"]
+    assert [remark.sentence for remark in said] == ["1 of 4 images have fewer than 2 captions: b.png"]
     assert outcome.metrics["text_to_image_recall@1"].n == 7
 
 

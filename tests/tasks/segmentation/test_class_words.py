@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from said import sentences
 
 from vlmbench.cards import TaskCard
 from vlmbench.errors import CardError, LabelError, UsageError
@@ -72,9 +73,9 @@ def test_words_names_and_templates_are_in_the_hash() -> None:
 
 
 def test_a_word_of_two_classes_is_said() -> None:
-    found = words(card({"synonyms": {"background": ["sky", "cow"]}}, classes=CLASSES))
-    assert found.warnings == ["1 words stand for more than one class: 'cow' (background, cow)"]
-    assert not words(card(classes=CLASSES)).warnings
+    said = sentences(lambda: words(card({"synonyms": {"background": ["sky", "cow"]}}, classes=CLASSES)))
+    assert said == ["shared-words: 1 word of the classes stand for more than one class: 'cow' (background, cow)"]
+    assert not sentences(lambda: words(card(classes=CLASSES)))
 
 
 def test_what_makes_no_sense_is_refused() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.data.formats.caption_formats import CaptionRow, read_rows
 from vlmbench.data.location import is_below, read_text
-from vlmbench.errors import DataError, VlmbenchWarning
+from vlmbench.errors import DataError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import EMPTY_CAPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,10 @@ def _tell_of_empty(captions: dict[str, list[str]], path: Path) -> None:
     empty = sum(not caption for own in captions.values() for caption in own)
     without = [image for image, own in captions.items() if not any(own)]
     if empty or without:
-        named = f", such as {without[0]!r}" if without else ""
-        warnings.warn(
-            f"{path}: left out {empty:,} captions without words and {len(without):,} images without captions{named}",
-            VlmbenchWarning,
-            stacklevel=2,
+        say(
+            EMPTY_CAPTIONS,
+            f"{empty:,} captions without words and {len(without):,} images without captions in {path} were left out",
+            brief=f"{empty + len(without):,} empty captions left out",
+            count=len(without) or empty,
+            examples=without,
         )

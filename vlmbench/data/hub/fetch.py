@@ -15,7 +15,9 @@ from vlmbench.data.hub.repo import cache_folder
 from vlmbench.data.labels import listing as named
 from vlmbench.data.open import checked_source, nowhere, open_dataset, open_source
 from vlmbench.data.remote import Advance, Download, FileKey, Remote, RemoteData, RemoteFile, Verified, discard
-from vlmbench.errors import DataError, MissingDataError, VlmbenchError, gathered_warnings, unexpected
+from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
+from vlmbench.remarks.base import gathered_remarks
+from vlmbench.remarks.codes import WARNING
 
 
 @dataclass(frozen=True)
@@ -268,16 +270,17 @@ def _damaged_for_good(spec: SourceSpec, remote: Remote, damaged: Sequence[Remote
 def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcome:
     if plan.source is None or plan.problem is not None:
         return TaskOutcome(plan, problem=plan.problem)
-    said: list[str] = []
-    try:
-        for job in plan.jobs:
-            if problem := failed.get(job.key):
-                raise problem
-        with gathered_warnings(said):
+    problem: VlmbenchError | None = None
+    samples: int | None = None
+    with gathered_remarks(WARNING) as said:
+        try:
+            for job in plan.jobs:
+                if reason := failed.get(job.key):
+                    raise reason
             if plan.data is not None:
                 plan.data.check()
-            dataset = open_dataset([plan.source], replace(plan.wanted.context, offline=True))
-        problem, samples = None, len(dataset.samples)
-    except Exception as error:
-        problem, samples = unexpected(error), None
-    return TaskOutcome(plan, samples, tuple(note for note in said if note not in plan.notes), problem)
+            samples = len(open_dataset([plan.source], replace(plan.wanted.context, offline=True)).samples)
+        except Exception as error:
+            problem = unexpected(error)
+    notes = tuple(remark.sentence for remark in said.remarks if remark.text not in plan.notes)
+    return TaskOutcome(plan, samples, notes, problem)

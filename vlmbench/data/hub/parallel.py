@@ -7,6 +7,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import TypeVar
 
+from vlmbench.remarks.base import in_this_context
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,7 +44,7 @@ def in_parallel(
                 done.put((index, error))
 
     for _ in range(min(workers, len(items))):
-        Thread(target=loop, daemon=True).start()
+        Thread(target=in_this_context(loop), daemon=True).start()
     try:
         for _ in items:
             yield done.get()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from vlmbench.data.hub.lookup import HubRemote, split_files, splits_in_tars
 from vlmbench.data.hub.transfer import fetch
 from vlmbench.data.location import find_local
 from vlmbench.data.sources.wds import read_shards
-from vlmbench.errors import VlmbenchWarning
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import HUB_NOT_ASKED
 
 OPTIONS = ("class_names", "name", "image_column", "label_column", "caption_column", "data_files")
 
@@ -31,7 +31,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Options: ``name`` (configuration), ``image_column`` and ``label_column`` or ``caption_column`` (found where there is
     but one candidate), ``data_files`` (patterns of the split's files), ``class_names: card``. HF_ENDPOINT, HF_HOME,
     HF_TOKEN and HF_HUB_OFFLINE hold as usual. Where the cache answers for the hub, it must have every file of the
-    split; a VlmbenchWarning says if the hub could not be reached, and if it is unknown whether the cache is complete.
+    split; a remark says if the hub could not be reached, and if it is unknown whether the cache is complete.
 
     Raises:
         MissingDataError: not there, not cached while offline, or no access; says which, and what to do.
@@ -47,7 +47,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     found = HUB.look_up(spec, offline=context.offline)
     folder = fetch(found.listing, found.patterns)
     for doubt in found.notes:
-        warnings.warn(doubt, VlmbenchWarning, stacklevel=2)
+        say(HUB_NOT_ASKED, doubt)
     info = SourceInfo(spec.kind, spec.location, revision=folder.name, split=split)
     return _open_folder(folder, info, spec, context, found.listing.paths)
 

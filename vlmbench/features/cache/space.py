@@ -14,7 +14,6 @@ import os
 import sqlite3
 import threading
 import time
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -23,11 +22,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vlmbench.errors import VlmbenchWarning
 from vlmbench.features.cache.bound import Bound
 from vlmbench.features.cache.connections import Connections
 from vlmbench.features.cache.files import remove_unused
 from vlmbench.features.cache.lock import SpaceLock, hold
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import FEATURE_CACHE
 
 Vector = npt.NDArray[np.float32]
 _FORMAT = 2
@@ -144,9 +144,7 @@ class FeatureSpace:
                     self._bound.served(row)
         if damaged:
             what = "a cached feature" if damaged == 1 else f"{damaged:,} cached features"
-            warnings.warn(
-                f"{what} in {self.path} failed the check and will be computed again", VlmbenchWarning, stacklevel=2
-            )
+            say(FEATURE_CACHE, f"{what} in {self.path} failed the check and will be computed again")
         return found
 
     def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object]]:
@@ -236,9 +234,7 @@ class FeatureSpace:
         if not self._remove():
             self._turn_off(error)
             return
-        warnings.warn(
-            f"the feature cache {self.path} was broken ({error}); it has been removed", VlmbenchWarning, stacklevel=4
-        )
+        say(FEATURE_CACHE, f"the feature cache {self.path} was broken ({error}); it has been removed")
         try:
             self._in_use = hold(self.path)
             self._set_up()
@@ -260,11 +256,10 @@ class FeatureSpace:
         if not self.writable:
             return
         self.writable = False
-        warnings.warn(
+        say(
+            FEATURE_CACHE,
             f"the feature cache {self.path} cannot be written ({reason}); what it holds is used, "
             "but further features of this run are not kept",
-            VlmbenchWarning,
-            stacklevel=4,
         )
 
     def _turn_off(self, error: Exception) -> None:
@@ -273,7 +268,7 @@ class FeatureSpace:
         self.usable = self.writable = False
         removed = _is_broken(error) and self._remove()
         what = "it was broken and has been removed" if removed else "features of this run are not kept"
-        warnings.warn(f"the feature cache {self.path} cannot be used ({error}); {what}", VlmbenchWarning, stacklevel=4)
+        say(FEATURE_CACHE, f"the feature cache {self.path} cannot be used ({error}); {what}")
 
 
 def _is_broken(error: Exception) -> bool:

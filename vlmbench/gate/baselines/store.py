@@ -221,10 +221,30 @@ def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
     (model, task), count = pairs.most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} records of {model} on {task}: a baseline holds one of each model and task")
+    _refuse_mixed(entries)
     several = len({model for model, _ in pairs}) > 1
     for entry in entries:
         stem = safe_name(entry.record.task.name)
         yield entry, f"{safe_name(entry.record.model.name)}/{stem}" if several else stem
+
+
+def _refuse_mixed(entries: Sequence[Entry]) -> None:
+    """A baseline holds one model a name: with two, no comparison could say what it is held against."""
+    models: dict[str, dict[tuple[str, ...], list[Record]]] = {}
+    for entry in entries:
+        model = entry.record.model
+        models.setdefault(model.name, {}).setdefault(model.key, []).append(entry.record)
+    for name, found in models.items():
+        if len(found) > 1:
+            parts = [
+                f"weights {own[0].model.weights_sha256[:8]} on {', '.join(record.task.name for record in own[:3])}"
+                f"{', …' if len(own) > 3 else ''}"
+                for own in found.values()
+            ]
+            raise UsageError(
+                f"the newest records of {name} are of {len(found)} different models: {'; '.join(parts)}",
+                hint="Run all tasks with one of them, choose tasks with --task, or name another folder with --results.",
+            )
 
 
 def _files(entry: Entry, stem: str) -> Iterator[tuple[str, bytes]]:

@@ -24,7 +24,13 @@ def to_annotations(comparison: Comparison) -> str:
     level = "notice" if comparison.exit_code == 0 else "error"
     lines: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
     lines[level].append(
-        _line(level, "vlmbench", "\n".join([sentences.headline(comparison), *sentences.remedies(comparison)]))
+        _line(
+            level,
+            "vlmbench",
+            "\n".join(
+                [sentences.headline(comparison), *sentences.remedies(comparison), *sentences.of_fine(comparison)]
+            ),
+        )
     )
     for task in figures.worst_first(comparison):
         if figures.is_fine(task):

@@ -62,7 +62,8 @@ def _case(suite: ET.Element, model: str, task: TaskComparison) -> str:
         f"{figures.value(task, task.candidate)}, change {figures.difference(task)}, p {figures.p_value(task)}, "
         f"flips {figures.flips(task)}"
     )
-    ET.SubElement(case, "system-out").text = _text("\n".join([row, *sentences.passed_over(task)]))
+    reasons = [] if tag else said
+    ET.SubElement(case, "system-out").text = _text("\n".join([row, *reasons, *sentences.passed_over(task)]))
     return total
 
 

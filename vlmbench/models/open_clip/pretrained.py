@@ -17,8 +17,6 @@ from typing import Any
 
 import open_clip
 
-from vlmbench.models.towers.weights import CheckpointHeader
-
 QUICKGELU_SUFFIX = "-quickgelu"
 QUICKGELU_FAMILIES = ("quickgelu", "quick_gelu", "openai", "metaclip", "dfn")
 """Words that mark QuickGELU weights where the name is none of the table's; each is that of a family in it."""
@@ -61,11 +59,14 @@ def facts_of_tag(architecture: str, tag: str) -> Facts:
     )
 
 
-def facts_of_file(architecture: str, path: Path, header: CheckpointHeader) -> Facts:
+def facts_of_file(architecture: str, path: Path, run_name: str = "") -> Facts:
     """What can be told of a local checkpoint, the surest evidence first.
 
     A config beside the file that describes this very architecture; the training run's name inside the file; a name from
     the table of published weights; a family's name. Names that point both ways count for nothing.
+
+    Args:
+        run_name: the training run's name inside the file.
     """
     name = evident_name(path)
     # The twin's table is a part of the plain architecture's.
@@ -76,8 +77,8 @@ def facts_of_file(architecture: str, path: Path, header: CheckpointHeader) -> Fa
     if beside:
         quick_gelu = bool(beside["model_cfg"].get("quick_gelu", False))
         evidence = f"{path.parent / 'open_clip_config.json'}"
-    elif "quickgelu" in header.run_name.casefold():
-        quick_gelu, evidence = True, f"its training run's name {header.run_name!r}"
+    elif "quickgelu" in run_name.casefold():
+        quick_gelu, evidence = True, f"its training run's name {run_name!r}"
     elif tags:
         marks = {_quick_gelu(architecture, tag) for tag in tags}
         if len(marks) == 1:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import open_clip
-import torch
-from torch import nn
+from torch import Tensor
 
 from vlmbench.errors import ModelError
 from vlmbench.models.open_clip.pretrained import QUICKGELU_SUFFIX
-from vlmbench.models.towers.weights import CheckpointHeader
+from vlmbench.models.towers.owner import owner
 
 SHOWN = 3
 """Mismatches shown of each kind."""
@@ -20,54 +18,36 @@ SHOWN = 3
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def shape_mismatch_error(architecture: str, path: Path, header: CheckpointHeader, error: Exception) -> ModelError:
-    """The error for a checkpoint that open_clip could not load into this architecture."""
-    mismatches = _mismatches(architecture, header.shapes)
-    if not mismatches:  # the tensors fit, so something else failed: let the library say it
-        return ModelError(f"{path} could not be loaded as {architecture}: {type(error).__name__}: {error}")
-    fitting = guess_architectures(header.shapes)
-    hint = f"Its shapes are those of {' or '.join(fitting)}." if fitting else None
-    return ModelError(f"{path} does not fit {architecture}:\n" + "\n".join(mismatches), hint=hint)
+def mismatch_error(
+    architecture: str,
+    where: str,
+    state: Mapping[str, Tensor],
+    *,
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    differing: Sequence[str],
+) -> ModelError:
+    """The error for a state dict that does not fit an architecture.
 
-
-def _mismatches(architecture: str, shapes: Shapes) -> list[str]:
-    try:
-        # On the meta device a model has shapes and no values, so that building it again costs nothing.
-        with torch.device("meta"):
-            model: nn.Module = open_clip.create_model(
-                architecture, load_weights=False, pretrained_text=False, device="meta"
-            )
-    except Exception:  # some towers cannot be built there; the message is then the library's own
-        return []
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = dict(shapes)
-    if "text.token_embedding.weight" in wanted and "token_embedding.weight" in found:
-        found = {_as_custom_text(name): shape for name, shape in found.items()}
+    Args:
+        where: the file, and the place in it.
+        state: under open_clip's present names.
+        missing: names that the architecture has and the state dict has not; ``unexpected``: the other way round.
+        differing: what differs in shape or type, in words.
+    """
     lines = [
-        *_listed("missing", [name for name in wanted if name not in found]),
-        *_listed("not of this architecture", [name for name in found if name not in wanted]),
+        *listed("missing", missing),
+        *listed("not of this architecture", unexpected),
+        *listed("of another shape", differing),
     ]
-    differing = [
-        f"{name} is {found[name]}, not {shape}"
-        for name, shape in wanted.items()
-        if name in found and found[name] != shape and not _resizable(name, found[name], shape)
-    ]
-    return [*lines, *_listed("of another shape", differing)]
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    fitting = [name for name in guess_architectures(shapes) if name != architecture]
+    hint = f"Its shapes are those of {' or '.join(fitting)}." if fitting else owner(shapes)
+    return ModelError(f"{where} does not fit {architecture}:\n" + "\n".join(lines), hint=hint)
 
 
-def _as_custom_text(name: str) -> str:
-    tower = ("text_projection", "positional_embedding", "token_embedding", "transformer", "ln_final")
-    return f"text.{name}" if name.startswith(tower) else name
-
-
-def _resizable(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """open_clip interpolates positional embeddings, and takes logit scales of one element as scalars."""
-    if name in ("logit_scale", "logit_bias"):
-        return sum(found) <= 1 and sum(wanted) <= 1
-    return name.endswith("positional_embedding") and found[1:] == wanted[1:]
-
-
-def _listed(what: str, names: list[str]) -> list[str]:
+def listed(what: str, names: Sequence[str]) -> list[str]:
+    """One line that shows the first few names and counts the others; none without names."""
     if not names:
         return []
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

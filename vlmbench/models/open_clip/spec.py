@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import open_clip
 
 from vlmbench.errors import ModelError, UnknownNameError
-from vlmbench.models.towers.weights import CHECKPOINT_SUFFIXES
+from vlmbench.models.towers.checkpoint_file import CHECKPOINT_SUFFIXES
+from vlmbench.models.towers.weight_folder import MERGE
 from vlmbench.registry import did_you_mean
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
@@ -93,11 +95,29 @@ def _schema_source(prefix: str, location: str) -> Source:
     config = folder / "open_clip_config.json"
     if not config.is_file():
         missing = "has no open_clip_config.json" if folder.is_dir() else "does not exist"
-        raise ModelError(
-            f"{prefix} the folder {folder.absolute()} {missing}",
-            hint="For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it.",
-        )
+        raise ModelError(f"{prefix} the folder {folder.absolute()} {missing}", hint=_instead(folder))
     return Source(f"local-dir:{folder}", schema="local-dir")
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without an open_clip_config.json is, or should be."""
+    if (folder / "adapter_config.json").is_file():
+        return f"It holds an adapter (LoRA or another of peft's), and no model. {MERGE}."
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it."
+    if _transformers_reads(kind):
+        return f"Its config.json is of the transformers library ({kind}): load it as transformers:{folder}."
+    return f"Its config.json is of the transformers library, of the model type {kind!r}, which no adapter reads."
+
+
+def _transformers_reads(kind: object) -> bool:
+    try:
+        from vlmbench.models.transformers.families import FAMILIES
+    except ImportError:  # then that adapter says which extra it lacks
+        return True
+    return kind in FAMILIES
 
 
 def _package_folder(location: str) -> Path:

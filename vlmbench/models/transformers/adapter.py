@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,18 +21,39 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.transformers.checkpoint import (
+    cached_revision,
     checkpoint,
+    in_open_clip,
+    incomplete,
     loaded,
     refuse_incomplete,
+    refuse_nan,
     refuse_wordless,
 )
 from vlmbench.models.transformers.families import FAMILIES
 from vlmbench.models.transformers.family import Family
+from vlmbench.models.transformers.files import (
+    fitting_state,
+    folder_weights,
+    refuse_adapter,
+    refuse_adapter_weights,
+    without_weights,
+)
+from vlmbench.models.transformers.image_size import refuse_other_size
 from vlmbench.models.transformers.model import TransformersDualEncoder, TransformersModel
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import UNUSED_WEIGHTS
 
-OPTIONS: Mapping[str, Kinds] = {"revision": (str,), "lowercase": (bool,), "top_k": (int,)}
+OPTIONS: Mapping[str, Kinds] = {
+    "revision": (str,),
+    "lowercase": (bool,),
+    "top_k": (int,),
+    "state_dict": (str,),
+    "weights_file": (str,),
+}
 """``revision``: a commit, branch or tag of the hub repository. ``lowercase``: lower the texts before the tokenizer.
-``top_k``: a detector's so many best pairs of a box and a text, instead of each box with its best text."""
+``top_k``: a detector's so many best pairs of a box and a text, instead of each box with its best text.
+``weights_file``: one of a local folder's weight files; ``state_dict``: the key of one of a file's state dicts."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
@@ -42,6 +64,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
     """
     check_options(card, OPTIONS)
     spec = checkpoint(card.spec)
+    if {"weights_file", "state_dict"} & set(card.options) and not Path(spec).is_dir():
+        raise ModelError(f"model {card.name!r}: weights_file and state_dict are options of local folders")
     common = {
         "revision": card.options.get("revision", "main"),
         "local_files_only": options.offline,
@@ -53,21 +77,57 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         if family is None:
             raise ModelError(
                 f"{spec}: model type {config.model_type!r} is none that the transformers adapter knows",
-                hint=f"It knows {', '.join(FAMILIES)}; many others load through the adapter open_clip.",
+                hint=f"It knows {', '.join(FAMILIES)}.{in_open_clip(spec, offline=options.offline)}",
             )
         _check_top_k(card, family)
         family = _without_heads(family, config)
         architecture = getattr(transformers, family.network)
-        weights = {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}  # refused below
-        network, info = loaded(spec, options, "weights", architecture, {**common, **weights})
-        refuse_incomplete(spec, info)
+        network, info = _weights(card, options, spec, architecture, config, common)
+        refuse_nan(spec, network)
         tokenizer = loaded(spec, options, "tokenizer", transformers.AutoTokenizer, common)
         refuse_wordless(spec, tokenizer)
         processor = loaded(spec, options, "image processor", transformers.AutoImageProcessor, common)
-    notes = [f"weights that the model has no place for: {sorted(info['unexpected_keys'])[:3]}"]
+        if not family.any_image_size:
+            refuse_other_size(spec, config, processor)
+    if unused := sorted(map(str, info["unexpected_keys"])):
+        say(
+            UNUSED_WEIGHTS,
+            f"the checkpoint has {len(unused):,} weight{'s' * (len(unused) != 1)} for which the model has no place",
+            brief=f"{len(unused):,} unused weights",
+            count=len(unused),
+            examples=unused,
+        )
     kind = TransformersDualEncoder if family.encodes_images else TransformersModel
     device = torch.device(options.device)
-    return kind(card, family, network.float(), tokenizer, processor, device, notes if info["unexpected_keys"] else [])
+    revision = cached_revision(spec, common["revision"])
+    return kind(card, family, network.float(), tokenizer, processor, device, revision)
+
+
+def _weights(
+    card: ModelCard, options: LoadOptions, spec: str, architecture: Any, config: Any, common: Mapping[str, Any]
+) -> tuple[Any, Mapping[str, Any]]:
+    """The network with its weights, and what the library says of the loading."""
+    aside = {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}  # refused below
+    file, key = card.options.get("weights_file"), card.options.get("state_dict")
+    folder = Path(spec)
+    if not folder.is_dir():
+        refuse_adapter(spec, common)
+        network, info = loaded(spec, options, "weights", architecture, {**common, **aside})
+    else:
+        files = folder_weights(folder, file)
+        network, info = (
+            (None, {}) if file or key else loaded(spec, options, "weights", architecture, {**common, **aside})
+        )
+        if network is None or incomplete(info):
+            bare = network if network is not None else without_weights(architecture, config)
+            state = fitting_state(bare, files, key)
+            if state is not None:
+                network, info = loaded(spec, options, "weights", type(bare), {**aside, "state_dict": state})
+            elif network is None:
+                raise ModelError(f"{spec}: the weights in {files.shown} do not fit the model of config.json")
+    refuse_adapter_weights(spec, list(info["unexpected_keys"]))
+    refuse_incomplete(spec, info)
+    return network, info
 
 
 def _without_heads(family: Family, config: Any) -> Family:

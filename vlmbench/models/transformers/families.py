@@ -37,13 +37,15 @@ FAMILIES: Mapping[str, Family] = {
     # Trained on full-length texts without a mask (transformers docs, model_doc/siglip); so is fixed-size SigLIP 2.
     "siglip": Family(padding="max_length", attention_mask=False, lowercase=True),
     "metaclip_2": replace(CLIP, text_end="eos"),
-    "align": _bert(64),  # AlignProcessor's max_length
+    # AlignProcessor's max_length; its image tower is convolutional
+    "align": replace(_bert(64), any_image_size=True),
     "altclip": _bert(77),  # the length of CLIP's texts, which its tower was taught from
     "chinese_clip": _bert(52),  # the authors' cn_clip.clip.tokenize
     "flava": _bert(77),  # model_doc/flava
     "clipseg": replace(
         CLIP,
         network="CLIPSegForImageSegmentation",
+        any_image_size=True,  # it stretches its positional embeddings
         towers="clip",
         capabilities={"Segmenter": partial(HeadSegmenter, head=clipseg_logits)},
     ),

@@ -23,6 +23,7 @@ class Family:
         context_length: where texts are cut; None: at the last of the config's positions.
         network: the transformers class that has the family's heads.
         towers: the attribute under which that class keeps the two towers; empty: it is them.
+        any_image_size: whether its image tower takes images of any size.
         encodes_images: whether its checkpoints have a trained projection of whole images.
         capabilities: by protocol, what makes it of a :class:`~vlmbench.models.transformers.model.TransformersModel`
             that has the heads.
@@ -35,5 +36,6 @@ class Family:
     context_length: int | None = None
     network: str = "AutoModel"
     towers: str = ""
+    any_image_size: bool = False
     encodes_images: bool = True
     capabilities: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from vlmbench.models.transformers.checkpoint import forward_config
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import CASE_KEPT
 
 LEGACY_EOS = 2
 
@@ -41,7 +43,7 @@ class TransformersModel:
         tokenizer: Any,
         processor: Any,
         device: torch.device,
-        notes: Sequence[str],
+        revision: str | None,
     ) -> None:
         self.card = card
         self.device = device
@@ -63,8 +65,9 @@ class TransformersModel:
             tokenizer=f"{type(tokenizer).__name__}(max_length={self.max_length}, padding={family.padding!r}, "
             f"lowercase={self.lowercase}, rules_sha256={huggingface_rules_sha256(tokenizer)})",
             libraries=library_versions("transformers", "tokenizers", "torchvision"),
-            notes=(*notes, *self._case_notes()),
+            revision=revision,
         )
+        self._tell_of_case()
         self.network.to(device).eval().requires_grad_(False)
         with torch.inference_mode():
             self.embedding_dim = int(self.project_text(["a"]).shape[-1])
@@ -122,13 +125,15 @@ class TransformersModel:
         """(N, L) ids and their mask, or None, to (N, D)."""
         return _pooled(self.towers.get_text_features(input_ids=input_ids, attention_mask=attention_mask))
 
-    def _case_notes(self) -> list[str]:
+    def _tell_of_case(self) -> None:
         if not self.family.lowercase or self.lowercase:
-            return []
+            return
         upper, lower = (self.tokenize([text])["input_ids"] for text in ("A Photo", "a photo"))
-        if torch.equal(upper, lower):
-            return []
-        return ["the tokenizer keeps case, and this family was trained on lower case: option lowercase: true lowers it"]
+        if not torch.equal(upper, lower):
+            say(
+                CASE_KEPT,
+                "the tokenizer keeps case, and this family was trained on lower case; option lowercase: true lowers it",
+            )
 
 
 class TransformersDualEncoder(TransformersModel):

@@ -10,7 +10,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import differing, origin, remarks, remarks_of
+from vlmbench.reports.entries import differing, is_unranked, origin, remarks
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired_errors import paired_errors
@@ -113,11 +113,7 @@ def ranking(records: Sequence[Summary], errors: Errors) -> Mapping[str, Place]:
 
 def _ranked(record: Summary, metric: str) -> bool:
     """Whether a record answers the card's own question with this metric."""
-    return (
-        record.main_metric == metric
-        and record.main.value is not None
-        and not any(remark.differs for remark in remarks_of(record))
-    )
+    return record.main_metric == metric and record.main.value is not None and not is_unranked(record)
 
 
 def _wanted(number: Published, name: str, metric: str, records: Sequence[Summary], view: TableView) -> bool:

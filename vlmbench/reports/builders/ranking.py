@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Answer, Errors, Standing, Standings, standings
 from vlmbench.reports.cells import DASH, Label, Origin, Score
-from vlmbench.reports.entries import Entries, differing, origin, remarks_of
+from vlmbench.reports.entries import Entries, differing, is_unranked, origin
 from vlmbench.reports.facts import FACTS, fact_columns
 from vlmbench.reports.paired_errors import paired_errors
 from vlmbench.reports.registry import TableRequest
@@ -68,7 +68,7 @@ def comparable_records(entries: Entries, view: TableView) -> dict[tuple[str, str
     """Of each (task, model) pair the last record that answers the card's own question."""
     chosen: dict[tuple[str, str], Summary] = {}
     for record in entries.records:
-        if record.main.value is None or any(remark.differs for remark in remarks_of(record)):
+        if record.main.value is None or is_unranked(record):
             continue
         if view.wants_model(record.model.name) and view.wants_task(record.task.name):
             pair = (record.task.name, record.model.name)

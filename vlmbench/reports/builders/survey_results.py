@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from vlmbench.asked import remarks_of
 from vlmbench.records import Failure, ModelInfo, Summary
+from vlmbench.remarks.base import Remark
 from vlmbench.reports.builders.survey import Question, SurveyTable
 from vlmbench.reports.cells import DASH, Cell, Label, Origin, Score, plain
-from vlmbench.reports.entries import Entries, Remark, origin, remarks_of
+from vlmbench.reports.entries import Entries, origin
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import shared, without
 from vlmbench.reports.registry import TableRequest
@@ -158,7 +160,7 @@ def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: E
         if record.task.name not in places or not view.wants_model(record.model.name):
             continue
         remarks = remarks_of(record)
-        everywhere = tuple(remark.text for remark in remarks if remark.everywhere)
+        everywhere = tuple(remark.brief for remark in remarks if remark.everywhere)
         here = [remark for remark in remarks if not remark.everywhere]
         limit = record.run.limit
         key = (record.model.name, origin(record), limit, everywhere)
@@ -177,7 +179,7 @@ def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: E
 
 
 def _measured_cell(
-    spec: SurveyTable, question: Question, record: Summary, remarks: list[Remark], view: TableView
+    spec: SurveyTable, question: Question, record: Summary, remarks: Sequence[Remark], view: TableView
 ) -> Score:
     score = measured_score(record, question.metric, view, remarks=remarks)
     differs = question.also.get(record.task.name)

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vlmbench.asked import remarks_of
 from vlmbench.cards import ModelCard, Suite, TaskCard
 from vlmbench.catalogue import known_task, model_cards, suites
 from vlmbench.records import Failure, Summary
-from vlmbench.reports.entries import Entries, gather, origin, remarks_of
+from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
 from vlmbench.store import ResultStore
 
@@ -73,7 +74,7 @@ def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collecte
 
 def deviation(record: Summary) -> str:
     """Why a record's numbers are not to be compared with those of its column; "" where they are."""
-    return ", ".join(remark.text for remark in remarks_of(record) if remark.differs)
+    return ", ".join(remark.brief for remark in remarks_of(record) if remark.unranked)
 
 
 def _pairs(entries: Entries) -> dict[tuple[str, str], ModelOnTask]:

@@ -46,12 +46,12 @@ def command(record: Summary, cards: Collection[str]) -> Command:
 
 def _model(record: Summary, cards: Collection[str], needs: list[str]) -> str:
     model = record.model
-    if model.name in cards or model.name == f"{model.adapter}:{model.spec}":
-        return model.name
+    if model.saved_as in cards or model.saved_as == f"{model.adapter}:{model.spec}":
+        return model.saved_as
     if model.options:
         options = json.dumps(model.options, default=str)
         needs.append(f"The model needs a card: adapter {model.adapter}, spec {model.spec}, options {options}.")
-        return f"{model.name}.yaml"
+        return f"{model.saved_as}.yaml"
     needs.append(f"Its own card is not among those known here; what it loads is {model.adapter}:{model.spec}.")
     return f"{model.adapter}:{model.spec}"
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
 from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name, speed_text
+from vlmbench.remarks.codes import CHOICES
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import not_above_chance
@@ -72,7 +74,7 @@ class Answer:
         metrics: all of them, the main one first.
         remarks: what a reader must know beside the number.
         differs: why it is not compared with others; "" where it is.
-        warnings: of the run.
+        happened: code and sentence of each remark on what happened; of an old record the code is empty.
         command: what asks the question again; None where another program asked it.
         imported: from which file of which program; "" where it was measured here.
         data: facts of the dataset as it was read.
@@ -92,7 +94,7 @@ class Answer:
     metrics: tuple[Metric, ...]
     remarks: str
     differs: str
-    warnings: tuple[str, ...]
+    happened: tuple[tuple[str, str], ...]
     command: Command | None
     imported: str
     data: Facts
@@ -142,12 +144,15 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
         pair = collected.pairs.get((name, task))
         if pair is None:
             continue
-        full = {record.id: record for record in store.pair_records(name, task)}
+        saved_as = pair.records[0].model.saved_as if pair.records else name
+        full = {record.id: record for record in store.pair_records(saved_as, task)}
         for summary in pair.records:
             record = full.get(summary.id)
             if record is None:
                 notes.append(f"{task}: the record {summary.id} is not in its own folder, so its details are not shown")
                 continue
+            # As tables have it: under the name of its row, with what reading the folder found out.
+            record = record.model_copy(update={"model": summary.model, "remarks": summary.remarks})
             where = None if record.imported else _environment(record.environment)
             if where is not None and where not in environments:
                 environments.append(where)
@@ -176,7 +181,7 @@ def _answer(
     first = anchor(record.task.name)
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
     metrics = tuple(Metric(name, record.metrics[name], not not_above_chance(record.metrics[name])) for name in names)
-    folder = store.folder(record.model.name, record.task.name)
+    folder = store.folder(record.model.saved_as, record.task.name)
     own = Path(record.id).name == record.id  # an id that leads elsewhere names no file that a run wrote
     return Answer(
         anchor=first if first not in taken else f"{first}-{record.id}",
@@ -186,7 +191,7 @@ def _answer(
         metrics=metrics,
         remarks=remarks(record),
         differs=deviation(record),
-        warnings=tuple(record.warnings),
+        happened=_happened(record),
         command=None if record.imported else command(record, cards),
         imported=f"{record.imported.program}: {record.imported.file}" if record.imported else "",
         data=_data(record),
@@ -265,3 +270,9 @@ def _plain(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "\n".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _happened(record: Record) -> tuple[tuple[str, str], ...]:
+    if not knows_remarks(record):
+        return tuple(("", warning) for warning in record.warnings)
+    return tuple((remark.code, remark.sentence) for remark in record.remarks if remark.code not in CHOICES)

@@ -19,6 +19,7 @@ from vlmbench.answers.measured import (
     Pairing,
     SampleChanges,
 )
+from vlmbench.answers.rounding import Scores
 from vlmbench.metrics.classification import calibration_error_statistic, mean_per_class_recall_statistic
 from vlmbench.metrics.paired import class_mean_contributions
 from vlmbench.metrics.ranking import (
@@ -29,8 +30,14 @@ from vlmbench.metrics.ranking import (
 )
 from vlmbench.records import Summary
 
-_COLUMNS = ("label", "labels", "top", "confidence", "scale", "scores")
+_COLUMNS = ("label", "labels", "top", "top_scores", "confidence", "scale", "scores")
 _ANSWERS = ("top", "confidence")
+_SCORES = (
+    Scores("confidence", "probability"),
+    Scores("top_scores", optional=True),
+    Scores("scores", optional=True),
+    Scores("scale", optional=True),
+)
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
@@ -152,10 +159,25 @@ def _confidences(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_
     return numbers(table, "confidence").astype(np.float64), hits(table, 1)
 
 
+def decisions(table: pa.Table) -> list[NDArray[np.int64]]:
+    """The best class, and how high the true one stands among the best: of two others with one score, either may be
+    ahead. Baselines of older versions do not keep these scores, so that all of their classes count.
+    """
+    top = _top(table)
+    if "top_scores" not in table.column_names:
+        return [top]
+    if "label" not in table.column_names:
+        return [top[:, 0]]
+    is_true = top == _labels(table)[:, None]
+    return [top[:, 0], np.where(is_true.any(axis=1), is_true.argmax(axis=1), top.shape[1])]
+
+
 PAIRING = Pairing(
     measured,
     columns=_COLUMNS,
     answers=_ANSWERS,
+    scores=_SCORES,
+    decisions=decisions,
     contributions=contributions,
     changes=changes,
     confidences=Confidences(("label", "top", "confidence"), _confidences),

@@ -81,7 +81,6 @@ class ClassificationQuestion:
                 scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale
             ),
             contents=scored.contents,
-            warnings=self.prompts.warnings,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
         )
 

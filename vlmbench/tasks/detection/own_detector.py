@@ -9,6 +9,8 @@ from vlmbench.cards import TaskCard
 from vlmbench.catalogue import read_task, task_card_files
 from vlmbench.errors import CardError
 from vlmbench.models.base import Detector, Model, capability, lacks_encoders
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OWN_DETECTOR
 from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 
@@ -25,6 +27,16 @@ def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> Detecti
     if open_to_choice and capability(model, Detector) is not None and lacks_encoders(model):
         return how.model_copy(update={"regions": NATIVE})
     return how
+
+
+def tell_of_own_boxes() -> None:
+    """Say that a model answers with boxes of its own where others name given ones."""
+    say(
+        OWN_DETECTOR,
+        "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
+        "boxes, and a card with `regions: native` asks for detectors' own",
+        brief="own detector",
+    )
 
 
 def lacks_detector(model: Model, card: TaskCard) -> str | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import boxes, owners, runs
 from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
+from vlmbench.answers.rounding import Scores
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_class_accuracy_statistic
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
@@ -25,6 +26,7 @@ from vlmbench.metrics.detection.measures import (
     class_values,
 )
 from vlmbench.records import Record
+from vlmbench.tasks.detection.rearranged import rearranged
 
 _COLUMNS = (
     "boxes",
@@ -41,6 +43,7 @@ _COLUMNS = (
     "region_ranks",
 )
 _ANSWERS = ("boxes", "scores", "labels")
+_SCORES = (Scores("scores", "probability"), Scores("boxes", "box"))
 
 
 def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
@@ -174,4 +177,4 @@ def _pairs(table: pa.Table, name: str) -> frozenset[tuple[int, int]]:
     return frozenset(zip(owners(lengths).tolist(), labels.astype(int).tolist(), strict=True))
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS)
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=_SCORES, rearranged=rearranged)

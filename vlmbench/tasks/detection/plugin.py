@@ -21,12 +21,11 @@ from torch import Tensor
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
-from vlmbench.data.labels import check_boxes, listing
+from vlmbench.data.labels import check_boxes
 from vlmbench.errors import (
     BadSampleError,
     CardError,
     DataError,
-    LabelError,
     MissingDependencyError,
     ModelError,
     UsageError,
@@ -34,15 +33,21 @@ from vlmbench.errors import (
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.metrics.detection.measures import FREQUENCIES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import OWN_DETECTOR
+from vlmbench.remarks.codes import EMPTY_REGIONS, NO_INTERVALS, NO_PROPOSALS, PARTIAL_ANNOTATION
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
+from vlmbench.tasks.detection.groups import class_groups
 from vlmbench.tasks.detection.measures import check_metrics, measure
-from vlmbench.tasks.detection.own_detector import NATIVE, cannot_name_boxes, lacks_detector, settled_for
+from vlmbench.tasks.detection.own_detector import (
+    NATIVE,
+    cannot_name_boxes,
+    lacks_detector,
+    settled_for,
+    tell_of_own_boxes,
+)
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.readouts import aligned_features, crop_features
 from vlmbench.tasks.detection.regions import (
@@ -60,10 +65,6 @@ from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
-_OWN_DETECTOR = (
-    "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
-    "boxes, and a card with `regions: native` asks for detectors' own"
-)
 HELD = 16
 """Pictures in memory at once, at most, to fill a batch with their regions."""
 
@@ -145,11 +146,11 @@ class DetectionQuestion:
         """Look at one image after another, name its boxes, evaluate all of them together."""
         own = self.asked_of(engine.model)
         if own is not self:
-            say(OWN_DETECTOR, _OWN_DETECTOR, brief="own detector")
+            tell_of_own_boxes()
         return own._answer(engine)
 
     def _answer(self, engine: FeatureEngine) -> Outcome:
-        if self._without_proposals() == len(self.indices):
+        if len(self._without_proposals()) == len(self.indices):
             raise DataError(
                 f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
             )
@@ -162,6 +163,7 @@ class DetectionQuestion:
                 lost += picture.truth.lost if self.how.by_encoder else 0
         if not answers:
             raise nothing_scored()
+        self._tell_of_lost(lost)
         drawn = dict(islice(answers.items(), self.visuals))
         scored = sorted(answers)
         answered = Answered(
@@ -180,7 +182,6 @@ class DetectionQuestion:
                 per_class=measured.per_class,
                 predictions=answered.table(self.dataset),
                 contents=contents,
-                warnings=self._warnings(lost),
                 visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
                 if self.visuals
                 else None,
@@ -257,25 +258,40 @@ class DetectionQuestion:
             return None
         return self.how.readout or encoder.readouts[0]
 
-    def _without_proposals(self) -> int:
+    def _without_proposals(self) -> list[str]:
+        """Ids of the images for which the proposals file has none."""
         if self.proposals is None:
-            return 0
-        return sum(self.facts.image_ids[index] not in self.proposals.by_image for index in self.indices)
+            return []
+        without = (index for index in self.indices if self.facts.image_ids[index] not in self.proposals.by_image)
+        return [self.dataset.samples[index].id for index in without]
 
-    def _warnings(self, lost: int) -> list[str]:
-        said = list(self.prompts.warnings)
+    def tell(self) -> None:
+        """Say what is known of the data and the evaluator before anything is asked."""
         if without := self._without_proposals():
-            said.append(f"{without:,} of {len(self.indices):,} images have no proposals: nothing can be found in them")
-        if lost:
-            what = "objects" if self.how.regions == "ground-truth" else "proposals"
-            said.append(f"{lost:,} {what} were empty or outside their image: no region to name")
+            say(
+                NO_PROPOSALS,
+                f"{len(without):,} of {len(self.indices):,} images have no proposals, and nothing can be found in them",
+                brief=f"{len(without):,} images without proposals",
+                count=len(without),
+                examples=without,
+            )
         if self.facts.absent is not None and self.how.evaluator != "lvis":
-            said.append(
-                "not every class is annotated in every image, and this evaluator counts what is not as mistakes"
+            say(
+                PARTIAL_ANNOTATION,
+                f"not every class is annotated in every image, and the evaluator {self.how.evaluator} counts boxes of "
+                "classes that are not as mistakes",
             )
         if self.how.evaluator in ENGINES:
-            said.append(f"evaluator {self.how.evaluator}: no intervals and no results of each class")
-        return said
+            say(
+                NO_INTERVALS,
+                f"the evaluator {self.how.evaluator} gives no intervals and no results of single classes",
+            )
+
+    def _tell_of_lost(self, lost: int) -> None:
+        if lost:
+            what = "objects" if self.how.regions == "ground-truth" else "proposals"
+            text = f"{lost:,} {what} were empty or outside their image, and no region was named for them"
+            say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}", count=lost)
 
 
 def _box_set(xywh: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None = None) -> BoxSet:
@@ -338,7 +354,7 @@ class Detection:
             )
         if how.regions == "native" and len(prompts.templates) != 1:
             raise UsageError(f"{card.name}: a detector takes one text a class", hint="Give one with --templates FILE.")
-        return DetectionQuestion(
+        question = DetectionQuestion(
             card=card,
             dataset=dataset,
             indices=choose(dataset.samples, options),
@@ -346,11 +362,13 @@ class Detection:
             seed=options.seed,
             how=how,
             facts=facts,
-            groups=_groups(card, how, dataset, facts, options),
+            groups=class_groups(card, how, dataset, facts, options),
             proposals=_proposals(card, how, facts),
             search=check_selective_search() if how.regions == "selective-search" else None,
             visuals=options.visuals,
         )
+        question.tell()
+        return question
 
 
 def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Proposals | None:
@@ -361,29 +379,6 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
             f"{card.name}: nobody names the file of the proposals", hint="Name it with --set proposals=FILE."
         )
     return read_proposals(Path(how.proposals).expanduser(), facts.image_ids)
-
-
-def _groups(
-    card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
-) -> dict[str, frozenset[int]]:
-    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
-    if how.evaluator == "lvis":
-        if facts.absent is None or facts.partial is None or facts.frequencies is None:
-            raise DataError(
-                f"{card.name}: {dataset.info.location} has not LVIS' neg_category_ids, not_exhaustive_category_ids and "
-                "frequency",
-                hint="Another evaluator does without: --set evaluator=pycocotools.",
-            )
-        return {
-            group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
-            for group, wanted in FREQUENCIES.items()
-        }
-    names = tuple(card.classes) if card.classes else dataset.classes or ()  # --classnames renames, in the same order
-    labels = {name: label for label, name in enumerate(names)}
-    for group, members in how.groups.items():
-        if unknown := [name for name in members if name not in labels]:
-            raise LabelError(f"{card.name}: group {group!r} names what is no class: {listing(unknown)}")
-    return {group: frozenset(labels[name] for name in members) for group, members in how.groups.items()}
 
 
 PLUGIN = Detection()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, numbers, rows
 from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
+from vlmbench.answers.rounding import Scores
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.rare_actions import (
     ActionRows,
@@ -79,4 +80,4 @@ def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDA
     return seen
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True)
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=(Scores("scores"),), ranked=True)

@@ -92,7 +92,6 @@ class RareActionsQuestion:
                 per_class=_class_results(scored, ranked, self.prompts.class_names),
                 predictions=_table(scored, self.dataset),
                 contents=scored.contents,
-                warnings=self.prompts.warnings,
             )
 
 

@@ -23,6 +23,8 @@ from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import FEW_CAPTIONS
 from vlmbench.tasks.base import (
     Datasets,
     DrawPictures,
@@ -106,7 +108,6 @@ class RetrievalQuestion:
             per_class=(),
             predictions=self._table(scored, contents, flat, spans, by_image, by_caption),
             contents=contents,
-            warnings=self._warnings(scored),
             visuals=self._pictures(engine.model.card.name, scored, flat, spans, by_image) if self.visuals else None,
         )
 
@@ -139,15 +140,23 @@ class RetrievalQuestion:
             seed=self.seed,
         )
 
+    def tell_of_few_captions(self) -> None:
+        """Say how many images have fewer captions than the protocol takes."""
+        wanted = self.settings.captions_per_image or 0
+        few = [self.dataset.samples[index].id for index in self.indices if len(self._captions(index)) < wanted]
+        if few:
+            say(
+                FEW_CAPTIONS,
+                f"{len(few):,} of {len(self.indices):,} images have fewer than {wanted} captions",
+                brief=f"{len(few):,} images with few captions",
+                count=len(few),
+                examples=few,
+            )
+
     def _captions(self, index: int) -> tuple[str, ...]:
         captions = self.dataset.samples[index].target
         assert isinstance(captions, tuple)  # check_captions has seen every target
         return tuple(map(str, captions[: self.settings.captions_per_image]))
-
-    def _warnings(self, scored: Sequence[int]) -> list[str]:
-        wanted = self.settings.captions_per_image
-        few = sum(len(self._captions(index)) < wanted for index in scored) if wanted else 0
-        return [f"{few:,} of {len(scored):,} images have fewer than {wanted} captions"] if few else []
 
     def _table(
         self,
@@ -246,7 +255,7 @@ class Retrieval:
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""
         dataset = datasets["test"]
-        return RetrievalQuestion(
+        question = RetrievalQuestion(
             card=card,
             dataset=dataset,
             indices=choose(dataset.samples, options),
@@ -254,6 +263,8 @@ class Retrieval:
             seed=options.seed,
             visuals=options.visuals,
         )
+        question.tell_of_few_captions()
+        return question
 
 
 PLUGIN = Retrieval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -12,6 +13,8 @@ from vlmbench.data.base import ImageDataset
 from vlmbench.data.labels import listing
 from vlmbench.errors import CardError, LabelError
 from vlmbench.prompts import PromptSet, prompt_set
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import SHARED_WORDS
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 
@@ -69,16 +72,6 @@ class Vocabulary:
         named = zip(self.class_names, self.words, strict=True)
         return {**self.prompts_of.protocol, "words": {name: list(own) for name, own in named if own != (name,)}}
 
-    @property
-    def warnings(self) -> list[str]:
-        """A word of two classes speaks for the first of them only."""
-        owners: dict[str, list[str]] = {}
-        for name, own in zip(self.class_names, self.words, strict=True):
-            for word in own:
-                owners.setdefault(word, []).append(name)
-        shared = [f"{word!r} ({', '.join(names)})" for word, names in owners.items() if len(names) > 1]
-        return [f"{len(shared)} words stand for more than one class: {listing(shared)}"] if shared else []
-
 
 def vocabulary(
     card: TaskCard, dataset: ImageDataset, options: TaskOptions, settings: SegmentationProtocol
@@ -104,4 +97,17 @@ def vocabulary(
         words = [tuple(settings.synonyms.get(name, [name])) for name in names]
     if settings.background == "threshold":
         words[0] = ()
+    _tell_of_shared(dict(zip(names, words, strict=True)))
     return Vocabulary(prompts, tuple(words))
+
+
+def _tell_of_shared(words: Mapping[str, tuple[str, ...]]) -> None:
+    """A word of two classes speaks for the first of them only."""
+    owners: dict[str, list[str]] = {}
+    for name, own in words.items():
+        for word in own:
+            owners.setdefault(word, []).append(name)
+    shared = [f"{word!r} ({', '.join(found)})" for word, found in owners.items() if len(found) > 1]
+    if shared:
+        text = f"{len(shared):,} word{'s' * (len(shared) != 1)} of the classes stand for more than one class"
+        say(SHARED_WORDS, text, brief=f"{len(shared):,} shared words", count=len(shared), examples=shared)

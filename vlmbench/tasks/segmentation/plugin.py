@@ -21,6 +21,8 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import UNSCORED_CLASSES
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
@@ -123,13 +125,13 @@ class SegmentationQuestion:
         if not contents:
             raise nothing_scored()
         every = joined(counts)
+        self._tell_of_unscored(every)
         with engine.timed("metrics"):
             return Outcome(
                 metrics=metric_values(self.card.metrics, every, self.seed),
                 per_class=class_results(every, self.words.class_names),
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
-                warnings=[*self.words.warnings, *self._unscored(every)],
                 visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
                 if drawn
                 else None,
@@ -194,11 +196,16 @@ class SegmentationQuestion:
     def _count(self, predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> PixelCounts:
         return pixel_counts(predicted, labels, len(self.words.class_names), ignore_label=self.dataset.ignore_label)
 
-    def _unscored(self, counts: PixelCounts) -> list[str]:
-        absent = int((counts.truth.sum(axis=0) == 0).sum())
-        if not absent:
-            return []
-        return [f"{absent} of {counts.num_classes} classes are in no mask of the {len(counts):,} images scored"]
+    def _tell_of_unscored(self, counts: PixelCounts) -> None:
+        absent = [self.words.class_names[label] for label in np.flatnonzero(counts.truth.sum(axis=0) == 0)]
+        if absent:
+            say(
+                UNSCORED_CLASSES,
+                f"{len(absent):,} of {counts.num_classes:,} classes are in no mask of the {len(counts):,} images",
+                brief=f"{len(absent):,} of {counts.num_classes:,} classes in no mask",
+                count=len(absent),
+                examples=absent,
+            )
 
 
 class Segmentation:

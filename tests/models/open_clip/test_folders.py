@@ -1,0 +1,216 @@
+"""Folders: which of several files is meant, shards, adapters, and folders of other libraries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models.tiny import CONFIG
+from safetensors.torch import load_file, save_file
+
+from vlmbench.errors import ModelError
+from vlmbench.models.open_clip.adapter import OpenClipModel
+from vlmbench.remarks.base import gathered_remarks
+from vlmbench.remarks.codes import WARNING
+
+Open = Callable[..., OpenClipModel]
+
+
+@pytest.fixture
+def folder(write_weights: Callable[..., Path]) -> Path:
+    """A release folder with its config and one checkpoint."""
+    path = write_weights("tiny", "release/open_clip_model.safetensors")
+    (path.parent / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG}))
+    return path.parent
+
+
+def good(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in load_file(folder / "open_clip_model.safetensors").items()}
+
+
+def other(folder: Path) -> dict[str, torch.Tensor]:
+    torch.manual_seed(5)
+    return {name: torch.randn_like(value) for name, value in good(folder).items()}
+
+
+def opened(open_model: Open, folder: Path, **options: Any) -> tuple[str, list[str]]:
+    """The weights' hash, and what was said."""
+    with gathered_remarks(WARNING) as gathered:
+        model = open_model(f"local-dir:{folder}", **options)
+    return model.identity.weights_sha256, [remark.sentence for remark in gathered.remarks]
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+@pytest.mark.parametrize("index", [True, False])
+def test_shards_are_read(open_model, folder, suffix, index):
+    whole, _ = opened(open_model, folder)
+    state = good(folder)
+    (folder / "open_clip_model.safetensors").unlink()
+    names = list(state)
+    parts = [names[: len(names) // 2], names[len(names) // 2 :]]
+    stem = "open_clip_model" if suffix == "safetensors" else "open_clip_pytorch_model"
+    files = [f"{stem}-0000{number}-of-00002.{suffix}" for number in (1, 2)]
+    for file, part in zip(files, parts, strict=True):
+        write = save_file if suffix == "safetensors" else torch.save
+        write({name: state[name] for name in part}, folder / file)
+    if index:
+        places = {name: file for file, part in zip(files, parts, strict=True) for name in part}
+        (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    assert opened(open_model, folder) == (whole, [])
+    assert open_model(f"tiny/{folder / files[1]}").identity.weights_sha256 == whole
+    (folder / files[1]).unlink()
+    with pytest.raises(ModelError, match=rf"1 of 2 shards of the checkpoint are missing: {files[1]}"):
+        opened(open_model, folder)
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors", "..\\x", ""])
+def test_an_index_does_not_lead_out_of_its_folder(open_model, folder, name):
+    (folder / "open_clip_model.safetensors").rename(folder.parent / "outside.safetensors")
+    index = folder / "open_clip_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"logit_scale": name}}))
+    with pytest.raises(ModelError, match="is not in the index's own folder"):
+        opened(open_model, folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 3}', '{"weight_map": {}}', "null"])
+def test_broken_indexes(open_model, folder, content):
+    (folder / "open_clip_model.safetensors").unlink()
+    (folder / "open_clip_model.safetensors.index.json").write_text(content)
+    with pytest.raises(ModelError, match=r"index\.json: (no index of shards|its weight_map names no files)"):
+        opened(open_model, folder)
+
+
+def test_shards_that_contradict_each_other(open_model, folder):
+    state = good(folder)
+    (folder / "open_clip_model.safetensors").unlink()
+    save_file(state, folder / "open_clip_model-00001-of-00002.safetensors")
+    save_file({"logit_scale": torch.tensor(9.0)}, folder / "open_clip_model-00002-of-00002.safetensors")
+    with pytest.raises(ModelError, match="another shard has another tensor 'logit_scale'"):
+        opened(open_model, folder)
+
+
+@pytest.mark.parametrize("name", ["open_clip_model_ema.safetensors", "pytorch_model.bin", "best.pth", "x.safetensors"])
+def test_another_file_of_other_weights_is_told(open_model, folder, name):
+    alone, _ = opened(open_model, folder)
+    write = save_file if name.endswith("safetensors") else torch.save
+    write(other(folder), folder / name)
+    weights, said = opened(open_model, folder)
+    assert weights == alone
+    (sentence,) = said
+    assert "2 files of different weights" in sentence and "open_clip_model.safetensors was loaded" in sentence
+    assert name in sentence and "weights_file" in sentence
+    picked, said = opened(open_model, folder, weights_file=name)
+    assert picked != alone and said == []
+
+
+@pytest.mark.parametrize("kind", ["copy", "half", "nested", "wrapped", "optimizer", "other names"])
+def test_files_that_are_no_choice(open_model, folder, kind):
+    alone, _ = opened(open_model, folder)
+    state = good(folder)
+    if kind == "half":
+        save_file({name: value.half() for name, value in state.items()}, folder / "model.fp16.safetensors")
+    elif kind == "optimizer":
+        torch.save({"state": {0: torch.ones(2)}}, folder / "optimizer.bin")
+    elif kind == "other names":  # the same model as transformers names it
+        save_file({f"vision_model.{number}": torch.ones(2) for number in range(30)}, folder / "model.safetensors")
+    else:
+        content = {"nested": {"state_dict": state, "epoch": 1}, "wrapped": {f"model.{k}": v for k, v in state.items()}}
+        torch.save(content.get(kind, state), folder / "open_clip_pytorch_model.bin")
+    assert opened(open_model, folder) == (alone, [])
+
+
+def test_files_of_which_none_is_preferred_are_refused(open_model, folder):
+    save_file(other(folder), folder / "b.safetensors")
+    (folder / "open_clip_model.safetensors").rename(folder / "a.safetensors")
+    with pytest.raises(ModelError, match=r"2 files of different weights.*a\.safetensors, b\.saf[\s\S]*weights_file"):
+        opened(open_model, folder)
+    assert (
+        opened(open_model, folder, weights_file="a.safetensors")[0]
+        != opened(open_model, folder, weights_file="b.safetensors")[0]
+    )
+    for name in ("c.safetensors", "../release/a.safetensors", str(folder / "a.safetensors")):
+        with pytest.raises(ModelError, match="has no such file"):
+            opened(open_model, folder, weights_file=name)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "my-lora.safetensors"])
+def test_an_adapter_beside_the_weights_is_refused(open_model, folder, name):
+    alone, _ = opened(open_model, folder)
+    if name.endswith("json"):
+        (folder / name).write_text("{}")
+    else:
+        save_file({"base_model.model.visual.proj.lora_A.weight": torch.ones(2, 2)}, folder / name)
+    with pytest.raises(ModelError, match=r"holds an adapter[\s\S]*merge_and_unload"):
+        opened(open_model, folder)
+    assert opened(open_model, folder, weights_file="open_clip_model.safetensors") == (alone, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 600\n", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html><head>", "a web page"),
+        (b'{"error": "not found"}', "is JSON"),
+        (b"\x1f\x8b\x08\x00junk", "a gzip archive"),
+        (b"\xff" * 9000, "not a whole"),
+        (b"\x00\x00\x00\x00\x00\x00\x00\x7f{}", "not a whole"),
+    ],
+)
+@pytest.mark.parametrize("name", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+def test_files_that_hold_no_weights(open_model, folder, content, message, name):
+    (folder / "open_clip_model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        opened(open_model, folder)
+
+
+@pytest.mark.parametrize("size", [64, [64, 64]])
+def test_a_transform_of_another_size_than_the_network(open_model, folder, size):
+    config = folder / "open_clip_config.json"
+    config.write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": {"size": 32}}))
+    opened(open_model, folder)
+    config.write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": {"size": size}}))
+    with pytest.raises(ModelError, match=r"preprocess_cfg has the size .*64.*image_size 32"):
+        opened(open_model, folder)
+    assert opened(open_model, folder, image_size=32)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"config.json": '{"model_type": "clip"}'}, "load it as transformers:"),
+        ({"config.json": '{"model_type": "bert"}'}, "'bert', which no adapter reads"),
+        ({"adapter_config.json": "{}"}, "merge_and_unload"),
+        ({}, "ARCH/path/to/file"),
+    ],
+)
+def test_folders_of_other_libraries(open_model, tmp_path, files, message):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=message):
+        open_model(f"local-dir:{tmp_path}")
+
+
+def test_a_folder_in_the_place_of_a_file(open_model, folder):
+    with pytest.raises(ModelError, match=r"is a folder, not a checkpoint file[\s\S]*local-dir"):
+        open_model(f"tiny/{folder}")
+
+
+def test_formats_that_no_adapter_reads(open_model, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"x")
+    with pytest.raises(ModelError, match="an ONNX graph, and no adapter reads it"):
+        open_model(f"tiny/{tmp_path / 'm.onnx'}")
+
+
+@pytest.mark.parametrize("loss", [torch.tensor(0.1), 0.1])
+def test_the_layout_of_pytorchs_tutorial(open_model, folder, loss):
+    alone, _ = opened(open_model, folder)
+    content = {"epoch": 3, "model_state_dict": good(folder), "loss": loss}
+    (folder / "open_clip_model.safetensors").unlink()
+    torch.save(content, folder / "open_clip_pytorch_model.bin")
+    assert opened(open_model, folder) == (alone, [])

@@ -1,0 +1,90 @@
+"""How a record's question was asked, as remarks: what its own fields say, whatever version wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vlmbench.records import REMARKLESS, Summary
+from vlmbench.remarks import codes
+from vlmbench.remarks.base import Remark, remark
+
+
+def remarks_of(record: Summary) -> tuple[Remark, ...]:
+    """What a reader must know beside a record's numbers: how it was asked, by its fields, then what happened."""
+    return (*asked_remarks(record), *(said for said in record.remarks if said.code not in codes.FROM_FIELDS))
+
+
+def knows_remarks(record: Summary) -> bool:
+    """Whether a record says all that happened: neither older than remarks nor another program's."""
+    return record.schema_ != REMARKLESS and record.imported is None
+
+
+def asked_remarks(record: Summary) -> tuple[Remark, ...]:
+    """How the question was asked, if that differs from how its card asks it in full precision."""
+    return tuple(
+        [*_of_the_samples(record), *_of_the_run(record), *_of_the_protocol(record), *_of_the_bad_samples(record)]
+    )
+
+
+def other_size(task: str, standard: int, there: int) -> Remark:
+    """What is to be said of data that has another number of samples than its task's standard split."""
+    text = (
+        f"the standard split of {task} has {standard:,} samples and this data has {there:,}, so that the number is not "
+        "comparable with published ones"
+    )
+    return remark(codes.OTHER_SIZE, text, brief=f"{there:,} of {standard:,} samples", count=there)
+
+
+def _of_the_samples(record: Summary) -> Iterator[Remark]:
+    data, limit, drawn = record.task.dataset, record.run.limit, record.run.drawn
+    by_class = " by class" if drawn == "by class" else ""
+    standard = data.standard_samples
+    if limit is not None:
+        known = f"{data.samples:,} of {standard:,} samples" if standard is not None else f"subset of {data.samples:,}"
+        text = f"a subset of {data.samples:,} samples was scored, drawn {drawn or 'at random'}"
+        yield remark(codes.SUBSET, text, brief=f"{known}{by_class}", count=data.samples)
+    elif standard is not None and data.samples + len(record.bad_samples) != standard:
+        yield other_size(record.task.name, standard, data.samples + len(record.bad_samples))
+    if limit is not None and record.run.seed:
+        yield remark(codes.SEED, f"the subset was drawn with seed {record.run.seed}", brief=f"seed {record.run.seed}")
+
+
+def _of_the_run(record: Summary) -> Iterator[Remark]:
+    precision = record.run.precision
+    if record.imported is not None:
+        program = record.imported.program
+        yield remark(codes.IMPORTED, f"the program {program} computed the number", brief=f"imported from {program}")
+    elif precision != "fp32":
+        yield remark(codes.PRECISION, f"the model ran in {precision}", brief=precision)
+
+
+def _of_the_protocol(record: Summary) -> Iterator[Remark]:
+    protocol, settings = record.task.protocol, record.run.settings
+    for name, value in settings.items():
+        yield remark(codes.SETTING, f"{name} was set to {value}", brief=f"{name}={value}")
+    if "readout" not in settings and protocol.get("readout"):
+        yield remark(
+            codes.READOUT,
+            f"patches were read out with {protocol['readout']}",
+            brief=f"readout {protocol['readout']}",
+        )
+    if "transfer" in protocol:
+        method = protocol["transfer"]
+        yield remark(codes.TRANSFER, f"the model was adapted with {method}", brief=f"transfer {method}")
+    if protocol.get("class_names_from") == "option":
+        yield remark(codes.OWN_CLASS_NAMES, "the user gave the class names")
+    if protocol.get("templates_from") == "option":
+        yield remark(codes.OWN_TEMPLATES, "the user gave the templates")
+
+
+def _of_the_bad_samples(record: Summary) -> Iterator[Remark]:
+    bad = record.bad_samples
+    if bad:
+        are = "sample was" if len(bad) == 1 else "samples were"
+        yield remark(
+            codes.BAD_SAMPLES,
+            f"{len(bad):,} {are} left out, because {'it' if len(bad) == 1 else 'they'} could not be used",
+            brief=f"{len(bad):,} bad left out",
+            count=len(bad),
+            examples=(f"{sample.id} ({sample.reason})" for sample in bad),
+        )

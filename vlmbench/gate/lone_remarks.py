@@ -1,0 +1,47 @@
+"""Remarks that one side of a comparison alone has: what happened to one run and not to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vlmbench.asked import knows_remarks, remarks_of
+from vlmbench.gate.outcome import LoneRemark, TaskComparison
+from vlmbench.records import Record
+from vlmbench.remarks.base import Remark
+from vlmbench.remarks.codes import FROM_FIELDS
+
+_NAMED = 5
+"""Tasks that are named of those with the same remark."""
+
+
+def lone_remarks(baseline: Record, candidate: Record) -> list[LoneRemark]:
+    """The remarks of either record that the other has not, in their order.
+
+    A record from before remarks says only what its fields say, so that only this is compared then.
+    """
+    before, after = _comparable(baseline, candidate), _comparable(candidate, baseline)
+    return [
+        *(LoneRemark(side="baseline", code=each.code, sentence=each.sentence) for each in _without(before, after)),
+        *(LoneRemark(side="candidate", code=each.code, sentence=each.sentence) for each in _without(after, before)),
+    ]
+
+
+def remark_notes(tasks: Iterable[TaskComparison]) -> Iterator[str]:
+    """A line a remark, which names all tasks with it."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for task in tasks:
+        for lone in task.remarks:
+            found.setdefault((lone.side, lone.sentence, lone.code), []).append(task.task)
+    for (side, sentence, code), names in found.items():
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        yield f"remark of the {side} alone, on {', '.join(names[:_NAMED])}{more}: {sentence} [{code}]"
+
+
+def _comparable(record: Record, other: Record) -> list[Remark]:
+    whole = knows_remarks(record) and knows_remarks(other)
+    return [each for each in remarks_of(record) if whole or each.code in FROM_FIELDS]
+
+
+def _without(some: list[Remark], others: list[Remark]) -> list[Remark]:
+    known = {(other.code, other.text) for other in others}
+    return [each for each in some if (each.code, each.text) not in known]

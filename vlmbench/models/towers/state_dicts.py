@@ -1,0 +1,145 @@
+"""State dicts inside a checkpoint: found under any key, freed of their wrappers' prefixes, and compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+State = Mapping[str, Tensor]
+
+WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""Parts of parameters' names that data parallelism, ``torch.compile`` and checkpointing add anywhere in them."""
+
+COUNTERS = frozenset({"n_averaged"})
+"""What ``torch.optim.swa_utils.AveragedModel`` keeps beside the weights, and is none."""
+
+_ADAPTER = re.compile(r"(^|[._])(lora|loha|lokr|ia3|dora)([._]|$)|[._]base_layer[._]|^base_model\.model\.")
+_DEEPEST = 6
+"""Levels of nesting that are looked through."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Tensors by name, somewhere in a checkpoint.
+
+    Attributes:
+        path: the keys that lead to them, outermost first; none for the file's top level.
+        prefix: what was taken off each name, with its final dot.
+        tensors: those whose names had the prefix, without it.
+        beside: names of tensors in the same place that had it not.
+    """
+
+    path: tuple[str, ...]
+    prefix: str
+    tensors: State
+    beside: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the option that picks one may say: the path, and the path with the prefix."""
+        prefix = self.prefix.removesuffix(".")
+        return (".".join(self.path), ".".join([*self.path, *([prefix] if prefix else [])]))
+
+    @property
+    def label(self) -> str:
+        """The shortest label that tells it from others in the same place."""
+        return self.labels[1] if self.beside else self.labels[0] or self.labels[1]
+
+
+def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
+    """Every mapping in a checkpoint that holds tensors by name, outermost first, freed of :data:`WRAPPERS`."""
+    return [
+        Candidate(path, "", _unwrapped(tensors))
+        for path, node in _mappings(content, ())
+        if (
+            tensors := {
+                name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)
+            }
+        )
+    ]
+
+
+def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate]:
+    """The candidate as it is and, for each prefix that an anchor has in it, the tensors below that prefix.
+
+    Args:
+        anchors: names of parameters that the network has.
+    """
+    endings = tuple(anchors)
+    found = {
+        name[: -len(anchor)]
+        for name in candidate.tensors
+        for anchor in endings
+        if name == anchor or name.endswith("." + anchor)
+    }
+    for prefix in sorted(found | {""}, key=lambda prefix: (len(prefix), prefix)):
+        inside = {name[len(prefix) :]: value for name, value in candidate.tensors.items() if name.startswith(prefix)}
+        beside = tuple(name for name in candidate.tensors if not name.startswith(prefix) and name not in COUNTERS)
+        inside = {name: value for name, value in inside.items() if name not in COUNTERS}
+        yield Candidate(candidate.path, prefix, inside, beside)
+
+
+def has_adapter(names: Iterable[str]) -> bool:
+    """Whether these are names of a LoRA or another adapter's weights, or of a model wrapped in one."""
+    return any(_ADAPTER.search(name) for name in names)
+
+
+def same_values(one: State, other: State) -> bool | None:
+    """Whether two states hold the same weights, to the rounding of the coarser type; None: they share no names.
+
+    Each tensor that both have is looked at in three places, so that files of many gigabytes are compared in a moment:
+    training changes every tensor everywhere.
+    """
+    common = [name for name, value in one.items() if name in other and other[name].shape == value.shape]
+    if not common or len(common) < min(len(one), len(other)) // 2:
+        return None
+    return all(_alike(one[name], other[name]) for name in common)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    a, b = _places(one), _places(other)
+    if a.dtype != b.dtype:
+        coarser = min((a.dtype, b.dtype), key=lambda dtype: (dtype.itemsize, dtype == torch.bfloat16))
+        a, b = a.to(coarser), b.to(coarser)
+    return bool(
+        torch.equal(a, b) or (torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()))
+    )
+
+
+def _places(tensor: Tensor, count: int = 512) -> Tensor:
+    flat = tensor.detach().reshape(-1)
+    middle = max(0, len(flat) // 2 - count // 2)
+    return flat if len(flat) <= 3 * count else torch.cat([flat[:count], flat[middle : middle + count], flat[-count:]])
+
+
+def _tensors(node: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)}
+
+
+def _mappings(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    if len(path) > _DEEPEST:
+        return
+    if isinstance(node, Mapping):
+        yield path, node
+        inner: Iterable[tuple[Any, Any]] = node.items()
+    elif isinstance(node, (list, tuple)) and len(node) <= _LONGEST_LIST:
+        inner = enumerate(node)
+    else:
+        return
+    for key, value in inner:
+        yield from _mappings(value, (*path, str(key)))
+
+
+_LONGEST_LIST = 64
+"""A list of more is of numbers or parameter groups."""
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> State:
+    bare = {".".join(part for part in name.split(".") if part not in WRAPPERS): name for name in tensors}
+    # Two names that become one: then the wrappers' names are real ones.
+    return tensors if len(bare) < len(tensors) else {name: tensors[whole] for name, whole in bare.items()}

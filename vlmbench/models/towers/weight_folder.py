@@ -1,0 +1,179 @@
+"""Which of the weight files in one folder is meant, and what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.errors import ModelError
+from vlmbench.models.towers.checkpoint_file import TORCH_SUFFIXES
+from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, grouped, weight_files
+from vlmbench.models.towers.state_dicts import Candidate, State, has_adapter, nested_states, prefixed, same_values
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import SEVERAL_WEIGHTS
+
+OPTION = "weights_file"
+"""The model option that picks one."""
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
+MERGE = (
+    "Merge the adapter once where peft is installed: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload(), save "
+    "the result, and name that"
+)
+_WEIGHTLESS = ("optimizer", "scheduler", "training_args", "random_states", "rng_state", "scaler", "global_step")
+"""How files begin that trainers write beside the weights."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a library names its weights.
+
+    Attributes:
+        library: its name.
+        preferred: names in the order in which it documents that it looks for them.
+        anything: whether it takes another name where none of these is there.
+        foreign: beginnings of names that belong to another library, and are no copies.
+        suffixes: what it looks for; others only where none of these is there.
+    """
+
+    library: str
+    preferred: Sequence[str]
+    anything: bool
+    foreign: tuple[str, ...]
+    suffixes: tuple[str, ...] = (".safetensors", ".bin", ".pth")
+
+
+OPEN_CLIP_LAYOUT = Layout(
+    "open_clip",
+    (  # open_clip.factory._find_checkpoint_in_dir
+        "open_clip_model.safetensors",
+        "open_clip_pytorch_model.safetensors",
+        "open_clip_pytorch_model.bin",
+        "open_clip_pytorch_model.pth",
+        "model.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.pth",
+        "model.pth",
+    ),
+    anything=True,
+    foreign=(),
+)
+TRANSFORMERS_LAYOUT = Layout(
+    "transformers",
+    ("model.safetensors", "pytorch_model.bin"),  # transformers.modeling_utils._get_resolved_checkpoint_files
+    anything=False,
+    foreign=("open_clip_",),
+    suffixes=(".safetensors", ".bin"),
+)
+
+
+def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
+    """The checkpoint of a folder.
+
+    If others beside it hold other weights, a remark says which was taken; files of the same weights are no choice.
+
+    Args:
+        pick: the option ``weights_file``: a file's name, a shard's, or an index's.
+
+    Raises:
+        ModelError: there is none; several differ and the library's documentation prefers none; a shard is missing; an
+            adapter lies beside the weights, and they would be another model without it.
+    """
+    if pick is not None:
+        return _picked(folder, pick)
+    _refuse_adapter(folder, [file.name for file in folder.iterdir()])
+    found = _found(folder, layout)
+    rank = {name: place for place, name in enumerate(layout.preferred)}
+    found.sort(key=lambda one: (rank.get(one.name, len(rank)), not one.name.endswith(".safetensors"), one.name))
+    if not found or not (layout.anything or found[0].name in rank):
+        raise _no_weights(folder, layout, found)
+    taken, others = found[0], found[1:]
+    if not others:
+        return taken
+    state = _main_state(taken)
+    differing = [other for other in others if _another(state, other, folder)]
+    if not differing:
+        return taken
+    shown = [one.shown for one in (taken, *differing)]
+    if taken.name not in rank:
+        raise ModelError(
+            f"{folder.absolute()} has {len(shown)} files of different weights, and none has a name that "
+            f"{layout.library} prefers: {', '.join(shown)}",
+            hint=f"Pick one with the model option {OPTION}: {shown[0]} in a card, or leave one file in the folder.",
+        )
+    say(
+        SEVERAL_WEIGHTS,
+        f"{len(shown)} files of different weights lie in {folder}, and {shown[0]} was loaded, which {layout.library} "
+        f"prefers; the model option {OPTION} picks another",
+        brief=f"1 of {len(shown)} weight files: {shown[0]}",
+        count=len(shown),
+        examples=shown,
+    )
+    return taken
+
+
+def _no_weights(folder: Path, layout: Layout, found: Sequence[WeightFiles]) -> ModelError:
+    names = ", ".join(one.shown for one in found[:8])
+    what = f"the weights cannot be loaded: no weights in {folder.absolute()} that {layout.library} takes"
+    if names:
+        return ModelError(f"{what}; it has {names}", hint=f"Pick one with the model option {OPTION}: NAME in a card.")
+    return ModelError(what, hint=f"It looks for files ending in {', '.join(layout.suffixes)}.")
+
+
+def _found(folder: Path, layout: Layout) -> list[WeightFiles]:
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith((*_WEIGHTLESS, *layout.foreign, "."))
+    ]
+    indexes = [file for file in files if file.name.endswith(INDEX_SUFFIX)]
+    usual = [file for file in files if file.suffix in layout.suffixes]
+    others = [file for file in files if file.suffix in TORCH_SUFFIXES] if layout.anything else []
+    return grouped([*indexes, *(usual or others)])
+
+
+def _picked(folder: Path, pick: str) -> WeightFiles:
+    if Path(pick).name != pick or not (folder / pick).is_file():
+        here = sorted(file.name for file in folder.iterdir() if file.suffix in {".safetensors", *TORCH_SUFFIXES})
+        raise ModelError(
+            f"the option {OPTION} names {pick!r}, and {folder.absolute()} has no such file",
+            hint=f"It has {', '.join(here[:8])}." if here else None,
+        )
+    return weight_files(folder / pick)
+
+
+def _refuse_adapter(folder: Path, names: Sequence[str]) -> None:
+    there = [name for name in ADAPTER_FILES if name in names]
+    if there:
+        raise _adapter_error(folder, ", ".join(there))
+
+
+def _adapter_error(folder: Path, files: str) -> ModelError:
+    return ModelError(
+        f"{folder.absolute()} holds an adapter (LoRA or another of peft's): {files}. Without it the weights are "
+        "those of another model",
+        hint=f"{MERGE}. For the base model alone, pick its file with the model option {OPTION} in a card.",
+    )
+
+
+def _another(state: State, other: WeightFiles, folder: Path) -> bool:
+    """Whether a file holds other values for the same weights; if it holds an adapter, that is an error."""
+    try:
+        beside = _main_state(other)
+    except ModelError:
+        return True  # it cannot be read, so that it cannot be the same either
+    if has_adapter(beside):
+        raise _adapter_error(folder, other.shown)
+    anchors = [*state][:_ANCHORS]
+    found = [same_values(state, part.tensors) for part in prefixed(Candidate((), "", beside), anchors)]
+    return True not in found and False in found
+
+
+_ANCHORS = 3
+"""Names by which a prefix of all names is found."""
+
+
+def _main_state(files: WeightFiles) -> State:
+    """The largest state dict of a checkpoint."""
+    states = nested_states(files.read().content)
+    return max((found.tensors for found in states), key=len, default={})

@@ -1,0 +1,145 @@
+"""The weight files of a local transformers folder, where the library's own way to them is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlmbench.errors import ModelError
+from vlmbench.models.towers.checkpoint_file import no_weights
+from vlmbench.models.towers.shards import WeightFiles
+from vlmbench.models.towers.state_dicts import Candidate, has_adapter, nested_states, prefixed, same_values
+from vlmbench.models.towers.weight_folder import MERGE, TRANSFORMERS_LAYOUT, chosen_files
+
+OPTION = "state_dict"
+"""The model option that picks one of several state dicts in a file."""
+_ANCHORS = 3
+"""Names of weights by which a prefix of all names is found."""
+
+
+def folder_weights(folder: Path, pick: str | None) -> WeightFiles:
+    """The checkpoint that is loaded of a folder; a remark if others lie beside it.
+
+    Args:
+        pick: the option ``weights_file``.
+
+    Raises:
+        ModelError: there is none, shards are missing, an adapter lies beside it, or a file holds no weights at all.
+    """
+    files = chosen_files(folder, TRANSFORMERS_LAYOUT, pick)
+    for file in files.files:
+        if problem := no_weights(file):
+            raise ModelError(f"{file}: the weights cannot be loaded: {problem[0]}", hint=problem[1])
+    return files
+
+
+def fitting_state(network: nn.Module, files: WeightFiles, pick: str | None) -> Mapping[str, Tensor] | None:
+    """A state dict anywhere in a checkpoint that has every weight of the network under its name, and no other.
+
+    The library looks at the top level alone, and under the names that it wrote.
+
+    Args:
+        pick: the option ``state_dict``.
+
+    Returns:
+        It, or None if there is none.
+
+    Raises:
+        ModelError: several fit and hold different weights, or the one that was picked is not there.
+    """
+    shared = _other_names(network)
+    wanted = {name: value for name, value in network.state_dict().items() if name not in shared}
+    checkpoint = files.read()
+    anchors = [name for name in wanted if name.count(".")][:_ANCHORS]
+    found = [part for node in nested_states(checkpoint.content) for part in prefixed(node, anchors)]
+    fitting = [part for part in found if _fits(part, wanted, shared)]
+    if pick is not None:
+        named = [part for part in fitting if pick in part.labels]
+        if not named:
+            raise _no_such(checkpoint.where, pick, fitting or found)
+        return named[0].tensors
+    distinct: list[Candidate] = []
+    for part in fitting:
+        if not part.beside and not any(same_values(part.tensors, other.tensors) for other in distinct):
+            distinct.append(part)
+    if len(distinct) > 1:
+        labels = [part.label for part in distinct]
+        raise ModelError(
+            f"{checkpoint.where} holds {len(distinct)} different state dicts that fit: {', '.join(map(repr, labels))}",
+            hint=f"Name one with the model option {OPTION}: {labels[0]} in a card.",
+        )
+    return distinct[0].tensors if distinct else None
+
+
+def without_weights(architecture: Any, config: Any) -> nn.Module:
+    """The network of a configuration with names and shapes alone, of a class or of the library's ``AutoModel``."""
+    make = getattr(architecture, "from_config", architecture)
+    with torch.device("meta"):
+        network: nn.Module = make(config)
+    return network
+
+
+def refuse_adapter_weights(spec: str, names: Sequence[str]) -> None:
+    """Refuse weights for which the network has no place, if they are an adapter's.
+
+    Raises:
+        ModelError: they are; without them it is another model.
+    """
+    if has_adapter(names):
+        raise ModelError(
+            f"{spec}: the checkpoint holds an adapter's weights (LoRA or another of peft's), such as {min(names)}, "
+            "and without them it is another model",
+            hint=f"{MERGE}.",
+        )
+
+
+def refuse_adapter(spec: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a hub repository that holds an adapter beside the base model's configuration.
+
+    Args:
+        arguments: ``revision`` and ``local_files_only``.
+
+    Raises:
+        ModelError: it does. The library loads the adapter if peft is installed, and ignores it if not.
+    """
+    from transformers.utils import find_adapter_config_file
+
+    where = {name: arguments[name] for name in ("revision", "local_files_only")}
+    try:
+        found = find_adapter_config_file(spec, **where)
+    except OSError:
+        return  # the hub cannot be asked; what it has not given before is not loaded either
+    if found is not None:
+        raise ModelError(
+            f"{spec}: the repository holds an adapter (LoRA or another of peft's); it is neither loaded nor ignored",
+            hint=f"{MERGE}.",
+        )
+
+
+def _other_names(network: nn.Module) -> set[str]:
+    """Names under which a tensor is there a second time: the library saves it once."""
+    seen: set[int] = set()
+    twice = set()
+    for name, value in network.state_dict(keep_vars=True).items():
+        if id(value) in seen:
+            twice.add(name)
+        seen.add(id(value))
+    return twice
+
+
+def _fits(part: Candidate, wanted: Mapping[str, Tensor], shared: set[str]) -> bool:
+    return all(
+        name in part.tensors and part.tensors[name].shape == value.shape for name, value in wanted.items()
+    ) and not [name for name in part.tensors if name not in wanted and name not in shared]
+
+
+def _no_such(where: str, pick: str, parts: Sequence[Candidate]) -> ModelError:
+    labels = [label for label in dict.fromkeys(part.label for part in parts) if label]
+    return ModelError(
+        f"{where} has no state dict {pick!r} that fits the model",
+        hint=f"It has {', '.join(labels[:8])}." if labels else None,
+    )

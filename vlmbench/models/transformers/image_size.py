@@ -1,0 +1,35 @@
+"""Whether a checkpoint's image processor makes images of the size that its network takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import PIL.Image
+
+from vlmbench.errors import ModelError
+
+_WIDTH, _HEIGHT = 61, 47
+"""Of the image that is tried; neither square nor of a usual size, so that what keeps either is seen."""
+
+
+def refuse_other_size(spec: str, config: Any, processor: Any) -> None:
+    """Refuse a processor whose pixels the network's positional embeddings do not fit.
+
+    One small image goes through it.
+
+    Raises:
+        ModelError: its size is another than the configuration's.
+    """
+    vision = getattr(config, "vision_config", None) or getattr(config, "image_config", None)
+    size = getattr(vision, "image_size", None)
+    if size is None:
+        return
+    height, width = (size, size) if isinstance(size, int) else tuple(size)
+    image = PIL.Image.new("RGB", (_WIDTH, _HEIGHT))
+    made = tuple(processor(images=image, return_tensors="pt", do_convert_rgb=True)["pixel_values"].shape[-2:])
+    if made != (height, width):
+        raise ModelError(
+            f"{spec}: the image processor makes images of {made[1]} x {made[0]} pixels, and the network takes "
+            f"{width} x {height}",
+            hint="preprocessor_config.json and config.json belong to two checkpoints, or one of them was edited.",
+        )

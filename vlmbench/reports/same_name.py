@@ -1,0 +1,77 @@
+"""Several models under one name, as when a checkpoint was replaced: a row of a table has the weights of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from hashlib import sha256
+from typing import TypeVar
+
+from vlmbench.records import Summary
+from vlmbench.remarks.base import Remark, remark
+from vlmbench.remarks.codes import SEVERAL_MODELS
+
+SummaryT = TypeVar("SummaryT", bound=Summary)
+ModelKey = tuple[str, ...]
+_PARTS = ("weights", "architecture", "transform", "tokenizer")
+"""The parts of a model's key."""
+_DIGITS = 8
+
+
+def told_apart(records: Sequence[SummaryT], question: Callable[[Summary], Hashable]) -> list[SummaryT]:
+    """Records of which each name stands for one model.
+
+    A name belongs to the model of its newest record. An older model gets a row of its own, called after what is
+    different in it (``NAME (weights 0123abcd)``); if the newest has answered all its questions, it is left out. Records
+    of such names have a remark. Imported records do not say which weights they are of, and go with the newest.
+
+    Args:
+        question: what a record answers, the model aside.
+    """
+    by_name: dict[str, dict[ModelKey, list[SummaryT]]] = {}
+    for record in records:
+        if record.imported is None:
+            by_name.setdefault(record.model.name, {}).setdefault(record.model.key, []).append(record)
+    labels = {name: _labels(models, question) for name, models in by_name.items() if len(models) > 1}
+    found = []
+    for record in records:
+        names = labels.get(record.model.name) if record.imported is None else None
+        if names is None:
+            found.append(record)
+        elif (label := names.get(record.model.key)) is not None:
+            found.append(_labelled(record, label, len(names)) if len(names) > 1 else record)
+    return found
+
+
+def _labels(
+    models: Mapping[ModelKey, Sequence[Summary]], question: Callable[[Summary], Hashable]
+) -> dict[ModelKey, str]:
+    """What each model is called; one that the newest has replaced everywhere is missing."""
+    newest = max(models, key=lambda key: max(record.run.started for record in models[key]))
+    answered = {question(record) for record in models[newest]}
+    kept = [key for key, own in models.items() if key == newest or not {question(record) for record in own} <= answered]
+    name = models[newest][0].model.name
+    return {key: name if key == newest else f"{name} ({_difference(key, newest)})" for key in kept}
+
+
+def _difference(key: ModelKey, newest: ModelKey) -> str:
+    """The first part in which two models differ, and which it is."""
+    part, value = next((part, value) for part, value, other in zip(_PARTS, key, newest, strict=True) if value != other)
+    shown = value if part == "weights" else sha256(value.encode()).hexdigest()
+    return f"{part} {shown[:_DIGITS]}"
+
+
+def _labelled(record: SummaryT, label: str, models: int) -> SummaryT:
+    model = record.model.renamed(label)
+    said = (*record.remarks, _remark(record, models))
+    return record.model_copy(update={"model": model, "remarks": said})
+
+
+def _remark(record: Summary, models: int) -> Remark:
+    weights = record.model.weights_sha256[:_DIGITS]
+    return remark(
+        SEVERAL_MODELS,
+        f"the records under the name {record.model.name} are of {models} different models, and this one's weights are "
+        f"{weights}",
+        brief=f"weights {weights}",
+        count=models,
+    )
