@@ -228,8 +228,8 @@ def test_proposals_that_are_set_play_a_part(folder: Path, request_: RunRequest, 
     result = only(request)
     assert result.record is not None
     assert result.record.run.settings == {"regions": "proposals", "proposals": str(file)}
-    unused = [warning for warning in result.record.warnings if "plays no part" in warning]
-    assert unused == [f"coco:{folder}: roi_grid was set and plays no part"]
+    (unused,) = [remark for remark in result.record.remarks if remark.code == "setting-unused"]
+    assert unused.examples == ("roi_grid",)
 
 
 def test_groups_that_are_set_play_no_part_where_lvis_has_its_own(folder: Path, request_: RunRequest) -> None:

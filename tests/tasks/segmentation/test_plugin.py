@@ -366,10 +366,14 @@ def test_synonyms_that_are_set_play_a_part_unless_the_users_class_names_replace_
     chosen = {"synonyms": {"boat": ["boat", "ship"]}, "pamr_dilations": [2]}
     (result,) = run(replace(request_, options=TaskOptions(protocol=chosen)))
     assert result.record is not None and result.record.run.settings == {"synonyms": {"boat": ["boat", "ship"]}}
-    assert [warning for warning in result.record.warnings if "no part" in warning] == [
-        "t: pamr_dilations was set and plays no part"
-    ]
+    assert unused(result) == ("pamr_dilations",)
     options = TaskOptions(protocol={"synonyms": {"boat": ["ship"]}}, class_names=names, templates=("a {}",))
     (replaced,) = run(replace(card_free, options=options))
     assert replaced.record is not None and replaced.record.run.settings == {}
-    assert any("synonyms was set and plays no part" in warning for warning in replaced.record.warnings)
+    assert unused(replaced) == ("synonyms",)
+
+
+def unused(result: PairResult) -> tuple[str, ...]:
+    assert result.record is not None
+    (remark,) = [remark for remark in result.record.remarks if remark.code == "setting-unused"]
+    return remark.examples
