@@ -214,3 +214,20 @@ def test_the_layout_of_pytorchs_tutorial(open_model, folder, loss):
     (folder / "open_clip_model.safetensors").unlink()
     torch.save(content, folder / "open_clip_pytorch_model.bin")
     assert opened(open_model, folder) == (alone, [])
+
+
+def test_a_tower_of_timm_gets_its_size_after_its_weights(open_model, tmp_path):
+    """As in open_clip: the checkpoint's positional embeddings are of the tower's own size, and are stretched then."""
+    import open_clip
+
+    vision = {"timm_model_name": "test_vit", "timm_pool": "avg", "timm_proj": "linear", "image_size": 160}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {**CONFIG, "vision_cfg": vision}}))
+    torch.manual_seed(0)
+    network = open_clip.create_model(f"local-dir:{tmp_path}", load_weights=False)
+    save_file(network.state_dict(), tmp_path / "open_clip_model.safetensors")
+    library = open_clip.create_model(f"local-dir:{tmp_path}", force_image_size=192).eval()
+    model = open_model(f"local-dir:{tmp_path}", image_size=192)
+    assert model.network.visual.preprocess_cfg == library.visual.preprocess_cfg
+    pixels = torch.randn(1, 3, 192, 192)
+    with torch.inference_mode():
+        assert torch.equal(model.network.encode_image(pixels), library.encode_image(pixels))
