@@ -5,6 +5,7 @@ Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'
 
 from __future__ import annotations
 
+import math
 import re
 from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
@@ -188,7 +189,7 @@ class RunInfo(_Part):
     two batches."""
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
-    from the cache."""
+    from the cache that was not computed for this very pair."""
     peak_memory_bytes: Count | None = None
     """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
     (the model and all that was loaded before included). None where the system does not tell."""
@@ -208,6 +209,17 @@ class RunInfo(_Part):
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""
     cache: CacheUse
+
+
+def speed_text(images_per_second: float) -> str:
+    """A speed as people read it, with three significant digits.
+
+    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
+    ('0.0123', '10.0', '57.0', '1,230')
+    """
+    rounded = float(f"{images_per_second:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
+    return f"{rounded:,.{decimals}f}"
 
 
 class Environment(_Part):

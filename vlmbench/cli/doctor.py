@@ -86,12 +86,16 @@ def _devices() -> list[Finding]:
 def _cards() -> list[Finding]:
     from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
     from vlmbench.errors import VlmbenchError
+    from vlmbench.remarks.base import gathered_remarks
+    from vlmbench.remarks.codes import WARNING
 
     try:
-        counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
-        return [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
+        with gathered_remarks(WARNING) as broken:
+            counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
+        found: list[Finding] = [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
     except VlmbenchError as error:
         return [("fail", "cards", str(error))]
+    return [*found, *(("fail", "card", said.sentence) for said in broken.remarks)]
 
 
 def _plugins() -> list[Finding]:

@@ -116,8 +116,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         with progress:
             return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
     except KeyboardInterrupt:
-        console.print("Interrupted. What has arrived is kept; the same command continues.", style="yellow")
-        raise
+        raise KeyboardInterrupt("Interrupted. What has arrived is kept; the same command continues.") from None
 
 
 def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:

@@ -32,7 +32,10 @@ def write_site(results: Path, output: Path, *, with_published: bool, title: str)
     """Write the site, name what was left out of it, and print where it is."""
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
+    from vlmbench.reports.site.assets import without_charts
 
+    if said := without_charts():
+        print_note(said)
     numbers = published_numbers() if with_published else []
     built = build_site(results, output, published=numbers, title=title)
     for note in built.notes:

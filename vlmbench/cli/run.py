@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
+from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import UsageError
+from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
 from vlmbench.files import read_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vlmbench.run.plan import Plan, RunRequest
 
 DEFAULT_RESULTS = Path("results/runs")
+CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
+"""What Ctrl-C in the middle of a run says."""
 
 
 def run(
@@ -137,6 +139,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         for task in plan.tasks:
             for remark in task.remarks:
                 print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
+            if task.problem:
+                print_error(task.problem, about=task.card.name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
@@ -155,8 +159,7 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
-            stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
-            raise
+            raise KeyboardInterrupt(CONTINUES) from None
 
 
 def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
@@ -237,6 +240,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     """
     import yaml
 
+    from vlmbench.cards import parse_yaml
+
     found: dict[str, Any] = {}
     for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
         key, equals, value = setting.partition("=")
@@ -245,8 +250,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
         if key.strip() in found:
             raise UsageError(f"{key.strip()!r} is set twice")
         try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            found[key.strip()] = parse_yaml(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"--set {setting!r}: the value cannot be read: {error}") from error
     return found
 
@@ -287,7 +292,7 @@ def _plan_table(plan: Plan) -> Table:
     for model in plan.models:
         for task in plan.tasks:
             if task.question is None:
-                reason = task.problem.message if task.problem else ""
+                reason = first_line(task.problem.message, most=LONGEST_IN_TABLE) if task.problem else ""
                 rows.append([model.name, task.card.name, "–", reason])
             else:
                 info, scored = task.question.dataset.info, len(task.question.indices)

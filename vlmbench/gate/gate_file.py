@@ -131,12 +131,16 @@ def _line(node: Any, place: Sequence[Any]) -> int:
 def _refuse_repeated(path: Path, node: Any) -> None:
     """YAML keeps the last of two fields of one name in silence; the first would be lost."""
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for key, value in node.value:
             if isinstance(key.value, str):
-                if key.value in seen:
-                    raise UsageError(f"{path}:{key.start_mark.line + 1}: {key.value!r} is there twice")
-                seen.add(key.value)
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise UsageError(
+                        f"{path}:{line}: {key.value!r} is there twice, first in line {lines[key.value]}",
+                        hint="Keep one of them.",
+                    )
+                lines[key.value] = line
             _refuse_repeated(path, value)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:

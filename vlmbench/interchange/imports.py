@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import TaskCard
-from vlmbench.catalogue import find_tasks, model_cards, task_card_files
+from vlmbench.catalogue import known_task, model_cards
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.interchange.registry import IMPORTERS
 from vlmbench.interchange.results import left_out_note, result_file, to_record
@@ -91,4 +91,4 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _card(task: str) -> TaskCard | None:
-    return find_tasks(task)[0] if task in task_card_files() else None
+    return known_task(task)
