@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vlmbench.cards import ModelCard, TaskCard, fill_template, parse_card, read_yaml
-from vlmbench.catalogue import find_models, find_tasks, model_cards, suites, task_cards
+from vlmbench.catalogue import find_models, find_tasks, model_cards, named_tasks, suites, task_cards
 from vlmbench.data import SOURCES
-from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.errors import CardError, UnknownNameError, UsageError, VlmbenchWarning
 from vlmbench.models import ADAPTERS
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
@@ -117,3 +119,137 @@ def test_a_suite_file_of_ones_own(tmp_path: Path) -> None:
     path.write_text("name: my\ntasks: [cifar11]\n")
     with pytest.raises(CardError, match="unknown task 'cifar11'"):
         find_tasks(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "first", "line"),
+    [
+        ("name: a\nadapter: x\nname: b\n", "'name'", 1, 3),
+        ("name: a\nadapter: x\noptions:\n  a: 1\n  b: 2\n  a: 3\n", "'a'", 4, 6),
+        ("name: a\nadapter: x\noptions: {deep: [{k: 1, j: 2}, {k: 1, k: 2}]}\n", "'k'", 3, 3),
+        ("name: a\nadapter: x\n'name': b\n", "'name'", 1, 3),
+        ("options:\n  1: a\n  0x1: b\n", "1", 2, 3),
+        ("base: &base {a: 1, a: 2}\nother:\n  <<: *base\n", "'a'", 1, 1),
+    ],
+)
+def test_a_key_that_is_there_twice_is_an_error_with_both_lines(
+    tmp_path: Path, text: str, key: str, first: int, line: int
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    for read in (find_models, find_tasks):
+        with pytest.raises(CardError) as caught:
+            read(str(path))
+        assert caught.value.message == f"{path}:{line}: {key} is there twice, first in line {first}"
+
+
+def test_equal_keys_of_different_mappings_and_keys_that_replace_merged_ones_are_fine(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("base: &base {a: 1, b: 2}\nother:\n  <<: *base\n  a: 3\nlist: [{a: 1}, {a: 2}]\n'1': x\n1: y\n")
+    assert read_yaml(path) == {
+        "base": {"a": 1, "b": 2},
+        "other": {"a": 3, "b": 2},
+        "list": [{"a": 1}, {"a": 2}],
+        "1": "x",
+        1: "y",
+    }
+
+
+@pytest.mark.parametrize("text", ["date: 2024-13-45\n", "[" * 5000, "a: [\n"])
+def test_what_yaml_cannot_read_is_one_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(CardError, match="not valid YAML"):
+        read_yaml(path)
+
+
+def test_a_pipe_is_no_card(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    os.mkfifo(path)
+    with pytest.raises(CardError, match="it is no file"):
+        read_yaml(path)
+
+
+TASK = "name: {name}\nsources: [{{kind: demo, location: scenes}}]\nclasses: [a]\n"
+BROKEN = {
+    "misnamed": TASK.format(name="other"),
+    "twice": TASK.format(name="twice") + "classes: [b]\n",
+    "misfit": TASK.format(name="misfit") + "sample: 3\n",
+    "no-yaml": "name: [\n",
+    "a-list": "[1, 2]\n",
+}
+
+
+@pytest.fixture
+def with_broken_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Cards of one's own, five of each kind broken, and one sound one."""
+    for folder in ("model_cards", "tasks/suites"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, text in BROKEN.items():
+        (tmp_path / "tasks" / f"own-{name}.yaml").write_text(text.replace(f"name: {name}", f"name: own-{name}"))
+        model = text.replace("sources", "options").replace("[{kind: demo, location: scenes}]", "{a: 1}\nadapter: x")
+        (tmp_path / "model_cards" / f"own-{name}.yaml").write_text(model.replace("name: ", "name: own-"))
+    (tmp_path / "model_cards" / "own-misnamed.yaml").write_text("name: other\nadapter: x\n")
+    (tmp_path / "tasks" / "own-sound.yaml").write_text(TASK.format(name="own-sound"))
+    (tmp_path / "model_cards" / "own-sound.yaml").write_text("name: own-sound\nadapter: open_clip\nspec: x\n")
+    every = ", ".join(f"own-{name}" for name in [*BROKEN, "sound"])
+    (tmp_path / "tasks" / "suites" / "own-suite.yaml").write_text(f"name: own-suite\ntasks: [{every}]\n")
+    (tmp_path / "tasks" / "suites" / "own-torn.yaml").write_text("name: own-torn\ntasks: []\n")
+    monkeypatch.setenv("VLMBENCH_CARDS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("read", "kind"), [(model_cards, "model_cards"), (task_cards, "tasks")], ids=["models", "tasks"]
+)
+def test_a_broken_card_stops_no_list_and_is_named(
+    with_broken_cards: Path, read: Callable[[str], list[ModelCard]], kind: str
+) -> None:
+    with pytest.warns(VlmbenchWarning) as said:
+        cards = read("own-*")
+    assert [card.name for card in cards] == ["own-sound"]
+    messages = [str(warning.message) for warning in said]
+    assert len(messages) == len(BROKEN)
+    for name in BROKEN:
+        assert any(
+            message.startswith(f"left out: {with_broken_cards / kind / f'own-{name}.yaml'}") for message in messages
+        )
+    assert find_models("demo-clip") and find_tasks("demo-scenes"), "others are looked up as ever"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_card_is_named_when_it_is_asked_for(with_broken_cards: Path, name: str) -> None:
+    for find in (find_models, find_tasks):
+        with pytest.raises(CardError, match=f"own-{name}.yaml"):
+            find(f"own-{name}")
+
+
+def test_the_name_inside_a_misnamed_card_leads_to_its_file(with_broken_cards: Path) -> None:
+    for find in (find_models, find_tasks):
+        with pytest.raises(UnknownNameError) as caught:
+            find("other")
+        assert "own-misnamed.yaml" in (caught.value.hint or "") and "make them equal" in (caught.value.hint or "")
+
+
+def test_a_broken_suite_stops_only_itself(with_broken_cards: Path) -> None:
+    with pytest.warns(VlmbenchWarning, match=r"own-torn\.yaml"):
+        assert "own-suite" in [suite.name for suite in suites()]
+    with pytest.raises(CardError, match=r"own-torn\.yaml"):
+        find_tasks("own-torn")
+
+
+def test_of_a_suite_and_a_pattern_the_others_are_asked(with_broken_cards: Path) -> None:
+    for name in ("own-suite", "own-*"):
+        named = named_tasks(name)
+        assert [card.name for card in named.cards] == ["own-sound"]
+        assert sorted(broken for broken, _ in named.broken) == sorted(f"own-{broken}" for broken in BROKEN)
+
+
+def test_two_files_of_one_name_stop_only_that_name(with_broken_cards: Path) -> None:
+    (with_broken_cards / "tasks" / "below").mkdir()
+    (with_broken_cards / "tasks" / "below" / "own-sound.yaml").write_text(TASK.format(name="own-sound"))
+    with pytest.raises(CardError, match="two cards are named 'own-sound'"):
+        find_tasks("own-sound")
+    assert find_tasks("demo-scenes")
+    with pytest.warns(VlmbenchWarning, match="two cards are named 'own-sound'"):
+        assert [card.name for card in task_cards("demo-scenes")] == ["demo-scenes"] and task_cards("own-*") == []

@@ -13,6 +13,7 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
+from vlmbench.paths import user_path
 from vlmbench.records import Record
 from vlmbench.registry import load_plugin_file
 from vlmbench.run.execute import execute
@@ -67,15 +68,15 @@ def evaluate(
     Raises:
         VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
     """
-    plugin_files = tuple(Path(plugin).expanduser().absolute() for plugin in plugins)
+    plugin_files = tuple(user_path(plugin).absolute() for plugin in plugins)
     for path in plugin_files:
         load_plugin_file(path)
     try:
         request = RunRequest(
             models=_names(models),
             tasks=_names(tasks),
-            results=Path(results).expanduser(),
-            data_root=Path(data_root).expanduser() if data_root is not None else None,
+            results=user_path(results),
+            data_root=user_path(data_root) if data_root is not None else None,
             options=TaskOptions(
                 limit=limit,
                 stratified=stratified,

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmbench.errors import CardError
+from vlmbench.files import read_text
 from vlmbench.kinds import DEFAULT_KIND, known_kind
 
 try:  # the C loader is ten times faster and just as safe, where libyaml is there
@@ -247,13 +248,60 @@ def read_yaml(path: Path) -> Any:
         CardError: the file cannot be read or is no YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
     try:
-        return yaml.load(text, Loader=_Loader)  # a safe loader, C or Python
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except RepeatedKeyError as error:
+        raise CardError(
+            f"{path}:{error.line}: {error.key!r} is there twice, first in line {error.first}", hint="Keep one of them."
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         raise CardError(f"{path}: not valid YAML: {error}") from error
+
+
+class RepeatedKeyError(yaml.YAMLError):
+    """A key that stands twice in one mapping; lines are counted from 1."""
+
+    def __init__(self, key: object, first: int, line: int) -> None:
+        super().__init__(f"{key!r} is there twice, in lines {first} and {line}")
+        self.key, self.first, self.line = key, first, line
+
+
+_OF_MERGES = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
+"""Keys that stand for no value (``<<`` and ``=``)."""
+
+
+class _UniqueKeys(_Loader):
+    """A safe loader that refuses what YAML forbids and PyYAML takes in silence: of two equal keys it keeps the last."""
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Called first of every mapping, and once more of one that is merged into another (``<<``)."""
+        if not getattr(node, "keys_are_unique", False):
+            self._refuse_repeated(node)
+            node.keys_are_unique = True  # before merged keys come in, which a mapping's own may replace
+        super().flatten_mapping(node)
+
+    def _refuse_repeated(self, node: Any) -> None:
+        lines: dict[object, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                value = key.value if key.tag in _OF_MERGES else self.construct_object(key)
+                line = key.start_mark.line + 1
+                if value in lines:
+                    raise RepeatedKeyError(value, lines[value], line)
+                lines[value] = line
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text says, loaded safely.
+
+    Raises:
+        RepeatedKeyError: a mapping, however deep, has a key twice.
+        yaml.YAMLError, ValueError, RecursionError: it is no YAML.
+    """
+    return yaml.load(text, Loader=_UniqueKeys)  # a safe loader, C or Python
 
 
 def parse_card(schema: type[C], data: Any, *, where: str) -> C:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from vlmbench.cards import ModelCard, SourceSpec, Suite, TaskCard, make_task, parse_card, read_yaml
-from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.errors import CardError, UnknownNameError, UsageError, VlmbenchWarning
 from vlmbench.kinds import kind_of_source, known_kind
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
 
 
@@ -33,51 +36,119 @@ def card_roots() -> list[Path]:
     Raises:
         UsageError: ``VLMBENCH_CARDS`` names a folder that does not exist.
     """
-    own = [Path(part).expanduser() for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
+    own = [user_path(part) for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
     for root in own:
         if not root.is_dir():
             raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is no folder")
     return [*own, shipped_root()]
 
 
-def model_card_files() -> dict[str, Path]:
+@dataclass(frozen=True)
+class CardFiles(Mapping[str, Path]):
+    """Names to their files. A name that two files have is known, and only its own lookup fails.
+
+    Attributes:
+        paths: every file of a name.
+    """
+
+    paths: Mapping[str, tuple[Path, ...]]
+
+    def __getitem__(self, name: str) -> Path:
+        """The file of a name.
+
+        Raises:
+            KeyError: there is none.
+            CardError: there are two.
+        """
+        first, *others = self.paths[name]
+        if others:
+            raise CardError(f"two cards are named {name!r}: {first} and {others[0]}", hint="Rename one of them.")
+        return first
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def model_card_files() -> CardFiles:
     """Model card names to their files."""
     return _by_stem(root / "model_cards" for root in card_roots())
 
 
-def task_card_files() -> dict[str, Path]:
+def task_card_files() -> CardFiles:
     """Task card names to their files."""
-    files = _by_stem(root / "tasks" for root in card_roots())
-    return {name: path for name, path in files.items() if path.parent.name != "suites"}
+    return _by_stem((root / "tasks" for root in card_roots()), but="suites")
 
 
-def suite_files() -> dict[str, Path]:
+def suite_files() -> CardFiles:
     """Suite names to their files."""
     return _by_stem(root / "tasks" / "suites" for root in card_roots())
 
 
 def model_cards(pattern: str = "*") -> list[ModelCard]:
-    """Every model card whose name matches a shell pattern or contains it, sorted by name."""
-    return [read_model(path) for name, path in sorted(model_card_files().items()) if _matches(name, pattern)]
+    """Every model card whose name matches a shell pattern or contains it, sorted by name; a broken one is a warning."""
+    files = model_card_files()
+    return _sound(files, [name for name in sorted(files) if _matches(name, pattern)], read_model)
 
 
 def task_cards(pattern: str = "*") -> list[TaskCard]:
-    """Every task card whose name matches a shell pattern or contains it, sorted by name."""
-    return [read_task(path) for name, path in sorted(task_card_files().items()) if _matches(name, pattern)]
+    """Every task card whose name matches a shell pattern or contains it, sorted by name; a broken one is a warning."""
+    files = task_card_files()
+    return _sound(files, [name for name in sorted(files) if _matches(name, pattern)], read_task)
+
+
+def known_task(name: str) -> TaskCard | None:
+    """The task card of this name; None where there is none, or where it is broken, which is a warning."""
+    files = task_card_files()
+    return next(iter(_sound(files, [name], read_task)), None) if name in files else None
+
+
+C = TypeVar("C", ModelCard, TaskCard, Suite)
+
+
+def _read_each(
+    files: CardFiles, names: Iterable[str], read: Callable[[Path], C]
+) -> tuple[list[C], list[tuple[str, CardError]]]:
+    """The cards of these names, and which of them are broken, and why."""
+    cards, broken = [], []
+    for name in names:
+        try:
+            cards.append(read(files[name]))
+        except CardError as error:
+            broken.append((name, error))
+    return cards, broken
+
+
+def _sound(files: CardFiles, names: Iterable[str], read: Callable[[Path], C]) -> list[C]:
+    cards, broken = _read_each(files, names, read)
+    tell_of_broken(broken)
+    return cards
+
+
+def tell_of_broken(broken: Iterable[tuple[str, CardError]]) -> None:
+    """Warn of cards that cannot be read: what is asked of the others goes on."""
+    for _, error in broken:
+        warnings.warn(f"left out: {error.message}", VlmbenchWarning, stacklevel=1)  # of one place, so said once
 
 
 def find_suite(name: str) -> Suite | None:
     """The suite of this name, or in this YAML file; None where it is no suite's."""
     if name.endswith((".yaml", ".yml")):
-        data = read_yaml(Path(name).expanduser())
+        data = read_yaml(user_path(name))
         return parse_card(Suite, data, where=name) if isinstance(data, dict) and "tasks" in data else None
     path = None if name in task_card_files() else suite_files().get(name)
     return None if path is None else _read_suite(path)
 
 
 def suites() -> list[Suite]:
-    """Every suite, sorted by name."""
-    return [_read_suite(path) for _, path in sorted(suite_files().items())]
+    """Every suite, sorted by name; a broken one is a warning."""
+    files = suite_files()
+    return _sound(files, sorted(files), _read_suite)
 
 
 def read_model(path: Path) -> ModelCard:
@@ -123,8 +194,9 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         UnknownNameError: nothing has that name.
         CardError: the card is invalid.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
-        return [read(Path(name).expanduser())]
+        return [read(user_path(name))]
     files = model_card_files()
     if name in files:
         return [read(files[name])]
@@ -132,13 +204,27 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         adapter, _, spec = name.partition(":")
         return [ModelCard(name=name, adapter=adapter, spec=spec)]
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
-        return [read(files[match]) for match in found]
+        cards, broken = _read_each(files, found, read)
+        if not cards:
+            raise broken[0][1]
+        tell_of_broken(broken)
+        return cards
     hints = [
-        did_you_mean(name, files),
+        _misnamed(name, files) or did_you_mean(name, files),
         "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
         "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k.",
     ]
     raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
+
+
+def _misnamed(name: str, files: CardFiles) -> str:
+    """Which file has a card of this name, although it is not named after it; "" where none has."""
+    for path in (path for paths in files.paths.values() for path in paths):
+        with suppress(CardError, OSError, UnicodeDecodeError):
+            data = read_yaml(path) if path.is_file() and name in path.read_text(encoding="utf-8") else None
+            if isinstance(data, dict) and data.get("name") == name:
+                return f"The card of that name is in {path}, and a file is found by its own name: make them equal."
+    return ""
 
 
 def runnable_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> list[ModelCard]:
@@ -180,15 +266,19 @@ class NamedTasks:
 
     Attributes:
         suite: the suite that lists them; None where the name is no suite's.
+        broken: the names of a pattern's or a suite's cards that cannot be read, and why.
     """
 
     cards: tuple[TaskCard, ...]
     suite: Suite | None = None
+    broken: tuple[tuple[str, CardError], ...] = ()
 
 
 def find_tasks(name: str) -> list[TaskCard]:
-    """The task cards that one ``-t`` argument stands for; see :func:`named_tasks`."""
-    return list(named_tasks(name).cards)
+    """The task cards that one ``-t`` argument stands for; see :func:`named_tasks`. A broken one is a warning."""
+    named = named_tasks(name)
+    tell_of_broken(named.broken)
+    return list(named.cards)
 
 
 def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> NamedTasks:
@@ -203,8 +293,9 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         UnknownNameError: nothing has that name.
         CardError: a card is invalid, or a suite names a task that does not exist.
     """
+    _check_text(name)
     if name.endswith((".yaml", ".yml")):
-        return _tasks_of_file(Path(name).expanduser(), read)
+        return _tasks_of_file(user_path(name), read)
     files, suite_paths = task_card_files(), suite_files()
     if name in files:
         return NamedTasks((read(files[name]),))
@@ -213,9 +304,9 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
     if ":" in name:
         return NamedTasks((_task_of_data(name),))
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
-        return NamedTasks(tuple(read(files[match]) for match in found))
+        return _named(files, found, read)
     hints = [
-        did_you_mean(name, [*files, *suite_paths]),
+        _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths]),
         "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH, captions:PATH, "
         "coco:PATH or wds:PATH.",
     ]
@@ -245,18 +336,33 @@ def _task_of_data(name: str) -> TaskCard:
     return make_task(name, plugin, SourceSpec(kind=source, location=location))
 
 
+def _check_text(name: str) -> None:
+    """Refuse a name that no card and no record can hold.
+
+    Raises:
+        UsageError: it has bytes that are no text in this locale.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise UsageError(
+            f"{shown!r} has bytes that are no text here",
+            hint="Set LC_ALL=C.UTF-8, or PYTHONUTF8=1; or rename what has bytes that are no UTF-8.",
+        ) from error
+
+
 def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or pattern.casefold() in name
 
 
-def _by_stem(folders: Iterable[Path]) -> dict[str, Path]:
-    """File stems to paths. Two files of one name would make the name ambiguous, so that is refused."""
-    found: dict[str, Path] = {}
+def _by_stem(folders: Iterable[Path], *, but: str = "") -> CardFiles:
+    """File stems to paths, without those in a folder of the name ``but``."""
+    found: dict[str, tuple[Path, ...]] = {}
     for path in _yaml_files(folders):
-        known = found.setdefault(path.stem, path)
-        if known != path:
-            raise CardError(f"two cards are named {path.stem!r}: {known} and {path}", hint="Rename one of them.")
-    return found
+        if path.parent.name != but and path not in (known := found.get(path.stem, ())):
+            found[path.stem] = (*known, path)
+    return CardFiles(found)
 
 
 def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -281,4 +387,11 @@ def _tasks_of_suite(suite: Suite, read: Callable[[Path], TaskCard], *, where: st
     for name in suite.tasks:
         if name not in files:
             raise CardError(f"{where}: unknown task {name!r}", hint=did_you_mean(name, files) or None)
-    return NamedTasks(tuple(read(files[name]) for name in suite.tasks), suite)
+    return _named(files, suite.tasks, read, suite)
+
+
+def _named(
+    files: CardFiles, names: Iterable[str], read: Callable[[Path], TaskCard], suite: Suite | None = None
+) -> NamedTasks:
+    cards, broken = _read_each(files, names, read)
+    return NamedTasks(tuple(cards), suite, tuple(broken))

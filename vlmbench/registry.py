@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from vlmbench.errors import MissingDependencyError, PluginError, UnknownNameError, VlmbenchWarning
+from vlmbench.errors import MissingDependencyError, PluginError, UnknownNameError, VlmbenchWarning, install_command
 
 T = TypeVar("T")
 _PACKAGE = Path(__file__).parent
@@ -70,7 +70,7 @@ def load_checked(target: str, what: str, origin: str) -> Any:
         if origin == "vlmbench" and lacking and not lacking.startswith("vlmbench"):
             raise MissingDependencyError(
                 f"{what} needs the package {lacking!r}, which is not installed",
-                hint=f"pip install {lacking.split('.')[0]}",
+                hint=install_command(lacking.split(".")[0]),
             ) from error
         raise PluginError(f"{what} ({origin}) cannot be loaded: {error}") from error
 

@@ -13,17 +13,20 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import RecordError, StoreError
+from vlmbench.files import is_regular, read_bytes, regular_sha256
+from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary, safe_name
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"
+MOST_RECORD_BYTES = 128 * 2**20
+"""A record of a million classes has less."""
 WRITERS = 8
 """Records that are written at a time; of 4,500, one took 26 s, eight 2.4 s and sixteen 3.4 s."""
 
@@ -142,18 +145,20 @@ class ResultStore:
         never stands for a run.
         """
         path = self.folder(model, task) / f"{run_id}.json"
-        if not path.is_file():
+        if not is_regular(path):
             return None
         try:
-            record = read_record(path)
+            record = _parse(Record, path)
+            check_place(record, path)
         except RecordError:
             return None
         if record.predictions is None or record.imported is not None:
             return None
-        predictions = path.parent / record.predictions.file
-        if not predictions.is_file() or sha256(predictions.read_bytes()).hexdigest() != record.predictions.sha256:
+        try:
+            found = regular_sha256(path.parent / record.predictions.file)
+        except OSError:  # there is none, or it is no file
             return None
-        return record
+        return record if found == record.predictions.sha256 else None
 
     def pair_records(self, model: str, task: str) -> list[Record]:
         """Every readable record of one pair."""
@@ -198,19 +203,26 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 
 def read_entry(path: Path) -> Record | Failure | Unreadable:
     """What a file of a results folder holds; what is wrong with it is told, not raised."""
-    (entry,) = _read_all([path], Record)
-    return entry
+    return _read(path, Record)
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
+    """What lies in the places of a store."""
     for path in paths:
+        entry = _read(path, schema)
         try:
-            if path.name.endswith(FAILED):
-                yield _parse(Failure, path)
-            else:
-                yield _parse(schema, path)
+            if not isinstance(entry, Unreadable):
+                check_place(entry, path)
+            yield entry
         except RecordError as error:
             yield Unreadable(path, error.message)
+
+
+def _read(path: Path, schema: type[SummaryT]) -> SummaryT | Failure | Unreadable:
+    try:
+        return _parse(Failure, path) if path.name.endswith(FAILED) else _parse(schema, path)
+    except RecordError as error:
+        return Unreadable(path, error.message)
 
 
 EntryT = TypeVar("EntryT", bound=BaseModel)
@@ -218,22 +230,31 @@ EntryT = TypeVar("EntryT", bound=BaseModel)
 
 def _parse(schema: type[EntryT], path: Path) -> EntryT:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, most=MOST_RECORD_BYTES)
     except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     return _parsed(schema, data, str(path))
 
 
 def _parsed(schema: type[EntryT], data: bytes, where: str) -> EntryT:
     try:
-        return schema.model_validate_json(data)
+        entry = schema.model_validate_json(data, strict=True)
+        if isinstance(entry, Summary):
+            check_content(entry, data)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problem = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, problem["loc"])) or "file"
-        raise RecordError(
-            f"{where}: not a record this version reads: {place}: {problem['msg']}",
-            hint="It is broken, of another program, or of a newer vlmbench.",
-        ) from error
+        raise _no_record(where, f"{place}: {problem['msg']}") from error
+    except RecordError as error:
+        raise _no_record(where, error.message) from error
+    return entry
+
+
+def _no_record(where: str, reason: str) -> RecordError:
+    return RecordError(
+        f"{where}: not a record this version reads: {cut(reason)}",
+        hint="It is broken, of another program, or of a newer vlmbench.",
+    )
 
 
 def _json(entry: Record | Failure) -> bytes:

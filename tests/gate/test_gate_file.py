@@ -116,8 +116,11 @@ def test_required_suites_mean_all_of_their_tasks() -> None:
         ("&a [*a]", ("gate.yaml:1: *a", "no aliases")),
         ("a: " + "[" * 5000 + "]" * 5000, ("nested too deep",)),
         ("defaults: {tolerance: [1]}", ("gate.yaml:1: defaults.tolerance: no amount", "0.5 points")),
-        ("significance: 0.1\nsignificance: 0.2", ("gate.yaml:2: 'significance' is there twice",)),
-        ("rules:\n - tasks: [a]\n   margin: 0\n   margin: 1", ("gate.yaml:4: 'margin' is there twice",)),
+        ("significance: 0.1\nsignificance: 0.2", ("gate.yaml:2: 'significance' is there twice, first in line 1",)),
+        (
+            "rules:\n - tasks: [a]\n   margin: 0\n   margin: 1",
+            ("gate.yaml:4: 'margin' is there twice, first in line 3",),
+        ),
     ],
 )
 def test_whatever_is_wrong_is_named_with_its_line_and_the_remedy(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard as HubCard
 from make_record import ROWS, make_failure, make_record
+from pandas._libs.parsers import STR_NA_VALUES
 from typer.testing import CliRunner
 
 from vlmbench.cli.main import app
@@ -18,6 +19,8 @@ from vlmbench.errors import UsageError
 from vlmbench.interchange.exporters.csv import tidy_csv
 from vlmbench.interchange.exporters.model_index import model_index
 from vlmbench.records import BadSample, Imported, Record
+from vlmbench.reports.formats.csv import MISSING, to_csv
+from vlmbench.reports.table_data import Table
 from vlmbench.store import ResultStore
 
 HOSTILE = [
@@ -205,3 +208,25 @@ def test_export_takes_patterns_and_a_file(runs: Path, tmp_path: Path) -> None:
 def test_export_says_what_is_wrong(runs: Path, arguments: list[str], said: str) -> None:
     code, out, err = export("--results", str(runs), *arguments)
     assert code != 0 and out == "" and said in err
+
+
+MISSING_NAMES = sorted(name for name in STR_NA_VALUES if name)
+
+
+def test_what_pandas_takes_for_missing_is_known() -> None:
+    assert {"", *MISSING} == STR_NA_VALUES
+
+
+@pytest.mark.parametrize("name", [*MISSING_NAMES, "'NA", "'", "''null", "NA "])
+def test_names_that_pandas_takes_for_missing_survive(name: str) -> None:
+    frame = pandas.read_csv(io.StringIO(tidy_csv([make_record(name, name)])))
+    for column in (frame.model, frame.task):
+        assert column.notna().all()
+        assert [value.removeprefix("'") if value.startswith("'") else value for value in column] == [name, name]
+    assert frame.value.isna().tolist() == [False, True], "a number that is missing still is"
+
+
+def test_a_class_without_a_name_is_none_that_is_missing() -> None:
+    rows = [{"class": "", "recall": 0.5}, {"class": "nan", "recall": None}, {"class": "cat", "recall": 1.0}]
+    frame = pandas.read_csv(io.StringIO(to_csv(Table("", [], [], rows))))
+    assert frame["class"].tolist() == ["'", "'nan", "cat"] and frame.recall.isna().tolist() == [False, True, False]

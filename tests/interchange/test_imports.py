@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +332,61 @@ def test_imported_models_and_columns_are_named_as_published_ones_are() -> None:
     averages = {(f"datacomp-{n}-average", "mean") for n in (38, 35)}
     columns = {*OPEN_CLIP_COLUMNS.values(), *OPEN_CLIP_RETRIEVAL.values(), *averages}
     assert {(number.task, number.metric) for number in published} == columns
+
+
+NAN = {"acc1": 0.5, "mean_per_class_recall": float("nan"), "acc5": None}
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_metrics_without_a_number_are_left_out_with_a_note(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "json":
+        write(path, json.dumps({**EVALUATION, "metrics": NAN}))  # with a bare NaN, as Python writes it
+    else:
+        head = ",dataset,model,pretrained,task,acc1,mean_per_class_recall"
+        write(path, f"{head}\n7,cars,M,p,zeroshot_classification,0.5,nan\n8,dtd,M,p,zeroshot_classification,0.6,0.7\n")
+    outcome = imported(tmp_path, "clip_benchmark", path)
+    record = outcome.records[0]
+    assert outcome.skipped == [] and set(record.metrics) == {"acc1"} and record.main.value == 0.5
+    assert "mean_per_class_recall" in outcome.notes[0] and "NaN" in outcome.notes[0]
+    assert any("mean_per_class_recall" in warning for warning in record.warnings)
+    assert len(outcome.records) == (1 if suffix == "json" else 2)
+
+
+@pytest.mark.parametrize("index", ["Unnamed: 0", "", "index", "Unnamed: 0.1", "level_0"])
+def test_a_column_of_row_numbers_is_no_metric(tmp_path: Path, index: str) -> None:
+    rows = f"{index},acc1,dataset,model,pretrained,task\n12,0.5,cars,M,p,zeroshot_classification\n"
+    record = only(imported(tmp_path, "clip_benchmark", write(tmp_path / "a.csv", rows)))
+    assert set(record.metrics) == {"acc1"}
+
+
+def test_tables_of_open_clip_with_nan_and_row_numbers(tmp_path: Path) -> None:
+    rows = "Unnamed: 0,name,pretrained,CIFAR-10,MNIST,Food-101\n0,ViT-B-32,p,0.9,nan,\n1,ViT-L-14,p,NaN,0.5,0.6\n"
+    outcome = imported(tmp_path, "open_clip", write(tmp_path / "a.csv", rows))
+    assert outcome.skipped == []
+    assert {(record.model.spec, record.task.name): record.main.value for record in outcome.records} == {
+        ("ViT-B-32/p", "cifar10"): 0.9,
+        ("ViT-L-14/p", "mnist"): 0.5,
+        ("ViT-L-14/p", "food101"): 0.6,
+    }
+    line = '{"epoch": 3, "imagenet-zeroshot-val-top1": 0.5, "imagenet-zeroshot-val-top5": NaN}\n'
+    record = only(imported(tmp_path, "open_clip", write(tmp_path / "results.jsonl", line), model="mine"))
+    assert set(record.metrics) == {"acc1"} and any("acc5" in warning for warning in record.warnings)
+
+
+def test_files_that_are_no_files_are_named_and_the_others_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    write(folder / "a.json", EVALUATION)
+    os.mkfifo(folder / "b.json")
+    (folder / "c.json").symlink_to("/dev/zero")
+    (folder / "d.csv").symlink_to("d.csv")
+    write(folder / "e.json", "[" * 100_000)
+    outcome = imported(tmp_path, "clip_benchmark", folder)
+    assert len(outcome.records) == 1
+    assert [Path(error.message.partition(": ")[0]).name for error in outcome.skipped] == [
+        "b.json",
+        "c.json",
+        "d.csv",
+        "e.json",
+    ]

@@ -10,7 +10,9 @@ import pytest
 import toy_adapter
 
 from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.run.execute import execute
 from vlmbench.run.job import RunSettings
+from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 
@@ -57,3 +59,23 @@ def test_options_that_no_task_has_are_refused(make_folder: Callable[..., Path], 
     options = TaskOptions(protocol={"readout": "sclip"})
     with pytest.raises(UsageError, match="none of these tasks has 'readout' to set"):
         make_plan(RunRequest(("toy:a",), (task,), tmp_path, device="cpu", options=options))
+
+
+def test_a_broken_card_of_a_suite_fails_its_own_pairs_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_folder: Callable[..., Path]
+) -> None:
+    folder = make_folder({"a": 2, "b": 2})
+    (tmp_path / "cards/tasks/suites").mkdir(parents=True)
+    task = f"sources: [{{kind: imagefolder, location: {folder}}}]\n"
+    for file, name in (("own-a", "own-a"), ("own-b", "other"), ("own-c", "own-c")):
+        (tmp_path / f"cards/tasks/{file}.yaml").write_text(f"name: {name}\n{task}")
+    (tmp_path / "cards/tasks/suites/own.yaml").write_text("name: own\ntasks: [own-a, own-b, own-c]\n")
+    monkeypatch.setenv("VLMBENCH_CARDS", str(tmp_path / "cards"))
+    request = RunRequest(models=("toy:a",), tasks=("own",), results=tmp_path / "runs", device="cpu")
+    plan = make_plan(request)
+    problems = {task.card.name: task.problem for task in plan.tasks}
+    assert problems["own-a"] is None and problems["own-c"] is None
+    assert "own-b.yaml: the card is named 'other'" in str(problems["own-b"])
+    results = {result.task: result for result in execute(plan, request, NotesAsWarnings())}
+    assert [results[name].status for name in ("own-a", "own-b", "own-c")] == ["done", "failed", "done"]
+    assert results["own-b"].exit_code == 2 and results["own-b"].failure is not None

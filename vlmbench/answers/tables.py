@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.files import read_bytes
 from vlmbench.kinds import known_kind
 from vlmbench.records import Record, Summary, lies_beside
 
@@ -97,9 +98,9 @@ def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None
     """
     again = "Run the pair again with --force."
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
-        raise RecordError(f"{path}: the predictions cannot be read: {error.strerror}", hint=again) from error
+        raise RecordError(f"{path}: the predictions cannot be read: {error.strerror or error}", hint=again) from error
     stated = record.predictions
     if stated is None or sha256(content).hexdigest() != stated.sha256:
         raise RecordError(f"{path}: these are not the predictions that its record was written with", hint=again)

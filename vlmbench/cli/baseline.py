@@ -13,6 +13,7 @@ from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import print_line, print_note, print_table
 from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def save(
     from vlmbench.gate.sides import side_at
 
     check_name(name)
-    if not (folder := results.expanduser()).exists():
+    if not (folder := user_path(results)).exists():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     found = side_at(folder)
     notes = [*found.notes]
@@ -72,8 +73,14 @@ def save(
             f"no record to save in {str(results)!r}" + (" for these models and tasks" if models or tasks else ""),
             hint="Make some with `vlmbench run`, or look at what there is with `vlmbench report results`.",
         )
-    saved = save_baseline(name, entries, root.expanduser(), replace=force)
-    print_line(f"Saved {_count(entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
+    saved = save_baseline(
+        name,
+        entries,
+        user_path(root),
+        replace=force,
+        left_out=lambda error: print_note(f"left out: {error.message}"),
+    )
+    print_line(f"Saved {_count(saved.entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
     if saved.size > LARGE_BYTES:
         print_note(
             f"{size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
@@ -87,9 +94,10 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
     from vlmbench.gate.baselines.store import baseline_names, open_baseline
 
     saved: list[Baseline] = []
-    for name in baseline_names(root.expanduser()):
+    for name in baseline_names(user_path(root)):
         try:
-            saved.append(open_baseline(root.expanduser() / name))
+            saved.append(found := open_baseline(user_path(root) / name, broken_left_out=True))
+            _name_left_out(found)
         except RecordError as error:  # one broken baseline hides no other
             print_note(f"left out: {error.message}")
     Listing(
@@ -121,14 +129,15 @@ def show(
     from vlmbench.gate.baselines.store import check_name, open_baseline
     from vlmbench.reports.builders.results import results_table
 
-    root = root.expanduser()
+    root = user_path(root)
     revision, colon, plain_name = name.rpartition(":")
     saved: Baseline | None = None
     if colon:
         entries: Sequence[Entry] = baseline_at_revision(revision, plain_name, root)
     else:
         check_name(name)
-        saved = open_baseline(root / name)
+        saved = open_baseline(root / name, broken_left_out=True)
+        _name_left_out(saved)
         entries = saved.entries
     if as_json:
         data = _plain(saved) if saved else {"name": name}
@@ -148,6 +157,11 @@ def _chosen(models: list[str], tasks: list[str]) -> TableView:
 
     suites, names = expanded(tasks)
     return TableView(models=models, tasks=[*suites, *names])
+
+
+def _name_left_out(saved: Baseline) -> None:
+    for reason in saved.left_out:
+        print_note(f"left out: {reason}")
 
 
 def _models(saved: Baseline) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 from vlmbench.cli.console import print_note, stderr, stdout, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 from vlmbench.reports.cells import Cell, Label
 from vlmbench.reports.table_data import Column, Table
 
@@ -132,7 +133,7 @@ def _file(text: str) -> tuple[str, Path]:
     if not colon or not path:
         raise UsageError(f"--write takes FORMAT:FILE, not {text!r}", hint="For example --write junit:report.xml")
     _check_format(format)
-    return format, Path(path).expanduser()
+    return format, user_path(path)
 
 
 def _check_outputs(paths: list[Path]) -> None:

@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.errors import StoreError, VlmbenchError
+from vlmbench.errors import MissingDependencyError, StoreError, VlmbenchError
 
 if TYPE_CHECKING:  # the help needs no tables
     from rich.console import Console
@@ -70,13 +70,21 @@ def print_table(table: Table, *, crop: bool = True) -> None:
     console.print(TerminalTable(table, console.width), crop=crop)
 
 
-def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error") -> None:
-    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it."""
+def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error", about: str = "") -> None:
+    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it.
+
+    Args:
+        about: whose error it is, if the message may leave that open.
+    """
     from rich.text import Text
 
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
-    console.print(Text(f"{kind}: ", style=style) + Text(error.message), soft_wrap=True)
+    message = error.message if not about or error.message.startswith(about) else f"{about}: {error.message}"
+    if isinstance(error, MissingDependencyError) and error.hint:  # all that there is to do is to type it
+        console.print(Text(f"{kind}: ", style=style) + Text(f"{message}: {error.hint}"), soft_wrap=True)
+        return
+    console.print(Text(f"{kind}: ", style=style) + Text(message), soft_wrap=True)
     if error.hint:
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
@@ -105,7 +113,7 @@ def write_output(text: str, output: Path | None) -> None:
 
 def _encodable() -> None:
     """Let standard output take any sign, by its nearest where its encoding lacks it."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="vlmbench.nearest")
 
 

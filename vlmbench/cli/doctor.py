@@ -12,6 +12,7 @@ import typer
 
 from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import stdout
+from vlmbench.paths import has_home
 
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
@@ -85,12 +86,16 @@ def _devices() -> list[Finding]:
 def _cards() -> list[Finding]:
     from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
     from vlmbench.errors import VlmbenchError
+    from vlmbench.remarks.base import gathered_remarks
+    from vlmbench.remarks.codes import WARNING
 
     try:
-        counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
-        return [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
+        with gathered_remarks(WARNING) as broken:
+            counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
+        found: list[Finding] = [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
     except VlmbenchError as error:
         return [("fail", "cards", str(error))]
+    return [*found, *(("fail", "card", said.sentence) for said in broken.remarks)]
 
 
 def _plugins() -> list[Finding]:
@@ -119,15 +124,28 @@ def _folders() -> list[Finding]:
     from vlmbench.features.cache.files import cache_root
 
     root = cache_root()
-    existing = next(folder for folder in (root, *root.parents) if folder.exists())
-    writable = os.access(existing, os.W_OK)
+    if reason := _unusable(root):
+        return [("warn", "cache", f"{str(root)[:100]!r} cannot be used: {reason}; features are not kept")]
+    existing = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
+    why = "" if has_home() else "; this account has no home folder: set HOME or VLMBENCH_CACHE to keep it elsewhere"
     free = shutil.disk_usage(existing).free
     here = shutil.disk_usage(Path.cwd()).free
     return [
         (
             "ok" if writable else "warn",
             "cache",
-            f"{root}, {size_text(free)} free{'' if writable else ', not writable'}",
+            f"{root}, {size_text(free)} free{'' if writable else ', not writable'}{why}",
         ),
         ("ok", "disk", f"{Path.cwd()}, {size_text(here)} free"),
     ]
+
+
+def _unusable(folder: Path) -> str:
+    """Why nothing can be kept under this name; empty where it can, or where what is above it decides."""
+    try:
+        folder.stat()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return "" if missing else error.strerror or str(error)
+    return "" if folder.is_dir() else "it is a file"

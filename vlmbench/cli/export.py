@@ -11,6 +11,7 @@ import typer
 from vlmbench.cli.console import print_note, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 
 if TYPE_CHECKING:
     from vlmbench.records import Summary
@@ -44,7 +45,7 @@ def export(
     from vlmbench.store import ResultStore, Unreadable
 
     exporter = EXPORTERS.get(format)
-    results = results.expanduser()
+    results = user_path(results)
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     entries = list(ResultStore(results).summaries())

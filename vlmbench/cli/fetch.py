@@ -11,6 +11,7 @@ import typer
 from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def fetch(
     from vlmbench.run.prepare import wanted_models, wanted_tasks
 
     models = wanted_models(model or [])
-    wanted = wanted_tasks(tasks or [], data_root.expanduser() if data_root else None)
+    wanted = wanted_tasks(tasks or [], user_path(data_root) if data_root else None)
     with stderr().status("looking at what is here and on the hub"):
         plan = plan_fetch(wanted, workers=workers, verify=verify)
     if plan.tasks and not as_json:
@@ -115,8 +116,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         with progress:
             return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
     except KeyboardInterrupt:
-        console.print("Interrupted. What has arrived is kept; the same command continues.", style="yellow")
-        raise
+        raise KeyboardInterrupt("Interrupted. What has arrived is kept; the same command continues.") from None
 
 
 def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:

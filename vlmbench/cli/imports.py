@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from vlmbench.cli.console import print_aside, print_error, stderr
+from vlmbench.cli.console import print_aside, print_error, print_note, stderr
 from vlmbench.cli.late_help import late_help
+from vlmbench.paths import user_path
 
 
 def _programs() -> str:
@@ -41,9 +42,11 @@ def import_results(
     from vlmbench.interchange.imports import import_files
     from vlmbench.store import ResultStore
 
-    store = ResultStore(results.expanduser())
+    store = ResultStore(user_path(results))
     with stderr().status("importing"):
-        outcome = import_files(program, [path.expanduser() for path in files], store, model=model)
+        outcome = import_files(program, [user_path(path) for path in files], store, model=model)
+    for note in outcome.notes:
+        print_note(note)
     for error in outcome.skipped:
         print_error(error)
     models = {record.model.name for record in outcome.records}

@@ -9,6 +9,7 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 
 
 def leaderboard(
@@ -21,17 +22,20 @@ def leaderboard(
 
     It needs no network. A folder of an earlier build is brought up to date; other files in it stay.
     """
-    results = results.expanduser()
+    results = user_path(results)
     if not results.is_dir():
         raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    write_site(results, output.expanduser(), with_published=published, title=title)
+    write_site(results, user_path(output), with_published=published, title=title)
 
 
 def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:
     """Write the site, name what was left out of it, and print where it is."""
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
+    from vlmbench.reports.site.assets import without_charts
 
+    if said := without_charts():
+        print_note(said)
     numbers = published_numbers() if with_published else []
     built = build_site(results, output, published=numbers, title=title)
     for note in built.notes:

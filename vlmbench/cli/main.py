@@ -7,34 +7,61 @@ import logging
 import os
 import sys
 import warnings
-from typing import NoReturn, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO
 
-import typer
+from vlmbench.cli.heavy_imports import INTERRUPTED, INTERRUPTED_LINE, leaving_at_once
 
-from vlmbench._version import __version__
-from vlmbench.cli import (
-    baseline,
-    cache,
-    compare,
-    demo,
-    doctor,
-    export,
-    fetch,
-    imports,
-    leaderboard,
-    models,
-    report,
-    run,
-    tasks,
-)
-from vlmbench.cli.console import print_error, print_note
-from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
+with leaving_at_once():  # these imports take a moment
+    import typer
+    from typer.core import TyperGroup
 
-INTERRUPTED = 130
-"""The exit code shells expect after Ctrl-C (128 + SIGINT)."""
+    from vlmbench._version import __version__
+    from vlmbench.cli import (
+        baseline,
+        cache,
+        compare,
+        demo,
+        doctor,
+        export,
+        fetch,
+        imports,
+        leaderboard,
+        models,
+        report,
+        run,
+        tasks,
+    )
+    from vlmbench.cli.console import print_aside, print_error, print_note
+    from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
+    from vlmbench.paths import settle_home
+
+
+class _Commands(TyperGroup):
+    """The subcommands; Ctrl-C in any of them ends in one line, which the command may choose."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:  # typer brings its own click
+        with _ending_in_a_line():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _ending_in_a_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _ending_in_a_line() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        print_aside(str(stop) or INTERRUPTED_LINE, "yellow")
+        raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="vlmbench",
+    cls=_Commands,
     help="Zero-shot evaluation of vision-language models.\n\n"
     "Start with `vlmbench demo`; then `vlmbench run -m MODEL -t TASK`.",
     no_args_is_help=True,
@@ -76,11 +103,12 @@ def main() -> None:
     """The console script. Errors of ours become a message and an exit code, never a stack trace."""
     warnings.showwarning = _show_warning
     try:
+        settle_home()
         app()
     except VlmbenchError as error:
         _leave(error)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+    except KeyboardInterrupt:  # before a command began
+        sys.stderr.write(f"{INTERRUPTED_LINE}\n")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

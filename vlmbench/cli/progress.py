@@ -19,7 +19,7 @@ from rich.text import Text
 
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
-from vlmbench.records import Record
+from vlmbench.records import Record, speed_text
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.scores import interval_text, score_text
@@ -39,7 +39,7 @@ class RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The rate so far, with its unit."""
         speed = task.finished_speed or task.speed
-        return Text("" if not speed else f"{speed:,.0f} {task.fields.get('unit', 'items')}/s", style="dim")
+        return Text("" if not speed else f"{speed_text(speed)} {task.fields.get('unit', 'items')}/s", style="dim")
 
 
 class TerminalListener:

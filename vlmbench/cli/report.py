@@ -11,6 +11,7 @@ import typer
 from vlmbench.cli.console import print_error, print_note, print_table, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 
 if TYPE_CHECKING:  # the help needs none of it
     from vlmbench.reports.registry import TableRequest
@@ -104,7 +105,7 @@ def _request(table: str, name: str, results: Path | None, view: TableView, suite
     from vlmbench.reports.registry import TABLES, TableRequest
     from vlmbench.store import ResultStore
 
-    folder = (results or DEFAULT_RESULTS).expanduser()
+    folder = user_path(results or DEFAULT_RESULTS)
     if not folder.is_dir() and (results is not None or TABLES.get(table).needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
+from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import UsageError
+from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
+from vlmbench.files import read_text
+from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from vlmbench.run.plan import Plan, RunRequest
 
 DEFAULT_RESULTS = Path("results/runs")
+CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
+"""What Ctrl-C in the middle of a run says."""
 
 
 def run(
@@ -93,8 +97,8 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=results.expanduser(),
-        data_root=data_root.expanduser() if data_root else None,
+        results=user_path(results),
+        data_root=user_path(data_root) if data_root else None,
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
@@ -116,7 +120,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
-        plugins=tuple(path.expanduser().absolute() for path in plugin or []),
+        plugins=tuple(user_path(path).absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
 
@@ -135,6 +139,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         for task in plan.tasks:
             for remark in task.remarks:
                 print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
+            if task.problem:
+                print_error(task.problem, about=task.card.name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
@@ -153,8 +159,7 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
-            stderr().print("Interrupted. Finished pairs are on disk; the same command continues.", style="yellow")
-            raise
+            raise KeyboardInterrupt(CONTINUES) from None
 
 
 def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
@@ -235,6 +240,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     """
     import yaml
 
+    from vlmbench.cards import parse_yaml
+
     found: dict[str, Any] = {}
     for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
         key, equals, value = setting.partition("=")
@@ -243,8 +250,8 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
         if key.strip() in found:
             raise UsageError(f"{key.strip()!r} is set twice")
         try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            found[key.strip()] = parse_yaml(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"--set {setting!r}: the value cannot be read: {error}") from error
     return found
 
@@ -258,9 +265,10 @@ def read_lines(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
+        text = read_text(user_path(path), encoding="utf-8-sig", given_by_user=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {str(path)!r}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot read {str(path)!r}: {reason}") from error
     lines = [line.strip() for line in text.rstrip().split("\n")]
     if "" in lines:
         place = "is empty" if len(lines) == 1 else f"has an empty line {lines.index('') + 1}"
@@ -273,7 +281,7 @@ def load_plugins(paths: list[Path]) -> None:
     from vlmbench.registry import load_plugin_file
 
     for path in paths:
-        load_plugin_file(path.expanduser())
+        load_plugin_file(user_path(path))
 
 
 def _plan_table(plan: Plan) -> Table:
@@ -284,7 +292,7 @@ def _plan_table(plan: Plan) -> Table:
     for model in plan.models:
         for task in plan.tasks:
             if task.question is None:
-                reason = task.problem.message if task.problem else ""
+                reason = first_line(task.problem.message, most=LONGEST_IN_TABLE) if task.problem else ""
                 rows.append([model.name, task.card.name, "–", reason])
             else:
                 info, scored = task.question.dataset.info, len(task.question.indices)

@@ -46,10 +46,11 @@ def show_task(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
-    from vlmbench.catalogue import named_tasks
+    from vlmbench.catalogue import named_tasks, tell_of_broken
     from vlmbench.cli.listing import show_cards, show_fields
 
     named = named_tasks(name)
+    tell_of_broken(named.broken)
     cards, suite = list(named.cards), named.suite
     if suite is None or as_json:
         show_cards(cards, as_json=as_json, fields=_fields)

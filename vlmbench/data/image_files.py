@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError
+from vlmbench.files import NotRegularError, open_regular
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_IMAGES
 
@@ -73,10 +73,10 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
         BadSampleError: it cannot be opened or read, or is no regular file (opening a pipe would wait for ever).
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadSampleError(sample_id, "not a regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield file
+    except NotRegularError as error:
+        raise BadSampleError(sample_id, "not a regular file") from error
     except OSError as error:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
 

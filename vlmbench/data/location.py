@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
+from vlmbench import files
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import DataError, MissingDataError
+from vlmbench.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,13 @@ def roots(context: SourceContext) -> list[Path]:
     """The folders under which relative locations are looked up, in order."""
     found = [Path.cwd()]
     if context.data_root is not None:
-        found.insert(0, context.data_root.expanduser().absolute())
+        found.insert(0, user_path(context.data_root).absolute())
     return list(dict.fromkeys(found))
 
 
 def candidates(location: str, context: SourceContext) -> list[Path]:
     """The places that a location may mean, in the order they are tried."""
-    path = Path(location).expanduser()
+    path = user_path(location)
     return [path] if path.is_absolute() else [root / path for root in roots(context)]
 
 
@@ -90,7 +92,7 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
         where = ", ".join(map(str, candidates(layouts[0], context)))
     else:
         where = f"{', '.join(layouts)} (looked in {' and '.join(map(str, roots(context)))})"
-    relative = [layout for layout in layouts if not Path(layout).expanduser().is_absolute()]
+    relative = [layout for layout in layouts if not user_path(layout).is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
 
 
@@ -101,8 +103,10 @@ def read_text(file: Path) -> str:
         DataError: it cannot be read, or is no UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return files.read_text(file, encoding="utf-8-sig", most=files.MOST_DATA_BYTES)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{file} cannot be read: {error}") from error
 
 
@@ -113,15 +117,15 @@ def is_below(name: str) -> bool:
     return bool(printable) and not path.is_absolute() and ".." not in path.parts
 
 
-def files_state(files: Iterable[tuple[str, Path]], *, salt: str = "") -> str:
+def files_state(named: Iterable[tuple[str, Path]], *, salt: str = "") -> str:
     """A hash of names, sizes and times: the ``state()`` of a dataset of local files.
 
     Args:
-        files: (name that does not depend on where the dataset lies, path). One that is gone counts too.
+        named: (name that does not depend on where the dataset lies, path). One that is gone counts too.
         salt: whatever else the dataset depends on.
     """
     digest = hashlib.sha256(salt.encode())
-    for name, path in files:
+    for name, path in named:
         try:
             found = path.stat()
             size, changed = found.st_size, found.st_mtime_ns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vlmbench.gate.outcome import Check, Demand
 from vlmbench.gate.policy import Settings
-from vlmbench.records import Record, RunInfo
+from vlmbench.records import Record, RunInfo, speed_text
 
 _MEASURE_AGAIN = "run it again with --force --no-cache"
 
@@ -30,7 +30,9 @@ def _speed(before: RunInfo, after: RunInfo, limit: float) -> Check:
     if old <= 0:
         return _unknown("min_speed_ratio", limit, f"speed was not measured: the baseline's is {old:g} images a second")
     ratio = new / old
-    figures = f"{new:,.1f} images a second after {old:,.1f}: ratio {ratio:.2f}, at least {limit:g} demanded"
+    figures = (
+        f"{speed_text(new)} images a second after {speed_text(old)}: ratio {ratio:.2f}, at least {limit:g} demanded"
+    )
     return Check(demand="min_speed_ratio", met=ratio >= limit, message=figures, limit=limit, found=ratio)
 
 

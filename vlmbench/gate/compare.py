@@ -13,6 +13,7 @@ from vlmbench.gate.mismatches import check_allowed
 from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
+from vlmbench.paths import user_path
 
 
 def compare(
@@ -48,7 +49,7 @@ def compare(
         UsageError: a side or the gate file cannot be read, or no models or tasks can be paired.
     """
     kinds = check_allowed([allow] if isinstance(allow, str) else list(allow))
-    demands = gate if isinstance(gate, Gate) else Gate() if gate is None else read_gate(Path(gate).expanduser())
+    demands = gate if isinstance(gate, Gate) else Gate() if gate is None else read_gate(user_path(gate))
     file = None if gate is None or isinstance(gate, Gate) else str(gate)
     options = {"--baseline-model": baseline_model, "--candidate-model": candidate_model, "--gate": file}
     if Path(baselines) != BASELINES:
@@ -59,7 +60,7 @@ def compare(
         *(word for kind in kinds for word in ("--allow", kind)),
         *(["--allow-inconclusive"] if allow_inconclusive else []),
     ]
-    folder = Path(baselines).expanduser()
+    folder = user_path(baselines)
     return compare_sides(
         read_side(str(baseline), baselines=folder),
         read_side(str(candidate), baselines=folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import UsageError
+from vlmbench.files import read_bytes
 from vlmbench.gate.policy import Amount, Gate, Rule, Settings
 from vlmbench.registry import did_you_mean
 
@@ -53,14 +55,14 @@ def read_gate(path: Path) -> Gate:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise UsageError(f"gate file {str(path)!r} is above {_MOST_BYTES // 2**20} MiB: it is none")
+        piped = str(path).startswith(("/dev/", "/proc/"))  # as the shell writes <(...)
+        data = read_bytes(path, most=_MOST_BYTES, given_by_user=piped)
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(f"no gate file {str(path)!r}", hint="Leave --gate out for the default gate.") from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UsageError(f"gate file {str(path)!r} is above {_MOST_BYTES // 2**20} MiB: it is none") from error
         raise UsageError(f"gate file {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"gate file {str(path)!r} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
@@ -129,12 +131,16 @@ def _line(node: Any, place: Sequence[Any]) -> int:
 def _refuse_repeated(path: Path, node: Any) -> None:
     """YAML keeps the last of two fields of one name in silence; the first would be lost."""
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for key, value in node.value:
             if isinstance(key.value, str):
-                if key.value in seen:
-                    raise UsageError(f"{path}:{key.start_mark.line + 1}: {key.value!r} is there twice")
-                seen.add(key.value)
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise UsageError(
+                        f"{path}:{line}: {key.value!r} is there twice, first in line {lines[key.value]}",
+                        hint="Keep one of them.",
+                    )
+                lines[key.value] = line
             _refuse_repeated(path, value)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:

@@ -11,8 +11,10 @@ from pathlib import Path
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
-from vlmbench.gate.baselines.store import BASELINES, baseline_names, load_baseline
+from vlmbench.gate.baselines.store import BASELINES, baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
+from vlmbench.paths import user_path
+from vlmbench.record_checks import check_place
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
@@ -62,7 +64,7 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
 
 
 def _side(name: str, baselines: Path) -> Side:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not name.strip():  # Path("") would be the working directory: an empty variable of a script compares nothing
         raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
     if os.path.exists(path):  # Path.exists raises for a name that is too long to be one
@@ -80,18 +82,35 @@ def side_at(path: Path, *, label: str = "") -> Side:
     Raises:
         RecordError: a baseline's record cannot be read.
     """
-    files = [path] if path.is_file() else _result_files(path)
-    read = [(file, read_entry(file)) for file in files]
-    # A run's record is named by its id, a baseline's by its task.
-    if any(isinstance(entry, Record) and file.stem != entry.id for file, entry in read):
-        kept = load_baseline(path.parent if path.is_file() else path)
-        return Side(label, [entry for entry in kept if not path.is_file() or Path(entry.where) == path])
+    if not path.is_dir():
+        entry = read_entry(path)
+        if isinstance(entry, Record) and path.stem != entry.id:
+            return Side(label, [baseline_entry(path)])
+        read = [(path, entry)]
+    else:
+        files = _result_files(path)
+        read = [(file, _placed(file, read_entry(file), path)) for file in files]
+        # A run's record is named by its id, a baseline's by its task.
+        records = [file for file, entry in read if isinstance(entry, Record)]
+        if not records and any(isinstance(read_entry(file), Record) for file in files):
+            return Side(label, load_baseline(path))
     return Side(
         label,
         [_run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],
         [entry for _, entry in read if isinstance(entry, Failure)],
         [f"left out: {entry.reason}" for _, entry in read if isinstance(entry, Unreadable)],
     )
+
+
+def _placed(file: Path, entry: Record | Failure | Unreadable, folder: Path) -> Record | Failure | Unreadable:
+    """The entry; of a record or failure that lies where another belongs, why it is left out. What is above ``folder``
+    may have any name."""
+    try:
+        if not isinstance(entry, Unreadable):
+            check_place(entry, file, folders=len(file.relative_to(folder).parts) - 1)
+    except RecordError as error:
+        return Unreadable(file, error.message)
+    return entry
 
 
 def _run_entry(path: Path, record: Record) -> Entry:

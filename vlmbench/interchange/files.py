@@ -11,7 +11,10 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json
 
 from vlmbench.errors import RecordError
+from vlmbench.files import read_bytes
 
+MOST_BYTES = 256 * 2**20
+"""A file of results has a few thousand lines."""
 Row: TypeAlias = Mapping[str, str]
 """Columns to cells."""
 
@@ -23,7 +26,7 @@ def read_text(path: Path) -> str:
         RecordError: it cannot be read, or is no UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bytes(path, most=MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import TaskCard
-from vlmbench.catalogue import find_tasks, model_cards, task_card_files
+from vlmbench.catalogue import known_task, model_cards
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.interchange.registry import IMPORTERS
-from vlmbench.interchange.results import result_file, to_record
+from vlmbench.interchange.results import left_out_note, result_file, to_record
 from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
@@ -25,10 +26,12 @@ class ImportOutcome:
     Attributes:
         records: those written; a result that stands in two places is one.
         skipped: why a file, or a row of one, was left out.
+        notes: what records are without, since their files have no number there.
     """
 
     records: Sequence[Record]
     skipped: Sequence[RecordError]
+    notes: Sequence[str] = ()
 
 
 def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, model: str | None = None) -> ImportOutcome:
@@ -45,6 +48,7 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
     cards: dict[str, TaskCard | None] = {}
     found: list[Record] = []
     skipped: list[RecordError] = []
+    notes: list[str] = []
     store.check_writable()
     for path in _files(paths):
         try:
@@ -55,10 +59,12 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
                     continue
                 if result.task not in cards:
                     cards[result.task] = _card(result.task)
+                if result.left_out:
+                    notes.append(left_out_note(result))
                 found.append(to_record(result, file, cards[result.task]))
         except RecordError as error:
             skipped.append(error)
-    return ImportOutcome(store.write_all(found), skipped)
+    return ImportOutcome(store.write_all(found), skipped, notes)
 
 
 def _is_name(text: str) -> bool:
@@ -69,18 +75,20 @@ def _is_name(text: str) -> bool:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+            inside = sorted(
+                entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.is_dir()
+            )
             if not inside:
                 raise UsageError(
                     f"no result files in {str(path)!r}",
                     hint=f"They end in {', '.join(SUFFIXES)}; folders inside it are not searched.",
                 )
             yield from inside
-        elif path.is_file():
+        elif os.path.lexists(path):  # what is no regular file is named when it is read
             yield path
         else:
             raise UsageError(f"no file {str(path)!r}")
 
 
 def _card(task: str) -> TaskCard | None:
-    return find_tasks(task)[0] if task in task_card_files() else None
+    return known_task(task)

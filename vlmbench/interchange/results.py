@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -15,6 +15,8 @@ from typing import Any
 from vlmbench._version import __version__
 from vlmbench.cards import TaskCard
 from vlmbench.errors import RecordError
+from vlmbench.files import read_bytes
+from vlmbench.interchange.files import MOST_BYTES
 from vlmbench.records import (
     CacheUse,
     DatasetInfo,
@@ -62,6 +64,7 @@ class Result:
         metrics: names here to fractions.
         spec: what open_clip would load.
         protocol: what the file says of how it was asked.
+        left_out: the file's metrics that have no number there.
     """
 
     model: str
@@ -70,6 +73,17 @@ class Result:
     metrics: Mapping[str, float]
     spec: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+
+def is_missing(value: object) -> bool:
+    """Whether a metric has no number: its program writes NaN where data does not define one, in whatever spelling."""
+    if isinstance(value, str):
+        return value.strip().casefold() in _MISSING
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+_MISSING = frozenset(("", "nan", "-nan", "na", "n/a", "<na>", "null", "none"))
 
 
 def fraction(value: object, where: str) -> float:
@@ -95,9 +109,9 @@ def result_file(program: str, path: Path) -> ResultFile:
         RecordError: it cannot be read.
     """
     try:
-        content, changed = path.read_bytes(), path.stat().st_mtime
+        content, changed = read_bytes(path, most=MOST_BYTES), path.stat().st_mtime
     except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     written = datetime.fromtimestamp(changed, tz=timezone.utc).isoformat(timespec="seconds")
     return ResultFile(program, path.name, sha256(content).hexdigest(), written)
 
@@ -120,8 +134,17 @@ def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record
         imported=Imported.model_validate({"from": file.program, "file": file.name, "sha256": file.sha256}),
         run=_run(file),
         environment=Environment(vlmbench=__version__, python="", platform="", packages={}),
-        warnings=[f"imported from {file.program}: {file.name}; data, prompts and precision are that program's"],
+        warnings=[
+            f"imported from {file.program}: {file.name}; data, prompts and precision are that program's",
+            *([left_out_note(result)] if result.left_out else []),
+        ],
     )
+
+
+def left_out_note(result: Result) -> str:
+    """Which metrics the record does not have."""
+    names = ", ".join(result.left_out)
+    return f"{result.model} on {result.task}: {names}: the file has no number (NaN), so the record is without"
 
 
 def _model(result: Result) -> ModelInfo:

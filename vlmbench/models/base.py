@@ -101,16 +101,24 @@ ENCODERS = ("preprocess", "encode_image", "encode_text", "embedding_dim", "logit
 """What a :class:`VisionLanguageModel` has beyond a :class:`Model`."""
 
 
+_INSTEAD: Mapping[str, str] = {
+    "Detector": "for boxes (-t demo-detection-native, or your own with -t coco:DIR)",
+    "Segmenter": "for the class of each pixel (-t demo-segmentation)",
+}
+"""What a model can be asked that has a capability and no encoders."""
+
+
 def lacks_encoders(model: Model) -> str | None:
     """Why the model is no :class:`VisionLanguageModel`, and what would help; None where it is one."""
     missing = [name for name in ENCODERS if not hasattr(model, name)]
     if not missing:
         return None
     named = [name for name in missing if name.startswith("encode_")] or missing
-    instead = f"; this one can be asked what needs {', '.join(model.capabilities)}" if model.capabilities else ""
+    able = [_INSTEAD.get(name, f"what needs {name}") for name in model.capabilities]
+    instead = f"; this one can be asked {', and '.join(able)}" if able else ""
     return (
         f"it does not bring whole images and texts into one space (it lacks {', '.join(named)}). "
-        f"That takes a dual encoder, such as CLIP{instead}"
+        f"That takes a dual encoder, such as -m demo-clip{instead}"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import huggingface_hub.constants
 
 from vlmbench.errors import ModelError
+from vlmbench.network import proxy_problem
 
 _LOCK = threading.RLock()
 
@@ -46,6 +47,8 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
             f"not in this machine's cache: {what}; --offline forbids fetching",
             hint=f"Fetch it where there is a network{fetch}; the cache is the folder HF_HOME names.",
         )
+    if problem := proxy_problem(error):
+        return ModelError(f"cannot fetch {what}: {problem[0]}", hint=problem[1])
     return ModelError(
         f"cannot fetch {what}: {reason[:300]}",
         hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "

@@ -51,6 +51,11 @@ PARTIAL_ANNOTATION = Code(
     "Not every class is annotated in every image, and the evaluator counts what is not as mistakes.",
 )
 NO_PROPOSALS = Code("no-proposals", "Images have no proposals, so that nothing can be found in them.")
+OWN_DETECTOR = Code(
+    "own-detector",
+    "The model's own detector found the boxes, since it cannot name given ones, and nothing said whose boxes count.",
+    unranked=True,
+)
 EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
 
 # Prompts.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vlmbench.asked import remarks_of
+from vlmbench.errors import first_line
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.aggregates import Answer
@@ -75,10 +76,16 @@ def failed_score(failure: Failure, *, notes: tuple[str, ...] = ()) -> Score:
     return Score(None, status=failure.status, notes=notes)
 
 
-def reason(failure: Failure) -> str:
-    """Why a pair gave no number, in one line; an error without words is named by its kind."""
-    said = failure.message.strip().splitlines()
-    return said[0].rstrip(":") if said else failure.error
+def reason(failure: Failure, *, most: int | None = None) -> str:
+    """Why a pair gave no number, in one line; an error without words is named by its kind.
+
+    Args:
+        most: letters, in a table's cell, whose row says already which model and task it is.
+    """
+    message = failure.message
+    if most is not None:
+        message = message.removeprefix(f"{failure.model} cannot be asked {failure.task}: ")
+    return first_line(message, most=most) or failure.error
 
 
 def failed_datum(failure: Failure) -> dict[str, object]:

@@ -10,6 +10,7 @@ from vlmbench.asked import asked_remarks
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
@@ -38,7 +39,6 @@ def build_record(
     """The record of one pair."""
     card, tally = question.card, engine.tally
     limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
-    image_seconds = engine.seconds.get("images", 0.0)
     record = Record(
         id=id,
         model=_model_info(engine.model),
@@ -62,7 +62,7 @@ def build_record(
         run=RunInfo(
             started=started.isoformat(timespec="seconds"),
             seconds={stage: round(seconds, 3) for stage, seconds in engine.seconds.items()},
-            images_per_second=round(tally.computed / image_seconds, 2) if image_seconds and not tally.hits else None,
+            images_per_second=_speed(tally, engine.seconds.get("images", 0.0)),
             peak_memory_bytes=peak_memory_bytes,
             device=str(engine.device),
             processor=processor_name(str(engine.device)),
@@ -86,6 +86,11 @@ def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
     every = tuple(dict.fromkeys([*asked_remarks(record), *(each for each in said if each.code not in FROM_FIELDS)]))
     warnings = [remark.sentence for remark in every if remark.code not in CHOICES]
     return record.model_copy(update={"remarks": every, "warnings": warnings})
+
+
+def _speed(tally: ImageTally, seconds: float) -> float | None:
+    """Images a second, to six significant digits; None where an earlier run's features stood in for some."""
+    return float(f"{tally.computed / seconds:.6g}") if seconds and not tally.from_earlier else None
 
 
 def _dataset_info(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from vlmbench.data.base import ImageDataset, content_sha256, fingerprint
+from vlmbench.files import read_text
+
+_HEX_SHA256 = 64
 
 
 class FingerprintIndex:
@@ -59,19 +63,20 @@ class FingerprintIndex:
         temporary = self._folder / f".{key}.{socket.gethostname()}.{os.getpid()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(content_fingerprint)
+            temporary.write_text(content_fingerprint, encoding="ascii")
             temporary.replace(self._folder / key)
         except OSError:  # only a convenience is lost: the next run reads the bytes again
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # where nothing can be written, there is nothing to remove
+                temporary.unlink(missing_ok=True)
 
     def _stored(self, key: str) -> str | None:
         if self._folder is None:
             return None
         try:
-            stored = (self._folder / key).read_text()
+            stored = read_text(self._folder / key, most=_HEX_SHA256)
         except (OSError, UnicodeDecodeError):  # not there, or not to be read: computed again
             return None
-        return stored if len(stored) == 64 else None
+        return stored if len(stored) == _HEX_SHA256 else None
 
     @staticmethod
     def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:

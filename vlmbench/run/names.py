@@ -7,18 +7,32 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
-from vlmbench.cards import ModelCard, SuiteSample, TaskCard
-from vlmbench.catalogue import NamedTasks, named_suite, named_tasks, read_model, read_task, runnable_models
-from vlmbench.errors import UsageError
+from vlmbench.cards import ModelCard, SourceSpec, SuiteSample, TaskCard, make_task
+from vlmbench.catalogue import (
+    NamedTasks,
+    named_suite,
+    named_tasks,
+    read_model,
+    read_task,
+    runnable_models,
+    tell_of_broken,
+)
+from vlmbench.errors import CardError, UsageError
+from vlmbench.kinds import DEFAULT_KIND
 from vlmbench.tasks.base import TaskOptions
 
 
 @dataclass(frozen=True)
 class AskedTask:
-    """A task card and what is asked of it: the user's options, with the sample of the suite that named the task."""
+    """A task card and what is asked of it: the user's options, with the sample of the suite that named the task.
+
+    Attributes:
+        broken: why the card cannot be read, where a pattern or a suite names it; then it has a name and no more.
+    """
 
     card: TaskCard
     options: TaskOptions
+    broken: CardError | None = None
 
 
 def resolve_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
@@ -39,7 +53,9 @@ def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
         UsageError: two different ones have one name.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
-    return _unique((card for _, named in _named(names, ()) for card in named.cards), "task")
+    found = _named(names, ())
+    tell_of_broken(broken for _, named in found for broken in named.broken)
+    return _unique((card for _, named in found for card in named.cards), "task")
 
 
 def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
@@ -57,10 +73,11 @@ def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions)
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     named = _named(names, suites)
+    broken = {name: error for _, found in named for name, error in found.broken}
     asked: dict[str, TaskOptions] = {}
     for name, found in named:
         own = _sampled(options, found.suite.sample) if found.suite and found.suite.sample else options
-        for card in found.cards:
+        for card in _all_cards(found):
             if asked.setdefault(card.name, own) != own:
                 raise UsageError(
                     f"task {card.name!r} is asked on two different subsets, once by {name!r}",
@@ -68,8 +85,14 @@ def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions)
                 )
     if asked and options.stratified and all(own.limit is None for own in asked.values()):
         raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
-    cards = _unique((card for _, found in named for card in found.cards), "task")
-    return tuple(AskedTask(card, asked[card.name]) for card in cards)
+    cards = _unique((card for _, found in named for card in _all_cards(found)), "task")
+    return tuple(AskedTask(card, asked[card.name], broken.get(card.name)) for card in cards)
+
+
+def _all_cards(named: NamedTasks) -> list[TaskCard]:
+    """The cards, and for each that is broken one that has its name alone, so that its pairs can fail under it."""
+    nameless = SourceSpec(kind="none", location="")
+    return [*named.cards, *(make_task(name, DEFAULT_KIND, nameless) for name, _ in named.broken)]
 
 
 def _named(names: Iterable[str], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:

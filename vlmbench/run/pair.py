@@ -31,7 +31,7 @@ from vlmbench.run.listener import Status
 from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
-from vlmbench.tasks.base import DrawPictures, Outcome, Question, question_data
+from vlmbench.tasks.base import DrawPictures, Outcome, Question, question_data, settings_in_use
 
 UNIQUE_COLUMNS = ("sample", "content")
 """Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
@@ -235,15 +235,15 @@ def _ask(pair: _Pair) -> _Asked:
 
 def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
     """What the user set of the task's protocol, without what of it plays no part, which is a remark."""
-    fields, protocol = pair.task.plugin.protocol_fields, pair.question.protocol(pair.model)
+    fields, in_use = pair.task.plugin.protocol_fields, settings_in_use(pair.question, pair.model)
     chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
-    if unused := [name for name in chosen if name not in protocol]:
+    if unused := [name for name in chosen if name not in in_use]:
         are = "settings play" if len(unused) != 1 else "setting plays"
         text = f"{len(unused)} {are} no part in {pair.task.card.name}"
         said = remark(SETTING_UNUSED, text, count=len(unused), examples=unused)
         pair.state.listener.remark(pair.name, said)
         asked.said.append(said)
-    return {name: value for name, value in chosen.items() if name in protocol}
+    return {name: value for name, value in chosen.items() if name in in_use}
 
 
 def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:

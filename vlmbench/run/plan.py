@@ -81,6 +81,7 @@ def make_plan(request: RunRequest) -> Plan:
     """Resolve names, check cards and open every dataset. No model is loaded.
 
     A dataset that cannot be opened becomes its task's ``problem``: its pairs fail with that reason while others go on.
+    So does a broken card that a suite or a pattern names.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
@@ -98,13 +99,16 @@ def make_plan(request: RunRequest) -> Plan:
         ADAPTERS.get(model.adapter)
     plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
     for task in asked:
-        check_task(task.card, plugins[task.card.name], request.options)
+        if task.broken is None:
+            check_task(task.card, plugins[task.card.name], request.options)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     return Plan(
         models,
         tuple(
             open_task(task.card, plugins[task.card.name], task.options, request.data_root, offline=request.offline)
+            if task.broken is None
+            else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)
             for task in asked
         ),
     )

@@ -127,6 +127,21 @@ class UsesOtherRoles(Protocol):
     """The samples of each other role."""
 
 
+@runtime_checkable
+class NamesSettings(Protocol):
+    """The capability of questions whose protocol has a setting under another name than the user sets it by."""
+
+    def settings_in_use(self, model: Model) -> frozenset[str]:
+        """The fields of the kind's protocol that play a part in this model's answer."""
+
+
+def settings_in_use(question: Question, model: Model) -> frozenset[str]:
+    """The fields that play a part in a model's answer: those that its protocol names, unless the question says it."""
+    if isinstance(question, NamesSettings):
+        return question.settings_in_use(model)
+    return frozenset(question.protocol(model))
+
+
 def question_data(question: Question) -> dict[Role, Chosen]:
     """All samples that a question uses, by role; the test role, which is scored, first."""
     scored = Chosen(question.dataset, question.indices)

@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import ImageFont
 
 from vlmbench.errors import UsageError
+from vlmbench.paths import user_path
 
 FONT_VARIABLE = "VLMBENCH_FONT"
 _IN_NO_FONT = "\U0010ffff"
@@ -38,7 +39,7 @@ def font_path() -> Path | None:
         UsageError: ``VLMBENCH_FONT`` names no font.
     """
     if chosen := os.environ.get(FONT_VARIABLE):
-        path = Path(chosen).expanduser()
+        path = user_path(chosen)
         try:
             ImageFont.truetype(str(path), 12)
         except OSError as error:

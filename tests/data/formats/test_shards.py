@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,46 @@ def test_what_has_no_shards_is_said(tmp_path: Path) -> None:
     write_tar(tmp_path / "p" / "0.tar", [])
     with pytest.raises(DataError, match=r"2 of the shards are missing: .*1.tar, .*2.tar"):
         found(tmp_path / "p" / "{0..2}.tar")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("9" * 30, r"nshards.txt: 9{30} is no number of shards: 2 are there"),
+        ("9" * 5000, r"nshards.txt: 9{40}… is no number of shards"),
+        ("999999999", r"says 999999999 shards; 999,999,997 missing: 2.tar, 3.tar, .* and 999,999,987 more"),
+        ("-1", "not a number of shards"),
+        ("1e3", "not a number of shards"),
+        ("", "not a number of shards"),
+    ],
+)
+def test_a_number_of_shards_that_cannot_be_is_refused_at_once(tmp_path: Path, said: str, message: str) -> None:
+    root = write_wds(tmp_path, [0, 1], shard_size=1)
+    (root / "test" / "nshards.txt").write_text(said)
+    with pytest.raises(DataError, match=message):
+        found(root)
+
+
+def test_leading_zeros_count_for_nothing(tmp_path: Path) -> None:
+    root = write_wds(tmp_path, [0, 1], shard_size=1)
+    (root / "test" / "nshards.txt").write_text("0" * 20 + "2\n")
+    assert numbers(found(root)) == ["0", "1"]
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "nshards.txt", "pipe"])
+def test_a_number_of_shards_that_is_no_file(tmp_path: Path, target: str) -> None:
+    root = write_wds(tmp_path, [0, 1], shard_size=1)
+    path = root / "test" / "nshards.txt"
+    path.unlink()
+    os.mkfifo(path) if target == "pipe" else path.symlink_to(target)
+    if target == "nshards.txt":  # a link to itself leads nowhere
+        assert numbers(found(root)) == ["0", "1"]
+    else:
+        with pytest.raises(DataError, match="not a regular file"):
+            found(root)
+
+
+@pytest.mark.parametrize("pattern", ["{0..999999999}.tar", "{0..999}{0..999}{0..999}.tar"])
+def test_a_pattern_of_too_many_names(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(DataError, match="more than 100,000 names"):
+        found(f"{tmp_path}/{pattern}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -155,3 +156,32 @@ def test_threads_read_thousands_of_members_without_open_files(tmp_path: Path) ->
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda member: read_member(member, "x"), members))
     assert found == [bytes([i % 256]) * 50 for i in range(2000)]
+
+
+def test_a_shard_that_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "0.tar")
+    (tmp_path / "1.tar").symlink_to("/dev/zero")
+    for name in ("0.tar", "1.tar"):
+        with pytest.raises(DataError, match="not a regular file"):
+            list(scan(tmp_path / name, load=CLS))
+        with pytest.raises(BadSampleError, match="not a regular file"):
+            read_member(Member(tmp_path / name, 0, 10), "x")
+
+
+def test_a_size_that_the_file_does_not_have(tmp_path: Path) -> None:
+    for size in (10**6, 2**40):
+        header = tarfile.TarInfo("a.jpg")
+        header.size = size
+        (tmp_path / "0.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+        with pytest.raises(DataError, match=f"'a.jpg' states {size:,} bytes, more than follow"):
+            list(scan(tmp_path / "0.tar", load=CLS))
+
+
+def test_a_label_of_a_gigabyte_is_not_loaded(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("a.cls")
+    header.size = 2**30
+    path = tmp_path / "0.tar"
+    path.write_bytes(header.tobuf(tarfile.GNU_FORMAT))
+    os.truncate(path, 512 + 2**30 + 1024)
+    with pytest.raises(DataError, match="too many for a label"):
+        list(scan(path, load=CLS))

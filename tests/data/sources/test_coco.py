@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,34 @@ def test_demo_boxes_are_those_of_the_masks() -> None:
     assert [sample.target[0].label for sample in scenes.samples] == [sample.target for sample in truth.samples]  # type: ignore[index, union-attr]
     with pytest.raises(LabelError, match="no boxes"):
         open_dataset([SourceSpec(kind="demo", location="faces")], SourceContext(target="boxes"))
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("images", "id", 10**30, "no evaluator can hold"),
+        ("annotations", "id", -(10**30), "no evaluator can hold"),
+        ("images", "width", -5, "the size -5"),
+        ("images", "height", 10**12, "which no image has"),
+        ("annotations", "bbox", [0, 0, 10**400, 1], "no box of four numbers"),
+        ("annotations", "area", 10**400, "not finite"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(root: Path, part: str, field: str, value: object, message: str) -> None:
+    changed(root, lambda content: content[part][0].update({"width": 1, "height": 1, field: value}))
+    with pytest.raises(DataError, match=message):
+        opened(root)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "deep"])
+def test_annotations_that_are_no_file(root: Path, kind: str) -> None:
+    path = root / "annotations/instances_val.json"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text('{"a":' * 200_000)
+    with pytest.raises(DataError, match="no JSON" if kind == "deep" else "not a regular file"):
+        opened(root, location="" if kind == "deep" else "annotations/instances_val.json", images="../val")

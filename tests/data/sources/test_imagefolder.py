@@ -144,7 +144,7 @@ def test_denied_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "open", deny)
+        patched.setattr(os, "open", deny)
         with pytest.raises(BadSampleError, match=r"'cat/2.png': cannot be read: Permission denied"):
             dataset.read(0)
     with monkeypatch.context() as patched:

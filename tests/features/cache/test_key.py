@@ -12,11 +12,12 @@ from vlmbench.features.cache.key import PACKAGE, code_sha256, feature_code
 
 NO_PART = {
     *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup"),
+    *("vlmbench.files", "vlmbench.network", "vlmbench.paths"),
     *("vlmbench.cards", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
     *("vlmbench.remarks.base", "vlmbench.remarks.codes"),
 }
-"""What features import and whose code changes no feature: messages, names, schemas, downloads. Weights, transforms and
-options of cards are in the key by value."""
+"""What features import and whose code changes no feature: messages, names, schemas, downloads, what is refused.
+Weights, transforms and options of cards are in the key by value."""
 
 
 @pytest.fixture

@@ -97,6 +97,16 @@ def test_cached_images_are_not_encoded_and_one_changed_byte_is(tmp_path: Path) -
     assert not torch.equal(gathered(first)[3], gathered(again)[3])
 
 
+def test_a_content_that_comes_twice_is_a_repeat_and_not_an_earlier_runs(tmp_path: Path) -> None:
+    """Three batches lie between the two, so that the first is in the cache when the second is looked up."""
+    space = FeatureSpace(tmp_path, {}, DIM)
+    files = [png(0), *(png(i) for i in range(1, 40)), png(0)]
+    _, tally = encode(toy(), InMemory(files), space=space, batch_size=1, workers=1)
+    assert (tally.hits, tally.repeats, tally.from_earlier) == (1, 1, 0) and tally.encoded == 40
+    _, again = encode(toy(), InMemory([*files, png(99)]), space=space, batch_size=1, workers=1)
+    assert (again.hits, again.repeats, again.from_earlier, again.encoded) == (41, 0, 41, 1)
+
+
 def test_a_bad_sample_fails_by_default_and_is_counted_on_request() -> None:
     files = [png(0), b"", b"hello, I am text", png(1)[:-30], png(2)]
     with pytest.raises(BadSampleError, match="'s1'"):

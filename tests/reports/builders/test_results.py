@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from make_record import make_failure, make_record
 
-from vlmbench.records import BadSample, MetricValue
+from vlmbench.records import BadSample, CacheUse, MetricValue
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.cells import percent, plain
 from vlmbench.reports.entries import newest, remarks
@@ -28,8 +28,44 @@ def texts(table: Table) -> list[list[str]]:
 
 def test_a_row_says_the_number_its_interval_chance_and_n() -> None:
     table = results_table([make_record(value=0.5)])
-    assert texts(table) == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10", ""]]
+    assert texts(table) == [["m", "t", "acc1", "50.0", "40.0 to 60.0", "10.0", "10", "10.0", ""]]
     assert table.data[0]["value"] == 0.5 and table.data[0]["ci95_low"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("speed", "shown"),
+    [
+        (0.012345, "0.0123"),
+        (0.5, "0.500"),
+        (7.777, "7.78"),
+        (9.999, "10.0"),
+        (99.96, "100"),
+        (1234.5, "1,230"),
+        (0.0, "0"),
+    ],
+)
+def test_a_speed_has_three_significant_digits(speed: float, shown: str) -> None:
+    record = make_record(images_per_second=speed)
+    assert texts(results_table([record]))[0][7] == shown
+    assert results_table([record]).data[0]["images_per_second"] == speed
+
+
+def test_without_a_speed_a_record_is_cached_only_if_features_came_from_the_cache() -> None:
+    record = make_record(images_per_second=None)
+    run = record.run.model_copy(update={"cache": CacheUse(image_hits=3, image_misses=7)})
+    assert texts(results_table([record.model_copy(update={"run": run})]))[0][7] == "cached"
+    run = record.run.model_copy(update={"cache": CacheUse(image_misses=10)})
+    assert texts(results_table([record.model_copy(update={"run": run})]))[0][7] == "–"
+
+
+def test_a_failure_takes_one_line_however_much_it_says() -> None:
+    nowhere = "the dataset is in none of its places:\n  looked in /data for\n    imagefolder  a/test\n         b/test"
+    long = "m cannot be asked u: " + "it has no such thing and " * 20
+    table = results_table([make_failure(message=nowhere), make_failure(task="u", message=long)])
+    said = {row[1]: row[-1] for row in texts(table)}
+    assert said["t"] == "the dataset is in none of its places"
+    assert said["u"].startswith("it has no such thing") and said["u"].endswith("…") and len(said["u"]) <= 81
+    assert {row["task"]: row["reason"] for row in table.data} == {"t": nowhere, "u": long}
 
 
 def test_undefined_values_and_errors_are_shown_as_such() -> None:

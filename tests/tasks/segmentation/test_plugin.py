@@ -356,3 +356,24 @@ def test_the_demos_scenes(request_: RunRequest) -> None:
     assert result.record.task.protocol["words"] == {"background": []} and result.record.task.dataset.source == "demo"
     assert [row.name for row in result.record.per_class][:2] == ["background", "circle"]
     assert result.record.per_class[0].n == 3
+
+
+def test_synonyms_that_are_set_play_a_part_unless_the_users_class_names_replace_them(
+    request_: RunRequest, folder: Path
+) -> None:
+    names = ("sky", "sea", "boat", "cow")
+    card_free = replace(request_, tasks=(f"masks:{folder}",))
+    chosen = {"synonyms": {"boat": ["boat", "ship"]}, "pamr_dilations": [2]}
+    (result,) = run(replace(request_, options=TaskOptions(protocol=chosen)))
+    assert result.record is not None and result.record.run.settings == {"synonyms": {"boat": ["boat", "ship"]}}
+    assert unused(result) == ("pamr_dilations",)
+    options = TaskOptions(protocol={"synonyms": {"boat": ["ship"]}}, class_names=names, templates=("a {}",))
+    (replaced,) = run(replace(card_free, options=options))
+    assert replaced.record is not None and replaced.record.run.settings == {}
+    assert unused(replaced) == ("synonyms",)
+
+
+def unused(result: PairResult) -> tuple[str, ...]:
+    assert result.record is not None
+    (remark,) = [remark for remark in result.record.remarks if remark.code == "setting-unused"]
+    return remark.examples

@@ -26,6 +26,7 @@ from vlmbench.data.formats.video import VIDEO_EXTENSIONS
 from vlmbench.data.labels import listing, normalise
 from vlmbench.data.location import candidates, exists
 from vlmbench.errors import DataError
+from vlmbench.files import read_text
 
 _LABEL = re.compile(r"\s+-?[0-9]+$")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -100,7 +101,7 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
 
 def _read(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        text = read_text(path, encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     header = next(csv.reader(io.StringIO(text)), [])
@@ -119,7 +120,7 @@ def _kinetics(text: str, path: Path) -> list[str]:
     for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
         try:
             start, end = round(float(row["time_start"])), round(float(row["time_end"]))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{path}, row {number}: time_start and time_end must be seconds") from error
         names.append(f"{row['label']}/{row['youtube_id']}_{start:06d}_{end:06d}.mp4")
     return names

@@ -10,9 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vlmbench.errors import DataError, LabelError
+from vlmbench.files import read_bytes
 
 _OUTLINES = ("segmentation", "keypoints")
 """Dropped while the file is read: they are nine tenths of it."""
+
+
+_LARGEST = 2**63 - 1
+"""Evaluators keep ids in 64 bits."""
+_LONGEST_SIDE = 10**6
+"""Pixels: ten times what Pillow decodes without asking."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,10 @@ def read_annotations(path: Path) -> AnnotationFile:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes(), object_hook=_without_outlines)
+        content = json.loads(read_bytes(path), object_hook=_without_outlines)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict):
         raise DataError(
@@ -121,12 +128,12 @@ def _add(
     box = _get(entry, "bbox", "annotation", path)
     try:
         left, top, width, height = (float(number) for number in box)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: annotation {name} has no box of four numbers: {box!r}") from error
     stated = entry.get("area")
     if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int | float)):
         raise DataError(f"{path}: annotation {name} has an area that is no number: {stated!r}")
-    area = width * height if stated is None else float(stated)
+    area = width * height if stated is None else _float(stated)
     if not all(map(math.isfinite, (left, top, width, height, area))):
         raise LabelError(f"{path}: annotation {name} has a box of numbers that are not finite: {box!r}, area {area}")
     if width < 0 or height < 0:
@@ -157,20 +164,32 @@ def _integer(entry: dict[str, Any], key: str, path: Path) -> int:
     value = _get(entry, key, "an entry", path)
     if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{path}: {key!r} must be a whole number, not {value!r}")
+    if abs(value) > _LARGEST:
+        raise DataError(f"{path}: {key!r} is {str(value)[:40]}…, a number that no evaluator can hold")
     return value
+
+
+def _float(number: int | float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _size(entry: dict[str, Any], path: Path) -> tuple[int, int] | None:
     if entry.get("width") is None or entry.get("height") is None:
         return None
-    return _integer(entry, "width", path), _integer(entry, "height", path)
+    width, height = _integer(entry, "width", path), _integer(entry, "height", path)
+    if not (0 <= width <= _LONGEST_SIDE and 0 <= height <= _LONGEST_SIDE):
+        raise DataError(f"{path}: image {entry.get('id')!r} has the size {width} × {height}, which no image has")
+    return width, height
 
 
 def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | None:
     found = entry.get(key)
     if found is None:
         return None
-    if not isinstance(found, list) or not all(isinstance(label, int) for label in found):
+    if not isinstance(found, list) or not all(isinstance(label, int) and abs(label) <= _LARGEST for label in found):
         raise DataError(f"{path}: image {entry.get('id')} has {key} {found!r}, which is no list of ids")
     return tuple(found)
 

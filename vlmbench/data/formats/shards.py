@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
-from vlmbench.data.labels import listing
-from vlmbench.data.location import candidates, exists, missing
+from vlmbench.data.labels import LISTED, listing
+from vlmbench.data.location import candidates, exists, missing, read_text
 from vlmbench.errors import DataError, MissingDataError
 
-_RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
+_RANGE = re.compile(r"^([0-9]{1,18})\.\.([0-9]{1,18})$")
+_SHARD = re.compile(r"(0|[1-9][0-9]{0,17})\.tar")
+_DIGITS = 9
+"""Of a number of shards: nobody has a milliard of files."""
+_MOST_NAMES = 100_000
+"""That a pattern may stand for: LAION-5B has 230,000 shards in parts of 18,000 each."""
 _INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
 _PATTERN_CHARACTERS = re.compile(r"[*?\[{]")
 DEFAULT_SPLIT = "test"
@@ -41,7 +47,7 @@ class Shards:
 
     def metadata_file(self, name: str) -> Path | None:
         """The path of ``classnames.txt`` or its like, None if there is none."""
-        return next((folder / name for folder in self.metadata if (folder / name).is_file()), None)
+        return next((folder / name for folder in self.metadata if exists(folder / name)), None)
 
 
 def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
@@ -72,21 +78,34 @@ def shards_of_split(root: Path, split: str) -> Shards:
     folder = root / split
     tars = sorted(folder.glob("*.tar"), key=_numeric)
     count = folder / "nshards.txt"
-    if count.is_file():
-        text = count.read_text(encoding="utf-8", errors="replace").strip()
-        if not text.isdecimal():
-            raise DataError(f"{count}: not a number of shards: {text[:40]!r}")
-        expected = [f"{number}.tar" for number in range(int(text))]
-        names = [tar.name for tar in tars]
-        if absent := [name for name in expected if name not in set(names)]:
-            raise DataError(f"{count} says {text} shards; {len(absent)} missing: {listing(absent)}")
-        if extra := [name for name in names if name not in set(expected)]:
-            raise DataError(f"{count} says {text} shards, but there are more: {listing(extra)}")
+    if exists(count):
+        _check_count(count, [tar.name for tar in tars])
     if not tars:
         packed = [path.name for path in sorted(folder.glob("*.t*gz"))]
         why = f"only compressed ones ({listing(packed)}): unpack them to .tar" if packed else "nothing ends in .tar"
         raise DataError(f"{folder} has no shards: {why}")
     return Shards(tuple(tars), split, (root, folder))
+
+
+def _check_count(file: Path, names: Sequence[str]) -> None:
+    """Hold the shards that are there against ``nshards.txt``, whatever number stands in it."""
+    text = read_text(file).strip()
+    if not text.isdecimal():
+        raise DataError(f"{file}: not a number of shards: {text[:40]!r}")
+    digits = text.lstrip("0") or "0"
+    if len(digits) > _DIGITS:
+        raise DataError(
+            f"{file}: {digits[:40]}{'…' if len(digits) > 40 else ''} is no number of shards: {len(names):,} are there",
+            hint="The file is damaged: fetch it again, or write the number of .tar files into it.",
+        )
+    number = int(digits)
+    there = {name for name in names if (match := _SHARD.fullmatch(name)) and int(match[1]) < number}
+    if absent := number - len(there):
+        first = islice((name for name in (f"{n}.tar" for n in range(number)) if name not in there), LISTED)
+        more = f" and {absent - LISTED:,} more" if absent > LISTED else ""
+        raise DataError(f"{file} says {text} shards; {absent:,} missing: {', '.join(first)}{more}")
+    if extra := [name for name in names if name not in there]:
+        raise DataError(f"{file} says {text} shards, but there are more: {listing(extra)}")
 
 
 def has_shards(folder: Path, split: str | None) -> bool:
@@ -132,7 +151,9 @@ def _expand(pattern: str) -> list[Path]:
     """The files a brace or glob pattern means; every brace alternative must be there, or none."""
     found: list[Path] = []
     absent: list[str] = []
-    for name in expand_braces(pattern):
+    for count, name in enumerate(expand_braces(pattern), 1):
+        if count > _MOST_NAMES:
+            raise DataError(f"{pattern}: the pattern stands for more than {_MOST_NAMES:,} names")
         if exists(Path(name)):
             found.append(Path(name))
         elif matches := [Path(match) for match in glob.glob(name)]:
@@ -152,7 +173,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
             first, last = bounds.groups()
             width = len(first) if first.startswith("0") or last.startswith("0") else 0
             step = 1 if int(first) <= int(last) else -1
-            parts = [str(number).zfill(width) for number in range(int(first), int(last) + step, step)]
+            parts: Iterable[str] = (str(number).zfill(width) for number in range(int(first), int(last) + step, step))
         elif "," in match[1]:
             parts = match[1].split(",")
         else:
@@ -164,7 +185,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
 
 
 def _holds_shards(folder: Path) -> bool:
-    return (folder / "nshards.txt").is_file() or next(folder.glob("*.tar"), None) is not None
+    return exists(folder / "nshards.txt") or next(folder.glob("*.tar"), None) is not None
 
 
 def _numeric(path: Path) -> tuple[tuple[int, str], ...]:

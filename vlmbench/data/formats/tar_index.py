@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlmbench.errors import BadSampleError, DataError
+from vlmbench.files import open_regular
 
 _KEY_AND_SUFFIX = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
 """webdataset/tariterators.py ``base_plus_ext``: the key is the path up to the name's first dot."""
@@ -17,6 +19,8 @@ _META = re.compile(r"__[^/]*__($|/)")
 """webdataset/tariterators.py ``tar_file_iterator``: members that are no samples."""
 _GZIP = b"\x1f\x8b"
 _BLOCK = 512
+_LARGEST_LABEL = 64 * 2**20
+"""Bytes of a file that is loaded while shards are listed; a label has a few."""
 _LONGEST_PADDING = 2**20
 """Tar pads to 20 blocks, 10 KiB; with other blocking factors to more, but hardly to this."""
 
@@ -82,7 +86,7 @@ def read_member(member: Member, sample_id: str) -> bytes:
         BadSampleError: the shard is gone, or shorter than when it was scanned.
     """
     try:
-        with member.shard.open("rb", buffering=0) as file:
+        with open_regular(member.shard) as file:
             file.seek(member.offset)
             data = bytearray()
             while len(data) < member.size and (part := file.read(member.size - len(data))):
@@ -96,7 +100,8 @@ def read_member(member: Member, sample_id: str) -> bytes:
 
 def _files(shard: Path, load: frozenset[str]) -> Iterator[tuple[str, Member, bytes | None]]:
     try:
-        with shard.open("rb") as file:
+        with open_regular(shard) as file:
+            length = os.fstat(file.fileno()).st_size
             if file.read(2) == _GZIP:
                 raise DataError(
                     f"shard {shard} is compressed: single images cannot be read from it",
@@ -110,7 +115,11 @@ def _files(shard: Path, load: frozenset[str]) -> Iterator[tuple[str, Member, byt
                         continue
                     if info.issparse():
                         raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")
+                    if info.size < 0 or info.offset_data + info.size > length:
+                        raise DataError(_damaged(shard, f"{info.name!r} states {info.size:,} bytes, more than follow"))
                     wanted = info.name.rpartition("/")[2].partition(".")[2].lower() in load
+                    if wanted and info.size > _LARGEST_LABEL:
+                        raise DataError(f"shard {shard}: {info.name!r} has {info.size:,} bytes, too many for a label")
                     stream = tar.extractfile(info) if wanted else None
                     content = stream.read() if stream is not None else None
                     yield info.name, Member(shard, info.offset_data, info.size), content

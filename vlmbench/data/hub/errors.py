@@ -6,6 +6,7 @@ import errno
 
 from vlmbench.data.hub.repo import Repo, cache_folder, hub_name
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
+from vlmbench.network import proxy_problem
 
 _NETWORK_ERRORS = frozenset(("TransportError", "RequestException", "ConnectionError", "TimeoutError"))
 """By name: the hub's client has used requests, httpx and httpx2, which share only these names."""
@@ -20,6 +21,8 @@ def explain(error: BaseException, repo: Repo, path: str | None = None) -> Vlmben
     if isinstance(error, VlmbenchError):
         return error
     asked = f"{place}: {path}" if path else place
+    if (problem := proxy_problem(error)) and not is_network_error(error):
+        return MissingDataError(f"{asked}: {problem[0]}", hint=problem[1])
     if isinstance(error, hub.HFValidationError):
         return DataError(f"{place}: not the name of a repository", hint="Expected: organisation/name.")
     if isinstance(error, hub.GatedRepoError):

@@ -16,6 +16,7 @@ from threading import get_ident
 
 from vlmbench.data.hub.repo import Listing, lies_inside, repo_folder
 from vlmbench.data.remote import RemoteFile
+from vlmbench.files import read_bytes
 
 _VERSION = 1
 
@@ -48,7 +49,7 @@ def recall(repo_id: str, commit: str) -> tuple[RemoteFile, ...] | None:
     """What the hub once said a commit has; None where it was never asked, or the note of it is broken."""
     path = _path(repo_id, commit)
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_bytes(path))
         if (said["version"], said["repository"], said["commit"]) != (_VERSION, repo_id, commit):
             raise ValueError("it is about something else, or of another vlmbench")
         files = tuple(RemoteFile(**file) for file in said["files"])
@@ -56,7 +57,7 @@ def recall(repo_id: str, commit: str) -> tuple[RemoteFile, ...] | None:
             raise ValueError("it lists files outside of the repository")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         logging.getLogger(__name__).info("%s is passed over: %r", path, error)
         return None
     return files

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
+from vlmbench.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def cache_folder() -> Path:
     """Where the hub's client keeps what it downloads."""
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE).expanduser()
+    return user_path(constants.HF_HUB_CACHE)
 
 
 def repo_folder(repo_id: str) -> Path:

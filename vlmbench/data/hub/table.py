@@ -13,6 +13,7 @@ from vlmbench.data.hub.client import quiet_unless_terminal
 from vlmbench.data.labels import listing
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDependencyError
+from vlmbench.files import read_bytes
 
 _USUAL_LABEL_COLUMNS = ("label", "labels")
 _USUAL_CAPTION_COLUMNS = ("caption", "captions", "sentences", "text")
@@ -38,7 +39,7 @@ class TableDataset:
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
         try:
-            return Path(cell["path"]).read_bytes()
+            return read_bytes(cell["path"])
         except (OSError, TypeError) as error:
             raise BadSampleError(sample.id, f"cannot be read: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from vlmbench.data.labels import TARGET_WORDS
 from vlmbench.data.location import files_state, find_local
 from vlmbench.data.sources.frames import frames_option, only_frame
 from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.files import read_bytes
 
 ANNOTATIONS = "rareact.csv"
 COLUMNS = ("id", "video_id", "start", "end", "class_id", "verb", "noun", "annotation")
@@ -134,16 +136,15 @@ def read_annotations(path: Path) -> tuple[list[Segment], list[tuple[str, str]]]:
     segments: list[Segment] = []
     actions: dict[int, tuple[str, str]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-                raise DataError(f"{path}: no column {', '.join(missing)}")
-            for row in reader:
-                segment = _segment(row, path, reader.line_num)
-                words = (row["verb"], row["noun"])
-                if actions.setdefault(segment.action, words) != words:
-                    raise LabelError(f"{path}, line {reader.line_num}: class {segment.action} has two names")
-                segments.append(segment)
+        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
+        if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+            raise DataError(f"{path}: no column {', '.join(missing)}")
+        for row in reader:
+            segment = _segment(row, path, reader.line_num)
+            words = (row["verb"], row["noun"])
+            if actions.setdefault(segment.action, words) != words:
+                raise LabelError(f"{path}, line {reader.line_num}: class {segment.action} has two names")
+            segments.append(segment)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not segments or sorted(actions) != list(range(len(actions))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
 from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.files import MOST_TEXT_BYTES, read_bytes
 
 T = TypeVar("T")
 
@@ -183,7 +185,9 @@ def _boxes(root: Path, image: str, label_of: dict[str, int]) -> tuple[Box, ...]:
 
 
 def _box(node: ET.Element, label: int) -> Box:
-    left, top, right, bottom = map(float, _corners(node))
+    left, top, right, bottom = (float(corner) for corner in _corners(node))
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        raise ValueError("a box of numbers that are not finite")
     width, height = right - left + 1, bottom - top + 1
     return Box(label, (left - 1, top - 1, width, height), width * height, node.findtext("difficult") == "1")
 
@@ -191,7 +195,7 @@ def _box(node: ET.Element, label: int) -> Box:
 def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, int], T]) -> list[T]:
     found = []
     try:
-        for node in ET.parse(file).getroot().findall("object"):
+        for node in ET.fromstring(read_bytes(file, most=MOST_TEXT_BYTES)).findall("object"):
             name = node.findtext("name")
             if name is None:
                 raise ValueError("an object without a name or a whole box")
@@ -200,7 +204,7 @@ def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, i
             found.append(made(node, label_of[name]))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (ET.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError, OverflowError) as error:
         raise DataError(f"{file} is damaged: {error}") from error
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Connections:
         self.close()
         # Without a write-ahead log at hand SQLite would have to make one, unless it is told that nobody writes. Should
         # somebody write after all, a row that is read half-changed fails its check.
-        self._mode = "mode=ro" if Path(f"{self._path}-wal").exists() else "immutable=1"
+        self._mode = "mode=ro" if os.path.exists(f"{self._path}-wal") else "immutable=1"
 
     def close(self) -> None:
         """Close every connection; one that is lent, when it comes back."""

@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import platformdirs
-
 from vlmbench.errors import UsageError
 from vlmbench.features.cache.lock import hold_alone
+from vlmbench.paths import cache_folder, user_path
 
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _SECONDS_A_DAY = 86_400.0
 
 
 def cache_root() -> Path:
-    """Where the cache lives: ``VLMBENCH_CACHE``, else the platform's user cache folder."""
+    """Where the cache lives: ``VLMBENCH_CACHE``, else this user's folder; see :func:`~vlmbench.paths.cache_folder`."""
     own = os.environ.get("VLMBENCH_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("vlmbench"))
+    return user_path(own) if own else cache_folder("vlmbench")
 
 
 def features_folder(root: Path | None = None) -> Path:
@@ -135,7 +134,7 @@ def clear(root: Path | None = None, *, model: str | None = None, unused_days: fl
         in_use += gone is None
         freed += gone or 0
     if model is None and unused_days is None:
-        freed += sum(_unlink(path) for path in ((root or cache_root()) / "fingerprints").glob("*"))
+        freed += sum(map(_unlink, _found((root or cache_root()) / "fingerprints", "*")))
     return Cleared(freed, in_use)
 
 
@@ -170,13 +169,20 @@ def remove_unused(path: Path) -> int | None:
 def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
     """(path, bytes, seconds since the epoch) of those that are still there: other runs may evict at the same time."""
     found = []
-    for path in sorted((folder or features_folder()).glob("*.sqlite")):
+    for path in _found(folder or features_folder(), "*.sqlite"):
         try:
             used = path.stat().st_mtime
         except OSError:
             continue
         found.append((path, file_bytes(path), used))
     return found
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:  # its name is too long, say: then nothing was ever kept there
+        return []
 
 
 def _parts(path: Path) -> Iterable[Path]:

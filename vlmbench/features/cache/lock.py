@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 if sys.platform != "win32":  # which refuses to remove an open file by itself
@@ -27,7 +28,8 @@ class SpaceLock:
         """Let go; ``remove`` the lock's file too, which only the holder of an exclusive lock may do."""
         if self._handle is not None:
             if remove:
-                self._path.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that cannot be written: an empty file stays
+                    self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
 

@@ -34,19 +34,33 @@ class ImageTally:
 
     Attributes:
         hits: images whose features came from the cache.
+        repeats: those among them that this tally's own images brought there: the same content once more.
         encoded: images whose features were computed, and can be served again.
         pictures: whole pictures, of which nothing can.
         forward_seconds: time in image towers and heads.
         clock: time in every other stage; see :class:`vlmbench.records.RunInfo`.
         bad: samples left out.
+        kept: the contents that were encoded and put into the cache.
     """
 
     hits: int = 0
+    repeats: int = 0
     encoded: int = 0
     pictures: int = 0
     forward_seconds: float = 0.0
     clock: Stopwatch = field(default_factory=Stopwatch)
     bad: list[BadSample] = field(default_factory=list)
+    kept: set[bytes] = field(default_factory=set)
+
+    def served(self, content: bytes) -> None:
+        """An image's features came from the cache."""
+        self.hits += 1
+        self.repeats += content in self.kept
+
+    @property
+    def from_earlier(self) -> int:
+        """Images whose features something else than this tally's images brought into the cache."""
+        return self.hits - self.repeats
 
     @property
     def computed(self) -> int:

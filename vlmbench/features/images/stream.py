@@ -88,10 +88,14 @@ def _encode_each(
             fresh = [row for row, ready in enumerate(batch) if ready.cached is None]
             features[fresh] = encoder.fetch(started)
             if space:
+                contents = [batch[row].content for row in fresh]
                 with tally.clock.timed("cache_write"):
-                    space.put([batch[row].content for row in fresh], np.asarray(features[fresh]))
+                    space.put(contents, np.asarray(features[fresh]))
+                tally.kept.update(contents)
             tally.encoded += len(fresh)
-        tally.hits += sum(ready.cached is not None for ready in batch)
+        for ready in batch:
+            if ready.cached is not None:
+                tally.served(ready.content)
         return features
 
     progress.start("images", len(indices) * frames)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.files import read_bytes
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
@@ -47,12 +48,14 @@ class Baseline:
         path: its folder.
         entries: its records, in the order of their files.
         sizes: bytes of each of its files, by their path inside the folder.
+        left_out: why records of it are not among the entries.
     """
 
     name: str
     path: Path
     entries: Sequence[Entry]
     sizes: Mapping[str, int]
+    left_out: Sequence[str] = ()
 
     @property
     def size(self) -> int:
@@ -73,8 +76,18 @@ def check_name(name: str) -> None:
         )
 
 
-def save_baseline(name: str, entries: Sequence[Entry], root: Path, *, replace: bool = False) -> Baseline:
+def save_baseline(
+    name: str,
+    entries: Sequence[Entry],
+    root: Path,
+    *,
+    replace: bool = False,
+    left_out: Callable[[RecordError], None] | None = None,
+) -> Baseline:
     """Save records, one a model and task, as a baseline, whole or not at all; ``replace`` takes a taken name.
+
+    Args:
+        left_out: told of each entry whose predictions cannot be read, and which is left out; None: that is an error.
 
     Raises:
         UsageError: the name is no plain name or is taken, nothing is to be saved, or two entries are of one model and
@@ -86,12 +99,28 @@ def save_baseline(name: str, entries: Sequence[Entry], root: Path, *, replace: b
     target = root / name
     if settled(target).exists() and not replace:
         raise UsageError(f"there is a baseline {name!r} in {str(root)!r} already", hint="Replace it with --force.")
-    write_folder(target, {place: content for entry, stem in _stems(entries) for place, content in _files(entry, stem)})
+    files: dict[str, bytes] = {}
+    broken: list[RecordError] = []
+    for entry, stem in _stems(entries):
+        try:
+            files.update(_files(entry, stem))
+        except RecordError as error:
+            if left_out is None:
+                raise
+            broken.append(error)
+            left_out(error)
+    if not files:
+        raise broken[0]
+    write_folder(target, files)
     return open_baseline(target)
 
 
-def open_baseline(path: Path) -> Baseline:
+def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
     """A baseline's folder.
+
+    Args:
+        broken_left_out: go on without the records that cannot be read, and name them: to look at a baseline, not to
+            compare with it, since what is missing would be compared with nothing.
 
     Raises:
         UsageError: there is no such folder.
@@ -103,11 +132,20 @@ def open_baseline(path: Path) -> Baseline:
             f"no baseline {path.name!r} in {str(path.parent)!r}",
             hint=did_you_mean(path.name, baseline_names(path.parent)) or "Save one: vlmbench baseline save NAME.",
         )
-    files = sorted(place for place in folder.rglob("*") if place.is_file())
-    entries = [_entry(place) for place in files if place.suffix == ".json"]
+    files = sorted(place for place in folder.rglob("*") if not place.is_dir())
+    entries, broken = [], []
+    for place in files:
+        if place.suffix == ".json":
+            try:
+                entries.append(baseline_entry(place))
+            except RecordError as error:
+                broken.append(error)
+    if broken and not (broken_left_out and entries):
+        raise broken[0]
     if not entries:
         raise RecordError(f"{str(path)!r} holds no record", hint=_AGAIN)
-    return Baseline(path.name, path, entries, {str(place.relative_to(folder)): place.stat().st_size for place in files})
+    sizes = {str(place.relative_to(folder)): place.stat().st_size for place in files if place.is_file()}
+    return Baseline(path.name, path, entries, sizes, [error.message for error in broken])
 
 
 def load_baseline(path: Path) -> list[Entry]:
@@ -189,7 +227,12 @@ def _refuse_pointer(data: bytes, where: str) -> None:
         )
 
 
-def _entry(path: Path) -> Entry:
+def baseline_entry(path: Path) -> Entry:
+    """A baseline's record with its table beside it.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
     record = record_from(_content(path), str(path))
     return Entry(record, _table_reader(path, record), str(path))
 
@@ -204,7 +247,7 @@ def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
 

@@ -15,7 +15,8 @@ def tidy_csv(records: Iterable[Summary]) -> str:
     """Every metric of every record with what tells records apart.
 
     Numbers have full precision, nothing is an empty cell, and truth is True or False, which ``pandas.read_csv`` takes
-    without options. A name that begins like a spreadsheet's formula gets an apostrophe before it.
+    without options. A name that begins like a spreadsheet's formula, or that pandas would take for a missing value
+    (``NA``, ``null``), gets an apostrophe before it; see :func:`~vlmbench.reports.formats.csv.to_csv`.
     """
     rows = [
         {column: cell(record, name, metric) for column, cell in _CELLS.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from vlmbench.catalogue import find_tasks, task_card_files
+from vlmbench.catalogue import known_task
 from vlmbench.errors import UsageError
 from vlmbench.interchange.registry import Exporter
 from vlmbench.kinds import known_kind
@@ -64,7 +64,7 @@ def _dataset(record: Summary) -> dict[str, Any]:
 
 
 def _title(task: str) -> str:
-    return (find_tasks(task)[0].title or task) if task in task_card_files() else task
+    return (card.title if (card := known_task(task)) else None) or task
 
 
 def _caveat(record: Summary) -> str:

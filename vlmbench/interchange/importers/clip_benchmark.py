@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from vlmbench.errors import RecordError
 from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import metric_name, model_name, task_name
 from vlmbench.interchange.registry import Importer
-from vlmbench.interchange.results import Result, fraction
+from vlmbench.interchange.results import Result, fraction, is_missing
 
 PLUGINS = {"zeroshot_classification": "classification", "zeroshot_retrieval": "retrieval"}
 """Its tasks that are ours; it also trains linear probes and scores captions."""
 DESCRIBED = ("dataset", "model", "pretrained", "task")
 NOT_METRICS = frozenset({*DESCRIBED, "language", "model_fullname", "classnames", "templates"})
 ENGLISH = "en"
+_INDEX = re.compile(r"(Unnamed: [0-9]+.*|index|level_[0-9]+)?")
+"""Columns that pandas adds when it writes a table with its row numbers, and reads it back."""
 HINT = f"It has {', '.join(DESCRIBED)} and metrics."
 
 
@@ -61,6 +64,8 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
         raise evaluation
     missing = [name for name in DESCRIBED if not _is_name(evaluation.get(name))]
     metrics = evaluation.get("metrics")
+    if isinstance(metrics, dict):
+        metrics = {name: value for name, value in metrics.items() if not _INDEX.fullmatch(name)}
     if missing or not isinstance(metrics, dict) or not all([metrics, *map(_is_name, metrics)]):
         raise RecordError(f"{where}: no result of CLIP_benchmark: no {', '.join(missing) or 'metrics'}", hint=HINT)
     kind = evaluation["task"]
@@ -70,12 +75,14 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
     if not _is_name(language):
         raise RecordError(f"{where}: language is {language!r}, no name of one")
     task = task_name(evaluation["dataset"])
+    numbers = {name: value for name, value in metrics.items() if not is_missing(value)} or metrics
     return Result(
         model=model_name(evaluation["model"], evaluation["pretrained"], cards),
         # Class names and prompts of another language are another question.
         task=task if language == ENGLISH else f"{task}:{language}",
         plugin=PLUGINS[kind],
-        metrics={metric_name(name): fraction(value, f"{where}: {name}") for name, value in metrics.items()},
+        metrics={metric_name(name): fraction(value, f"{where}: {name}") for name, value in numbers.items()},
+        left_out=[metric_name(name) for name in metrics if name not in numbers],
         spec=f"{evaluation['model']}/{evaluation['pretrained']}",
         protocol={"dataset": evaluation["dataset"], "language": language},
     )

@@ -9,7 +9,7 @@ from vlmbench.errors import RecordError
 from vlmbench.interchange.files import Row, parse_json, parse_table, read_text
 from vlmbench.interchange.names import OPEN_CLIP_COLUMNS, OPEN_CLIP_RETRIEVAL, OPEN_CLIP_TRAINING, model_name
 from vlmbench.interchange.registry import Importer
-from vlmbench.interchange.results import Result, fraction
+from vlmbench.interchange.results import Result, fraction, is_missing
 
 RETRIEVAL_TASKS = frozenset(task for task, _ in OPEN_CLIP_RETRIEVAL.values())
 TABLES = (("zero-shot", OPEN_CLIP_COLUMNS), ("retrieval", OPEN_CLIP_RETRIEVAL))
@@ -63,6 +63,7 @@ def _row(row: Row | RecordError, where: str, cards: Mapping[str, str]) -> list[R
             metrics=metrics,
             spec=f"{row['name']}/{row['pretrained']}",
             protocol={"table": table},
+            left_out=_left_out(row, of_table, task),
         )
         for table, of_table in TABLES
         for task, metrics in _by_task(row, of_table, where).items()
@@ -81,7 +82,14 @@ def _training(text: str, path: Path, model: str | None) -> Iterator[Result | Rec
         raise RecordError(f"{path}: does not say which model it is of", hint="Name it with --model.")
     epoch = last.get("epoch")
     for task, metrics in _by_task(last, OPEN_CLIP_TRAINING, str(path)).items():
-        yield Result(model, task, _plugin(task), metrics, protocol={"epoch": epoch if isinstance(epoch, int) else None})
+        yield Result(
+            model,
+            task,
+            _plugin(task),
+            metrics,
+            protocol={"epoch": epoch if isinstance(epoch, int) else None},
+            left_out=_left_out(last, OPEN_CLIP_TRAINING, task),
+        )
 
 
 def _by_task(
@@ -90,9 +98,15 @@ def _by_task(
     """Tasks to metrics to values, of those places that are filled in."""
     by_task: dict[str, dict[str, float]] = {}
     for place, (task, metric) in places.items():
-        if found.get(place, "") != "":
+        if not is_missing(found.get(place)):
             by_task.setdefault(task, {})[metric] = fraction(found[place], f"{where}: {place}")
     return by_task
+
+
+def _left_out(found: Mapping[str, object], places: Mapping[str, tuple[str, str]], task: str) -> list[str]:
+    """The task's metrics that the file has without a number. An empty cell is none: models lack most of the tables."""
+    asked = {place: metric for place, (of_task, metric) in places.items() if of_task == task}
+    return [metric for place, metric in asked.items() if found.get(place, "") != "" and is_missing(found[place])]
 
 
 def _plugin(task: str) -> str:

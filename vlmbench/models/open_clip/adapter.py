@@ -19,10 +19,12 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import MissingDependencyError, ModelError
+from vlmbench.errors import MissingDependencyError, ModelError, install_command
 from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub_access import fetch_error, hub_access
 from vlmbench.models.open_clip.build import Built, build, open_clip_log
+from vlmbench.models.open_clip.byte_level import byte_level_tokenizer
+from vlmbench.models.open_clip.libraries import refuse_without_libraries
 from vlmbench.models.open_clip.packed_text import packed_text_encoder
 from vlmbench.models.open_clip.patches import dense_encoder
 from vlmbench.models.open_clip.spec import Source, parse_spec
@@ -30,6 +32,7 @@ from vlmbench.models.open_clip.text import causal_text_encoder, describe_tokeniz
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
+from vlmbench.paths import user_path
 
 OPTIONS: Mapping[str, Kinds] = {
     "pretrained": (str,),
@@ -60,6 +63,7 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
     check_options(card, OPTIONS)
     seeded = "random_seed" in card.options
     source = parse_spec(card.spec, card.options.get("pretrained"), seeded=seeded)
+    refuse_without_libraries(source)
     with hub_access(offline=options.offline):
         built = build(source, card.options, offline=options.offline)
         tokenizer = _tokenizer(source, built, card.options.get("context_length"), offline=options.offline)
@@ -116,13 +120,17 @@ class OpenClipModel:
 
 
 def _tokenizer(source: Source, built: Built, context_length: int | None, *, offline: bool) -> Any:
+    if source.schema == "local-dir":
+        folder = user_path(source.location)
+        if plain := byte_level_tokenizer(folder, built.config["text_cfg"], context_length):
+            return plain
     try:
         with open_clip_log():
             return open_clip.get_tokenizer(source.name, context_length=context_length)
     except ImportError as error:
         raise MissingDependencyError(
             f"the tokenizer of {source.name} needs a package that is not installed: {error}",
-            hint="pip install 'vlmbench[transformers]'",
+            hint=install_command(str(error.name or "transformers").split(".")[0]),
         ) from error
     except Exception as error:  # a fetch can fail in any way
         if source.schema == "local-dir":

@@ -18,6 +18,7 @@ from open_clip.pretrained import download_pretrained, download_pretrained_from_h
 from torch import nn
 
 from vlmbench.errors import ModelError
+from vlmbench.files import read_text
 from vlmbench.models.hub_access import fetch_error, fetched_revision
 from vlmbench.models.open_clip.activation_and_transform import choose_activation, choose_transform
 from vlmbench.models.open_clip.pretrained import Facts, facts_of_file, facts_of_tag
@@ -27,6 +28,7 @@ from vlmbench.models.towers.checkpoint_file import NUMPY_SUFFIXES, Checkpoint
 from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, shard_names, weight_files
 from vlmbench.models.towers.skip_init import build_without_init, nan_weights
 from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
+from vlmbench.paths import user_path
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
 
@@ -140,7 +142,7 @@ def _config(source: Source, image_size: Any, *, offline: bool) -> dict[str, Any]
         path = Path(source.location) / CONFIG_FILE
         if source.schema == "hf-hub":
             path = Path(download_pretrained_from_hf(source.location, filename=CONFIG_FILE))
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{source.name}: open_clip_config.json is not valid JSON: {error}") from error
     except Exception as error:  # a fetch can fail in any way
@@ -221,7 +223,7 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
     repository = entry.get("hf_hub", "").rpartition("/")[0] or None
     what = f"the weights {architecture}/{tag}"
     if offline and repository is None and "file" not in entry:  # from a bare URL, into open_clip's own cache
-        cached = Path("~/.cache/clip").expanduser() / Path(entry["url"]).name
+        cached = user_path("~/.cache/clip") / Path(entry["url"]).name
         if not cached.is_file():
             raise fetch_error(what, FileNotFoundError(str(cached)), offline=True)
     try:

@@ -17,6 +17,8 @@ from typing import Any
 
 import open_clip
 
+from vlmbench.files import read_text
+
 QUICKGELU_SUFFIX = "-quickgelu"
 QUICKGELU_FAMILIES = ("quickgelu", "quick_gelu", "openai", "metaclip", "dfn")
 """Words that mark QuickGELU weights where the name is none of the table's; each is that of a family in it."""
@@ -148,9 +150,9 @@ def _config_beside(architecture: str, path: Path) -> dict[str, Any] | None:
     """The config in the file's folder, if it describes this architecture (its activation aside)."""
     config_path = path.parent / "open_clip_config.json"
     try:
-        config = json.loads(config_path.read_text(encoding="utf-8"))
+        config = json.loads(read_text(config_path))
         model = config["model_cfg"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # no such file, or somebody else's: it is evidence, not an input
     wanted = open_clip.get_model_config(architecture) or {}
     same = all(model.get(key) == wanted.get(key) for key in ("embed_dim", "vision_cfg", "text_cfg"))

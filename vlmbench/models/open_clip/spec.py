@@ -10,8 +10,10 @@ from pathlib import Path
 import open_clip
 
 from vlmbench.errors import ModelError, UnknownNameError
+from vlmbench.files import check_folder, read_text
 from vlmbench.models.towers.checkpoint_file import CHECKPOINT_SUFFIXES
 from vlmbench.models.towers.weight_folder import MERGE
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
@@ -73,7 +75,7 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
     if _is_tag(architecture, weights):
         return Source(architecture, tag=weights)
     if looks_like_path(weights):
-        return Source(architecture, path=Path(weights).expanduser())
+        return Source(architecture, path=user_path(weights))
     raise UnknownNameError(
         f"open_clip has no weights {weights!r} for {architecture}, and there is no such file",
         hint=_tag_hint(architecture, weights),
@@ -82,7 +84,7 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
 
 def looks_like_path(weights: str) -> bool:
     """Whether a spec's rest is meant as a file: it has a checkpoint's suffix, a slash, or is there."""
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     return path.suffix in CHECKPOINT_SUFFIXES or "/" in weights or path.exists()
 
 
@@ -91,11 +93,15 @@ def _schema_source(prefix: str, location: str) -> Source:
         raise ModelError(f"{prefix} is followed by nothing", hint="Write local-dir:PATH or hf-hub:ORG/REPO.")
     if prefix == "hf-hub:":
         return Source(prefix + location, schema="hf-hub")
-    folder = _package_folder(location) if prefix == "package:" else Path(location).expanduser()
+    folder = _package_folder(location) if prefix == "package:" else user_path(location)
     config = folder / "open_clip_config.json"
     if not config.is_file():
         missing = "has no open_clip_config.json" if folder.is_dir() else "does not exist"
         raise ModelError(f"{prefix} the folder {folder.absolute()} {missing}", hint=_instead(folder))
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise ModelError(f"{prefix} {error.filename or folder}: {error.strerror or error}") from error
     return Source(f"local-dir:{folder}", schema="local-dir")
 
 
@@ -104,7 +110,7 @@ def _instead(folder: Path) -> str:
     if (folder / "adapter_config.json").is_file():
         return f"It holds an adapter (LoRA or another of peft's), and no model. {MERGE}."
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        kind = json.loads(read_text(folder / "config.json"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it."
     if _transformers_reads(kind):

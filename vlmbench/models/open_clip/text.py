@@ -13,6 +13,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transformer import TextTransformer, Transformer, text_global_pool
 from torch import Tensor, nn
 
+from vlmbench.models.open_clip.byte_level import ByteLevelTokenizer
 from vlmbench.models.towers.padding import unpadded_lengths
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 
@@ -132,6 +133,8 @@ def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
 
 def describe_tokenizer(tokenizer: Any) -> str:
     """Class, context length, cleaning, and a hash of the vocabulary and merges."""
+    if isinstance(tokenizer, ByteLevelTokenizer):
+        return tokenizer.description
     if isinstance(tokenizer, SimpleTokenizer):
         rules = json_sha256([tokenizer.encoder, [" ".join(pair) for pair in tokenizer.bpe_ranks]])
     else:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.errors import ModelError
+from vlmbench.files import read_text
 from vlmbench.models.towers.checkpoint_file import Checkpoint, read_checkpoint
 
 INDEX_SUFFIX = ".index.json"
@@ -120,7 +121,7 @@ def shard_names(index: Path) -> list[str]:
     try:
         if index.stat().st_size > _MOST_INDEX_BYTES:
             raise ValueError(f"it has {index.stat().st_size:,} bytes")
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = json.loads(read_text(index))
         names = sorted({str(file) for file in content["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(

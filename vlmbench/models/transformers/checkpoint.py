@@ -11,6 +11,7 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import nn
 
 from vlmbench.errors import ModelError
+from vlmbench.files import check_folder
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetch_error, fetched_revision
 from vlmbench.models.towers.checkpoint_file import read_checkpoint
@@ -18,6 +19,7 @@ from vlmbench.models.towers.owner import owner
 from vlmbench.models.towers.skip_init import nan_weights
 from vlmbench.models.towers.state_dicts import nested_states
 from vlmbench.models.towers.weight_folder import MERGE
+from vlmbench.paths import user_path
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 _BROKEN = ("SafetensorError", "UnpicklingError", "EOFError")
@@ -32,10 +34,14 @@ def checkpoint(spec: str) -> str:
     """
     if not spec:
         raise ModelError("the transformers adapter needs a spec", hint="A local folder, or ORG/REPO of the hub.")
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(f"{folder.absolute()} has no config.json", hint=_instead(folder))
+        try:
+            check_folder(folder)
+        except OSError as error:
+            raise ModelError(f"{error.filename or folder}: {error.strerror or error}") from error
         return str(folder)
     if folder.is_file():
         raise ModelError(f"{folder.absolute()} is a file, and transformers loads folders", hint=_of_file(folder))

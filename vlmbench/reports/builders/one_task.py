@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vlmbench.errors import UnknownNameError
+from vlmbench.errors import LONGEST_IN_TABLE, UnknownNameError
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
@@ -177,7 +177,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             "",
             *[""] * len(FACTS),
-            reason(failure),
+            reason(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )

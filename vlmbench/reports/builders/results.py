@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from vlmbench.records import Failure, Summary
+from vlmbench.errors import LONGEST_IN_TABLE
+from vlmbench.records import Failure, Summary, speed_text
 from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, gather, origin, remarks
 from vlmbench.reports.published import Published
@@ -125,7 +126,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             failed_score(failure),
             *[""] * 4,
-            reason(failure),
+            reason(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )
@@ -142,5 +143,8 @@ def _published_row(found: Published, view: TableView) -> TableRow:
 
 
 def _speed(record: Summary) -> str:
+    """Images a second; a dash where they were not measured at all, as in an imported record."""
     speed = record.run.images_per_second
-    return "cached" if speed is None else f"{speed:,.0f}"
+    if speed is not None:
+        return speed_text(speed)
+    return "cached" if record.run.cache.image_hits else DASH

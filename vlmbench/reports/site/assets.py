@@ -6,7 +6,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from vlmbench.errors import MissingDependencyError
+from vlmbench.errors import install_command
 
 HERE = Path(__file__).parent
 _SOURCE_MAP = re.compile(rb"\n//# sourceMappingURL=[^\n]*\s*$")
@@ -14,30 +14,31 @@ _SOURCE_MAP = re.compile(rb"\n//# sourceMappingURL=[^\n]*\s*$")
 
 
 def assets() -> dict[str, bytes]:
-    """File names in the site to contents.
-
-    Raises:
-        MissingDependencyError: plotly is not installed.
-    """
+    """File names in the site to contents; without plotly, none of those that draw charts."""
     own = {path.name: path.read_bytes() for path in sorted((HERE / "assets").iterdir()) if path.is_file()}
     vendor = HERE / "vendor"
     table = (vendor / "table-core.js").read_bytes()
     licences = {f"{path.name}.txt": path.read_bytes() for path in sorted(vendor.glob("*.LICENSE"))}
-    others = {"table-core.js": table, "plotly.min.js": plotly_script().read_bytes()}
+    others = {"table-core.js": table}
+    if script := plotly_script():
+        others["plotly.min.js"] = script.read_bytes()
+    else:
+        del own["plots.js"], licences["plotly.LICENSE.txt"]
     return own | licences | {name: _SOURCE_MAP.sub(b"\n", content) for name, content in others.items()}
 
 
-def plotly_script() -> Path:
-    """plotly.js, as the package plotly carries it; found without importing that package.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+def plotly_script() -> Path | None:
+    """plotly.js, as the package plotly carries it; found without importing that package. None where it is not there."""
     spec = find_spec("plotly")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "package_data" / "plotly.min.js"
         if path.is_file():
             return path
-    raise MissingDependencyError(
-        "the leaderboard's plots need plotly, which is not installed", hint="pip install 'vlmbench[site]'"
-    )
+    return None
+
+
+def without_charts() -> str | None:
+    """Why a site that is built here has no charts, and what to type for them; None where it has."""
+    if plotly_script():
+        return None
+    return f"the leaderboard has no charts: they need plotly, which is not installed ({install_command('plotly')})"

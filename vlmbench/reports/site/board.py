@@ -15,7 +15,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import Origin, Score
 from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score
+from vlmbench.reports.scores import ZERO_SHOT, measured_score, not_above_chance, published_score, reason
 from vlmbench.reports.site.board_views import BoardCells, BoardView, first_view, views
 from vlmbench.reports.site.collect import Collected
 from vlmbench.reports.site.headings import UNKNOWN_KIND, ModelHeading, TaskHeading, task_heading
@@ -155,7 +155,7 @@ def _record_score(record: Summary, column: TaskHeading) -> Score:
 
 
 def _failed_score(failure: Failure) -> Score:
-    return Score(None, status=failure.status, notes=(failure.message,), comparable=False)
+    return Score(None, status=failure.status, notes=(reason(failure),), comparable=False)
 
 
 def _published_rows(

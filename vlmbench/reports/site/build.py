@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.reports.formats.csv import to_csv
 from vlmbench.reports.published import Published
-from vlmbench.reports.site.assets import assets
+from vlmbench.reports.site.assets import assets, without_charts
 from vlmbench.reports.site.board import Board, BoardRow, board, kind_title
 from vlmbench.reports.site.collect import Collected, collect
 from vlmbench.reports.site.data import filters, plot_data, table_data
@@ -83,7 +83,6 @@ def build_site(
         title: of every page.
 
     Raises:
-        MissingDependencyError: plotly is not installed.
         UsageError: the output folder holds other files, or another build is writing it.
         StoreError: it cannot be written.
     """
@@ -136,6 +135,7 @@ class _Site:
             "navigation": navigation,
             "notes": collected.notes,
             "has_published": bool(collected.published),
+            "without_charts": without_charts(),
         }
         self._renderer = Renderer(shared)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.answers.paired_metric import pairing
 from vlmbench.errors import RecordError, UnpairableError
+from vlmbench.files import check_regular
 from vlmbench.metrics.classification import ECE_BINS, confidence_bins
 from vlmbench.records import Summary, lies_beside
 
@@ -79,6 +80,7 @@ def _read(path: Path, confidences: Confidences) -> Reliability:
     import pyarrow.parquet as pq
 
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             table = file.read(
                 columns=list(confidences.columns), use_threads=False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vlmbench.asked import remarks_of
 from vlmbench.cards import ModelCard, Suite, TaskCard
-from vlmbench.catalogue import find_tasks, model_cards, suites, task_card_files
+from vlmbench.catalogue import known_task, model_cards, suites
 from vlmbench.records import Failure, Summary
 from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
@@ -96,5 +96,4 @@ def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:
 
 def _task_cards(names: Iterable[str]) -> dict[str, TaskCard]:
     """Only those that occur are read: a card with a thousand classes takes its time."""
-    known = task_card_files()
-    return {name: find_tasks(name)[0] for name in sorted(names) if name in known}
+    return {name: card for name in sorted(names) if (card := known_task(name))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlmbench.cards import TaskCard
+from vlmbench.records import speed_text
 from vlmbench.reports.facts import count
 from vlmbench.reports.site.model_page import Facts, ModelPage
 
@@ -10,7 +11,7 @@ from vlmbench.reports.site.model_page import Facts, ModelPage
 def model_details(page: ModelPage) -> Facts:
     """What a model's page says above its results."""
     heading, card = page.heading, page.card
-    speeds = [f"{speed:,.0f} images a second ({device})" for device, speed in heading.speeds.items()]
+    speeds = [f"{speed_text(speed)} images a second ({device})" for device, speed in heading.speeds.items()]
     return _known(
         ("objective", heading.objective),
         ("framework", card.framework if card else None),

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from vlmbench.errors import StoreError, UsageError
 from vlmbench.features.cache.lock import hold_alone
+from vlmbench.files import check_regular, read_text
 
 SPACE = ".vlmbench-site"
 MANIFEST = f"{SPACE}.json"
@@ -118,7 +119,7 @@ def _known(root: Path) -> frozenset[str]:
     if not root.is_dir():
         raise UsageError(f"{str(root)!r} is no folder", hint="Name the site's folder with -o.")
     try:
-        names = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        names = json.loads(read_text(root / MANIFEST))
     except FileNotFoundError:
         if {path.name for path in root.iterdir()} - OURS:
             raise UsageError(
@@ -136,7 +137,7 @@ def _known(root: Path) -> frozenset[str]:
 def _journalled(root: Path) -> Iterator[object]:
     """What a broken build has named; of a line that is cut off, the file was not begun."""
     try:
-        lines = (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(root / JOURNAL, errors="replace").splitlines()
     except FileNotFoundError:
         return
     except OSError as error:
@@ -168,6 +169,8 @@ def _save(root: Path, paths: Collection[str]) -> None:
 
 def _opened(path: Path) -> TextIO:
     with _writing(path):
+        if path.exists() or path.is_symlink():
+            check_regular(path)
         return path.open("w", encoding="utf-8")
 
 

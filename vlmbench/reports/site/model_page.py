@@ -10,7 +10,7 @@ from typing import Any
 
 from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
-from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name
+from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name, speed_text
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.published import Published
@@ -244,7 +244,7 @@ def _run(record: Record) -> Facts:
         ("batch size", str(run.batch_size)),
         ("seed", str(run.seed)),
         ("seconds", f"{run.seconds.get('total', 0.0):,.1f}"),
-        ("images a second", "" if run.images_per_second is None else f"{run.images_per_second:,.1f}"),
+        ("images a second", "" if run.images_per_second is None else speed_text(run.images_per_second)),
         ("features from the cache", f"{run.cache.image_hits:,} images, {run.cache.text_hits:,} texts"),
     ]
     return tuple(fact for fact in facts if fact[1])

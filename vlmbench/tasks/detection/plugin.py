@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,11 @@ from torch import Tensor
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
 from vlmbench.data.boxes import BoxFacts, facts_of
-from vlmbench.data.labels import check_boxes, listing
+from vlmbench.data.labels import check_boxes
 from vlmbench.errors import (
     BadSampleError,
     CardError,
     DataError,
-    LabelError,
     MissingDependencyError,
     ModelError,
     UsageError,
@@ -34,14 +32,22 @@ from vlmbench.errors import (
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.metrics.detection.measures import FREQUENCIES
-from vlmbench.models.base import DenseEncoder, Detector, Model, capability, lacks_encoders
+from vlmbench.models.base import DenseEncoder, Detector, Model, capability
+from vlmbench.paths import user_path
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_REGIONS, NO_INTERVALS, NO_PROPOSALS, PARTIAL_ANNOTATION
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
+from vlmbench.tasks.detection.groups import class_groups
 from vlmbench.tasks.detection.measures import check_metrics, measure
+from vlmbench.tasks.detection.own_detector import (
+    NATIVE,
+    cannot_name_boxes,
+    lacks_detector,
+    settled_for,
+    tell_of_own_boxes,
+)
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.readouts import aligned_features, crop_features
 from vlmbench.tasks.detection.regions import (
@@ -91,9 +97,22 @@ class DetectionQuestion:
         """Over class names and templates."""
         return self.prompts.sha256
 
+    def asked_of(self, model: Model) -> DetectionQuestion:
+        """The question as it is put to this model: with its own boxes, where it has no others."""
+        how = settled_for(model, self.how, self.card)
+        return self if how is self.how else replace(self, how=how)
+
     def protocol(self, model: Model) -> Mapping[str, Any]:
+        return self.asked_of(model)._protocol(model)
+
+    def settings_in_use(self, model: Model) -> frozenset[str]:
+        """The protocol has a proposals file's hash in place of its name; LVIS' evaluator has groups of its own."""
+        names = {*self.protocol(model), *(["proposals"] if self.proposals is not None else [])}
+        return frozenset(names - ({"groups"} if self.how.evaluator == "lvis" else set()))
+
+    def _protocol(self, model: Model) -> dict[str, Any]:
         settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
-        if self.how.regions == "native":
+        if self.how.regions == NATIVE:
             settled["head"] = "the model's own detector"
         if self.proposals is not None:
             settled["proposals_sha256"] = self.proposals.sha256
@@ -109,14 +128,11 @@ class DetectionQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         """A model without a detector of its own, or without patch features, where the protocol needs them."""
-        if self.how.regions == "native":
-            if capability(model, Detector) is None:
-                return (
-                    "it has no detector of its own; models like OWL-ViT have, and any model can be asked to name given "
-                    "boxes: a card with ground-truth regions or proposals"
-                )
-            return None
-        if reason := lacks_encoders(model):
+        if self.asked_of(model).how.regions == NATIVE:
+            if len(self.prompts.templates) != 1:
+                return "its detector takes one text a class: give one template with --templates FILE"
+            return lacks_detector(model, self.card)
+        if reason := cannot_name_boxes(model, self.card):
             return reason
         if self.how.region_readout == "roi-align":
             encoder = capability(model, DenseEncoder)
@@ -128,6 +144,12 @@ class DetectionQuestion:
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Look at one image after another, name its boxes, evaluate all of them together."""
+        own = self.asked_of(engine.model)
+        if own is not self:
+            tell_of_own_boxes()
+        return own._answer(engine)
+
+    def _answer(self, engine: FeatureEngine) -> Outcome:
         if len(self._without_proposals()) == len(self.indices):
             raise DataError(
                 f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
@@ -343,7 +365,7 @@ class Detection:
             seed=options.seed,
             how=how,
             facts=facts,
-            groups=_groups(card, how, dataset, facts, options),
+            groups=class_groups(card, how, dataset, facts, options),
             proposals=_proposals(card, how, facts),
             search=check_selective_search() if how.regions == "selective-search" else None,
             visuals=options.visuals,
@@ -359,30 +381,7 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
         raise UsageError(
             f"{card.name}: nobody names the file of the proposals", hint="Name it with --set proposals=FILE."
         )
-    return read_proposals(Path(how.proposals).expanduser(), facts.image_ids)
-
-
-def _groups(
-    card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
-) -> dict[str, frozenset[int]]:
-    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
-    if how.evaluator == "lvis":
-        if facts.absent is None or facts.partial is None or facts.frequencies is None:
-            raise DataError(
-                f"{card.name}: {dataset.info.location} has not LVIS' neg_category_ids, not_exhaustive_category_ids and "
-                "frequency",
-                hint="Another evaluator does without: --set evaluator=pycocotools.",
-            )
-        return {
-            group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
-            for group, wanted in FREQUENCIES.items()
-        }
-    names = tuple(card.classes) if card.classes else dataset.classes or ()  # --classnames renames, in the same order
-    labels = {name: label for label, name in enumerate(names)}
-    for group, members in how.groups.items():
-        if unknown := [name for name in members if name not in labels]:
-            raise LabelError(f"{card.name}: group {group!r} names what is no class: {listing(unknown)}")
-    return {group: frozenset(labels[name] for name in members) for group, members in how.groups.items()}
+    return read_proposals(user_path(how.proposals), facts.image_ids)
 
 
 PLUGIN = Detection()

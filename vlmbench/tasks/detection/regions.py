@@ -18,6 +18,7 @@ from torch import Tensor
 from vlmbench.data.base import Box, Target
 from vlmbench.data.labels import listing
 from vlmbench.errors import DataError, MissingDependencyError
+from vlmbench.files import read_bytes
 
 SELECTIVE_SEARCH_SEED = 0
 """Of the random numbers that rank regions."""
@@ -73,11 +74,11 @@ def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
         DataError: it cannot be read, is of another form, has a score that is no number, or none of the data's images.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         entries = json.loads(content)
     except OSError as error:
         raise DataError(f"proposals {path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"proposals {path} are no JSON: {error}") from error
     if not isinstance(entries, list):
         raise DataError(f"proposals {path}: a results file is a list, not a {type(entries).__name__}")
@@ -101,7 +102,7 @@ def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
 def _proposal(entry: Any, number: int, path: Path) -> tuple[int, list[float], float]:
     try:
         image_id, box, score = entry["image_id"], [float(side) for side in entry["bbox"]], float(entry["score"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"proposals {path}: entry {number} is no result with image_id, bbox and score: {str(entry)[:100]}"
         ) from error

@@ -94,6 +94,11 @@ class SegmentationQuestion:
             "absent_classes": "left out of means",
         }
 
+    def settings_in_use(self, model: Model) -> frozenset[str]:
+        """The protocol has synonyms among its words, if they stand for the classes."""
+        synonyms = {"synonyms"} if self.words.prompts_of.class_names_from != "option" else set()
+        return frozenset({*self.protocol(model), *synonyms})
+
     def unsupported(self, model: Model) -> str | None:
         """A model needs a segmentation head of its own, or patch features in the space of its texts."""
         return refusal(model, self.settings.readout)

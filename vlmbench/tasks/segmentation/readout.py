@@ -50,8 +50,8 @@ def refusal(model: Model, asked: str) -> str | None:
     if segmenter is None and not readouts:
         return (
             "it has neither a segmentation head of its own (Segmenter) nor patch features in the space of its texts "
-            "(DenseEncoder). CLIP-like models with a vision transformer have the latter; the record of a model, or "
-            "vlmbench.load_model(NAME).capabilities, says what it has"
+            "(DenseEncoder). CLIP-like models with a vision transformer have them, such as -m demo-clip; the record "
+            "of a model, or vlmbench.load_model(NAME).capabilities, says what it has"
         )
     if (segmenter is None or asked in readouts) and (reason := lacks_encoders(model)):
         return reason

@@ -1,0 +1,41 @@
+"""Proxies that a library cannot use, told from other failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlmbench.models.hub_access import fetch_error
+from vlmbench.network import proxy_problem
+
+SOCKS = ImportError("Using SOCKS proxy, but the 'socksio' package is not installed.")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
+def test_a_socks_proxy_without_its_package(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "socks5://127.0.0.1:1080")
+    wrapped = OSError("We couldn't connect")
+    wrapped.__cause__ = SOCKS
+    for error in (SOCKS, wrapped):
+        problem = proxy_problem(error)
+        assert problem and variable in problem[0] and "needs a package" in problem[0] and "socksio" in problem[1]
+    said = fetch_error("the weights x", wrapped, offline=False)
+    assert "SOCKS proxy" in said.message and said.hint and "pip install" in said.hint
+
+
+def test_a_kind_of_proxy_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "foo://x")
+    problem = proxy_problem(ValueError("Unknown scheme for proxy URL URL('foo://x')"))
+    assert problem and "ALL_PROXY" in problem[0] and "http://HOST:PORT" in problem[1]
+
+
+def test_other_failures_have_nothing_to_do_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert proxy_problem(SOCKS) is None  # no proxy is named
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert proxy_problem(ConnectionError("refused")) is None

@@ -1,0 +1,188 @@
+"""The byte-level BPE tokenizer of the demo's checkpoint, and of folders like it, without the library that wrote it.
+
+Hugging Face's ``tokenizers`` and ``transformers`` are an extra here. Of their many forms one is read: that which
+``docs/demo_clip`` writes. A folder of any other form is left to them.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import regex
+import torch
+from open_clip.tokenizer import bytes_to_unicode, get_clean_fn
+from torch import Tensor
+
+from vlmbench.models.towers.weights import json_sha256
+
+_PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+"""``ByteLevel`` of tokenizers, and GPT-2's ``encoder.py``."""
+_FORM: Mapping[str, Any] = {
+    "version": "1.0",
+    "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+}
+_MODEL: Mapping[str, Any] = {
+    "type": "BPE",
+    "dropout": None,
+    "unk_token": None,
+    "continuing_subword_prefix": None,
+    "end_of_word_suffix": None,
+    "fuse_unk": False,
+    "byte_fallback": False,
+    "ignore_merges": False,
+}
+_ADDED: Mapping[str, Any] = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+    "special": True,
+}
+_SETTINGS = frozenset(
+    ("bos_token", "eos_token", "pad_token", "tokenizer_class", "model_max_length", "clean_up_tokenization_spaces")
+)
+"""What ``tokenizer_config.json`` may set; others would change what the library does."""
+_CLEANED = "whitespace"
+"""What open_clip does to a text before such a tokenizer."""
+
+
+@dataclass(frozen=True)
+class ByteLevelTokenizer:
+    """Texts to ids as open_clip's ``HFTokenizer`` gives them of the same files.
+
+    Attributes:
+        rules: the content of ``tokenizer.json``.
+        context_length: ids a text, with the two around it; longer texts are cut before the last one.
+    """
+
+    rules: Mapping[str, Any]
+    context_length: int
+    ends: tuple[int, int]
+    pad: int
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, context length) int64."""
+        clean = get_clean_fn(_CLEANED)
+        found = torch.full((len(texts), self.context_length), self.pad, dtype=torch.long)
+        start, end = self.ends
+        for row, text in enumerate(texts):
+            ids = [start, *self._ids(clean(text))[: self.context_length - 2], end]
+            found[row, : len(ids)] = torch.tensor(ids)
+        return found
+
+    @property
+    def description(self) -> str:
+        """What :func:`~vlmbench.models.open_clip.text.describe_tokenizer` says of an ``HFTokenizer`` of these files."""
+        rules = {key: value for key, value in self.rules.items() if key not in ("padding", "truncation")}
+        return (
+            f"HFTokenizer(context_length={self.context_length}, clean={get_clean_fn(_CLEANED).__name__}, "
+            f"rules_sha256={json_sha256(rules)}, mode='', strip_sep_token=False)"
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        found: list[int] = []
+        for part in self._special.split(text):
+            if part in self._added:
+                found.append(self._added[part])
+            elif part:
+                found += [known for word in _words(part) for known in self._word_ids(word)]
+        return found
+
+    def _word_ids(self, word: str) -> list[int]:
+        """Of the neighbours that may be joined, those of the earliest rule are, until there are none."""
+        signs = [self._signs[byte] for byte in word.encode("utf-8")]
+        while len(signs) > 1:
+            pairs = list(pairwise(signs))
+            best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
+            if best not in self._ranks:
+                break
+            signs = list(_joined(signs, best))
+        return [self._vocabulary[sign] for sign in signs]
+
+    @cached_property
+    def _vocabulary(self) -> Mapping[str, int]:
+        return {str(sign): int(number) for sign, number in self.rules["model"]["vocab"].items()}
+
+    @cached_property
+    def _ranks(self) -> Mapping[tuple[str, str], int]:
+        return {(left, right): rank for rank, (left, right) in enumerate(self.rules["model"]["merges"])}
+
+    @cached_property
+    def _added(self) -> Mapping[str, int]:
+        return {token["content"]: int(token["id"]) for token in self.rules["added_tokens"]}
+
+    @cached_property
+    def _special(self) -> Any:
+        return regex.compile(f"({'|'.join(regex.escape(token) for token in self._added)})")
+
+    @cached_property
+    def _signs(self) -> Mapping[int, str]:
+        return dict(bytes_to_unicode())
+
+
+def byte_level_tokenizer(
+    folder: Path, text_config: Mapping[str, Any], context_length: int | None
+) -> ByteLevelTokenizer | None:
+    """The tokenizer of a checkpoint's folder; None where it has none of the form that is read here."""
+    plain = text_config.get("hf_tokenizer_name") and not text_config.get("tokenizer_kwargs")
+    if not plain or text_config.get("tokenizer_mode"):
+        return None
+    try:
+        rules, settings = (
+            json.loads((folder / name).read_text(encoding="utf-8"))
+            for name in ("tokenizer.json", "tokenizer_config.json")
+        )
+        if not _is_known(rules, settings) or (folder / "added_tokens.json").exists():
+            return None
+        ids = {token["content"]: int(token["id"]) for token in rules["added_tokens"]}
+        start, end, pad = (ids[settings[name]] for name in ("bos_token", "eos_token", "pad_token"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # the library reads it, or says what is wrong
+        return None
+    length = context_length or int(text_config.get("context_length", 77))
+    return ByteLevelTokenizer(rules, length, (start, end), pad)
+
+
+def _is_known(rules: Any, settings: Any) -> bool:
+    model, added = rules["model"], rules["added_tokens"]
+    around = [
+        {"SpecialToken": {"id": settings["bos_token"], "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": settings["eos_token"], "type_id": 0}},
+    ]
+    merged = [left + right for left, right in model["merges"]]
+    return (
+        all(rules[name] == value for name, value in _FORM.items())
+        and {name: value for name, value in model.items() if name not in ("vocab", "merges")} == _MODEL
+        and all({name: token[name] for name in _ADDED} == _ADDED for token in added)
+        and rules["post_processor"]["type"] == "TemplateProcessing"
+        and rules["post_processor"]["single"] == around
+        and {*bytes_to_unicode().values(), *merged} <= model["vocab"].keys()
+        and settings.keys() == _SETTINGS
+        and settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Letters are made small one by one, as the library does: a sigma at a word's end is one like any other."""
+    small = "".join(sign.lower() for sign in unicodedata.normalize("NFC", text))
+    words: list[str] = _PIECES.findall(small if small.startswith(" ") else f" {small}")
+    return words
+
+
+def _joined(signs: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
+    place = 0
+    while place < len(signs):
+        if tuple(signs[place : place + 2]) == pair:
+            yield "".join(pair)
+            place += 2
+        else:
+            yield signs[place]
+            place += 1

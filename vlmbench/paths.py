@@ -1,0 +1,80 @@
+"""Folders of the user: ``~`` in a path, and where this program may keep something."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from vlmbench.errors import StoreError, UsageError
+
+
+def user_path(path: Path | str) -> Path:
+    """A path that a user wrote, with ``~`` and ``~name`` spelled out.
+
+    Raises:
+        UsageError: that user's home folder is not known on this machine.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        name = Path(path).parts[0].removeprefix("~")
+        reason = f"there is no user {name!r} on this machine" if name else "this account has no home folder"
+        raise UsageError(
+            f"{str(path)!r}: {reason}", hint="Write the whole path" + ("." if name else ", or set HOME.")
+        ) from error
+
+
+def settle_home() -> None:
+    """Where this account has no home folder, let libraries keep their caches in :func:`cache_folder` too.
+
+    Without, each writes to a folder named ``~`` in the working directory, or fails. To be called before they are
+    imported, since they look when they are.
+
+    Raises:
+        StoreError: as :func:`cache_folder`.
+    """
+    if not os.environ.get("XDG_CACHE_HOME") and not has_home():
+        os.environ["XDG_CACHE_HOME"] = str(_temporary("vlmbench"))
+
+
+def has_home() -> bool:
+    """Whether this account has a home folder."""
+    return Path(os.path.expanduser("~")).is_absolute()
+
+
+def cache_folder(program: str) -> Path:
+    """The folder in which a program may keep what it can make again: the platform's, for this user.
+
+    An account without a home folder (``env -i``, a container's numeric user) has one in the folder for temporary files.
+    It is made at once, so that it is this user's and open to no other.
+
+    Raises:
+        StoreError: another user has taken its place there.
+    """
+    try:
+        found = Path(platformdirs.user_cache_dir(program))
+    except RuntimeError:
+        found = Path("~")
+    return found if found.is_absolute() else _temporary(program)
+
+
+def _temporary(program: str) -> Path:
+    own = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir()) / (program if own is None else f"{program}-{own}")
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError:  # a folder that cannot be made is as good as any: whoever writes there says so
+        return folder
+    if own is not None and (not stat.S_ISDIR(found.st_mode) or found.st_uid != own or found.st_mode & 0o077):
+        raise StoreError(
+            f"{str(folder)!r} is not this user's own, and there is no home folder to keep the cache in",
+            hint="Set VLMBENCH_CACHE or HOME to a folder of yours.",
+        )
+    return folder

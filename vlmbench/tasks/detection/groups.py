@@ -1,0 +1,35 @@
+"""Groups of classes that are measured by themselves."""
+
+from __future__ import annotations
+
+from vlmbench.cards import TaskCard
+from vlmbench.data.base import ImageDataset
+from vlmbench.data.boxes import BoxFacts
+from vlmbench.data.labels import listing
+from vlmbench.errors import DataError, LabelError
+from vlmbench.metrics.detection.measures import FREQUENCIES
+from vlmbench.tasks.base import TaskOptions
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+
+
+def class_groups(
+    card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
+) -> dict[str, frozenset[int]]:
+    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
+    if how.evaluator == "lvis":
+        if facts.absent is None or facts.partial is None or facts.frequencies is None:
+            raise DataError(
+                f"{card.name}: {dataset.info.location} has not LVIS' neg_category_ids, not_exhaustive_category_ids and "
+                "frequency",
+                hint="Another evaluator does without: --set evaluator=pycocotools.",
+            )
+        return {
+            group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
+            for group, wanted in FREQUENCIES.items()
+        }
+    names = tuple(card.classes) if card.classes else dataset.classes or ()  # --classnames renames, in the same order
+    labels = {name: label for label, name in enumerate(names)}
+    for group, members in how.groups.items():
+        if unknown := [name for name in members if name not in labels]:
+            raise LabelError(f"{card.name}: group {group!r} names what is no class: {listing(unknown)}")
+    return {group: frozenset(labels[name] for name in members) for group, members in how.groups.items()}

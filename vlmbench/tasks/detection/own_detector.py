@@ -1,0 +1,91 @@
+"""Models that find boxes by themselves: when one answers so, and what to say if it cannot be asked as the card asks."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from vlmbench.cards import TaskCard
+from vlmbench.catalogue import read_task, task_card_files
+from vlmbench.errors import CardError
+from vlmbench.models.base import Detector, Model, capability, lacks_encoders
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OWN_DETECTOR
+from vlmbench.tasks.detection.measures import ACCURACIES
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+
+NATIVE = "native"
+
+
+def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> DetectionProtocol:
+    """The protocol that this model answers with.
+
+    Where neither the card nor the user says whose boxes are named, a model that has a detector and cannot name given
+    boxes finds its own. Metrics of naming the data's own boxes are a word on it, too.
+    """
+    open_to_choice = "regions" not in how.model_fields_set and not any(name in ACCURACIES for name in card.metrics)
+    if open_to_choice and capability(model, Detector) is not None and lacks_encoders(model):
+        return how.model_copy(update={"regions": NATIVE})
+    return how
+
+
+def tell_of_own_boxes() -> None:
+    """Say that a model answers with boxes of its own where others name given ones."""
+    say(
+        OWN_DETECTOR,
+        "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
+        "boxes, and a card with `regions: native` asks for detectors' own",
+        brief="own detector",
+    )
+
+
+def lacks_detector(model: Model, card: TaskCard) -> str | None:
+    """Why a model cannot answer with boxes of its own, and what it can be asked instead; None where it can."""
+    if capability(model, Detector) is not None:
+        return None
+    if reason := lacks_encoders(model):
+        return f"it has no detector of its own, and {reason}"
+    instead = _sibling(card, native=False)
+    ask = f"-t {instead}" if instead else "--set regions=ground-truth"
+    return f"it has no detector of its own, as models like OWL-ViT have. It can name given boxes: {ask}"
+
+
+def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
+    """Why a model cannot name given boxes, and what it can be asked instead; None where it can."""
+    reason = lacks_encoders(model)
+    if reason is None or capability(model, Detector) is None:
+        return reason
+    instead = _sibling(card, native=True)
+    if instead:
+        ask = f"-t {instead}"
+    elif any(name in ACCURACIES for name in card.metrics):
+        ask = f"a card with `regions: native` and without the metrics {' and '.join(ACCURACIES)}"
+    else:
+        ask = "--set regions=native"
+    return f"it cannot name given boxes: it brings no image into the space of its texts. It finds its own boxes: {ask}"
+
+
+def _sibling(card: TaskCard, *, native: bool) -> str | None:
+    """The first card, by name, that asks about the same data with boxes of the model's own, or with given ones."""
+    return next(
+        (
+            other.name
+            for other in _detection_cards(tuple(path for paths in task_card_files().paths.values() for path in paths))
+            if other.sources == card.sources and (other.protocol.get("regions") == NATIVE) == native
+        ),
+        None,
+    )
+
+
+@cache
+def _detection_cards(files: tuple[Path, ...]) -> list[TaskCard]:
+    """Cards that cannot be read are passed over: whoever asks for one of them is told."""
+    found = []
+    for path in sorted(files, key=lambda path: path.stem):
+        try:
+            said = path.read_text(encoding="utf-8") if path.is_file() else ""
+            if "detection" in said and (card := read_task(path)).plugin == "detection":
+                found.append(card)
+        except (CardError, OSError, UnicodeDecodeError):
+            continue
+    return found
