@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import toy_adapter
+from command_line import command
 from data.hub_layouts import empty_caches, opened, tree
 from data.hub_server import running_hub
 from data.layouts import write_wds
@@ -70,13 +71,11 @@ def other_evaluator(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 
 
 def broken_cache(top: Path, patch: pytest.MonkeyPatch) -> Arguments:
-    """A run fills the cache; then its files are overwritten."""
-    from command_line import command
-
+    """A run fills the cache; then one of its files is overwritten."""
     patch.setenv("VLMBENCH_CACHE", str(top / "cache"))
     arguments = (*TOY, *images(top), "--device", "cpu")
     command("run", *arguments, "--results", top / "first", code=0)
-    (space,) = features_folder().glob("*.sqlite")
+    space = next(features_folder().glob("*.sqlite"))
     space.write_bytes(b"Z" * space.stat().st_size)
     return arguments
 
@@ -127,7 +126,11 @@ TRIGGERS = {
         "6 of 1,200 samples",
         6,
     ),
-    "bad-samples": Trigger(bad_sample, "1 sample was left out, because it could not be used: ?", "1 bad left out"),
+    "bad-samples": Trigger(
+        bad_sample,
+        "1 sample was left out, because it could not be used: cat/0.png (not an image that Pillow can read: looks like text)",
+        "1 bad left out",
+    ),
     "missing-images": Trigger(
         lambda top, _: (*TOY, *captions(top, CAPTIONS, ["a.png", "b.png"]), "--skip-bad"),
         "1 of the 3 images that {top}/set/captions.json lists is not in {top}/set/images; it is a bad sample, which "
@@ -146,7 +149,11 @@ TRIGGERS = {
         "2 images with few captions",
         2,
     ),
-    "hub-not-asked": Trigger(hub_out_of_reach, "?", "hub not asked"),
+    "hub-not-asked": Trigger(
+        hub_out_of_reach,
+        "hub 'org/set': the connection to http://127.0.0.1:* failed (*); the cache answered, with commit *",
+        "hub not asked",
+    ),
     "partial-annotation": Trigger(
         lambda top, _: boxes(top, lvis=True),
         "not every class is annotated in every image, and the evaluator pycocotools counts boxes of classes that are "
@@ -157,6 +164,12 @@ TRIGGERS = {
         lambda top, _: proposals(top, {"image_id": 1, "bbox": [2, 3, 10, 8], "score": 0.9}),
         "1 of 2 images has no proposals, and nothing can be found in it: 2.png",
         "1 image without proposals",
+    ),
+    "own-detector": Trigger(
+        lambda top, _: ("-m", "lone:", *boxes(top)[2:]),
+        "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
+        "boxes, and a card with `regions: native` asks for detectors' own",
+        "own detector",
     ),
     "empty-regions": Trigger(
         lambda top, _: boxes(top, [(2, 3, 10, 8), (500, 500, 9, 9), (5, 5, 0, 9)]),
@@ -196,6 +209,10 @@ TRIGGERS = {
         "a batch of 4 did not fit into memory, and the run went on with 2",
         "out of memory",
     ),
-    "feature-cache": Trigger(broken_cache, "?", "feature cache"),
+    "feature-cache": Trigger(
+        broken_cache,
+        "the feature cache {top}/cache/features/*.sqlite was broken (*); it has been removed",
+        "feature cache",
+    ),
     "warning": Trigger(outside_adapter, "the temperature was not stated, and 1 was taken", "warning"),
 }

@@ -12,7 +12,7 @@ import open_clip.pretrained
 import pytest
 import torch
 from models import tiny_weights
-from models.tiny import ARCHITECTURES, CONFIG
+from models.tiny import CONFIG
 from remarks.trigger import Arguments, Trigger, images, model_card
 
 
@@ -100,7 +100,7 @@ def warns(top: Path, patch: pytest.MonkeyPatch) -> Arguments:
     return tiny(top, f"tiny/{tiny_weights.write_weights('tiny', top / 'w.pt')}", quick_gelu=False)
 
 
-def clip_folder(top: Path, *, lowercase: bool = True) -> Path:
+def siglip_folder(top: Path, *, lowercase: bool = True) -> Path:
     """A SigLIP, whose family is trained on lower case."""
     transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
     from models.checkpoints import TEXT, VISION, save, word_tokenizer
@@ -112,11 +112,11 @@ def clip_folder(top: Path, *, lowercase: bool = True) -> Path:
 
 
 def case_kept(top: Path, _: pytest.MonkeyPatch) -> Arguments:
-    return (*model_card(top, "transformers", clip_folder(top, lowercase=False)), *images(top))
+    return (*model_card(top, "transformers", siglip_folder(top, lowercase=False)), *images(top))
 
 
 def unused_weights(top: Path, _: pytest.MonkeyPatch) -> Arguments:
-    folder = clip_folder(top)
+    folder = siglip_folder(top)
     from safetensors.torch import load_file, save_file
 
     state = {**load_file(folder / "model.safetensors"), **{f"head.{i}": torch.zeros(2) for i in range(4)}}
@@ -124,18 +124,67 @@ def unused_weights(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     return (*model_card(top, "transformers", folder), *images(top))
 
 
-assert "tiny-sigmoid" in ARCHITECTURES
 TRIGGERS = {
-    "random-weights": Trigger(random_weights, "?", "random weights"),
-    "activation-assumed": Trigger(activation_assumed, "?", "activation assumed"),
-    "activation-corrected": Trigger(activation_corrected, "?", "activation corrected"),
-    "activation-mismatch": Trigger(activation_mismatch, "?", "activation mismatch"),
-    "transform-assumed": Trigger(transform_assumed, "?", "transform assumed"),
-    "transform-taken": Trigger(transform_taken, "?", "transform taken"),
-    "positions-interpolated": Trigger(positions_interpolated, "?", "positions interpolated"),
-    "unused-weights": Trigger(unused_weights, "?", "4 unused weights", 4),
-    "several-weights": Trigger(several_files, "?", "?", 2),
-    "missing-weights": Trigger(no_bias, "?", "no logit_bias"),
-    "case-kept": Trigger(case_kept, "?", "case kept"),
+    "random-weights": Trigger(
+        random_weights, "the weights were drawn at random (seed 3), and the numbers mean nothing", "random weights"
+    ),
+    "activation-assumed": Trigger(
+        activation_assumed,
+        "the activation GELU was assumed, as tiny has it, and nothing tells which one these weights were trained with; "
+        "if it was QuickGELU, write tiny-quickgelu or set the option quick_gelu: true, and if not, set quick_gelu: "
+        "false",
+        "activation assumed",
+    ),
+    "activation-corrected": Trigger(
+        activation_corrected,
+        "tiny means the activation GELU, but by open_clip's table for tiny/openai these weights were trained with "
+        "QuickGELU, which was used",
+        "activation corrected",
+    ),
+    "activation-mismatch": Trigger(
+        activation_mismatch,
+        "the model was built with GELU as asked, but by open_clip's table for tiny/openai the weights were trained "
+        "with QuickGELU; the numbers are too low if that is so",
+        "activation mismatch",
+    ),
+    "transform-assumed": Trigger(
+        transform_assumed,
+        "OpenAI's mean and deviation of colours were assumed, and the weights published for tiny differ in theirs; set "
+        "the options image_mean and image_std if these weights were trained with others",
+        "transform assumed",
+    ),
+    "transform-taken": Trigger(
+        transform_taken,
+        "the image transform was taken from open_clip_config.json beside it and is not open_clip's default",
+        "transform taken",
+    ),
+    "positions-interpolated": Trigger(
+        positions_interpolated,
+        "visual.positional_embedding was interpolated from the checkpoint's 17 positions to 5",
+        "positions interpolated",
+    ),
+    "unused-weights": Trigger(
+        unused_weights,
+        "the checkpoint has 4 weights for which the model has no place: head.0, head.1, head.2, …",
+        "4 unused weights",
+        4,
+    ),
+    "several-weights": Trigger(
+        several_files,
+        "2 files of different weights lie in {top}/set, and open_clip_model.safetensors was loaded, which open_clip "
+        "prefers; the model option weights_file picks another: epoch_9.pth, open_clip_model.safetensors",
+        "1 of 2 weight files: open_clip_model.safetensors",
+        2,
+    ),
+    "missing-weights": Trigger(
+        no_bias,
+        "the checkpoint has no logit_bias, which the architecture has, and 0 was taken, as open_clip does",
+        "no logit_bias",
+    ),
+    "case-kept": Trigger(
+        case_kept,
+        "the tokenizer keeps case, and this family was trained on lower case; option lowercase: true lowers it",
+        "case kept",
+    ),
     "library": Trigger(warns, "open_clip: the config has no such field as x", "library"),
 }

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tasks.detection.models
 import toy_adapter
 import toy_dense
 import yaml
 from data.layouts import image_bytes, write_folder
 from data.mask_files import filled, write_pairs
 
-assert toy_adapter.LOADED is not None and toy_dense.LOADED is not None  # both are registered
+assert toy_adapter and toy_dense and tasks.detection.models  # their models are registered
 
 TOY = ("-m", "toy:a")
 SIZE = (32, 24)
@@ -29,7 +30,7 @@ class Trigger:
 
     Attributes:
         write: writes its inputs into a folder, and returns the arguments of ``vlmbench run``.
-        sentence: the remark's, with {top} for that folder.
+        sentence: the remark's, with {top} for that folder and * for what no two runs have in common.
         brief: what a table says.
         count: the remark's.
     """
@@ -81,7 +82,7 @@ def masks(top: Path, labels: Mapping[str, int], **fields: Any) -> Arguments:
 
 
 def boxes(
-    top: Path, boxes: Sequence[Sequence[float]] = ((2, 3, 10, 8),), *, lvis: bool = False, **fields: Any
+    top: Path, places: Sequence[Sequence[float]] = ((2, 3, 10, 8),), *, lvis: bool = False, **fields: Any
 ) -> Arguments:
     """Boxes of the classes cat and dog by turns in the first of two pictures, in COCO's form."""
     pictures: list[dict[str, Any]] = [
@@ -95,7 +96,7 @@ def boxes(
             category["frequency"] = "f"
     annotations = [
         {"id": i, "image_id": 1, "category_id": 1 + i % 2, "bbox": list(box), "area": box[2] * box[3], "iscrowd": 0}
-        for i, box in enumerate(boxes, 1)
+        for i, box in enumerate(places, 1)
     ]
     content = {"images": pictures, "annotations": annotations, "categories": categories}
     files = {f"images/{i}.png": image_bytes(i, size=SIZE) for i in (1, 2)}
