@@ -128,7 +128,8 @@ TRIGGERS = {
     ),
     "bad-samples": Trigger(
         bad_sample,
-        "1 sample was left out, because it could not be used: cat/0.png (not an image that Pillow can read: looks like text)",
+        "1 sample was left out, because it could not be used: cat/0.png (not an image that Pillow can read: looks like "
+        "text)",
         "1 bad left out",
     ),
     "missing-images": Trigger(

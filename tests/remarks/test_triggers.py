@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Finished, command
 from remarks import asked_triggers, model_triggers
-from remarks.trigger import Trigger
+from remarks.trigger import Trigger, images, model_card
 
 from vlmbench.asked import remarks_of
 from vlmbench.records import Record
 from vlmbench.remarks.codes import CHOICES, CODES
+from vlmbench.reports.builders.results import results_table
+from vlmbench.reports.entries import newest
 from vlmbench.store import ResultStore
 
 TRIGGERS: dict[str, Trigger] = {**asked_triggers.TRIGGERS, **model_triggers.TRIGGERS}
@@ -39,8 +42,8 @@ def records(results: Path) -> list[Record]:
     return [entry for entry in ResultStore(results) if isinstance(entry, Record)]
 
 
-def rows(results: Path) -> list[dict[str, str]]:
-    return json.loads(command("report", "results", "--results", results, "-f", "json", code=0).stdout)
+def rows(results: Path) -> list[dict[str, Any]]:
+    return list(results_table(newest(records(results))).data)
 
 
 @pytest.mark.parametrize("name", TRIGGERS)
@@ -91,6 +94,14 @@ def test_tables_find_several_models_of_one_name(tmp_path: Path) -> None:
     base = ("--device", "cpu", "--no-cache", "--results", tmp_path / "runs")
     command("run", *model_card(tmp_path, "toy", "a"), *task, *base, code=0)
     command("run", *model_card(tmp_path, "toy", "bb"), *limited, *base, "--strict", code=0)
-    found = rows(tmp_path / "runs")
-    assert [row["remark_codes"] for row in found if "several-models" in row["remark_codes"]]
-    assert [(row["model"], row["remarks"]) for row in found] == []
+    older, newer = sorted(rows(tmp_path / "runs"), key=lambda row: row["started"])
+    assert (older["model"], newer["model"]) == ("m (weights toy-1)", "m")
+    assert (older["remark_codes"], newer["remark_codes"]) == ("several-models", "subset several-models")
+    assert (older["remarks"], newer["remarks"]) == ("weights toy-1", "subset of 5, weights toy-2")
+    for record in newest(records(tmp_path / "runs")):
+        (said,) = [remark for remark in remarks_of(record) if remark.code == "several-models"]
+        weights = record.model.weights_sha256
+        assert said.sentence == (
+            f"the records under the name m are of 2 different models, and this one's weights are {weights}"
+        )
+        assert said.count == 2 and CODES["several-models"].not_strict

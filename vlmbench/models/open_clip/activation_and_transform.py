@@ -62,9 +62,9 @@ def choose_activation(source: Source, configured: bool, wanted: bool | None, fac
             return None
         say(
             ACTIVATION_ASSUMED,
-            f"the activation {_activation(configured)} was assumed, as {source.name} has it, and nothing tells which one "
-            f"these weights were trained with; if it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set the "
-            "option quick_gelu: true, and if not, set quick_gelu: false",
+            f"the activation {_activation(configured)} was assumed, as {source.name} has it, and nothing tells which "
+            f"one these weights were trained with; if it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set "
+            "the option quick_gelu: true, and if not, set quick_gelu: false",
         )
         return None
     if facts.quick_gelu == configured:
