@@ -139,9 +139,12 @@ TRIGGERS = {
         "1 image missing",
     ),
     "empty-captions": Trigger(
-        lambda top, _: (*TOY, *captions(top, {**CAPTIONS, "a.png": ["a cat", " "], "d.png": []}, [*CAPTIONS])),
-        "1 caption without words and 1 image without captions in {top}/set/captions.json were left out: a.png, d.png",
-        "1 caption without words and 1 image without captions left out",
+        lambda top, _: (
+            *TOY,
+            *captions(top, {**CAPTIONS, "a.png": ["a cat", " "], "d.png": [], "e.png": []}, [*CAPTIONS]),
+        ),
+        "1 caption without words and 2 images without captions in {top}/set/captions.json were left out: d.png, e.png",
+        "1 caption without words and 2 images without captions left out",
         2,
     ),
     "few-captions": Trigger(

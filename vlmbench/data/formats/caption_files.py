@@ -86,15 +86,14 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
 
 def _tell_of_empty(captions: dict[str, list[str]], path: Path) -> None:
     empty = sum(not caption for own in captions.values() for caption in own)
-    without = sum(not any(own) for own in captions.values())
-    counted = ((empty, "caption", "without words"), (without, "image", "without captions"))
+    without = [image for image, own in captions.items() if not any(own)]
+    counted = ((empty, "caption", "without words"), (len(without), "image", "without captions"))
     parts = [f"{count:,} {what}{'s' * (count != 1)} {lack}" for count, what, lack in counted if count]
     if parts:
-        concerned = [image for image, own in captions.items() if not all(own) or not own]
         say(
             EMPTY_CAPTIONS,
-            f"{' and '.join(parts)} in {path} {'was' if empty + without == 1 else 'were'} left out",
+            f"{' and '.join(parts)} in {path} {'was' if empty + len(without) == 1 else 'were'} left out",
             brief=f"{' and '.join(parts)} left out",
-            count=len(concerned),
-            examples=concerned,
+            count=len(without) or empty,
+            examples=without,
         )
