@@ -41,7 +41,8 @@ def _of_the_samples(record: Summary) -> Iterator[Remark]:
     standard = data.standard_samples
     if limit is not None:
         known = f"{data.samples:,} of {standard:,} samples" if standard is not None else f"subset of {data.samples:,}"
-        text = f"a subset of {data.samples:,} samples was scored, drawn {drawn or 'at random'}"
+        counted = f"{data.samples:,} sample{'s' * (data.samples != 1)}"
+        text = f"a subset of {counted} was scored, drawn {drawn or 'at random'}"
         yield remark(codes.SUBSET, text, brief=f"{known}{by_class}", count=data.samples)
     elif standard is not None and data.samples + len(record.bad_samples) != standard:
         yield other_size(record.task.name, standard, data.samples + len(record.bad_samples))

@@ -8,22 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from data.hub_layouts import empty_caches
 from data.hub_server import Hub, running_hub
 
 
 @pytest.fixture
 def hub_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty caches of the hub's client and of ``datasets``, and no settings of the user's own."""
-    import datasets
-    from huggingface_hub import constants
-
-    # The libraries read HF_HOME when they are imported: what they made of it is replaced.
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_XET_CACHE", str(tmp_path / "cache" / "xet"), raising=False)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache" / "datasets")
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
+    empty_caches(monkeypatch, tmp_path / "cache")
 
 
 @pytest.fixture

@@ -85,11 +85,13 @@ def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
     """Warn at once of listed images that are not there: their turn may come hours later."""
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
+        one = len(absent) == 1
+        bad = "it is a bad sample, which stops" if one else "they are bad samples, which stop"
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {len(names):,} images that {said_by} lists are not in {folder}; they are bad "
-            "samples, which stop the pair unless --skip-bad leaves them out",
-            brief=f"{len(absent):,} images missing",
+            f"{len(absent):,} of the {len(names):,} images that {said_by} lists {'is' if one else 'are'} not in "
+            f"{folder}; {bad} the pair unless --skip-bad leaves {'it' if one else 'them'} out",
+            brief=f"{len(absent):,} image{'s' * (not one)} missing",
             count=len(absent),
             examples=absent,
         )

@@ -115,7 +115,7 @@ def origin(record: Summary) -> Origin:
 
 def remarks(record: Summary) -> str:
     """What a reader must know beside the number, in a few words."""
-    return ", ".join(remark.brief for remark in remarks_of(record))
+    return ", ".join(dict.fromkeys(remark.brief for remark in remarks_of(record)))
 
 
 def is_unranked(record: Summary) -> bool:

@@ -39,7 +39,7 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequ
         interval=metric.ci95,
         origin=origin(record),
         unit=metric.unit,
-        notes=tuple(remark.brief for remark in (every if remarks is None else remarks)),
+        notes=tuple(dict.fromkeys(remark.brief for remark in (every if remarks is None else remarks))),
         comparable=not any(remark.unranked for remark in every),
         higher_is_better=metric.higher_is_better,
         digits=view.digits,
@@ -124,8 +124,8 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "started": record.run.started,
         "run_id": record.id,
         "weights_sha256": record.model.weights_sha256,
-        "remarks": ", ".join(remark.brief for remark in said),
-        "remark_codes": " ".join(remark.code for remark in said),
+        "remarks": ", ".join(dict.fromkeys(remark.brief for remark in said)),
+        "remark_codes": " ".join(dict.fromkeys(remark.code for remark in said)),
         **({"source": record.imported.file} if record.imported else {}),
     }
 

@@ -239,7 +239,8 @@ def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
     chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
     if unused := [name for name in chosen if name not in in_use]:
         are = "settings play" if len(unused) != 1 else "setting plays"
-        said = remark(SETTING_UNUSED, f"{len(unused)} {are} no part in {pair.task.card.name}", examples=unused)
+        text = f"{len(unused)} {are} no part in {pair.task.card.name}"
+        said = remark(SETTING_UNUSED, text, count=len(unused), examples=unused)
         pair.state.listener.remark(pair.name, said)
         asked.said.append(said)
     return {name: value for name, value in chosen.items() if name in in_use}

@@ -106,8 +106,11 @@ def test_only_what_csv_quotes_is_unquoted(name: str, line: str, caption: str, tm
 
 def test_what_has_no_words_is_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg, \nb.jpg,\nc.jpg,three\n")
-    with pytest.warns(VlmbenchWarning, match=r"2 captions without words and 1 images .* left out: b.jpg$"):
+    with pytest.warns(VlmbenchWarning, match=r"2 captions without words and 1 image .* left out: b.jpg$"):
         assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",)), ("c.jpg", ("three",))]
+    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg, \n")
+    with pytest.warns(VlmbenchWarning, match=r"1 caption without words in .*captions\.txt was left out$"):
+        assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",))]
 
 
 def test_karpathys_paths_begin_with_their_folder(tmp_path: Path) -> None:

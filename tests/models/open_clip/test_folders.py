@@ -231,3 +231,11 @@ def test_a_tower_of_timm_gets_its_size_after_its_weights(open_model, tmp_path):
     pixels = torch.randn(1, 3, 192, 192)
     with torch.inference_mode():
         assert torch.equal(model.network.encode_image(pixels), library.encode_image(pixels))
+
+
+def test_a_picked_file_of_a_kind_that_open_clip_does_not_look_for_is_nothing_to_warn_of(open_model, folder):
+    """It logs that the folder has no weights, and they are loaded here."""
+    whole, _ = opened(open_model, folder)
+    torch.save(good(folder), folder / "epoch_9.pt")
+    (folder / "open_clip_model.safetensors").unlink()
+    assert opened(open_model, folder, weights_file="epoch_9.pt") == (whole, [])

@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import pytest
 from data.layouts import image_bytes
 
 from vlmbench.cards import SourceSpec
@@ -25,6 +26,20 @@ def without_manifests() -> None:
 
     for folder in Path(constants.HF_HUB_CACHE).glob("*/vlmbench"):
         rmtree(folder)
+
+
+def empty_caches(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Give the hub's client and ``datasets`` empty caches in a folder, and none of the user's own settings."""
+    import datasets
+    from huggingface_hub import constants
+
+    # The libraries read HF_HOME when they are imported: what they made of it is replaced.
+    patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    patch.setattr(constants, "HF_XET_CACHE", str(folder / "xet"), raising=False)
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets")
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+        patch.delenv(name, raising=False)
 
 
 def opened(location: str | Path, context: SourceContext | None = None, **fields: object) -> ImageDataset:

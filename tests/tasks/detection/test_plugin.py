@@ -184,7 +184,7 @@ def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path)
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
     assert [(remark.code, remark.count) for remark in said] == [("no-proposals", 2), ("empty-regions", 1)]
     assert said[0].text == "2 of 4 images have no proposals, and nothing can be found in them"
-    assert said[1].text == "1 proposals were empty or outside their image, and no region was named for them"
+    assert said[1].text == "1 proposal was empty or outside its image, and no region was named for it"
     assert "region_ranks" not in strict.predictions.column_names
     few = proposed(tmp_path, folder, max_proposals=1)
     assert few.predictions["boxes"].to_pylist()[2][0] == [2, 4, 20, 12], "the surest"
@@ -226,7 +226,7 @@ def test_a_box_thinner_than_a_float_is_empty(folder: Path) -> None:
     data = json.loads(path.read_text())
     data["annotations"][0]["bbox"] = [20, 10, 1e-7, 10]
     path.write_text(json.dumps(data))
-    assert "empty-regions: 1 objects were empty or outside their image" in sentences(lambda: answer(folder))[0]
+    assert "empty-regions: 1 object was empty or outside its image" in sentences(lambda: answer(folder))[0]
 
 
 def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_template_goes_around_each_caption(folder: Path) -> None:
 def test_only_the_first_captions_may_count(folder: Path) -> None:
     outcome, said = remarked(lambda: answer(card_of(folder, protocol={"captions_per_image": 2})))
     assert outcome.predictions["captions"].to_pylist() == [["ab", "bc"], ["xyz"], ["hello there", "xyz"], ["!!", "?"]]
-    assert [remark.sentence for remark in said] == ["1 of 4 images have fewer than 2 captions: b.png"]
+    assert [remark.sentence for remark in said] == ["1 of 4 images has fewer than 2 captions: b.png"]
     assert outcome.metrics["text_to_image_recall@1"].n == 7
 
 

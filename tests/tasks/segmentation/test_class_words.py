@@ -74,7 +74,7 @@ def test_words_names_and_templates_are_in_the_hash() -> None:
 
 def test_a_word_of_two_classes_is_said() -> None:
     said = sentences(lambda: words(card({"synonyms": {"background": ["sky", "cow"]}}, classes=CLASSES)))
-    assert said == ["shared-words: 1 word of the classes stand for more than one class: 'cow' (background, cow)"]
+    assert said == ["shared-words: 1 word of the classes stands for more than one class: 'cow' (background, cow)"]
     assert not sentences(lambda: words(card(classes=CLASSES)))
 
 

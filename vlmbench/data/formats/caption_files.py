@@ -87,11 +87,13 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
 def _tell_of_empty(captions: dict[str, list[str]], path: Path) -> None:
     empty = sum(not caption for own in captions.values() for caption in own)
     without = [image for image, own in captions.items() if not any(own)]
-    if empty or without:
+    counted = ((empty, "caption", "without words"), (len(without), "image", "without captions"))
+    parts = [f"{count:,} {what}{'s' * (count != 1)} {lack}" for count, what, lack in counted if count]
+    if parts:
         say(
             EMPTY_CAPTIONS,
-            f"{empty:,} captions without words and {len(without):,} images without captions in {path} were left out",
-            brief=f"{empty + len(without):,} empty captions left out",
+            f"{' and '.join(parts)} in {path} {'was' if empty + len(without) == 1 else 'were'} left out",
+            brief=f"{' and '.join(parts)} left out",
             count=len(without) or empty,
             examples=without,
         )

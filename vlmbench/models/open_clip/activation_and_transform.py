@@ -62,9 +62,9 @@ def choose_activation(source: Source, configured: bool, wanted: bool | None, fac
             return None
         say(
             ACTIVATION_ASSUMED,
-            f"the activation {_activation(configured)} was assumed, as {source.name} has it; nothing tells which one "
-            f"these weights were trained with. If it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set the "
-            "option quick_gelu: true; if not, quick_gelu: false settles it",
+            f"the activation {_activation(configured)} was assumed, as {source.name} has it, and nothing tells which "
+            f"one these weights were trained with; if it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set "
+            "the option quick_gelu: true, and if not, set quick_gelu: false",
         )
         return None
     if facts.quick_gelu == configured:
@@ -99,9 +99,9 @@ def choose_transform(source: Source, options: Mapping[str, Any], facts: Facts) -
         elif not known and not forced and open_clip.list_pretrained_tags_by_model(source.name):
             say(
                 TRANSFORM_ASSUMED,
-                "OpenAI's mean and deviation of colours were assumed. Weights published for "
-                f"{source.name} differ in theirs; set the options image_mean and image_std if these were trained with "
-                "others",
+                "OpenAI's mean and deviation of colours were assumed, and the weights published for "
+                f"{source.name} differ in theirs; set the options image_mean and image_std if these weights were "
+                "trained with others",
             )
     return known | forced
 

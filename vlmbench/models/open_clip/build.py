@@ -33,7 +33,12 @@ from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
 
 CONFIG_FILE = "open_clip_config.json"
-DECIDED_HERE = ("Multiple checkpoints found", "No pretrained weights loaded", "Could not find/download default weights")
+DECIDED_HERE = (
+    "Multiple checkpoints found",
+    "No pretrained weights loaded",
+    "Could not find/download default weights",
+    "Local config loaded, but no CLIP weights found",
+)
 """How warnings of open_clip begin about weights that are chosen and loaded here instead."""
 
 

@@ -93,7 +93,7 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         say(
             UNUSED_WEIGHTS,
             f"the checkpoint has {len(unused):,} weight{'s' * (len(unused) != 1)} for which the model has no place",
-            brief=f"{len(unused):,} unused weights",
+            brief=f"{len(unused):,} unused weight{'s' * (len(unused) != 1)}",
             count=len(unused),
             examples=unused,
         )

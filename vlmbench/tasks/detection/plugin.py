@@ -268,10 +268,12 @@ class DetectionQuestion:
     def tell(self) -> None:
         """Say what is known of the data and the evaluator before anything is asked."""
         if without := self._without_proposals():
+            have, them = ("has", "it") if len(without) == 1 else ("have", "them")
             say(
                 NO_PROPOSALS,
-                f"{len(without):,} of {len(self.indices):,} images have no proposals, and nothing can be found in them",
-                brief=f"{len(without):,} images without proposals",
+                f"{len(without):,} of {len(self.indices):,} images {have} no proposals, and nothing can be found in "
+                f"{them}",
+                brief=f"{len(without):,} image{'s' * (len(without) != 1)} without proposals",
                 count=len(without),
                 examples=without,
             )
@@ -289,8 +291,9 @@ class DetectionQuestion:
 
     def _tell_of_lost(self, lost: int) -> None:
         if lost:
-            what = "objects" if self.how.regions == "ground-truth" else "proposals"
-            text = f"{lost:,} {what} were empty or outside their image, and no region was named for them"
+            what = ("object" if self.how.regions == "ground-truth" else "proposal") + "s" * (lost != 1)
+            were, their, them = ("was", "its", "it") if lost == 1 else ("were", "their", "them")
+            text = f"{lost:,} {what} {were} empty or outside {their} image, and no region was named for {them}"
             say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}", count=lost)
 
 

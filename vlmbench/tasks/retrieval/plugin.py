@@ -147,8 +147,9 @@ class RetrievalQuestion:
         if few:
             say(
                 FEW_CAPTIONS,
-                f"{len(few):,} of {len(self.indices):,} images have fewer than {wanted} captions",
-                brief=f"{len(few):,} images with few captions",
+                f"{len(few):,} of {len(self.indices):,} images {'has' if len(few) == 1 else 'have'} fewer than "
+                f"{wanted} captions",
+                brief=f"{len(few):,} image{'s' * (len(few) != 1)} with few captions",
                 count=len(few),
                 examples=few,
             )

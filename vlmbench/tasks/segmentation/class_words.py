@@ -109,5 +109,7 @@ def _tell_of_shared(words: Mapping[str, tuple[str, ...]]) -> None:
             owners.setdefault(word, []).append(name)
     shared = [f"{word!r} ({', '.join(found)})" for word, found in owners.items() if len(found) > 1]
     if shared:
-        text = f"{len(shared):,} word{'s' * (len(shared) != 1)} of the classes stand for more than one class"
-        say(SHARED_WORDS, text, brief=f"{len(shared):,} shared words", count=len(shared), examples=shared)
+        stand = "word of the classes stands" if len(shared) == 1 else "words of the classes stand"
+        text = f"{len(shared):,} {stand} for more than one class"
+        brief = f"{len(shared):,} shared word{'s' * (len(shared) != 1)}"
+        say(SHARED_WORDS, text, brief=brief, count=len(shared), examples=shared)

@@ -201,7 +201,8 @@ class SegmentationQuestion:
         if absent:
             say(
                 UNSCORED_CLASSES,
-                f"{len(absent):,} of {counts.num_classes:,} classes are in no mask of the {len(counts):,} images",
+                f"{len(absent):,} of {counts.num_classes:,} classes {'is' if len(absent) == 1 else 'are'} in no mask "
+                f"of the {len(counts):,} images",
                 brief=f"{len(absent):,} of {counts.num_classes:,} classes in no mask",
                 count=len(absent),
                 examples=absent,

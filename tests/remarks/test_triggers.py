@@ -1,0 +1,107 @@
+"""Every code, said by real code over real input: in the record, the terminal and tables, and what ``--strict`` does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Finished, command
+from remarks import asked_triggers, model_triggers
+from remarks.trigger import Trigger, images, model_card
+
+from vlmbench.asked import remarks_of
+from vlmbench.records import Record
+from vlmbench.remarks.codes import CHOICES, CODES
+from vlmbench.reports.builders.results import results_table
+from vlmbench.reports.entries import newest
+from vlmbench.store import ResultStore
+
+TRIGGERS: dict[str, Trigger] = {**asked_triggers.TRIGGERS, **model_triggers.TRIGGERS}
+NO_RUN = {"imported", "several-models"}
+"""What no run says: tests of their own are below."""
+
+
+def test_every_code_has_a_trigger() -> None:
+    assert TRIGGERS.keys() | NO_RUN == CODES.keys()
+    assert len(asked_triggers.TRIGGERS) + len(model_triggers.TRIGGERS) == len(TRIGGERS)
+
+
+def run(trigger: Trigger, top: Path, *more: object) -> Finished:
+    """Write the inputs into a new folder, and run; the records are in its folder ``runs``."""
+    top.mkdir()
+    cache = () if trigger is TRIGGERS["feature-cache"] else ("--no-cache",)
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = trigger.write(top, patch)
+        return command("run", *arguments, "--device", "cpu", *cache, "--results", top / "runs", *more, width=2000)
+
+
+def records(results: Path) -> list[Record]:
+    return [entry for entry in ResultStore(results) if isinstance(entry, Record)]
+
+
+def rows(results: Path) -> list[dict[str, Any]]:
+    return list(results_table(newest(records(results))).data)
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_a_trigger_is_heard_everywhere_and_under_strict(name: str, tmp_path: Path) -> None:
+    trigger, top = TRIGGERS[name], tmp_path / "run"
+    done = run(trigger, top)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(top / "runs")
+    (said,) = [remark for remark in remarks_of(record) if remark.code == name]
+    pattern = re.escape(trigger.sentence.replace("{top}", str(top))).replace(r"\*", ".*")
+    assert re.fullmatch(pattern, said.sentence), said.sentence
+    assert (said.brief, said.count, said.unranked) == (trigger.brief, trigger.count, CODES[name].unranked)
+    assert said in record.remarks
+    assert (f"{said.sentence}  [{name}]" in done.stderr) is (name not in CHOICES)
+    (row,) = rows(top / "runs")
+    assert name in row["remark_codes"].split() and trigger.brief in row["remarks"]
+
+    strict = run(trigger, tmp_path / "strict", "--strict")
+    if CODES[name].not_strict:
+        assert strict.returncode == 0 and records(tmp_path / "strict" / "runs")[0].metrics == record.metrics
+    else:
+        assert strict.returncode == 1 and not records(tmp_path / "strict" / "runs")
+        assert "under --strict: " in strict.stderr and f"[{name}]" in strict.stderr
+
+
+def test_imported_records_say_so(tmp_path: Path) -> None:
+    evaluation = {
+        "dataset": "wds/vtab/pets",
+        "model": "ViT-B-32-quickgelu",
+        "pretrained": "laion400m_e32",
+        "task": "zeroshot_classification",
+        "metrics": {"acc1": 0.9, "acc5": 0.99, "mean_per_class_recall": 0.89},
+        "language": "en",
+    }
+    (tmp_path / "pets.json").write_text(json.dumps(evaluation))
+    command("import", "clip_benchmark", tmp_path / "pets.json", "--results", tmp_path / "runs", code=0)
+    (record,) = records(tmp_path / "runs")
+    (said,) = [remark for remark in remarks_of(record) if remark.code == "imported"]
+    assert said.sentence == "the program clip_benchmark computed the number" and CODES["imported"].not_strict
+    (row,) = rows(tmp_path / "runs")
+    assert row["remark_codes"] == "imported" and row["remarks"] == "imported from clip_benchmark"
+
+
+def test_tables_find_several_models_of_one_name(tmp_path: Path) -> None:
+    """Another toy under the same name answered one of two tasks."""
+    task = images(tmp_path)
+    limited = (*task, "--limit", 5)
+    base = ("--device", "cpu", "--no-cache", "--results", tmp_path / "runs")
+    command("run", *model_card(tmp_path, "toy", "a"), *task, *base, code=0)
+    command("run", *model_card(tmp_path, "toy", "bb"), *limited, *base, "--strict", code=0)
+    older, newer = sorted(rows(tmp_path / "runs"), key=lambda row: row["started"])
+    assert (older["model"], newer["model"]) == ("m (weights toy-1)", "m")
+    assert (older["remark_codes"], newer["remark_codes"]) == ("several-models", "subset several-models")
+    assert (older["remarks"], newer["remarks"]) == ("weights toy-1", "subset of 5, weights toy-2")
+    for record in newest(records(tmp_path / "runs")):
+        (said,) = [remark for remark in remarks_of(record) if remark.code == "several-models"]
+        weights = record.model.weights_sha256
+        assert said.sentence == (
+            f"the records under the name m are of 2 different models, and this one's weights are {weights}"
+        )
+        assert said.count == 2 and CODES["several-models"].not_strict
