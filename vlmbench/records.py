@@ -14,11 +14,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+from pydantic_core import core_schema
 from typing_extensions import Self
 
 from vlmbench.errors import RecordError
@@ -136,13 +138,26 @@ class MetricValue(_Part):
     """What answering at random would give, where that is known."""
 
 
+class _FiniteInFiles:
+    """A number that JSON may not have as NaN or infinity; what a run computes is written as null then."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.json_or_python_schema(
+            core_schema.float_schema(allow_inf_nan=False), core_schema.float_schema()
+        )
+
+
+_Number: TypeAlias = Annotated[float, _FiniteInFiles]
+
+
 class ClassResult(_Part):
     """One class's share of the result."""
 
     name: str
     n: Count
-    values: dict[str, float | None]
-    ci95: tuple[float, float] | None = None
+    values: dict[str, _Number | None]
+    ci95: tuple[_Number, _Number] | None = None
     """Of the first value."""
 
 

@@ -1,0 +1,64 @@
+"""Keys that stand twice in a record's file are found, and looking for them costs next to nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from make_record import make_record
+
+from vlmbench import record_checks
+from vlmbench.errors import RecordError
+from vlmbench.records import ClassResult, Record
+from vlmbench.store import ResultStore, Unreadable, parse_record
+
+
+def normal() -> Record:
+    """A record whose protocol and seconds have the names of keys too, as every run's."""
+    record = make_record()
+    rows = [ClassResult(name=f"class {n}, “[x]”", n=5, values={"recall": 0.5}, ci95=(0.4, 0.6)) for n in range(50)]
+    names = ["metrics", record.main_metric]
+    task = record.task.model_copy(update={"protocol": {"metrics": names, "main_metric": record.main_metric}})
+    run = record.run.model_copy(update={"seconds": {"metrics": 0.1, "total": 1.0}})
+    return record.model_copy(update={"per_class": rows, "task": task, "run": run})
+
+
+@pytest.mark.parametrize("indent", [1, None])
+def test_the_whole_of_a_normal_record_is_not_read_a_second_time(
+    indent: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[bytes] = []
+    monkeypatch.setattr(record_checks, "_refuse_doubled", calls.append)
+    store, record = ResultStore(tmp_path), normal()
+    path = store.write(record, None)
+    path.write_text(record.model_dump_json(by_alias=True, indent=indent))
+    assert list(store) == [record] and not isinstance(next(store.summaries()), Unreadable)
+    assert calls == []
+
+
+TEXT = normal().model_dump_json(by_alias=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace('"main_metric"', '"main_metric":"x","main_metric"', 1),
+        TEXT.replace('"metrics":{', '"m\\u0065trics":{},"metrics":{', 1),
+        TEXT[:-1] + ',"metrics":' + json.dumps(json.loads(TEXT)["metrics"]) + "}",
+        TEXT[:-1] + " \n, " + TEXT[TEXT.index('"per_class"') :],
+        TEXT.replace('"per_class"', '"extra":{"per_class":[1]},"id":"0123456789abcdef","per_class"', 1),
+        TEXT.replace('"extra', '"').replace('"seconds":{', '"seconds":{"total":2,"x\\u0022":0,', 1),
+    ],
+    ids=["before", "escaped", "after the classes", "the classes", "classes within", "deep"],
+)
+def test_a_key_that_stands_twice_is_found_wherever_it_stands(text: str) -> None:
+    with pytest.raises(RecordError, match="stands twice"):
+        parse_record(text.encode(), "r.json")
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_class_has_finite_numbers(number: str) -> None:
+    for old, new in (('"recall":0.5', f'"recall":{number}'), ("[0.4,", f"[{number},")):
+        with pytest.raises(RecordError, match="finite"):
+            parse_record(TEXT.replace(old, new, 1).encode(), "r.json")
