@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import warnings
 from pathlib import Path
 
 import pytest
 
-from vlmbench.errors import StoreError, UsageError
+from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
 from vlmbench.features.cache.files import cache_root
 from vlmbench.paths import cache_folder, settle_home, user_path
 
@@ -70,3 +71,26 @@ def test_a_place_that_somebody_else_has_prepared_is_refused(no_home: Path, kind:
         place.chmod(0o777)
     with pytest.raises(StoreError, match="not this user's own"):
         cache_folder("vlmbench")
+
+
+def test_no_command_fails_because_of_a_place_that_somebody_else_has(
+    no_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (no_home / f"vlmbench-{os.getuid()}").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    settle_home()
+    own = Path(os.environ["XDG_CACHE_HOME"])
+    assert own.parent == no_home and stat.S_IMODE(own.stat().st_mode) == 0o700
+    with pytest.warns(VlmbenchWarning, match="another user has the folder for caches"):
+        assert cache_root() == own / "vlmbench"
+    monkeypatch.setenv("VLMBENCH_CACHE", str(no_home / "mine"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cache_root() == no_home / "mine"
+
+
+def test_no_command_fails_without_a_folder_for_temporary_files(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: (_ for _ in ()).throw(FileNotFoundError("no usable folder")))
+    settle_home()
+    assert os.environ["XDG_CACHE_HOME"]

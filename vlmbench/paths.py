@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import stat
 import tempfile
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
-from vlmbench.errors import StoreError, UsageError
+from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
+
+_STAND_IN = "vlmbench-for-this-process-"
 
 
 def user_path(path: Path | str) -> Path:
@@ -33,13 +38,15 @@ def settle_home() -> None:
     """Where this account has no home folder, let libraries keep their caches in :func:`cache_folder` too.
 
     Without, each writes to a folder named ``~`` in the working directory, or fails. To be called before they are
-    imported, since they look when they are.
-
-    Raises:
-        StoreError: as :func:`cache_folder`.
+    imported, since they look when they are. Every command calls this, so that it raises nothing: if another user has
+    taken the folder's place, there is a new one for this process.
     """
     if not os.environ.get("XDG_CACHE_HOME") and not has_home():
-        os.environ["XDG_CACHE_HOME"] = str(_temporary("vlmbench"))
+        try:
+            folder = str(_temporary("vlmbench"))
+        except (StoreError, OSError):
+            folder = _new_temporary()
+        os.environ["XDG_CACHE_HOME"] = folder
 
 
 def has_home() -> bool:
@@ -60,7 +67,24 @@ def cache_folder(program: str) -> Path:
         found = Path(platformdirs.user_cache_dir(program))
     except RuntimeError:
         found = Path("~")
+    if found.parent.name.startswith(_STAND_IN):
+        warnings.warn(
+            f"another user has the folder for caches in {str(found.parent.parent)!r}, and there is no home folder: "
+            "what is kept goes with this process; set VLMBENCH_CACHE or HOME to a folder of yours",
+            VlmbenchWarning,
+            stacklevel=2,
+        )
     return found if found.is_absolute() else _temporary(program)
+
+
+def _new_temporary() -> str:
+    """An empty folder, open to this user alone; it goes with the process."""
+    try:
+        folder = tempfile.mkdtemp(prefix=_STAND_IN)
+    except OSError:
+        return os.devnull  # no folder: whoever writes there says so
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _temporary(program: str) -> Path:
