@@ -32,6 +32,16 @@ def test_a_real_change_of_scores_that_are_all_small_is_no_rounding(size: float) 
     assert distances(before, before + 1e-8 * size, ones, "similarity").max() < TOLERANCE
 
 
+def test_one_score_and_equal_ones_are_held_against_the_plain_unit() -> None:
+    for before in ([0.3], [0.3] * 4, [0.1] * 3):  # the mean of three times 0.1 is not 0.1
+        after = [score + 1e-7 for score in before]
+        assert max(apart(before, after, "similarity")) == pytest.approx(1e-7, rel=1e-3)
+        assert min(apart(before, [score + 1e-3 for score in before], "similarity")) > TOLERANCE
+    assert max(apart([0.3] * 4, [0.3, 0.3 + 3e-8, 0.3, 0.3], "similarity")) == pytest.approx(3e-8, rel=1e-3)
+    assert max(apart([0.0] * 3, [0.0, 1e-7, 2e-7], "similarity")) > TOLERANCE, "small, and they were equal before"
+    assert apart([40.0], [40.0 + 4e-5], "similarity") == pytest.approx([1e-6], rel=1e-3)
+
+
 def test_a_probability_moves_as_far_as_a_logit_can_move_it() -> None:
     for probability in (1e-4, 0.02, 0.5, 0.98, 0.9999):
         logit = np.log(probability / (1 - probability))

@@ -87,13 +87,25 @@ def distances(
         kind: what they are.
     """
     first, second = before.astype(np.float64), after.astype(np.float64)
-    unit = np.maximum(*(_units(each, lengths, kind) for each in (first, second)))
+    most = max(map(_spread, (first, second))) or np.inf
+    unit = np.maximum(*(_units(each, lengths, kind, most) for each in (first, second)))
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.where(first == second, 0.0, np.abs(first - second) / unit)
     return np.nan_to_num(apart, nan=np.inf, posinf=np.inf)
 
 
-def _units(values: NDArray[np.float64], lengths: NDArray[np.int64], kind: ScoreKind) -> NDArray[np.float64]:
+def _spread(values: NDArray[np.float64]) -> float:
+    """What a unit of similarities is at most; 0 if the scores are equal but for rounding, or only one: then nothing
+    says how small they are."""
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0 or np.ptp(finite) <= _STEPS * np.finfo(np.float32).eps * np.abs(finite).max():
+        return 0.0
+    return _SHARE * float(finite.std()) / TOLERANCE
+
+
+def _units(
+    values: NDArray[np.float64], lengths: NDArray[np.int64], kind: ScoreKind, most: float
+) -> NDArray[np.float64]:
     sizes = np.abs(values)
     if kind == "box":
         left_top, right_bottom = sizes.reshape(-1, 4)[:, :2], np.abs(values.reshape(-1, 2, 2).sum(axis=1))
@@ -105,6 +117,4 @@ def _units(values: NDArray[np.float64], lengths: NDArray[np.int64], kind: ScoreK
     some = np.flatnonzero(lengths)
     starts = (np.cumsum(lengths) - lengths)[some]
     largest[some] = np.maximum.reduceat(sizes, starts) if len(some) else 0.0
-    finite = values[np.isfinite(values)]
-    most = _SHARE * float(finite.std()) / TOLERANCE if len(finite) else 0.0
     return np.minimum(np.maximum(np.repeat(largest, lengths), 1.0), most)

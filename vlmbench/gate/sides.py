@@ -15,7 +15,7 @@ from vlmbench.gate.baselines.store import BASELINES, baseline_entry, baseline_na
 from vlmbench.gate.entry import Entry
 from vlmbench.paths import user_path
 from vlmbench.record_checks import check_place
-from vlmbench.records import Failure, Record
+from vlmbench.records import Failure, Record, safe_name
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
 
@@ -84,15 +84,15 @@ def side_at(path: Path, *, label: str = "") -> Side:
     """
     if not path.is_dir():
         entry = read_entry(path)
-        if isinstance(entry, Record) and path.stem != entry.id:
+        if isinstance(entry, Record) and _of_baseline(path, entry):
             return Side(label, [baseline_entry(path)])
         read = [(path, entry)]
     else:
         files = _result_files(path)
-        read = [(file, _placed(file, read_entry(file), path)) for file in files]
-        # A run's record is named by its id, a baseline's by its task.
+        found = [(file, read_entry(file)) for file in files]
+        read = [(file, _placed(file, entry, path)) for file, entry in found]
         records = [file for file, entry in read if isinstance(entry, Record)]
-        if not records and any(isinstance(read_entry(file), Record) for file in files):
+        if not records and any(isinstance(entry, Record) and _of_baseline(file, entry) for file, entry in found):
             return Side(label, load_baseline(path))
     return Side(
         label,
@@ -100,6 +100,13 @@ def side_at(path: Path, *, label: str = "") -> Side:
         [entry for _, entry in read if isinstance(entry, Failure)],
         [f"left out: {entry.reason}" for _, entry in read if isinstance(entry, Unreadable)],
     )
+
+
+def _of_baseline(path: Path, record: Record) -> bool:
+    """Whether this is a baseline's record: it and its table are named by the task, those of a run by the id."""
+    stem = safe_name(record.task.name)
+    table = Path(record.predictions.file) if record.predictions else path
+    return path.stem == stem == table.stem and stem != record.id
 
 
 def _placed(file: Path, entry: Record | Failure | Unreadable, folder: Path) -> Record | Failure | Unreadable:
