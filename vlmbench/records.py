@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,7 +25,7 @@ from pydantic_core import core_schema
 from typing_extensions import Self
 
 from vlmbench.errors import RecordError
-from vlmbench.remarks.base import Remark
+from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
@@ -271,7 +272,7 @@ class Summary(_Part):
     """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
     run: RunInfo
     environment: Environment
-    remarks: tuple[Remark, ...] = ()
+    remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
     """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
     them with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []

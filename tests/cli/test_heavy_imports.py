@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import signal
+from pathlib import Path
 
 import pytest
 
+from vlmbench.cli.demo import run_pairs
 from vlmbench.cli.heavy_imports import heavy_imports
+from vlmbench.cli.run import run_and_show
+from vlmbench.run.plan import RunRequest
 
 
 def test_the_collector_rests_in_the_block_and_works_after_it() -> None:
@@ -50,6 +54,34 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         with heavy_imports():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+        gc.unfreeze()
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_ctrl_c_while_data_is_opened_is_an_exception(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening a dataset of a hub downloads it; only imports are left at once."""
+    handlers = {}
+
+    def import_adapters(models: object) -> None:
+        handlers["imports"] = signal.getsignal(signal.SIGINT)
+
+    def make_plan(request: object) -> None:
+        handlers["plan"] = signal.getsignal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vlmbench.run.plan.import_adapters", import_adapters)
+    monkeypatch.setattr("vlmbench.run.plan.make_plan", make_plan)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            if command == "run":
+                run_and_show(RunRequest(models=("demo-clip",), tasks=("demo-digits",), results=Path("unused")))
+            else:
+                run_pairs(Path("unused"), force=False, device="cpu")
+        assert handlers["imports"] is not signal.default_int_handler
+        assert handlers["plan"] is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
         gc.unfreeze()

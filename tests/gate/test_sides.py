@@ -40,6 +40,15 @@ def test_its_failures_and_what_cannot_be_read_are_kept(runs: Path) -> None:
     assert note.startswith("left out: ") and "torn.json" in note
 
 
+def test_of_a_folder_whose_records_were_all_renamed_each_is_left_out_by_name(runs: Path) -> None:
+    for number, record in enumerate(sorted(runs.glob("*/*/????????????????.json"))):
+        record.rename(record.with_name(f"renamed {number}.json"))
+    side = side_at(runs)
+    assert not side.entries and sum("renamed" in note for note in side.notes) == 2
+    with pytest.raises(UsageError, match=r"renamed 0\.json: it is a copy or was renamed"):
+        read_side(str(runs))
+
+
 def test_answers_are_read_only_when_they_are_asked_for(runs: Path) -> None:
     for file in runs.glob("*/*/*.parquet"):
         file.unlink()

@@ -1,12 +1,16 @@
 """Remarks: merged, cut, gathered over threads, and warnings where no one gathers."""
 
+import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from make_record import make_record
+from pydantic import ValidationError
 
 from vlmbench.errors import VlmbenchWarning
-from vlmbench.remarks.base import Code, gathered_remarks, in_this_context, remark, say
+from vlmbench.records import Record
+from vlmbench.remarks.base import Code, Remark, gathered_remarks, in_this_context, remark, say
 from vlmbench.remarks.codes import CODES, WARNING, is_strict
 
 TOY = Code("toy", "A toy happened.")
@@ -88,3 +92,36 @@ def test_an_unknown_code_is_strict() -> None:
     assert is_strict(remark(TOY, "x"))
     assert not is_strict(remark(CODES["subset"], "x"))
     assert is_strict(remark(CODES["bad-samples"], "x"))
+
+
+def test_what_a_file_says_is_kept_in_bounds() -> None:
+    read = Remark.model_validate_json(
+        json.dumps(
+            {"code": "x", "text": "a\x1b[31m" * 10**5, "brief": "b\n" * 10**5, "examples": ["\u202ec" * 10**5] * 50}
+        )
+    )
+    assert len(read.text) == 600 and len(read.brief) == 120 and [len(each) for each in read.examples] == [120] * 3
+    assert "\x1b" not in read.text and "\n" not in read.brief and "\u202e" not in read.sentence
+    for code in ("", "<b>", "x" * 61, "x\n", "X"):
+        with pytest.raises(ValidationError):
+            Remark(code=code, text="x", brief="x")
+
+
+def test_of_thousands_of_different_remarks_the_rest_is_counted() -> None:
+    with gathered_remarks(WARNING) as gathered:
+        for number in range(20_000):
+            warnings.warn(f"warning {number}", VlmbenchWarning, stacklevel=1)
+        warnings.warn("warning 20", VlmbenchWarning, stacklevel=1)
+    assert len(gathered.remarks) == 101
+    assert gathered.remarks[99].text == "warning 99"
+    assert gathered.remarks[100].text == "19,900 more remarks are left out" and gathered.remarks[100].count == 19_900
+
+
+def test_a_record_has_a_hundred_remarks_and_one_of_the_others() -> None:
+    many = tuple(Remark(code=f"c{n}", text="x", brief="x", unranked=n == 5_000) for n in range(10_000))
+    data = {**make_record().model_dump(by_alias=True), "remarks": [each.model_dump() for each in many]}
+    record = Record.model_validate_json(json.dumps(data))
+    assert record.remarks[:100] == many[:100]
+    (last,) = record.remarks[100:]
+    assert last.text == "9,900 more remarks are left out" and last.unranked, "one of them takes the number out of ranks"
+    assert Record.model_validate_json(record.model_dump_json(by_alias=True)).remarks == record.remarks

@@ -12,7 +12,7 @@ import typer
 
 from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_note, stderr
-from vlmbench.cli.heavy_imports import heavy_imports
+from vlmbench.cli.heavy_imports import leaving_at_once, resting_collector
 from vlmbench.paths import user_path
 
 if TYPE_CHECKING:
@@ -100,11 +100,13 @@ def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
     from vlmbench.cli.run import carry_out
 
     keep_freed_memory()
-    with stderr().status("loading PyTorch"), heavy_imports():
-        from vlmbench.run.plan import make_plan
+    with stderr().status("loading PyTorch"), resting_collector():
+        with leaving_at_once():
+            from vlmbench.run.plan import import_adapters, make_plan
 
-        first, *others = _requests(results, force=force, device=device)
-        plan = make_plan(first)  # it imports what the model needs
+            first, *others = _requests(results, force=force, device=device)
+            import_adapters(first.models)
+        plan = make_plan(first)
     later = ((make_plan(request), request) for request in others)
     return carry_out(chain([(plan, first)], later), pairs=sum(len(tasks) for _, tasks in asked()))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
-from vlmbench.cli.heavy_imports import heavy_imports
+from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
 from vlmbench.files import read_text
 from vlmbench.paths import user_path
@@ -127,10 +127,12 @@ def run(
 
 def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = False) -> list[PairResult]:
     """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
-    with heavy_imports():
-        from vlmbench.run.plan import make_plan
+    with resting_collector():
+        with leaving_at_once():
+            from vlmbench.run.plan import import_adapters, make_plan
 
-        plan = make_plan(request)  # it imports the adapters and what they need
+            import_adapters(request.models)
+        plan = make_plan(request)  # it may download, which Ctrl-C must not tear
     if dry_run:
         from vlmbench.remarks.codes import is_strict
 

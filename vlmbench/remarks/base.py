@@ -13,13 +13,17 @@ from heapq import nsmallest
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vlmbench.errors import VlmbenchWarning
+from vlmbench.markup import printable
 
 EXAMPLES = 3
 """A remark names at most this many."""
+MOST = 100
+"""A record has at most this many different remarks, and one that counts the rest."""
 _LONGEST_EXAMPLE = 120
+_LONGEST_BRIEF = 120
 _LONGEST_TEXT = 600
 
 
@@ -58,13 +62,29 @@ class Remark(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    code: str
+    code: str = Field(pattern=r"^[a-z0-9-]{1,60}$")
     text: str
     brief: str
     count: int = 1
     examples: tuple[str, ...] = ()
     unranked: bool = False
     everywhere: bool = False
+
+    @field_validator("text")
+    @classmethod
+    def _short_text(cls, text: str) -> str:
+        """A record's file may come from anybody: what it says stays on its line, in bounds."""
+        return _cut(text, _LONGEST_TEXT)
+
+    @field_validator("brief")
+    @classmethod
+    def _short_brief(cls, brief: str) -> str:
+        return _cut(brief, _LONGEST_BRIEF)
+
+    @field_validator("examples")
+    @classmethod
+    def _short_examples(cls, examples: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_cut(example, _LONGEST_EXAMPLE) for example in examples[:EXAMPLES])
 
     @property
     def sentence(self) -> str:
@@ -91,34 +111,54 @@ def remark(
     """
     return Remark(
         code=code.name,
-        text=_cut(text(count) if callable(text) else text, _LONGEST_TEXT),
+        text=text(count) if callable(text) else text,
         brief=(brief(count) if callable(brief) else brief) or code.name.replace("-", " "),
         count=count,
-        examples=tuple(_cut(example, _LONGEST_EXAMPLE) for example in nsmallest(EXAMPLES, set(examples))),
+        examples=tuple(nsmallest(EXAMPLES, set(examples))),
         unranked=code.unranked or unranked,
         everywhere=code.everywhere,
     )
 
 
+def bounded(remarks: tuple[Remark, ...]) -> tuple[Remark, ...]:
+    """The first :data:`MOST` remarks, and one that counts the rest."""
+    if len(remarks) <= MOST + 1:
+        return remarks
+    rest = remarks[MOST:]
+    return (*remarks[:MOST], _more(len(rest), unranked=any(remark.unranked for remark in rest)))
+
+
+def _more(count: int, *, unranked: bool) -> Remark:
+    text = f"{count:,} more remark{'s are' if count != 1 else ' is'} left out"
+    return Remark(code="warning", text=text, brief=text, count=count, unranked=unranked)
+
+
 class Gathered:
-    """What was said, each once; threads may add to it."""
+    """What was said, each once; threads may add to it. Of different remarks above :data:`MOST`, the rest is counted."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._parts: dict[tuple[object, ...], _Part] = {}
+        self._left_out: set[int] = set()
+        self._unranked_left_out = False
 
     def add(self, part: _Part) -> None:
         """Remarks of one code with the same words are one remark: counts are added, examples joined."""
         with self._lock:
             known = self._parts.get(part.key)
+            if known is None and len(self._parts) >= MOST:
+                self._left_out.add(hash(part.key))
+                self._unranked_left_out |= part.code.unranked or part.unranked
+                return
             self._parts[part.key] = part if known is None else known.joined(part)
 
     @property
     def remarks(self) -> list[Remark]:
         """In the order in which they came."""
         with self._lock:
-            parts = list(self._parts.values())
-        return list(dict.fromkeys(part.remark for part in parts))
+            parts, left_out = list(self._parts.values()), len(self._left_out)
+        more = [_more(left_out, unranked=self._unranked_left_out)] if left_out else []
+        return [*dict.fromkeys(part.remark for part in parts), *more]
 
 
 @dataclass(frozen=True)
@@ -210,5 +250,5 @@ def in_this_context(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _cut(text: str, most: int) -> str:
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -133,7 +133,9 @@ def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
     """
     strict = [remark for remark in remarks if is_strict(remark)] if pair.job.settings.strict else []
     if strict:
-        said = "; ".join(f"{remark.sentence} [{remark.code}]" for remark in strict)
+        said = "; ".join(f"{remark.sentence} [{remark.code}]" for remark in strict[:5])
+        if len(strict) > 5:
+            said += f"; and {len(strict) - 5} more"
         count = f"{len(strict)} remark{'s' * (len(strict) != 1)}"
         raise StrictError(
             f"{count} under --strict: {said}", hint="Mend what they say, or run without --strict and read the record."

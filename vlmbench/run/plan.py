@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -75,6 +75,16 @@ class Plan:
 
     models: tuple[ModelCard, ...]
     tasks: tuple[OpenedTask, ...]
+
+
+def import_adapters(models: Sequence[str]) -> None:
+    """Import the adapters of these models, with the packages that they need. Nothing is written.
+
+    Raises:
+        UsageError, UnknownNameError, CardError, PluginError: as :func:`make_plan`.
+    """
+    for model in resolve_models(models):
+        ADAPTERS.get(model.adapter)
 
 
 def make_plan(request: RunRequest) -> Plan:
