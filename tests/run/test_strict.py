@@ -14,8 +14,11 @@ from command_line import command
 from vlmbench.api import evaluate
 from vlmbench.errors import VlmbenchError
 from vlmbench.records import REMARKLESS, Record
+from vlmbench.remarks.base import remark
+from vlmbench.remarks.codes import WARNING
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 
@@ -66,6 +69,19 @@ def test_what_is_known_beforehand_fails_before_any_work(request_: RunRequest) ->
     assert "1 remark under --strict: 1 class name occurs more than once: 'a' [repeated-class-names]" in (
         result.failure.message
     )
+
+
+def test_of_many_remarks_five_are_named(request_: RunRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*args: object, **options: object) -> OpenedTask:
+        task = open_task(*args, **options)
+        remarks = [remark(WARNING, f"warning {number}") for number in range(101)]
+        return replace(task, remarks=tuple(remarks))
+
+    monkeypatch.setattr("vlmbench.run.plan.open_task", opened)
+    result = only(request_)
+    assert result.failure is not None
+    assert result.failure.message.startswith("101 remarks under --strict: warning 0 [warning]; ")
+    assert result.failure.message.endswith("; warning 4 [warning]; and 96 more")
 
 
 def test_data_of_another_size_fails_before_any_work(request_: RunRequest, folder: Path, tmp_path: Path) -> None:

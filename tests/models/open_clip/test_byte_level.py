@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,28 @@ def test_its_description_is_the_librarys() -> None:
 )
 def test_known_hard_texts(text: str) -> None:
     assert same([text])
+
+
+def test_signs_of_all_unicode_have_the_librarys_ids() -> None:
+    """Of letters without case, and of places without a sign, some."""
+    newer = (0x1C89, 0xA7CB, 0x10D50)  # Unicode 16 has small letters of them
+    like = ("Lo", "Cn", "Co", "Cs")
+    points = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+    often = [
+        point
+        for point in points
+        if unicodedata.category(chr(point)) not in like
+        and (point < 0x3000 or point % 8 == 0 or chr(point).lower() != chr(point))
+    ]
+    signs = [chr(point) for point in {*often, *points[::1000], *points[:0x10000:100], *newer}]
+    texts = [f"a{sign}b {sign}" for sign in signs]
+    assert [text for start in range(0, len(texts), 4096) for text in unlike(texts[start : start + 4096])] == []
+
+
+def unlike(texts: list[str]) -> list[str]:
+    assert OURS is not None
+    alike = (OURS(texts) == THEIRS(texts)).all(dim=1).tolist()
+    return [text for text, same in zip(texts, alike, strict=True) if not same]
 
 
 PARTS = ("photo", "triangles", "<pad>", "'s", " ", "  ", ".", "7", "É", "ß", "σ", "\u0301", *"abcdefgot")

@@ -17,7 +17,7 @@ from typing import Any
 
 import regex
 import torch
-from open_clip.tokenizer import bytes_to_unicode, get_clean_fn
+from open_clip.tokenizer import HFTokenizer, bytes_to_unicode, get_clean_fn
 from torch import Tensor
 
 from vlmbench.models.towers.weights import json_sha256
@@ -59,10 +59,12 @@ class ByteLevelTokenizer:
     """Texts to ids as open_clip's ``HFTokenizer`` gives them of the same files.
 
     Attributes:
+        folder: of the files.
         rules: the content of ``tokenizer.json``.
         context_length: ids a text, with the two around it; longer texts are cut before the last one.
     """
 
+    folder: Path
     rules: Mapping[str, Any]
     context_length: int
     ends: tuple[int, int]
@@ -74,6 +76,9 @@ class ByteLevelTokenizer:
         found = torch.full((len(texts), self.context_length), self.pad, dtype=torch.long)
         start, end = self.ends
         for row, text in enumerate(texts):
+            if not _is_settled(text) and self._library:
+                found[row] = self._library([text])[0]
+                continue
             ids = [start, *self._ids(clean(text))[: self.context_length - 2], end]
             found[row, : len(ids)] = torch.tensor(ids)
         return found
@@ -106,6 +111,14 @@ class ByteLevelTokenizer:
                 break
             signs = list(_joined(signs, best))
         return [self._vocabulary[sign] for sign in signs]
+
+    @cached_property
+    def _library(self) -> HFTokenizer | None:
+        """The library's own; None where it is not installed."""
+        try:
+            return HFTokenizer(str(self.folder), context_length=self.context_length)
+        except ImportError:
+            return None
 
     @cached_property
     def _vocabulary(self) -> Mapping[str, int]:
@@ -147,7 +160,7 @@ def byte_level_tokenizer(
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # the library reads it, or says what is wrong
         return None
     length = context_length or int(text_config.get("context_length", 77))
-    return ByteLevelTokenizer(rules, length, (start, end), pad)
+    return ByteLevelTokenizer(folder, rules, length, (start, end), pad)
 
 
 def _is_known(rules: Any, settings: Any) -> bool:
@@ -168,6 +181,11 @@ def _is_known(rules: Any, settings: Any) -> bool:
         and settings.keys() == _SETTINGS
         and settings["tokenizer_class"] == "PreTrainedTokenizerFast"
     )
+
+
+def _is_settled(text: str) -> bool:
+    """Whether this Python knows every sign; of those of a newer Unicode it has no small letters, and a library may."""
+    return text.isascii() or all(unicodedata.category(sign) != "Cn" for sign in text)
 
 
 def _words(text: str) -> list[str]:
