@@ -62,7 +62,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 @pytest.mark.parametrize("command", ["run", "demo"])
 def test_ctrl_c_while_data_is_opened_is_an_exception(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening a dataset of a hub downloads it; only imports are left at once."""
-    handlers = {}
+    handlers: dict[str, object] = {}
 
     def import_adapters(models: object) -> None:
         handlers["imports"] = signal.getsignal(signal.SIGINT)

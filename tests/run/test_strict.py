@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toy_adapter
@@ -72,7 +73,7 @@ def test_what_is_known_beforehand_fails_before_any_work(request_: RunRequest) ->
 
 
 def test_of_many_remarks_five_are_named(request_: RunRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(*args: object, **options: object) -> OpenedTask:
+    def opened(*args: Any, **options: Any) -> OpenedTask:
         task = open_task(*args, **options)
         remarks = [remark(WARNING, f"warning {number}") for number in range(101)]
         return replace(task, remarks=tuple(remarks))
