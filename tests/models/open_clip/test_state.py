@@ -159,6 +159,29 @@ def test_other_weights_beside_the_model_are_not_dropped_unasked(network):
     assert equal(loads(network, content, pick="state_dict.model")[0], good)
 
 
+@pytest.mark.parametrize("plain_prefix", ["", "module."])
+@pytest.mark.parametrize("key", ["state_dict", None])
+@pytest.mark.parametrize("ema_prefix", ["ema.", "module_ema.module.", "a.ema."])
+def test_averaged_weights_among_the_plain_ones(network, plain_prefix, key, ema_prefix):
+    """The key of both names the plain weights, which have no prefix, and never the averaged ones."""
+    plain, averaged = weights(network, 1), weights(network, 2)
+    both = {**under(plain_prefix, plain), **under(ema_prefix, averaged)}
+    content = {key: both} if key else both
+    prefix = ema_prefix.removesuffix(".module.").removesuffix(".")
+    labels = (key, f"{key}.{prefix}") if key else (".", prefix)
+    with pytest.raises(ModelError) as caught:
+        loads(network, content)
+    assert f"{labels[0]!r}, {labels[1]!r}" in str(caught.value)
+    assert equal(loads(network, content, pick=labels[0])[0], plain)
+    assert equal(loads(network, content, pick=labels[1])[0], averaged)
+
+
+def test_the_key_of_several_prefixes_names_none_of_them(network):
+    content = {"state_dict": {**under("student.", weights(network, 1)), **under("teacher.", weights(network, 2))}}
+    with pytest.raises(ModelError, match=r"'state_dict' that fits tiny\n.*state_dict\.student, state_dict\.teacher\."):
+        loads(network, content, pick="state_dict")
+
+
 def test_weights_that_were_averaged_by_torch(network):
     averaged = torch.optim.swa_utils.AveragedModel(torch.nn.ModuleDict({"model": network}))
     assert equal(loads(network, averaged.state_dict())[0], dict(averaged.module["model"].state_dict()))

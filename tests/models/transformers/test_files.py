@@ -111,6 +111,17 @@ def test_averaged_weights_in_one_file(folder):
         opened(folder, state_dict="ema")
 
 
+def test_averaged_weights_among_the_plain_ones(folder):
+    alone, _ = opened(folder)
+    averaged = {f"ema.{name}": value for name, value in other(folder).items()}
+    torch.save({"state_dict": {**good(folder), **averaged}}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"2 different state dicts that fit: 'state_dict', 'state_dict\.ema'"):
+        opened(folder)
+    assert opened(folder, state_dict="state_dict") == (alone, [])
+    assert opened(folder, state_dict="state_dict.ema")[0] != alone
+
+
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
 def test_an_adapter_beside_the_weights_is_refused(folder, name):
     alone, _ = opened(folder)

@@ -18,6 +18,9 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 COUNTERS = frozenset({"n_averaged"})
 """What ``torch.optim.swa_utils.AveragedModel`` keeps beside the weights, and is none."""
 
+TOP_LEVEL = "."
+"""The label of the weights at a file's top level."""
+
 _ADAPTER = re.compile(r"(^|[._])(lora|loha|lokr|ia3|dora)([._]|$)|[._]base_layer[._]|^base_model\.model\.")
 _DEEPEST = 6
 """Levels of nesting that are looked through."""
@@ -41,14 +44,20 @@ class Candidate:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the option that picks one may say: the path, and the path with the prefix."""
+        """What the option that picks one may say, the shortest first.
+
+        The path with the prefix; and the path alone if nothing lies beside it there, or if it has no prefix.
+        """
         prefix = self.prefix.removesuffix(".")
-        return (".".join(self.path), ".".join([*self.path, *([prefix] if prefix else [])]))
+        whole = ".".join([*self.path, *([prefix] if prefix else [])])
+        path = ".".join(self.path)
+        labels = (whole,) if prefix and self.beside else (path or whole, whole)
+        return tuple(dict.fromkeys(label or TOP_LEVEL for label in labels))
 
     @property
     def label(self) -> str:
         """The shortest label that tells it from others in the same place."""
-        return self.labels[1] if self.beside else self.labels[0] or self.labels[1]
+        return self.labels[0]
 
 
 def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
@@ -67,6 +76,9 @@ def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
 def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate]:
     """The candidate as it is and, for each prefix that an anchor has in it, the tensors below that prefix.
 
+    If anchors are there without a prefix, and all of those a second time under one, the names without a prefix are a
+    candidate of their own, beside the others: ``visual.proj`` and ``ema.visual.proj`` are two models' weights.
+
     Args:
         anchors: names of parameters that the network has.
     """
@@ -77,6 +89,17 @@ def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate
         for anchor in endings
         if name == anchor or name.endswith("." + anchor)
     }
+    bare = [anchor for anchor in endings if anchor in candidate.tensors]
+    copies = tuple(
+        prefix for prefix in found if prefix and bare and all(prefix + anchor in candidate.tensors for anchor in bare)
+    )
+    if copies:
+        plain = {
+            name: value
+            for name, value in candidate.tensors.items()
+            if not name.startswith(copies) and name not in COUNTERS
+        }
+        yield Candidate(candidate.path, "", plain, tuple(name for name in candidate.tensors if name.startswith(copies)))
     for prefix in sorted(found | {""}, key=lambda prefix: (len(prefix), prefix)):
         inside = {name[len(prefix) :]: value for name, value in candidate.tensors.items() if name.startswith(prefix)}
         beside = tuple(name for name in candidate.tensors if not name.startswith(prefix) and name not in COUNTERS)

@@ -66,10 +66,17 @@ def fitting_state(network: nn.Module, files: WeightFiles, pick: str | None) -> M
     for part in fitting:
         if not part.beside and not any(same_values(part.tensors, other.tensors) for other in distinct):
             distinct.append(part)
-    if len(distinct) > 1:
-        labels = [part.label for part in distinct]
+    beside = [part for part in fitting if part.beside and not has_adapter(part.beside)]
+    if len(distinct) > 1 or (beside and not distinct):
+        labels = list(dict.fromkeys(part.label for part in distinct or beside))
+        if len(labels) == 1:
+            raise ModelError(
+                f"{checkpoint.where}: a state dict that fits is under {labels[0]!r}, and other tensors lie beside it, "
+                f"such as {min(beside[0].beside)}",
+                hint=f"If they are no part of the model, pick it with the option {OPTION}: {labels[0]} in a card.",
+            )
         raise ModelError(
-            f"{checkpoint.where} holds {len(distinct)} different state dicts that fit: {', '.join(map(repr, labels))}",
+            f"{checkpoint.where} holds {len(labels)} different state dicts that fit: {', '.join(map(repr, labels))}",
             hint=f"Name one with the model option {OPTION}: {labels[0]} in a card.",
         )
     return distinct[0].tensors if distinct else None
