@@ -105,9 +105,7 @@ def gaps(network: nn.Module, files: WeightFiles) -> Mapping[str, list[str]]:
     return {
         "missing_keys": [name for name in wanted if name not in found and name not in shared],
         "unexpected_keys": [name for name in found if name not in wanted],
-        "mismatched_keys": [
-            name for name, value in wanted.items() if name in found and found[name].shape != value.shape
-        ],
+        "mismatched_keys": [name for name in common if found[name].shape != wanted[name].shape],
     }
 
 
