@@ -166,7 +166,7 @@ def test_what_yaml_cannot_read_is_one_error(tmp_path: Path, text: str) -> None:
 def test_a_pipe_is_no_card(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     os.mkfifo(path)
-    with pytest.raises(CardError, match="it is no file"):
+    with pytest.raises(CardError, match="it is a pipe, not a regular file"):
         read_yaml(path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vlmbench.records import REMARKLESS, Summary
 from vlmbench.remarks import codes
@@ -11,7 +11,12 @@ from vlmbench.remarks.base import Remark, remark
 
 def remarks_of(record: Summary) -> tuple[Remark, ...]:
     """What a reader must know beside a record's numbers: how it was asked, by its fields, then what happened."""
-    return (*asked_remarks(record), *(said for said in record.remarks if said.code not in codes.FROM_FIELDS))
+    return (*asked_remarks(record), *happened(record.remarks))
+
+
+def happened(remarks: Iterable[Remark]) -> Iterator[Remark]:
+    """Those remarks that no field of a record says."""
+    return (said for said in remarks if said.code not in codes.FROM_FIELDS)
 
 
 def knows_remarks(record: Summary) -> bool:
@@ -44,8 +49,10 @@ def _of_the_samples(record: Summary) -> Iterator[Remark]:
         counted = f"{data.samples:,} sample{'s' * (data.samples != 1)}"
         text = f"a subset of {counted} was scored, drawn {drawn or 'at random'}"
         yield remark(codes.SUBSET, text, brief=f"{known}{by_class}", count=data.samples)
-    elif standard is not None and data.samples + len(record.bad_samples) != standard:
-        yield other_size(record.task.name, standard, data.samples + len(record.bad_samples))
+    elif standard is not None and not knows_remarks(record):
+        there = data.samples + len(record.bad_samples)
+        if there != standard:
+            yield other_size(record.task.name, standard, there)
     if limit is not None and record.run.seed:
         yield remark(codes.SEED, f"the subset was drawn with seed {record.run.seed}", brief=f"seed {record.run.seed}")
 

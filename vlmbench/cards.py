@@ -250,7 +250,8 @@ def read_yaml(path: Path) -> Any:
     try:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CardError(f"{path}: cannot be read: {reason}") from error
     try:
         return parse_yaml(text)
     except RepeatedKeyError as error:

@@ -81,6 +81,11 @@ class ModelInfo(_Part):
         """The name in the record's file, by which its place in a results folder is found."""
         return self._saved_as or self.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name by which a user may ask for it."""
+        return tuple(dict.fromkeys((self.name, self.saved_as)))
+
     def renamed(self, name: str) -> Self:
         """The same under another name, for a table."""
         copy = self.model_copy(update={"name": name})

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+import torch
 from data.hub_server import Hub, running_hub
 from models.tiny import CONFIG
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
+from safetensors.torch import save as save_bytes
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
@@ -61,13 +63,17 @@ def test_shards_are_fetched(hub, write_weights: Callable[..., Path]):
     content = files(path)
     del content[path.name]
     for file, part in parts.items():
-        content[file] = save({name: state[name] for name in part})
+        content[file] = save_bytes({name: state[name] for name in part})
     places = {name: file for file, part in parts.items() for name in part}
     content["open_clip_model.safetensors.index.json"] = json.dumps({"weight_map": places}).encode()
     commit = hub.repo("org/model").commit(content)
     model = opened("hf-hub:org/model")
     assert model.identity.weights_sha256 == opened(f"tiny/{path}").identity.weights_sha256
     assert model.identity.revision == commit
+    hub.repo("org/other").commit(content)
+    hub.failing["org/other/resolve/main/b.safetensors"] = 403
+    with pytest.raises(ModelError, match=r"cannot fetch the weights of hf-hub:org/other: "):
+        opened("hf-hub:org/other")
 
 
 def test_a_repository_of_open_clip_given_to_transformers(hub):
@@ -100,6 +106,11 @@ def test_a_repository_of_transformers(hub, tmp_path: Path):
     card = ModelCard(name="model", adapter="transformers", spec="org/clip")
     assert load_transformers(card, LoadOptions()).identity.revision == commit
     assert load_transformers(card, LoadOptions(offline=True)).identity.revision == commit
+    weights = load_file(folder / "model.safetensors")
+    weights["text_projection.weight"] = weights["text_projection.weight"].to(torch.int8)
+    hub.repo("org/int8").commit({**content, "model.safetensors": save_bytes(weights, metadata={"format": "pt"})})
+    with pytest.raises(ModelError, match=r"org/int8: 1 of the weights are whole numbers.*text_projection"):
+        load_transformers(ModelCard(name="model", adapter="transformers", spec="org/int8"), LoadOptions())
     hub.repo("org/tuned").commit({**content, "adapter_config.json": b"{}"})
     with pytest.raises(ModelError, match=r"org/tuned: the repository holds an adapter[\s\S]*merge_and_unload"):
         load_transformers(ModelCard(name="model", adapter="transformers", spec="org/tuned"), LoadOptions())

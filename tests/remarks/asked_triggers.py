@@ -50,7 +50,6 @@ def bad_sample(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 
 
 def hub_out_of_reach(top: Path, patch: pytest.MonkeyPatch) -> Arguments:
-    pytest.importorskip("datasets", reason="the hub extra is not installed")
     empty_caches(patch, top / "cache")
     with running_hub() as hub:
         patch.setenv("HF_ENDPOINT", hub.url)

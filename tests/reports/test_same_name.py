@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from make_record import make_record
+from make_record import make_failure, make_record
 
 from vlmbench.records import Imported, Record
 from vlmbench.reports.builders.results import results_table
-from vlmbench.reports.entries import newest, remarks
+from vlmbench.reports.entries import gather, newest, remarks
+from vlmbench.reports.table_view import TableView
 
 
 def of(weights: str, task: str, day: int, **model: Any) -> Record:
@@ -27,7 +28,24 @@ def test_one_model_stays_as_it_is() -> None:
 
 def test_a_model_that_was_replaced_everywhere_is_left_out() -> None:
     found = rows(of("aaaa", "s", 1), of("aaaa", "t", 1), of("bbbb", "s", 2), of("bbbb", "t", 2))
-    assert found == [("m", "s", ""), ("m", "t", "")]
+    assert found == [("m", "s", "weights bbbbbbbb"), ("m", "t", "weights bbbbbbbb")]
+
+
+def test_no_two_models_are_called_alike() -> None:
+    """Of two older ones with the same weights, one has the newest's transform."""
+    older = of("aaaa", "s", 1, preprocess="old"), of("aaaa", "t", 2, preprocess="new")
+    names = {name for name, *_ in rows(*older, of("bbbb", "u", 3, preprocess="new"))}
+    assert len(names) == 3 and {"m", "m (weights aaaaaaaa)"} < names
+
+
+def test_a_failure_that_an_older_model_has_answered_stays_away() -> None:
+    failure = make_failure(task="s", started="2025-12-31T00:00:00+00:00")
+    assert not gather([failure, of("aaaa", "s", 1), of("bbbb", "t", 2)]).failures
+
+
+def test_a_row_is_found_by_the_name_in_the_file() -> None:
+    table = results_table([of("aaaa", "s", 1), of("bbbb", "t", 2)], view=TableView(models=["m"]))
+    assert len(table.data) == 2
 
 
 def test_a_model_that_was_replaced_on_some_tasks_has_a_row_of_its_own() -> None:

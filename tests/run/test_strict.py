@@ -95,6 +95,26 @@ def test_data_of_another_size_fails_before_any_work(request_: RunRequest, folder
     assert loose.record is not None and [remark.code for remark in loose.record.remarks] == ["other-size"]
 
 
+def test_a_subset_of_data_of_another_size_fails_too(request_: RunRequest, folder: Path, tmp_path: Path) -> None:
+    card = {"name": "t", "samples": 99, "sources": [{"kind": "imagefolder", "location": str(folder)}]}
+    (tmp_path / "t.yaml").write_text(json.dumps(card))
+    request = replace(request_, tasks=(str(tmp_path / "t.yaml"),), options=TaskOptions(limit=6))
+    result = only(request)
+    assert result.failure is not None and "has 99 samples and this data has 12" in result.failure.message
+    loose = only(replace(request, strict=False))
+    assert loose.record is not None and [each.code for each in loose.record.remarks] == ["subset", "other-size"]
+
+
+def test_a_setting_without_a_part_fails_a_record_that_was_found(tmp_path: Path) -> None:
+    """It is in no run id: the record of a run without it answers the same question."""
+    few = RunRequest(("toy:a",), ("demo-detection",), tmp_path, device="cpu", options=TaskOptions(limit=4), strict=True)
+    assert only(few).status == "done" and only(few).status == "found"
+    unused = replace(few, options=TaskOptions(limit=4, protocol={"roi_grid": 3}))
+    assert only(replace(unused, strict=False)).status == "found"
+    result = only(unused)
+    assert result.failure is not None and "[setting-unused]" in result.failure.message
+
+
 def test_samples_left_out_fail_the_pair_though_the_user_asked_for_it(request_: RunRequest, folder: Path) -> None:
     (folder / "cat" / "000.png").write_bytes(b"nothing")
     result = only(replace(request_, skip_bad=True))

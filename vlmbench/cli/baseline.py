@@ -57,7 +57,7 @@ def save(
     wanted = [
         entry
         for entry in found.entries
-        if chosen.wants_model(entry.record.model.name) and chosen.wants_task(entry.record.task.name)
+        if chosen.wants_model(*entry.record.model.names) and chosen.wants_task(entry.record.task.name)
     ]
     paired = [entry for entry in wanted if entry.record.predictions is not None]
     if len(paired) < len(wanted):

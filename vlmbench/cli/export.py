@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,8 +61,8 @@ def export(
 
 
 def _wanted(record: Summary, models: list[str] | None, tasks: list[str] | None) -> bool:
-    return _matches(record.model.name, models) and _matches(record.task.name, tasks)
+    return _matches(record.model.names, models) and _matches([record.task.name], tasks)
 
 
-def _matches(name: str, patterns: list[str] | None) -> bool:
-    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+def _matches(names: Iterable[str], patterns: list[str] | None) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from vlmbench.asked import knows_remarks, remarks_of
 from vlmbench.gate.outcome import LoneRemark, TaskComparison
 from vlmbench.records import Record
 from vlmbench.remarks.base import Remark
-from vlmbench.remarks.codes import FROM_FIELDS
+from vlmbench.remarks.codes import FROM_FIELDS, OTHER_SIZE
 
+_PATH = re.compile(r"\S*[/\\]\S*")
+_OF_OLD_RECORDS = FROM_FIELDS | {OTHER_SIZE.name}
 _NAMED = 5
 """Tasks that are named of those with the same remark."""
 
@@ -39,9 +42,14 @@ def remark_notes(tasks: Iterable[TaskComparison]) -> Iterator[str]:
 
 def _comparable(record: Record, other: Record) -> list[Remark]:
     whole = knows_remarks(record) and knows_remarks(other)
-    return [each for each in remarks_of(record) if whole or each.code in FROM_FIELDS]
+    return [each for each in remarks_of(record) if whole or each.code in _OF_OLD_RECORDS]
 
 
 def _without(some: list[Remark], others: list[Remark]) -> list[Remark]:
-    known = {(other.code, other.text) for other in others}
-    return [each for each in some if (each.code, each.text) not in known]
+    known = {_key(other) for other in others}
+    return [each for each in some if _key(each) not in known]
+
+
+def _key(remark: Remark) -> tuple[str, str]:
+    """What a remark says, in whatever folder it happened: two machines have other paths."""
+    return remark.code, _PATH.sub("PATH", remark.text)

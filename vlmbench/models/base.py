@@ -106,6 +106,8 @@ _INSTEAD: Mapping[str, str] = {
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
 }
 """What a model can be asked that has a capability and no encoders."""
+_OF_ENCODERS = frozenset({"PrefixTextEncoder", "PackedTextEncoder", "BytePixels"})
+"""Capabilities that make encoders faster, and answer nothing by themselves."""
 
 
 def lacks_encoders(model: Model) -> str | None:
@@ -114,7 +116,7 @@ def lacks_encoders(model: Model) -> str | None:
     if not missing:
         return None
     named = [name for name in missing if name.startswith("encode_")] or missing
-    able = [_INSTEAD.get(name, f"what needs {name}") for name in model.capabilities]
+    able = [_INSTEAD.get(name, f"what needs {name}") for name in model.capabilities if name not in _OF_ENCODERS]
     instead = f"; this one can be asked {', and '.join(able)}" if able else ""
     return (
         f"it does not bring whole images and texts into one space (it lacks {', '.join(named)}). "

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import nsmallest
 from threading import Lock
@@ -172,14 +172,16 @@ class _Part:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """A text that is made of the count is one text, whatever the count; a fixed one with its count is itself."""
-        return (self.code.name,) if callable(self.text) else (self.code.name, self.text, self.count, self.examples)
+        """What is made of the count by the same function is one text, whatever the count; a fixed one is itself."""
+        if callable(self.text):
+            return self.code.name, getattr(self.text, "__code__", self.text)
+        return self.code.name, self.text, self.count, self.examples
 
     def joined(self, other: _Part) -> _Part:
         if not callable(self.text):
-            return self
+            return replace(self, unranked=self.unranked or other.unranked)
         count, examples = self.count + other.count, tuple(nsmallest(EXAMPLES, {*self.examples, *other.examples}))
-        return _Part(self.code, self.text, self.brief, count, examples, self.unranked or other.unranked)
+        return replace(self, count=count, examples=examples, unranked=self.unranked or other.unranked)
 
     @property
     def remark(self) -> Remark:

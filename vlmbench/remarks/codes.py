@@ -119,7 +119,7 @@ CHOICES = frozenset(
     for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
 )
 """How a question was asked, which is in the record's fields too; all other remarks are of what happened."""
-FROM_FIELDS = CHOICES | {OTHER_SIZE.name, BAD_SAMPLES.name}
+FROM_FIELDS = CHOICES | {BAD_SAMPLES.name}
 """What a record's fields say, whatever version wrote it; :mod:`vlmbench.asked` reads it there."""
 CODES: Mapping[str, Code] = {code.name: code for code in list(vars().values()) if isinstance(code, Code)}
 """Every code by its name."""

@@ -46,7 +46,7 @@ def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
                 sound.append(entry)
     records = newest(sound)
     answered: dict[tuple[str, str], str] = {}
-    for record in records:
+    for record in sound:
         pair = (record.model.name, record.task.name)
         answered[pair] = max(answered.get(pair, ""), record.run.started)
     failed: dict[tuple[str, str], Failure] = {}

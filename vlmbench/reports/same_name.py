@@ -38,7 +38,7 @@ def told_apart(records: Sequence[SummaryT], question: Callable[[Summary], Hashab
         if names is None:
             found.append(record)
         elif (label := names.get(record.model.key)) is not None:
-            found.append(_labelled(record, label, len(names)) if len(names) > 1 else record)
+            found.append(_labelled(record, label, len(by_name[record.model.name])))
     return found
 
 
@@ -54,10 +54,13 @@ def _labels(
 
 
 def _difference(key: ModelKey, newest: ModelKey) -> str:
-    """The first part in which two models differ, and which it is."""
-    part, value = next((part, value) for part, value, other in zip(_PARTS, key, newest, strict=True) if value != other)
-    shown = value if part == "weights" else sha256(value.encode()).hexdigest()
-    return f"{part} {shown[:_DIGITS]}"
+    """The parts in which a model differs from the newest, so that no two models are called alike."""
+    parts = [(part, value) for part, value, other in zip(_PARTS, key, newest, strict=True) if value != other]
+    return ", ".join(f"{part} {_short(part, value)}" for part, value in parts)
+
+
+def _short(part: str, value: str) -> str:
+    return (value if part == "weights" else sha256(value.encode()).hexdigest())[:_DIGITS]
 
 
 def _labelled(record: SummaryT, label: str, models: int) -> SummaryT:

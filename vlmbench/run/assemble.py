@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from vlmbench.asked import asked_remarks
+from vlmbench.asked import asked_remarks, happened
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
@@ -14,7 +14,7 @@ from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
-from vlmbench.remarks.codes import CHOICES, FROM_FIELDS
+from vlmbench.remarks.codes import CHOICES
 from vlmbench.run.identity import environment, full_protocol
 from vlmbench.run.machine import processor_name
 from vlmbench.tasks.base import Outcome, Question, TaskOptions, question_data
@@ -83,7 +83,7 @@ def build_record(
 
 def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
     """The record with how it was asked and what happened; ``warnings`` repeat what was not asked for."""
-    every = tuple(dict.fromkeys([*asked_remarks(record), *(each for each in said if each.code not in FROM_FIELDS)]))
+    every = tuple(dict.fromkeys([*asked_remarks(record), *happened(said)]))
     warnings = [remark.sentence for remark in every if remark.code not in CHOICES]
     return record.model_copy(update={"remarks": every, "warnings": warnings})
 

@@ -49,10 +49,9 @@ def open_task(
 
 
 def _of_the_size(question: Question) -> list[Remark]:
-    """That the data is not the standard split, known before any work."""
+    """That the data is not the standard split, whether all of it is scored or a subset."""
     there, standard = len(question.dataset.samples), question.card.samples
-    whole = len(question.indices) == there
-    return [other_size(question.card.name, standard, there)] if whole and standard not in (None, there) else []
+    return [other_size(question.card.name, standard, there)] if standard not in (None, there) else []
 
 
 def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset:

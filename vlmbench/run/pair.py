@@ -31,7 +31,7 @@ from vlmbench.run.listener import Status
 from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
-from vlmbench.tasks.base import DrawPictures, Outcome, Question, question_data, settings_in_use
+from vlmbench.tasks.base import DrawPictures, Outcome, Question, TaskPlugin, question_data, settings_in_use
 
 UNIQUE_COLUMNS = ("sample", "content")
 """Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
@@ -78,13 +78,20 @@ def answer_job(job: Job, state: ProcessState) -> PairAnswer:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A job with its model loaded and its question made."""
+    """A job with its model loaded and its question made.
+
+    Attributes:
+        settings: what the user set of the task's protocol and plays a part.
+        unused: of what plays none.
+    """
 
     job: Job
     state: ProcessState
     model: Model
     task: OpenedTask
     question: Question
+    settings: Mapping[str, Any]
+    unused: tuple[Remark, ...]
 
     @property
     def data(self) -> dict[Role, Chosen]:
@@ -92,8 +99,8 @@ class _Pair:
 
     @property
     def known_remarks(self) -> tuple[Remark, ...]:
-        """What was said of the model and the data before the question is asked."""
-        return (*self.state.model_remarks, *self.task.remarks)
+        """What is known before the question is asked, and holds for a record that was found as well."""
+        return (*self.state.model_remarks, *self.task.remarks, *self.unused)
 
     @property
     def name(self) -> str:
@@ -120,7 +127,10 @@ def _load(job: Job, state: ProcessState) -> _Pair:
     model = state.model(job.model)
     if reason := task.question.unsupported(model):
         raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
-    pair = _Pair(job, state, model, task, task.question)
+    settings, unused = _settings_used(job, task.plugin, task.question, model)
+    pair = _Pair(job, state, model, task, task.question, settings, unused)
+    for said in unused:
+        state.listener.remark(pair.name, said)
     _check_strict(pair, pair.known_remarks)
     return pair
 
@@ -180,7 +190,6 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
 def _answer(pair: _Pair, started: datetime) -> PairAnswer:
     files_before = {role: data.dataset.state() for role, data in pair.data.items()}
     asked = _ask(pair)
-    settings = _settings_used(pair, asked)
     with asked.engine.timed("record"):
         fingerprints = _fingerprints(asked.outcome, pair.data)
         identifier = pair.run_id(fingerprints)
@@ -194,7 +203,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         fingerprints=fingerprints,
         remarks=[*pair.known_remarks, *asked.said],
         options=pair.task.options,
-        settings=settings,
+        settings=dict(pair.settings),
         started=started,
         predictions_sha256=sha256(predictions).hexdigest(),
         peak_memory_bytes=asked.memory.peak(),
@@ -235,17 +244,19 @@ def _ask(pair: _Pair) -> _Asked:
     return _Asked(engine, memory, outcome, said.remarks)
 
 
-def _settings_used(pair: _Pair, asked: _Asked) -> dict[str, Any]:
-    """What the user set of the task's protocol, without what of it plays no part, which is a remark."""
-    fields, in_use = pair.task.plugin.protocol_fields, settings_in_use(pair.question, pair.model)
-    chosen = {name: value for name, value in pair.job.options.protocol.items() if name in fields}
-    if unused := [name for name in chosen if name not in in_use]:
-        are = "settings play" if len(unused) != 1 else "setting plays"
-        text = f"{len(unused)} {are} no part in {pair.task.card.name}"
-        said = remark(SETTING_UNUSED, text, count=len(unused), examples=unused)
-        pair.state.listener.remark(pair.name, said)
-        asked.said.append(said)
-    return {name: value for name, value in chosen.items() if name in in_use}
+def _settings_used(
+    job: Job, plugin: TaskPlugin, question: Question, model: Model
+) -> tuple[Mapping[str, Any], tuple[Remark, ...]]:
+    """What the user set of the task's protocol and plays a part, and a remark on what plays none."""
+    in_use = settings_in_use(question, model)
+    chosen = {name: value for name, value in job.options.protocol.items() if name in plugin.protocol_fields}
+    used = {name: value for name, value in chosen.items() if name in in_use}
+    unused = sorted(chosen.keys() - used.keys())
+    if not unused:
+        return used, ()
+    are = "settings play" if len(unused) != 1 else "setting plays"
+    text = f"{len(unused)} {are} no part in {job.task.name}"
+    return used, (remark(SETTING_UNUSED, text, count=len(unused), examples=unused),)
 
 
 def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:

@@ -107,6 +107,21 @@ def test_another_file_of_other_weights_is_told(open_model, folder, name):
     assert picked != alone and said == []
 
 
+@pytest.mark.parametrize("name", ["epoch_32_ema.pt", "last.ckpt"])
+@pytest.mark.parametrize("usual", ["open_clip_model.safetensors", "best.safetensors"])
+def test_a_neighbour_that_open_clip_does_not_look_at_is_told(open_model, folder, name, usual):
+    (folder / "open_clip_model.safetensors").rename(folder / "kept")
+    (folder / "kept").rename(folder / usual)
+    alone, _ = opened(open_model, folder)
+    state = {key: value.clone() for key, value in load_file(folder / usual).items()}
+    torch.save({"state_dict": state}, folder / name)
+    assert opened(open_model, folder) == (alone, [])
+    torch.save({"state_dict": {key: value + 1 for key, value in state.items()}}, folder / name)
+    torch.save({}, folder / "x-00001-of-00002.pt")  # the second is missing, and neither is loaded
+    weights, (sentence,) = opened(open_model, folder)
+    assert weights == alone and f"{usual} was loaded" in sentence and name in sentence
+
+
 @pytest.mark.parametrize("kind", ["copy", "half", "nested", "wrapped", "optimizer", "other names"])
 def test_files_that_are_no_choice(open_model, folder, kind):
     alone, _ = opened(open_model, folder)
@@ -228,6 +243,11 @@ def test_a_tower_of_timm_gets_its_size_after_its_weights(open_model, tmp_path):
     library = open_clip.create_model(f"local-dir:{tmp_path}", force_image_size=192).eval()
     model = open_model(f"local-dir:{tmp_path}", image_size=192)
     assert model.network.visual.preprocess_cfg == library.visual.preprocess_cfg
+    with gathered_remarks(WARNING) as gathered:
+        open_model(f"local-dir:{tmp_path}", image_size=192)
+    before, after = ((size // 16) ** 2 + library.visual.trunk.num_prefix_tokens for size in (160, 192))
+    told = f"visual.trunk.pos_embed was interpolated from the checkpoint's {before} positions to {after}"
+    assert told in [remark.text for remark in gathered.remarks]
     pixels = torch.randn(1, 3, 192, 192)
     with torch.inference_mode():
         assert torch.equal(model.network.encode_image(pixels), library.encode_image(pixels))

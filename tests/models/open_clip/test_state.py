@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vlmbench.errors import ModelError
 from vlmbench.models.open_clip.state import chosen_state, load_state
 from vlmbench.models.towers.checkpoint_file import Checkpoint, read_checkpoint
+from vlmbench.models.towers.state_dicts import same_values
 from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
 
@@ -159,6 +160,29 @@ def test_other_weights_beside_the_model_are_not_dropped_unasked(network):
     assert equal(loads(network, content, pick="state_dict.model")[0], good)
 
 
+@pytest.mark.parametrize("plain_prefix", ["", "module."])
+@pytest.mark.parametrize("key", ["state_dict", None])
+@pytest.mark.parametrize("ema_prefix", ["ema.", "module_ema.module.", "a.ema."])
+def test_averaged_weights_among_the_plain_ones(network, plain_prefix, key, ema_prefix):
+    """The key of both names the plain weights, which have no prefix, and never the averaged ones."""
+    plain, averaged = weights(network, 1), weights(network, 2)
+    both = {**under(plain_prefix, plain), **under(ema_prefix, averaged)}
+    content = {key: both} if key else both
+    prefix = ema_prefix.removesuffix(".module.").removesuffix(".")
+    labels = (key, f"{key}.{prefix}") if key else (".", prefix)
+    with pytest.raises(ModelError) as caught:
+        loads(network, content)
+    assert f"{labels[0]!r}, {labels[1]!r}" in str(caught.value)
+    assert equal(loads(network, content, pick=labels[0])[0], plain)
+    assert equal(loads(network, content, pick=labels[1])[0], averaged)
+
+
+def test_the_key_of_several_prefixes_names_none_of_them(network):
+    content = {"state_dict": {**under("student.", weights(network, 1)), **under("teacher.", weights(network, 2))}}
+    with pytest.raises(ModelError, match=r"'state_dict' that fits tiny\n.*state_dict\.student, state_dict\.teacher\."):
+        loads(network, content, pick="state_dict")
+
+
 def test_weights_that_were_averaged_by_torch(network):
     averaged = torch.optim.swa_utils.AveragedModel(torch.nn.ModuleDict({"model": network}))
     assert equal(loads(network, averaged.state_dict())[0], dict(averaged.module["model"].state_dict()))
@@ -191,6 +215,43 @@ def test_quantised_weights_are_refused(network):
     quantised = {name: value.to(torch.int8) for name, value in weights(network, 1).items()}
     with pytest.raises(ModelError, match="is int8, as quantised weights are"):
         loads(network, quantised)
+
+
+def test_weights_that_differ_in_one_row_are_others(network):
+    """Of a table of tokens, fine-tuning may change what no sample of places shows."""
+    plain = weights(network, 1)
+    tuned = {**plain, "visual.conv1.weight": plain["visual.conv1.weight"].clone()}
+    assert tuned["visual.conv1.weight"].numel() > 1536  # more than is sampled
+    tuned["visual.conv1.weight"].view(-1)[tuned["visual.conv1.weight"].numel() // 4 + 150] += 1
+    assert same_values(plain, tuned) is False
+    assert loads(network, {"state_dict": plain, "ema": tuned})[1] == ["several-weights"]
+
+
+def test_deep_nesting_and_mappings_that_hold_themselves(network):
+    good = weights(network, 1)
+    content: dict[str, Any] = good
+    for level in range(12):
+        content = {f"level{level}": content}
+    content["itself"] = content
+    assert equal(loads(network, content)[0], good)
+
+
+def test_a_list_of_averaged_weights_is_told(open_model, write_weights: Callable[..., Path], tmp_path):
+    content = dict(read_checkpoint(write_weights("tiny", "w.pt")).content)
+    names = [name for name in content if isinstance(content[name], torch.Tensor)]
+    same = [content[name] for name in names]
+    network = open_model(f"tiny/{tmp_path / 'w.pt'}").network
+    parameters = [value.detach().clone() for value in network.parameters()]
+
+    def said(ema: Any) -> list[str]:
+        torch.save({"state_dict": dict(zip(names, same, strict=True)), "ema": ema}, tmp_path / "both.pt")
+        with gathered_remarks(WARNING) as gathered:
+            open_model(f"tiny/{tmp_path / 'both.pt'}")
+        return [remark.text for remark in gathered.remarks if remark.code == "several-weights"]
+
+    (text,) = said({"decay": 0.9, "shadow_params": [value + 1 for value in parameters], "collected_params": None})
+    assert f"a list of {len(parameters)} tensors under 'ema.shadow_params'" in text and "not loaded" in text
+    assert said({"shadow_params": parameters}) == [] == said({"shadow_params": parameters[:3]})
 
 
 def test_a_file_without_weights_names_its_entries(network):

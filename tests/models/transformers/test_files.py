@@ -111,6 +111,17 @@ def test_averaged_weights_in_one_file(folder):
         opened(folder, state_dict="ema")
 
 
+def test_averaged_weights_among_the_plain_ones(folder):
+    alone, _ = opened(folder)
+    averaged = {f"ema.{name}": value for name, value in other(folder).items()}
+    torch.save({"state_dict": {**good(folder), **averaged}}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"2 different state dicts that fit: 'state_dict', 'state_dict\.ema'"):
+        opened(folder)
+    assert opened(folder, state_dict="state_dict") == (alone, [])
+    assert opened(folder, state_dict="state_dict.ema")[0] != alone
+
+
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
 def test_an_adapter_beside_the_weights_is_refused(folder, name):
     alone, _ = opened(folder)
@@ -139,6 +150,81 @@ def test_shards(folder):
     shards[1].unlink()
     with pytest.raises(ModelError, match=rf"1 of {len(shards)} shards of the checkpoint are missing: {shards[1].name}"):
         opened(folder)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_shards_without_an_index(folder, suffix):
+    alone, _ = opened(folder)
+    state = good(folder)
+    (folder / "model.safetensors").unlink()
+    stem, write = ("model", save_file) if suffix == "safetensors" else ("pytorch_model", torch.save)
+    for number, names in enumerate((list(state)[:10], list(state)[10:]), 1):
+        write({name: state[name] for name in names}, folder / f"{stem}-0000{number}-of-00002.{suffix}")
+    assert opened(folder) == (alone, [])
+    write({}, folder / f"{stem}-00001-of-00002.{suffix}")
+    with pytest.raises(ModelError, match=r"the checkpoint lacks 10 of the model's weights"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("dtype", [True, False])
+@pytest.mark.parametrize("content", ["state_dict", "beside", "epoch first", "top level and epoch", "top level and ema"])
+def test_nested_files_with_and_without_a_type_in_the_config(folder, content, dtype):
+    alone, _ = opened(folder)
+    state = good(folder)
+    (folder / "model.safetensors").unlink()
+    if not dtype:
+        config = json.loads((folder / "config.json").read_text())
+        without = {name: value for name, value in config.items() if name not in ("dtype", "torch_dtype")}
+        (folder / "config.json").write_text(json.dumps(without))
+    whole = {
+        "state_dict": {"state_dict": state},
+        "beside": {"model": state, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}}, "epoch": 3},
+        "epoch first": {"epoch": 3, "loss": torch.tensor(0.1), "state_dict": state},
+        "top level and epoch": {"epoch": 3, **state},
+        "top level and ema": {**state, "ema": {name: value + 1 for name, value in state.items()}},
+    }[content]
+    torch.save(whole, folder / "pytorch_model.bin")
+    if content == "top level and ema":
+        with pytest.raises(ModelError, match=r"2 different state dicts that fit: '\.', 'ema'"):
+            opened(folder)
+        assert opened(folder, state_dict=".") == (alone, [])
+    else:
+        assert opened(folder) == (alone, [])
+
+
+@pytest.mark.parametrize("way", ["library", "nested", "shards"])
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32])
+def test_quantised_weights_are_refused(folder, way, kind):
+    name = "vision_model.encoder.layers.0.mlp.fc1.weight"
+    state = good(folder)
+    assert name in state
+    state[name] = (state[name] * 100).to(kind)
+    (folder / "model.safetensors").unlink()
+    if way == "library":
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    elif way == "nested":
+        torch.save({"model": state}, folder / "pytorch_model.bin")
+    else:
+        save_file(state, folder / "model-00001-of-00001.safetensors")
+    with pytest.raises(ModelError, match=r"1 of the weights are whole numbers, as quantised weights are.*fc1"):
+        opened(folder)
+
+
+def test_a_list_of_averaged_weights_is_told(folder):
+    alone, _ = opened(folder)
+    network = transformers.CLIPModel.from_pretrained(folder)
+    averaged = [value.detach() + 1 for value in network.parameters()]
+    torch.save({"model": good(folder), "ema": {"shadow_params": averaged}}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    weights, (sentence,) = opened(folder)
+    assert weights == alone and f"a list of {len(averaged)} tensors under 'ema.shadow_params'" in sentence
+
+
+def test_a_neighbour_that_the_library_does_not_look_at_is_told(folder):
+    alone, _ = opened(folder)
+    torch.save(other(folder), folder / "ema.pt")
+    weights, (sentence,) = opened(folder)
+    assert weights == alone and "ema.pt" in sentence
 
 
 def test_an_index_does_not_lead_out_of_its_folder(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from vlmbench.models.open_clip.state import chosen_state, load_state
 from vlmbench.models.towers.checkpoint_file import NUMPY_SUFFIXES, Checkpoint
 from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, shard_names, weight_files
 from vlmbench.models.towers.skip_init import build_without_init, nan_weights
+from vlmbench.models.towers.state_dicts import tell_of_lists
 from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
 from vlmbench.paths import user_path
 from vlmbench.remarks.base import say
@@ -120,6 +122,8 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
         for logged in dict.fromkeys(said):
             say(LIBRARY, logged)
     _tell_of_interpolated(network, shapes)
+    if checkpoint and options.get("state_dict") is None:
+        tell_of_lists(checkpoint.where, checkpoint.content, list(network.parameters()))
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
     revision = fetched_revision(files.files[0]) if files else None
     return Built(network.eval().requires_grad_(False), config, revision)
@@ -202,9 +206,14 @@ def _fetch(source: Source, weights_file: str | None, *, offline: bool) -> Weight
 def _fetch_repository(source: Source, *, offline: bool) -> WeightFiles:
     try:
         return weight_files(Path(download_pretrained_from_hf(source.location)))
-    except Exception as error:  # a fetch can fail in any way
-        if shards := _fetch_shards(source.location):
-            return shards
+    except Exception:  # a fetch can fail in any way
+        try:
+            if shards := _fetch_shards(source.location):
+                return shards
+        except ModelError:
+            raise
+        except Exception as failed:  # of one of the shards
+            error = failed
         raise fetch_error(
             f"the weights of {source.name}", error, offline=offline, repository=source.location
         ) from error
@@ -246,16 +255,24 @@ def _facts(source: Source, checkpoint: Checkpoint | None) -> Facts:
 
 
 def _tell_of_interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """open_clip stretches positional embeddings to fit, in silence; it changes the model, so it is told."""
+    """open_clip and timm stretch positional embeddings to fit, in silence; it changes the model, so it is told."""
+    stretched: dict[tuple[int, int], list[str]] = {}
     for name, value in network.state_dict().items():
-        if not name.endswith("positional_embedding"):
+        found, now = shapes.get(name), tuple(value.shape)
+        # A scale of one number has the shape () or (1,).
+        if found is None or math.prod(found) == math.prod(now):
             continue
-        found = shapes.get(name)
-        if found and found != tuple(value.shape):
-            say(
-                POSITIONS_INTERPOLATED,
-                f"{name} was interpolated from the checkpoint's {found[0]} positions to {value.shape[0]}",
-            )
+        axes = [axis for axis, pair in enumerate(zip(found, now, strict=False)) if pair[0] != pair[1]]
+        positions = (math.prod(found[axis] for axis in axes), math.prod(now[axis] for axis in axes))
+        stretched.setdefault(positions, []).append(name)
+    for (before, after), names in stretched.items():
+        more = f" and {len(names) - 1} more were" if len(names) > 1 else " was"
+        say(
+            POSITIONS_INTERPOLATED,
+            f"{names[0]}{more} interpolated from the checkpoint's {before} positions to {after}",
+            count=len(names),
+            examples=names[1:],
+        )
 
 
 @contextmanager

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from vlmbench.errors import ModelError
 from vlmbench.models.open_clip.shape_mismatch import listed, mismatch_error
 from vlmbench.models.towers.checkpoint_file import Checkpoint
-from vlmbench.models.towers.state_dicts import Candidate, State, has_adapter, nested_states, prefixed, same_values
+from vlmbench.models.towers.state_dicts import (
+    TOP_LEVEL,
+    Candidate,
+    State,
+    has_adapter,
+    nested_states,
+    prefixed,
+    same_values,
+)
 from vlmbench.models.towers.weight_folder import MERGE
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_WEIGHTS, SEVERAL_WEIGHTS
@@ -81,14 +89,14 @@ def chosen_state(name: str, network: nn.Module, checkpoint: Checkpoint, pick: st
             hint=f"Name one with the model option {OPTION}: {fitting[0].candidate.label} in a card. Averaged weights "
             "(EMA) are what most authors publish numbers of.",
         )
-    taken = usual[0].candidate.label or "the top level"
+    taken = _shown(usual[0])
     say(
         SEVERAL_WEIGHTS,
         f"{checkpoint.where} holds {len(fitting)} different state dicts that fit, and {taken!r} was loaded, as "
         f"open_clip does; the model option {OPTION} picks another",
         brief=f"1 of {len(fitting)} state dicts: {taken}",
         count=len(fitting),
-        examples=[fit.candidate.label or "the top level" for fit in fitting],
+        examples=[_shown(fit) for fit in fitting],
     )
     return usual[0].state
 
@@ -175,11 +183,13 @@ def _picked(name: str, checkpoint: Checkpoint, fits: Sequence[Fit], pick: str) -
     whole = [fit for fit in named if fit.whole]
     if whole:
         return whole[0]
-    if named:
+    fitting = [fit for fit in fits if fit.whole]
+    inside = {fit.candidate.path for fit in named} & {fit.candidate.path for fit in fitting}
+    if named and not inside:
         raise _misfit(name, checkpoint, _closest(named))
-    labels = dict.fromkeys(label for fit in fits for label in fit.candidate.labels if label)
+    labels = dict.fromkeys(fit.candidate.label for fit in fitting or fits if fit.candidate.label != TOP_LEVEL)
     raise ModelError(
-        f"{checkpoint.where} has no state dict {pick!r}",
+        f"{checkpoint.where} has no state dict {pick!r}" + (f" that fits {name}" if inside else ""),
         hint=f"It has {', '.join(list(labels)[:8])}."
         if labels
         else "Its tensors are at the top level: drop the option.",
@@ -203,13 +213,18 @@ def _none_fits(name: str, checkpoint: Checkpoint, fits: Sequence[Fit]) -> ModelE
         )
     if partly:
         labels = list(dict.fromkeys(fit.candidate.label for fit in partly))
+        top = f" ({TOP_LEVEL!r} is the top level)" if TOP_LEVEL in labels else ""
         beside = closest.candidate.beside
         return ModelError(
-            f"{checkpoint.where}: a state dict that fits {name} is under {', '.join(map(repr, labels))}, and other "
-            f"tensors lie beside it:\n{chr(10).join(listed('beside', beside))}",
+            f"{checkpoint.where}: a state dict that fits {name} is under {', '.join(map(repr, labels))}{top}, and "
+            f"other tensors lie beside it:\n{chr(10).join(listed('beside', beside))}",
             hint=f"If they are no part of the model, pick it with the model option {OPTION}: {labels[0]} in a card.",
         )
     return _misfit(name, checkpoint, closest)
+
+
+def _shown(fit: Fit) -> str:
+    return "the top level" if fit.candidate.label == TOP_LEVEL else fit.candidate.label
 
 
 def _misfit(name: str, checkpoint: Checkpoint, fit: Fit) -> ModelError:

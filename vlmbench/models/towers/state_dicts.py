@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import SEVERAL_WEIGHTS
 
 State = Mapping[str, Tensor]
 
@@ -18,9 +21,14 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 COUNTERS = frozenset({"n_averaged"})
 """What ``torch.optim.swa_utils.AveragedModel`` keeps beside the weights, and is none."""
 
+TOP_LEVEL = "."
+"""The label of the weights at a file's top level."""
+
 _ADAPTER = re.compile(r"(^|[._])(lora|loha|lokr|ia3|dora)([._]|$)|[._]base_layer[._]|^base_model\.model\.")
-_DEEPEST = 6
+_DEEPEST = 32
 """Levels of nesting that are looked through."""
+_ONCE = 6
+"""Levels below which each mapping and list is looked at once, so that one that holds itself comes to an end."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +49,29 @@ class Candidate:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the option that picks one may say: the path, and the path with the prefix."""
+        """What the option that picks one may say, the shortest first.
+
+        The path with the prefix; and the path alone if nothing lies beside it there, or if it has no prefix.
+        """
         prefix = self.prefix.removesuffix(".")
-        return (".".join(self.path), ".".join([*self.path, *([prefix] if prefix else [])]))
+        whole = ".".join([*self.path, *([prefix] if prefix else [])])
+        path = ".".join(self.path)
+        labels = (whole,) if prefix and self.beside else (path or whole, whole)
+        return tuple(dict.fromkeys(label or TOP_LEVEL for label in labels))
 
     @property
     def label(self) -> str:
         """The shortest label that tells it from others in the same place."""
-        return self.labels[1] if self.beside else self.labels[0] or self.labels[1]
+        return self.labels[0]
 
 
 def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
     """Every mapping in a checkpoint that holds tensors by name, outermost first, freed of :data:`WRAPPERS`."""
     return [
         Candidate(path, "", _unwrapped(tensors))
-        for path, node in _mappings(content, ())
-        if (
+        for path, node in _containers(content)
+        if isinstance(node, Mapping)
+        and (
             tensors := {
                 name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)
             }
@@ -64,8 +79,47 @@ def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
     ]
 
 
+def tensor_lists(content: Mapping[Any, Any]) -> list[tuple[tuple[str, ...], Sequence[Tensor]]]:
+    """Every list of tensors in a checkpoint, with the keys that lead to it, but for those of an optimizer."""
+    return [
+        (path, node)
+        for path, node in _containers(content)
+        if not isinstance(node, Mapping)
+        and node
+        and all(isinstance(value, Tensor) for value in node)
+        and not any("optim" in key.lower() for key in path)
+    ]
+
+
+def tell_of_lists(where: str, content: Mapping[Any, Any], parameters: Sequence[Tensor]) -> None:
+    """Say that a checkpoint holds, beside what was loaded, a list of about as many tensors as the model has parameters.
+
+    torch_ema and diffusers save averaged weights so, in the parameters' order and without their names.
+
+    Args:
+        where: the file, for the message.
+        parameters: the loaded ones, in the model's order; a list of the same values is no other weights.
+    """
+    loaded = {str(place): value.detach() for place, value in enumerate(parameters)}
+    for path, values in tensor_lists(content):
+        if abs(len(values) - len(parameters)) > len(parameters) // 10:
+            continue
+        if len(values) == len(loaded) and same_values(loaded, {str(at): value for at, value in enumerate(values)}):
+            continue
+        say(
+            SEVERAL_WEIGHTS,
+            f"{where} holds a list of {len(values):,} tensors under {'.'.join(path)!r}, about as many as the model "
+            "has, and it was not loaded, since it names none of them; averaged weights (EMA) are saved so",
+            brief=f"a list of weights under {'.'.join(path)}",
+            count=len(values),
+        )
+
+
 def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate]:
     """The candidate as it is and, for each prefix that an anchor has in it, the tensors below that prefix.
+
+    If anchors are there without a prefix, and all of those a second time under one, the names without a prefix are a
+    candidate of their own, beside the others: ``visual.proj`` and ``ema.visual.proj`` are two models' weights.
 
     Args:
         anchors: names of parameters that the network has.
@@ -77,6 +131,17 @@ def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate
         for anchor in endings
         if name == anchor or name.endswith("." + anchor)
     }
+    bare = [anchor for anchor in endings if anchor in candidate.tensors]
+    copies = tuple(
+        prefix for prefix in found if prefix and bare and all(prefix + anchor in candidate.tensors for anchor in bare)
+    )
+    if copies:
+        plain = {
+            name: value
+            for name, value in candidate.tensors.items()
+            if not name.startswith(copies) and name not in COUNTERS
+        }
+        yield Candidate(candidate.path, "", plain, tuple(name for name in candidate.tensors if name.startswith(copies)))
     for prefix in sorted(found | {""}, key=lambda prefix: (len(prefix), prefix)):
         inside = {name[len(prefix) :]: value for name, value in candidate.tensors.items() if name.startswith(prefix)}
         beside = tuple(name for name in candidate.tensors if not name.startswith(prefix) and name not in COUNTERS)
@@ -92,17 +157,18 @@ def has_adapter(names: Iterable[str]) -> bool:
 def same_values(one: State, other: State) -> bool | None:
     """Whether two states hold the same weights, to the rounding of the coarser type; None: they share no names.
 
-    Each tensor that both have is looked at in three places, so that files of many gigabytes are compared in a moment:
-    training changes every tensor everywhere.
+    Each tensor that both have is looked at in three places first, since training mostly changes all of them everywhere;
+    only if all of those agree is every number compared.
     """
     common = [name for name, value in one.items() if name in other and other[name].shape == value.shape]
     if not common or len(common) < min(len(one), len(other)) // 2:
         return None
-    return all(_alike(one[name], other[name]) for name in common)
+    return all(_alike(_places(one[name]), _places(other[name])) for name in common) and all(
+        _alike(one[name], other[name]) for name in common
+    )
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    a, b = _places(one), _places(other)
+def _alike(a: Tensor, b: Tensor) -> bool:
     if a.dtype != b.dtype:
         coarser = min((a.dtype, b.dtype), key=lambda dtype: (dtype.itemsize, dtype == torch.bfloat16))
         a, b = a.to(coarser), b.to(coarser)
@@ -121,22 +187,30 @@ def _tensors(node: Mapping[Any, Any]) -> dict[str, Tensor]:
     return {name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)}
 
 
-def _mappings(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    if len(path) > _DEEPEST:
-        return
-    if isinstance(node, Mapping):
+def _containers(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any] | Sequence[Any]]]:
+    """Every mapping, list and tuple, with the keys that lead to it, outermost first."""
+    seen: set[int] = set()
+
+    def below(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any] | Sequence[Any]]]:
+        if not isinstance(node, (Mapping, list, tuple)) or len(path) > _DEEPEST:
+            return
+        if len(path) > _ONCE:
+            if id(node) in seen:
+                return
+            seen.add(id(node))
         yield path, node
-        inner: Iterable[tuple[Any, Any]] = node.items()
-    elif isinstance(node, (list, tuple)) and len(node) <= _LONGEST_LIST:
-        inner = enumerate(node)
-    else:
-        return
-    for key, value in inner:
-        yield from _mappings(value, (*path, str(key)))
+        if isinstance(node, Mapping):
+            inner: Iterable[tuple[Any, Any]] = node.items()
+        else:
+            inner = enumerate(node[:_LONGEST_LIST])
+        for key, value in inner:
+            yield from below(value, (*path, str(key)))
+
+    return below(content, ())
 
 
 _LONGEST_LIST = 64
-"""A list of more is of numbers or parameter groups."""
+"""Of a longer list, of numbers or parameter groups, no more entries are looked into."""
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> State:

@@ -33,7 +33,7 @@ class Layout:
         preferred: names in the order in which it documents that it looks for them.
         anything: whether it takes another name where none of these is there.
         foreign: beginnings of names that belong to another library, and are no copies.
-        suffixes: what it looks for; others only where none of these is there.
+        suffixes: what it looks for; others only if none of these is there, and else they are no more than neighbours.
     """
 
     library: str
@@ -82,20 +82,21 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
     if pick is not None:
         return _picked(folder, pick)
     _refuse_adapter(folder, [file.name for file in folder.iterdir()])
-    found = _found(folder, layout)
+    found, neighbours = _found(folder, layout)
     rank = {name: place for place, name in enumerate(layout.preferred)}
     found.sort(key=lambda one: (rank.get(one.name, len(rank)), not one.name.endswith(".safetensors"), one.name))
     if not found or not (layout.anything or found[0].name in rank):
         raise _no_weights(folder, layout, found)
     taken, others = found[0], found[1:]
-    if not others:
+    if not (others or neighbours):
         return taken
     state = _main_state(taken)
-    differing = [other for other in others if _another(state, other, folder)]
+    rivals = [other for other in others if _another(state, other, folder)]
+    differing = [*rivals, *(other for other in neighbours if _another(state, other, folder))]
     if not differing:
         return taken
     shown = [one.shown for one in (taken, *differing)]
-    if taken.name not in rank:
+    if rivals and taken.name not in rank:
         raise ModelError(
             f"{folder.absolute()} has {len(shown)} files of different weights, and none has a name that "
             f"{layout.library} prefers: {', '.join(shown)}",
@@ -120,7 +121,8 @@ def _no_weights(folder: Path, layout: Layout, found: Sequence[WeightFiles]) -> M
     return ModelError(what, hint=f"It looks for files ending in {', '.join(layout.suffixes)}.")
 
 
-def _found(folder: Path, layout: Layout) -> list[WeightFiles]:
+def _found(folder: Path, layout: Layout) -> tuple[list[WeightFiles], list[WeightFiles]]:
+    """The checkpoints that the library would take one of, and those beside them that it does not look at."""
     files = [
         file
         for file in folder.iterdir()
@@ -128,8 +130,14 @@ def _found(folder: Path, layout: Layout) -> list[WeightFiles]:
     ]
     indexes = [file for file in files if file.name.endswith(INDEX_SUFFIX)]
     usual = [file for file in files if file.suffix in layout.suffixes]
-    others = [file for file in files if file.suffix in TORCH_SUFFIXES] if layout.anything else []
-    return grouped([*indexes, *(usual or others)])
+    others = sorted(file for file in files if file.suffix in TORCH_SUFFIXES and file not in usual)
+    if layout.anything and not usual:
+        return grouped([*indexes, *others]), []
+    found = grouped([*indexes, *usual])
+    try:
+        return found, grouped(others)
+    except ModelError:  # shards are missing of what is not loaded
+        return found, [WeightFiles(file.name, (file,)) for file in others]
 
 
 def _picked(folder: Path, pick: str) -> WeightFiles:

@@ -20,7 +20,9 @@ from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
+from vlmbench.models.towers.state_dicts import tell_of_lists
 from vlmbench.models.transformers.checkpoint import (
+    cached_folder,
     cached_revision,
     checkpoint,
     in_open_clip,
@@ -33,10 +35,14 @@ from vlmbench.models.transformers.checkpoint import (
 from vlmbench.models.transformers.families import FAMILIES
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.files import (
+    fetched_weights,
     fitting_state,
     folder_weights,
+    gaps,
+    library_reads,
     refuse_adapter,
     refuse_adapter_weights,
+    refuse_quantised,
     without_weights,
 )
 from vlmbench.models.transformers.image_size import refuse_other_size
@@ -113,18 +119,29 @@ def _weights(
     if not folder.is_dir():
         refuse_adapter(spec, common)
         network, info = loaded(spec, options, "weights", architecture, {**common, **aside})
+        snapshot = cached_folder(spec, common["revision"])
+        files = fetched_weights(snapshot) if snapshot else None
+        if files:
+            refuse_quantised(spec, network, files.read().content)
     else:
         files = folder_weights(folder, file)
-        network, info = (
-            (None, {}) if file or key else loaded(spec, options, "weights", architecture, {**common, **aside})
-        )
+        network, info = None, {}
+        if not (file or key) and library_reads(files):
+            network, info = loaded(spec, options, "weights", architecture, {**common, **aside})
+            refuse_quantised(spec, network, files.read().content)
         if network is None or incomplete(info):
             bare = network if network is not None else without_weights(architecture, config)
             state = fitting_state(bare, files, key)
             if state is not None:
+                refuse_quantised(files.read().where, bare, state)
                 network, info = loaded(spec, options, "weights", type(bare), {**aside, "state_dict": state})
             elif network is None:
+                info = gaps(bare, files)
+                refuse_adapter_weights(spec, info["unexpected_keys"])
+                refuse_incomplete(spec, info)
                 raise ModelError(f"{spec}: the weights in {files.shown} do not fit the model of config.json")
+        if key is None:
+            tell_of_lists(files.shown, files.read().content, list(network.parameters()))
     refuse_adapter_weights(spec, list(info["unexpected_keys"]))
     refuse_incomplete(spec, info)
     return network, info

@@ -163,10 +163,20 @@ def cached_revision(spec: str, revision: str) -> str | None:
     Args:
         revision: the branch, tag or commit that was asked for.
     """
+    folder = cached_folder(spec, revision)
+    return fetched_revision(folder / "config.json") if folder else None
+
+
+def cached_folder(spec: str, revision: str) -> Path | None:
+    """The folder of the hub's cache with the files of a hub repository; None for a local folder.
+
+    Args:
+        revision: the branch, tag or commit that was asked for.
+    """
     if Path(spec).is_dir():
         return None
     file = try_to_load_from_cache(spec, "config.json", revision=revision)
-    return fetched_revision(Path(file)) if isinstance(file, str) else None
+    return Path(file).parent if isinstance(file, str) else None
 
 
 def forward_config(config: Any) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vlmbench.errors import ModelError
 from vlmbench.models.towers.checkpoint_file import no_weights
-from vlmbench.models.towers.shards import WeightFiles
+from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, weight_files
 from vlmbench.models.towers.state_dicts import Candidate, has_adapter, nested_states, prefixed, same_values
 from vlmbench.models.towers.weight_folder import MERGE, TRANSFORMERS_LAYOUT, chosen_files
 
@@ -66,13 +66,85 @@ def fitting_state(network: nn.Module, files: WeightFiles, pick: str | None) -> M
     for part in fitting:
         if not part.beside and not any(same_values(part.tensors, other.tensors) for other in distinct):
             distinct.append(part)
-    if len(distinct) > 1:
-        labels = [part.label for part in distinct]
+    beside = [part for part in fitting if part.beside and not has_adapter(part.beside)]
+    if len(distinct) > 1 or (beside and not distinct):
+        labels = list(dict.fromkeys(part.label for part in distinct or beside))
+        if len(labels) == 1:
+            raise ModelError(
+                f"{checkpoint.where}: a state dict that fits is under {labels[0]!r}, and other tensors lie beside it, "
+                f"such as {min(beside[0].beside)}",
+                hint=f"If they are no part of the model, pick it with the option {OPTION}: {labels[0]} in a card.",
+            )
         raise ModelError(
-            f"{checkpoint.where} holds {len(distinct)} different state dicts that fit: {', '.join(map(repr, labels))}",
+            f"{checkpoint.where} holds {len(labels)} different state dicts that fit: {', '.join(map(repr, labels))}",
             hint=f"Name one with the model option {OPTION}: {labels[0]} in a card.",
         )
     return distinct[0].tensors if distinct else None
+
+
+def library_reads(files: WeightFiles) -> bool:
+    """Whether the library's own way leads to these weights.
+
+    It needs an index to shards, and tensors alone at the top level of a ``.bin`` file.
+    """
+    folder = files.files[0].parent
+    if files.sharded and not (folder / f"{files.name}{INDEX_SUFFIX}").is_file():
+        return False
+    if files.files[0].suffix == ".safetensors":
+        return True
+    return all(isinstance(value, Tensor) for value in files.read().content.values())
+
+
+def gaps(network: nn.Module, files: WeightFiles) -> Mapping[str, list[str]]:
+    """What the largest state dict of a checkpoint lacks of the network, as the library would say it."""
+    wanted = network.state_dict()
+    states = nested_states(files.read().content)
+    found = max((one.tensors for one in states), key=len, default={})
+    shared = _other_names(network)
+    common = [name for name in wanted if name in found]
+    return {
+        "missing_keys": [name for name in wanted if name not in found and name not in shared],
+        "unexpected_keys": [name for name in found if name not in wanted],
+        "mismatched_keys": [name for name in common if found[name].shape != wanted[name].shape],
+    }
+
+
+def fetched_weights(folder: Path) -> WeightFiles | None:
+    """The checkpoint that the library loaded of a folder of the hub's cache; None if it has another name."""
+    for name in TRANSFORMERS_LAYOUT.preferred:
+        for file in (folder / name, folder / f"{name}{INDEX_SUFFIX}"):
+            if file.is_file():
+                return weight_files(file)
+    return None
+
+
+def refuse_quantised(where: str, network: nn.Module, tensors: Mapping[str, object]) -> None:
+    """Refuse whole numbers in the place of weights: the library makes them floating-point numbers of another scale.
+
+    Args:
+        where: the folder or repository, for the message.
+        tensors: as they lie in the file; what is under another name than the network's counts if its type is one that
+            quantised weights have.
+
+    Raises:
+        ModelError: there are some.
+    """
+    wanted = network.state_dict()
+    found = [
+        name
+        for name, value in tensors.items()
+        if isinstance(value, Tensor)
+        and not (value.is_floating_point() or value.is_complex())
+        and (wanted[name].is_floating_point() if name in wanted else value.dtype in (torch.int8, torch.uint8))
+    ]
+    if found:
+        value = tensors[found[0]]
+        kind = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else ""
+        raise ModelError(
+            f"{where}: {len(found)} of the weights are whole numbers, as quantised weights are, such as {found[0]} "
+            f"({kind}); without their scales they are other weights",
+            hint="Name the weights that were not quantised.",
+        )
 
 
 def without_weights(architecture: Any, config: Any) -> nn.Module:

@@ -25,7 +25,8 @@ def coverage_table(request: TableRequest) -> Table:
     The request's own models and tasks are expected besides those of the folder. In ``data`` there is one object a pair.
     """
     states, view = _states(request.entries), request.view
-    models = {model for model, _ in states if view.wants_model(model)}
+    names = {record.model.name: record.model.names for record in request.entries.records}
+    models = {model for model, _ in states if view.wants_model(*names.get(model, (model,)))}
     tasks = {task for _, task in states if view.wants_task(task)}
     everyone, every = (
         sorted(known | set(named), key=str.casefold)

@@ -45,7 +45,9 @@ def task_table(request: TableRequest) -> Table:
     """
     name, entries, view, facts = request.name, request.entries, request.view, request.facts
     numbers = request.published()
-    records = [record for record in entries.records if record.task.name == name and view.wants_model(record.model.name)]
+    records = [
+        record for record in entries.records if record.task.name == name and view.wants_model(*record.model.names)
+    ]
     failures = [failure for failure in entries.failures if failure.task == name and view.wants_model(failure.model)]
     metric = records[0].main_metric if records else next((n.metric for n in numbers if n.task == name), "")
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]

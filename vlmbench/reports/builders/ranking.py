@@ -70,7 +70,7 @@ def comparable_records(entries: Entries, view: TableView) -> dict[tuple[str, str
     for record in entries.records:
         if record.main.value is None or is_unranked(record):
             continue
-        if view.wants_model(record.model.name) and view.wants_task(record.task.name):
+        if view.wants_model(*record.model.names) and view.wants_task(record.task.name):
             pair = (record.task.name, record.model.name)
             if pair not in chosen or chosen[pair].run.started <= record.run.started:
                 chosen[pair] = record

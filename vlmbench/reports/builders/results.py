@@ -57,7 +57,7 @@ def results_table(
     known = entries if isinstance(entries, Entries) else gather(entries)
     rows = []
     for record in known.records:
-        if view.wants_model(record.model.name) and view.wants_task(record.task.name):
+        if view.wants_model(*record.model.names) and view.wants_task(record.task.name):
             names = record.metrics if all_metrics else [record.main_metric]
             rows += [_record_row(record, name, view, with_speed=not all_metrics) for name in names]
     for failure in known.failures:
@@ -89,7 +89,7 @@ def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
     sizes = {
         record.task.dataset.samples
         for record in records
-        if record.run.limit is not None and view.wants_model(record.model.name) and view.wants_task(record.task.name)
+        if record.run.limit is not None and view.wants_model(*record.model.names) and view.wants_task(record.task.name)
     }
     if not sizes:
         return []

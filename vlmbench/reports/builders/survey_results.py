@@ -157,7 +157,7 @@ def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: E
             places.setdefault(task, []).append(place)
     lines: dict[tuple[object, ...], _Line] = {}
     for record in entries.records:
-        if record.task.name not in places or not view.wants_model(record.model.name):
+        if record.task.name not in places or not view.wants_model(*record.model.names):
             continue
         remarks = remarks_of(record)
         everywhere = tuple(remark.brief for remark in remarks if remark.everywhere)
