@@ -37,7 +37,7 @@ def other_size(task: str, standard: int, there: int) -> Remark:
         f"the standard split of {task} has {standard:,} samples and this data has {there:,}, so that the number is not "
         "comparable with published ones"
     )
-    return remark(codes.OTHER_SIZE, text, brief=f"{there:,} of {standard:,} samples", count=there)
+    return remark(codes.OTHER_SIZE, text, brief=f"{there:,} samples instead of {standard:,}", count=there)
 
 
 def _of_the_samples(record: Summary) -> Iterator[Remark]:

@@ -134,6 +134,12 @@ class UnpairableError(VlmbenchError):
     exit_code = 3
 
 
+class OutputError(VlmbenchError):
+    """What was asked for cannot be written: the disk is full, or the place is not to be written to."""
+
+    exit_code = 2
+
+
 class StoreError(VlmbenchError):
     """A results folder that cannot be written: read-only, full, or not a folder."""
 
@@ -167,6 +173,10 @@ def unexpected(error: BaseException) -> VlmbenchError:
     logging.getLogger(__name__).info("unexpected error", exc_info=error)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return _of_system(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = OutputError(f"cannot write: {error.strerror}", hint="Free some space, or write somewhere else.")
+        full.__cause__ = error
+        return full
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",

@@ -117,7 +117,7 @@ def test_a_file_that_was_there_stays_where_writing_fails(worse: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "report.md", where=worse, code=1).stderr
+    assert "cannot write" in compare("old", "new", "-f", "md", "-o", "report.md", where=worse, code=2).stderr
     assert target.read_text() == "before" and not list(worse.glob(".report*"))
 
 

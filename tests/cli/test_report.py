@@ -175,4 +175,4 @@ def test_wrong_use_is_a_sentence(arguments: list[str], said: str, tmp_path: Path
 def test_output_goes_to_a_file(tmp_path: Path) -> None:
     report("ovs", "-o", "table.txt", where=tmp_path)
     assert "A-847" in (tmp_path / "table.txt").read_text()
-    assert "cannot write" in report("ovs", "-o", "no/where.txt", where=tmp_path, code=1).stderr
+    assert "cannot write" in report("ovs", "-o", "no/where.txt", where=tmp_path, code=2).stderr

@@ -239,7 +239,7 @@ def test_records_of_two_releases_in_one_folder_are_noted(tmp_path: Path) -> None
     old, new = two_sides(tmp_path, {"a": (N, range(9), range(9)), "b": (N, range(9), range(9))})
     write(new, table(answers(N, range(9)), labels(N)), "m", "c", model__weights_sha256="other")
     (note,) = [note for note in compare(old, new).notes if "different models" in note]
-    assert note == "the candidate's records of m are of 2 different models: a, c"
+    assert note == "the candidate's records of m are of 2 different models: a (weights w), c (weights other)"
 
 
 def test_a_task_that_only_the_candidate_has_is_noted_and_no_reason_to_fail(tmp_path: Path) -> None:

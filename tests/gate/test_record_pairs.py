@@ -137,3 +137,16 @@ def test_only_differences_that_leave_something_to_compare_can_be_allowed() -> No
         check_allowed(["prompt"])
     with pytest.raises(UsageError):
         check_allowed(["missing"])
+
+
+def test_of_several_models_the_newest_answers_wherever_it_has() -> None:
+    """As in tables: another model's later answer to one task is not the newest model's."""
+
+    def of(weights: str, task: str, day: int) -> Entry:
+        started = f"2026-01-{day:02d}T00:00:00+00:00"
+        return entry(task=task, model__weights_sha256=weights, run__started=started)
+
+    side = [of("a", "s", 1), of("b", "s", 2), of("a", "t", 3), of("b", "u", 1)]
+    pairs = {pair.task: pair.candidate for pair in pair_entries(side, side)}
+    found = {task: one.record.model.weights_sha256 for task, one in pairs.items() if one is not None}
+    assert found == {"s": "a", "t": "a", "u": "b"}

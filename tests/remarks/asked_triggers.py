@@ -122,7 +122,7 @@ TRIGGERS = {
         lambda top, _: (*TOY, *task_card(top, "imagefolder", Path(images(top)[1].partition(":")[2]), samples=1200)),
         "the standard split of t has 1,200 samples and this data has 6, so that the number is not comparable with "
         "published ones",
-        "6 of 1,200 samples",
+        "6 samples instead of 1,200",
         6,
     ),
     "bad-samples": Trigger(

@@ -28,7 +28,7 @@ def test_one_model_stays_as_it_is() -> None:
 
 def test_a_model_that_was_replaced_everywhere_is_left_out() -> None:
     found = rows(of("aaaa", "s", 1), of("aaaa", "t", 1), of("bbbb", "s", 2), of("bbbb", "t", 2))
-    assert found == [("m", "s", "weights bbbbbbbb"), ("m", "t", "weights bbbbbbbb")]
+    assert found == [("m", "s", "1 of 2 models of this name, weights bbbbbbbb"), ("m", "t", "weights bbbbbbbb")]
 
 
 def test_no_two_models_are_called_alike() -> None:
@@ -51,9 +51,9 @@ def test_a_row_is_found_by_the_name_in_the_file() -> None:
 def test_a_model_that_was_replaced_on_some_tasks_has_a_row_of_its_own() -> None:
     found = rows(of("aaaa", "s", 1), of("aaaa", "t", 1), of("bbbb", "s", 2))
     assert found == [
-        ("m (weights aaaaaaaa)", "s", "weights aaaaaaaa"),
-        ("m (weights aaaaaaaa)", "t", "weights aaaaaaaa"),
-        ("m", "s", "weights bbbbbbbb"),
+        ("m (weights aaaaaaaa)", "s", "1 of 2 models of this name, weights aaaaaaaa"),
+        ("m (weights aaaaaaaa)", "t", "1 of 2 models of this name, weights aaaaaaaa"),
+        ("m", "s", "1 of 2 models of this name, weights bbbbbbbb"),
     ]
 
 

@@ -173,3 +173,10 @@ def test_a_dry_run_says_what_would_fail(folder: Path, tmp_path: Path) -> None:
     run = ("run", "-m", "toy:a", "-t", f"imagefolder:{folder}", "--classnames", names, "--dry-run", "--device", "cpu")
     assert "[repeated-class-names]" in command(*run, code=0).stderr
     assert "[repeated-class-names]" in command(*run, "--strict", code=1).stderr
+
+
+def test_a_strict_failure_goes_with_the_next_success(request_: RunRequest) -> None:
+    loose = replace(request_, strict=False, options=TWICE)
+    assert only(loose).status == "done" and only(replace(request_, options=TWICE)).status == "failed"
+    assert list(request_.results.rglob("*.failed.json"))
+    assert only(loose).status == "found" and not list(request_.results.rglob("*.failed.json"))

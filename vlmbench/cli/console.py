@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.errors import MissingDependencyError, StoreError, VlmbenchError
+from vlmbench.errors import MissingDependencyError, OutputError, VlmbenchError
 
 if TYPE_CHECKING:  # the help needs no tables
     from rich.console import Console
@@ -93,7 +93,7 @@ def write_output(text: str, output: Path | None) -> None:
     """Print, or write to a file, whole or not at all; always UTF-8, but for a terminal that has another encoding.
 
     Raises:
-        StoreError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
@@ -108,7 +108,7 @@ def write_output(text: str, output: Path | None) -> None:
         else:
             _replace(output.resolve(), text)
     except OSError as error:
-        raise StoreError(f"cannot write {str(output)!r}: {error.strerror}") from error
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
 
 
 def _encodable() -> None:

@@ -127,9 +127,18 @@ def _why_empty(request: TableRequest) -> UsageError:
         return UsageError(
             f"no records in {str(request.store.root)!r}", hint="Make some with `vlmbench run` or `vlmbench demo`."
         )
+    from vlmbench.reports.entries import is_unranked, remarks
+
+    left_out = [record for record in request.entries.records if is_unranked(record)]
+    because = (
+        f" Of {len(request.entries.records):,} records {len(left_out):,} may have no rank, because of their remarks "
+        f"({remarks(left_out[0])})."
+        if left_out
+        else ""
+    )
     return UsageError(
         "nothing to show of what was asked for",
-        hint="Widen --models, --tasks, --filter or --published, or make records with `vlmbench run`.",
+        hint=f"Widen --models, --tasks, --filter or --published, or make records with `vlmbench run`.{because}",
     )
 
 

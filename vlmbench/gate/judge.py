@@ -194,7 +194,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
                 found.setdefault(entry.record.model.name, {}).setdefault(entry.record.model.key, pair.task)
         for model, kinds in found.items():
             if len(kinds) > 1:
-                tasks = ", ".join(kinds.values())
+                tasks = ", ".join(f"{task} (weights {key[0][:8]})" for key, task in kinds.items())
                 yield f"the {side}'s records of {model} are of {len(kinds)} different models: {tasks}"
 
 

@@ -77,13 +77,13 @@ def _chosen(
 
 
 def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[RecordPair]:
+    before, after = _of_newest_model(before), _of_newest_model(after)
     for task in sorted(before.keys() | after.keys()):
         first, second = _closest(before.get(task, ()), after.get(task, ()))
         yield RecordPair(task, old, new, first, second)
 
 
 def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:
-    before, after = _of_newest_model(before), _of_newest_model(after)
     if not before or not after:
         return _newest(before), _newest(after)
 
@@ -94,10 +94,19 @@ def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | N
     return max(product(before, after), key=order)
 
 
-def _of_newest_model(entries: Sequence[Entry]) -> list[Entry]:
-    """Those of the model as it was last run: one name may stand for one release after the other."""
-    newest = _newest(entries)
-    return [entry for entry in entries if newest is not None and entry.record.model.key == newest.record.model.key]
+def _of_newest_model(tasks: _Tasks) -> dict[str, list[Entry]]:
+    """Those of the model as it was last run: one name may stand for one release after the other.
+
+    Of a task that this model has not answered, those of the model that answered it last.
+    """
+    newest = _newest([entry for entries in tasks.values() for entry in entries])
+    return {task: _of_one_model(entries, newest) for task, entries in tasks.items()}
+
+
+def _of_one_model(entries: Sequence[Entry], wanted: Entry | None) -> list[Entry]:
+    keys = {entry.record.model.key for entry in entries}
+    chosen = wanted if wanted is not None and wanted.record.model.key in keys else _newest(entries)
+    return [entry for entry in entries if chosen is not None and entry.record.model.key == chosen.record.model.key]
 
 
 def _newest(entries: Sequence[Entry]) -> Entry | None:

@@ -95,7 +95,8 @@ MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight, and th
 CASE_KEPT = Code("case-kept", "The tokenizer keeps case, and the family was trained on lower-case text.")
 SEVERAL_MODELS = Code(
     "several-models",
-    "The results folder has records of several models under this name; each has a row of its own.",
+    "The results folder has records of several models under this name. The newest has the name, and an older one a row "
+    "of its own, unless the newest has answered all its questions.",
     not_strict="Tables find it out; a run writes no such record.",
     everywhere=True,
 )

@@ -75,6 +75,6 @@ def _remark(record: Summary, models: int) -> Remark:
         SEVERAL_MODELS,
         f"the records under the name {record.model.name} are of {models} different models, and this one's weights are "
         f"{weights}",
-        brief=f"weights {weights}",
+        brief=f"1 of {models} models of this name, weights {weights}",
         count=models,
     )

@@ -133,7 +133,9 @@ class _Driver:
 
     def record(self, answer: PairAnswer, pictures: PictureDrawer) -> PairResult:
         if answer.record is not None:
-            return self._done(answer, answer.record, pictures) if answer.found is None else self._found(answer.record)
+            if answer.found is not None:
+                return self._found(answer.record, self._plan_id(answer.number))
+            return self._done(answer, answer.record, pictures)
         model, task = self._pair(answer.number)
         assert answer.failure is not None  # one of the two is there
         path = self.store.write_failure(answer.failure, self._plan_id(answer.number))
@@ -151,9 +153,10 @@ class _Driver:
             self.listener.note(draws_nothing(record))
         return PairResult(record.model.name, record.task.name, "done", record, path=path)
 
-    def _found(self, record: Record) -> PairResult:
+    def _found(self, record: Record, plan_id: str) -> PairResult:
         """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
         path = self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
+        self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
             there = "those of an earlier run are kept" if self.store.visuals(record).is_dir() else "there are none"
             self.listener.note(

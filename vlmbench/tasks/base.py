@@ -220,7 +220,10 @@ def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[st
     try:
         return schema.model_validate(dict(fields))
     except ValidationError as error:
-        misfits = [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
+        misfits = [
+            ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"].removeprefix("Value error, "))))
+            for found in error.errors()
+        ]
         raise problem("; ".join(misfits)) from error
 
 
