@@ -28,7 +28,10 @@ def test_one_model_stays_as_it_is() -> None:
 
 def test_a_model_that_was_replaced_everywhere_is_left_out() -> None:
     found = rows(of("aaaa", "s", 1), of("aaaa", "t", 1), of("bbbb", "s", 2), of("bbbb", "t", 2))
-    assert found == [("m", "s", "1 of 2 models of this name, weights bbbbbbbb"), ("m", "t", "weights bbbbbbbb")]
+    assert found == [
+        ("m", "s", "1 of 2 models of this name, weights bbbbbbbb"),
+        ("m", "t", "1 of 2 models of this name, weights bbbbbbbb"),
+    ]
 
 
 def test_no_two_models_are_called_alike() -> None:
