@@ -15,6 +15,9 @@ from remarks.says import QUIET, SENTENCE
 
 from vlmbench.asked import remarks_of
 from vlmbench.gate.compare import compare
+from vlmbench.gate.formats.github import to_annotations
+from vlmbench.gate.formats.junit import to_junit
+from vlmbench.gate.formats.md import to_markdown
 from vlmbench.gate.outcome import Comparison
 from vlmbench.records import Record
 from vlmbench.remarks.codes import CODES, FROM_FIELDS, SEVERAL_MODELS, is_strict
@@ -99,3 +102,8 @@ def test_unranked_codes_have_no_place_in_a_ranking(places: Places) -> None:
     for name, record in places.records.items():
         assert any(remark.unranked for remark in remarks_of(record)) is CODES[name].unranked
     assert any(CODES[name].unranked for name in SAID)
+
+
+def test_every_format_of_a_comparison_names_lone_remarks(places: Places) -> None:
+    for name, write in (("junit", to_junit), ("github", to_annotations), ("md", to_markdown)):
+        assert "3 things" in write(places.comparison), name

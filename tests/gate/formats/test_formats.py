@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from vlmbench.errors import StoreError
+from vlmbench.errors import OutputError
 from vlmbench.gate.formats.github import append_summary, to_annotations
 from vlmbench.gate.formats.json import json_schema, to_json
 from vlmbench.gate.formats.junit import to_junit
@@ -283,7 +283,7 @@ def test_the_summary_goes_where_github_says(tmp_path: Path) -> None:
     assert append_summary(ALL, {"GITHUB_STEP_SUMMARY": str(path)})
     assert path.read_text().startswith("before\n### ❌ REGRESSED")
     assert not append_summary(ALL, {})
-    with pytest.raises(StoreError, match="step summary"):
+    with pytest.raises(OutputError, match="step summary"):
         append_summary(ALL, {"GITHUB_STEP_SUMMARY": str(tmp_path)})
 
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from vlmbench.errors import StoreError
+from vlmbench.errors import OutputError
 from vlmbench.gate import figures, sentences
 from vlmbench.gate.formats.md import to_markdown
+from vlmbench.gate.lone_remarks import remark_notes
 from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.registry import GateFormat
 from vlmbench.gate.verdict import is_open
@@ -38,6 +39,8 @@ def to_annotations(comparison: Comparison) -> str:
         own = _level(task)
         text = "\n".join([*sentences.of_task(task), *sentences.passed_over(task)]) or figures.verdict(task)
         lines[own].append(_line(own, f"{figures.title(task)}: {figures.verdict(task)}", text))
+    if said := list(remark_notes(comparison.tasks)):
+        lines["notice"].insert(0, _line("notice", "vlmbench remarks", "\n".join(said)))
     return "".join(line for name, found in lines.items() for line in _cut(name, found))
 
 
@@ -45,7 +48,7 @@ def append_summary(comparison: Comparison, environment: Mapping[str, str] = os.e
     """Add the Markdown page to the step's summary, where there is one.
 
     Raises:
-        StoreError: the file that GitHub names cannot be written.
+        OutputError: the file that GitHub names cannot be written.
     """
     path = environment.get(SUMMARY)
     if not path:
@@ -54,7 +57,7 @@ def append_summary(comparison: Comparison, environment: Mapping[str, str] = os.e
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(to_markdown(comparison) + "\n")
     except OSError as error:
-        raise StoreError(f"cannot write the step summary {path!r}: {error.strerror}") from error
+        raise OutputError(f"cannot write the step summary {path!r}: {error.strerror}") from error
     return True
 
 

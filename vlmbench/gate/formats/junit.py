@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from vlmbench.gate import figures, sentences
+from vlmbench.gate.lone_remarks import remark_notes
 from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.registry import GateFormat
 from vlmbench.gate.verdict import is_open
@@ -34,6 +35,7 @@ def to_junit(comparison: Comparison) -> str:
             ("gate", comparison.gate or "default"),
             ("verdict", comparison.verdict),
             *(("overridden", line) for line in sentences.overridden(comparison)),
+            *(("remark", line) for line in remark_notes(tasks)),
         )
         for key, fact in facts:
             ET.SubElement(properties, "property", name=key, value=_text(fact))
