@@ -60,7 +60,7 @@ def read_bytes(path: Path | str, *, most: int = MOST_DATA_BYTES, given_by_user: 
         if len(content) <= most and (more := file.read(1)):  # a pipe, or a file that grows
             content += more + _rest(file, most - len(content))
     if len(content) > most:
-        raise _refused(path, f"it has more than {_size_text(most)}", errno.EFBIG)
+        raise _refused(path, f"it has more than {size_text(most)}", errno.EFBIG)
     return content
 
 
@@ -166,19 +166,18 @@ def _check(found: os.stat_result, path: Path | str, most: int | None, given_by_u
         kind = next((kind for is_kind, kind in _KINDS if is_kind(found.st_mode)), "it is something else")
         raise NotRegularError(errno.EINVAL, f"{kind}, not a regular file", str(path))
     if most is not None and found.st_size > most:
-        raise _refused(
-            path, f"it has {_size_text(found.st_size)}, and at most {_size_text(most)} are read", errno.EFBIG
-        )
+        raise _refused(path, f"it has {size_text(found.st_size)}, and at most {size_text(most)} are read", errno.EFBIG)
 
 
 def _refused(path: Path | str, reason: str, number: int = errno.EINVAL) -> OSError:
     return OSError(number, reason, str(path))
 
 
-def _size_text(size: int) -> str:
-    value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            break
+def size_text(size: int) -> str:
+    """Bytes in a readable unit (binary)."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
-    return f"{value:,.0f} B" if unit == "B" else f"{value:,.1f} {unit}"
+    return f"{value:,.1f} GiB"

@@ -25,6 +25,12 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.translate(_UNSEEN)
 
 
+def one_line(text: str, most: int) -> str:
+    """Foreign text on one line, without signs that cannot be seen, cut if it is longer than ``most`` signs."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def escape_markdown(text: str) -> str:
     """Text on one line that no reader of Markdown takes for markup."""
     entities = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -11,6 +11,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 from data.hub_server import Hub, running_hub
+from make_record import make_record
 from models.tiny import CONFIG
 from safetensors.torch import load_file
 from safetensors.torch import save as save_bytes
@@ -117,17 +118,7 @@ def test_a_repository_of_transformers(hub, tmp_path: Path):
 
 
 def test_the_record_has_a_revision_if_there_is_one():
-    info = ModelInfo(
-        name="m",
-        adapter="open_clip",
-        spec="hf-hub:org/model",
-        weights_sha256="0",
-        parameters=1,
-        architecture="a",
-        preprocess="p",
-        tokenizer="t",
-        capabilities=[],
-    )
+    info = make_record().model
     assert "revision" not in info.model_dump()
     fetched = info.model_copy(update={"revision": "0123abc"})
     assert ModelInfo.model_validate_json(fetched.model_dump_json()).revision == "0123abc"

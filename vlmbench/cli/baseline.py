@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import print_line, print_note, print_table
 from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.files import size_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column
 

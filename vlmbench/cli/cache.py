@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_table
+from vlmbench.files import size_text
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -53,16 +54,6 @@ def clear_cache(
     if cleared.in_use:
         files = "1 file was" if cleared.in_use == 1 else f"{cleared.in_use} files were"
         print_aside(f"{files} left: a run has them open, or they are not yours to remove", "yellow")
-
-
-def size_text(size: int) -> str:
-    """Bytes in a readable unit (binary)."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
 
 
 def duration_text(seconds: float) -> str:

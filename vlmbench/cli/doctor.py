@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import stdout
+from vlmbench.files import size_text
 from vlmbench.paths import has_home
 
 Finding = tuple[str, str, str]

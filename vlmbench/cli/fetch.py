@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.cache import size_text
 from vlmbench.cli.console import print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
+from vlmbench.files import size_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlmbench.gate.outcome import Comparison, Gain, TaskComparison
-from vlmbench.markup import printable
+from vlmbench.markup import one_line
 
 DASH = "–"
 HEADINGS = ("task", "verdict", "metric", "baseline", "candidate", "change in points [95%]", "p", "flips")
@@ -21,8 +21,7 @@ _SMALLEST_P = 0.001
 
 def short(text: str, most: int = _LONGEST) -> str:
     """A foreign name on one line, without control codes, cut where it is too long to be one."""
-    line = " ".join(printable(text).encode("utf-8", "replace").decode().split())  # a file's name may be no text
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return one_line(text.encode("utf-8", "replace").decode(), most)  # a file's name may be no text
 
 
 def title(task: TaskComparison) -> str:

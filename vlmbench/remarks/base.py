@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vlmbench.errors import VlmbenchWarning
-from vlmbench.markup import printable
+from vlmbench.markup import one_line
 
 EXAMPLES = 3
 """A remark names at most this many."""
@@ -74,17 +74,17 @@ class Remark(BaseModel):
     @classmethod
     def _short_text(cls, text: str) -> str:
         """A record's file may come from anybody: what it says stays on its line, in bounds."""
-        return _cut(text, _LONGEST_TEXT)
+        return one_line(text, _LONGEST_TEXT)
 
     @field_validator("brief")
     @classmethod
     def _short_brief(cls, brief: str) -> str:
-        return _cut(brief, _LONGEST_BRIEF)
+        return one_line(brief, _LONGEST_BRIEF)
 
     @field_validator("examples")
     @classmethod
     def _short_examples(cls, examples: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_cut(example, _LONGEST_EXAMPLE) for example in examples[:EXAMPLES])
+        return tuple(one_line(example, _LONGEST_EXAMPLE) for example in examples[:EXAMPLES])
 
     @property
     def sentence(self) -> str:
@@ -249,8 +249,3 @@ R = TypeVar("R")
 def in_this_context(function: Callable[P, R]) -> Callable[P, R]:
     """The function, for one call in another thread: what it says is gathered where this was called."""
     return partial(copy_context().run, function)
-
-
-def _cut(text: str, most: int) -> str:
-    line = " ".join(printable(text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -70,12 +70,7 @@ def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
     return [
         Candidate(path, "", _unwrapped(tensors))
         for path, node in _containers(content)
-        if isinstance(node, Mapping)
-        and (
-            tensors := {
-                name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)
-            }
-        )
+        if isinstance(node, Mapping) and (tensors := _tensors(node))
     ]
 
 
