@@ -106,6 +106,8 @@ class DatasetInfo(_Part):
     """How many the card's standard split has."""
     fingerprint: str
     """Over the content and label of every sample used."""
+    reading_rules: Count = 1
+    """Which rules turned files into samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
 
 
 class TaskInfo(_Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 from command_line import Finished, command
-from remarks import asked_triggers, model_triggers
 from remarks.trigger import Trigger, images, model_card
 
 from vlmbench.asked import remarks_of
@@ -19,14 +19,16 @@ from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
 from vlmbench.store import ResultStore
 
-TRIGGERS: dict[str, Trigger] = {**asked_triggers.TRIGGERS, **model_triggers.TRIGGERS}
+_FILES = sorted((Path(__file__).parent / "triggers").glob("*.py"))
+PARTS: list[dict[str, Trigger]] = [importlib.import_module(f"remarks.triggers.{file.stem}").TRIGGERS for file in _FILES]
+TRIGGERS = {name: trigger for part in PARTS for name, trigger in part.items()}
 NO_RUN = {"imported", "several-models"}
 """What no run says: tests of their own are below."""
 
 
 def test_every_code_has_a_trigger() -> None:
     assert TRIGGERS.keys() | NO_RUN == CODES.keys()
-    assert len(asked_triggers.TRIGGERS) + len(model_triggers.TRIGGERS) == len(TRIGGERS)
+    assert sum(map(len, PARTS)) == len(TRIGGERS)
 
 
 def run(trigger: Trigger, top: Path, *more: object) -> Finished:

@@ -186,6 +186,12 @@ class Chosen:
     indices: Sequence[int]
 
 
+READING_RULES = 2
+"""The version of the rules by which files become samples and pixels, and of what is remarked of them.
+
+A fix that changes what an odd file gives raises it: a record of other rules is never found as an answer, so that the
+pair is asked again, under the id it had. Version 2 converts pixels by :mod:`vlmbench.data.formats.pixels`.
+"""
 HASH_BYTES = hashlib.sha256().digest_size
 """Of a content hash."""
 

@@ -42,6 +42,10 @@ IMPORTED = Code(
 # Data.
 OTHER_SIZE = Code("other-size", "The data has another number of samples than the card's standard split.", unranked=True)
 BAD_SAMPLES = Code("bad-samples", "Samples that could not be used were left out (`--skip-bad`).", unranked=True)
+FILES_PASSED_OVER = Code(
+    "files-passed-over",
+    "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
+)
 MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
@@ -57,6 +61,21 @@ OWN_DETECTOR = Code(
     unranked=True,
 )
 EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
+
+# Pixels.
+SCALED_VALUES = Code(
+    "scaled-values", "Images have more than 8 bits a channel, or real numbers, and were scaled to 8 bits by a range."
+)
+TRANSPARENCY = Code("transparency", "Images are transparent in places, where white was put behind them.")
+ORIENTATION_KEPT = Code(
+    "orientation-kept",
+    "Images have an EXIF tag that asks to turn them, and were read as they are stored.",
+)
+ORIENTATION_APPLIED = Code(
+    "orientation-applied",
+    "Images have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
+)
+FIRST_FRAME = Code("first-frame", "Image files hold several pictures, and the first was read.")
 
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")

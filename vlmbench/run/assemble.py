@@ -8,7 +8,7 @@ from typing import Any
 
 from vlmbench.asked import asked_remarks, happened
 from vlmbench.cards import Role
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
@@ -104,6 +104,7 @@ def _dataset_info(
         samples=used,
         standard_samples=standard_samples,
         fingerprint=fingerprint,
+        reading_rules=READING_RULES,
     )
 
 

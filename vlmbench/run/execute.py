@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
+from vlmbench.data.base import READING_RULES
 from vlmbench.errors import PluginError
 from vlmbench.records import Record
 from vlmbench.remarks.codes import is_strict
@@ -121,6 +122,7 @@ class _Driver:
         """Whether a record fits what is known without model and data, so that little data is read in vain."""
         return (
             record.task.version == task_version(task.card, task.plugin)
+            and record.task.dataset.reading_rules == READING_RULES
             and not (self.request.strict and _would_fail(record))
             and record.run.precision == self.request.precision
             and record.run.seed == task.options.seed

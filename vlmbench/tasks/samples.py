@@ -11,7 +11,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from vlmbench.data.base import ImageDataset, frames_per_sample, sample_images
-from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.pixels import decode_rgb
 from vlmbench.errors import BadSampleError
 
 A = TypeVar("A")
@@ -48,7 +48,7 @@ def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
     try:
         images = list(sample_images(dataset, index))
         middle = images[frames_per_sample(dataset) // 2]
-        image = decode_image(middle, dataset.samples[index].id).convert("RGB")
+        image = decode_rgb(middle, dataset.samples[index].id).image
     except (BadSampleError, OSError, ValueError):
         return None
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
@@ -65,7 +65,7 @@ def own_pictures(
     pictures = {}
     for number, (index, answer) in enumerate(drawn.items()):
         sample_id = dataset.samples[index].id
-        image = decode_image(dataset.read(index), sample_id).convert("RGB")
+        image = decode_rgb(dataset.read(index), sample_id).image
         name = f"{number:03d}-{PurePosixPath(sample_id).stem}.png"
         pictures[name] = draw(image, index, answer, f"{model}: {sample_id}")
     return pictures

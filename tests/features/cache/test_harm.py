@@ -56,7 +56,7 @@ def check(space: FeatureSpace) -> int:
     found = space.get_many(KEYS)
     for row, key in enumerate(KEYS):
         if key in found:
-            np.testing.assert_array_equal(found[key], VECTORS[row])
+            np.testing.assert_array_equal(found[key].vector, VECTORS[row])
     return len(found)
 
 

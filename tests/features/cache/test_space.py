@@ -31,7 +31,7 @@ def test_what_is_put_comes_back_and_outlives_the_space(tmp_path: Path) -> None:
     for key, vector in zip(KEYS, VECTORS, strict=True):
         found = again.get(key)
         assert found is not None
-        np.testing.assert_array_equal(found, vector)
+        np.testing.assert_array_equal(found.vector, vector)
 
 
 def test_another_description_is_another_space(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_many_keys_at_once_are_those_held_and_sound(tmp_path: Path) -> None:
     assert set(found) == set(keys[:2400]) - {keys[7]}
     for row, key in enumerate(keys[:2400]):
         if key in found:
-            np.testing.assert_array_equal(found[key], vectors[row])
+            np.testing.assert_array_equal(found[key].vector, vectors[row])
     assert space.get_many([]) == {}
 
 

@@ -16,6 +16,7 @@ from toy_adapter import ToyModel, toy
 
 from vlmbench import load_model
 from vlmbench.data.base import Sample, SourceInfo
+from vlmbench.data.formats.pixels import decode_rgb
 from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
@@ -55,6 +56,9 @@ FILES = [
     encoded(picture(9, size=(1, 1))),
     encoded(picture(10), "GIF"),
 ]
+
+
+RGB = [decode_rgb(data, "").image for data in FILES]
 
 
 class Files:
@@ -106,9 +110,8 @@ def demo() -> VisionLanguageModel:
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 11, 64])
 @pytest.mark.parametrize("in_flight", [0, 1, 3])
 def test_the_features_are_those_of_the_plain_path(demo: VisionLanguageModel, batch_size: int, in_flight: int) -> None:
-    images = [PIL.Image.open(io.BytesIO(data)) for data in FILES]
     with torch.inference_mode():
-        plain = demo.encode_image(torch.stack([demo.preprocess(image) for image in images]))
+        plain = demo.encode_image(torch.stack([demo.preprocess(image) for image in RGB]))
     rows = features(demo, FILES, batch_size=batch_size, in_flight=in_flight)
     assert sorted(rows) == list(range(len(FILES)))
     torch.testing.assert_close(torch.stack([rows[i] for i in range(len(FILES))]), plain, rtol=0, atol=1e-6)
@@ -141,7 +144,7 @@ class Seeing:
 def test_the_encoder_sees_the_models_own_pixels_to_the_bit(demo: VisionLanguageModel) -> None:
     seeing = Seeing(demo)
     list(stream(seeing, FILES, batch_size=3))  # type: ignore[arg-type]
-    own = torch.stack([demo.preprocess(PIL.Image.open(io.BytesIO(data))) for data in FILES])
+    own = torch.stack([demo.preprocess(image) for image in RGB])
     assert [len(batch) for batch in seeing.shown] == [3, 3, 3, 2]
     assert torch.equal(torch.cat(seeing.shown), own)
 

@@ -13,7 +13,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats import netpbm
-from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.pixels import decode_rgb
 from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
@@ -50,8 +50,8 @@ class VocObjects:
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
         box, sample = self.boxes[index], self.samples[index]
-        image = decode_image(read_file(_photograph(self.root, box.image), sample.id), sample.id)
-        crop = image.convert("RGB").crop(box.corners)
+        photograph = decode_rgb(read_file(_photograph(self.root, box.image), sample.id), sample.id)
+        crop = photograph.image.crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
         return netpbm.encode(crop)

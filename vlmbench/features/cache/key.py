@@ -16,7 +16,13 @@ from vlmbench._version import __version__
 from vlmbench.models.base import VisionLanguageModel
 
 PACKAGE = Path(__file__).parents[2]
-FEATURE_CODE: tuple[str, ...] = ("models", "features", "data/base.py", "data/formats/decode.py")
+FEATURE_CODE: tuple[str, ...] = (
+    "models",
+    "features",
+    "data/base.py",
+    "data/formats/decode.py",
+    "data/formats/pixels.py",
+)
 """What makes features of bytes and texts: folders with all that is below them, and single files.
 
 A test follows the imports of these files and fails if one on the way is missing here."""

@@ -2,7 +2,8 @@
 
 A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type, code
 and library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a
-prompt's text to a float32 vector, with a CRC-32 over space, key and value. SQLite gives atomic writes, safe readers
+prompt's text to a float32 vector, with a CRC-32 over space, key, value and note. A note says what the user must know of
+the image or text each time its vector is used, such as that a text was cut. SQLite gives atomic writes, safe readers
 beside a writer, and survives ``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a
 local disk: on a cluster, point ``VLMBENCH_CACHE`` at one.
 """
@@ -16,6 +17,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import FEATURE_CACHE
 
 Vector = npt.NDArray[np.float32]
-_FORMAT = 2
+_FORMAT = 3
 """Of the file: part of its name, so that versions of different formats never meet in one."""
 _SET_UP_SECONDS = 60.0
 _KEYS_A_QUERY = 900
@@ -38,6 +40,19 @@ _KEYS_A_QUERY = 900
 _LOG_BYTES = 4 * 2**20
 _BROKEN = ("malformed", "not a database")
 """What SQLite says of a file that it can never read again."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the cache holds of one image or text.
+
+    Attributes:
+        vector: (D,) float32.
+        note: what was found out on the way to it and must be said each time that it is used; empty where nothing was.
+    """
+
+    vector: Vector
+    note: str = ""
 
 
 class ForeignSpaceError(sqlite3.DatabaseError):
@@ -113,6 +128,7 @@ class FeatureSpace:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
             )
+            connection.execute("CREATE TABLE IF NOT EXISTS notes (key BLOB PRIMARY KEY, note TEXT NOT NULL)")
             connection.execute("CREATE TABLE IF NOT EXISTS usage (encoded INTEGER, seconds REAL, hits INTEGER)")
             if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
                 connection.execute("INSERT INTO space VALUES (?)", (self._text,))
@@ -126,20 +142,21 @@ class FeatureSpace:
         if connection.execute("SELECT description FROM space").fetchone() != (self._text,):
             raise ForeignSpaceError("it holds the features of another encoder")
 
-    def get(self, key: bytes) -> Vector | None:
-        """The vector of this key, or None where it is not held or fails its check."""
+    def get(self, key: bytes) -> Kept | None:
+        """What is held under this key, or None where it is not held or fails its check."""
         return self.get_many([key]).get(key)
 
-    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
-        """The vectors of those keys that are held and sound; damaged ones are left out, with a warning."""
-        found: dict[bytes, Vector] = {}
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
+        """What is held under those keys and sound; damaged rows are left out, with a remark."""
+        found: dict[bytes, Kept] = {}
         damaged = 0
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            for row, key, value, crc in self._rows(keys[start : start + _KEYS_A_QUERY]):
-                if not isinstance(value, bytes) or len(value) != 4 * self._dim or self._crc(key, value) != crc:
+            for row, key, value, crc, text in self._rows(keys[start : start + _KEYS_A_QUERY]):
+                note = text if isinstance(text, str) else ""
+                if not isinstance(value, bytes) or len(value) != 4 * self._dim or self._crc(key, value, note) != crc:
                     damaged += 1
                     continue
-                found[key] = np.frombuffer(value, dtype="<f4")
+                found[key] = Kept(np.frombuffer(value, dtype="<f4"), note)
                 if self._bound:
                     self._bound.served(row)
         if damaged:
@@ -147,10 +164,14 @@ class FeatureSpace:
             say(FEATURE_CACHE, f"{what} in {self.path} failed the check and will be computed again")
         return found
 
-    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object]]:
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object, object]]:
         if not self.usable:
             return []
-        query = f"SELECT rowid, key, value, crc FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
+        query = (
+            "SELECT vectors.rowid, vectors.key, value, crc, note "
+            "FROM vectors LEFT JOIN notes ON notes.key = vectors.key "
+            f"WHERE vectors.key IN ({','.join('?' * len(keys))})"
+        )
         try:
             with self._connections.lent() as connection:
                 return connection.execute(query, keys).fetchall()
@@ -158,16 +179,18 @@ class FeatureSpace:
             self._turn_off(error)
             return []
 
-    def put(self, keys: Sequence[bytes], vectors: Vector) -> None:
-        """Keep vectors, (N, D) float32, under their N keys.
+    def put(self, keys: Sequence[bytes], vectors: Vector, notes: Mapping[bytes, str] | None = None) -> None:
+        """Keep vectors, (N, D) float32, under their N keys, and the notes on some of them.
 
         Each call is a transaction of its own: no other run ever waits for more than one batch.
         """
         if not self.writable:
             return
         values = np.ascontiguousarray(vectors, dtype="<f4")
+        said = {key: note for key, note in (notes or {}).items() if note}
         rows = [
-            (key, data, self._crc(key, data)) for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
+            (key, data, self._crc(key, data, said.get(key, "")))
+            for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
         ]
         try:
             with self._connections.lent() as connection:
@@ -176,6 +199,8 @@ class FeatureSpace:
                     return
                 with connection:
                     connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+                    if said:
+                        connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", said.items())
         except sqlite3.Error as error:
             self._fail_to_write(error)
 
@@ -214,8 +239,8 @@ class FeatureSpace:
             lock, self._in_use = self._in_use, None
         return lock
 
-    def _crc(self, key: bytes, value: bytes) -> int:
-        return zlib.crc32(value, zlib.crc32(key, self._seed))
+    def _crc(self, key: bytes, value: bytes, note: str) -> int:
+        return zlib.crc32(note.encode(), zlib.crc32(value, zlib.crc32(key, self._seed)))
 
     def _open_read_only(self, error: Exception) -> bool:
         """Read what cannot be written: another user's cache, a read-only mount, a full disk."""

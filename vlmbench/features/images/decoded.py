@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import PIL.Image
 
 from vlmbench.data.base import ImageDataset, content_if_readable, sample_digest, sample_images
-from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.pixels import decode_rgb, say_facts
 from vlmbench.errors import BadSampleError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.read import Bad
@@ -86,14 +86,15 @@ def stream_pictures(
             with clock.timed("read"):
                 (data,) = sample_images(dataset, index)
             with clock.timed("decode"):
-                image = _rgb(decode_image(data, dataset.samples[index].id), dataset.samples[index].id)
+                decoded = decode_rgb(data, dataset.samples[index].id)
             with clock.timed("truth"):
-                truth = load(index, image)
+                truth = load(index, decoded.image)
         except BadSampleError as error:
             return Bad(error, content_if_readable(dataset, index))
         with clock.timed("hash"):
             digests = [sha256(content).digest() for content in (data, *truth.files)]
-        return Picture(index, image, sample_digest(digests).hex(), truth.value)
+        say_facts(decoded.facts, dataset.samples[index].id)
+        return Picture(index, decoded.image, sample_digest(digests).hex(), truth.value)
 
     progress.start("images", len(indices))
     with closing(in_threads(prepare, indices, settings.decoding_threads, AHEAD, clock)) as prepared:
@@ -106,10 +107,3 @@ def stream_pictures(
             else:
                 tally.bad.append(each.sample())
             progress.advance(1)
-
-
-def _rgb(image: PIL.Image.Image, sample_id: str) -> PIL.Image.Image:
-    try:
-        return image.convert("RGB")
-    except (OSError, ValueError) as error:  # Pillow's own complaints about an image it opened but cannot convert
-        raise BadSampleError(sample_id, f"cannot be converted to RGB: {error}") from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset, sample_digest, sample_images
-from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.pixels import decode_rgb, facts_of_notes, notes_of, say_facts
 from vlmbench.errors import BadSampleError
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.stopwatch import Stopwatch
@@ -23,12 +23,17 @@ Prepare = Callable[[PIL.Image.Image], Pixels]
 
 @dataclass(frozen=True)
 class Ready:
-    """One image out of a worker: either its cached features or its pixels."""
+    """One image out of a worker: either its cached features or its pixels.
+
+    Attributes:
+        note: what is kept beside its features, see :class:`~vlmbench.features.cache.space.Kept`.
+    """
 
     index: int
     content: bytes
     cached: Tensor | None
     pixels: Pixels | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,16 +84,18 @@ class ImageReader:
             return next(images, None)
 
     def _image(self, index: int, data: bytes, content: bytes) -> Ready:
+        sample_id = self.dataset.samples[index].id
         if self.space is not None:
             with self.clock.timed("cache_lookup"):
                 known = self.space.get(content)
             if known is not None:
-                return Ready(index, content, torch.from_numpy(known.copy()), None)
-        sample_id = self.dataset.samples[index].id
+                say_facts(facts_of_notes(known.note), sample_id)
+                return Ready(index, content, torch.from_numpy(known.vector.copy()), None)
         with self.clock.timed("decode"):
-            image = decode_image(data, sample_id)
+            decoded = decode_rgb(data, sample_id)
+        say_facts(decoded.facts, sample_id)
         try:
             with self.clock.timed("preprocess"):
-                return Ready(index, content, None, self.prepare(image))
-        except (OSError, ValueError) as error:  # Pillow's own, of an image it opened but cannot convert
+                return Ready(index, content, None, self.prepare(decoded.image), notes_of(decoded.facts))
+        except (OSError, ValueError) as error:  # Pillow's own, of an image that it cannot resize
             raise BadSampleError(sample_id, f"the model's transform refuses it: {error}") from error

@@ -89,8 +89,9 @@ def _encode_each(
             features[fresh] = encoder.fetch(started)
             if space:
                 contents = [batch[row].content for row in fresh]
+                notes = {batch[row].content: batch[row].note for row in fresh}
                 with tally.clock.timed("cache_write"):
-                    space.put(contents, np.asarray(features[fresh]))
+                    space.put(contents, np.asarray(features[fresh]), notes)
                 tally.kept.update(contents)
             tally.encoded += len(fresh)
         for ready in batch:

@@ -53,7 +53,7 @@ def encode_texts(
     missing = [row for row in range(len(distinct)) if not known or keys[row] not in known]
     for row, key in enumerate(keys):
         if key in known:
-            features[row] = torch.from_numpy(known[key].copy())
+            features[row] = torch.from_numpy(known[key].vector.copy())
 
     if missing:
         progress.start("prompts", len(missing))
