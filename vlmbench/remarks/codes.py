@@ -82,6 +82,7 @@ REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.
+NO_VALUE = Code("no-value", "The data or the model cannot define the task's main metric, which has no value.")
 UNSCORED_CLASSES = Code("unscored-classes", "Classes occur in no image, and have no part in the mean.")
 NO_INTERVALS = Code(
     "no-intervals",
@@ -139,7 +140,7 @@ CHOICES = frozenset(
     for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
 )
 """How a question was asked, which is in the record's fields too; all other remarks are of what happened."""
-FROM_FIELDS = CHOICES | {BAD_SAMPLES.name}
+FROM_FIELDS = CHOICES | {BAD_SAMPLES.name, NO_VALUE.name}
 """What a record's fields say, whatever version wrote it; :mod:`vlmbench.asked` reads it there."""
 CODES: Mapping[str, Code] = {code.name: code for code in list(vars().values()) if isinstance(code, Code)}
 """Every code by its name."""
