@@ -143,8 +143,8 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 class MetricValue(_Part):
     """One number.
 
-    ``value`` is None where the data cannot define it (no positive sample, one class only), ``ci95`` where nothing honest
-    can be said of other samples (too few of them, or a few that decide all). What each interval is of:
+    ``value`` is None where the data cannot define it (no positive sample, one class only), ``ci95`` where nothing
+    honest can be said of other samples (too few of them, or a few that decide all). What each interval is of:
     ``docs/intervals.md``.
     """
 

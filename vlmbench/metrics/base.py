@@ -8,6 +8,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 """Draws of the samples that two models answered, for the difference between them."""
 NOT_ASKED = "no interval was asked for"
+ALIKE = "all {units} count alike, which does not tell how far others would differ"
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def effective_wilson(proportion: float, n: float, quantile: float) -> tuple[floa
     spread = proportion * (1 - proportion) / n + quantile * quantile / (4 * n * n)
     margin = quantile / scale * math.sqrt(spread)
     # Exact at the ends, where rounding would leave 1e-17 or 1 - 1e-16.
-    low = 0.0 if proportion == 0 else min(centre - margin, proportion)
-    high = 1.0 if proportion == 1 else max(centre + margin, proportion)
+    low = 0.0 if proportion == 0 else max(0.0, min(centre - margin, proportion))
+    high = 1.0 if proportion == 1 else min(1.0, max(centre + margin, proportion))
     return low, high
 
 

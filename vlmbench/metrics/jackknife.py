@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import CONFIDENCE, NOT_ASKED, Estimate
+from vlmbench.metrics.base import ALIKE, CONFIDENCE, NOT_ASKED, Estimate
 from vlmbench.metrics.intervals import BLOCK_BYTES, WeightedStatistic, WeightedStatistics, Weights
 
 GROUPS = 200
@@ -24,8 +24,9 @@ SPLITS = 25
 LEAST = 20
 """With fewer samples there is no interval."""
 Scale = Literal["fraction", "rank"]
-LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 3.0, "rank": 6.0}
-"""As many samples of equal weight must at least decide a value. Ranks need more: one rank of 500 outweighs all else."""
+LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 6.0}
+"""As many samples of equal weight must at least decide a value: with fewer the interval says next to nothing, and of
+ranks, where one of 500 outweighs all others, it is wrong."""
 FLAT = 1e-12
 """A spread below this is rounding."""
 
@@ -133,7 +134,7 @@ def _interval(
     squares = float((moved**2).sum())
     error = math.sqrt((count - 1) / count * squares)
     if error < FLAT * max(1.0, value):
-        return f"all {units} count alike, which does not tell how far others would differ"
+        return ALIKE.format(units=units)
     weighty = squares**2 / float((moved**4).sum())
     if weighty < LEAST_WEIGHTY[scale]:
         return f"a few {units} decide it"

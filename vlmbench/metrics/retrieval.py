@@ -143,12 +143,11 @@ def median_rank(ranks: IntArray, groups: IntArray) -> Estimate:
     """
     place, dense, n = _queries(ranks, groups)
     value = float(np.median(place))
-    low, high = effective_wilson(
-        0.5, _independent(place <= value, dense, n), NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    )
+    quantile = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    low, high = effective_wilson(0.5, _independent(place <= value, dense, n), quantile)
     ordered = np.sort(place)
-    first = float(ordered[max(0, math.floor(low * len(place)) - 1)])
-    last = float(ordered[min(len(place) - 1, math.ceil(high * len(place)))])
+    first = float(ordered[max(0, math.ceil(low * len(place)) - 1)])
+    last = float(ordered[min(len(place) - 1, math.floor(high * len(place)))])
     if first == last:
         return Estimate(value, None, None, n, f"both its ends are rank {first:.0f}")
     return Estimate(value, min(first, value), max(last, value), n)
