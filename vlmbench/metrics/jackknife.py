@@ -24,7 +24,7 @@ SPLITS = 25
 LEAST = 20
 """With fewer samples there is no interval."""
 Scale = Literal["fraction", "rank"]
-LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 6.0}
+LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 8.0}
 """As many samples of equal weight must at least decide a value: with fewer the interval says next to nothing, and of
 ranks, where one of 500 outweighs all others, it is wrong."""
 FLAT = 1e-12
@@ -139,7 +139,7 @@ def _interval(
     if weighty < LEAST_WEIGHTY[scale]:
         return f"a few {units} decide it"
     slope = value * (1 - value) if scale == "fraction" else value
-    if slope <= 0:
+    if slope < FLAT:
         return f"it is at its bound, and the {units} do not tell how far others would differ"
     degrees = max(1.0, min(count - 1, 2 * count / max(count / weighty - 1, FLAT)))
     bias = _bias(value, halves)

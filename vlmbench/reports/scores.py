@@ -147,9 +147,9 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "started": record.run.started,
         "run_id": record.id,
         "weights_sha256": record.model.weights_sha256,
-        "reason": metric.reason,
         "remarks": ", ".join(dict.fromkeys(remark.brief for remark in said)),
         "remark_codes": " ".join(dict.fromkeys(remark.code for remark in said)),
+        "reason": metric.reason,
         **({"source": record.imported.file} if record.imported else {}),
     }
 
