@@ -157,7 +157,9 @@ def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
     count = len(truth.crowd)
     if count == 0:
         return replace(estimate, reason="the data has no object")
-    return replace(estimate, reason="the only object is a crowd" if count == 1 else f"all {count:,} objects are crowds")
+    return replace(
+        estimate, reason=f"the {count:,} objects are all crowds" if count > 1 else "the only object is a crowd"
+    )
 
 
 def _class_results(
