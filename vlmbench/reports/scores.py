@@ -149,7 +149,7 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "weights_sha256": record.model.weights_sha256,
         "remarks": ", ".join(dict.fromkeys(remark.brief for remark in said)),
         "remark_codes": " ".join(dict.fromkeys(remark.code for remark in said)),
-        "reason": metric.reason,
+        **({"reason": metric.reason} if metric.reason else {}),
         **({"source": record.imported.file} if record.imported else {}),
     }
 

@@ -155,11 +155,9 @@ def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
     if not math.isnan(estimate.value) or not truth.crowd.all():
         return estimate
     count = len(truth.crowd)
-    if count == 0:
-        return replace(estimate, reason="the data has no object")
-    return replace(
-        estimate, reason=f"the {count:,} objects are all crowds" if count > 1 else "the only object is a crowd"
-    )
+    if count < 2:
+        return replace(estimate, reason="the only object is a crowd" if count else "the data has no object")
+    return replace(estimate, reason=f"the {count:,} objects are all crowds")
 
 
 def _class_results(
