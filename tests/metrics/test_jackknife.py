@@ -128,7 +128,19 @@ def test_more_bias_than_chance_is_no_interval() -> None:
 
     estimate = jackknife_estimate(inflated, 25, undefined=UNDEFINED)
     assert estimate.low is None
-    assert estimate.reason == "so few samples make it about 24.1 points too high, more than chance does"
+    assert estimate.reason == "so few samples make it about 24.1 points too high, far more than chance does"
+
+
+def test_a_value_that_is_biased_beyond_chance_is_an_end() -> None:
+    sample = np.random.default_rng(8).beta(2, 3, 100)
+
+    def inflated(weights: Weights) -> NDArray[np.float64]:
+        return mean_of(sample)(weights) + 7 / weights.sum(axis=1)
+
+    plain = jackknife_estimate(mean_of(sample), 100, undefined=UNDEFINED)
+    estimate = jackknife_estimate(inflated, 100, undefined=UNDEFINED)
+    assert plain.low is not None and plain.high is not None and plain.high < estimate.value
+    assert estimate.low == pytest.approx(plain.low, abs=0.02) and estimate.high == estimate.value
 
 
 @pytest.mark.parametrize("scale", ["fraction", "rank"])

@@ -27,6 +27,8 @@ Scale = Literal["fraction", "rank"]
 LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 8.0}
 """As many samples of equal weight must at least decide a value: with fewer the interval says next to nothing, and of
 ranks, where one of 500 outweighs all others, it is wrong."""
+MOST_BIAS = 2.0
+"""Half-widths of an interval by which a value may be biased. Beyond, the bias itself is too uncertain."""
 FLAT = 1e-12
 """A spread below this is rounding."""
 
@@ -72,10 +74,11 @@ def jackknife_estimates(
     is how far the metric moves from the whole to random halves, which for a bias that falls as 1 / n is the bias of the
     whole; leaving out single samples shows no bias of maxima, such as those in an interpolated precision. Both are put
     on the scale of the logit (of ranks: the logarithm), and Student's quantile has the degrees of freedom that the
-    standard error's own uncertainty gives, which is large if few samples decide.
+    standard error's own uncertainty gives, which are few if few samples decide. A value that is biased by more than the
+    half-width is itself an end: the interval is stretched to it.
 
     There is no interval if there are too few samples, if a few of them decide the value, if leaving some out leaves
-    nothing to measure or changes nothing, or if the value is biased beyond its interval.
+    nothing to measure or changes nothing, or if the value is biased far beyond what chance does.
 
     Source: B. Efron, C. Stein, "The jackknife estimate of variance", Ann. Statist. 9 (1981); F. E. Satterthwaite,
     Biometrics Bulletin 2 (1946), for the degrees 2 G / (kurtosis - 1); P. J. McCarthy, "Pseudo-replication: half
@@ -144,11 +147,11 @@ def _interval(
     degrees = max(1.0, min(count - 1, 2 * count / max(count / weighty - 1, FLAT)))
     bias = _bias(value, halves)
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
-    if abs(bias) > half:
+    if abs(bias) > MOST_BIAS * half:
         far = f"{100 * abs(bias):.1f} points" if scale == "fraction" else f"{abs(bias):.1f}"
-        return f"so few {units} make it about {far} too {'high' if bias > 0 else 'low'}, more than chance does"
+        return f"so few {units} make it about {far} too {'high' if bias > 0 else 'low'}, far more than chance does"
     ends = [_moved(value, (sign * half - bias) / slope, scale) for sign in (-1, 1)]
-    return min(ends[0], value), max(ends[1], value)  # by rounding alone may they lie on its wrong side
+    return min(ends[0], value), max(ends[1], value)
 
 
 def _bias(value: float, halves: NDArray[np.float64]) -> float:
