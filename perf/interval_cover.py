@@ -202,7 +202,7 @@ CASES: dict[str, Draw] = {
         )
     },
     **{name: partial(masked, name) for name in MASKED},
-    **{name: partial(boxes, name) for name in ("ap", "ap50", "ap75", "ap_small", "ar1", "ar100", "ar_small")},
+    **{name: partial(boxes, name) for name in ("ap", "ap50", "ap_small", "ar100")},
     "mean_class_accuracy_top1": named_boxes,
     "mwap": actions,
 }

@@ -21,9 +21,9 @@ GROUPS = 200
 """Of more samples than this, random groups of about equal size are left out in turn."""
 SPLITS = 25
 """Random splits into two halves, on which bias is seen."""
-LEAST = 20
-"""With fewer samples there is no interval."""
 Scale = Literal["fraction", "rank"]
+LEAST: dict[Scale, int] = {"fraction": 20, "rank": 200}
+"""With fewer samples there is no interval. Of a hundred images the one that makes a mean rank is often absent."""
 LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 8.0}
 """As many samples of equal weight must at least decide a value: with fewer the interval says next to nothing, and of
 ranks, where one of 500 outweighs all others, it is wrong."""
@@ -103,7 +103,7 @@ def jackknife_estimates(
     without: str | tuple[NDArray[np.float64], NDArray[np.float64]]
     if not interval:
         without = NOT_ASKED
-    elif n < LEAST:
+    elif n < LEAST[scale]:
         without = f"{n} {units if n != 1 else units.removesuffix('s')} {'are' if n != 1 else 'is'} too few for one"
     elif np.isnan(values).all():
         without = ""
