@@ -109,6 +109,15 @@ def read_annotations(path: Path) -> AnnotationFile:
     return AnnotationFile([images[key] for key in sorted(images)], sorted(categories, key=lambda category: category.id))
 
 
+def is_annotation_file(path: Path) -> bool:
+    """Whether a file is a JSON of COCO's form, by its keys."""
+    try:
+        content = json.loads(read_bytes(path))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_bytes(path), object_hook=_without_outlines)
@@ -244,7 +253,8 @@ def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | No
 def _file_name(entry: dict[str, Any], path: Path) -> str:
     """COCO names files; LVIS gives COCO's address, whose last two parts are the folder and the file."""
     if isinstance(entry.get("file_name"), str):
-        return str(entry["file_name"])
+        name = str(entry["file_name"])
+        return name if "/" in name else name.replace("\\", "/")  # Windows' separators
     if isinstance(entry.get("coco_url"), str):
         return "/".join(PurePosixPath(entry["coco_url"]).parts[-2:])
     raise DataError(f"{path}: image {entry.get('id')!r} has neither 'file_name' nor 'coco_url'")

@@ -57,9 +57,7 @@ class VocObjects:
 
     def state(self) -> str:
         places = zip(self.samples, self.boxes, strict=True)
-        return files_state(
-            (f"{sample.id}\0{sample.target}", self._photograph(box)) for sample, box in places
-        )
+        return files_state((f"{sample.id}\0{sample.target}", self._photograph(box)) for sample, box in places)
 
     def _photograph(self, box: _Box) -> Path:
         return self.root / "JPEGImages" / self.names[box.image]
