@@ -90,7 +90,8 @@ def _labels(
         )
     if context.class_names is None or spec.options.get("class_names") == "card":
         return {category.id: label for label, category in enumerate(categories)}, tuple(names)
-    _tell_of_alike(names, path)
+    if context.class_names is None:
+        _tell_of_alike(names, path)
     by_name = names if len({*map(normalise, names)}) < len(names) else [normalise(name) for name in names]
     wanted = context.class_names if by_name is names else tuple(map(normalise, context.class_names))
     lost = [own for own, name in zip(context.class_names, wanted, strict=True) if by_name.count(name) != 1]

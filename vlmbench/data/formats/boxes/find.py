@@ -12,7 +12,7 @@ from vlmbench.data.formats.annotation_files import UsualNames, find_annotations
 from vlmbench.data.formats.boxes.folders import read_folder
 from vlmbench.data.formats.boxes.plausible import Form
 from vlmbench.data.formats.coco_json import AnnotationFile, is_annotation_file, read_annotations
-from vlmbench.data.formats.folder_walk import is_junk_folder, scan
+from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan
 from vlmbench.data.labels import listing
 from vlmbench.data.location import existing_places
 from vlmbench.errors import DataError, UsageError
@@ -69,7 +69,7 @@ def find_boxes(spec: SourceSpec, context: SourceContext) -> FoundBoxes:
     place = next(existing_places(spec, context), None)
     if place is None or "annotations" in spec.options or _USUAL.below(place.path):
         return _of_file(*find_annotations(spec, context, _USUAL))
-    if place.path.is_file():
+    if not place.path.is_dir():
         return _at_file(place.location, place.path, spec)
     if (file := _lone_file(place.path, spec)) is not None:
         return _of_file(place.location, file.parent if file.name in _IN_SPLITS else place.path, file)
@@ -112,10 +112,8 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
     Raises:
         DataError: there are several.
     """
-    folders = [
-        root,
-        *sorted(Path(entry.path) for entry in scan(root) if entry.is_dir() and not is_junk_folder(entry.name)),
-    ]
+    below = (entry for entry in scan(root) if entry_is_folder(entry) and not is_junk_folder(entry.name))
+    folders = [root, *sorted(Path(entry.path) for entry in below)]
     in_splits = [folder / name for folder in folders[1:] for name in _IN_SPLITS if (folder / name).is_file()]
     if spec.split is not None:
         in_splits = [file for file in in_splits if file.parent.name == spec.split] or in_splits
@@ -127,9 +125,7 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
         )
     if in_splits:
         return in_splits[0]
-    near = [
-        file for folder in folders if folder in (root, root / "annotations") for file in sorted(folder.glob("*.json"))
-    ]
+    near = [file for folder in (root, root / "annotations") for file in sorted(folder.glob("*.json"))]
     found = [file for file in near if is_annotation_file(file)] if len(near) <= _FEW else []
     if len(found) > 1:
         names = listing(file.relative_to(root).as_posix() for file in found)

@@ -97,7 +97,7 @@ def _format(found: LabelledFolder, place: str, asked: str | None) -> str:
             hint="Move all but one away, or say which in a card: options: {format: xml}, txt or json.",
         )
     raise DataError(
-        f"{place}: {found.root} has no boxes that can be read: {', '.join(what)}",
+        f"{place}: {found.root} has no annotation file of boxes, but {', '.join(what)}",
         hint="Boxes are read from a JSON of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, "
         "or LabelMe JSON files, beside the images or in folders named images and labels (or annotations).",
     )
@@ -233,11 +233,12 @@ def _names(found: LabelledFolder, place: str) -> YoloNames:
     if not near:
         raise LabelError(
             f"{place}: YOLO's text files number their classes, and nothing names them",
-            hint="Put data.yaml, classes.txt or obj.names into the folder: one name a line, in the order of the numbers.",
+            hint="Put a file classes.txt into the folder: one name a line, in the order of the numbers.",
         )
     if other := next((read for read in near if read.names != near[0].names), None):
         raise LabelError(
-            f"{place}: {near[0].file} names the classes {listing(near[0].names)}, and {other.file} {listing(other.names)}",
+            f"{place}: {near[0].file} names the classes {listing(near[0].names)}, and {other.file} names "
+            f"{listing(other.names)}",
             hint="Leave the one that the label files were made with.",
         )
     return near[0]

@@ -24,19 +24,7 @@ from vlmbench.errors import DataError
 FORMATS = {".xml": "VOC XML", ".txt": "YOLO text", ".json": "LabelMe JSON"}
 """The ending of a label file, and what it is."""
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
-_LABEL_FOLDERS = (
-    "labels",
-    "annotations",
-    "label",
-    "annotation",
-    "annots",
-    "xmls",
-    "xml",
-    "jsons",
-    "json",
-    "yolo",
-    "voc",
-)
+_LABEL_FOLDERS = ("labels", "annotations", "label", "annotation", "annots", "xmls", "xml", "jsons", "json")
 _ROLES = frozenset((*_IMAGE_FOLDERS, *_LABEL_FOLDERS))
 _SPLIT = re.compile(
     r"(obj_)?(train|trainval|val|valid|validation|test|testing|training|dev|default)(\d{4})?(_data)?", re.I

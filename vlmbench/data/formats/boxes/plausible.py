@@ -66,7 +66,7 @@ def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
     Raises:
         LabelError: all are parts of 1, or they fit in another form.
     """
-    known = (boxes.sizes > 0).all(axis=1)
+    known = np.asarray((boxes.sizes > 0).all(axis=1))
     numbers, sizes = boxes.numbers[known], boxes.sizes[known]
     if not len(numbers):
         return
@@ -77,13 +77,13 @@ def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
             hint=f"Multiply them by the image's width and height: boxes here are {IN_WORDS[form]} in pixels.",
         )
     fitting = {other: _fit(numbers, sizes, other) for other in IN_WORDS}
-    out = ~fitting[form]
+    out = np.logical_not(fitting[form])
     for other, (share, count) in _STICK_OUT.items():
         enough = out.mean() >= share and out.sum() >= count
         if other != form and enough and fitting[other].mean() >= _FITS:
             first = int(np.flatnonzero(out)[0])
             example = ", ".join(f"{number:g}" for number in numbers[first])
-            name = [name for name, here in zip(boxes.names, known, strict=True) if here][first]
+            name = boxes.names[int(np.flatnonzero(known)[first])]
             raise LabelError(
                 f"{place}: {int(out.sum()):,} of {len(out):,} boxes stick out of their images if they are read as "
                 f"{IN_WORDS[form]}, and {'all' if fitting[other].all() else f'{fitting[other].mean():.1%}'} fit as "
@@ -98,7 +98,7 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
     Args:
         labels: (N,) the class of each.
     """
-    known = (boxes.sizes > 0).all(axis=1)
+    known = np.asarray((boxes.sizes > 0).all(axis=1))
     out = known & ~_fit(boxes.numbers, np.where(known[:, None], boxes.sizes, 1.0), "xywh")
     if count := int(out.sum()):
         one = count == 1
@@ -114,7 +114,11 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
     if len(seen) - len(set(seen)) <= _MANY_REPEATED * len(seen):
         return
     first: set[tuple[str, int, tuple[float, ...]]] = set()
-    again = [entry[0] for entry in seen if entry in first or first.add(entry)]
+    again = []
+    for entry in seen:
+        if entry in first:
+            again.append(entry[0])
+        first.add(entry)
     one = len(again) == 1
     say(
         REPEATED_BOXES,
