@@ -88,10 +88,10 @@ def _labels(
             f"{spec.kind} {spec.location!r}: several categories of {path} have one name: {listing(twice)}",
             hint="No model can tell them apart: merge them, or name each in a card's `classes` (class_names: card).",
         )
-    if context.class_names is None or spec.options.get("class_names") == "card":
-        return {category.id: label for label, category in enumerate(categories)}, tuple(names)
     if context.class_names is None:
         _tell_of_alike(names, path)
+    if context.class_names is None or spec.options.get("class_names") == "card":
+        return {category.id: label for label, category in enumerate(categories)}, tuple(names)
     by_name = names if len({*map(normalise, names)}) < len(names) else [normalise(name) for name in names]
     wanted = context.class_names if by_name is names else tuple(map(normalise, context.class_names))
     lost = [own for own, name in zip(context.class_names, wanted, strict=True) if by_name.count(name) != 1]
