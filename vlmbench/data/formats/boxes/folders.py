@@ -30,6 +30,8 @@ from vlmbench.remarks.codes import EMPTY_REGIONS, UNLABELLED_IMAGES
 _ABOVE = 2
 """How many folders above the one that is named may hold the list of class names: ``ROOT/images/val``."""
 _MOSTLY = 0.5
+_OF_NO_IMAGE = (1, 1)
+"""The size by which boxes are made absolute whose image cannot be read: it is a bad sample, and has no part."""
 Objects = Sequence[tuple[int, tuple[float, float, float, float], bool]]
 """Of one image: each object's category id, (left, top, width, height), and whether it is marked difficult."""
 
@@ -204,12 +206,8 @@ def _read_yolo(
         if key not in images:
             continue
         lines = read_yolo_labels(file, len(names.names), keypoints=names.keypoints)
-        size = sizes[key]
-        if lines and size is None:
-            raise DataError(
-                f"{place}: {images[key]} is no image that can be read, and the boxes of {file} are parts of its size"
-            )
-        objects[key] = [(line.label, line.xywh(size), False) for line in lines if size is not None]
+        size = sizes[key] or _OF_NO_IMAGE
+        objects[key] = [(line.label, line.xywh(size), False) for line in lines]
     lacking = [path for key, path in images.items() if key not in labels]
     if len(lacking) > _MOSTLY * len(images):
         say(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.data.formats.boxes.labelme import is_labelme
 from vlmbench.data.formats.boxes.voc_xml import is_voc_xml
-from vlmbench.data.formats.boxes.yolo import NAME_LISTS
+from vlmbench.data.formats.boxes.yolo import NAME_LISTS, read_names
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.image_files import readable
@@ -130,7 +130,20 @@ def _sort(walk: FolderWalk, found: LabelledFolder, place: str) -> None:
         if suffix in FORMATS and not is_image_name(path):
             _sort_label(walk, path, suffix, found)
         elif not is_image_name(path):
-            found.names.append(walk.root / path)
+            _sort_list(walk.root / path, path, found)
+
+
+def _sort_list(file: Path, path: str, found: LabelledFolder) -> None:
+    if file.name.lower() in _LISTS:
+        return
+    try:
+        states_names = read_names(file) is not None
+    except DataError:  # it is a complaint where the names are needed
+        states_names = True
+    if states_names:
+        found.names.append(file)
+    else:
+        found.passed.add_suffix(path)
 
 
 def _sort_label(walk: FolderWalk, path: str, suffix: str, found: LabelledFolder) -> None:
