@@ -138,7 +138,7 @@ def tell_of_missing_objects(truth: BoxTruth, names: Sequence[str], measures: Map
             NO_OBJECTS,
             f"{count:,} metric{'s have' if count != 1 else ' has'} no value, because no object is of "
             f"{'that' if count == 1 else 'their'} size or group ({listing(without)})",
-            brief=f"no objects for {listing(without)}",
+            brief=f"{count:,} metric{'s' * (count != 1)} without objects",
             count=count,
         )
 
