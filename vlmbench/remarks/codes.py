@@ -74,8 +74,9 @@ GIVEN_BOXES = Code(
 )
 NO_OBJECTS = Code(
     "no-objects",
-    "There is no object of the size or group that a metric is about, and the metric has no value.",
-    not_strict="The metrics that have a value are whole.",
+    "There is no object of a class, which has no part in the mean, or of the size or group that a metric is about, "
+    "which has no value.",
+    not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
 )
 
 # Pixels.

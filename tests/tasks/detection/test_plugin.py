@@ -512,7 +512,7 @@ def test_the_datas_own_classes_without_objects_are_said_and_a_cards_are_not(fold
     content["annotations"] = [entry for entry in content["annotations"] if entry["category_id"] != 12]
     (folder / "instances.json").write_text(json.dumps(content))
     (said,) = remarked(lambda: ask(card_of(folder)))[1]
-    assert (said.code, said.count, said.examples) == ("unscored-classes", 1, ("blue",))
+    assert (said.code, said.count, said.examples) == ("no-objects", 1, ("blue",))
     assert not remarked(lambda: ask(card_of(folder, classes=["red", "green", "blue"])))[1]
 
 

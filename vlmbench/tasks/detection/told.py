@@ -23,7 +23,6 @@ from vlmbench.remarks.codes import (
     NO_OBJECTS,
     NO_PROPOSALS,
     PARTIAL_ANNOTATION,
-    UNSCORED_CLASSES,
 )
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import boxes_of
@@ -98,7 +97,7 @@ def tell_of_classes(dataset: ImageDataset, prompts: PromptSet, card: TaskCard) -
     if absent := [name for label, name in enumerate(names) if label not in there]:
         count = len(absent)
         say(
-            UNSCORED_CLASSES,
+            NO_OBJECTS,
             f"{count:,} of {len(names):,} classes {'has' if count == 1 else 'have'} no object in the data: no part in "
             "the mean, and a name that models can choose",
             brief=f"{count:,} of {len(names):,} classes without objects",
