@@ -6,12 +6,15 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 from data.box_layouts import CLASSES, LAYOUTS, NAMES, OBJECTS, SIZE, images, labelme, voc, voc_xml, write_layout, yolo
 from data.layouts import image_bytes, write_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 from said import remarked, sentences
@@ -193,7 +196,9 @@ def test_what_was_found_is_said(files: Any, message: str, tmp_path: Path) -> Non
 
 def test_the_format_of_several_may_be_named(tmp_path: Path) -> None:
     write_folder(tmp_path, {**images("{}.png"), **yolo("{}.txt"), **voc("{}.xml"), "classes.txt": CLASSES})
-    assert found_in(opened(tmp_path, format="xml")) == found_in(opened(tmp_path, format="txt")) == EXPECTED
+    for format_ in ("xml", "txt"):
+        dataset, (said,) = remarked(lambda: opened(tmp_path, format=format_))  # noqa: B023
+        assert found_in(dataset) == EXPECTED and (said.code, said.count) == ("files-passed-over", 3)
     with pytest.raises(UsageError, match="may be xml, txt or json"):
         opened(tmp_path, format="yolo")
 
@@ -391,3 +396,42 @@ def test_yolo_and_voc_in_another_form_are_refused(tmp_path: Path) -> None:
             xml = head + "".join(f"<{side}>{float(number) / 40}<{after}" for number, _, after in parts)
         (root / f"{name}.xml").write_text(xml)
     assert "seem to be parts of their images" in refusal(root)
+
+
+STRANGERS = {
+    "Thumbs.db": b"",
+    ".DS_Store": b"",
+    "notes.docx": b"",
+    "README.md": b"",
+    "words.txt": b"a cat",
+    "more.json": b"{}",
+    "task.xml": b"<task/>",
+    "hyper.yaml": b"lr: 1",
+    "clip.mp4": b"",
+    "__MACOSX/._a.png": b"",
+    ".ipynb_checkpoints/a.png": b"",
+    "@eaDir/a.png@SynoEAStream": b"",
+    "deep/er/table.csv": b"",
+}
+
+
+@pytest.mark.parametrize("name", ["LabelImg, YOLO", "Label Studio, YOLO", "LabelImg, VOC", "Kaggle, VOC", "LabelMe"])
+@given(chosen=st.sets(st.sampled_from(sorted(STRANGERS))))
+@settings(max_examples=15, deadline=None)
+def test_strangers_are_counted_one_by_one(name: str, chosen: set[str]) -> None:
+    with TemporaryDirectory() as folder:
+        root = write_layout(name, Path(folder))
+        write_folder(root, {stranger: STRANGERS[stranger] for stranger in chosen})
+        dataset, said = remarked(lambda: opened(root))
+    assert found_in(dataset) == EXPECTED
+    assert sum(remark.count for remark in said) == len(chosen)
+    assert {remark.code for remark in said} <= {"files-passed-over"}
+
+
+def test_sizes_of_other_files_judge_nothing(tmp_path: Path) -> None:
+    """The image is refused when it is read, for its size, which is what is wrong."""
+    root = of_numbers(tmp_path, np.hstack([LEFT_TOP, EXTENT]))
+    content = json.loads((root / "instances.json").read_text())
+    content["images"][0] |= {"width": 50, "height": 20}
+    (root / "instances.json").write_text(json.dumps(content))
+    assert not said_of(root)

@@ -77,6 +77,9 @@ def read_folder(
     for key, file in labels.items():
         if key not in found.images:
             found.passed.add("label files without an image", _shown(file, root))
+    for other, files in found.labels.items():
+        for file in files.values() if other != suffix else ():
+            found.passed.add("label files of another format", _shown(file, root))
     found.passed.say(place)
     used = [file for key, file in labels.items() if key in images]
     return FolderOfBoxes(root, read, used, FORMATS[suffix])

@@ -37,6 +37,8 @@ _SLACK_PIXELS, _SLACK = 2.0, 0.01
 """How far a box may stick out before it counts: annotators round, and click beside the edge."""
 _LOOKED_AT = 64
 """Images whose sizes are read where the file does not state them."""
+_COMPARED = 8
+"""Images whose stated sizes are compared with their files' before they are relied on."""
 _MANY_REPEATED = 0.005
 """COCO itself has a few boxes twice."""
 
@@ -154,6 +156,8 @@ def check_boxes_fit(
     Raises:
         LabelError: see :func:`check_form`.
     """
+    if _of_other_files(images, folder):
+        return  # sizes that are not the files' judge nothing; each of these images is refused when it is read
     sizes = {image.id: image.size for image in images}
     unknown = [image for image in images if image.size is None and image.annotations]
     for image in unknown[:: max(1, len(unknown) // _LOOKED_AT)][:_LOOKED_AT]:
@@ -170,6 +174,13 @@ def check_boxes_fit(
     boxes = BoxNumbers(xywh, np.array([row[1] for row in rows], dtype=np.float64), [row[2] for row in rows])
     check_form(replace(boxes, numbers=_written(xywh, form)), form, place)
     tell_of_odd_boxes(boxes, [row[3] for row in rows], place)
+
+
+def _of_other_files(images: Sequence[AnnotatedImage], folder: Path) -> bool:
+    """Whether one of the first images has another size than is stated, in either orientation."""
+    stated = [image for image in images[:_COMPARED] if image.size is not None]
+    there = [(image.size, upright_size(folder / image.file)) for image in stated]
+    return any(size is not None and found is not None and sorted(found) != sorted(size) for size, found in there)
 
 
 def _written(xywh: Floats, form: Form) -> Floats:
