@@ -184,7 +184,7 @@ def _without_boxes(entry: dict[str, Any]) -> str:
 
 def _category_name(entry: dict[str, Any], path: Path) -> str:
     name = _get(entry, "name", "category", path)
-    if isinstance(name, bool) or not isinstance(name, str | int | float) or not str(name).strip():
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
         raise LabelError(
             f"{path}: category {entry.get('id')!r} has the name {name!r}, which is no name",
             hint="Models are asked by the names of classes: give each category one.",

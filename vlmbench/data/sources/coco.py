@@ -83,6 +83,11 @@ def _labels(
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """Category ids to labels, and the classes as the data names them, in label order."""
     names = [category.name for category in categories]
+    if context.class_names is None and not all(name.strip() for name in names):
+        raise LabelError(
+            f"{spec.kind} {spec.location!r}: a category of {path} has an empty name",
+            hint="Models are asked by the names of classes: give each category one, there or in a card's `classes`.",
+        )
     if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
         raise LabelError(
             f"{spec.kind} {spec.location!r}: several categories of {path} have one name: {listing(twice)}",
