@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
+from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
@@ -16,10 +16,6 @@ from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
 
 FOLDER_OPTIONS = ("other_folders", "shared")
 """What sources of class folders understand besides their own options, see :func:`find_class_folders`."""
-
-IMAGE_EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
-)
 
 
 @dataclass(frozen=True)
@@ -31,12 +27,15 @@ class ClassFolders:
         root: the folder they lie in.
         folders: their names.
         classes: the class names, as many.
+        passed: the files that lie beside these folders, and below folders that are no class's. The source adds what
+            it passes over in the class folders, and then makes the remark.
     """
 
     location: str
     root: Path
     folders: tuple[str, ...]
     classes: tuple[str, ...]
+    passed: PassedOver
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ class Contents:
     Attributes:
         one: "image", "clip".
         example: a path below the class folder.
-        extensions: of the files; those found directly in the root are counted in the message.
+        wanted: whether a file's name is one of them.
     """
 
     one: str
     example: str
-    extensions: frozenset[str]
+    wanted: Callable[[str], bool]
 
 
 def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Contents) -> ClassFolders:
@@ -78,32 +77,9 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
             f"{place}: a folder gives each {contents.one} one class, but the task needs {TARGET_WORDS[context.target]}"
         )
     location, root = _find(spec, context, place)
-    folders, classes = _label_order(_class_folders(root, place, contents), spec, context, place)
-    return ClassFolders(location, root, tuple(folders), classes)
-
-
-def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, but for hidden things.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        with os.scandir(folder) as found:
-            return [entry for entry in found if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"folder {folder} cannot be read: {error.strerror or error}") from error
-
-
-def identity(folder: Path) -> tuple[int, int]:
-    """What makes a folder the same one under any path."""
-    found = folder.stat()
-    return found.st_dev, found.st_ino
-
-
-def identities_above(root: Path) -> frozenset[tuple[int, int]]:
-    """The root and every folder above it: a link below the root to one of them leads in a circle."""
-    return frozenset(identity(folder) for folder in (root, *root.resolve().parents))
+    walk = FolderWalk(root, contents.wanted)
+    folders, classes = _label_order(_class_folders(walk, place, contents), spec, context, place)
+    return ClassFolders(location, root, tuple(folders), classes, walk.passed)
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
@@ -130,7 +106,7 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
         root = found.path if spec.split is None else found.path / spec.split
         if not root.is_dir():
             continue
-        names = [entry.name for entry in entries(root) if os.path.isdir(entry.path)]
+        names = [entry.name for entry in visible(root) if entry_is_folder(entry)]
         if any((name if spec.folders is not None else normalise(name)) in keys for name in names):
             return found.location, root
         others.append(found.location)
@@ -141,17 +117,24 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
     raise missing(spec, context, looked_for=notes)
 
 
-def _class_folders(root: Path, place: str, contents: Contents) -> list[str]:
-    found = entries(root)
-    folders = sorted(entry.name for entry in found if os.path.isdir(entry.path))
-    if not folders:
-        loose = sum(Path(entry.name).suffix.lower() in contents.extensions for entry in found)
-        what = f"{loose} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
-        raise LabelError(
-            f"{place}: {root} has {what}",
-            hint=f"Expected: {root}/<class name>/{contents.example}, one folder a class.",
+def _class_folders(walk: FolderWalk, place: str, contents: Contents) -> list[str]:
+    folders = [entry.name for entry in scan(walk.root) if entry_is_folder(entry)]
+    loose = walk.loose_files()
+    classes = sorted(name for name in folders if not is_junk_folder(name))
+    if not classes:
+        what = (
+            f"{len(loose)} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
         )
-    return folders
+        raise LabelError(
+            f"{place}: {walk.root} has {what}",
+            hint=f"Expected: {walk.root}/<class name>/{contents.example}, one folder a class.",
+        )
+    for name in loose:
+        walk.passed.add("beside the class folders", name)
+    for name in folders:
+        if is_junk_folder(name):
+            walk.junk(name)
+    return classes
 
 
 def _label_order(

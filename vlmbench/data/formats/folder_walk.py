@@ -173,6 +173,17 @@ def scan(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"folder {folder} cannot be read: {error.strerror or error}") from error
 
 
+def visible(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, but for hidden things and those that systems and programs leave behind.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return [
+        entry for entry in scan(folder) if not (is_junk_folder if entry_is_folder(entry) else is_junk_file)(entry.name)
+    ]
+
+
 def identity(folder: Path) -> tuple[int, int]:
     """What makes a folder the same one under any path."""
     found = folder.stat()

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.class_folders import (
-    FOLDER_OPTIONS,
-    IMAGE_EXTENSIONS,
-    Contents,
-    entries,
-    find_class_folders,
-    identities_above,
-    identity,
-)
+from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, Contents, find_class_folders
+from vlmbench.data.formats.folder_walk import FolderWalk
+from vlmbench.data.formats.image_suffixes import is_image_name, usual_suffixes
 from vlmbench.data.image_files import ImageFiles
 from vlmbench.errors import DataError
 
-_IMAGES = Contents("image", "<any name>.jpg", IMAGE_EXTENSIONS)
+_IMAGES = Contents("image", "<any name>.jpg", is_image_name)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -38,31 +28,16 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         DataError: it is no folder, or one below it cannot be read.
     """
     found = find_class_folders(spec, context, _IMAGES)
-    above = identities_above(found.root)
-    files = [
-        (path, label)
-        for label, folder in enumerate(found.folders)
-        for path in sorted(_images(found.root / folder, folder, above))
-    ]
+    walk = FolderWalk(found.root, is_image_name, found.passed)
+    files = [(path, label) for label, folder in enumerate(found.folders) for path in walk.files(folder)]
+    place = f"{spec.kind} {spec.location!r}"
     if not files:
         raise DataError(
-            f"{spec.kind} {spec.location!r}: no image in any of the {len(found.folders)} class folders of {found.root}",
-            hint=f"Images are files that end in {', '.join(sorted(IMAGE_EXTENSIONS))}.",
+            f"{place}: no image in any of the {len(found.folders)} class folders of {found.root}",
+            hint=f"Images are files that end in {usual_suffixes()}.",
         )
+    walk.passed.say(place)
     return ImageFiles(found.root, SourceInfo(spec.kind, found.location, split=spec.split), files, found.classes)
 
 
 SOURCE = Source(open_source, FOLDER_OPTIONS, folders=True, other_locations=True, split=True)
-
-
-def _images(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """The paths below the root of every image in a folder; links back to a folder above are not followed."""
-    here = identity(folder)
-    if here in above:
-        return
-    for entry in entries(folder):
-        path = f"{prefix}/{entry.name}"
-        if os.path.isdir(entry.path):  # not entry.is_dir(), which raises where a link points to itself
-            yield from _images(folder / entry.name, path, above | {here})
-        elif os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS:
-            yield path  # broken links too: they become bad samples that are reported
