@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
+from vlmbench.class_ids import has_wordnet_ids, words_of
+from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
 from vlmbench.data.image_files import readable
@@ -151,7 +153,8 @@ def _label_order(
             raise LabelError(f"{place}: `folders` names a folder twice")
         return list(spec.folders), names or _as_class_names(spec.folders)
     if names is None:
-        return found, _as_class_names(found)
+        folders = label_order(found)
+        return folders, folder_classes(_as_class_names(folders), context, place)
     hint = "Rename the folders, or list the folders' own names in label order as `folders` of the card's source."
     folder_of: dict[str, str] = {}
     for folder in found:
@@ -163,6 +166,23 @@ def _label_order(
     expected = {folder_of.get(key, name) for key, name in wanted.items()}
     _refuse_difference(expected, set(found) & expected if ignore_others else set(found), place, hint=hint)
     return [folder_of[key] for key in wanted], names
+
+
+def folder_classes(names: tuple[str, ...], context: SourceContext, place: str) -> tuple[str, ...]:
+    """The class names of folders that no card names: the user's, each for its folder, else the folders' own.
+
+    Args:
+        names: the folders' own, in label order.
+
+    Raises:
+        LabelError: some of the user's names are those of folders, and others are not.
+    """
+    if context.own_names is None:
+        return names
+    words = words_of(names)
+    order_stated = has_wordnet_ids(names) or are_counted(numbers_of(names))
+    own = own_in_order(context.own_names, words, place=place, order_stated=order_stated)
+    return own if len(own) == len(names) else names
 
 
 def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:
