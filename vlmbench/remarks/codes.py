@@ -46,7 +46,7 @@ FILES_PASSED_OVER = Code(
     "files-passed-over",
     "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
 )
-EMPTY_CLASSES = Code("empty-classes", "Class folders hold no image, so that their classes have no part in the score.")
+EMPTY_CLASSES = Code("empty-classes", "Class folders hold no image, so that no answer of these classes can be right.")
 MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")

@@ -11,6 +11,7 @@ from vlmbench.class_ids import has_wordnet_ids, words_of
 from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
+from vlmbench.data.formats.split_folders import refuse_splits
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
@@ -58,11 +59,14 @@ class Contents:
 def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Contents) -> ClassFolders:
     """The class folders of ``<location>[/<split>]``, matched to the card's classes.
 
-    Only folders are looked at, and no hidden ones. Labels come, in this order, from
+    Hidden folders and those that systems leave behind are no class folders; files that lie in them and beside the
+    class folders are counted. Labels come, in this order, from
 
     1. ``spec.folders``: exactly these folders, in label order;
     2. the card's class names: each folder is one of them after :func:`~vlmbench.data.labels.normalise`;
-    3. the sorted folder names, which then are the class names (``_`` read as a blank).
+    3. the sorted folder names, which then are the class names (``_`` read as a blank). Numbers and names that differ
+       by a number alone are in the order of these. The user's class names, if there are any, are matched to them by
+       :func:`~vlmbench.class_names.own_in_order`.
 
     Options: ``other_folders: ignore`` (folders that are none of the expected ones are not read; by default they are
     an error); ``shared: true`` (other datasets have a folder of this name too, such as ``val``: one that holds none
@@ -71,7 +75,7 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
     Raises:
         MissingDataError: there is no such folder.
         LabelError: folders and class names do not fit together, or the task needs more than a class.
-        DataError: it is no folder, or cannot be read.
+        DataError: it is no folder, cannot be read, or holds splits instead of class folders.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
@@ -80,7 +84,11 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
         )
     location, root = _find(spec, context, place)
     walk = FolderWalk(root, contents.wanted)
-    folders, classes = _label_order(_class_folders(walk, place, contents), spec, context, place)
+    there = _class_folders(walk, place, contents)
+    expected = {normalise(name) for name in spec.folders or context.class_names or context.own_names or ()}
+    if not any(normalise(name) in expected for name in there):
+        refuse_splits(root, there, location if spec.split is None else f"{location}/{spec.split}", spec.kind)
+    folders, classes = _label_order(there, spec, context, place)
     return ClassFolders(location, root, tuple(folders), classes, walk.passed)
 
 
