@@ -43,7 +43,8 @@ def test_labels_are_loaded_on_the_way_and_images_are_not(tmp_path: Path) -> None
     assert second.small == {}
 
 
-names = st.from_regex(r"(\./|d/|d\.x/)?[ab]?(\.[xyZ]){0,2}", fullmatch=True).filter(lambda n: not n.endswith("/"))
+names = st.from_regex(r"(\./|d/|d\.x/)?[ab](\.[xyZ]){0,2}", fullmatch=True)
+"""No hidden ones, of which the library makes samples without a name."""
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -61,6 +62,32 @@ def test_grouping_is_the_webdataset_librarys(tmp_path: Path, members: list[tuple
     else:
         with pytest.raises(DataError, match="not one sample"):
             read_all(path)
+
+
+def test_files_of_no_sample_are_counted(tmp_path: Path) -> None:
+    members = [
+        *((name, b"1") for name in ("./a.jpg", "./._a.jpg", "__MACOSX/._a.jpg", "@eaDir/a.jpg", "x/.hidden.cls")),
+        *((name, b"1") for name in ("x/Thumbs.db", "README", "__meta__", "__cache__/b.jpg", "./a.cls")),
+    ]
+    path, passed = write_tar(tmp_path / "0.tar", members), PassedOver()
+    with tarfile.open(path, "a") as tar:
+        for name, kind in (
+            ("link.jpg", tarfile.SYMTYPE),
+            ("hard.jpg", tarfile.LNKTYPE),
+            ("folder.jpg", tarfile.DIRTYPE),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "a.jpg"
+            tar.addfile(info)
+    found = list(scan(path, load=CLS, passed=passed))
+    assert [(sample.key, *sample.members) for sample in found] == [("./a", "jpg", "cls")]
+    assert passed.reasons == {
+        "hidden": 2,
+        "in hidden or system folders": 2,
+        "of the system's": 1,
+        "links or devices": 2,
+    }
+    assert passed.suffixes == {"": 1} and passed.count == 8
 
 
 def test_long_names_and_other_members_are_like_the_peers(tmp_path: Path) -> None:

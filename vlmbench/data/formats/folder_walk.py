@@ -71,7 +71,7 @@ class PassedOver:
         """Each reason with its number: "1 hidden; 2 of another kind by their names: 2 .txt"."""
         parts = [f"{count:,} {reason}" for reason, count in sorted(self.reasons.items())]
         if self.suffixes:
-            most = self.suffixes.most_common(_MOST_SUFFIXES)
+            most = nsmallest(_MOST_SUFFIXES, self.suffixes.items(), key=lambda item: (-item[1], item[0]))
             listed = ", ".join(f"{count:,} {readable(suffix) or 'without an ending'}" for suffix, count in most)
             rest = ", …" if len(self.suffixes) > _MOST_SUFFIXES else ""
             parts.append(f"{self.suffixes.total():,} of another kind by their names: {listed}{rest}")
