@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
+from vlmbench.markup import is_blank
 
 LISTED = 10
 """How many names or differences a message lists before it says how many more there are."""
@@ -113,7 +114,7 @@ def check_captions(samples: Sequence[Sample], *, place: str) -> None:
         if not sample.target:
             raise LabelError(f"{place}: sample {sample.id!r} has no caption")
         for caption in sample.target:
-            if not isinstance(caption, str) or not caption.strip():
+            if not isinstance(caption, str) or is_blank(caption):
                 raise LabelError(f"{place}: sample {sample.id!r} has a caption without words: {caption!r}")
 
 
