@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vlmbench.features.texts.same import quoted
 from vlmbench.models.base import Model, TokenReader, capability
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import TEXTS_CUT
@@ -61,4 +62,4 @@ def tell_of_cut(
             "their ends were cut off"
         )
         text += f", and {same:,} of them are now the same as another one" if same else ""
-    say(TEXTS_CUT, text, brief=f"{of} cut at {most} tokens", count=len(cut), examples=map(repr, cut))
+    say(TEXTS_CUT, text, brief=f"{of} cut at {most} tokens", count=len(cut), examples=map(quoted, cut))

@@ -16,7 +16,7 @@ TOLERANCES: dict[Precision, float] = {"fp32": 3e-5, "bf16": 2e-3, "fp16": 2e-3}
 """How far two unit vectors of the same tokens may lie apart: batches of other shapes add up in another order. A single
 other token moves the features of trained towers by more than 1e-2."""
 _DIRECTIONS = 4
-_LONGEST_NAME = 48
+_LONGEST_QUOTED = 48
 
 
 def groups_of_equals(features: Tensor, tolerance: float) -> list[list[int]]:
@@ -86,11 +86,15 @@ def tell_of_indistinct(
             f"{count:,} of {len(set(names)):,} class names are the same as another one to the model",
             brief=f"{count:,} indistinct class names",
             count=count,
-            examples=[" = ".join(repr(_short(word)) for word in words) for words in told],
+            examples=map(_equation, told),
         )
 
 
-def _short(name: str) -> str:
-    """Long names are cut in the middle, since what differs is often their end."""
-    half = _LONGEST_NAME // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+def quoted(text: str) -> str:
+    """A text as an example. Long ones are cut in the middle, since what differs is often their end."""
+    half = _LONGEST_QUOTED // 2
+    return repr(text if len(text) <= _LONGEST_QUOTED else f"{text[:half]}…{text[-half:]}")
+
+
+def _equation(words: Sequence[str]) -> str:
+    return " = ".join(map(quoted, words[:2])) + (" = …" if len(words) > 2 else "")
