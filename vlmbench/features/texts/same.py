@@ -85,7 +85,7 @@ def tell_of_indistinct(
             INDISTINCT_CLASSES,
             f"{count:,} of {len(set(names)):,} class names are the same as another one to the model",
             brief=f"{count:,} indistinct class names",
-            count=count,
+            count=len(told),
             examples=map(_equation, told),
         )
 
