@@ -93,6 +93,11 @@ def test_what_is_no_news(groups: list[list[int]], names: list[str], owners: list
     assert sentences(lambda: tell_of_indistinct(groups, names, owners)) == []
 
 
+def test_blanks_that_differ_are_seen() -> None:
+    (said,) = sentences(lambda: tell_of_indistinct([[0, 1]], ["red  cat ", "red cat"]))
+    assert said.endswith(": 'red␣␣cat␣' = 'red cat'")
+
+
 def test_long_names_show_both_ends() -> None:
     lead = "the small striped shape that lies in the far upper left corner beside the "
     _, (said,) = remarked(lambda: tell_of_indistinct([[0, 1]], [lead + "ring", lead + "star"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ TOLERANCES: dict[Precision, float] = {"fp32": 3e-5, "bf16": 2e-3, "fp16": 2e-3}
 other token moves the features of trained towers by more than 1e-2."""
 _DIRECTIONS = 4
 _LONGEST_QUOTED = 48
+_ODD_BLANKS = re.compile(r"^ +| +$| {2,}")
 
 
 def groups_of_equals(features: Tensor, tolerance: float) -> list[list[int]]:
@@ -91,9 +93,10 @@ def tell_of_indistinct(
 
 
 def quoted(text: str) -> str:
-    """A text as an example. Long ones are cut in the middle, since what differs is often their end."""
+    """A text as an example: a long one cut in the middle, since what differs is often the end, and odd blanks seen."""
     half = _LONGEST_QUOTED // 2
-    return repr(text if len(text) <= _LONGEST_QUOTED else f"{text[:half]}…{text[-half:]}")
+    short = text if len(text) <= _LONGEST_QUOTED else f"{text[:half]}…{text[-half:]}"
+    return repr(_ODD_BLANKS.sub(lambda blanks: "␣" * len(blanks[0]), short))
 
 
 def _equation(words: Sequence[str]) -> str:
