@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from letter_tokens import LENGTH, Letters
 from said import remarked, sentences
 from toy_adapter import DIM, ToyModel, toy
 
@@ -15,43 +16,11 @@ from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
-from vlmbench.models.base import TokenPacks
 
-LENGTH = 10
 SAME = "their ends were cut off, and 2 of them are now the same as another one: 'a photo of a cat', 'a photo of a dog'"
 ENDS = ["a photo of a cat", "a photo of a dog"]
 TEXTS = ["a cat", *ENDS, "a dog", ENDS[0], "ten tokens"]
 SAID = f"texts-cut: 3 of 6 prompts are longer than the 10 tokens that the model reads, the longest has 16; {SAME}, …"
-
-
-class Letters:
-    """The toy's text tower behind a tokenizer of bytes: the first ten are read. Zeros follow the text."""
-
-    context_length = LENGTH
-
-    def __init__(self, model: ToyModel) -> None:
-        self.encode, self.counted = model.encode_text, list[str]()
-
-    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        rows = [[letter + 1 for letter in text.encode()[:LENGTH]] for text in texts]
-        return torch.tensor([row + [0] * (LENGTH - len(row)) for row in rows]).reshape(len(texts), LENGTH)
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        self.counted += texts
-        return [len(text.encode()) for text in texts]
-
-    def lengths(self, tokens: torch.Tensor) -> torch.Tensor:
-        return (tokens > 0).sum(dim=1)
-
-    def encode_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.encode([bytes(token - 1 for token in row if token).decode() for row in tokens.tolist()])
-
-    def encode_packs(self, packs: TokenPacks) -> torch.Tensor:
-        found = []
-        for row, place in zip(*(part.tolist() for part in torch.nonzero(packs.ended, as_tuple=True)), strict=True):
-            seen = packs.sees[row, packs.ends[row, place]]
-            found.append(bytes(token - 1 for token in packs.tokens[row][seen].tolist()).decode())
-        return self.encode(found)
 
 
 class CutToy(ToyModel):
@@ -63,7 +32,7 @@ class CutToy(ToyModel):
 
 def cut_toy(*ways: str) -> tuple[CutToy, Letters]:
     model = CutToy(toy().card, "cpu", 1, "")
-    letters = Letters(model)
+    letters = Letters(model.encode_text)
     model.capabilities = dict.fromkeys((*ways, "TokenReader"), letters)
     return model, letters
 
