@@ -106,6 +106,22 @@ WORDNET_NAMES = Code(
     not_strict="An id has one name on the card of ImageNet, so that nothing is guessed.",
 )
 IDS_AS_PROMPTS = Code("ids-as-prompts", "Class names are numbers or ids, and so are the words of the prompts.")
+EMPTY_CLASS_NAMES = Code(
+    "empty-class-names",
+    "The card leaves class names empty, so that their prompts are the templates alone.",
+    not_strict="The card's author means it: some published lists have such a class.",
+)
+UNFILLED_PLACES = Code(
+    "unfilled-places", "Class names or templates hold a word in braces, such as {} or {name}, which stays as it is."
+)
+TEXTS_CUT = Code(
+    "texts-cut",
+    "Prompts or captions have more tokens, those of start and end included, than the model reads, and are cut.",
+)
+INDISTINCT_CLASSES = Code(
+    "indistinct-classes",
+    "Classes of different names are one and the same to the model: it reads their prompts as the same tokens.",
+)
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.

@@ -13,6 +13,7 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
+from letter_tokens import Letters
 from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -63,6 +64,11 @@ def told(make: Callable[[], Outcome]) -> tuple[Outcome, list[Remark]]:
     """An outcome, and what is said but for that."""
     outcome, said = remarked(make)
     return outcome, [remark for remark in said if remark.code not in OF_THESE_PICTURES]
+
+
+def told_sentences(make: Callable[[], Outcome]) -> list[str]:
+    """The same, as ``code: sentence``."""
+    return [f"{remark.code}: {remark.sentence}" for remark in told(make)[1]]
 
 
 def answer(
@@ -305,6 +311,27 @@ def test_a_detector_answers_alone(folder: Path) -> None:
     assert table["boxes"][0][0] == [0, 0, 8, 8] and table["category_ids"][0] == [10, 11]
     with pytest.raises(ModelError, match="NaN"):
         answer(folder, {"regions": "native"}, finder("nan"), templates=["a {}"])
+
+
+def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
+    """Of the model that reads ten letters, whichever way it answers."""
+    cut = "texts-cut: 3 of 3 prompts are longer than the 10 tokens that the model reads, the longest has"
+    same = "their ends were cut off, and 3 of them are now the same as another one"
+    classes = "indistinct-classes: 3 of 3 class names are the same as another one to the model: 'red' = 'green' = …"
+    detector = finder()
+    detector.capabilities = {**detector.capabilities, "TokenReader": Letters(detector.encode_text)}
+    said = told_sentences(lambda: answer(folder, {"regions": "native"}, detector, templates=["one of many {}s"]))
+    examples = "'one of many blues', 'one of many greens', 'one of many reds'"
+    assert said == [f"{cut} 18; {same}: {examples}", classes]
+    encoder = colourist()
+    letters = Letters(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
+    encoder.capabilities = {"TokenReader": letters}
+    encoder.encode_text = letters.encode  # type: ignore[method-assign]
+    said = told_sentences(lambda: answer(folder, {}, encoder, templates=["one of many {}s"]))
+    assert said == [f"{cut} 18; {same}: {examples}", classes]
+    assert told_sentences(lambda: answer(folder, {}, encoder, templates=["a {}"])) == []
+    (behind,) = told_sentences(lambda: answer(folder, {"background": ["a red"]}, encoder, templates=["{}"]))
+    assert behind.endswith("2 of 4 class names are the same as another one to the model: 'red' = 'a red'")
 
 
 def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:

@@ -230,11 +230,14 @@ class DetectionQuestion:
     def _answers(
         self, engine: FeatureEngine, pictures: Iterable[Picture[Regions]]
     ) -> Iterator[tuple[Picture[Regions], Answer]]:
+        names = self.prompts.class_names
         if not self.how.by_encoder:
+            engine.tell_of_labels(self.prompts.prompts, names)
             yield from ((picture, self._detected(engine, picture)) for picture in pictures)
             return
-        classes = len(self.prompts.class_names)
-        head = ensemble(engine.texts(self._texts()), classes + len(self.how.background))
+        classes = len(names)
+        head = ensemble(engine.texts(self._texts(), called="prompt"), classes + len(self.how.background))
+        engine.tell_of_same_classes(head, [*names, *self.how.background])
         for group in _grouped(pictures, engine.settings.batch_size):
             for picture, features in zip(group, self._features(engine, group), strict=True):
                 scale = engine.encoders.logit_scale
