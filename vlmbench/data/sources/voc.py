@@ -13,7 +13,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats import netpbm
-from vlmbench.data.formats.pixels import decode_rgb
+from vlmbench.data.formats.pixels import decode_rgb, say_facts
 from vlmbench.data.image_files import ImageFiles, read_file
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
@@ -50,7 +50,9 @@ class VocObjects:
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
         box, sample = self.boxes[index], self.samples[index]
-        photograph = decode_rgb(read_file(_photograph(self.root, box.image), sample.id), sample.id)
+        data, size = read_file(_photograph(self.root, box.image), sample.id), lambda: _size(self.root, box.image)
+        photograph = decode_rgb(data, sample.id, lambda turn: turn.shows(size()) is not False)
+        say_facts(photograph.facts, sample.id)
         crop = photograph.image.crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
@@ -104,7 +106,11 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             [(f"{image}.jpg", _boxes(root, image, label_of)) for image in images],
             classes,
             [root / "Annotations" / f"{image}.xml" for image in images],
-            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
+            BoxFacts(
+                tuple(range(1, len(images) + 1)),
+                tuple(range(1, len(classes) + 1)),
+                size_of=lambda index: _size(root, images[index]),
+            ),
         )
     objects = [found for image in images for found in _objects(root, image, label_of)]
     samples = [
@@ -177,6 +183,17 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
 def _objects(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[_Box, int]]:
     file = root / "Annotations" / f"{image}.xml"
     return _of_each(file, label_of, lambda node, label: (_Box(image, _whole(_corners(node))), label))
+
+
+def _size(root: Path, image: str) -> tuple[int, int] | None:
+    """What an annotation states as its photograph's size, which now and then is wrong; None if it states none."""
+    file = root / "Annotations" / f"{image}.xml"
+    try:
+        node = ET.fromstring(read_bytes(file, most=MOST_TEXT_BYTES))
+        width, height = (int(node.findtext(f"size/{side}") or 0) for side in ("width", "height"))
+    except (OSError, ET.ParseError, ValueError):  # told of when its objects are read
+        return None
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _boxes(root: Path, image: str, label_of: dict[str, int]) -> tuple[Box, ...]:
