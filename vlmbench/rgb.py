@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _UNSIGNED, _SIGNED = 1, 2
 _USUAL_BITS = (8, 10, 12, 14, 16)
 _OVERSHOOT = 0.1
 """Share of a range by which real numbers may leave it: resampling with a cubic or Lanczos filter overshoots so far."""
+_FACTORS = (2, 4, 8, 16, 32, 64, 128, 256, 257)
 _DIM = 8
 """Real numbers with fractions that stay below this are of no usual range: from 0 to 255 they would be black."""
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -113,7 +115,7 @@ def to_rgb(image: Image.Image, depth: Depth | None = None) -> Rgb:
         return Rgb(Image.fromarray(grey).convert("RGB"), scaled)
     if depth is not None and depth.samples is not None:
         key = image.info.get("transparency")
-        if key is not None or max(high for _, high in image.getextrema()[:3]) < _DARK:
+        if key is not None or max(high for _, high in cast(Any, image).getextrema()[:3]) < _DARK:
             return _colours(depth.samples(), key)
     scaled = depth.scaled if depth is not None else None
     if not image.has_transparency_data:
@@ -183,7 +185,7 @@ def _usual(samples: Samples, low: float, high: float) -> Range:
     little. Everything else goes from its own
     smallest sample to its own largest.
 
-    What was made of 8 bits by a factor of 256 or 257 has 16 bits, however dark it is.
+    Samples of 8 bits that were multiplied by a factor have the range 0 to 255 times the factor, however dark they are.
     """
     whole = not np.issubdtype(samples.dtype, np.floating) or not np.mod(samples, 1).any()
     spare = 0.0 if whole else _OVERSHOOT
@@ -198,26 +200,32 @@ def _usual(samples: Samples, low: float, high: float) -> Range:
     top = _of_bits(high / (1 + spare))
     if not whole and (high < _DIM or low < -spare * high):
         return Range(low, high, own=True)
-    if 255 < top < 65535 and whole and not (np.mod(samples, 256).any() and np.mod(samples, 257).any()):
-        return Range(0, 65535)
+    if whole and 255 < top <= 65535 and (factor := _factor(samples, high)):
+        return Range(0, 255 * factor)
     return Range(0, top)
+
+
+def _factor(samples: Samples, high: float) -> int:
+    """By what samples of 8 bits were multiplied, if they were: by a power of 2 up to 256, or by 257; else 0."""
+    common = int(np.gcd.reduce(samples.astype(np.int64), axis=None))
+    factor = 257 if common % 257 == 0 else common
+    return factor if factor in _FACTORS and high <= 255 * factor else 0
 
 
 def _of_bits(high: float) -> float:
     """The largest number of the fewest usual bits that hold a number; above 16 bits, of the fewest bits."""
-    for bits in _USUAL_BITS:
-        if high <= 2**bits - 1:
-            return 2**bits - 1
-    return float(2 ** int(np.ceil(high)).bit_length() - 1)
+    usual = [bits for bits in _USUAL_BITS if high < 2**bits]
+    bits = usual[0] if usual else math.ceil(high).bit_length()
+    return float(2**bits - 1)
 
 
 def _stated(image: Image.Image) -> Range | None:
     """The range that a file or its format states.
 
-    Pillow itself brings the grey of PGM and JPEG 2000 to 16 bits. A TIFF's bits state it if they are 12. Its tags of the
-    smallest and the largest sample do so if the range is a usual one: many programs write there what occurs. PNG states
-    nothing: its standard has all 16 bits, and files with fewer are about; nor does its chunk sBIT, which tells how many
-    bits count, not which.
+    Pillow itself brings the grey of PGM and JPEG 2000 to 16 bits. A TIFF's bits state it if they are 12. Its tags of
+    the smallest and the largest sample do so if the range is a usual one: many programs write there what occurs. PNG
+    states nothing: its standard has all 16 bits, and files with fewer are about; nor does its chunk sBIT, which tells
+    how many bits count, not which.
     """
     if (image.format, image.mode) in (("PPM", "I"), ("JPEG2000", "I;16")):
         return Range(0, 65535, stated=True)
@@ -248,7 +256,7 @@ def depth_of(opened: Image.Image, again: Callable[[], Image.Image]) -> Depth | N
     """
     if opened.mode not in ("RGB", "RGBA") or opened.format not in ("PNG", "TIFF", "PPM"):
         return None
-    layouts = [_arguments(tile) for tile in opened.tile]  # type: ignore[attr-defined]
+    layouts = [_arguments(tile) for tile in cast(Any, opened).tile]
     if opened.format == "PPM":  # Pillow scales by the largest value, which the file states
         highest = layouts[0][-1] if layouts else 0
         return Depth(Range(0, highest, stated=True)) if isinstance(highest, int) and highest > 255 else None
@@ -257,15 +265,15 @@ def depth_of(opened: Image.Image, again: Callable[[], Image.Image]) -> Depth | N
     return Depth(Range(0, 65535), lambda: _all_bits(again(), again()))
 
 
-def _all_bits(upper: Image.Image, lower: Image.Image) -> Samples:
+def _all_bits(upper: Any, lower: Any) -> Samples:
     """Every bit of the samples of a picture with 16 bits each, (H, W, 3 or 4), from two copies of it."""
-    grey = _arguments(lower.tile[0])[0] == _GREY_WITH_ALPHA  # type: ignore[attr-defined]
-    lower.tile = [_of_lower_bits(tile) for tile in lower.tile]  # type: ignore[attr-defined]
+    grey = _arguments(lower.tile[0])[0] == _GREY_WITH_ALPHA
+    lower.tile = [_of_lower_bits(tile) for tile in lower.tile]
     low = np.asarray(lower).astype(np.uint16)
     if grey:  # its four bytes as they are
         value, opacity = (low[..., first] << 8 | low[..., first + 1] for first in (0, 2))
         return np.stack([value, value, value, opacity], axis=-1)
-    return np.asarray(upper).astype(np.uint16) << 8 | low
+    return cast(Samples, np.asarray(upper).astype(np.uint16) << 8 | low)
 
 
 def _arguments(tile: Any) -> tuple[Any, ...]:

@@ -93,5 +93,5 @@ def _exchanged(size: tuple[int, int], boxes: Sequence[object]) -> bool:
     if not corners:
         return False
     right, bottom = (max(values) for values in zip(*corners, strict=True))
-    outside = right > size[0] * (1 + _CLEARLY_OUTSIDE) or bottom > size[1] * (1 + _CLEARLY_OUTSIDE)
-    return outside and right <= size[1] + 1 and bottom <= size[0] + 1
+    outside = bool(right > size[0] * (1 + _CLEARLY_OUTSIDE) or bottom > size[1] * (1 + _CLEARLY_OUTSIDE))
+    return outside and bool(right <= size[1] + 1 and bottom <= size[0] + 1)

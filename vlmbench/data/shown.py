@@ -18,7 +18,7 @@ from vlmbench.data.formats.pixels import RgbImage, Size, Turn, decode_rgb, turn_
 from vlmbench.errors import BadSampleError, LabelError
 
 AnnotatedSize = Callable[[int], Size | None]
-"""The size of the picture that a sample's annotations are of, as far as the data tells; asked of pictures with a tag."""
+"""The size of the picture that a sample's annotations are of, if the data tells; asked of pictures with a tag."""
 _WITNESSES = 5
 """Pictures that decide for those whose size tells nothing: the first, by majority."""
 _LOOKED_AT = 2_000

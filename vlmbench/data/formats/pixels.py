@@ -63,7 +63,7 @@ class Turn:
         return self.stored[::-1] if self.orientation in _QUARTERS else self.stored
 
     def shows(self, annotated: Size | None) -> bool | None:
-        """Whether annotations of a picture of this size are of the image as it is shown; None if that cannot be told."""
+        """Whether annotations of this size are of the image as it is shown; None if that cannot be told."""
         if annotated is None or self.stored == self.shown or annotated not in (self.stored, self.shown):
             return None
         return annotated == self.shown
@@ -197,7 +197,7 @@ def _turned(
 def _range_in_words(found: Range) -> str:
     if found.own:
         return "each from its smallest to its largest value"
-    return f"from {found}, {'as the file states' if found.stated else 'the smallest usual range that holds them'}"
+    return f"from {found}, {'as the file states' if found.stated else 'as the values suggest'}"
 
 
 def notes_of(facts: Sequence[Fact]) -> str:

@@ -50,8 +50,8 @@ class VocObjects:
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
         box, sample = self.boxes[index], self.samples[index]
-        data, size = read_file(_photograph(self.root, box.image), sample.id), lambda: _size(self.root, box.image)
-        photograph = decode_rgb(data, sample.id, lambda turn: turn.shows(size()) is not False)
+        data = read_file(_photograph(self.root, box.image), sample.id)
+        photograph = decode_rgb(data, sample.id, lambda turn: turn.shows(_size(self.root, box.image)) is not False)
         say_facts(photograph.facts, sample.id)
         crop = photograph.image.crop(box.corners)
         if 0 in crop.size:
