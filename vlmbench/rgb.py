@@ -28,7 +28,8 @@ _UNSIGNED, _SIGNED = 1, 2
 _USUAL_BITS = (8, 10, 12, 14, 16)
 _OVERSHOOT = 0.1
 """Share of a range by which real numbers may leave it: resampling with a cubic or Lanczos filter overshoots so far."""
-_FACTORS = (2, 4, 8, 16, 32, 64, 128, 256, 257)
+_FACTORS = (257, 256, 64, 16, 4)
+"""From 8 bits to 16, to 14, 12 and 10."""
 _DIM = 8
 """Real numbers with fractions that stay below this are of no usual range: from 0 to 255 they would be black."""
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -206,10 +207,10 @@ def _usual(samples: Samples, low: float, high: float) -> Range:
 
 
 def _factor(samples: Samples, high: float) -> int:
-    """By what samples of 8 bits were multiplied, if they were: by a power of 2 up to 256, or by 257; else 0."""
+    """By what samples of 8 bits were multiplied, if they were; else 0."""
     common = int(np.gcd.reduce(samples.astype(np.int64), axis=None))
-    factor = 257 if common % 257 == 0 else common
-    return factor if factor in _FACTORS and high <= 255 * factor else 0
+    found = [factor for factor in _FACTORS if common % factor == 0]
+    return found[0] if found and high <= 255 * found[0] else 0
 
 
 def _of_bits(high: float) -> float:
