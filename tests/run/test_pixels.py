@@ -173,7 +173,7 @@ LABELS = [np.indices((24, 40)).sum(axis=0) // (9 + i) % 3 for i in range(4)]
 
 
 def segmented(folder: Path, pictures: Sequence[bytes], masks: Sequence[bytes], results: Path) -> Record:
-    files = {f"images/{i}.png": picture for i, picture in enumerate(pictures)}
+    files = {f"images/{i}.jpg": picture for i, picture in enumerate(pictures)}
     write_folder(folder, {**files, **{f"masks/{i}.png": mask for i, mask in enumerate(masks)}})
     card = {
         "name": "t",
