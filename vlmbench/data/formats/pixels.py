@@ -21,6 +21,8 @@ from vlmbench.remarks.codes import FIRST_FRAME, ORIENTATION_APPLIED, ORIENTATION
 from vlmbench.rgb import Depth, Range, depth_of, to_rgb
 
 _ORIENTATION = 0x0112
+_WIDTH, _LENGTH = 256, 257
+"""Tags of TIFF."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -153,9 +155,8 @@ def turn_of(image: Image.Image) -> Turn | None:
     XMP's tag counts if EXIF has none, as it does for Pillow. Of a TIFF that is loaded the tag is gone.
     """
     if image.format == "TIFF":
-        orientation = cast(Any, image).tag_v2.get(_ORIENTATION)
-        # Its size is the shown one from the start.
-        return _turn(orientation, image.size[::-1] if orientation in _QUARTERS else image.size)
+        tags = cast(Any, image).tag_v2  # the image's own size is the shown one from the start, in newer versions
+        return _turn(tags.get(_ORIENTATION), (tags.get(_WIDTH), tags.get(_LENGTH)))
     if not image.info.keys() & _TAGS and image.format != "PNG":  # a PNG may have it behind its pixels
         return None
     try:
