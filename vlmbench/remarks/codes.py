@@ -61,6 +61,23 @@ OWN_DETECTOR = Code(
     unranked=True,
 )
 EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
+BOXES_OUTSIDE = Code("boxes-outside", "Boxes stick out of their image by more than annotators' rounding.")
+REPEATED_BOXES = Code("repeated-boxes", "Boxes are annotated more than once: same image, same class, same place.")
+UNLABELLED_IMAGES = Code(
+    "unlabelled-images", "Most images have no file of boxes, and count as images without any object."
+)
+ALIKE_CLASS_NAMES = Code("alike-class-names", "Class names differ in case, blanks, hyphens or underscores alone.")
+GIVEN_BOXES = Code(
+    "given-boxes",
+    "The model named boxes that the data gives, and no card asked for that: the score says nothing of finding them.",
+    not_strict="The number itself is whole, and a model without a detector has no other.",
+)
+NO_OBJECTS = Code(
+    "no-objects",
+    "There is no object of a class, which has no part in the mean, or of the size or group that a metric is about, "
+    "which has no value.",
+    not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
+)
 
 # Pixels.
 SCALED_VALUES = Code(
