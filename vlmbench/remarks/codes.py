@@ -88,10 +88,12 @@ TRANSPARENCY = Code("transparency", "Images are transparent in places, where whi
 ORIENTATION_KEPT = Code(
     "orientation-kept",
     "Images have an EXIF tag that asks to turn them, and were read as they are stored.",
+    not_strict="Published protocols and peers read classification data so; boxes and masks say it themselves.",
 )
 ORIENTATION_APPLIED = Code(
     "orientation-applied",
-    "Images have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
+    "Images or masks have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
+    not_strict="The annotations are of the turned images.",
 )
 FIRST_FRAME = Code("first-frame", "Image files hold several pictures, and the first was read.")
 

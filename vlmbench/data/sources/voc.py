@@ -14,7 +14,7 @@ from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
 from vlmbench.data.formats.folder_walk import scan
 from vlmbench.data.formats.image_suffixes import is_image_name
-from vlmbench.data.formats.pixels import decode_rgb
+from vlmbench.data.formats.pixels import decode_rgb, say_facts
 from vlmbench.data.image_files import ImageFiles, read_file, tell_of_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
@@ -49,7 +49,9 @@ class VocObjects:
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
         box, sample = self.boxes[index], self.samples[index]
-        photograph = decode_rgb(read_file(self._photograph(box), sample.id), sample.id)
+        data = read_file(self._photograph(box), sample.id)
+        photograph = decode_rgb(data, sample.id, lambda turn: turn.shows(_size(self.root, box.image)) is not False)
+        say_facts(photograph.facts, sample.id)
         crop = photograph.image.crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
@@ -105,7 +107,11 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             [(names[image], _boxes(root, image, label_of)) for image in images],
             classes,
             [root / "Annotations" / f"{image}.xml" for image in images],
-            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
+            BoxFacts(
+                tuple(range(1, len(images) + 1)),
+                tuple(range(1, len(classes) + 1)),
+                size_of=lambda index: _size(root, images[index]),
+            ),
         )
     objects = [found for image in images for found in _objects(root, image, label_of)]
     samples = [
@@ -189,6 +195,11 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
 
 def _objects(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[_Box, int]]:
     return [(_Box(image, _whole(found.corners)), label) for found, label in _labelled(root, image, label_of)]
+
+
+def _size(root: Path, image: str) -> tuple[int, int] | None:
+    """What an annotation states as its photograph's size, which now and then is wrong; None if it states none."""
+    return read_voc_xml(root / "Annotations" / f"{image}.xml").size
 
 
 def _boxes(root: Path, image: str, label_of: dict[str, int]) -> tuple[Box, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
-from vlmbench.data.boxes import BoxFacts, facts_of
+from vlmbench.data.boxes import AnnotatedSizes, BoxFacts, facts_of
 from vlmbench.data.labels import check_boxes
+from vlmbench.data.shown import AnnotatedSize
 from vlmbench.errors import (
     BadSampleError,
     CardError,
@@ -171,7 +172,7 @@ class DetectionQuestion:
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
         lost = 0
-        with closing(engine.pictures(self.dataset, self.indices, self._regions)) as pictures:  # its threads end here
+        with closing(self._pictures(engine)) as pictures:  # its threads end here
             for picture, answer in self._answers(engine, pictures):
                 answers[picture.index], contents[picture.index] = answer, picture.content
                 lost += picture.truth.lost if self.how.by_encoder else 0
@@ -197,7 +198,9 @@ class DetectionQuestion:
                 per_class=measured.per_class,
                 predictions=answered.table(self.dataset),
                 contents=contents,
-                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                visuals=partial(
+                    own_pictures, self.dataset, drawn, engine.model.card.name, self._picture, self._annotated
+                )
                 if self.visuals
                 else None,
             )
@@ -208,14 +211,25 @@ class DetectionQuestion:
             image, found, _truth_set(boxes_of(self.dataset, index)), self.prompts.class_names, title=title
         )
 
+    def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
+        return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)
+
+    @property
+    def _annotated(self) -> AnnotatedSize | None:
+        return self._sizes if self._sizes.told else None
+
+    @cached_property
+    def _sizes(self) -> AnnotatedSizes:
+        return AnnotatedSizes(self.dataset, self.facts)
+
     def _texts(self) -> list[str]:
         words = [fill_template(template, word) for word in self.how.background for template in self.prompts.templates]
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
         """Called in the worker threads."""
-        stated = self.facts.sizes[index] if self.facts.sizes is not None else None
-        if stated is not None and stated != image.size:
+        if not self._sizes.fits(index, image.size):
+            stated = self._sizes(index) or (0, 0)
             raise BadSampleError(
                 self.dataset.samples[index].id,
                 f"it is {image.width} x {image.height} pixels, its boxes are for {stated[0]} x {stated[1]}",
