@@ -12,16 +12,17 @@ import pytest
 from data.mask_files import png
 from hypothesis import given
 from hypothesis import strategies as st
+from vlmbench.data.formats.masks.options import mask_values
+from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
 from vlmbench.errors import BadSampleError, LabelError, UsageError
 
 NAMES = ("a", "b", "c")
 
 
 def reading(classes: tuple[str, ...] | None = NAMES, **options: Any) -> MaskValues:
-    return mask_values(SourceSpec(kind="masks", location="x", options=options), classes)
+    return mask_values(SourceSpec(kind="masks", location="x", options=options), len(classes) if classes else None)
 
 
 def labels(values: MaskValues, mask: list[list[int]], mode: str = "L") -> list[list[int]]:
@@ -91,7 +92,7 @@ def test_colours_are_refused_with_what_to_use_instead() -> None:
     ("options", "message"),
     [
         ({"ignore": "none"}, "ignore: 'none' is no value"),
-        ({"ignore": [-1]}, "-1 is no value"),
+        ({"ignore": [2**32]}, "4294967296 is no value"),
         ({"reduce_zero_label": 1}, "true or false"),
         ({"values": 3}, "list in label order or a mapping"),
         ({"values": [1, [2, 1]]}, "1 for two classes, 0 and 1"),
