@@ -13,7 +13,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.masks.class_files import StatedClasses, stated_classes
 from vlmbench.data.formats.masks.collect import Collected, collect
-from vlmbench.data.formats.masks.found import what_lies_in, where_else
+from vlmbench.data.formats.masks.found import files_in, what_lies_in, where_else
 from vlmbench.data.formats.masks.layout import COMMAND, Layout, stated_layout, usual_layout
 from vlmbench.data.formats.masks.layout import OPTIONS as LAYOUT_OPTIONS
 from vlmbench.data.formats.masks.options import OPTIONS as VALUE_OPTIONS
@@ -165,11 +165,11 @@ def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -
             spec.options.get("image_suffix"),
             spec.options.get("mask_suffix"),
         )
-        return missing(
-            spec,
-            context,
-            looked_for=[f"{location} with {stated}" for location in (spec.location, *spec.other_locations)],
-        )
+        counts = {place.location: files_in(place.path, (stated.images, stated.masks)) for place in there}
+        notes = {name: f" (there: {found}, and no two of these names)" for name, found in counts.items() if found}
+        locations = (spec.location, *spec.other_locations)
+        looked_for = [f"{location} with {stated}{notes.get(location, '')}" for location in locations]
+        return missing(spec, context, looked_for=looked_for)
     folders = [place.path for place in there if place.path.is_dir()]
     if not folders:
         return missing(spec, context)

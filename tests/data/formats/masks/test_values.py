@@ -12,10 +12,10 @@ import pytest
 from data.mask_files import png
 from hypothesis import given
 from hypothesis import strategies as st
-from vlmbench.data.formats.masks.options import mask_values
-from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 
 from vlmbench.cards import SourceSpec
+from vlmbench.data.formats.masks.options import mask_values
+from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 from vlmbench.errors import BadSampleError, LabelError, UsageError
 
 NAMES = ("a", "b", "c")
@@ -81,7 +81,7 @@ def test_values_of_32_bits_are_too_large() -> None:
 
 def test_colours_are_refused_with_what_to_use_instead() -> None:
     file = io.BytesIO()
-    PIL.Image.new("RGB", (3, 2)).save(file, "PNG")
+    PIL.Image.new("RGB", (3, 2), (0, 128, 0)).save(file, "PNG")
     with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
         reading().labels(file.getvalue(), "s")
     with pytest.raises(BadSampleError, match="not an image"):

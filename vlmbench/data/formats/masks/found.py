@@ -32,6 +32,13 @@ def what_lies_in(root: Path) -> str:
     return ", ".join(parts) or "nothing"
 
 
+def files_in(root: Path, folders: Sequence[str]) -> str:
+    """How many files of which ending are below each of some folders, if all are there; else nothing."""
+    if not all((root / folder).is_dir() for folder in folders):
+        return ""
+    return ", ".join(f"{readable(folder or '.')}/ ({_counted(root / folder)})" for folder in folders)
+
+
 def where_else(root: Path, prefix: str) -> str:
     """What to do if a folder is none: the commands for the datasets in it, else what was expected.
 

@@ -137,8 +137,8 @@ def _ambiguous(several: dict[str, list[str]], place: str) -> DataError:
     listed = ", ".join(f"{ending} ({count:,} masks)" for ending, count in after.most_common(_MOST_ENDINGS))
     one = len(several) == 1
     return DataError(
-        f"{place}: {len(several):,} image{'s' * (not one)} {'has' if one else 'have'} several masks by their names, such "
-        f"as {listing(next(iter(several.values())))}",
+        f"{place}: {len(several):,} image{'s' * (not one)} {'has' if one else 'have'} several masks by name, such as "
+        f"{listing(next(iter(several.values())))}",
         hint=f"Say which counts in a card's source, as options: {{mask_suffix: …}}. The endings are {listed}.",
     )
 

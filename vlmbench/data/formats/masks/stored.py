@@ -53,6 +53,9 @@ class StoredMask:
     def values(self) -> NDArray[Any]:
         """(H, W) integers as the file has them: of a palette the indices, of three equal channels the one.
 
+        A GIF has no greys but in its palette, which its writers renumber: if all that occur are grey, they are the
+        values.
+
         Raises:
             LabelError: they are colours, or no whole numbers.
         """
@@ -66,6 +69,8 @@ class StoredMask:
         found = np.asarray(image)
         if image.mode == "F":
             return _whole(found, self.sample_id)
+        if image.format == "GIF" and all(len(set(colour)) == 1 for colour in self.palette.values()):
+            return np.asarray(image.convert("L"))
         if image.mode == "L" and self.bits in (2, 4):
             small: NDArray[Any] = found // (255 // (2**self.bits - 1))
             return small
@@ -104,7 +109,7 @@ class StoredMask:
     @cached_property
     def held(self) -> set[int]:
         """The values that occur."""
-        if self.image.mode in ("L", "P") and self.bits == 8 and not self.most:
+        if self.image.mode in ("L", "P") and self.image.format == "PNG" and self.bits == 8:
             return {value for value, count in enumerate(self.image.histogram()[:256]) if count}
         return set(np.unique(self.values).tolist())
 
@@ -175,9 +180,9 @@ def _whole(found: NDArray[Any], sample_id: str) -> NDArray[np.int64]:
     rounded = np.rint(found)
     if (uneven := found[rounded != found]).size:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has the value {uneven[0]:g} and {uneven.size - 1:,} more that are no whole "
-            "numbers",
-            hint="Probabilities or scaled masks are no class indices: save the class of each pixel.",
+            f"sample {sample_id!r}: its mask has the value {uneven[0]:g} and {uneven.size - 1:,} more that are no "
+            "whole numbers",
+            hint="Probabilities or scaled masks are no class indices: save each pixel's class.",
         )
     whole: NDArray[np.int64] = rounded.astype(np.int64)
     return whole

@@ -160,7 +160,7 @@ class MaskValues:
             return f"If these are the classes in order, state so in a card's source, as options: {{values: {found}}}."
         if value == self.classes:
             return (
-                f"Masks with the values 0 to {value} have {value + 1} classes: 0 is often background, and needs a name. "
+                f"Masks with the values 0 to {value} have {value + 1} classes: 0 is often background and needs a name. "
                 "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
             )
         return f"{not_scored} If classes have values of their own, list these in label order as `values`."
