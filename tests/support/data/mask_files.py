@@ -73,3 +73,12 @@ def raw_png(rows: Sequence[bytes], bits: int, colour_type: int, size: tuple[int,
     header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def coloured_palette(values: np.ndarray, palette: Sequence[int]) -> bytes:
+    """A palette PNG of these indices, whose colours are given as red, green and blue by turns."""
+    image = PIL.Image.fromarray(values.astype(np.uint8)).copy()
+    image.putpalette(list(palette))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

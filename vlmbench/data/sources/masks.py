@@ -125,18 +125,28 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     for found in existing_places(spec, context):
         there.append(found)
         layout = stated_layout(spec, found.path) or usual_layout(spec, found.path)
-        if layout is not None and (collected := collect(layout, place)) is not None:
-            return _dataset(spec, context, found, layout, collected)
+        if layout is None:
+            continue
+        stated = _stated_classes(spec, layout)
+        collected = collect(layout, place, class_file=stated.file.name if stated else "")
+        if collected is not None:
+            return _dataset(spec, context, found, layout, collected, stated)
     raise _missing(spec, context, there)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 
 
-def _dataset(spec: SourceSpec, context: SourceContext, found: Place, layout: Layout, collected: Collected) -> MaskFiles:
+def _dataset(
+    spec: SourceSpec,
+    context: SourceContext,
+    found: Place,
+    layout: Layout,
+    collected: Collected,
+    stated: StatedClasses | None,
+) -> MaskFiles:
     place = f"{spec.kind} {found.location!r}"
     collected.passed.say(place)
-    stated = _stated_classes(spec, layout)
     if stated is not None:
         values = stated.values
     else:

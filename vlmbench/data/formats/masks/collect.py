@@ -56,8 +56,11 @@ class _Files:
     others: tuple[str, ...] = ()
 
 
-def collect(layout: Layout, place: str) -> Collected | None:
+def collect(layout: Layout, place: str, *, class_file: str = "") -> Collected | None:
     """Find the files of a layout and pair them.
+
+    Args:
+        class_file: the name of the file that states the classes, which is read too.
 
     Returns:
         None if this is not the dataset: a folder or list that options state is not there, or no mask that they name.
@@ -68,7 +71,7 @@ def collect(layout: Layout, place: str) -> Collected | None:
     """
     if not all(exists(layout.root / part) for part in (layout.images, layout.masks, layout.list)):
         return None
-    files = _files(layout)
+    files = _files(layout, class_file)
     if layout.list:
         return _listed(layout, files, place)
     paired = _pairing(layout, files, place)
@@ -91,7 +94,7 @@ def collect(layout: Layout, place: str) -> Collected | None:
     return Collected(tuple(image for image, _ in paired.pairs), tuple(mask for _, mask in paired.pairs), passed)
 
 
-def _files(layout: Layout) -> _Files:
+def _files(layout: Layout, class_file: str) -> _Files:
     passed, image_suffix, mask_suffix = PassedOver(), layout.image_suffix, layout.mask_suffix
 
     def is_image(name: str) -> bool:
@@ -101,8 +104,10 @@ def _files(layout: Layout) -> _Files:
         return is_image_name(name) if mask_suffix is None else name.endswith(mask_suffix)
 
     def walked(folder: str, other: str, wanted: Callable[[str], bool]) -> list[str]:
-        walk = FolderWalk(layout.root, wanted, passed, frozenset((other,)) - {folder})
-        return [path.removeprefix(f"{folder}/") if folder else path for path in walk.files(folder)]
+        apart = frozenset((other,)) - {folder}
+        walk = FolderWalk(layout.root, lambda name: wanted(name) or name == class_file, passed, apart)
+        paths = (path.removeprefix(f"{folder}/") if folder else path for path in walk.files(folder))
+        return [path for path in paths if not class_file or path.rpartition("/")[2] != class_file]
 
     if layout.images != layout.masks:
         images = walked(layout.images, layout.masks, is_image)
@@ -111,8 +116,7 @@ def _files(layout: Layout) -> _Files:
         every = walked(layout.masks, layout.images, lambda _: True)
         masks = [path for path in every if is_mask(path)]
         return _Files(images, masks, passed, tuple(sorted({*every} - {*masks})))
-    walk = FolderWalk(layout.root, lambda name: is_image(name) or is_mask(name), passed)
-    every = [path.removeprefix(f"{layout.images}/") for path in walk.files(layout.images)]
+    every = walked(layout.images, layout.images, lambda name: is_image(name) or is_mask(name))
     if mask_suffix is not None:
         masks = [path for path in every if path.endswith(mask_suffix)]
     else:
