@@ -158,8 +158,8 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Not ``entry.is_dir()``, which raises where a link points to itself."""
-    return os.path.isdir(entry.path)
+    """Not ``entry.is_dir()``, which raises where a link points to itself; of what is no link, the listing knows."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
-from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
+from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
@@ -158,6 +158,12 @@ class SegmentationQuestion:
         if not contents:
             raise nothing_scored()
         every = joined(counts)
+        if not every.truth.any():
+            raise DataError(
+                f"{self.dataset.info.location}: no pixel of {len(every):,} masks is scored "
+                f"({self.dataset.mask_values})",
+                hint="Which values are not scored is an option of the card's source, `ignore`; see also `values`.",
+            )
         void.say()
         self._tell_of_unscored(every, void)
         with engine.timed("metrics"):

@@ -98,7 +98,7 @@ def test_colours_are_refused_with_what_to_use_instead() -> None:
         ({"values": [1, [2, 1]]}, "1 for two classes, 0 and 1"),
         ({"values": [1, True]}, "True is no value"),
         ({"values": [1, 2], "reduce_zero_label": True}, "nothing to say"),
-        ({"values": [1, 255]}, "255 is both"),
+        ({"values": [1, 255], "ignore": [255]}, "255 is both"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:

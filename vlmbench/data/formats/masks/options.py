@@ -24,7 +24,8 @@ def states_values(spec: SourceSpec) -> bool:
 def mask_values(spec: SourceSpec, classes: int | None) -> MaskValues:
     """The reading that a source's options ask for.
 
-    ``ignore``: a value, or several, that are not scored (255 if it is left out). ``reduce_zero_label``: see
+    ``ignore``: a value, or several, that are not scored (255 if it is left out and no class's).
+    ``reduce_zero_label``: see
     :class:`MaskValues`. ``values``: the value of each class in label order, or a list of values where a class has
     several; or a mapping of values to labels. ``colours``: the colour of each class in label order, as ``[red, green,
     blue]`` or ``"#rrggbb"``; with them, ``ignore`` lists colours.
@@ -42,8 +43,9 @@ def mask_values(spec: SourceSpec, classes: int | None) -> MaskValues:
         raise UsageError(f"{place}: reduce_zero_label is true or false, not {reduce!r}")
     if spec.options.get("colours") is not None:
         return _of_colours(spec, classes, place)
-    ignored = _numbers(spec.options.get("ignore", DEFAULT_IGNORED), f"{place}: ignore")
     values = _mapping(spec.options["values"], place) if spec.options.get("values") is not None else None
+    usual = [DEFAULT_IGNORED] if DEFAULT_IGNORED not in (values or {}) else []
+    ignored = _numbers(spec.options.get("ignore", usual), f"{place}: ignore")
     if values is not None:
         if reduce:
             raise UsageError(f"{place}: with `values`, reduce_zero_label has nothing to say: leave one of them out")

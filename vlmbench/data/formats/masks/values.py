@@ -24,6 +24,8 @@ _TABLE = 2**16
 """Values from 0 up that are looked up in a table; the few others are compared one by one."""
 _LISTED = 12
 """Values that a message lists."""
+_SMEARED = 20
+"""More values than this, and than twice the classes, are no classes with values of their own."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class MaskValues:
 
     def _unknown(self, pixels: NDArray[Any], unknown: NDArray[np.bool_], sample_id: str) -> LabelError:
         value, place = int(pixels[unknown][0]), f"sample {sample_id!r}: its mask has the value"
-        found = [each for each in np.unique(pixels).tolist() if each not in self.ignored]
+        found = np.unique(pixels).tolist()
         holds = f"in {_share(unknown)}; it holds {_few(found)}"
         if self.values is not None:
             return LabelError(
@@ -154,6 +156,11 @@ class MaskValues:
         )
         if self.classes is None or value < 0 or self.reduce_zero_label:
             return not_scored
+        if len(found) > max(_SMEARED, 2 * self.classes):
+            return (
+                "That many values mean that the mask was smoothed when it was scaled or compressed, or is no mask of "
+                "classes: export it again, without smoothing."
+            )
         if value == self.classes and found[0] > 0:
             return "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
         if len(found) == self.classes:
@@ -163,7 +170,7 @@ class MaskValues:
                 f"Masks with the values 0 to {value} have {value + 1} classes: 0 is often background and needs a name. "
                 "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
             )
-        return f"{not_scored} If classes have values of their own, list these in label order as `values`."
+        return f"{not_scored} If classes have values of their own, list all in order: {{values: [{_few(found)}, …]}}."
 
 
 def _is_grey(stored: StoredMask) -> bool:
