@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from vlmbench.data.formats.folder_walk import (
 )
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.masks.layout import Layout
-from vlmbench.data.formats.masks.names import Pairing, endings, masks_among, pair_by_name, starts, stem
+from vlmbench.data.formats.masks.names import Pairing, composed, endings, masks_among, pair_by_name, starts, stem
 from vlmbench.data.labels import listing
 from vlmbench.data.location import exists, read_text
 from vlmbench.errors import DataError
@@ -135,8 +134,8 @@ def _masks_in(folder: str, paths: Sequence[str]) -> list[str]:
 def _pairing(layout: Layout, files: _Files, place: str) -> Pairing:
     if layout.mask_suffix is None:
         return pair_by_name(files.images, files.masks, place, thorough=layout.usual)
-    masks = {_composed(path): path for path in files.masks}
-    found = {path: masks.get(_composed(_mask_name(layout, path))) for path in files.images}
+    masks = {composed(path): path for path in files.masks}
+    found = {path: masks.get(composed(_mask_name(layout, path))) for path in files.images}
     pairs = tuple((image, mask) for image, mask in found.items() if mask is not None)
     used = {mask for _, mask in pairs}
     return Pairing(pairs, tuple(path for path, mask in found.items() if mask is None), tuple({*files.masks} - used))
@@ -171,8 +170,8 @@ def _strangers(layout: Layout, images: Sequence[str], others: Sequence[str]) -> 
     """
     if not layout.stated:
         return list(others)
-    known = {_composed(_image_name(layout, path)) for path in images}
-    return [path for path in others if not any(start in known for start in starts(_composed(path)))]
+    known = {composed(_image_name(layout, path)) for path in images}
+    return [path for path in others if not any(start in known for start in starts(composed(path)))]
 
 
 def _listed(layout: Layout, files: _Files, place: str) -> Collected | None:
@@ -205,7 +204,8 @@ def _index(paths: Sequence[str]) -> dict[str, list[str]]:
     """Paths by themselves and by their names without endings."""
     found: dict[str, list[str]] = {}
     for path in paths:
-        for key in dict.fromkeys((_composed(path), stem(path))):
+        whole, name = composed(path), stem(path)
+        for key in (whole,) if whole == name else (whole, name):
             found.setdefault(key, []).append(path)
     return found
 
@@ -214,7 +214,7 @@ def _find(name: str, bare: str, suffix: str | None, paths: dict[str, list[str]],
     """The file of a listed name, which may have an ending of its own."""
     endless = os.path.splitext(name)[0] if is_image_name(name) else name
     for key in (f"{bare}{suffix}",) if suffix is not None else (name, endless):
-        there = paths.get(_composed(key), [])
+        there = paths.get(composed(key), [])
         if len(there) > 1:
             raise DataError(
                 f"{place}: {len(there)} files have the listed name {name}: {listing(there)}",
@@ -263,7 +263,3 @@ def _count_beside(layout: Layout, passed: PassedOver) -> None:
 
 def _below(folder: str, path: str) -> str:
     return f"{folder}/{path}" if folder else path
-
-
-def _composed(path: str) -> str:
-    return unicodedata.normalize("NFC", path)

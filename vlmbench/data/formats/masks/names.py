@@ -47,7 +47,12 @@ class Pairing:
 
 def stem(path: str) -> str:
     """A path without the ending of its file, in composed characters (NFC), which some systems take apart."""
-    return unicodedata.normalize("NFC", os.path.splitext(path)[0])
+    return composed(os.path.splitext(path)[0])
+
+
+def composed(path: str) -> str:
+    """A path in composed characters (NFC)."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 def bare_image(path: str) -> str:
@@ -161,7 +166,7 @@ def endings(images: Sequence[str], masks: Sequence[str]) -> Counter[str]:
     stems = {stem(path) for path in images}
     found: Counter[str] = Counter()
     for path in masks:
-        whole = unicodedata.normalize("NFC", path)
+        whole = composed(path)
         if start := next((start for start in starts(whole) if start in stems), ""):
             found[whole[len(start) :]] += 1
     return found
