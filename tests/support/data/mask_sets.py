@@ -17,7 +17,8 @@ PICTURE = picture(0)
 
 def opened(root: Path, *, classes: int | None = 3, **fields: Any) -> MaskDataset:
     spec = SourceSpec.model_validate({"kind": "masks", "location": str(root), **fields})
-    dataset = open_dataset([spec], SourceContext(target="mask", num_classes=classes))
+    names = tuple(f"class {label}" for label in range(classes)) if classes is not None else None
+    dataset = open_dataset([spec], SourceContext(target="mask", own_names=names))
     assert isinstance(dataset, MaskDataset)
     return dataset
 

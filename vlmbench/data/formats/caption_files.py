@@ -10,6 +10,7 @@ from pathlib import Path
 from vlmbench.data.formats.caption_formats import CaptionRow, read_rows
 from vlmbench.data.location import is_below, read_text
 from vlmbench.errors import DataError
+from vlmbench.markup import is_blank
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_CAPTIONS
 
@@ -80,7 +81,7 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
             raise DataError(f"{path}: image {row.image!r}: {caption!r} is no caption, but a {type(caption).__name__}")
         if any("\ud800" <= character <= "\udfff" for character in caption):
             raise DataError(f"{path}: image {row.image!r}: a caption is cut within a character: {caption!r}")
-        words.append(caption.strip())
+        words.append("" if is_blank(caption) else caption.strip())
     return words
 
 
