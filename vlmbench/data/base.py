@@ -240,6 +240,12 @@ class SourceContext:
     target: TargetKind = "class"
     own_names: tuple[str, ...] | None = None
 
+    @property
+    def classes(self) -> int | None:
+        """How many classes there are to be, by the card or else the user; None where both leave it to the data."""
+        names = self.class_names if self.class_names is not None else self.own_names
+        return len(names) if names is not None else None
+
 
 OpenSource = Callable[[SourceSpec, SourceContext], ImageDataset]
 """Opens a dataset. Raises MissingDataError if it is not there, DataError or LabelError if it cannot be used."""

@@ -46,6 +46,15 @@ FILES_PASSED_OVER = Code(
     "files-passed-over",
     "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
 )
+ASSUMED_MASK_VALUES = Code(
+    "mask-values-assumed",
+    "Masks of two classes hold 255, and nothing says whether it is the second class or not scored; what else the masks "
+    "hold decided it.",
+)
+MASK_PALETTES_DIFFER = Code(
+    "mask-palettes-differ", "Palettes give one value of the masks several colours, so that values may mean nothing."
+)
+VOID_MASKS = Code("void-masks", "Masks have no pixel to score, and have no part in the mean.")
 EMPTY_CLASSES = Code("empty-classes", "Class folders hold no image, so that no answer of these classes can be right.")
 MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")

@@ -102,11 +102,13 @@ class FolderWalk:
         root: the folder that paths are relative to.
         wanted: whether a file of this name is read.
         passed: what is not.
+        apart: paths of folders below the root that are walked by themselves, and passed by here.
     """
 
     root: Path
     wanted: Callable[[str], bool]
     passed: PassedOver = field(default_factory=PassedOver)
+    apart: frozenset[str] = frozenset()
 
     def files(self, folder: str = "") -> list[str]:
         """The POSIX paths below the root of all wanted files below one of its folders, sorted.
@@ -140,7 +142,7 @@ class FolderWalk:
             if entry_is_folder(entry):
                 if is_junk_folder(entry.name):
                     self._count_all(folder / entry.name, path, above | {here})
-                else:
+                elif path not in self.apart:
                     self._walk(folder / entry.name, path, above | {here}, found)
             elif self._wants(entry.name, path):
                 found.append(path)  # broken links too: they become bad samples that are reported
@@ -172,8 +174,8 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Not ``entry.is_dir()``, which raises where a link points to itself."""
-    return os.path.isdir(entry.path)
+    """Not ``entry.is_dir()``, which raises where a link points to itself; of what is no link, the listing knows."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:
