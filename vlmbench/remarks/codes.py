@@ -46,7 +46,7 @@ FILES_PASSED_OVER = Code(
     "files-passed-over",
     "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
 )
-MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
+MISSING_IMAGES = Code("missing-images", "A list names images or clips that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
 HUB_NOT_ASKED = Code("hub-not-asked", "The hub could not be asked whether the cached data is complete and current.")
@@ -76,6 +76,15 @@ ORIENTATION_APPLIED = Code(
     "Images have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
 )
 FIRST_FRAME = Code("first-frame", "Image files hold several pictures, and the first was read.")
+
+# Clips.
+FIRST_STREAM = Code("first-stream", "Files hold several video streams, and the first was read.")
+TURNED_VIDEOS = Code(
+    "turned-videos",
+    "Videos ask to be turned by right angles, and were turned as players do.",
+    not_strict="It is how every player shows them.",
+)
+OBLONG_PIXELS = Code("oblong-pixels", "Videos have pixels that are not square, and frames were not stretched.")
 
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")

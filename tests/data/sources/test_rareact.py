@@ -11,7 +11,7 @@ from data.videos import LOSSLESS, flat, frame, pixels_of, write_video
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, SourceContext
-from vlmbench.data.formats.video import read_segment_frames
+from vlmbench.data.formats.clips.video import read_segment_frames
 from vlmbench.data.sources.rareact import AnnotatedActions, RareAct, open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.annotation_files import UsualNames, find_annotations, folders_with
-from vlmbench.data.formats.caption_files import CaptionedImage, read_captions
+from vlmbench.data.formats.captions.caption_files import CaptionedImage, read_captions
 from vlmbench.data.formats.shards import find_shards, has_shards
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import listing
@@ -36,7 +36,7 @@ _USUAL = UsualNames(
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open a folder of images with a file of captions, in any format of :mod:`~vlmbench.data.formats.caption_files`.
+    """Open a folder of images with a file of captions, in any format of :mod:`~vlmbench.data.formats.captions.caption_files`.
 
     The location is the folder, or the caption file itself; a folder of webdataset shards is read as such. Options:
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.data.formats.caption_formats import CaptionRow, read_rows
+from vlmbench.data.formats.captions.caption_formats import CaptionRow, read_rows
 from vlmbench.data.location import is_below, read_text
 from vlmbench.errors import DataError
 from vlmbench.remarks.base import say

@@ -1,4 +1,4 @@
-"""Caption files read into rows as they stand; :mod:`vlmbench.data.formats.caption_files` checks them."""
+"""Caption files read into rows as they stand; :mod:`vlmbench.data.formats.captions.caption_files` checks them."""
 
 from __future__ import annotations
 
