@@ -48,6 +48,15 @@ FILES_PASSED_OVER = Code(
 )
 MISSING_IMAGES = Code("missing-images", "A list names images or clips that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
+REPEATED_CAPTIONS = Code(
+    "repeated-captions",
+    "Images have the same caption more than once.",
+    not_strict="Standard sets have some, and they are scored as they stand.",
+)
+IMAGE_NAMES = Code(
+    "image-names",
+    "Images were found under other names than a list gives: in another letter case, folder or format.",
+)
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
 HUB_NOT_ASKED = Code("hub-not-asked", "The hub could not be asked whether the cached data is complete and current.")
 PARTIAL_ANNOTATION = Code(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from vlmbench.data.formats.captions.caption_formats import CaptionRow, read_rows
+from vlmbench.data.formats.captions.caption_formats import read_rows
+from vlmbench.data.formats.captions.columns import AskedColumns
+from vlmbench.data.formats.captions.rows import CaptionRow
+from vlmbench.data.labels import listing
 from vlmbench.data.location import is_below, read_text
 from vlmbench.errors import DataError
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import EMPTY_CAPTIONS
+from vlmbench.remarks.codes import EMPTY_CAPTIONS, REPEATED_CAPTIONS
+
+ALL = "all"
+"""What asks for every split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +29,37 @@ class CaptionedImage:
     captions: tuple[str, ...]
 
 
-def read_captions(path: Path, split: str | None) -> list[CaptionedImage]:
+class SeveralSplitsError(DataError):
+    """A file says that its images are of several splits, and none was asked for.
+
+    Attributes:
+        splits: their names.
+    """
+
+    def __init__(self, message: str, splits: Sequence[str]) -> None:
+        super().__init__(message)
+        self.splits = splits
+
+
+def read_captions(path: Path, split: str | None, asked: AskedColumns | None = None) -> list[CaptionedImage]:
     """Every image of an annotation file with its captions.
 
     Known are, told apart by their content: COCO's captions JSON (``images`` and ``annotations``); Karpathy's
-    ``dataset_*.json`` (``images`` with ``sentences`` and a ``split``); BLIP's lists of
-    ``{"image": …, "caption": […]}``; ``image,caption`` tables; Flickr's token files and ``image| number| caption``
-    tables; and tables with the columns ``filename`` and ``raw``, a JSON list of captions. Blanks around captions go;
-    captions without words, and images without captions, are left out with a warning.
+    ``dataset_*.json`` (``images`` with ``sentences`` and a ``split``); lists or lines of JSON such as
+    ``{"image": …, "caption": […]}``; ``{"a.jpg": […]}``; tables with a heading, whose columns
+    :mod:`~vlmbench.data.formats.captions.columns` tells; Flickr's token files and ``image,caption`` without a heading.
+    Blanks around captions go; captions without words, and images without captions, are left out with a remark.
 
     Args:
-        split: which part; None: all. A file that says nothing of splits is that part if its name says so.
+        split: which part; :data:`ALL`: all, whatever the file says of splits. None: all, if it says of none or one. A
+            file that says nothing of splits is that part if its name says so.
+        asked: the columns of a table that the user names.
 
     Raises:
+        SeveralSplitsError: the file has several splits, and none is asked for.
         DataError: the file is none of these, damaged, or has not one image of the split.
     """
-    found = read_rows(read_text(path), path)
+    found = read_rows(read_text(path), path, asked or AskedColumns())
     captions: dict[str, list[str]] = {}
     for row in _of_split(found.rows, split, path):
         image = _name(row, path)
@@ -48,13 +70,27 @@ def read_captions(path: Path, split: str | None) -> list[CaptionedImage]:
     if not entries:
         raise DataError(f"{path}: not one captioned image" + (f" of the split {split!r}" if split else ""))
     _tell_of_empty(captions, path)
+    _tell_of_repeated(entries, path)
     return entries
 
 
-def _of_split(rows: list[CaptionRow], split: str | None, path: Path) -> Iterable[CaptionRow]:
-    if split is None:
-        return rows
+def names_splits(path: Path) -> bool:
+    """Whether a file of captions says which split its images are of.
+
+    Raises:
+        DataError: it is no file of captions, or damaged.
+    """
+    return any(row.split is not None for row in read_rows(read_text(path), path, AskedColumns()).rows)
+
+
+def _of_split(rows: Sequence[CaptionRow], split: str | None, path: Path) -> Sequence[CaptionRow]:
     splits = {row.split for row in rows if row.split is not None}
+    if split is None and splits and len({row.split for row in rows}) > 1:
+        images = Counter(own for own, _ in {(str(row.split or "none"), str(row.image)) for row in rows})
+        counted = [f"{name} ({count:,} image{'s' * (count != 1)})" for name, count in sorted(images.items())]
+        raise SeveralSplitsError(f"{path}: its images are of several splits: {listing(counted)}", sorted(splits))
+    if split is None or (split == ALL and ALL not in splits):
+        return rows
     if not splits:
         if split in re.split(r"[^a-z0-9]+", path.stem.casefold()):
             return rows
@@ -63,14 +99,18 @@ def _of_split(rows: list[CaptionRow], split: str | None, path: Path) -> Iterable
             hint="Name a file of that split, or leave out `split` to take every image.",
         )
     if split not in splits:
-        raise DataError(f"{path}: no split {split!r}; it has {', '.join(sorted(map(str, splits)))}")
-    return (row for row in rows if row.split == split)
+        same = [name for name in splits if name.casefold() == split.casefold()]
+        if len(same) != 1:
+            raise DataError(f"{path}: no split {split!r}; it has {listing(sorted(splits))}")
+        (split,) = same
+    return [row for row in rows if row.split == split]
 
 
 def _name(row: CaptionRow, path: Path) -> str:
-    if not isinstance(row.image, str) or not is_below(row.image):
+    name = row.image.replace("\\", "/") if isinstance(row.image, str) else ""
+    if not is_below(name) or PureWindowsPath(name).drive:
         raise DataError(f"{path}: {row.image!r} is no path below the folder of images")
-    return row.image
+    return str(PurePosixPath(name))
 
 
 def _words(row: CaptionRow, path: Path) -> list[str]:
@@ -96,4 +136,18 @@ def _tell_of_empty(captions: dict[str, list[str]], path: Path) -> None:
             brief=f"{' and '.join(parts)} left out",
             count=len(without) or empty,
             examples=without,
+        )
+
+
+def _tell_of_repeated(entries: Sequence[CaptionedImage], path: Path) -> None:
+    repeated = [entry for entry in entries if len(set(entry.captions)) < len(entry.captions)]
+    if repeated:
+        one = len(repeated) == 1
+        say(
+            REPEATED_CAPTIONS,
+            f"{len(repeated):,} image{'s' * (not one)} in {path} {'has' if one else 'have'} the same caption more than "
+            "once, and each counts",
+            brief=f"{len(repeated):,} image{'s' * (not one)} with repeated captions",
+            count=len(repeated),
+            examples=[entry.image for entry in repeated],
         )
