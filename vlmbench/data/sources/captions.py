@@ -155,7 +155,7 @@ def _image_files(
             f"{where}: {annotations} lists {len(names):,} images, but {names[0]!r} and the next are not there",
             hint=f"Looked in {listing(str(place) for place in places)}.",
         )
-    if len(folders) > 1 and any(sum((folder / name).is_file() for folder in folders) != 1 for name in names):
+    if len(folders) > 1 and any(sum((folder / name).is_file() for folder in folders) > 1 for name in names):
         raise DataError(
             f"{where}: the images of {annotations} are in several folders: {listing(str(place) for place in folders)}",
             hint="Name one as `options: {images: …}` of a card's source.",

@@ -7,6 +7,7 @@ belongs to the caption, if there is one column of captions.
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
@@ -28,6 +29,9 @@ _PLAIN = {sign: re.compile(rf"^(?P<image>[^{sign}]+\.\w+){re.escape(sign)}(?P<ca
 """``1000268201_693b08cb0e.jpg,A child , in pink .``: captions.txt, quoted or not where the caption has commas."""
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 """A cell as CSV quotes it: other captions may well begin and end with a quotation mark."""
+_BRACKETS = re.compile(r"""\[\s*(['"].*['"]\s*,?\s*)?\]""", re.DOTALL)
+"""A cell that looks like a list of strings."""
+_NO_COMMA = re.compile(r"""['"]\s+['"]""")
 _MOST_LINES = 100
 """Of one cell."""
 _KNOWN = (
@@ -102,9 +106,10 @@ def _with_heading(table: _Lines, headings: Sequence[str], path: Path, asked: Ask
     found = [*table.cells()]
     columns = choose_columns(headings, [cells for _, cells, _ in found], asked, path)
     rows = [_row(number, cells, columns, table, path, cut=cut) for number, cells, cut in found]
-    if columns.lists or (len(columns.captions) == 1 and _all_lists(rows)):
-        return Rows([_listed(row, path) for row in rows])
-    return Rows(rows, gathered=True)
+    if columns.lists:
+        return Rows([_raw_list(row, path) for row in rows])
+    lists = _as_lists(rows, path) if len(columns.captions) == 1 else None
+    return Rows(rows, gathered=True) if lists is None else Rows(lists)
 
 
 def _row(number: int, cells: list[str], columns: Columns, table: _Lines, path: Path, *, cut: bool) -> CaptionRow:
@@ -132,19 +137,41 @@ def _unquoted(cell: str, *, cut: bool) -> str:
     return quoted[1].replace('""', '"') if quoted else stripped
 
 
-def _all_lists(rows: Sequence[CaptionRow]) -> bool:
-    """Whether each cell of captions is a JSON list of strings."""
+def _as_lists(rows: Sequence[CaptionRow], path: Path) -> list[CaptionRow] | None:
+    """The rows with each cell of captions as a list of them, if that is what all cells are: of JSON, or as Python
+    prints it.
+
+    Raises:
+        DataError: they seem to be lists, and cannot be read as such.
+    """
     cells = [str(caption).strip() for row in rows for caption in row.captions]
-    if not cells or not all(cell.startswith("[") and cell.endswith("]") for cell in cells):
-        return False
+    if not cells or not all(_BRACKETS.fullmatch(cell) for cell in cells):
+        return None
+    found = []
+    for row, cell in zip(rows, cells, strict=True):
+        if (words := _list_of(cell)) is None:
+            raise DataError(
+                f"{path}: image {str(row.image)!r}: its captions look like a list that is no JSON: {cell[:60]!r}",
+                hint='Write such lists as JSON, like ["one", "two"].',
+            )
+        found.append(CaptionRow(row.image, words, row.split))
+    return found
+
+
+def _list_of(cell: str) -> list[object] | None:
     try:
-        lists = [json.loads(cell) for cell in cells]
+        words = json.loads(cell)
     except (ValueError, RecursionError):
-        return False
-    return all(isinstance(words, list) and all(isinstance(word, str) for word in words) for words in lists)
+        if _NO_COMMA.search(cell):  # as NumPy prints it: Python would join the strings
+            return None
+        try:
+            words = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
-def _listed(row: CaptionRow, path: Path) -> CaptionRow:
+def _raw_list(row: CaptionRow, path: Path) -> CaptionRow:
     try:
         return CaptionRow(row.image, several(json.loads(str(row.captions[0]))), row.split)
     except (ValueError, RecursionError) as error:
