@@ -110,13 +110,18 @@ def pattern_of(series: Sequence[str]) -> str:
 def is_picture_folder(name: str) -> bool:
     """Whether a folder is named as one of a clip's pictures: ``rgb``, ``img``, ``frames``."""
     words = _words(name)
-    return bool(words) and words <= _PICTURES
+    return bool(words) and words <= _PICTURES and _is_word(name, words)
 
 
 def is_other_folder(name: str) -> bool:
     """Whether a folder is named as one of what lies beside a clip's pictures: ``flow_x``, ``u``, ``depth``."""
     words = _words(name)
-    return words <= _PICTURES | _OTHERS and bool(words & _OTHERS)
+    return words <= _PICTURES | _OTHERS and bool(words & _OTHERS) and _is_word(name, words)
+
+
+def _is_word(name: str, words: frozenset[str]) -> bool:
+    """Whether a folder's name says something: ``v1`` and ``x_02`` number clips."""
+    return any(len(word) > 1 for word in words) or len(name) == 1
 
 
 def beside_other_videos(names: Sequence[str]) -> frozenset[str]:
