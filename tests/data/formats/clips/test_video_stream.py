@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import struct
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.odd_videos import asks, covered, film, two_streams
 from data.videos import LOSSLESS, Pixels, flat, frame, pixels_of, write_video
 from said import remarked, sentences
 
@@ -48,30 +49,6 @@ def corners() -> Pixels:
     return pixels
 
 
-def film(path: Path, pixels: Pixels, count: int = 5, **stream: object) -> Path:
-    """A video of one picture, in the container of its name."""
-    with av.open(str(path), "w") as container:
-        made = container.add_stream("mpeg4", rate=25)
-        made.height, made.width = pixels.shape[:2]
-        made.pix_fmt, made.bit_rate = "yuv420p", 4_000_000
-        for name, value in stream.items():
-            setattr(made.codec_context, name, value)
-        for _ in range(count):
-            container.mux(made.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
-        container.mux(made.encode())
-    return path
-
-
-def asks(path: Path, a: int, b: int, c: int, d: int) -> Path:
-    """Write the matrix into the header of the only track (ISO/IEC 14496-12, 8.3.2)."""
-    data = bytearray(path.read_bytes())
-    header = data.find(b"tkhd")
-    place = header + 8 + (32 if data[header + 4] else 20) + 16
-    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
-    return path
-
-
 def read(path: Path, frames: int = 1) -> list[bytes]:
     return list(read_video_frames(path, frames, path.name))
 
@@ -98,27 +75,6 @@ def test_a_turn_by_no_right_angle_is_refused(tmp_path: Path) -> None:
     assert len(read(asks(path, 0, 0, 0, 0))) == 1  # what asks for nothing is shown as it is
 
 
-def covered(path: Path, *, first: bool) -> Path:
-    """A video with a cover picture, as a stream before or behind it."""
-    from av.stream import Disposition
-
-    with av.open(str(path), "w") as container:
-        streams = {}
-        for cover in (True, False) if first else (False, True):
-            stream = container.add_stream("mjpeg" if cover else "mpeg4", rate=10)
-            stream.width, stream.height = 48, 32
-            stream.pix_fmt = "yuvj420p" if cover else "yuv420p"
-            if cover:
-                stream.disposition = Disposition.attached_pic
-            streams[cover] = stream
-        container.mux(streams[True].encode(av.VideoFrame.from_ndarray(flat(0), format="rgb24")))
-        container.mux(streams[True].encode())
-        for number in range(10, 20):
-            container.mux(streams[False].encode(av.VideoFrame.from_ndarray(flat(number), format="rgb24")))
-        container.mux(streams[False].encode())
-    return path
-
-
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_cover_is_not_the_video(suffix: str, tmp_path: Path, *, first: bool) -> None:
@@ -128,15 +84,7 @@ def test_a_cover_is_not_the_video(suffix: str, tmp_path: Path, *, first: bool) -
 
 
 def test_of_several_videos_the_first_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
-        for stream in streams:
-            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        for number, stream in enumerate(streams):
-            for _ in range(4):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(flat(20 * number), format="rgb24")))
-            container.mux(stream.encode())
+    path = two_streams(tmp_path / "a.mkv")
     (data,), remarks = remarked(lambda: read(path))
     assert abs(float(pixels_of(data).mean()) - float(flat(0).mean())) < 3.5
     assert [remark.sentence for remark in remarks] == [
@@ -145,14 +93,12 @@ def test_of_several_videos_the_first_is_read(tmp_path: Path) -> None:
 
 
 def test_oblong_pixels_are_told(tmp_path: Path) -> None:
-    from fractions import Fraction
-
-    wide = film(tmp_path / "wide.mp4", corners(), sample_aspect_ratio=Fraction(16, 11))
+    wide = film(tmp_path / "wide.mp4", corners(), aspect=Fraction(16, 11))
     assert pixels_of(read(wide)[0]).shape == (48, 64, 3)
     assert sentences(lambda: read(wide)) == [
         "oblong-pixels: 1 video has pixels that are not square, and its frames were not stretched: wide.mp4"
     ]
-    assert not sentences(lambda: read(film(tmp_path / "even.mp4", corners(), sample_aspect_ratio=Fraction(160, 161))))
+    assert not sentences(lambda: read(film(tmp_path / "even.mp4", corners(), aspect=Fraction(160, 161))))
 
 
 @pytest.mark.parametrize(
