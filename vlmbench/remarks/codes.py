@@ -46,6 +46,9 @@ FILES_PASSED_OVER = Code(
     "files-passed-over",
     "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
 )
+EMPTY_CLASSES = Code(
+    "empty-classes", "Class folders hold no image or clip, so that no answer of these classes can be right."
+)
 MISSING_IMAGES = Code("missing-images", "A list names images or clips that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
 REPEATED_CAPTIONS = Code(
@@ -97,6 +100,15 @@ OBLONG_PIXELS = Code("oblong-pixels", "Videos have pixels that are not square, a
 
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")
+CLASS_ORDER = Code(
+    "class-order", "None of the user's class names is a name in the data, so that their order could not be checked."
+)
+WORDNET_NAMES = Code(
+    "wordnet-names",
+    "Classes have WordNet ids, and the prompts have ImageNet's names, or the names behind the ids.",
+    not_strict="An id has one name on the card of ImageNet, so that nothing is guessed.",
+)
+IDS_AS_PROMPTS = Code("ids-as-prompts", "Class names are numbers or ids, and so are the words of the prompts.")
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.

@@ -177,6 +177,23 @@ def test_read_and_remarked_are_all_files(
     assert read + sum(remark.count for remark in remarks) == total
 
 
+def test_classes_without_a_clip_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, *CLEAN, "sit/notes.md")
+    ids, remarks = found(tmp_path)
+    assert ids == CLIPS and [(remark.code, remark.count) for remark in remarks] == [
+        ("files-passed-over", 1),
+        ("empty-classes", 1),
+    ]
+    assert remarks[1].sentence == f"1 of the 3 class folders of frames '{tmp_path}' holds no clip: sit"
+    assert remarks[1].brief == "1 class without a clip"
+
+
+def test_splits_are_no_classes(tmp_path: Path) -> None:
+    root = touch(tmp_path, "train/run/a.mp4", "test/run/b.mp4")
+    with pytest.raises(DataError, match=r"-t frames:.*/test"):
+        opened(root)
+
+
 def test_a_list_counts_what_is_in_its_clips(tmp_path: Path) -> None:
     touch(tmp_path, *series("run/a", *FLOW["TSN"]), *series("run/b", *FLOW["TSN"]), "run/notes.txt")
     write_folder(tmp_path, {"list.txt": b"run/a 9 0\n"})

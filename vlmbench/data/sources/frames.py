@@ -9,7 +9,13 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo, segment_centres
-from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, ClassFolders, Contents, find_class_folders
+from vlmbench.data.formats.class_folders import (
+    FOLDER_OPTIONS,
+    ClassFolders,
+    Contents,
+    find_class_folders,
+    tell_of_empty,
+)
 from vlmbench.data.formats.clips.clip_lists import choose_listed, find_list
 from vlmbench.data.formats.clips.clip_walk import BESIDE_FRAMES, Clip, ClipWalk, frames_of
 from vlmbench.data.formats.clips.frame_series import is_other_folder, is_picture_folder
@@ -21,7 +27,7 @@ from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
 
 OPTIONS = (*FOLDER_OPTIONS, "frames", "frame_names", "list", "partial")
-_CLIPS = Contents("clip", "<any name>.mp4", is_video_name)
+_CLIPS = Contents("clip", "a", "<any name>.mp4", is_video_name)
 
 
 @dataclass(eq=False)
@@ -108,11 +114,13 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     found = find_class_folders(spec, context, _CLIPS)
     _refuse_kinds_of_pictures(found, spec, context, place)
     walk = ClipWalk(found.root, place, options.frame_names, found.passed)
-    clips = [(clip, label) for label, folder in enumerate(found.folders) for clip in walk.clips(folder)]
+    of_classes = [walk.clips(folder) for folder in found.folders]
+    clips = [(clip, label) for label, own in enumerate(of_classes) for clip in own]
     if not clips:
         pattern = "" if options.frame_names is None else f" whose names are like {options.frame_names!r}"
+        passed_over = f"; {found.passed.reasons_in_words}" if found.passed.count else ""
         raise DataError(
-            f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}",
+            f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}{passed_over}",
             hint=f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}.",
         )
     passed = found.passed
@@ -123,6 +131,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     _count_beside((clip for clip, _ in clips), passed)
     decoder = decoder_version(place) if any(is_video_name(clip.path) for clip, _ in clips) else "no decoder"
     passed.say(place)
+    if options.listed is None:
+        tell_of_empty(found, list(map(len, of_classes)), place, _CLIPS)
     return ClipFolder(
         found.root,
         SourceInfo(spec.kind, found.location, split=spec.split),
