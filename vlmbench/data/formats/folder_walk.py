@@ -173,8 +173,9 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Not ``entry.is_dir()``, which raises where a link points to itself."""
-    return os.path.isdir(entry.path)
+    """Whether it is a folder or leads to one. Not ``entry.is_dir()`` alone, which raises for a link to itself; and only
+    links are looked up, since the system has said of all others what they are."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:

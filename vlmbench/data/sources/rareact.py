@@ -196,7 +196,8 @@ def _tell_of_missing(segments: Sequence[Segment], videos: Mapping[str, Path], pl
         say(
             MISSING_IMAGES,
             f"{len(absent):,} of the {len(named):,} videos that {place} names {'is' if one else 'are'} not there; "
-            "their segments are bad samples, which stop the pair unless --skip-bad leaves them out",
+            f"{'its' if one else 'their'} segments are bad samples, which stop the pair unless --skip-bad leaves them "
+            "out",
             brief=f"{len(absent):,} video{'s' * (not one)} missing",
             count=len(absent),
             examples=map(readable, absent),

@@ -43,10 +43,10 @@ COUNTS = [(layout, count) for layout in LAYOUTS for count in (1, 2, 12) if (layo
 
 @pytest.mark.parametrize(("layout", "count"), COUNTS)
 def test_frames_are_told_from_what_is_beside_them(layout: str, count: int) -> None:
-    frames, *others = (numbered(pattern, count) for pattern in LAYOUTS[layout])
+    frames, *others = (sorted(numbered(pattern, count)) for pattern in LAYOUTS[layout])
     beside = [name for own in others for name in own]
     found = choose_frames([*beside, *reversed(frames)])
-    assert list(found.frames) == frames and sorted(found.others) == sorted(beside)
+    assert sorted(found.frames) == frames and sorted(found.others) == sorted(beside)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_one_series_is_all_frames(names: list[str]) -> None:
 
 def test_a_picture_without_a_number_is_no_frame_of_a_series() -> None:
     found = choose_frames([*numbered("frame_{}.jpg"), "cover.jpg", "thumbnail_1.jpg"])
-    assert list(found.frames) == numbered("frame_{}.jpg") and found.others == ("cover.jpg", "thumbnail_1.jpg")
+    assert list(found.frames) == numbered("frame_{}.jpg") and [*found.others] == ["cover.jpg", "thumbnail_1.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_image_is_lost(stems: list[str]) -> None:
         for own in error.series:
             assert {*own} <= {*choose_frames(names, "", pattern_of(own)).frames}
     else:
-        assert sorted(found.frames + found.others) == sorted(names) and found.frames
+        assert sorted([*found.frames, *found.others]) == sorted(names) and found.frames
 
 
 @pytest.mark.parametrize(

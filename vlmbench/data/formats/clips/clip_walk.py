@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ from vlmbench.data.formats.clips.frame_series import (
     natural,
     pattern_of,
 )
-from vlmbench.data.formats.clips.video_suffixes import is_video_name, may_be_either
+from vlmbench.data.formats.clips.video_suffixes import kind_of_suffix
 from vlmbench.data.formats.folder_walk import (
     FolderWalk,
     PassedOver,
@@ -30,7 +31,6 @@ from vlmbench.data.formats.folder_walk import (
     scan,
     visible,
 )
-from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
 
@@ -73,7 +73,7 @@ class ClipWalk:
     _walk: FolderWalk = field(init=False)
 
     def __post_init__(self) -> None:
-        self._walk = FolderWalk(self.root, lambda name: is_video_name(name) or is_image_name(name), self.passed)
+        self._walk = FolderWalk(self.root, lambda name: _kind(name) is not None, self.passed)
 
     def clips(self, class_folder: str) -> list[Clip]:
         """The clips of a class folder in natural order.
@@ -90,7 +90,7 @@ class ClipWalk:
             return
         files, folders = self._content(folder, path)
         in_class_folder = "/" not in path
-        videos, images = _told_apart(folder, files, in_class_folder=in_class_folder)
+        videos, images = files.told_apart(folder, in_class_folder=in_class_folder)
         others = beside_other_videos(videos)
         for name in videos:
             if name in others:
@@ -113,17 +113,18 @@ class ClipWalk:
         for name in self._of_pictures(folder, path, folders, has_frames=bool(chosen.frames)):
             yield from self._below(folder / name, f"{path}/{name}", above | {here})
 
-    def _content(self, folder: Path, path: str) -> tuple[list[str], list[str]]:
-        """The names of a folder's videos and images, and of its folders."""
-        files, folders = [], []
+    def _content(self, folder: Path, path: str) -> tuple[_Files, list[str]]:
+        """A folder's files that may be clips or frames, and the names of its folders."""
+        files, folders = _Files(), []
         for entry in scan(folder):
+            name = entry.name
             if not entry_is_folder(entry):
-                if self._walk.wants(entry.name, f"{path}/{entry.name}"):
-                    files.append(entry.name)
-            elif is_junk_folder(entry.name):
-                self._walk.junk(f"{path}/{entry.name}")
+                if self._walk.wants(name, f"{path}/{name}"):
+                    files.add(name)
+            elif is_junk_folder(name):
+                self._walk.junk(f"{path}/{name}")
             else:
-                folders.append(entry.name)
+                folders.append(name)
         return files, sorted(folders)
 
     def _frames(self, folder: Path, path: str, images: Sequence[str], *, in_class_folder: bool) -> ClipImages:
@@ -158,8 +159,8 @@ class ClipWalk:
         return [name for name in folders if name not in others]
 
 
-def frames_of(folder: Path, path: str, pattern: str | None) -> tuple[str, ...]:
-    """The names of a clip's frames in natural order.
+def frames_of(folder: Path, path: str, pattern: str | None) -> list[str]:
+    """The names of a clip's frames in natural order (frame2 before frame10).
 
     Args:
         folder: the clip's.
@@ -169,27 +170,40 @@ def frames_of(folder: Path, path: str, pattern: str | None) -> tuple[str, ...]:
     Raises:
         DataError: the folder cannot be read, or nothing tells which of its images are the frames.
     """
-    names = [entry.name for entry in visible(folder) if is_image_name(entry.name)]
+    names = [entry.name for entry in visible(folder) if _kind(entry.name) in ("image", "either")]
     try:
-        return choose_frames(names, path, pattern).frames
+        return sorted(choose_frames(names, path, pattern).frames, key=natural)
     except UnclearFramesError as error:
         raise DataError(f"folder {folder} holds {error}") from error
 
 
-def _told_apart(folder: Path, names: Sequence[str], *, in_class_folder: bool) -> tuple[list[str], list[str]]:
-    """Videos and images. A GIF is a clip where clips are, and a frame where frames are: in a folder below the class
-    folder that holds nothing else, if the first of them does not move. Beside a video of the same name it is an image:
-    its preview."""
-    videos = [name for name in names if is_video_name(name) and not may_be_either(name)]
-    images = [name for name in names if not is_video_name(name)]
-    either = sorted((name for name in names if may_be_either(name)), key=natural)
-    if in_class_folder or videos:
-        stems = {os.path.splitext(name)[0] for name in videos}
-        images += [name for name in either if os.path.splitext(name)[0] in stems]
-        return videos + [name for name in either if os.path.splitext(name)[0] not in stems], images
-    if either and not images and _moves(folder / either[0]):
-        return either, []
-    return videos, images + either
+def _kind(name: str) -> Literal["video", "image", "either"] | None:
+    return kind_of_suffix(os.path.splitext(name)[1])
+
+
+@dataclass
+class _Files:
+    """The names of a folder's files by their kind."""
+
+    videos: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    either: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        kind = _kind(name)
+        (self.videos if kind == "video" else self.images if kind == "image" else self.either).append(name)
+
+    def told_apart(self, folder: Path, *, in_class_folder: bool) -> tuple[list[str], list[str]]:
+        """Videos and images. A GIF is a clip where clips are, and a frame where frames are: in a folder below the class
+        folder that holds nothing else, if the first of them does not move. Beside a video of the same name it is an
+        image: its preview."""
+        if in_class_folder or self.videos:
+            stems = {os.path.splitext(name)[0] for name in self.videos}
+            previews = [name for name in self.either if os.path.splitext(name)[0] in stems]
+            return self.videos + [name for name in self.either if name not in previews], self.images + previews
+        if self.either and not self.images and _moves(folder / min(self.either, key=natural)):
+            return self.either, []
+        return [], self.images + self.either
 
 
 def _moves(path: Path) -> bool:

@@ -12,7 +12,7 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -53,15 +53,10 @@ class UnclearFramesError(Exception):
 
 @dataclass(frozen=True)
 class ClipImages:
-    """The images of a clip's folder.
+    """The images of a clip's folder, by their names."""
 
-    Attributes:
-        frames: their names in natural order (frame2 before frame10).
-        others: the names of all other images.
-    """
-
-    frames: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    frames: Sequence[str]
+    others: Sequence[str] = ()
 
 
 def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -70,8 +65,8 @@ def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(1, int(part), "") if number % 2 else (0, 0, part) for number, part in enumerate(parts)], name
 
 
-def choose_frames(names: Iterable[str], folder: str = "", pattern: str | None = None) -> ClipImages:
-    """The frames among the images of one folder.
+def choose_frames(names: Sequence[str], folder: str = "", pattern: str | None = None) -> ClipImages:
+    """The frames among the images of one folder, in the order of their names here.
 
     Args:
         names: of the images.
@@ -81,12 +76,14 @@ def choose_frames(names: Iterable[str], folder: str = "", pattern: str | None = 
     Raises:
         UnclearFramesError: there are several series, and nothing tells which are the frames.
     """
-    every = sorted(names, key=natural)
     if pattern is not None:
-        chosen = {name for name in every if matches(pattern, f"{folder}/{name}")}
+        frames: Sequence[str] = [name for name in names if matches(pattern, f"{folder}/{name}")]
     else:
-        chosen = set(_frames_among(every))
-    return ClipImages(tuple(n for n in every if n in chosen), tuple(n for n in every if n not in chosen))
+        frames = _frames_among(names)
+    if len(frames) == len(names):
+        return ClipImages(names)
+    chosen = set(frames)
+    return ClipImages([n for n in names if n in chosen], [n for n in names if n not in chosen])
 
 
 def matches(pattern: str, path: str) -> bool:
@@ -171,17 +168,20 @@ def _frames_among(every: Sequence[str]) -> Sequence[str]:
         pictures = [group for group in numbered if _words(group[0]) & _PICTURES]
         numbered = pictures if len(pictures) == 1 else numbered
     if len(numbered) > 1:
-        raise UnclearFramesError(numbered)
+        raise UnclearFramesError([sorted(group, key=natural) for group in numbered])
     return numbered[0]
 
 
 def _series(names: Sequence[str]) -> list[list[str]]:
     """Names that differ in their numbers alone, together."""
-    by_text: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    by_text: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        stem, suffix = os.path.splitext(name)
-        by_text[_NUMBER.sub("0", stem).casefold()][suffix.lower().replace("jpeg", "jpg")].append(name)
-    return [series for by_suffix in by_text.values() for own in _joined(by_suffix) for series in _channels(own)]
+        by_text[_NUMBER.sub("0", name)].append(name)
+    by_stem: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for text, own in by_text.items():
+        stem, suffix = os.path.splitext(text.casefold())
+        by_stem[stem][suffix.replace("jpeg", "jpg")] += own
+    return [series for by_suffix in by_stem.values() for own in _joined(by_suffix) for series in _channels(own)]
 
 
 def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
@@ -196,9 +196,9 @@ def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
 
 def _channels(names: list[str]) -> list[list[str]]:
     """Apart, if the last number takes the same few values for each of the numbers before it."""
-    numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]
-    if len(numbers[0]) < 2 or len(names) < 2 * 2:
+    if len(names) < 2 * 2 or len(_NUMBER.findall(os.path.splitext(names[0])[0])) < 2:
         return [names]
+    numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]
     by_last: dict[int, list[str]] = defaultdict(list)
     heads: dict[int, set[tuple[int, ...]]] = defaultdict(set)
     for name, own in zip(names, numbers, strict=True):

@@ -7,6 +7,8 @@ addresses opened. So only containers that hold their own frames are on the list.
 from __future__ import annotations
 
 import os
+from functools import cache
+from typing import Literal
 
 from vlmbench.data.formats.image_suffixes import is_image_name
 
@@ -51,9 +53,13 @@ USUAL_SUFFIXES = ".mp4, .avi, .mkv, .webm, .mov, .mpg, .wmv, .flv"
 
 def is_video_name(name: str) -> bool:
     """Whether a file's name ends as a video's does, in any letter case."""
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+    return kind_of_suffix(os.path.splitext(name)[1]) in ("video", "either")
 
 
-def may_be_either(name: str) -> bool:
-    """Whether files of this suffix may be videos or single images: GIF."""
-    return is_video_name(name) and is_image_name(name)
+@cache
+def kind_of_suffix(suffix: str) -> Literal["video", "image", "either"] | None:
+    """Of what files with this suffix are. Either: GIF, which may be a video or a single image."""
+    video, image = suffix.lower() in VIDEO_SUFFIXES, is_image_name(f"a{suffix}")
+    if video and image:
+        return "either"
+    return "video" if video else "image" if image else None
