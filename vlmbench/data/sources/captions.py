@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
@@ -19,7 +20,7 @@ from vlmbench.data.formats.captions.caption_files import (
 from vlmbench.data.formats.captions.columns import AskedColumns
 from vlmbench.data.formats.captions.image_names import LikeNames
 from vlmbench.data.formats.shards import find_shards, has_shards
-from vlmbench.data.image_files import ImageFiles, readable, tell_of_missing
+from vlmbench.data.image_files import ImageFiles, readable, say_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import existing_places, read_text
 from vlmbench.data.sources.wds import read_shards
@@ -155,20 +156,41 @@ def _image_files(
             f"{where}: {annotations} lists {len(names):,} images, but {names[0]!r} and the next are not there",
             hint=f"Looked in {listing(str(place) for place in places)}.",
         )
-    if len(folders) > 1 and any(sum((folder / name).is_file() for folder in folders) > 1 for name in names):
+    if len(folders) > 1 and any(sum(os.path.isfile(folder / name) for folder in folders) > 1 for name in names):
         raise DataError(
             f"{where}: the images of {annotations} are in several folders: {listing(str(place) for place in folders)}",
             hint="Name one as `options: {images: …}` of a card's source.",
         )
     files = _found(names, folders, [place for place in places if place not in folders])
-    top = folders[0] if all(file.is_relative_to(folders[0]) for file in files) else root
+    top = folders[0] if all(file.folder == folders[0] for file in files) else root
     captions: dict[str, tuple[str, ...]] = {}
+    absent: dict[str, None] = {}
     for entry, file in zip(entries, files, strict=True):
-        path = file.relative_to(top).as_posix()
+        path = file.below(top)
         captions[path] = (*captions.get(path, ()), *entry.captions)
+        if not file.there:
+            absent[path] = None
     _tell_of_names(names, files, annotations)
-    tell_of_missing(top, list(captions), annotations)
+    say_missing([*absent], len(captions), top, annotations)
     return top, list(captions.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A listed image's file.
+
+    Attributes:
+        folder: one of the places where images may be.
+        name: its POSIX path below that.
+        there: whether there is one.
+    """
+
+    folder: Path
+    name: str
+    there: bool = True
+
+    def below(self, top: Path) -> str:
+        return self.name if self.folder == top else (self.folder / self.name).relative_to(top).as_posix()
 
 
 def _places(root: Path, spec: SourceSpec) -> list[Path]:
@@ -183,22 +205,25 @@ def _like(names: Sequence[str], place: Path) -> bool:
     return any(search.find(name) is not None for name in names[:PROBED])
 
 
-def _found(names: Sequence[str], folders: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+def _found(names: Sequence[str], folders: Sequence[Path], others: Sequence[Path]) -> list[_File]:
     """Each name's file. One that is in none of the folders under a like name either, but in just one of the others, is
     that; else it is missing."""
     search = LikeNames(folders)
     files = []
     for name in names:
-        file = next((folder / name for folder in folders if (folder / name).is_file()), None) or search.find(name)
-        if file is None:
-            elsewhere = [place / name for place in others if (place / name).is_file()]
-            file = elsewhere[0] if len(elsewhere) == 1 else folders[0] / name
-        files.append(file)
+        exact = next((folder for folder in folders if os.path.isfile(folder / name)), None)
+        if exact is not None:
+            files.append(_File(exact, name))
+        elif like := search.find(name):
+            files.append(_File(*like))
+        else:
+            elsewhere = [place for place in others if os.path.isfile(place / name)]
+            files.append(_File(elsewhere[0], name) if len(elsewhere) == 1 else _File(folders[0], name, there=False))
     return files
 
 
-def _tell_of_names(names: Sequence[str], files: Sequence[Path], annotations: Path) -> None:
-    other = {name: file for name, file in zip(names, files, strict=True) if not file.as_posix().endswith(f"/{name}")}
+def _tell_of_names(names: Sequence[str], files: Sequence[_File], annotations: Path) -> None:
+    other = {name: file.name for name, file in zip(names, files, strict=True) if file.name != name}
     if other:
         one = len(other) == 1
         say(
@@ -207,5 +232,5 @@ def _tell_of_names(names: Sequence[str], files: Sequence[Path], annotations: Pat
             f"{'another name than it gives' if one else 'other names than it gives'}",
             brief=f"{len(other):,} image{'s' * (not one)} under other names",
             count=len(other),
-            examples=[f"{name} ({readable(file.name)})" for name, file in other.items()],
+            examples=[f"{name} ({readable(found)})" for name, found in other.items()],
         )

@@ -61,8 +61,12 @@ def read_captions(path: Path, split: str | None, asked: AskedColumns | None = No
     """
     found = read_rows(read_text(path), path, asked or AskedColumns())
     captions: dict[str, list[str]] = {}
+    names: dict[object, str] = {}
     for row in _of_split(found.rows, split, path):
-        image = _name(row, path)
+        key = row.image if isinstance(row.image, str) else None
+        if key not in names:
+            names[key] = _name(row, path)
+        image = names[key]
         if image in captions and not found.gathered:
             raise DataError(f"{path}: image {image!r} is listed twice")
         captions.setdefault(image, []).extend(_words(row, path))
@@ -118,8 +122,11 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
     for caption in row.captions:
         if not isinstance(caption, str):
             raise DataError(f"{path}: image {row.image!r}: {caption!r} is no caption, but a {type(caption).__name__}")
-        if any("\ud800" <= character <= "\udfff" for character in caption):
-            raise DataError(f"{path}: image {row.image!r}: a caption is cut within a character: {caption!r}")
+        try:
+            caption.encode()
+        except UnicodeEncodeError as error:
+            what = f"a caption is cut within a character: {caption!r}"
+            raise DataError(f"{path}: image {row.image!r}: {what}") from error
         words.append(caption.strip())
     return words
 

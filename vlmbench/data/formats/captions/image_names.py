@@ -23,14 +23,16 @@ class LikeNames:
     folders: Sequence[Path]
     _listed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
-    def find(self, name: str) -> Path | None:
-        """The only image of a like name."""
+    def find(self, name: str) -> tuple[Path, str] | None:
+        """The folder of the only image of a like name, and its POSIX path below that."""
         parts = PurePosixPath(name).parts
         for start in range(len(parts)):
             below, last = PurePosixPath(*parts[start:-1]), parts[-1]
             for key in (last.casefold(), _stem(last).casefold()):
                 found = [
-                    folder / below / own for folder in self.folders for own in self._in(folder / below).get(key, ())
+                    (folder, (below / own).as_posix())
+                    for folder in self.folders
+                    for own in self._in(folder / below).get(key, ())
                 ]
                 if found:
                     return found[0] if len(found) == 1 else None
