@@ -10,6 +10,7 @@ from vlmbench.class_names import listing as listing
 from vlmbench.class_names import normalise as normalise
 from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
+from vlmbench.markup import is_blank
 
 TARGET_WORDS: dict[TargetKind, str] = {
     "class": "one class an image",
@@ -101,7 +102,7 @@ def check_captions(samples: Sequence[Sample], *, place: str) -> None:
         if not sample.target:
             raise LabelError(f"{place}: sample {sample.id!r} has no caption")
         for caption in sample.target:
-            if not isinstance(caption, str) or not caption.strip():
+            if not isinstance(caption, str) or is_blank(caption):
                 raise LabelError(f"{place}: sample {sample.id!r} has a caption without words: {caption!r}")
 
 

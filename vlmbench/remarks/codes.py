@@ -73,6 +73,23 @@ OWN_DETECTOR = Code(
     unranked=True,
 )
 EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
+BOXES_OUTSIDE = Code("boxes-outside", "Boxes stick out of their image by more than annotators' rounding.")
+REPEATED_BOXES = Code("repeated-boxes", "Boxes are annotated more than once: same image, same class, same place.")
+UNLABELLED_IMAGES = Code(
+    "unlabelled-images", "Most images have no file of boxes, and count as images without any object."
+)
+ALIKE_CLASS_NAMES = Code("alike-class-names", "Class names differ in case, blanks, hyphens or underscores alone.")
+GIVEN_BOXES = Code(
+    "given-boxes",
+    "The model named boxes that the data gives, and no card asked for that: the score says nothing of finding them.",
+    not_strict="The number itself is whole, and a model without a detector has no other.",
+)
+NO_OBJECTS = Code(
+    "no-objects",
+    "There is no object of a class, which has no part in the mean, or of the size or group that a metric is about, "
+    "which has no value.",
+    not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
+)
 
 # Pixels.
 SCALED_VALUES = Code(
@@ -109,6 +126,22 @@ WORDNET_NAMES = Code(
     not_strict="An id has one name on the card of ImageNet, so that nothing is guessed.",
 )
 IDS_AS_PROMPTS = Code("ids-as-prompts", "Class names are numbers or ids, and so are the words of the prompts.")
+EMPTY_CLASS_NAMES = Code(
+    "empty-class-names",
+    "The card leaves class names empty, so that their prompts are the templates alone.",
+    not_strict="The card's author means it: some published lists have such a class.",
+)
+UNFILLED_PLACES = Code(
+    "unfilled-places", "Class names or templates hold a word in braces, such as {} or {name}, which stays as it is."
+)
+TEXTS_CUT = Code(
+    "texts-cut",
+    "Prompts or captions have more tokens, those of start and end included, than the model reads, and are cut.",
+)
+INDISTINCT_CLASSES = Code(
+    "indistinct-classes",
+    "Classes of different names are one and the same to the model: it reads their prompts as the same tokens.",
+)
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.

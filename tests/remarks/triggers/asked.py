@@ -175,7 +175,7 @@ TRIGGERS = {
         "own detector",
     ),
     "empty-regions": Trigger(
-        lambda top, _: boxes(top, [(2, 3, 10, 8), (500, 500, 9, 9), (5, 5, 0, 9)]),
+        lambda top, _: boxes(top, [(2, 3, 10, 8), (4, 5, 9, 0), (5, 5, 0, 9), (6, 6, 4, 4)]),
         "2 objects were empty or outside their image, and no region was named for them",
         "2 empty objects",
         2,

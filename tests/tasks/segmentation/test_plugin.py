@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import toy_dense
 from data.mask_files import png, write_pairs
-from said import remarked
+from letter_tokens import LENGTH, Letters
+from said import remarked, sentences
 from tasks.segmentation.literal import bilinear, pamr, sliding
+from torch import Tensor
 from toy_adapter import ToyModel
 from toy_dense import PATCH, ToyHead, ToyPatches, toy_model
 
@@ -188,6 +192,32 @@ def test_a_native_head_sees_whole_images_and_one_text_a_word(folder: Path) -> No
     assert protocol["readout"] == "native" and protocol["templates"] == TEMPLATES[:1]
     assert "window" not in protocol and "logit_scale" not in protocol
     assert not model.text_calls
+
+
+def test_words_that_a_model_reads_as_one(folder: Path) -> None:
+    """Two words of one class may well be; those of different classes may not."""
+    words = {"background": ["the ocean wave", "the ocean waves"], "boat": ["the ocean liner"]}
+    card = card_of(folder, protocol={"synonyms": words}, templates=["{}"])
+    cut = (
+        "texts-cut: 3 of 5 prompts are longer than the 10 tokens that the model reads, the longest has 15; their ends "
+        "were cut off, and 3 of them are now the same as another one: 'the ocean liner', 'the ocean wave', "
+        "'the ocean waves'"
+    )
+    same = (
+        "indistinct-classes: 3 of 5 class names are the same as another one to the model: "
+        "'the ocean wave' = 'the ocean waves' = …"
+    )
+    own = card_of(folder, protocol={"synonyms": {"background": words["background"]}}, templates=["{}"])
+    for model in (toy_model(head=ToyHead()), toy_model(patches=ToyPatches())):
+        letters = Letters(partial(_first_letters, model))
+        model.capabilities = {**model.capabilities, "TokenReader": letters}
+        model.encode_text = letters.encode  # type: ignore[method-assign]
+        assert [line for line in sentences(partial(answer, card, model)) if "unscored" not in line] == [cut, same]
+        assert "indistinct-classes" not in {remark.code for remark in remarked(partial(answer, own, model))[1]}
+
+
+def _first_letters(model: ToyModel, texts: Sequence[str]) -> Tensor:
+    return ToyModel.encode_text(model, [text[:LENGTH] for text in texts])
 
 
 def test_the_readout_can_be_chosen(folder: Path) -> None:

@@ -24,6 +24,7 @@ from vlmbench.data.formats.tar_index import Member, TarSample, read_member, scan
 from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import files_state, read_text
 from vlmbench.errors import DataError, LabelError
+from vlmbench.markup import is_blank
 
 LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
 """Which of a sample's files tells its target."""
@@ -130,7 +131,7 @@ def captions(data: bytes, where: str) -> tuple[str, ...]:
         lines = [line.replace(r"\n", "\n").strip() for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
-    found = tuple(line for line in lines if line)
+    found = tuple(line for line in lines if not is_blank(line))
     if not found:
         raise LabelError(f"{where}: its .txt has no caption")
     return found

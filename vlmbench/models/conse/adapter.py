@@ -29,6 +29,7 @@ from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import compose_bytes
 from vlmbench.models.towers.checkpoint_file import read_checkpoint
 from vlmbench.models.towers.patch_readouts import known_readout, patch_grid
+from vlmbench.models.towers.token_reader import TextTokens
 from vlmbench.models.towers.weights import (
     count_parameters,
     huggingface_rules_sha256,
@@ -106,6 +107,7 @@ class ConseModel(nn.Module):
             "PrefixTextEncoder": self._texts,
             "DenseEncoder": ConseMap(self),
             "BytePixels": compose_bytes(_TRANSFORM),
+            "TokenReader": TextTokens(MAX_TOKENS, self._texts.tokenize, self._texts.token_counts),
         }
         with torch.inference_mode():
             self._class_features = self.encode_text(_imagenet_names())

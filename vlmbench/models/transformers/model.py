@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.models.base import ModelIdentity
+from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
 from vlmbench.models.transformers.checkpoint import forward_config
 from vlmbench.models.transformers.family import Family
@@ -76,6 +77,7 @@ class TransformersModel:
             "PrefixTextEncoder": causal,
             "PackedTextEncoder": packed_text_encoder(self.towers, causal),
             "DenseEncoder": dense_encoder(card.name, self.network, processor),
+            "TokenReader": TextTokens(self.max_length, self.token_ids, self._uncut),
             **{name: offer(self) for name, offer in family.capabilities.items()},
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
@@ -111,15 +113,24 @@ class TransformersModel:
 
     def tokenize(self, texts: Sequence[str]) -> Any:
         """N strings to the tokenizer's batch: ``input_ids`` (N, L), and ``attention_mask`` where the family has one."""
-        lowered = [text.lower() for text in texts] if self.lowercase else list(texts)
         return self._tokenizer(
-            lowered,
+            self._lowered(texts),
             padding=self.family.padding,
             truncation=True,
             max_length=self.max_length,
             return_attention_mask=self.family.attention_mask,
             return_tensors="pt",
         )
+
+    def token_ids(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, L) ids alone; N may be 0."""
+        return cast(Tensor, self.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
+
+    def _uncut(self, texts: Sequence[str]) -> list[int]:
+        return library_counts(self._tokenizer, self._lowered(texts))
+
+    def _lowered(self, texts: Sequence[str]) -> list[str]:
+        return [text.lower() for text in texts] if self.lowercase else list(texts)
 
     def project_ids(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(N, L) ids and their mask, or None, to (N, D)."""
@@ -154,7 +165,7 @@ class CausalTextEncoder:
         self._eos_id: int | None = None if highest else int(eos_id)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return cast(Tensor, self._model.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
+        return self._model.token_ids(texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:
         ends = tokens if self._eos_id is None else tokens.eq(self._eos_id).int()

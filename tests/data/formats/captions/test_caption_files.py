@@ -113,6 +113,12 @@ def test_what_has_no_words_is_left_out_and_told(tmp_path: Path) -> None:
         assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",))]
 
 
+def test_signs_without_a_shape_are_no_words(tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg,\u200b\na.jpg,\u00a0\ufeff\n", "utf-8")
+    with pytest.warns(VlmbenchWarning, match=r"2 captions without words in .*captions\.txt were left out$"):
+        assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",))]
+
+
 def test_karpathys_paths_begin_with_their_folder(tmp_path: Path) -> None:
     image = {"filepath": "val2014", "filename": "x.jpg", "split": "test", "sentences": [{"raw": "a"}]}
     (tmp_path / "d.json").write_text(json.dumps({"images": [image]}))

@@ -14,6 +14,7 @@ from vlmbench.data.formats.captions.rows import CaptionRow
 from vlmbench.data.labels import listing
 from vlmbench.data.location import is_below, read_text
 from vlmbench.errors import DataError
+from vlmbench.markup import is_blank
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_CAPTIONS, REPEATED_CAPTIONS
 
@@ -127,7 +128,7 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
         except UnicodeEncodeError as error:
             what = f"a caption is cut within a character: {caption!r}"
             raise DataError(f"{path}: image {row.image!r}: {what}") from error
-        words.append(caption.strip())
+        words.append("" if is_blank(caption) else caption.strip())
     return words
 
 

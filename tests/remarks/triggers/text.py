@@ -1,0 +1,54 @@
+"""What makes remarks of prompts: their length, and what the model takes for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from remarks.trigger import TOY, Arguments, Trigger, images, lines, task_card
+
+MODEL = ("-m", "demo-clip")
+LONG = "a photo of a {} that is far away, behind a red circle, a blue square, a green star and a yellow ring"
+
+
+def _words(
+    names: Sequence[str], template: str = "{}", model: Sequence[str] = TOY
+) -> Callable[[Path, pytest.MonkeyPatch], Arguments]:
+    """Cats and dogs under other names."""
+
+    def write(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+        arguments = images(top)
+        own = ("--classnames", lines(top / "names.txt", *names), "--templates", lines(top / "prompts.txt", template))
+        return (*model, *arguments, *own)
+
+    return write
+
+
+def _nameless(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    images(top)
+    fields = {"classes": ["", "dog"], "metrics": ["acc1"]}
+    source = {"kind": "imagefolder", "location": str(top / "images"), "folders": ["cat", "dog"]}
+    return (*TOY, *task_card(top, "imagefolder", top / "images", **{**fields, "sources": [source]}))
+
+
+TRIGGERS = {
+    "texts-cut": Trigger(
+        _words(["cat", "dog"], LONG, MODEL),
+        "2 of 2 prompts are longer than the 32 tokens that the model reads, the longest has 36; their ends were cut "
+        "off: 'a photo of a cat that is…n star and a yellow ring', 'a photo of a dog that is…n star and a yellow ring'",
+        "2 of 2 prompts cut at 32 tokens",
+        count=2,
+    ),
+    "indistinct-classes": Trigger(
+        _words(["red  Circle", "Red circle"], model=MODEL),
+        "2 of 2 class names are the same as another one to the model: 'red␣␣Circle' = 'Red circle'",
+        "2 indistinct class names",
+    ),
+    "unfilled-places": Trigger(
+        _words(["cat", "{name}"]),
+        "1 class name has braces that nothing fills; it stays as it is: '{name}'",
+        "1 class name with braces",
+    ),
+    "empty-class-names": Trigger(_nameless, "the card leaves 1 class name empty: label 0", "1 empty class name"),
+}
