@@ -55,9 +55,20 @@ MASK_PALETTES_DIFFER = Code(
     "mask-palettes-differ", "Palettes give one value of the masks several colours, so that values may mean nothing."
 )
 VOID_MASKS = Code("void-masks", "Masks have no pixel to score, and have no part in the mean.")
-EMPTY_CLASSES = Code("empty-classes", "Class folders hold no image, so that no answer of these classes can be right.")
-MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
+EMPTY_CLASSES = Code(
+    "empty-classes", "Class folders hold no image or clip, so that no answer of these classes can be right."
+)
+MISSING_IMAGES = Code("missing-images", "A list names images or clips that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
+REPEATED_CAPTIONS = Code(
+    "repeated-captions",
+    "Images have the same caption more than once.",
+    not_strict="Standard sets have some, and they are scored as they stand.",
+)
+IMAGE_NAMES = Code(
+    "image-names",
+    "Images were found under other names than a list gives: in another letter case, folder or format.",
+)
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
 HUB_NOT_ASKED = Code("hub-not-asked", "The hub could not be asked whether the cached data is complete and current.")
 PARTIAL_ANNOTATION = Code(
@@ -105,6 +116,15 @@ ORIENTATION_APPLIED = Code(
     not_strict="The annotations are of the turned images.",
 )
 FIRST_FRAME = Code("first-frame", "Image files hold several pictures, and the first was read.")
+
+# Clips.
+FIRST_STREAM = Code("first-stream", "Files hold several video streams, and the first was read.")
+TURNED_VIDEOS = Code(
+    "turned-videos",
+    "Videos ask to be turned by right angles, and were turned as players do.",
+    not_strict="It is how every player shows them.",
+)
+OBLONG_PIXELS = Code("oblong-pixels", "Videos have pixels that are not square, and frames were not stretched.")
 
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")

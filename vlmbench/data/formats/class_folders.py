@@ -16,6 +16,8 @@ from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
 from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import EMPTY_CLASSES
 
 FOLDER_OPTIONS = ("other_folders", "shared")
 """What sources of class folders understand besides their own options, see :func:`find_class_folders`."""
@@ -47,11 +49,13 @@ class Contents:
 
     Attributes:
         one: "image", "clip".
+        article: that goes before it.
         example: a path below the class folder.
         wanted: whether a file's name is one of them.
     """
 
     one: str
+    article: str
     example: str
     wanted: Callable[[str], bool]
 
@@ -90,6 +94,24 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
         refuse_splits(root, there, location if spec.split is None else f"{location}/{spec.split}", spec.kind)
     folders, classes = _label_order(there, spec, context, place)
     return ClassFolders(location, root, tuple(folders), classes, walk.passed)
+
+
+def tell_of_empty(found: ClassFolders, counts: Sequence[int], place: str, contents: Contents) -> None:
+    """Make a remark of class folders without samples.
+
+    Args:
+        counts: how many samples each has.
+    """
+    empty = [folder for folder, count in zip(found.folders, counts, strict=True) if not count]
+    if empty:
+        one = len(empty) == 1
+        say(
+            EMPTY_CLASSES,
+            f"{len(empty):,} of the {len(found.folders):,} class folders of {place} hold{'s' * one} no {contents.one}",
+            brief=f"{len(empty):,} class{'es' * (not one)} without {contents.article} {contents.one}",
+            count=len(empty),
+            examples=map(readable, empty),
+        )
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:

@@ -123,7 +123,7 @@ class FolderWalk:
     def loose_files(self) -> list[str]:
         """The wanted files that lie directly in the root, sorted; every other file there is counted as passed over."""
         names = [entry.name for entry in scan(self.root) if not entry_is_folder(entry)]
-        return sorted(name for name in names if self._wants(name, name))
+        return sorted(name for name in names if self.wants(name, name))
 
     def junk(self, folder: str) -> None:
         """Count every file below a folder that holds no samples."""
@@ -144,10 +144,11 @@ class FolderWalk:
                     self._count_all(folder / entry.name, path, above | {here})
                 elif path not in self.apart:
                     self._walk(folder / entry.name, path, above | {here}, found)
-            elif self._wants(entry.name, path):
+            elif self.wants(entry.name, path):
                 found.append(path)  # broken links too: they become bad samples that are reported
 
-    def _wants(self, name: str, path: str) -> bool:
+    def wants(self, name: str, path: str) -> bool:
+        """Whether a file is read; one that is not is counted."""
         if is_junk_file(name):
             self.passed.add("hidden" if name.startswith(".") else "of the system's", path)
             return False
@@ -174,7 +175,8 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Not ``entry.is_dir()``, which raises where a link points to itself; of what is no link, the listing knows."""
+    """Whether it is a folder or leads to one. Not ``entry.is_dir()`` alone, which raises for a link to itself; only links
+    are looked up, since the listing says of all others what they are."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, ClassFolders, Contents, find_class_folders
+from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, Contents, find_class_folders, tell_of_empty
 from vlmbench.data.formats.folder_walk import FolderWalk
 from vlmbench.data.formats.image_suffixes import is_image_name, usual_suffixes
-from vlmbench.data.image_files import ImageFiles, readable
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.errors import DataError
-from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import EMPTY_CLASSES
 
-_IMAGES = Contents("image", "<any name>.jpg", is_image_name)
+_IMAGES = Contents("image", "an", "<any name>.jpg", is_image_name)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -44,21 +40,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             hint=f"Images are files that end in {usual_suffixes()}.",
         )
     walk.passed.say(place)
-    _tell_of_empty([folder for folder, paths in zip(found.folders, of_classes, strict=True) if not paths], found, place)
+    tell_of_empty(found, list(map(len, of_classes)), place, _IMAGES)
     return ImageFiles(found.root, SourceInfo(spec.kind, found.location, split=spec.split), files, found.classes)
 
 
 SOURCE = Source(open_source, FOLDER_OPTIONS, folders=True, other_locations=True, split=True)
-
-
-def _tell_of_empty(empty: Sequence[str], found: ClassFolders, place: str) -> None:
-    if not empty:
-        return
-    one = len(empty) == 1
-    say(
-        EMPTY_CLASSES,
-        f"{len(empty):,} of the {len(found.folders):,} class folders of {place} hold{'s' * one} no image",
-        brief=f"{len(empty):,} class{'es' * (not one)} without an image",
-        count=len(empty),
-        examples=map(readable, empty),
-    )

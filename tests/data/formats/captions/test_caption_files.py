@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.data.formats.caption_files import read_captions
+from vlmbench.data.formats.captions.caption_files import read_captions
 from vlmbench.errors import DataError, VlmbenchWarning
 
 ENTRIES = [("b.jpg", ("A man , in red .", 'He says "hi"')), ("a.jpg", ("Two dogs run.", "A dog; another | dog"))]
