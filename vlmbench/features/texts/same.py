@@ -17,7 +17,7 @@ TOLERANCES: dict[Precision, float] = {"fp32": 3e-5, "bf16": 5e-4, "fp16": 5e-4}
 """How far two unit vectors of the same tokens may lie apart: batches of other shapes add up in another order. A single
 other token moves the features of trained towers by more than 1e-2."""
 _DIRECTIONS = 4
-_PASSES = 512
+_PASSES = 256
 """Over the rows, at most. Trained models need tens; one that needs more tells hardly any text from another."""
 _LONGEST_QUOTED = 48
 _ODD_BLANKS = re.compile(r"^ +| +$| {2,}")
