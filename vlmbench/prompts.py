@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from vlmbench.cards import TaskCard, fill_template
+from vlmbench.class_ids import tell_of_ids, told_words_of, words_of
+from vlmbench.class_names import own_in_order
 from vlmbench.errors import LabelError
 from vlmbench.markup import is_blank
 from vlmbench.remarks.base import say
@@ -70,25 +72,14 @@ class OwnWords(Protocol):
 def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
     """The prompts of a card on its data: the user's words before the card's before the data's.
 
+    The user's names that are those of the classes go to their classes, whatever their order; others are taken in label
+    order. WordNet ids of the data become ImageNet's names.
+
     Raises:
         LabelError: there are no class names at all, one is no text, one of the user's or the data's is empty, or the
-            user's are of another number than the data's classes.
+            user's do not fit the data's or the card's.
     """
-    stated = tuple(card.classes) if card.classes else data.classes
-    if own.class_names is not None:
-        if stated is not None and len(own.class_names) != len(stated):
-            raise LabelError(
-                f"{len(own.class_names)} class names were given, but {card.name} has {len(stated)} classes",
-                hint="One name a line, in label order; `vlmbench tasks show NAME` prints the card's own.",
-            )
-        names, names_from = own.class_names, "option"
-    elif stated is not None:
-        names, names_from = stated, "card" if card.classes else "data"
-    else:
-        raise LabelError(
-            f"{card.name}: neither the card nor the data states class names",
-            hint="Give them with --classnames FILE.",
-        )
+    names, names_from = _class_names(card, data, own)
     if own.templates is not None:
         templates, templates_from = own.templates, "option"
     elif card.templates:
@@ -101,7 +92,29 @@ def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
     _check_empty(card, names, names_from)
     _tell_of_repeated(names)
     _tell_of_unfilled(names, templates)
+    tell_of_ids(names, from_card=names_from == "card")
     return PromptSet(tuple(names), tuple(templates), names_from, templates_from)
+
+
+def _class_names(card: TaskCard, data: DataWords, own: OwnWords) -> tuple[tuple[str, ...], str]:
+    """The class names in label order, and where they come from."""
+    stated = tuple(card.classes) if card.classes else data.classes
+    if own.class_names is None:
+        if stated is None:
+            raise LabelError(
+                f"{card.name}: neither the card nor the data states class names",
+                hint="Give them with --classnames FILE.",
+            )
+        return (stated, "card") if card.classes else (told_words_of(stated), "data")
+    if stated is None:
+        return own.class_names, "option"
+    if len(own.class_names) != len(stated):
+        raise LabelError(
+            f"{len(own.class_names)} class names were given, but {card.name} has {len(stated)} classes",
+            hint="One name a line; `vlmbench tasks show NAME` prints the card's own, in label order.",
+        )
+    words, from_card = words_of(stated), bool(card.classes)
+    return own_in_order(own.class_names, words, place=card.name, order_stated=True, from_card=from_card), "option"
 
 
 _FROM: Mapping[str, str] = {"data": "the data's", "option": "the user's"}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from vlmbench.class_names import LISTED as LISTED
+from vlmbench.class_names import listing as listing
+from vlmbench.class_names import normalise as normalise
 from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
 from vlmbench.markup import is_blank
-
-LISTED = 10
-"""How many names or differences a message lists before it says how many more there are."""
 
 TARGET_WORDS: dict[TargetKind, str] = {
     "class": "one class an image",
@@ -20,18 +20,6 @@ TARGET_WORDS: dict[TargetKind, str] = {
     "mask": "a class for every pixel (a mask)",
     "annotated class": "a class that each sample may or may not show",
 }
-
-
-def normalise(name: str) -> str:
-    """A class name as it is compared: case, ``_``, ``-`` and runs of blanks make no difference."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
-
-
-def listing(items: Iterable[str]) -> str:
-    """The first :data:`LISTED` items, and how many more there are."""
-    every = list(items)
-    more = len(every) - LISTED
-    return ", ".join(every[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_dataset(

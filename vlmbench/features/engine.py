@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
+from vlmbench.data.shown import AnnotatedSize
 from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
@@ -123,11 +124,23 @@ class FeatureEngine:
             )
 
     def pictures(
-        self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
+        self,
+        dataset: ImageDataset,
+        indices: Sequence[int],
+        load: Callable[[int, PIL.Image.Image], Truth[T]],
+        annotated: AnnotatedSize | None = None,
     ) -> Generator[Picture[T], None, None]:
         """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
         with self.timed("images"):
-            yield from stream_pictures(dataset, indices, load, self.settings, progress=self.progress, tally=self.tally)
+            yield from stream_pictures(
+                dataset,
+                indices,
+                load,
+                self.settings,
+                annotated=annotated,
+                progress=self.progress,
+                tally=self.tally,
+            )
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.

@@ -88,7 +88,11 @@ class VisionLanguageModel(Model, Protocol):
     logit_bias: float
 
     def preprocess(self, image: PIL.Image.Image) -> Pixels:
-        """The model's own transform, of an image in any mode. Returns (3, H, W) float32, or several tensors by name."""
+        """The model's own transform. Returns (3, H, W) float32, or several tensors by name.
+
+        A run gives it RGB images alone. Users may have any: those of this package take them through
+        :func:`vlmbench.rgb.as_rgb`, which leaves RGB as it is.
+        """
 
     def encode_image(self, pixels: Any) -> Tensor:
         """(B, 3, H, W), or each tensor of a mapping with B rows, to (B, D), unit length."""

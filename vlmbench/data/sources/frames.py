@@ -10,23 +10,23 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo, segment_centres
-from vlmbench.data.formats.class_folders import (
-    FOLDER_OPTIONS,
-    IMAGE_EXTENSIONS,
-    Contents,
-    entries,
-    find_class_folders,
-    identities_above,
-    identity,
-)
+from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, Contents, find_class_folders
 from vlmbench.data.formats.clip_lists import choose_listed, find_list
+from vlmbench.data.formats.folder_walk import identities_above, identity, visible
+from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_video_frames
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.location import files_state
 from vlmbench.errors import BadSampleError, DataError, UsageError
 
-_CLIPS = Contents("clip", "<any name>.mp4", VIDEO_EXTENSIONS)
 OPTIONS = (*FOLDER_OPTIONS, "frames", "list", "partial")
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_EXTENSIONS
+
+
+_CLIPS = Contents("clip", "<any name>.mp4", _is_video)
 
 
 @dataclass(eq=False)
@@ -155,11 +155,11 @@ def _clips(folder: Path, path: str, above: frozenset[tuple[int, int]], place: st
     here = identity(folder)
     if here in above:
         return
-    found = entries(folder)
+    found = visible(folder)
     videos = [entry.name for entry in found if _is_video(entry.name) and not os.path.isdir(entry.path)]
     yield from (f"{path}/{name}" for name in videos)  # broken links too: they become bad samples
     folders = [entry.name for entry in found if os.path.isdir(entry.path)]
-    has_frames = not videos and any(_is_image(entry.name) for entry in found)
+    has_frames = not videos and any(is_image_name(entry.name) for entry in found)
     in_class_folder = "/" not in path
     if has_frames and in_class_folder:
         raise DataError(
@@ -184,18 +184,10 @@ def _read_folder(folder: Path, frames: int, sample_id: str) -> Iterator[bytes]:
 
 
 def _frame_names(folder: Path) -> list[str]:
-    return sorted((entry.name for entry in entries(folder) if _is_image(entry.name)), key=_natural)
+    return sorted((entry.name for entry in visible(folder) if is_image_name(entry.name)), key=_natural)
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts numbers in names by their value; names that differ only in leading zeros by their spelling."""
     parts = re.split(r"([0-9]+)", name)
     return [(1, int(part), "") if number % 2 else (0, 0, part) for number, part in enumerate(parts)], name
-
-
-def _is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_EXTENSIONS
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_EXTENSIONS

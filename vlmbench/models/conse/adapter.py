@@ -36,6 +36,7 @@ from vlmbench.models.towers.weights import (
     library_versions,
     state_sha256,
 )
+from vlmbench.rgb import as_rgb
 
 OPTIONS: Mapping[str, Kinds] = {"top_k": (int,)}
 TOP_K = 10
@@ -113,7 +114,7 @@ class ConseModel(nn.Module):
             self._class_features = self.encode_text(_imagenet_names())
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, _TRANSFORM(image.convert("RGB")))
+        return cast(Tensor, _TRANSFORM(as_rgb(image)))
 
     def classify(self, pixels: Tensor) -> Tensor:
         """(B, 3, 260, 260) to the classifier's own (B, 1000) ImageNet logits."""
@@ -152,7 +153,7 @@ class ConseMap:
         self._model = model
 
     def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, _COLOURS(image.convert("RGB")))
+        return cast(Tensor, _COLOURS(as_rgb(image)))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) of any size to (B, h, w, 1000) ImageNet logits; h and w are a 32nd of the sides, rounded up."""

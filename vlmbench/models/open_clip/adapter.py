@@ -39,6 +39,7 @@ from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
 from vlmbench.paths import user_path
+from vlmbench.rgb import as_rgb
 
 OPTIONS: Mapping[str, Kinds] = {
     "pretrained": (str,),
@@ -114,7 +115,7 @@ class OpenClipModel:
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, self._transform(image))
+        return cast(Tensor, self._transform(as_rgb(image)))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return cast(Tensor, self.network.encode_image(pixels, normalize=True))

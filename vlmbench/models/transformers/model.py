@@ -21,6 +21,7 @@ from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CASE_KEPT
+from vlmbench.rgb import as_rgb
 
 LEGACY_EOS = 2
 
@@ -96,8 +97,8 @@ class TransformersModel:
         return self._pixels(image, do_center_crop=False, size={"height": crop["height"], "width": crop["width"]})
 
     def _pixels(self, image: PIL.Image.Image, **changes: Any) -> Tensor:
-        # Some checkpoints leave the conversion to the caller; of an image that is RGB already it changes nothing.
-        batch = self.processor(images=image, return_tensors="pt", do_convert_rgb=True, **changes)
+        # Some checkpoints leave the conversion to the caller, and the library's own knows no ranges and no white.
+        batch = self.processor(images=as_rgb(image), return_tensors="pt", **changes)
         return cast(Tensor, batch["pixel_values"][0])
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
+from vlmbench.data.formats.pixels import say_turned_mask, turn_in
 from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
@@ -113,9 +114,13 @@ class SegmentationQuestion:
         def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
             mask = self.dataset.read_mask(index)
             labels = self._labels(mask, index, image)
+            if turn_in(mask) is not None:
+                say_turned_mask(self.dataset.samples[index].id)
             return Truth(_Loaded(labels, scorer.prepare(image)), files=(mask,))
 
-        with closing(engine.pictures(self.dataset, self.indices, load)) as pictures:  # its threads end here
+        with closing(
+            engine.pictures(self.dataset, self.indices, load, self._annotated)
+        ) as pictures:  # its threads end here
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
@@ -132,7 +137,9 @@ class SegmentationQuestion:
                 per_class=class_results(every, self.words.class_names),
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
-                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                visuals=partial(
+                    own_pictures, self.dataset, drawn, engine.model.card.name, self._picture, self._annotated
+                )
                 if drawn
                 else None,
             )
@@ -148,6 +155,11 @@ class SegmentationQuestion:
             ignore_label=self.dataset.ignore_label,
             title=title,
         )
+
+    def _annotated(self, index: int) -> tuple[int, int]:
+        """The size of a sample's mask, as its own tag, if it has one, asks to show it."""
+        height, width = self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id).shape
+        return width, height
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
