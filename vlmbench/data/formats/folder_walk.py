@@ -175,8 +175,8 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or leads to one. Not ``entry.is_dir()`` alone, which raises for a link to itself; only links
-    are looked up, since the listing says of all others what they are."""
+    """Whether it is a folder or leads to one. Not ``entry.is_dir()`` alone, which raises for a link to itself; and only
+    links are looked up, since the listing says of all others what they are."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
