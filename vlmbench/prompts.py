@@ -15,8 +15,8 @@ from vlmbench.class_ids import tell_of_ids, told_words_of, words_of
 from vlmbench.class_names import own_in_order
 from vlmbench.errors import LabelError
 from vlmbench.markup import is_blank
-from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import EMPTY_CLASS_NAMES, REPEATED_CLASS_NAMES, UNFILLED_PLACES
+from vlmbench.remarks.base import Code, say
+from vlmbench.remarks.codes import EMPTY_CLASS_NAMES, REPEATED_CARD_NAMES, REPEATED_CLASS_NAMES, UNFILLED_PLACES
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 """CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
@@ -90,7 +90,8 @@ def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
         templates, templates_from = (DEFAULT_TEMPLATE,), "default"
     _check_whole(card, names)
     _check_empty(card, names, names_from)
-    _tell_of_repeated(names)
+    published = names_from == "card" or (names_from == "data" and names != data.classes)  # names of WordNet ids
+    _tell_of_repeated(names, REPEATED_CARD_NAMES if published else REPEATED_CLASS_NAMES)
     _tell_of_unfilled(names, templates)
     tell_of_ids(names, from_card=names_from == "card")
     return PromptSet(tuple(names), tuple(templates), names_from, templates_from)
@@ -162,7 +163,7 @@ def _tell_of_unfilled(names: Iterable[str], templates: Iterable[str]) -> None:
         say(UNFILLED_PLACES, text, brief=f"{what} with braces", count=count, examples=map(repr, [*held, *others]))
 
 
-def _tell_of_repeated(names: Iterable[str]) -> None:
+def _tell_of_repeated(names: Iterable[str], code: Code) -> None:
     """No model can tell classes of one name apart."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
@@ -170,4 +171,4 @@ def _tell_of_repeated(names: Iterable[str]) -> None:
             f"{len(repeated):,} class name{'s' * (len(repeated) != 1)} occur{'s' * (len(repeated) == 1)} more than once"
         )
         brief = f"{len(repeated):,} repeated class name{'s' * (len(repeated) != 1)}"
-        say(REPEATED_CLASS_NAMES, text, brief=brief, count=len(repeated), examples=map(repr, repeated))
+        say(code, text, brief=brief, count=len(repeated), examples=map(repr, repeated))

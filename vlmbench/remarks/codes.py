@@ -128,6 +128,12 @@ OBLONG_PIXELS = Code("oblong-pixels", "Videos have pixels that are not square, a
 
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")
+REPEATED_CARD_NAMES = Code(
+    "repeated-card-names",
+    "The card, or ImageNet's list of names behind WordNet ids, has class names more than once: no model can tell them "
+    "apart.",
+    not_strict="Published lists have some, and published numbers were made with them.",
+)
 CLASS_ORDER = Code(
     "class-order", "None of the user's class names is a name in the data, so that their order could not be checked."
 )
@@ -147,7 +153,12 @@ UNFILLED_PLACES = Code(
 )
 TEXTS_CUT = Code(
     "texts-cut",
-    "Prompts or captions have more tokens, those of start and end included, than the model reads, and are cut.",
+    "Prompts have more tokens, those of start and end included, than the model reads, and are cut.",
+)
+CAPTIONS_CUT = Code(
+    "captions-cut",
+    "Captions have more tokens, those of start and end included, than the model reads, and are cut.",
+    not_strict="Captions are what they are, and published numbers cut them as well.",
 )
 INDISTINCT_CLASSES = Code(
     "indistinct-classes",

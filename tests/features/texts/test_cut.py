@@ -70,8 +70,8 @@ def test_half_a_warm_cache_says_it_of_all(tmp_path: Path) -> None:
 def test_one_text_and_what_it_is_called() -> None:
     model, _ = cut_toy()
     assert sentences(lambda: encode(model, [ENDS[0]], called="caption")) == [
-        "texts-cut: 1 of 1 caption is longer than the 10 tokens that the model reads, it has 16; its end was cut off: "
-        "'a photo of a cat'"
+        "captions-cut: 1 of 1 caption is longer than the 10 tokens that the model reads, it has 16; its end was "
+        "cut off: 'a photo of a cat'"
     ]
     assert sentences(lambda: encode(model, ["this is number one", "that is number two"])) == [
         "texts-cut: 2 of 2 prompts are longer than the 10 tokens that the model reads, the longest has 18; "

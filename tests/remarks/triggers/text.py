@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from remarks.trigger import TOY, Arguments, Trigger, images, lines, task_card
+from remarks.trigger import TOY, Arguments, Trigger, captions, images, lines, task_card
 
 MODEL = ("-m", "demo-clip")
 LONG = "a photo of a {} that is far away, behind a red circle, a blue square, a green star and a yellow ring"
@@ -25,6 +25,10 @@ def _words(
     return write
 
 
+def _long_caption(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    return (*MODEL, *captions(top, {"a.png": [LONG.format("cat")], "b.png": ["a dog"]}, ["a.png", "b.png"]))
+
+
 def _nameless(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     images(top)
     fields = {"classes": ["", "dog"], "metrics": ["acc1"]}
@@ -40,13 +44,19 @@ TRIGGERS = {
         "2 of 2 prompts cut at 32 tokens",
         count=2,
     ),
+    "captions-cut": Trigger(
+        _long_caption,
+        "1 of 2 captions is longer than the 32 tokens that the model reads, it has 36; its end was cut off: "
+        "'a photo of a cat that is…n star and a yellow ring'",
+        "1 of 2 captions cut at 32 tokens",
+    ),
     "indistinct-classes": Trigger(
         _words(["red  Circle", "Red circle"], model=MODEL),
         "2 of 2 class names are the same as another one to the model: 'red␣␣Circle' = 'Red circle'",
         "2 indistinct class names",
     ),
     "unfilled-places": Trigger(
-        _words(["cat", "{name}"]),
+        _words(["ox", "{name}"]),
         "1 class name has braces that nothing fills; it stays as it is: '{name}'",
         "1 class name with braces",
     ),

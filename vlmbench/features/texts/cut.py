@@ -11,7 +11,7 @@ from torch import Tensor
 from vlmbench.features.texts.same import quoted
 from vlmbench.models.base import Model, TokenReader, capability
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import TEXTS_CUT
+from vlmbench.remarks.codes import CAPTIONS_CUT, TEXTS_CUT
 
 Called = Literal["text", "prompt", "caption"]
 """What the user knows a task's texts as."""
@@ -62,4 +62,5 @@ def tell_of_cut(
             "their ends were cut off"
         )
         text += f", and {same:,} of them are now the same as another one" if same else ""
-    say(TEXTS_CUT, text, brief=f"{of} cut at {most} tokens", count=len(cut), examples=map(quoted, cut))
+    code = CAPTIONS_CUT if called == "caption" else TEXTS_CUT
+    say(code, text, brief=f"{of} cut at {most} tokens", count=len(cut), examples=map(quoted, cut))
