@@ -62,7 +62,7 @@ TRIGGERS = {
     ),
     "orientation-applied": Trigger(
         _turned_with_boxes,
-        "1 image was turned as its EXIF tag asks, as annotation tools show it: images/1.png",
+        "1 image was turned as its EXIF tag asks, as annotation tools show it: 1.png",
         "1 image turned",
     ),
     "first-frame": Trigger(

@@ -29,11 +29,16 @@ def _long_caption(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     return (*MODEL, *captions(top, {"a.png": [LONG.format("cat")], "b.png": ["a dog"]}, ["a.png", "b.png"]))
 
 
-def _nameless(top: Path, _: pytest.MonkeyPatch) -> Arguments:
-    images(top)
-    fields = {"classes": ["", "dog"], "metrics": ["acc1"]}
-    source = {"kind": "imagefolder", "location": str(top / "images"), "folders": ["cat", "dog"]}
-    return (*TOY, *task_card(top, "imagefolder", top / "images", **{**fields, "sources": [source]}))
+def _card_names(first: str, second: str, model: Arguments = TOY) -> Callable[[Path, pytest.MonkeyPatch], Arguments]:
+    """Two class folders that a card names so."""
+
+    def write(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+        images(top)
+        source = {"kind": "imagefolder", "location": str(top / "images"), "folders": ["cat", "dog"]}
+        fields = {"classes": [first, second], "metrics": ["acc1"], "sources": [source]}
+        return (*model, *task_card(top, "imagefolder", top / "images", **fields))
+
+    return write
 
 
 TRIGGERS = {
@@ -51,7 +56,7 @@ TRIGGERS = {
         "1 of 2 captions cut at 32 tokens",
     ),
     "indistinct-classes": Trigger(
-        _words(["red  Circle", "Red circle"], model=MODEL),
+        _card_names("red  Circle", "Red circle", MODEL),
         "2 of 2 class names are the same as another one to the model: 'red␣␣Circle' = 'Red circle'",
         "2 indistinct class names",
     ),
@@ -60,5 +65,10 @@ TRIGGERS = {
         "1 class name has braces that nothing fills; it stays as it is: '{name}'",
         "1 class name with braces",
     ),
-    "empty-class-names": Trigger(_nameless, "the card leaves 1 class name empty: label 0", "1 empty class name"),
+    "repeated-card-names": Trigger(
+        _card_names("crane", "crane"), "1 class name occurs more than once: 'crane'", "1 repeated class name"
+    ),
+    "empty-class-names": Trigger(
+        _card_names("", "dog"), "the card leaves 1 class name empty: label 0", "1 empty class name"
+    ),
 }
