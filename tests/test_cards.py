@@ -60,6 +60,29 @@ def test_impossible_values(field: str, value: object, said: str) -> None:
         parse_card(TaskCard, {"name": "x", "sources": [SOURCE], field: value}, where="x.yaml")
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("null", "entry 2 is empty, not text"),
+        ("", "entry 2 is empty, not text"),
+        ("3", "entry 2 is the int 3, not text"),
+        ("no", "entry 2 is the bool False, not text"),
+        ("on", "entry 2 is the bool True, not text"),
+        ("1.5", "entry 2 is the float 1.5, not text"),
+        ("{}", "entry 2 is the dict {}, not text"),
+        ("2024-01-02", r"entry 2 is the date datetime.date\(2024, 1, 2\), not text"),
+        ("[cat]", r"entry 2 is the list \['cat'\], not text"),
+    ],
+)
+@pytest.mark.parametrize("field", ["classes", "templates"])
+def test_what_yaml_takes_for_no_text_is_named(field: str, entry: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(
+        f"name: t\nsources: [{{kind: demo, location: x}}]\n{field}:\n- '{{}}'\n- {entry}\n"
+    )
+    with pytest.raises(CardError, match=rf"{field}: Value error, {said}: put it in quotes"):
+        parse_card(TaskCard, read_yaml(tmp_path / "t.yaml"), where="t.yaml")
+
+
 def test_templates_are_replaced_not_formatted() -> None:
     assert fill_template("a {c} of {}", "{c.__class__}") == "a {c.__class__} of {c.__class__}"
     assert fill_template("a {0} of {c}", "cat") == "a {0} of cat"

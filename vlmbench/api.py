@@ -81,8 +81,8 @@ def evaluate(
                 limit=limit,
                 stratified=stratified,
                 seed=seed,
-                class_names=tuple(class_names) if class_names is not None else None,
-                templates=tuple(templates) if templates is not None else None,
+                class_names=_texts("class_names", class_names),
+                templates=_texts("templates", templates),
                 protocol=dict(protocol or {}),
                 visuals=visuals,
                 transfer=transfer,
@@ -110,6 +110,12 @@ def load_task(name: str) -> TaskCard:
 
 def _names(names: Names) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(texts, str):
+        raise UsageError(f"evaluate: {name} is a list of texts, and {texts!r} is one text")
+    return None if texts is None else tuple(texts)
 
 
 CardT = TypeVar("CardT", ModelCard, TaskCard)

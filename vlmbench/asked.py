@@ -51,8 +51,11 @@ def _of_the_samples(record: Summary) -> Iterator[Remark]:
     by_class = " by class" if drawn == "by class" else ""
     standard = data.standard_samples
     if limit is not None:
-        known = f"{data.samples:,} of {standard:,} samples" if standard is not None else f"subset of {data.samples:,}"
+        whole = data.drawn_from if data.drawn_from is not None else standard
+        known = f"{data.samples:,} of {whole:,} samples" if whole is not None else f"subset of {data.samples:,}"
         counted = f"{data.samples:,} sample{'s' * (data.samples != 1)}"
+        if data.drawn_from is not None:
+            counted = f"{data.samples:,} of {data.drawn_from:,} samples"
         text = f"a subset of {counted} was scored, drawn {drawn or 'at random'}"
         yield remark(codes.SUBSET, text, brief=f"{known}{by_class}", count=data.samples)
     elif standard is not None and not knows_remarks(record):

@@ -173,6 +173,16 @@ class TaskCard(_Card):
             return {**data, "metrics": metrics, "main_metric": data.get("main_metric", metrics[0])}
         return data
 
+    @field_validator("classes", "templates", mode="before")
+    @classmethod
+    def _texts_are_quoted(cls, listed: Any) -> Any:
+        """YAML reads ``no``, ``on``, ``3`` and an empty entry as something else than text."""
+        for number, entry in enumerate(listed if isinstance(listed, list) else (), 1):
+            if not isinstance(entry, str):
+                was = "empty" if entry is None else f"the {type(entry).__name__} {entry!r}"
+                raise ValueError(f"entry {number} is {was}, not text: put it in quotes")
+        return listed
+
     @field_validator("templates")
     @classmethod
     def _templates_have_a_place(cls, templates: list[str] | None) -> list[str] | None:

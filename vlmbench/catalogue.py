@@ -308,7 +308,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
     hints = [
         _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths]),
         "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH, captions:PATH, "
-        "coco:PATH or wds:PATH.",
+        "boxes:PATH or wds:PATH.",
     ]
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
 

@@ -6,6 +6,7 @@ A pipe, a socket or a device under the name of a file would be waited for, or re
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import os
@@ -88,6 +89,29 @@ def read_text(
         UnicodeDecodeError: it is not in this encoding.
     """
     text = read_bytes(path, most=most, given_by_user=given_by_user).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded_text(content: bytes) -> str:
+    """The text of a file that a person wrote: UTF-8, or the UTF-16 or UTF-32 that its first bytes tell.
+
+    Line ends are ``\\n``. Windows' editors and PowerShell write UTF-16.
+
+    Raises:
+        UnicodeDecodeError: it is in none of these.
+    """
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8-sig")
+    text = content.decode(encoding)
+    if "\0" in text:
+        raise UnicodeDecodeError("utf-8", content, place := content.index(0), place + 1, "it has zero bytes")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

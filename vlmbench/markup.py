@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _UNSEEN = dict.fromkeys(
     [
@@ -16,8 +17,15 @@ _UNSEEN = dict.fromkeys(
     ]
 )
 """Signs that move a cursor, change colours or turn the direction of what follows; tabs and ends of lines are kept."""
+_SHAPELESS = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
+"""Unicode's categories of separators, control and format signs."""
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown would read as its own; an underscore inside a word is none."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: it is empty, or all blanks and signs without a shape (zero width, BOM)."""
+    return all(unicodedata.category(sign) in _SHAPELESS for sign in text)
 
 
 def printable(text: str) -> str:

@@ -103,6 +103,8 @@ class DatasetInfo(_Part):
     split: str | None = None
     samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
+    drawn_from: Count | None = None
+    """Samples that the data has, of which ``--limit`` drew those; None in older records."""
     standard_samples: Count | None = None
     """How many the card's standard split has."""
     fingerprint: str

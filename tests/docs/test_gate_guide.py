@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command_line import command
 from repository import REPOSITORY
 
 GUIDE = REPOSITORY / "docs" / "gate.md"
@@ -18,35 +19,42 @@ FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FAULT = re.compile(r"^\| `([\w-]+)` \|.*\| ([\w, -]+) \|$", re.MULTILINE)
 
 
+RECORDER = """#!/bin/sh
+printf '%s\\0' "$@" >> "$RECORDED"
+printf '\\n\\0' >> "$RECORDED"
+"""
+"""Stands for ``vlmbench``: it writes down what the shell gave it, a line break behind each command."""
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of someone who has typed every line of the guide."""
-    here = tmp_path_factory.mktemp("guide")
-    scripts = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"}
-    commands = 0
+    """The folder of someone who has typed every line of the guide.
+
+    The shell reads the lines; ``vlmbench`` itself runs in this process, where starting costs nothing.
+    """
+    here, scripts = tmp_path_factory.mktemp("guide"), tmp_path_factory.mktemp("bin")
+    (scripts / "vlmbench").write_text(RECORDER)
+    (scripts / "vlmbench").chmod(0o755)
+    path = os.pathsep.join([str(scripts), str(Path(sys.executable).parent), os.environ["PATH"]])
+    blocks = 0
     for language, information, text in FENCE.findall(GUIDE.read_text("utf-8")):
         if language == "yaml":
             (here / information).write_text(text, "utf-8")
             continue
         code = int(information.removeprefix("exit=") or 0)
-        ran = subprocess.run(
-            ["bash", "-e", "-c", text], cwd=here, env=environment, capture_output=True, text=True, timeout=600
-        )
-        assert ran.returncode == code, f"{text}\n{ran.stdout}\n{ran.stderr}"
-        commands += 1
-    assert commands == 10
+        recorded = scripts / f"{blocks}"
+        environment = os.environ | {"PATH": path, "RECORDED": str(recorded)}
+        subprocess.run(["bash", "-e", "-c", text], cwd=here, env=environment, timeout=600, check=True)
+        commands = [typed.split("\0")[:-1] for typed in recorded.read_text("utf-8").split("\n\0")[:-1]]
+        for number, arguments in enumerate(commands, 1):
+            command(*arguments, where=here, code=code if number == len(commands) else 0)
+        blocks += 1
+    assert blocks == 10
     return here
 
 
 def verdicts(here: Path, candidate: str, *options: str) -> dict[str, str]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "vlmbench.cli.main", "compare", "main", f"results/{candidate}", "-f", "json", *options],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    ran = command("compare", "main", f"results/{candidate}", "-f", "json", *options, where=here)
     return {task["task"]: task["verdict"] for task in json.loads(ran.stdout)["tasks"]}
 
 

@@ -94,6 +94,44 @@ def save(folder: Path, network: Any, tokenizer: Any, processor: Any) -> Path:
     return folder
 
 
+def align(folder: Path) -> Path:
+    vision = {
+        "image_size": 32,
+        "hidden_dim": 24,
+        "in_channels": [32, 16],
+        "out_channels": [16, 24],
+        "depthwise_padding": [],
+        "strides": [1, 2],
+        "num_block_repeats": [1, 1],
+        "expand_ratios": [1, 2],
+        "kernel_sizes": [3, 3],
+        "width_coefficient": 1.0,
+        "depth_coefficient": 1.0,
+    }
+    config = transformers.AlignConfig(
+        text_config={**TEXT, "vocab_size": 10}, vision_config=vision, projection_dim=24, temperature_init_value=0.25
+    )
+    processor = transformers.EfficientNetImageProcessor(
+        size={"height": 36, "width": 36}, crop_size={"height": 32, "width": 32}, do_center_crop=True
+    )
+    return save(folder, transformers.AlignModel(config), bert_tokenizer(), processor)
+
+
+def flava(folder: Path) -> Path:
+    config = transformers.FlavaConfig(
+        text_config={**TEXT, "vocab_size": 10},
+        image_config=VISION,
+        multimodal_config=TEXT,
+        image_codebook_config={"hidden_size": 8, "vocab_size": 10},
+        hidden_size=32,
+        projection_dim=24,
+    )
+    processor = transformers.FlavaImageProcessor(
+        size={"height": 32, "width": 32}, crop_size={"height": 32, "width": 32}
+    )
+    return save(folder, transformers.FlavaForPreTraining(config), bert_tokenizer(), processor)
+
+
 def open_folder(folder: Path | str, **options: Any) -> TransformersModel:
     card = ModelCard(name="model", adapter="transformers", spec=str(folder), options=options)
     return load(card, LoadOptions(offline=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import PIL.Image
 import torch
 
 from vlmbench.features.texts.prefix_tree import collate, packs
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import TokenReader, VisionLanguageModel, capability
 
 VISION = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16, "head_width": 32}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
@@ -152,6 +153,30 @@ def packed_difference(model: VisionLanguageModel, texts: list[str]) -> float:
             assert sorted(rows) == list(range(len(texts)))
             differences.append(float((packed.encode_packs(collate(made, "cpu")) - plain[rows]).abs().max()))
     return max(differences)
+
+
+def assert_counts_tokens(model: VisionLanguageModel, context_length: int, uncut: Callable[[str], int]) -> None:
+    """The model tells how long texts are as its tokenizer does that cuts nothing, where they are too long.
+
+    Args:
+        uncut: the library's own number of tokens of a text.
+    """
+    reader = capability(model, TokenReader)
+    assert reader is not None and reader.context_length == context_length
+    around = uncut("")
+    numbers = [1, *range(context_length - around - 1, context_length - around + 3), 3 * context_length]
+    texts = [" ".join(["cat"] * number) for number in numbers] + [*PROMPTS, "&nGt;" * context_length, "ﷺ" * 40]
+    exact = [uncut(text) for text in texts]
+    assert {context_length, context_length + 1} <= set(exact)
+    for alone, together, count in zip(
+        (reader.token_counts([text])[0] for text in texts), reader.token_counts(texts), exact, strict=True
+    ):
+        assert alone == together
+        assert alone == count if count > context_length else alone <= context_length
+    rows = reader.tokenize(texts)
+    assert len(rows) == len(texts) and rows.shape[1] <= context_length
+    assert torch.equal(rows[len(numbers) - 1], rows[len(numbers) - 2])  # of these, the ends alone differ
+    assert len(reader.tokenize([])) == 0 and reader.token_counts([]) == []
 
 
 def assert_same_features(ours: torch.Tensor, theirs: torch.Tensor) -> None:

@@ -64,7 +64,7 @@ def main() -> int:
 
 def make_webdataset(folder: Path, root: Path) -> None:
     """The images and captions in clip-benchmark's layout."""
-    from vlmbench.data.formats.caption_files import read_captions
+    from vlmbench.data.formats.captions.caption_files import read_captions
 
     (root / "test").mkdir(parents=True, exist_ok=True)
     (root / "dataset_type.txt").write_text("retrieval\n")

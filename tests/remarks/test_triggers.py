@@ -99,7 +99,7 @@ def test_tables_find_several_models_of_one_name(tmp_path: Path) -> None:
     found = {row["weights_sha256"]: row for row in rows(tmp_path / "runs")}
     assert {weights: (row["remark_codes"], row["remarks"]) for weights, row in found.items()} == {
         "toy-1": ("several-models", "1 of 2 models of this name, weights toy-1"),
-        "toy-2": ("subset several-models", "subset of 5, 1 of 2 models of this name, weights toy-2"),
+        "toy-2": ("subset several-models", "5 of 6 samples, 1 of 2 models of this name, weights toy-2"),
     }
     # Which one is the newest is not known: records state whole seconds.
     assert {row["model"] for row in found.values()} in [{"m", f"m (weights {weights})"} for weights in found]

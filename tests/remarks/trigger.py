@@ -82,7 +82,7 @@ def masks(top: Path, labels: Mapping[str, int], **fields: Any) -> Arguments:
 
 
 def boxes(
-    top: Path, places: Sequence[Sequence[float]] = ((2, 3, 10, 8),), *, lvis: bool = False, **fields: Any
+    top: Path, places: Sequence[Sequence[float]] = ((2, 3, 10, 8), (5, 5, 9, 9)), *, lvis: bool = False, **fields: Any
 ) -> Arguments:
     """Boxes of the classes cat and dog by turns in the first of two pictures, in COCO's form."""
     pictures: list[dict[str, Any]] = [

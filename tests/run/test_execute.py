@@ -367,7 +367,21 @@ def test_impossible_settings(request_: RunRequest, wrong: dict[str, object]) -> 
         replace(request_, **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("wrong", [{"limit": 2.5}, {"seed": -1}, {"class_names": ()}, {"templates": ("no place",)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": 2.5},
+        {"seed": -1},
+        {"class_names": ()},
+        {"templates": ("no place",)},
+        {"class_names": ("a", "")},
+        {"class_names": ("a", "\u200b")},
+        {"class_names": ("a", 3)},
+        {"class_names": (None,)},
+        {"templates": ()},
+        {"templates": ("{}", None)},
+    ],
+)
 def test_impossible_options(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         TaskOptions(**wrong)  # type: ignore[arg-type]

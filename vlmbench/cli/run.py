@@ -11,7 +11,8 @@ import typer
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
-from vlmbench.files import read_text
+from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
+from vlmbench.markup import is_blank
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 
@@ -267,14 +268,19 @@ def read_lines(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        text = read_text(user_path(path), encoding="utf-8-sig", given_by_user=True)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"cannot read {str(path)!r}: {reason}") from error
-    lines = [line.strip() for line in text.rstrip().split("\n")]
-    if "" in lines:
-        place = "is empty" if len(lines) == 1 else f"has an empty line {lines.index('') + 1}"
-        raise UsageError(f"{str(path)!r} {place}")
+        text = decoded_text(read_bytes(user_path(path), most=MOST_TEXT_BYTES, given_by_user=True))
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error}", hint="Save it as UTF-8.") from error
+    lines = [line.strip() for line in text.replace("\ufeff", "").split("\n")]  # joined files keep their marks
+    while lines and is_blank(lines[-1]):
+        lines.pop()
+    if not lines:
+        raise UsageError(f"{str(path)!r} is empty")
+    for number, line in enumerate(lines, 1):
+        if is_blank(line):
+            raise UsageError(f"{str(path)!r} has an empty line {number}")
     return tuple(lines)
 
 

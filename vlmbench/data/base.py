@@ -230,6 +230,7 @@ class SourceContext:
         data_root: the folder under which relative paths are looked up; None: only the working directory.
         offline: never ask a hub; only its cache.
         class_names: the card's class names, in label order; None where the card leaves them to the data.
+        own_names: the user's, in any order; None where the user gives none.
         target: what each sample's target is to be.
     """
 
@@ -237,6 +238,13 @@ class SourceContext:
     offline: bool = False
     class_names: tuple[str, ...] | None = None
     target: TargetKind = "class"
+    own_names: tuple[str, ...] | None = None
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes there are to be, by the card or else the user; None where both leave it to the data."""
+        names = self.class_names if self.class_names is not None else self.own_names
+        return len(names) if names is not None else None
 
 
 OpenSource = Callable[[SourceSpec, SourceContext], ImageDataset]

@@ -83,13 +83,21 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
 
 def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
     """Warn at once of listed images that are not there: their turn may come hours later."""
-    absent = [name for name in names if not (folder / name).is_file()]
+    say_missing([name for name in names if not (folder / name).is_file()], len(names), folder, said_by)
+
+
+def say_missing(absent: Sequence[str], listed: int, folder: Path, said_by: Path) -> None:
+    """As :func:`tell_of_missing`, of images that are known not to be there.
+
+    Args:
+        listed: how many images there should be.
+    """
     if absent:
         one = len(absent) == 1
         bad = "it is a bad sample, which stops" if one else "they are bad samples, which stop"
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {len(names):,} images that {said_by} lists {'is' if one else 'are'} not in "
+            f"{len(absent):,} of the {listed:,} images that {said_by} lists {'is' if one else 'are'} not in "
             f"{folder}; {bad} the pair unless --skip-bad leaves {'it' if one else 'them'} out",
             brief=f"{len(absent):,} image{'s' * (not one)} missing",
             count=len(absent),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from vlmbench.class_names import LISTED as LISTED
+from vlmbench.class_names import listing as listing
+from vlmbench.class_names import normalise as normalise
 from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
-
-LISTED = 10
-"""How many names or differences a message lists before it says how many more there are."""
+from vlmbench.markup import is_blank
 
 TARGET_WORDS: dict[TargetKind, str] = {
     "class": "one class an image",
@@ -19,18 +20,6 @@ TARGET_WORDS: dict[TargetKind, str] = {
     "mask": "a class for every pixel (a mask)",
     "annotated class": "a class that each sample may or may not show",
 }
-
-
-def normalise(name: str) -> str:
-    """A class name as it is compared: case, ``_``, ``-`` and runs of blanks make no difference."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
-
-
-def listing(items: Iterable[str]) -> str:
-    """The first :data:`LISTED` items, and how many more there are."""
-    every = list(items)
-    more = len(every) - LISTED
-    return ", ".join(every[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_dataset(
@@ -113,7 +102,7 @@ def check_captions(samples: Sequence[Sample], *, place: str) -> None:
         if not sample.target:
             raise LabelError(f"{place}: sample {sample.id!r} has no caption")
         for caption in sample.target:
-            if not isinstance(caption, str) or not caption.strip():
+            if not isinstance(caption, str) or is_blank(caption):
                 raise LabelError(f"{place}: sample {sample.id!r} has a caption without words: {caption!r}")
 
 

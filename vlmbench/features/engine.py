@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
+from vlmbench.data.shown import AnnotatedSize
 from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
@@ -23,8 +24,10 @@ from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
+from vlmbench.features.texts.cut import Called, cut_texts, tell_of_cut
 from vlmbench.features.texts.encode import encode_texts
-from vlmbench.models.base import Model, VisionLanguageModel, dual_encoder
+from vlmbench.features.texts.same import TOLERANCES, groups_of_equals, groups_of_same_tokens, tell_of_indistinct
+from vlmbench.models.base import Model, TokenReader, VisionLanguageModel, capability, dual_encoder
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
@@ -74,18 +77,43 @@ class FeatureEngine:
     def _space(self, encoder: Literal["image", "text"]) -> FeatureSpace | None:
         return self.spaces.of(self.encoders, encoder) if self.spaces else None
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
+    def texts(self, texts: Sequence[str], *, called: Called = "text") -> Tensor:
         """N texts to (N, D) float32 on the CPU, unit length; :func:`~vlmbench.features.texts.encode.encode_texts`."""
         space = self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
-                self.encoders, texts, precision=self.settings.precision, space=space, progress=self.progress
+                self.encoders,
+                texts,
+                precision=self.settings.precision,
+                space=space,
+                progress=self.progress,
+                called=called,
             )
         self.text_use = CacheUse(
             text_hits=self.text_use.text_hits + use.text_hits,
             text_misses=self.text_use.text_misses + use.text_misses,
         )
         return features
+
+    def tell_of_same_classes(self, features: Tensor, names: Sequence[str], owners: Sequence[int] | None = None) -> None:
+        """Remark on classes whose features, (C, D) on the CPU, are equal but for rounding; :mod:`.texts.same`."""
+        tell_of_indistinct(groups_of_equals(features, TOLERANCES[self.settings.precision]), names, owners)
+
+    def tell_of_labels(self, labels: Sequence[str], names: Sequence[str], owners: Sequence[int] | None = None) -> None:
+        """Remark on the prompts that a capability of the model reads by itself: those cut, and classes the same.
+
+        Args:
+            labels: one prompt for each of the C names.
+        """
+        reader = capability(self.model, TokenReader)
+        if reader is None or not labels:
+            return
+
+        def groups(some: Sequence[str]) -> list[list[int]]:
+            return groups_of_same_tokens(reader.tokenize(some))
+
+        tell_of_cut(cut_texts(self.model, list(dict.fromkeys(labels))), labels, "prompt", groups)
+        tell_of_indistinct(groups(labels), names, owners)
 
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         """The chosen samples' features in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
@@ -96,11 +124,23 @@ class FeatureEngine:
             )
 
     def pictures(
-        self, dataset: ImageDataset, indices: Sequence[int], load: Callable[[int, PIL.Image.Image], Truth[T]]
+        self,
+        dataset: ImageDataset,
+        indices: Sequence[int],
+        load: Callable[[int, PIL.Image.Image], Truth[T]],
+        annotated: AnnotatedSize | None = None,
     ) -> Generator[Picture[T], None, None]:
         """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
         with self.timed("images"):
-            yield from stream_pictures(dataset, indices, load, self.settings, progress=self.progress, tally=self.tally)
+            yield from stream_pictures(
+                dataset,
+                indices,
+                load,
+                self.settings,
+                annotated=annotated,
+                progress=self.progress,
+                tally=self.tally,
+            )
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.

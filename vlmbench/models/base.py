@@ -88,7 +88,11 @@ class VisionLanguageModel(Model, Protocol):
     logit_bias: float
 
     def preprocess(self, image: PIL.Image.Image) -> Pixels:
-        """The model's own transform, of an image in any mode. Returns (3, H, W) float32, or several tensors by name."""
+        """The model's own transform. Returns (3, H, W) float32, or several tensors by name.
+
+        A run gives it RGB images alone. Users may have any: those of this package take them through
+        :func:`vlmbench.rgb.as_rgb`, which leaves RGB as it is.
+        """
 
     def encode_image(self, pixels: Any) -> Tensor:
         """(B, 3, H, W), or each tensor of a mapping with B rows, to (B, D), unit length."""
@@ -106,8 +110,8 @@ _INSTEAD: Mapping[str, str] = {
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
 }
 """What a model can be asked that has a capability and no encoders."""
-_OF_ENCODERS = frozenset({"PrefixTextEncoder", "PackedTextEncoder", "BytePixels"})
-"""Capabilities that make encoders faster, and answer nothing by themselves."""
+_OF_ENCODERS = frozenset({"PrefixTextEncoder", "PackedTextEncoder", "BytePixels", "TokenReader"})
+"""Capabilities that make encoders faster or tell of them, and answer nothing by themselves."""
 
 
 def lacks_encoders(model: Model) -> str | None:
@@ -191,6 +195,26 @@ class PackedTextEncoder(Protocol):
 
     def encode_packs(self, packs: TokenPacks) -> Tensor:
         """Packs of M prompts, on the model's device, to (M, D), unit length, pack by pack."""
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """The capability of models that can tell how much of a text they read.
+
+    Tokens that the tokenizer puts around a text, such as its start and end, count wherever tokens are counted.
+    """
+
+    context_length: int
+    """How many tokens of a text the model reads; of a longer one the end is cut off."""
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, L) int64 token ids as the model reads them, cut and padded, on the CPU."""
+
+    def token_counts(self, texts: Sequence[str]) -> Sequence[int]:
+        """How many tokens each of N strings has before it is cut.
+
+        Of a text that surely fits, any number up to the context length will do, so that it need not be tokenised.
+        """
 
 
 @runtime_checkable

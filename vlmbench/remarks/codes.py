@@ -46,8 +46,29 @@ FILES_PASSED_OVER = Code(
     "files-passed-over",
     "Files lie beside the samples and were not read: other kinds of files, hidden ones, or ones without a partner.",
 )
-MISSING_IMAGES = Code("missing-images", "A list names images that are not there.")
+ASSUMED_MASK_VALUES = Code(
+    "mask-values-assumed",
+    "Masks of two classes hold 255, and nothing says whether it is the second class or not scored; what else the masks "
+    "hold decided it.",
+)
+MASK_PALETTES_DIFFER = Code(
+    "mask-palettes-differ", "Palettes give one value of the masks several colours, so that values may mean nothing."
+)
+VOID_MASKS = Code("void-masks", "Masks have no pixel to score, and have no part in the mean.")
+EMPTY_CLASSES = Code(
+    "empty-classes", "Class folders hold no image or clip, so that no answer of these classes can be right."
+)
+MISSING_IMAGES = Code("missing-images", "A list names images or clips that are not there.")
 EMPTY_CAPTIONS = Code("empty-captions", "Captions without words, or images without captions, were left out.")
+REPEATED_CAPTIONS = Code(
+    "repeated-captions",
+    "Images have the same caption more than once.",
+    not_strict="Standard sets have some, and they are scored as they stand.",
+)
+IMAGE_NAMES = Code(
+    "image-names",
+    "Images were found under other names than a list gives: in another letter case, folder or format.",
+)
 FEW_CAPTIONS = Code("few-captions", "Images have fewer captions than the protocol takes.")
 HUB_NOT_ASKED = Code("hub-not-asked", "The hub could not be asked whether the cached data is complete and current.")
 PARTIAL_ANNOTATION = Code(
@@ -61,6 +82,23 @@ OWN_DETECTOR = Code(
     unranked=True,
 )
 EMPTY_REGIONS = Code("empty-regions", "Boxes were empty or outside their image.")
+BOXES_OUTSIDE = Code("boxes-outside", "Boxes stick out of their image by more than annotators' rounding.")
+REPEATED_BOXES = Code("repeated-boxes", "Boxes are annotated more than once: same image, same class, same place.")
+UNLABELLED_IMAGES = Code(
+    "unlabelled-images", "Most images have no file of boxes, and count as images without any object."
+)
+ALIKE_CLASS_NAMES = Code("alike-class-names", "Class names differ in case, blanks, hyphens or underscores alone.")
+GIVEN_BOXES = Code(
+    "given-boxes",
+    "The model named boxes that the data gives, and no card asked for that: the score says nothing of finding them.",
+    not_strict="The number itself is whole, and a model without a detector has no other.",
+)
+NO_OBJECTS = Code(
+    "no-objects",
+    "There is no object of a class, which has no part in the mean, or of the size or group that a metric is about, "
+    "which has no value.",
+    not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
+)
 
 # Pixels.
 SCALED_VALUES = Code(
@@ -70,15 +108,62 @@ TRANSPARENCY = Code("transparency", "Images are transparent in places, where whi
 ORIENTATION_KEPT = Code(
     "orientation-kept",
     "Images have an EXIF tag that asks to turn them, and were read as they are stored.",
+    not_strict="Published protocols and peers read classification data so; boxes and masks say it themselves.",
 )
 ORIENTATION_APPLIED = Code(
     "orientation-applied",
-    "Images have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
+    "Images or masks have an EXIF tag that asks to turn them, and were turned as annotation tools do.",
+    not_strict="The annotations are of the turned images.",
 )
 FIRST_FRAME = Code("first-frame", "Image files hold several pictures, and the first was read.")
 
+# Clips.
+FIRST_STREAM = Code("first-stream", "Files hold several video streams, and the first was read.")
+TURNED_VIDEOS = Code(
+    "turned-videos",
+    "Videos ask to be turned by right angles, and were turned as players do.",
+    not_strict="It is how every player shows them.",
+)
+OBLONG_PIXELS = Code("oblong-pixels", "Videos have pixels that are not square, and frames were not stretched.")
+
 # Prompts.
 REPEATED_CLASS_NAMES = Code("repeated-class-names", "Class names occur more than once: no model can tell them apart.")
+REPEATED_CARD_NAMES = Code(
+    "repeated-card-names",
+    "The card, or ImageNet's list of names behind WordNet ids, has class names more than once: no model can tell them "
+    "apart.",
+    not_strict="Published lists have some, and published numbers were made with them.",
+)
+CLASS_ORDER = Code(
+    "class-order", "None of the user's class names is a name in the data, so that their order could not be checked."
+)
+WORDNET_NAMES = Code(
+    "wordnet-names",
+    "Classes have WordNet ids, and the prompts have ImageNet's names, or the names behind the ids.",
+    not_strict="An id has one name on the card of ImageNet, so that nothing is guessed.",
+)
+IDS_AS_PROMPTS = Code("ids-as-prompts", "Class names are numbers or ids, and so are the words of the prompts.")
+EMPTY_CLASS_NAMES = Code(
+    "empty-class-names",
+    "The card leaves class names empty, so that their prompts are the templates alone.",
+    not_strict="The card's author means it: some published lists have such a class.",
+)
+UNFILLED_PLACES = Code(
+    "unfilled-places", "Class names or templates hold a word in braces, such as {} or {name}, which stays as it is."
+)
+TEXTS_CUT = Code(
+    "texts-cut",
+    "Prompts have more tokens, those of start and end included, than the model reads, and are cut.",
+)
+CAPTIONS_CUT = Code(
+    "captions-cut",
+    "Captions have more tokens, those of start and end included, than the model reads, and are cut.",
+    not_strict="Captions are what they are, and published numbers cut them as well.",
+)
+INDISTINCT_CLASSES = Code(
+    "indistinct-classes",
+    "Classes of different names are one and the same to the model: it reads their prompts as the same tokens.",
+)
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.

@@ -102,6 +102,7 @@ def _dataset_info(
         revision=dataset.info.revision,
         split=dataset.info.split,
         samples=used,
+        drawn_from=len(dataset.samples),
         standard_samples=standard_samples,
         fingerprint=fingerprint,
         reading_rules=READING_RULES,

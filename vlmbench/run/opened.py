@@ -38,7 +38,7 @@ def open_task(
     card: TaskCard, plugin: TaskPlugin, options: TaskOptions, data_root: Path | None, *, offline: bool = False
 ) -> OpenedTask:
     """Open the data of every role that the question needs, and no other, and make the question."""
-    context = source_context(card, plugin, data_root, offline=offline)
+    context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names)
     with gathered_remarks(WARNING) as said:
         try:
             datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
@@ -63,12 +63,18 @@ def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDatas
 
 
 def source_context(
-    card: TaskCard, plugin: TaskPlugin, data_root: Path | None, *, offline: bool = False
+    card: TaskCard,
+    plugin: TaskPlugin,
+    data_root: Path | None,
+    *,
+    offline: bool = False,
+    own_names: tuple[str, ...] | None = None,
 ) -> SourceContext:
-    """What a task's sources are opened with: its class names, and what its plugin asks of the data."""
+    """What a task's sources are opened with: its class names and the user's, and what its plugin asks of the data."""
     return SourceContext(
         data_root=data_root,
         offline=offline,
         class_names=tuple(card.classes) if card.classes else None,
         target=plugin.target(card),
+        own_names=own_names,
     )

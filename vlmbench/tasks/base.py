@@ -17,6 +17,7 @@ from vlmbench.cards import Role, TaskCard, check_templates
 from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, TargetKind
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.markup import is_blank
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model
 from vlmbench.records import ClassResult, MetricValue
@@ -59,8 +60,12 @@ class TaskOptions:
             raise UsageError(f"--seed must be a whole number, 0 or above, not {self.seed!r}")
         if not isinstance(self.visuals, int) or self.visuals < 0:
             raise UsageError(f"--save-visuals must be a whole number, 0 or above, not {self.visuals!r}")
-        if self.class_names is not None and not self.class_names:
-            raise UsageError("the list of class names is empty")
+        for what, texts in (("class names", self.class_names), ("templates", self.templates)):
+            if texts is not None and not texts:
+                raise UsageError(f"the list of {what} is empty")
+            for number, text in enumerate(texts or (), 1):
+                if not isinstance(text, str) or is_blank(text):
+                    raise UsageError(f"the list of {what}: entry {number} is no text: {text!r}")
         try:
             check_templates(list(self.templates) if self.templates is not None else None)
         except ValueError as error:

@@ -12,6 +12,7 @@ import PIL.Image
 
 from vlmbench.data.base import ImageDataset, frames_per_sample, sample_images
 from vlmbench.data.formats.pixels import decode_rgb
+from vlmbench.data.shown import AnnotatedSize, ShownPictures
 from vlmbench.errors import BadSampleError
 
 A = TypeVar("A")
@@ -56,16 +57,21 @@ def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
 
 
 def own_pictures(
-    dataset: ImageDataset, drawn: Mapping[int, A], model: str, draw: Callable[[PIL.Image.Image, int, A, str], bytes]
+    dataset: ImageDataset,
+    drawn: Mapping[int, A],
+    model: str,
+    draw: Callable[[PIL.Image.Image, int, A, str], bytes],
+    annotated: AnnotatedSize | None = None,
 ) -> dict[str, bytes]:
-    """A picture of each sample, read again: numbered file name, without folders, to PNG.
+    """A picture of each sample, read again as it was scored: numbered file name, without folders, to PNG.
 
-    ``draw`` is given the RGB image, which sample it is, the answer and a title.
+    ``draw`` is given the RGB image, which sample it is, the answer and a title. ``annotated`` is that of
+    :func:`~vlmbench.features.images.decoded.stream_pictures`.
     """
-    pictures = {}
+    pictures, shown = {}, ShownPictures(dataset, annotated)
     for number, (index, answer) in enumerate(drawn.items()):
         sample_id = dataset.samples[index].id
-        image = decode_rgb(dataset.read(index), sample_id).image
+        image = shown.decode(index, dataset.read(index)).image
         name = f"{number:03d}-{PurePosixPath(sample_id).stem}.png"
         pictures[name] = draw(image, index, answer, f"{model}: {sample_id}")
     return pictures

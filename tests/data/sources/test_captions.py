@@ -9,6 +9,7 @@ import pytest
 from data.hub_layouts import tree
 from data.hub_server import Hub
 from data.layouts import contents, image_bytes, write_folder, write_tar
+from said import remarked, sentences
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext
@@ -109,6 +110,140 @@ def test_a_list_that_may_mean_two_images_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, list="test.txt")
     (tmp_path / "test.txt").write_text("a.png\na.png\n")
     assert contents(opened(tmp_path, list="test.txt")) == [("a.png", ("one",), b"x")]
+
+
+SPLITS = b"image,caption,split\n1.png,one,train\n2.png,two,test\n3.png,three,train\n1.png,uno,train\n"
+
+
+def test_the_printed_ways_to_name_a_split_work(tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", {**IMAGES, "captions.csv": SPLITS})
+    with pytest.raises(DataError, match=r"of several splits: test \(1 image\), train \(2 images\)") as raised:
+        opened(tmp_path / "set")
+    assert raised.value.hint == (
+        f"Name one: -t captions:{tmp_path / 'set'}/test, or `split` of a card's source; "
+        f"-t captions:{tmp_path / 'set'}/all takes every image."
+    )
+    for place in (tmp_path / "set", tmp_path / "set" / "captions.csv"):
+        behind = opened(place / "test")
+        assert contents(behind) == contents(opened(place, split="test")) == [EXPECTED[1]]
+        assert (behind.info.location, behind.info.split) == (str(place), "test")
+        assert contents(opened(place / "all")) == EXPECTED
+        with pytest.raises(DataError, match="no split 'val'; it has test, train"):
+            opened(place / "val")
+
+
+def test_what_names_no_splits_is_not_there_under_one(tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", {**IMAGES, "captions.txt": TABLE})
+    for place in ("set/test", "none/test", "set/1.png/test"):
+        with pytest.raises(MissingDataError, match="not found at"):
+            opened(tmp_path / place)
+
+
+def test_karpathys_file_names_splits(tmp_path: Path) -> None:
+    images = [
+        {"filename": name, "split": split, "sentences": [{"raw": caption} for caption in captions]}
+        for (name, captions, _), split in zip(EXPECTED, ("train", "test", "val"), strict=True)
+    ]
+    write_folder(tmp_path, {**IMAGES, "dataset_flickr30k.json": json.dumps({"images": images}).encode()})
+    with pytest.raises(DataError, match=r"several splits: test \(1 image\), train .*, val .*\n.*/test"):
+        opened(tmp_path)
+    assert contents(opened(tmp_path / "test")) == [EXPECTED[1]]
+
+
+def said(location: Path, **options: object) -> list[str]:
+    return sentences(lambda: opened(location, **options))  # type: ignore[arg-type]
+
+
+NAMES = [
+    ("upper case", ["1.PNG", "2.PNG", "3.PNG"], 3),
+    ("one in upper case", ["1.png", "2.Png", "3.png"], 1),
+    ("without a suffix", ["1", "2", "3"], 3),
+    ("another suffix", ["1.jpg", "2.png", "3.png"], 1),
+    ("a folder that is not there", ["train/1.png", "2.png", "3.png"], 1),
+    ("the folder itself", ["images/1.png", "2.png", "3.png"], 0),
+    ("dots", ["./1.png", "2.png", ".//3.png"], 0),
+]
+
+
+@pytest.mark.parametrize(("names", "other"), [names[1:] for names in NAMES], ids=[names[0] for names in NAMES])
+def test_images_are_found_under_names_of_their_kind(names: list[str], other: int, tmp_path: Path) -> None:
+    lines = [f"{names[int(own[0]) - 1]},{caption}" for own, captions, _ in EXPECTED for caption in captions]
+    pictures = {f"images/{name}": content for name, content in IMAGES.items()}
+    write_folder(tmp_path, {**pictures, "captions.csv": "\n".join(["image,caption", *lines]).encode()})
+    dataset, remarks = remarked(lambda: opened(tmp_path))
+    assert [(Path(path).name, *rest) for path, *rest in contents(dataset)] == EXPECTED
+    assert [(remark.code, remark.count) for remark in remarks] == ([("image-names", other)] if other else [])
+
+
+def test_one_image_under_two_names_is_one(tmp_path: Path) -> None:
+    table = b"image,caption\n1.png,one\n./1.png,uno\n2.PNG,two\nold/2.png,zwei\nimages/2.png,deux\n"
+    write_folder(tmp_path, {"images/1.png": b"x", "images/2.png": b"y", "captions.csv": table})
+    dataset, remarks = remarked(lambda: opened(tmp_path))
+    assert contents(dataset) == [
+        ("images/1.png", ("one", "uno"), b"x"),
+        ("images/2.png", ("two", "zwei", "deux"), b"y"),
+    ]
+    assert [remark.sentence for remark in remarks] == [
+        f"2 images of {tmp_path / 'captions.csv'} were found under other names than it gives: "
+        "2.PNG (2.png), old/2.png (2.png)"
+    ]
+
+
+def test_a_name_that_may_be_two_images_is_missing(tmp_path: Path) -> None:
+    files = {
+        "a.png": b"x",
+        "a.jpg": b"y",
+        "b.png": b"z",
+        "B.PNG": b"w",
+        "c.png": b"c",
+        "notes/a.txt": b"",
+        "x/d.txt": b"",
+    }
+    write_folder(tmp_path, {**files, "captions.csv": b"image,caption\na,one\nB.png,two\nc.png,three\nd,four\n"})
+    (said_once,) = said(tmp_path)
+    assert said_once.startswith("missing-images: 3 of the 4 images") and said_once.endswith(": B.png, a, d")
+
+
+def test_images_in_several_folders_are_all_found(tmp_path: Path) -> None:
+    files = {"train2014/1.png": image_bytes(1), "val2014/2.png": image_bytes(2), "val2014/3.png": image_bytes(3)}
+    write_folder(tmp_path, {**files, "captions.txt": TABLE})
+    dataset, remarks = remarked(lambda: opened(tmp_path))
+    assert [(Path(path).name, *rest) for path, *rest in contents(dataset)] == EXPECTED and not remarks
+
+
+def test_a_mask_beside_is_no_missing_image(tmp_path: Path) -> None:
+    files = {f"images/{name}": content for name, content in IMAGES.items() if name != "2.png"}
+    write_folder(tmp_path, {**files, "masks/2.tif": b"mask", "captions.txt": TABLE})
+    assert [line.partition(":")[0] for line in said(tmp_path)] == ["missing-images"]
+
+
+@pytest.mark.parametrize(
+    "name", ["metadata.csv", "metadata.jsonl", "Captions.TXT", "results.CSV", "labels.csv", "x.tsv"]
+)
+def test_captions_are_found_under_usual_names(name: str, tmp_path: Path) -> None:
+    text = TABLE
+    if name.endswith("jsonl"):
+        rows = [{"file_name": own, "text": caption} for own, captions, _ in EXPECTED for caption in captions]
+        text = "\n".join(map(json.dumps, rows)).encode()
+    write_folder(tmp_path, {**IMAGES, name: text, "._captions.txt": b"\0\5", "README.md": b"x"})
+    assert contents(opened(tmp_path)) == EXPECTED and said(tmp_path) == []
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    write_folder(
+        tmp_path, {**IMAGES, "captions.csv": b"image,caption,text\n1.png,one,uno\n2.png,two,due\n3.png,three,tre\n"}
+    )
+    with pytest.raises(
+        DataError, match=r"several columns may be the captions[\s\S]*options: \{caption_column: caption\}"
+    ):
+        opened(tmp_path)
+    assert [target for _, target, _ in contents(opened(tmp_path, caption_column="text"))] == [
+        ("uno",),
+        ("due",),
+        ("tre",),
+    ]
+    both = opened(tmp_path, caption_column=["text", "caption"], image_column="image")
+    assert both.samples[0].target == ("uno", "one")
 
 
 def test_state_follows_images_captions_and_list(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from data.coco_files import coco_content, write_coco
 from data.layouts import image_bytes
 from data.voc_files import CLASSES as VOC_CLASSES
 from data.voc_files import devkit
+from said import remarked
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, SourceContext, content_sha256
@@ -88,6 +89,15 @@ def test_names_that_differ_in_case_only_are_found_exactly(tmp_path: Path) -> Non
     assert [box.label for box in opened(root, ("o ", "q", "Q")).samples[0].target] == [2, 0, 2]  # type: ignore[union-attr]
 
 
+def outline_alone(content: dict[str, Any]) -> None:
+    content["annotations"][0].pop("bbox")
+
+
+def captions_file(content: dict[str, Any]) -> None:
+    content.pop("categories")
+    content["annotations"] = [{"id": 1, "image_id": 4, "caption": "A cat."}]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -109,6 +119,24 @@ def test_names_that_differ_in_case_only_are_found_exactly(tmp_path: Path) -> Non
         (lambda c: c["categories"][0].update(id=3), DataError, "two categories have one id"),
         (lambda c: c["images"][0].update(id="4"), DataError, "whole number"),
         (lambda c: c["images"][0].update(neg_category_ids=3), DataError, "no list of ids"),
+        (lambda c: c["images"][0].update(file_name="./a.png"), DataError, "images 9 and 4 are one file"),
+        (lambda c: c["images"][0].update(id=2**63 + 5), DataError, "'id' is 9223372036854775813, a number above 64"),
+        (lambda c: c["categories"][0].update(id=2**64), DataError, "a number above 64 bits"),
+        (lambda c: c["annotations"][0].update(image_id=2**63), DataError, "'image_id' is 9223372036854775808"),
+        (lambda c: c["annotations"][0].update(category_id="3"), DataError, "'category_id' must be a whole number"),
+        (lambda c: c["annotations"][0].update(image_id=4.5), DataError, "not 4.5"),
+        (lambda c: c.update(annotations=[]), DataError, "2 images and not one annotation"),
+        (lambda c: c["annotations"][0].update(iscrowd=-1), LabelError, "annotation 11 .*iscrowd -1.*neither 0 nor 1"),
+        (lambda c: c["annotations"][0].update(iscrowd="maybe"), LabelError, "'maybe' is no number"),
+        (lambda c: c["annotations"][0].update(iscrowd=float("nan")), LabelError, "not finite"),
+        (lambda c: c["annotations"][0].update(area="large"), LabelError, "'large' is no number"),
+        (lambda c: c["annotations"][0].update(bbox="1 2 3 4"), DataError, "no box of four numbers"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, True, 4]), LabelError, "True is no number"),
+        (lambda c: c["categories"][0].update(name=None), LabelError, "has the name None, which is no name"),
+        (lambda c: c["categories"][0].update(name=True), LabelError, "which is no name"),
+        (lambda c: c["images"][0].update(width="wide", height=3), DataError, "states a size that cannot be"),
+        (outline_alone, DataError, "outline alone: add the box around it"),
+        (captions_file, DataError, "file of captions: ask it as -t captions:PATH"),
     ],
 )
 def test_files_that_are_wrong(root: Path, change: Any, error: type[Exception], message: str) -> None:
@@ -127,6 +155,72 @@ def test_what_may_be_missing(root: Path) -> None:
     changed(root, bare)
     boxes = opened(root).samples[0].target
     assert [(box.area, box.crowd, box.id) for box in boxes] == [(80.0, False, 1), (16.0, False, 2), (600.0, False, 3)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "flag", [lambda crowd: str(crowd), bool, float, lambda crowd: str(bool(crowd)), lambda c: f" {c} "]
+)
+def test_flags_and_numbers_as_text_are_read(root: Path, flag: Any) -> None:
+    before = opened(root).samples
+
+    def as_text(content: dict[str, Any]) -> None:
+        for entry in content["annotations"]:
+            entry |= {
+                "iscrowd": flag(entry["iscrowd"]),
+                "area": str(entry["area"]),
+                "image_id": float(entry["image_id"]),
+            }
+            entry["bbox"] = [str(number) for number in entry["bbox"]]
+        for entry in content["images"]:
+            entry |= {"width": str(entry["width"]), "height": float(entry["height"])}
+
+    changed(root, as_text)
+    assert opened(root).samples == before
+
+
+def test_numbers_may_be_names_and_windows_separators_are_read(root: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["categories"][0]["name"] = 7
+        for entry in content["images"]:
+            entry["file_name"] = f"val\\{entry['file_name']}"
+
+    changed(root, change)
+    dataset = opened(root, None)
+    assert dataset.classes == ("cat", "potted plant", "7") and dataset.read(0) == image_bytes(0)
+
+
+def test_a_blank_name_is_the_cards_matter(root: Path) -> None:
+    """One of ODinW's sets has one."""
+    changed(root, lambda content: content["categories"][0].update(name="  "))
+    assert opened(root, ("cat", "potted plant", "  ")).classes == ("cat", "potted plant", "  ")
+    with pytest.raises(LabelError, match=r"a category of .*instances_val\.json has an empty name"):
+        opened(root, None)
+
+
+def test_names_of_one_kind_are_told_apart_by_the_user(root: Path) -> None:
+    def alike(content: dict[str, Any]) -> None:
+        content["categories"][0]["name"] = "Cat "
+        content["categories"][1]["name"] = "dog"
+
+    changed(root, alike)
+    (said,) = remarked(lambda: opened(root, None))[1]
+    assert (said.code, said.count, said.examples) == ("alike-class-names", 1, ("'cat' and 'Cat '",))
+
+
+def test_the_results_name_the_files_own_ids(root: Path) -> None:
+    def large(content: dict[str, Any]) -> None:
+        for entry in content["images"]:
+            entry["id"] += 2**62
+        for entry in content["annotations"]:
+            entry["image_id"] += 2**62
+            entry["category_id"] += 2**61
+        for entry in content["categories"]:
+            entry["id"] += 2**61
+
+    changed(root, large)
+    dataset = opened(root)
+    assert isinstance(dataset, BoxDataset)
+    assert dataset.facts.image_ids == (2**62 + 4, 2**62 + 9) and dataset.facts.category_ids[0] == 2**61 + 3
 
 
 def test_boxes_outside_their_image_and_of_no_area_stay_as_they_are(root: Path) -> None:

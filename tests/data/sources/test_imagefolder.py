@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import toy_adapter
+from command_line import command
 from data.layouts import CLASSES, contents, image_bytes, named, write_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from said import remarked, sentences
 
 from vlmbench.cards import SourceSpec
+from vlmbench.class_names import normalise
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
+
+assert toy_adapter  # its model is registered
 
 
 def opened(root: Path, context: SourceContext | None = None, **fields: object) -> ImageDataset:
@@ -292,3 +303,108 @@ def test_names_that_are_no_utf8_become_readable_ids(tmp_path: Path) -> None:
     dataset = open_source(SourceSpec(kind="imagefolder", location=str(tmp_path)), SourceContext())
     assert [sample.id for sample in dataset.samples] == ["cat/\\xff.png"]
     assert dataset.read(0) == image_bytes(0) and len(dataset.state()) == 64
+
+
+STRANGERS = {
+    "cat/a.heic": "of another kind by their names",
+    "cat/without ending": "of another kind by their names",
+    "dog/b.png.download": "of another kind by their names",
+    "readme.md": "of another kind by their names",
+    "loose.JPG": "beside the class folders",
+    "cat/.DS_Store": "hidden",
+    ".hidden.png": "hidden",
+    "dog/Thumbs.db": "of the system's",
+    "__MACOSX/cat/._1.png": "in hidden or system folders",
+    "@eaDir/cat/1.png@SynoEAStream": "in hidden or system folders",
+    "lost+found/1.png": "in hidden or system folders",
+    "cat/.ipynb_checkpoints/1-checkpoint.png": "in hidden or system folders",
+    "dog/sub/@eaDir/2.png": "in hidden or system folders",
+}
+"""What lies beside images, and why it is passed over."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.sampled_from(sorted(STRANGERS))))
+def test_strangers_are_counted_by_reason_and_never_read(strangers: set[str]) -> None:
+    images = ["cat/1.png", "cat/2.JFIF", "dog/sub/1.avif", "dog/x.jpg/2.png"]
+    with TemporaryDirectory() as top:
+        root = write_folder(Path(top), dict.fromkeys((*images, *strangers), b"x"))
+        dataset, said = remarked(lambda: opened(root))
+    assert [sample.id for sample in dataset.samples] == images and dataset.classes == ("cat", "dog")
+    assert [(remark.code, remark.count) for remark in said] == [("files-passed-over", len(strangers))] * bool(strangers)
+    for reason, count in Counter(STRANGERS[path] for path in strangers).items():
+        assert f"{count} {reason}" in said[0].text
+
+
+@pytest.mark.parametrize("path", STRANGERS)
+def test_each_stranger_fails_under_strict(path: str, tmp_path: Path) -> None:
+    pictures = {f"set/{name}/1.png": image_bytes(i) for i, name in enumerate(("cat", "dog"))}
+    write_folder(tmp_path, {**pictures, f"set/{path}": b"x"})
+    run = ("run", "-m", "toy:a", "-t", f"imagefolder:{tmp_path / 'set'}", "--no-cache", "--results", tmp_path / "runs")
+    done = command(*run, "--strict", code=1)
+    assert "1 file of imagefolder" in done.stderr and "[files-passed-over]" in done.stderr
+    assert "1 file passed over" in command(*run, code=0).stdout
+
+
+def test_class_folders_without_an_image_are_remarked(tmp_path: Path) -> None:
+    root = write_folder(two_classes(tmp_path), {"bird/list.txt": b"x", "eel/deep/.x": b"x"})
+    (root / "fox").mkdir()
+    (root / "cat" / "up").symlink_to(root)
+    (root / "gnu").symlink_to(root)
+    assert sentences(lambda: opened(root)) == [
+        f"files-passed-over: 2 files of imagefolder '{root}' were passed over (1 hidden; 1 of another kind by their "
+        "names: 1 .txt): bird/list.txt, eel/deep/.x",
+        f"empty-classes: 4 of the 6 class folders of imagefolder '{root}' hold no image: bird, eel, fox, …",
+    ]
+    with pytest.raises(DataError, match=r"no image in any of the 1 class .*; 2 of another kind .*: 2 \.heic\n"):
+        opened(write_folder(tmp_path / "phone", {"cat/1.HEIC": b"x", "cat/2.heic": b"x"}))
+
+
+def test_folders_without_junk_are_the_classes(tmp_path: Path) -> None:
+    root = two_classes(tmp_path)
+    for name in ("__MACOSX", "@eaDir", "lost+found", ".ipynb_checkpoints", "$RECYCLE.BIN", "System Volume Information"):
+        (root / name / "cat").mkdir(parents=True)
+    dataset, said = remarked(lambda: opened(root))
+    assert dataset.classes == ("cat", "sea lion") and not said, "empty folders hold no files"
+
+
+def test_folders_that_differ_in_case_alone_are_two_classes_or_refused(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"Cat/1.png": b"1", "cat/1.PNG": b"2", "cat/1.png": b"3"})
+    assert [sample.id for sample in opened(root).samples] == ["Cat/1.png", "cat/1.PNG", "cat/1.png"]
+    with pytest.raises(LabelError, match="'Cat' and 'cat' have the same class name"):
+        opened(root, named("cat"))
+
+
+@pytest.mark.parametrize("spell", [str, "{:02d}".format, lambda i: str(i + 1), "class_{}".format])
+def test_numbered_folders_take_the_users_names_in_natural_order(spell: Callable[[int], str], tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {f"{spell(i)}/{i}.png": image_bytes(i) for i in range(12)})
+    names = tuple(f"name {letter}" for letter in "lkjihgfedcba")
+    context = SourceContext(own_names=names)
+    dataset, said = remarked(lambda: opened(root, context))
+    assert dataset.classes == names and not said
+    assert {sample.id.split("/")[1]: dataset.classes[sample.target] for sample in dataset.samples} == {  # type: ignore[index]
+        f"{i}.png": name for i, name in enumerate(names)
+    }
+
+
+def test_the_users_names_are_matched_to_folders_by_name(tmp_path: Path) -> None:
+    root = two_classes(tmp_path)
+    for own in (("cat", "sea lion"), ("Sea-Lion", "CAT")):
+        dataset, said = remarked(lambda own=own: opened(root, SourceContext(own_names=own)))  # type: ignore[misc]
+        assert sorted(map(str.lower, own)) == sorted(map(str.lower, dataset.classes or ())) and not said
+        assert [(sample.id, normalise(dataset.classes[sample.target])) for sample in dataset.samples] == [  # type: ignore[index]
+            ("cat/2.png", "cat"),
+            ("sea_lion/1.png", "sea lion"),
+        ]
+    with pytest.raises(LabelError, match=r"1 of the given names match no class: 'dog'; .* no given name: 'sea lion'"):
+        opened(root, SourceContext(own_names=("dog", "cat")))
+    dataset, (said,) = remarked(lambda: opened(root, SourceContext(own_names=("tabby", "seal"))))
+    assert dataset.classes == ("tabby", "seal") and said.code == "class-order"
+
+
+def test_wordnet_folders_take_imagenets_names_in_label_order(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {f"{wnid}/1.png": b"x" for wnid in ("n01443537", "n01440764")})
+    for own in (("goldfish", "tench"), ("tench", "goldfish")):
+        assert opened(root, SourceContext(own_names=own)).classes == ("tench", "goldfish")
+    dataset, said = remarked(lambda: opened(root, SourceContext(own_names=("tench", "Carassius auratus"))))
+    assert dataset.classes == ("tench", "Carassius auratus") and not said

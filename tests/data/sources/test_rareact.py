@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from data.layouts import write_folder
 from data.videos import LOSSLESS, flat, frame, pixels_of, write_video
+from said import remarked
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, SourceContext
-from vlmbench.data.formats.video import read_segment_frames
+from vlmbench.data.formats.clips.video import read_segment_frames
 from vlmbench.data.sources.rareact import AnnotatedActions, RareAct, open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
@@ -112,6 +113,20 @@ def test_what_is_no_rareact_is_said(tmp_path: Path) -> None:
     write_folder(root, {"a/abc.mp4": b"", "b/abc.webm": b""})
     with pytest.raises(DataError, match="the same video twice"):
         opened(root)
+
+
+def test_videos_that_are_missing_are_told_at_once_and_strangers_are_none(tmp_path: Path) -> None:
+    root = written(tmp_path, *ROWS)
+    write_folder(root, dict.fromkeys(("deep/abc.FLV", "._abc.mp4", "@eaDir/abc.mp4", "other.mp4", "notes.txt"), b""))
+    dataset, (remark,) = remarked(lambda: opened(root))
+    assert dataset.videos["abc"] == root / "deep" / "abc.FLV"
+    assert (remark.code, remark.brief) == ("missing-images", "1 video missing")
+    assert remark.sentence == (
+        f"1 of the 2 videos that {root / 'rareact.csv'} names is not there; its segments are bad samples, which stop "
+        "the pair unless --skip-bad leaves them out: gone"
+    )
+    write_folder(root, {"gone.mkv": b""})
+    assert not remarked(lambda: opened(root))[1]
 
 
 def test_state_follows_videos_annotations_and_frames(tmp_path: Path) -> None:

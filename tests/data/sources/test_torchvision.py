@@ -15,6 +15,7 @@ from cards.protocols import CARDS
 from data.layouts import contents, image_bytes, write_folder
 from data.torchvision_files import BUILDERS, CARD_OF, build, labels_of
 from PIL import Image
+from said import sentences
 from torchvision import datasets
 
 from vlmbench.cards import SourceSpec, TaskCard
@@ -161,7 +162,8 @@ def test_the_data_root_comes_before_the_working_directory(tmp_path: Path, monkey
 def test_what_is_not_there_is_missing_and_the_layout_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingDataError) as raised:
         opened(name, tmp_path)
-    layout = LAYOUTS[name].shown.format(split=spec_of(name).split)
+    options = {option: allowed[0] for option, allowed in LAYOUTS[name].options.items()}
+    layout = LAYOUTS[name].shown.format(split=spec_of(name).split, **options)
     assert layout in str(raised.value) and str(tmp_path) in str(raised.value)
 
 
@@ -173,12 +175,18 @@ def test_our_own_folder_of_the_same_name_is_not_taken_for_torchvisions(tmp_path:
             opened(name, tmp_path)
 
 
+def files_of(name: str, split: str | None) -> list[str]:
+    """What a split needs, besides the images."""
+    layout = LAYOUTS[name]
+    options = {option: allowed[0] for option, allowed in layout.options.items()}
+    return [file.format(split=split, **options) for file in (*layout.split_files.get(split or "", ()), *layout.files)]
+
+
 GAPS = [
-    (name, file.format(split=spec.split))
+    (name, file)
     for name, layout in LAYOUTS.items()
-    for spec in [spec_of(name)]
-    for file in layout.files
-    if len(layout.files) + len(layout.mark) > 1
+    for file in files_of(name, spec_of(name).split)
+    if len(files_of(name, spec_of(name).split)) + len(layout.mark) > 1
 ]
 
 
@@ -193,11 +201,42 @@ def test_a_file_that_is_missing_in_the_middle_is_named(
     assert not isinstance(raised.value, MissingDataError) and file in str(raised.value)
 
 
+@pytest.mark.parametrize("split", ["test", "train"])
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if layout.lists])
+def test_the_files_of_other_splits_need_not_be_there(
+    name: str, split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = build(name, tmp_path, monkeypatch)
+    arguments = {"train": split == "train"} if LAYOUTS[name].train_flag else {"split": split}
+    expected = [names[label] for _, label in getattr(datasets, name)(tmp_path, **arguments)]
+    needed = {tmp_path / file for file in files_of(name, split)}
+    damaged, *absent = [path for path in tmp_path.rglob("*") if path.is_file() and path not in needed]
+    damaged.write_bytes(b"damaged")
+    for path in absent:
+        path.unlink()
+    classes = CARDS[CARD_OF[name]].classes or []
+    dataset = opened(name, tmp_path, split=split)
+    assert [classes[sample.target] for sample in dataset.samples] == expected  # type: ignore[index]
+
+
+def test_files_among_the_images_of_sun397_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("SUN397", tmp_path, monkeypatch)
+    folder = next(path for path in (tmp_path / "SUN397").rglob("sun_*.jpg")).parent
+    strangers = ("._sun_1.jpg", "list.txt", "photo.jpg")
+    for name in strangers:
+        (folder / name).write_bytes(b"x")
+    paths = [(folder / name).relative_to(tmp_path / "SUN397").as_posix() for name in strangers]
+    assert sentences(lambda: opened("SUN397", tmp_path)) == [
+        "files-passed-over: 3 files of torchvision 'SUN397' were passed over (1 hidden; 2 of another kind by their "
+        f"names: 1 .jpg, 1 .txt): {', '.join(paths)}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [
         ("CIFAR10", "cifar-10-batches-py/test_batch"),
-        ("CIFAR10", "cifar-10-batches-py/data_batch_3"),
+        ("CIFAR10", "cifar-10-batches-py/batches.meta"),
         ("CIFAR100", "cifar-100-python/meta"),
         ("STL10", "stl10_binary/test_X.bin"),
         ("SVHN", "test_32x32.mat"),

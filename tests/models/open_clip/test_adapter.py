@@ -16,6 +16,7 @@ from models.tiny import (
     CONFIG,
     PROMPTS,
     SHARING,
+    assert_counts_tokens,
     assert_same_features,
     packed_difference,
     prefix_difference,
@@ -28,6 +29,7 @@ from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
+from vlmbench.rgb import as_rgb
 
 CAUSAL = ["tiny", "tiny-quickgelu", "tiny-custom", "tiny-eos", "tiny-bias", "tiny-blocks", "tiny-short", "tiny-scale"]
 PACKED = [
@@ -122,6 +124,12 @@ def test_lengths_reach_the_end_of_text(open_model):
     assert prefix.tokenize([]).shape == (0, 77)
 
 
+@pytest.mark.parametrize(("architecture", "length"), [("tiny", 77), ("tiny-short", 16), ("tiny-coca", 77)])
+def test_too_long_texts_are_counted_as_the_library_does(architecture, length, open_model):
+    tokenizer = open_clip.get_tokenizer(architecture)
+    assert_counts_tokens(open_model(architecture, random_seed=1), length, lambda text: 2 + len(tokenizer.encode(text)))
+
+
 @pytest.mark.parametrize("architecture", NOT_CAUSAL)
 def test_other_towers_do_not_offer_to_be_cut(architecture, open_model):
     assert "PrefixTextEncoder" not in open_model(architecture, random_seed=1).capabilities
@@ -130,7 +138,7 @@ def test_other_towers_do_not_offer_to_be_cut(architecture, open_model):
 def test_preprocess_is_the_librarys_transform(open_model, odd_image):
     model = open_model("tiny", random_seed=0)
     library = image_transform_v2(PreprocessCfg(size=32), is_train=False)
-    assert torch.equal(model.preprocess(odd_image), library(odd_image))
+    assert torch.equal(model.preprocess(odd_image), library(as_rgb(odd_image)))
     assert model.preprocess(odd_image).shape == (3, 32, 32)
 
 

@@ -19,7 +19,7 @@ from open_clip.tokenizer import HFTokenizer
 
 import vlmbench
 from vlmbench.models.open_clip.byte_level import byte_level_tokenizer
-from vlmbench.models.open_clip.text import describe_tokenizer
+from vlmbench.models.open_clip.text import describe_tokenizer, token_reader
 
 CHECKPOINT = Path(vlmbench.__file__).parent / "demo" / "checkpoint"
 TEXT = json.loads((CHECKPOINT / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
@@ -140,6 +140,18 @@ def test_any_other_form_is_left_to_the_library(
 ) -> None:
     edited(folder, file, change)
     assert byte_level_tokenizer(folder, TEXT, None) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60), st.integers(1, 5))
+def test_texts_are_counted_as_the_library_does(text: str, times: int) -> None:
+    longer = text * times
+    exact = len(THEIRS.tokenizer(THEIRS.clean_fn(longer))["input_ids"])
+    assert OURS is not None and OURS.token_counts([longer]) == [exact]
+    reader = token_reader(OURS)
+    assert reader is not None
+    (told,) = reader.token_counts([longer])
+    assert told == exact if exact > 32 else told <= 32
 
 
 def test_a_config_that_asks_the_library_for_more_is_left_to_it() -> None:

@@ -10,7 +10,7 @@ import open_clip
 import open_clip.factory
 import pytest
 import torch
-from models.tiny import VISION, prefix_difference, shaken
+from models.tiny import VISION, assert_counts_tokens, prefix_difference, shaken
 from torch import Tensor
 
 from vlmbench.cards import ModelCard
@@ -18,6 +18,7 @@ from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.models.base import LoadOptions, PackedTextEncoder, PrefixTextEncoder, capability
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
+from vlmbench.models.open_clip.text import token_reader
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -81,6 +82,32 @@ def test_cut_texts_have_the_plain_features(kind, tmp_path, monkeypatch):
         ours, _ = encode_texts(model, TEXTS, precision="fp32", space=None, progress=Silent(), batch_size=batch_size)
         torch.testing.assert_close(ours, plain, rtol=0, atol=1e-6)
     assert len(torch.unique(plain.round(decimals=3), dim=0)) >= 5  # the texts are told apart, so the test can fail
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+@pytest.mark.parametrize("clean", ["whitespace", "canonicalize"])
+def test_too_long_texts_are_counted_as_the_library_does(kind, clean, tmp_path, monkeypatch):
+    model = network(tmp_path, kind, monkeypatch, tokenizer_kwargs={"clean": clean})
+    tokenizer = open_clip.get_tokenizer("tiny-hf")
+
+    def uncut(text: str) -> int:
+        return len(tokenizer.tokenizer(tokenizer.clean_fn(text))["input_ids"])
+
+    assert tokenizer.clean_fn("A  b!") == ("a b" if clean == "canonicalize" else "A b!")
+    assert_counts_tokens(model, 20, uncut)
+
+
+def test_the_clips_mode_puts_three_tokens_around_a_text(tmp_path, monkeypatch):
+    model = network(tmp_path, "roberta", monkeypatch)
+    tokenizer = open_clip.get_tokenizer("tiny-hf")
+    tokenizer.tokenizer.cls_token, tokenizer.tokenizer_mode = "<s>", "clips"
+    reader = token_reader(tokenizer)
+    fits, cut = "cat " * 17, "cat " * 18
+    assert reader is not None and reader.token_counts([fits, cut]) == [20, 21]
+    assert torch.equal(tokenizer([fits]), tokenizer([cut])) and not torch.equal(
+        tokenizer(["cat " * 16 + "dog"]), tokenizer([fits])
+    )
+    assert token_reader(object()) is None and model.capabilities["TokenReader"] is not None
 
 
 def test_padding_on_the_left_takes_the_plain_path(tmp_path, monkeypatch):

@@ -12,7 +12,15 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from models.tiny import PROMPTS, SHARING, assert_same_features, packed_difference, prefix_difference, shaken
+from models.tiny import (
+    PROMPTS,
+    SHARING,
+    assert_counts_tokens,
+    assert_same_features,
+    packed_difference,
+    prefix_difference,
+    shaken,
+)
 from said import remarked, sentences
 from torch.nn.functional import normalize
 
@@ -30,6 +38,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
 )
 
 from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
+from vlmbench.rgb import as_rgb  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +99,8 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
         assert clip.encode_text([]).shape == (0, 24)
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
-    assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder"}
+    assert set(clip.capabilities) == {"PrefixTextEncoder", "PackedTextEncoder", "DenseEncoder", "TokenReader"}
+    assert_counts_tokens(clip, 77, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_clip_tokens_are_open_clips(clip):
@@ -131,6 +141,9 @@ def test_siglip_features_are_the_librarys(siglip_folder):
         torch.testing.assert_close(model.encode_text(["dog"]), expected[1:2])
     assert model.logit_scale == pytest.approx(np.exp(2.0)) and model.logit_bias == -7.0
     assert "PrefixTextEncoder" not in model.capabilities
+    assert_counts_tokens(model, 16, lambda text: len(tokenizer(text)["input_ids"]))
+    lowered = open_folder(siglip_folder, lowercase=True)
+    assert_counts_tokens(lowered, 16, lambda text: len(tokenizer(text.lower())["input_ids"]))
 
 
 def test_a_tokenizer_that_keeps_case_is_told(siglip_folder, tmp_path):
@@ -146,7 +159,7 @@ def test_a_tokenizer_that_keeps_case_is_told(siglip_folder, tmp_path):
 
 def test_preprocess_is_the_checkpoints_own(clip, clip_folder, odd_image):
     processor = transformers.AutoImageProcessor.from_pretrained(clip_folder)
-    expected = processor(images=odd_image, return_tensors="pt")["pixel_values"][0]
+    expected = processor(images=as_rgb(odd_image), return_tensors="pt")["pixel_values"][0]
     assert torch.equal(clip.preprocess(odd_image), expected)
     assert clip.preprocess(odd_image).shape == (3, 32, 32) and clip.preprocess(odd_image).dtype == torch.float32
 

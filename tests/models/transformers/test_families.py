@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from models.tiny import assert_same_features, image_of_mode, packed_difference, prefix_difference
+from models.tiny import assert_counts_tokens, assert_same_features, image_of_mode, packed_difference, prefix_difference
 from said import sentences
 
 from vlmbench.errors import ModelError
@@ -21,8 +21,10 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     CLIP_TEXT,
     TEXT,
     VISION,
+    align,
     bert_tokenizer,
     clip_processor,
+    flava,
     open_folder,
     roberta_tokenizer,
     save,
@@ -32,44 +34,6 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
 from vlmbench.models.transformers.packed_text import packed_text_encoder  # noqa: E402
 
 TEXTS = ["a photo of a cat", "dog", "a dog of a photo of a cat of a dog", "cat " * 100]
-
-
-def align(folder: Path) -> Path:
-    vision = {
-        "image_size": 32,
-        "hidden_dim": 24,
-        "in_channels": [32, 16],
-        "out_channels": [16, 24],
-        "depthwise_padding": [],
-        "strides": [1, 2],
-        "num_block_repeats": [1, 1],
-        "expand_ratios": [1, 2],
-        "kernel_sizes": [3, 3],
-        "width_coefficient": 1.0,
-        "depth_coefficient": 1.0,
-    }
-    config = transformers.AlignConfig(
-        text_config={**TEXT, "vocab_size": 10}, vision_config=vision, projection_dim=24, temperature_init_value=0.25
-    )
-    processor = transformers.EfficientNetImageProcessor(
-        size={"height": 36, "width": 36}, crop_size={"height": 32, "width": 32}, do_center_crop=True
-    )
-    return save(folder, transformers.AlignModel(config), bert_tokenizer(), processor)
-
-
-def flava(folder: Path) -> Path:
-    config = transformers.FlavaConfig(
-        text_config={**TEXT, "vocab_size": 10},
-        image_config=VISION,
-        multimodal_config=TEXT,
-        image_codebook_config={"hidden_size": 8, "vocab_size": 10},
-        hidden_size=32,
-        projection_dim=24,
-    )
-    processor = transformers.FlavaImageProcessor(
-        size={"height": 32, "width": 32}, crop_size={"height": 32, "width": 32}
-    )
-    return save(folder, transformers.FlavaForPreTraining(config), bert_tokenizer(), processor)
 
 
 def chinese_clip(folder: Path) -> Path:
@@ -198,6 +162,12 @@ def test_causal_towers_cut_texts(family):
     assert ("PackedTextEncoder" in model.capabilities) == (name == "MetaClip2Model")
     if "PackedTextEncoder" in model.capabilities:
         assert packed_difference(model, TEXTS) < 1e-6
+
+
+def test_too_long_texts_are_counted_as_the_library_does(family):
+    _, length, folder = family
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(open_folder(folder), length, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_a_repositorys_own_layer_of_the_librarys_name_is_not_packed(tmp_path):

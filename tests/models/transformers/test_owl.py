@@ -16,7 +16,7 @@ from vlmbench.models.base import Detections, Detector, PrefixTextEncoder, capabi
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
 from models.checkpoints import CLIP_TEXT, VISION, open_folder, save, small_clip_tokenizer  # noqa: E402  (after the skip)
-from models.tiny import prefix_difference  # noqa: E402
+from models.tiny import assert_counts_tokens, prefix_difference  # noqa: E402
 
 from vlmbench.models.transformers import owl as transformers_detect  # noqa: E402
 from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
@@ -200,6 +200,11 @@ def test_texts_encode_and_images_do_not(folder, model, pictures):
         dual_encoder(model)
     assert capability(model, PrefixTextEncoder) is not None
     assert prefix_difference(model, ["a photo of a cat", "dog", "cat " * 40]) < 1e-6
+
+
+def test_too_long_texts_are_counted_as_the_library_does(model, folder):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(model, 16, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_a_checkpoint_of_the_towers_alone_detects_nothing(tmp_path):

@@ -23,7 +23,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     save,
     small_clip_tokenizer,
 )
-from models.tiny import assert_same_features, prefix_difference  # noqa: E402
+from models.tiny import assert_counts_tokens, assert_same_features, prefix_difference  # noqa: E402
 
 from vlmbench.models.transformers import label_features as transformers_heads  # noqa: E402
 from vlmbench.models.transformers import segmenters as transformers_segment  # noqa: E402
@@ -128,6 +128,11 @@ def test_scores_are_the_librarys(folder, model, pictures, labels):
         assert scores.std() > 1e-3  # the seeded network tells places apart
         if len(labels) > 1:
             assert (scores[0] - scores[1]).std() > 1e-3  # and texts
+
+
+def test_too_long_texts_are_counted_as_the_library_does(model, folder):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert_counts_tokens(model, 77, lambda text: len(tokenizer(text)["input_ids"]))
 
 
 def test_a_deeper_decoder(tmp_path, pictures):

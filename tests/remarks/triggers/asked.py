@@ -93,8 +93,8 @@ CAPTIONS = {"a.png": ["a cat", "the cat"], "b.png": ["a dog"], "c.png": ["a bird
 TRIGGERS = {
     "subset": Trigger(
         lambda top, _: (*TOY, *images(top), "--limit", 4),
-        "a subset of 4 samples was scored, drawn at random",
-        "subset of 4",
+        "a subset of 4 of 6 samples was scored, drawn at random",
+        "4 of 6 samples",
         4,
     ),
     "seed": Trigger(
@@ -109,7 +109,7 @@ TRIGGERS = {
     "readout": Trigger(lambda top, _: masks(top, ALL), "patches were read out with plain", "readout plain"),
     "transfer": Trigger(transfer, "the model was adapted with mine", "transfer mine"),
     "own-class-names": Trigger(
-        lambda top, _: (*TOY, *images(top), "--classnames", lines(top / "names.txt", "tabby", "hound")),
+        lambda top, _: (*TOY, *images(top), "--classnames", lines(top / "names.txt", "dog", "cat")),
         "the user gave the class names",
         "own class names",
     ),
@@ -175,7 +175,7 @@ TRIGGERS = {
         "own detector",
     ),
     "empty-regions": Trigger(
-        lambda top, _: boxes(top, [(2, 3, 10, 8), (500, 500, 9, 9), (5, 5, 0, 9)]),
+        lambda top, _: boxes(top, [(2, 3, 10, 8), (4, 5, 9, 0), (5, 5, 0, 9), (6, 6, 4, 4)]),
         "2 objects were empty or outside their image, and no region was named for them",
         "2 empty objects",
         2,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,3 +47,38 @@ def write_pairs(root: Path, masks: dict[str, bytes], *, images: str = "images", 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     return root
+
+
+def write_files(root: Path, files: dict[str, bytes]) -> Path:
+    """Files by their paths below a folder."""
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+def saved(values: np.ndarray, file_format: str, **options: object) -> bytes:
+    """An array as Pillow writes it."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(values).save(file, file_format, **options)
+    return file.getvalue()
+
+
+def raw_png(rows: Sequence[bytes], bits: int, colour_type: int, size: tuple[int, int]) -> bytes:
+    """A PNG of these packed rows, of depths that Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def coloured_palette(values: np.ndarray, palette: Sequence[int]) -> bytes:
+    """A palette PNG of these indices, whose colours are given as red, green and blue by turns."""
+    image = PIL.Image.fromarray(values.astype(np.uint8)).copy()
+    image.putpalette(list(palette))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

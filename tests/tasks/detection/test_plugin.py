@@ -6,16 +6,18 @@ import contextlib
 import doctest
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
 import torch
+from letter_tokens import Letters
 from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from said import remarked, sentences
+from said import remarked
 from tasks.detection.models import Colourist, colourist, finder
 from toy_adapter import ToyModel, toy
 
@@ -28,6 +30,7 @@ from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, Mo
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.images.decoded import Picture
 from vlmbench.metrics.detection.measures import COCO_MEASURES
+from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts
 from vlmbench.tasks.detection.measures import ACCURACIES
@@ -51,6 +54,21 @@ def ask(card: TaskCard, options: TaskOptions | None = None) -> DetectionQuestion
     names = tuple(card.classes) if card.classes else None
     dataset = open_dataset(card.sources, SourceContext(target="boxes", class_names=names))
     return PLUGIN.ask(card, {"test": dataset}, options)
+
+
+OF_THESE_PICTURES = {"given-boxes", "no-objects"}
+"""Remarks of nearly every answer here: their objects are small, and most protocols do not say whose boxes count."""
+
+
+def told(make: Callable[[], Outcome]) -> tuple[Outcome, list[Remark]]:
+    """An outcome, and what is said but for that."""
+    outcome, said = remarked(make)
+    return outcome, [remark for remark in said if remark.code not in OF_THESE_PICTURES]
+
+
+def told_sentences(make: Callable[[], Outcome]) -> list[str]:
+    """The same, as ``code: sentence``."""
+    return [f"{remark.code}: {remark.sentence}" for remark in told(make)[1]]
 
 
 def answer(
@@ -179,7 +197,7 @@ def proposed(tmp_path: Path, folder: Path, **protocol: Any) -> Outcome:
 
 def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path) -> None:
     loose = proposed(tmp_path, folder, nms_iou=None)
-    strict, said = remarked(lambda: proposed(tmp_path, folder))
+    strict, said = told(lambda: proposed(tmp_path, folder))
     counts = [[len(row) for row in outcome.predictions["scores"].to_pylist()] for outcome in (loose, strict)]
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
     assert [(remark.code, remark.count) for remark in said] == [("no-proposals", 2), ("empty-regions", 1)]
@@ -226,7 +244,8 @@ def test_a_box_thinner_than_a_float_is_empty(folder: Path) -> None:
     data = json.loads(path.read_text())
     data["annotations"][0]["bbox"] = [20, 10, 1e-7, 10]
     path.write_text(json.dumps(data))
-    assert "empty-regions: 1 object was empty or outside its image" in sentences(lambda: answer(folder))[0]
+    _, (said,) = told(lambda: answer(folder))
+    assert said.sentence.startswith("1 object was empty or outside its image") and said.code == "empty-regions"
 
 
 def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: Path) -> None:
@@ -294,6 +313,27 @@ def test_a_detector_answers_alone(folder: Path) -> None:
         answer(folder, {"regions": "native"}, finder("nan"), templates=["a {}"])
 
 
+def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
+    """Of the model that reads ten letters, whichever way it answers."""
+    cut = "texts-cut: 3 of 3 prompts are longer than the 10 tokens that the model reads, the longest has"
+    same = "their ends were cut off, and 3 of them are now the same as another one"
+    classes = "indistinct-classes: 3 of 3 class names are the same as another one to the model: 'red' = 'green' = …"
+    detector = finder()
+    detector.capabilities = {**detector.capabilities, "TokenReader": Letters(detector.encode_text)}
+    said = told_sentences(lambda: answer(folder, {"regions": "native"}, detector, templates=["one of many {}s"]))
+    examples = "'one of many blues', 'one of many greens', 'one of many reds'"
+    assert said == [f"{cut} 18; {same}: {examples}", classes]
+    encoder = colourist()
+    letters = Letters(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
+    encoder.capabilities = {"TokenReader": letters}
+    encoder.encode_text = letters.encode  # type: ignore[method-assign]
+    said = told_sentences(lambda: answer(folder, {}, encoder, templates=["one of many {}s"]))
+    assert said == [f"{cut} 18; {same}: {examples}", classes]
+    assert told_sentences(lambda: answer(folder, {}, encoder, templates=["a {}"])) == []
+    (behind,) = told_sentences(lambda: answer(folder, {"background": ["a red"]}, encoder, templates=["{}"]))
+    assert behind.endswith("2 of 4 class names are the same as another one to the model: 'red' = 'a red'")
+
+
 def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
     native = ask(card_of(folder, {"regions": "native"}, templates=["a {}"]))
     assert "no detector" in (native.unsupported(toy()) or "") and native.unsupported(finder()) is None
@@ -347,7 +387,7 @@ def test_groups_must_name_classes(folder: Path) -> None:
 def test_another_evaluator_gives_the_same_numbers_without_intervals(evaluator: str, folder: Path) -> None:
     pytest.importorskip(evaluator.replace("-", "_"), reason="pip install 'vlmbench[detection]'")
     ours = answer(folder, model=toy())
-    theirs, said = remarked(lambda: answer(folder, {"evaluator": evaluator}, toy()))
+    theirs, said = told(lambda: answer(folder, {"evaluator": evaluator}, toy()))
     assert [value(theirs, name) for name in COCO_MEASURES] == pytest.approx(
         [value(ours, name) for name in COCO_MEASURES]
     )
@@ -384,7 +424,7 @@ def test_lvis_rules_on_lvis_lists(folder: Path) -> None:
     for name in metrics:
         again = measured(Answers(record, outcome.predictions, "here"), name).value
         assert again == pytest.approx(value(outcome, name), abs=1e-9), f"{name} from the table alone"
-    assert [remark.code for remark in remarked(lambda: answer(folder))[1]] == ["partial-annotation"]
+    assert [remark.code for remark in told(lambda: answer(folder))[1]] == ["partial-annotation"]
     settled = ask(card_of(folder, {"evaluator": "lvis"}, metrics=metrics)).protocol(toy())
     assert settled["annotations_sha256"]
 
@@ -395,8 +435,8 @@ def test_objects_that_are_no_region_are_counted(folder: Path) -> None:
     content["annotations"][1]["bbox"] = [5, 5, 0, 10]
     content["annotations"][2]["iscrowd"] = 1
     (folder / "instances.json").write_text(json.dumps(content))
-    outcome, said = remarked(lambda: answer(folder, metrics=EVERY))
-    assert [(remark.code, remark.count) for remark in said] == [("empty-regions", 2)]
+    outcome, said = told(lambda: answer(folder, metrics=EVERY))
+    assert [(remark.code, remark.count) for remark in said] == [("boxes-outside", 1), ("empty-regions", 2)]
     assert outcome.metrics["mean_class_accuracy_top1"].n == 3, "a crowd is no object to name"
     expected = pycocotools_on(folder, coco_results(outcome.predictions))
     assert [value(outcome, name) for name in COCO_MEASURES][:2] == pytest.approx(expected[:2], abs=1e-9)
@@ -441,3 +481,73 @@ def test_few_pictures_are_held_however_few_regions_they_have(folder: Path) -> No
     full = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.zeros(10, 4)))
     assert [len(group) for group in _grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
     assert [len(group) for group in _grouped([full, empty, full, full], 15)] == [3, 1]
+
+
+def one_class(folder: Path) -> None:
+    content = json.loads((folder / "instances.json").read_text())
+    content["categories"] = content["categories"][:1]
+    for entry in content["annotations"]:
+        entry["category_id"] = 10
+    (folder / "instances.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("protocol", [{}, {"regions": "ground-truth"}, {"background": ["wall"]}])
+def test_one_class_in_given_boxes_asks_nothing(folder: Path, protocol: dict[str, Any]) -> None:
+    one_class(folder)
+    with pytest.raises(LabelError, match="there is one class, and the model is to name the data's own boxes"):
+        ask(card_of(folder, protocol)).protocol(colourist())
+
+
+def test_one_class_of_proposals_needs_other_words(tmp_path: Path, folder: Path) -> None:
+    one_class(folder)
+    with pytest.raises(LabelError, match="in `background`"):
+        proposed(tmp_path, folder)
+    assert proposed(tmp_path, folder, background=["a wall"]).metrics["ap"].value is not None
+
+
+def test_one_class_is_something_to_find_for_a_detector(folder: Path) -> None:
+    one_class(folder)
+    assert answer(folder, {"regions": "native"}, finder(), templates=["{}"]).metrics["ap"].value is not None
+
+
+def test_given_boxes_are_said_where_nothing_asks_for_them(folder: Path) -> None:
+    assert "given-boxes" in [remark.code for remark in remarked(lambda: answer(folder))[1]]
+    for protocol in ({"regions": "ground-truth"}, {"regions": "native"}):
+        model = finder() if protocol["regions"] == "native" else colourist()
+        said = remarked(lambda: answer(folder, protocol, model, templates=["{}"]))[1]  # noqa: B023
+        assert "given-boxes" not in [remark.code for remark in said]
+
+
+def test_metrics_without_objects_are_said(folder: Path) -> None:
+    outcome, said = remarked(lambda: answer(folder, metrics=["ap", "ap_small", "ap_large"]))
+    assert outcome.metrics["ap_large"].value is None and outcome.metrics["ap_small"].value is not None
+    (found,) = [remark for remark in said if remark.code == "no-objects"]
+    assert found.sentence == "1 metric has no value, because no object is of that size or group (ap_large)"
+
+
+def test_nothing_to_find_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "instances.json").read_text())
+    for entry in content["annotations"]:
+        entry["iscrowd"] = 1
+    (folder / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(LabelError, match="nothing to find in 4 images: all 6 boxes are crowds or marked difficult"):
+        ask(card_of(folder))
+
+
+def test_the_datas_own_classes_without_objects_are_said_and_a_cards_are_not(folder: Path) -> None:
+    content = json.loads((folder / "instances.json").read_text())
+    content["annotations"] = [entry for entry in content["annotations"] if entry["category_id"] != 12]
+    (folder / "instances.json").write_text(json.dumps(content))
+    (said,) = remarked(lambda: ask(card_of(folder)))[1]
+    assert (said.code, said.count, said.examples) == ("no-objects", 1, ("blue",))
+    assert not remarked(lambda: ask(card_of(folder, classes=["red", "green", "blue"])))[1]
+
+
+def test_chance_is_that_of_shuffled_classes_and_unknown_for_others_boxes(tmp_path: Path, folder: Path) -> None:
+    outcome = answer(folder, metrics=EVERY)
+    chance = outcome.metrics["ap"].chance
+    assert chance is not None and 0 < chance < 1 and outcome.metrics["ap"].value == pytest.approx(1.0)
+    assert outcome.metrics["ap_large"].chance is None
+    assert answer(folder, metrics=EVERY).metrics["ap"].chance == chance, "seeded"
+    assert proposed(tmp_path, folder).metrics["ap"].chance is None
+    assert answer(folder, {"regions": "native"}, finder(), templates=["{}"]).metrics["ap"].chance is None

@@ -52,6 +52,11 @@ def test_a_background_by_threshold_has_no_words() -> None:
     assert found.protocol["words"] == {"background": []}
 
 
+def test_commas_alone_are_no_word() -> None:
+    with pytest.raises(LabelError, match="the class name ' , ,' has no word between its commas"):
+        words(card(classes=CLASSES), class_names=("sky", " , ,", "cow"))
+
+
 def test_the_users_names_replace_synonyms_too_and_commas_separate_words() -> None:
     task = card({"synonyms": SYNONYMS}, classes=CLASSES)
     found = words(task, class_names=("sky, grass", "ship", "cow,calf"))

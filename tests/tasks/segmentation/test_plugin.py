@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import toy_dense
 from data.mask_files import png, write_pairs
-from said import remarked
+from letter_tokens import LENGTH, Letters
+from said import remarked, sentences
 from tasks.segmentation.literal import bilinear, pamr, sliding
+from torch import Tensor
 from toy_adapter import ToyModel
 from toy_dense import PATCH, ToyHead, ToyPatches, toy_model
 
@@ -190,6 +194,32 @@ def test_a_native_head_sees_whole_images_and_one_text_a_word(folder: Path) -> No
     assert not model.text_calls
 
 
+def test_words_that_a_model_reads_as_one(folder: Path) -> None:
+    """Two words of one class may well be; those of different classes may not."""
+    words = {"background": ["the ocean wave", "the ocean waves"], "boat": ["the ocean liner"]}
+    card = card_of(folder, protocol={"synonyms": words}, templates=["{}"])
+    cut = (
+        "texts-cut: 3 of 5 prompts are longer than the 10 tokens that the model reads, the longest has 15; their ends "
+        "were cut off, and 3 of them are now the same as another one: 'the ocean liner', 'the ocean wave', "
+        "'the ocean waves'"
+    )
+    same = (
+        "indistinct-classes: 3 of 5 class names are the same as another one to the model: "
+        "'the ocean wave' = 'the ocean waves' = …"
+    )
+    own = card_of(folder, protocol={"synonyms": {"background": words["background"]}}, templates=["{}"])
+    for model in (toy_model(head=ToyHead()), toy_model(patches=ToyPatches())):
+        letters = Letters(partial(_first_letters, model))
+        model.capabilities = {**model.capabilities, "TokenReader": letters}
+        model.encode_text = letters.encode  # type: ignore[method-assign]
+        assert [line for line in sentences(partial(answer, card, model)) if "unscored" not in line] == [cut, same]
+        assert "indistinct-classes" not in {remark.code for remark in remarked(partial(answer, own, model))[1]}
+
+
+def _first_letters(model: ToyModel, texts: Sequence[str]) -> Tensor:
+    return ToyModel.encode_text(model, [text[:LENGTH] for text in texts])
+
+
 def test_the_readout_can_be_chosen(folder: Path) -> None:
     both = toy_model(head=ToyHead(), patches=ToyPatches())
     chosen = {
@@ -248,8 +278,35 @@ def test_masks_that_do_not_fit_are_bad_samples_and_labels_that_do_not_stop_all(f
 def test_classes_that_no_mask_has_are_said(folder: Path) -> None:
     card = card_of(folder, classes=[*CLASSES, "yak"], protocol={"short_side": None})
     outcome, said = remarked(lambda: answer(card, toy_model(patches=ToyPatches())))
-    assert "1 of 5 classes is in no mask of the 6 images: yak" in [remark.sentence for remark in said]
+    sentence = (
+        "1 of 5 classes is in no mask of the 6 images, in which 216 pixels of 6 masks were not scored (label, 255 "
+        "ignored): yak"
+    )
+    assert sentence in [remark.sentence for remark in said]
     assert outcome.per_class[4].n == 0 and outcome.per_class[4].values["accuracy"] is None
+
+
+def test_masks_without_a_scored_pixel_are_said_and_a_dataset_of_them_is_an_error(folder: Path) -> None:
+    (folder / "masks" / "b.png").write_bytes(png(np.full(SHAPE, 255)))
+    _, said = remarked(lambda: answer(card_of(folder), toy_model(patches=ToyPatches())))
+    assert [remark.sentence for remark in said] == ["1 mask has no pixel to score: b.jpg"]
+    for path in (folder / "masks").iterdir():
+        path.write_bytes(png(np.full(SHAPE, 255)))
+    with pytest.raises(DataError, match=r"no pixel of 6 masks is scored \(label, 255 ignored\)\n.*`ignore`"):
+        answer(card_of(folder), toy_model(patches=ToyPatches()))
+
+
+def test_the_users_class_names_tell_how_many_classes_masks_have(request_: RunRequest, folder: Path) -> None:
+    for seed, path in enumerate(sorted((folder / "masks").iterdir())):
+        path.write_bytes(png(np.random.default_rng(seed).choice([0, 255], SHAPE)))
+    options = TaskOptions(class_names=("sky", "sea"))
+    (result,) = run(replace(request_, tasks=(f"masks:{folder}",), options=options))
+    assert result.record is not None and [row.n for row in result.record.per_class] == [6, 6]
+    assert result.record.task.protocol["mask_values"] == "value to label {0: 0, 255: 1}, no value ignored"
+    (result,) = run(replace(request_, tasks=(f"masks:{folder}",), options=TaskOptions(class_names=("a", "b", "c"))))
+    assert result.record is not None
+    sentences = [remark.text for remark in result.record.remarks if remark.code == "unscored-classes"]
+    assert len(sentences) == 1 and "2 of 3 classes are in no mask of the 6 images, in which " in sentences[0]
 
 
 def test_cards_of_other_kinds_are_refused(folder: Path) -> None:

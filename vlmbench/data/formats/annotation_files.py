@@ -8,11 +8,13 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
+from vlmbench.data.formats.folder_walk import is_junk_file
 from vlmbench.data.labels import listing
 from vlmbench.data.location import existing_places, missing
 from vlmbench.errors import DataError
 
-_PROBED = 5
+PROBED = 5
+"""How many of the first images are looked for where images may be."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,17 @@ class UsualNames:
         patterns: of the files, relative to the folder.
         called: what they are, for messages, such as ``the captions``.
         none: that there is no such file, in a half-sentence.
+        otherwise: patterns that count only if no file matches the others.
     """
 
     patterns: tuple[str, ...]
     called: str
     none: str
+    otherwise: tuple[str, ...] = ()
 
     def below(self, root: Path) -> list[Path]:
-        """The files of these names in a folder."""
-        return list(dict.fromkeys(path for name in self.patterns for path in sorted(root.glob(name))))
+        """The files of these names in a folder, in any letter case. Hidden ones are none."""
+        return _matching(root, self.patterns) or _matching(root, self.otherwise)
 
 
 def find_annotations(
@@ -61,13 +65,19 @@ def find_annotations(
 
 def folders_with(images: Sequence[str], places: Iterable[Path]) -> list[Path]:
     """The places where one of the first few images is: one of them may be missing."""
-    return [place for place in places if any((place / image).is_file() for image in images[:_PROBED])]
+    return [place for place in places if any((place / image).is_file() for image in images[:PROBED])]
 
 
 def strings(spec: SourceSpec, option: str) -> list[str]:
     """An option that is one string or a list of them; none where it is left out."""
     asked = spec.options.get(option, [])
     return [str(name) for name in (asked if isinstance(asked, list) else [asked])]
+
+
+def _matching(root: Path, patterns: Sequence[str]) -> list[Path]:
+    either = ("".join(f"[{sign.lower()}{sign.upper()}]" if sign.isalpha() else sign for sign in p) for p in patterns)
+    found = dict.fromkeys(path for pattern in either for path in sorted(root.glob(pattern)))
+    return [path for path in found if not is_junk_file(path.name)]
 
 
 def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:

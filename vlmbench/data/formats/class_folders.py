@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.cards import SourceSpec
+from vlmbench.class_ids import has_wordnet_ids, words_of
+from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
+from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
+from vlmbench.data.formats.split_folders import refuse_splits
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
 from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import EMPTY_CLASSES
 
 FOLDER_OPTIONS = ("other_folders", "shared")
 """What sources of class folders understand besides their own options, see :func:`find_class_folders`."""
-
-IMAGE_EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
-)
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,15 @@ class ClassFolders:
         root: the folder they lie in.
         folders: their names.
         classes: the class names, as many.
+        passed: the files that lie beside these folders, and below folders that are no class's. The source adds what
+            it passes over in the class folders, and then makes the remark.
     """
 
     location: str
     root: Path
     folders: tuple[str, ...]
     classes: tuple[str, ...]
+    passed: PassedOver
 
 
 @dataclass(frozen=True)
@@ -45,23 +49,28 @@ class Contents:
 
     Attributes:
         one: "image", "clip".
+        article: that goes before it.
         example: a path below the class folder.
-        extensions: of the files; those found directly in the root are counted in the message.
+        wanted: whether a file's name is one of them.
     """
 
     one: str
+    article: str
     example: str
-    extensions: frozenset[str]
+    wanted: Callable[[str], bool]
 
 
 def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Contents) -> ClassFolders:
     """The class folders of ``<location>[/<split>]``, matched to the card's classes.
 
-    Only folders are looked at, and no hidden ones. Labels come, in this order, from
+    Hidden folders and those that systems leave behind are no class folders; files that lie in them and beside the
+    class folders are counted. Labels come, in this order, from
 
     1. ``spec.folders``: exactly these folders, in label order;
     2. the card's class names: each folder is one of them after :func:`~vlmbench.data.labels.normalise`;
-    3. the sorted folder names, which then are the class names (``_`` read as a blank).
+    3. the sorted folder names, which then are the class names (``_`` read as a blank). Numbers and names that differ
+       by a number alone are in the order of these. The user's class names, if there are any, are matched to them by
+       :func:`~vlmbench.class_names.own_in_order`.
 
     Options: ``other_folders: ignore`` (folders that are none of the expected ones are not read; by default they are
     an error); ``shared: true`` (other datasets have a folder of this name too, such as ``val``: one that holds none
@@ -70,7 +79,7 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
     Raises:
         MissingDataError: there is no such folder.
         LabelError: folders and class names do not fit together, or the task needs more than a class.
-        DataError: it is no folder, or cannot be read.
+        DataError: it is no folder, cannot be read, or holds splits instead of class folders.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
@@ -78,32 +87,31 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
             f"{place}: a folder gives each {contents.one} one class, but the task needs {TARGET_WORDS[context.target]}"
         )
     location, root = _find(spec, context, place)
-    folders, classes = _label_order(_class_folders(root, place, contents), spec, context, place)
-    return ClassFolders(location, root, tuple(folders), classes)
+    walk = FolderWalk(root, contents.wanted)
+    there = _class_folders(walk, place, contents)
+    expected = {normalise(name) for name in spec.folders or context.class_names or context.own_names or ()}
+    if not any(normalise(name) in expected for name in there):
+        refuse_splits(root, there, location if spec.split is None else f"{location}/{spec.split}", spec.kind)
+    folders, classes = _label_order(there, spec, context, place)
+    return ClassFolders(location, root, tuple(folders), classes, walk.passed)
 
 
-def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, but for hidden things.
+def tell_of_empty(found: ClassFolders, counts: Sequence[int], place: str, contents: Contents) -> None:
+    """Make a remark of class folders without samples.
 
-    Raises:
-        DataError: it cannot be read.
+    Args:
+        counts: how many samples each has.
     """
-    try:
-        with os.scandir(folder) as found:
-            return [entry for entry in found if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"folder {folder} cannot be read: {error.strerror or error}") from error
-
-
-def identity(folder: Path) -> tuple[int, int]:
-    """What makes a folder the same one under any path."""
-    found = folder.stat()
-    return found.st_dev, found.st_ino
-
-
-def identities_above(root: Path) -> frozenset[tuple[int, int]]:
-    """The root and every folder above it: a link below the root to one of them leads in a circle."""
-    return frozenset(identity(folder) for folder in (root, *root.resolve().parents))
+    empty = [folder for folder, count in zip(found.folders, counts, strict=True) if not count]
+    if empty:
+        one = len(empty) == 1
+        say(
+            EMPTY_CLASSES,
+            f"{len(empty):,} of the {len(found.folders):,} class folders of {place} hold{'s' * one} no {contents.one}",
+            brief=f"{len(empty):,} class{'es' * (not one)} without {contents.article} {contents.one}",
+            count=len(empty),
+            examples=map(readable, empty),
+        )
 
 
 def _find(spec: SourceSpec, context: SourceContext, place: str) -> tuple[str, Path]:
@@ -130,7 +138,7 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
         root = found.path if spec.split is None else found.path / spec.split
         if not root.is_dir():
             continue
-        names = [entry.name for entry in entries(root) if os.path.isdir(entry.path)]
+        names = [entry.name for entry in visible(root) if entry_is_folder(entry)]
         if any((name if spec.folders is not None else normalise(name)) in keys for name in names):
             return found.location, root
         others.append(found.location)
@@ -141,17 +149,24 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
     raise missing(spec, context, looked_for=notes)
 
 
-def _class_folders(root: Path, place: str, contents: Contents) -> list[str]:
-    found = entries(root)
-    folders = sorted(entry.name for entry in found if os.path.isdir(entry.path))
-    if not folders:
-        loose = sum(Path(entry.name).suffix.lower() in contents.extensions for entry in found)
-        what = f"{loose} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
-        raise LabelError(
-            f"{place}: {root} has {what}",
-            hint=f"Expected: {root}/<class name>/{contents.example}, one folder a class.",
+def _class_folders(walk: FolderWalk, place: str, contents: Contents) -> list[str]:
+    folders = [entry.name for entry in scan(walk.root) if entry_is_folder(entry)]
+    loose = walk.loose_files()
+    classes = sorted(name for name in folders if not is_junk_folder(name))
+    if not classes:
+        what = (
+            f"{len(loose)} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
         )
-    return folders
+        raise LabelError(
+            f"{place}: {walk.root} has {what}",
+            hint=f"Expected: {walk.root}/<class name>/{contents.example}, one folder a class.",
+        )
+    for name in loose:
+        walk.passed.add("beside the class folders", name)
+    for name in folders:
+        if is_junk_folder(name):
+            walk.junk(name)
+    return classes
 
 
 def _label_order(
@@ -168,7 +183,8 @@ def _label_order(
             raise LabelError(f"{place}: `folders` names a folder twice")
         return list(spec.folders), names or _as_class_names(spec.folders)
     if names is None:
-        return found, _as_class_names(found)
+        folders = label_order(found)
+        return folders, folder_classes(_as_class_names(folders), context, place)
     hint = "Rename the folders, or list the folders' own names in label order as `folders` of the card's source."
     folder_of: dict[str, str] = {}
     for folder in found:
@@ -180,6 +196,23 @@ def _label_order(
     expected = {folder_of.get(key, name) for key, name in wanted.items()}
     _refuse_difference(expected, set(found) & expected if ignore_others else set(found), place, hint=hint)
     return [folder_of[key] for key in wanted], names
+
+
+def folder_classes(names: tuple[str, ...], context: SourceContext, place: str) -> tuple[str, ...]:
+    """The class names of folders that no card names: the user's, each for its folder, else the folders' own.
+
+    Args:
+        names: the folders' own, in label order.
+
+    Raises:
+        LabelError: some of the user's names are those of folders, and others are not.
+    """
+    if context.own_names is None:
+        return names
+    words = words_of(names)
+    order_stated = has_wordnet_ids(names) or are_counted(numbers_of(names))
+    own = own_in_order(context.own_names, words, place=place, order_stated=order_stated)
+    return own if len(own) == len(names) else names
 
 
 def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:

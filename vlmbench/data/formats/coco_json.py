@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vlmbench.data.formats.boxes.stated import stated_flag, stated_number, stated_size
+from vlmbench.data.labels import listing
 from vlmbench.errors import DataError, LabelError
 from vlmbench.files import read_bytes
 
@@ -18,8 +20,6 @@ _OUTLINES = ("segmentation", "keypoints")
 
 _LARGEST = 2**63 - 1
 """Evaluators keep ids in 64 bits."""
-_LONGEST_SIDE = 10**6
-"""Pixels: ten times what Pillow decodes without asking."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,22 @@ class AnnotationFile:
 def read_annotations(path: Path) -> AnnotationFile:
     """Read a file of COCO's or LVIS' form.
 
-    ``area`` may be missing (then it is width × height), and so may ``iscrowd`` and an annotation's ``id``. Boxes that
-    stick out of their image or have no area stay as the file has them: they are the evaluator's matter.
+    ``area`` may be missing (then it is width × height), and so may ``iscrowd`` and an annotation's ``id``. Numbers and
+    flags may be written as text. Boxes that stick out of their image or have no area stay as the file has them: they
+    are the evaluator's matter.
 
     Raises:
-        DataError: it cannot be read, is no such file, lacks a key, or has an id twice.
-        LabelError: a box of an unknown image or category, of negative size, or of numbers that are not finite.
+        DataError: it cannot be read, is no such file, lacks a key, has an id or an image twice, or not one box.
+        LabelError: a box of an unknown image or category, of negative size, or of numbers that are not finite; a
+            category without a name; a flag that is neither 0 nor 1.
     """
     content = _parsed(path)
     categories = [
-        Category(_integer(entry, "id", path), str(_get(entry, "name", "category", path)), entry.get("frequency"))
+        Category(_integer(entry, "id", path), _category_name(entry, path), entry.get("frequency"))
         for entry in _entries(content, "categories", path)
     ]
     images = {}
+    ids_of_files: dict[str, int] = {}
     for entry in _entries(content, "images", path):
         image = AnnotatedImage(
             _integer(entry, "id", path),
@@ -86,13 +89,33 @@ def read_annotations(path: Path) -> AnnotationFile:
         )
         if image.id in images:
             raise DataError(f"{path}: two images have the id {image.id}")
+        other = ids_of_files.setdefault(posixpath.normpath(image.file), image.id)
+        if other != image.id:
+            raise DataError(
+                f"{path}: the images {other} and {image.id} are one file, {image.file!r}",
+                hint="What is annotated under one id would be a mistake under the other: give both one id.",
+            )
         images[image.id] = image
     known = {category.id for category in categories}
     if len(known) < len(categories):
         raise DataError(f"{path}: two categories have one id")
     for number, entry in enumerate(_entries(content, "annotations", path), 1):
         _add(entry, number, images, known, path)
+    if not any(image.annotations for image in images.values()):
+        raise DataError(
+            f"{path}: it has {len(images):,} images and not one annotation, so that there is nothing to find",
+            hint="It may be the file of a split whose annotations are not public, such as a test split.",
+        )
     return AnnotationFile([images[key] for key in sorted(images)], sorted(categories, key=lambda category: category.id))
+
+
+def is_annotation_file(path: Path) -> bool:
+    """Whether a file is a JSON of COCO's form, by its keys."""
+    try:
+        content = json.loads(read_bytes(path))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -111,8 +134,9 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _without_outlines(entry: dict[str, Any]) -> dict[str, Any]:
-    for key in _OUTLINES:
-        entry.pop(key, None)
+    if "bbox" in entry:
+        for key in _OUTLINES:
+            entry.pop(key, None)
     return entry
 
 
@@ -125,28 +149,59 @@ def _add(
         raise LabelError(f"{path}: annotation {name} is of image {image_id}, which is not among its images")
     if category not in categories:
         raise LabelError(f"{path}: annotation {name} is of category {category}, which is not among its categories")
-    box = _get(entry, "bbox", "annotation", path)
+    if "bbox" not in entry:
+        raise DataError(f"{path}: annotation {name} has no 'bbox'", hint=_without_boxes(entry))
+    box = entry["bbox"]
+    if not isinstance(box, list) or len(box) != 4:
+        raise DataError(f"{path}: annotation {name} has no box of four numbers: {_short(box)}")
     try:
-        left, top, width, height = (float(number) for number in box)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: annotation {name} has no box of four numbers: {box!r}") from error
-    stated = entry.get("area")
-    if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int | float)):
-        raise DataError(f"{path}: annotation {name} has an area that is no number: {stated!r}")
-    area = width * height if stated is None else _float(stated)
-    if not all(map(math.isfinite, (left, top, width, height, area))):
-        raise LabelError(f"{path}: annotation {name} has a box of numbers that are not finite: {box!r}, area {area}")
+        left, top, width, height = (stated_number(number) for number in box)
+        area = width * height if entry.get("area") is None else stated_number(entry["area"])
+        crowd = stated_flag(entry.get("iscrowd"))
+    except ValueError as error:
+        raise LabelError(
+            f"{path}: annotation {name} has no box of four numbers with an area and a flag (bbox {_short(box)}, area "
+            f"{_short(entry.get('area'))}, iscrowd {_short(entry.get('iscrowd'))}): {error}"
+        ) from error
     if width < 0 or height < 0:
-        raise LabelError(f"{path}: annotation {name} has a box of negative size: {box!r}")
-    crowd = bool(entry.get("iscrowd", 0))
+        raise LabelError(
+            f"{path}: annotation {name} has a box of negative size: {box!r}",
+            hint="A box is [left, top, width, height].",
+        )
     images[image_id].annotations.append((name, category, (left, top, width, height), area, crowd))
+
+
+_CAPTIONS = "It is a file of captions: ask it as -t captions:PATH, or name the file of instances for boxes."
+
+
+def _without_boxes(entry: dict[str, Any]) -> str:
+    if "caption" in entry:
+        return _CAPTIONS
+    if "segmentation" in entry:
+        return "It has an outline alone: add the box around it, [left, top, width, height], as `bbox`."
+    return f"Every object needs one, [left, top, width, height]; this one has {listing(map(repr, entry))}."
+
+
+def _category_name(entry: dict[str, Any], path: Path) -> str:
+    name = _get(entry, "name", "category", path)
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
+        raise LabelError(
+            f"{path}: category {entry.get('id')!r} has the name {name!r}, which is no name",
+            hint="Models are asked by the names of classes: give each category one.",
+        )
+    return str(name)
 
 
 def _entries(content: dict[str, Any], key: str, path: Path) -> Iterator[dict[str, Any]]:
     found = content.get(key)
     if not isinstance(found, list):
+        annotations = content.get("annotations")
+        first = annotations[0] if isinstance(annotations, list) and annotations else None
         raise DataError(
-            f"{path}: it has no list of {key!r}", hint=f"It has {', '.join(map(repr, content)) or 'nothing'}."
+            f"{path}: it has no list of {key!r}",
+            hint=_CAPTIONS
+            if isinstance(first, dict) and "caption" in first
+            else f"It has {', '.join(map(repr, content)) or 'nothing'}.",
         )
     for entry in found:
         if not isinstance(entry, dict):
@@ -162,27 +217,28 @@ def _get(entry: dict[str, Any], key: str, kind: str, path: Path) -> Any:
 
 def _integer(entry: dict[str, Any], key: str, path: Path) -> int:
     value = _get(entry, key, "an entry", path)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as tables with gaps write ids
     if isinstance(value, bool) or not isinstance(value, int):
-        raise DataError(f"{path}: {key!r} must be a whole number, not {value!r}")
+        raise DataError(f"{path}: {key!r} must be a whole number, not {_short(value)}")
     if abs(value) > _LARGEST:
-        raise DataError(f"{path}: {key!r} is {str(value)[:40]}…, a number that no evaluator can hold")
+        raise DataError(
+            f"{path}: {key!r} is {_short(value)}, a number above 64 bits, which no evaluator can hold",
+            hint="Number them anew, such as from 1.",
+        )
     return value
 
 
-def _float(number: int | float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
 def _size(entry: dict[str, Any], path: Path) -> tuple[int, int] | None:
-    if entry.get("width") is None or entry.get("height") is None:
-        return None
-    width, height = _integer(entry, "width", path), _integer(entry, "height", path)
-    if not (0 <= width <= _LONGEST_SIDE and 0 <= height <= _LONGEST_SIDE):
-        raise DataError(f"{path}: image {entry.get('id')!r} has the size {width} × {height}, which no image has")
-    return width, height
+    try:
+        return stated_size(entry.get("width"), entry.get("height"))
+    except ValueError as error:
+        raise DataError(f"{path}: image {entry.get('id')!r} states a size that cannot be: {error}") from error
 
 
 def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | None:
@@ -197,7 +253,8 @@ def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | No
 def _file_name(entry: dict[str, Any], path: Path) -> str:
     """COCO names files; LVIS gives COCO's address, whose last two parts are the folder and the file."""
     if isinstance(entry.get("file_name"), str):
-        return str(entry["file_name"])
+        name = str(entry["file_name"])
+        return name if "/" in name else name.replace("\\", "/")  # Windows' separators
     if isinstance(entry.get("coco_url"), str):
         return "/".join(PurePosixPath(entry["coco_url"]).parts[-2:])
     raise DataError(f"{path}: image {entry.get('id')!r} has neither 'file_name' nor 'coco_url'")

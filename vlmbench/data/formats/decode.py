@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -13,6 +14,11 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "a JPEG with a damaged header"),
     (b"\x89PNG", "a PNG with a damaged header"),
     (b"GIF8", "a GIF with a damaged header"),
+    *((order, "a TIFF whose samples are of a kind that it does not decode") for order in (b"II*\0", b"MM\0*")),
+    *((order, "a BigTIFF whose samples are of a kind that it does not decode") for order in (b"II+\0", b"MM\0+")),
+    (b"PF", "a PFM in colour, which it does not decode"),
+    (b"\x76\x2f\x31\x01", "looks like OpenEXR"),
+    (b"#?RADIANCE", "looks like Radiance HDR"),
     (b"\x1f\x8b", "looks like gzip"),
     (b"PK\x03\x04", "looks like a zip archive"),
     (b"%PDF", "looks like PDF"),
@@ -22,11 +28,14 @@ _SNIFFED = 512
 """How many bytes are looked at to say what a file that is no image might be."""
 
 
-def decode_image(data: bytes, sample_id: str) -> Image.Image:
+def decode_image(data: bytes, sample_id: str, look: Callable[[Image.Image], None] | None = None) -> Image.Image:
     """Open and fully load an image, so that a truncated file shows here and not as grey pixels.
 
-    The mode (L, P, CMYK, I;16, ...) and the EXIF orientation are left alone: converting is part of the
-    model's own preprocessing. Of an animation, the first frame. May be called from several threads at once.
+    The mode (L, P, CMYK, I;16, ...) is left alone, and so is the EXIF orientation, but for a TIFF, which Pillow turns.
+    Of an animation, the first frame. May be called from several threads at once.
+
+    Args:
+        look: is shown the image before it is loaded.
 
     Raises:
         BadSampleError: the file is empty, no image, truncated, too large, or of a kind Pillow cannot read.
@@ -37,6 +46,8 @@ def decode_image(data: bytes, sample_id: str) -> Image.Image:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         image = Image.open(io.BytesIO(data))
+        if look is not None:
+            look(image)
         image.load()
     except UnidentifiedImageError as error:
         raise BadSampleError(sample_id, f"not an image that Pillow can read: {_describe(data)}") from error

@@ -1,37 +1,88 @@
-"""From a decoded image of any mode to 8-bit RGB: one rule for every model and task.
+"""From an image's bytes to 8-bit RGB, by :mod:`vlmbench.rgb`, and what the user is to know of it.
 
-- Integers of more than 8 bits and real numbers are scaled by their range to 0 … 255. The range is the smallest usual
-  one that holds the image's values: of integers 0 … 255, 4,095 (12 bits), 65,535 (16 bits) and 2³¹ - 1; of real numbers
-  0 … 1 and then those of integers. Values below 0 have no usual range: theirs is from the image's smallest to its
-  largest.
-- Palettes, bits, grey, CMYK, YCbCr, Lab and HSV become RGB as Pillow converts them, before any resizing.
-- Transparent places get white behind them.
-- Of several pictures in a file, the first.
-- An EXIF orientation is applied where the task's annotations are made on turned pictures; see ``upright``.
+Of several pictures in a file the first is read. An EXIF orientation is applied only if the caller asks for it: see
+:mod:`vlmbench.data.shown`. TIFF files are turned by Pillow itself when it loads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import io
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError
 from vlmbench.remarks.base import Code, say
 from vlmbench.remarks.codes import FIRST_FRAME, ORIENTATION_APPLIED, ORIENTATION_KEPT, SCALED_VALUES, TRANSPARENCY
+from vlmbench.rgb import Depth, Range, depth_of, to_rgb
 
 _ORIENTATION = 0x0112
-_UPRIGHT = 1
-_INTEGER_RANGES = (255, 4095, 65535, 2**31 - 1)
-_DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_WIDTH, _LENGTH = 256, 257
+"""Tags of TIFF."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What each orientation asks for."""
+_BACK = {**_TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+_QUARTERS = (5, 6, 7, 8)
+_TAGS = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+"""Where in :attr:`PIL.Image.Image.info` an orientation may stand."""
+_SIGNS = (b"Exif\0\0", b"eXIf", b"Orientation", b"profile type exif", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""What a file with such a tag holds: EXIF, XMP, or the beginning of a TIFF."""
+_NOT_FRAMES = ("MPO", "PSD")
+"""Formats whose further pictures are previews, which phones put behind a JPEG, or the layers of the picture itself."""
 
-FactKind = Literal["scaled", "transparent", "kept", "turned", "first"]
+Size = tuple[int, int]
+"""Width and height."""
+FactKind = Literal["scaled", "transparent", "kept", "turned", "turned-tiff", "first"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What an image's orientation tag asks for.
+
+    Attributes:
+        orientation: 2 to 8.
+        stored: the size of the image as it is stored.
+    """
+
+    orientation: int
+    stored: Size
+
+    @property
+    def shown(self) -> Size:
+        """The size of the image as the tag asks to show it."""
+        return self.stored[::-1] if self.orientation in _QUARTERS else self.stored
+
+    def shows(self, annotated: Size | None) -> bool | None:
+        """Whether annotations of this size are of the image as it is shown; None if that cannot be told."""
+        if annotated is None or self.stored == self.shown or annotated not in (self.stored, self.shown):
+            return None
+        return annotated == self.shown
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The stored image as it is shown, without the tag."""
+        return _without_tag(image.transpose(_TURNS[self.orientation]))
+
+    def undo(self, image: Image.Image) -> Image.Image:
+        """The shown image as it is stored, without the tag."""
+        return _without_tag(image.transpose(_BACK[self.orientation]))
+
+
+def _without_tag(image: Image.Image) -> Image.Image:
+    for name in _TAGS:
+        image.info.pop(name, None)
+    return image
 
 
 @dataclass(frozen=True)
@@ -54,75 +105,100 @@ class RgbImage:
     facts: tuple[Fact, ...] = ()
 
 
-def decode_rgb(data: bytes, sample_id: str, *, upright: bool = False) -> RgbImage:
+@dataclass
+class _Opened:
+    """What an image's file says before Pillow loads it, and loading forgets."""
+
+    data: bytes
+    several: bool = False
+    turn: Turn | None = None
+    depth: Depth | None = None
+
+    def look(self, image: Image.Image) -> None:
+        self.several = image.format not in _NOT_FRAMES and bool(getattr(image, "is_animated", False))
+        self.turn = turn_of(image) if image.format == "TIFF" else None
+        self.depth = depth_of(image, lambda: Image.open(io.BytesIO(self.data)))
+
+
+def decode_rgb(data: bytes, sample_id: str, shown: Callable[[Turn], bool] | None = None) -> RgbImage:
     """Open and fully load an image file as 8-bit RGB; see the module for the rules. From several threads at once.
 
     Args:
-        upright: whether an EXIF orientation is applied.
+        shown: whether an image with an orientation tag is wanted as the tag asks to show it, rather than as it is
+            stored; None: as Pillow loads it, which turns TIFF alone.
 
     Raises:
         BadSampleError: see :func:`~vlmbench.data.formats.decode.decode_image`; or it cannot be converted, such as an
-            image with values that are not finite.
+            image with samples that are not finite.
     """
-    image = decode_image(data, sample_id)
-    facts: list[Fact] = []
+    opened = _Opened(data)
+    image = decode_image(data, sample_id, opened.look)
+    facts = [Fact("first")] if opened.several else []
     try:
-        if image.format != "MPO" and getattr(image, "is_animated", False):  # phones put previews behind a JPEG
-            image.seek(0)
-            facts.append(Fact("first"))
-        if orientation_of(image) != _UPRIGHT:
-            facts.append(Fact("turned" if upright else "kept"))
-            if upright:
-                image = ImageOps.exif_transpose(image)
-        return RgbImage(_rgb(image, sample_id, facts), tuple(facts))
+        rgb = to_rgb(image, opened.depth)
     except (OSError, ValueError, EOFError) as error:  # Pillow's own complaints about an image that it opened
         raise BadSampleError(sample_id, f"cannot be converted to RGB: {error}") from error
+    picture = rgb.image
+    if (turn := opened.turn or turn_of(image)) is not None:
+        kind, picture = _turned(picture, turn, shown, loaded=opened.turn is not None)
+        facts.append(Fact(kind))
+    if rgb.scaled is not None:
+        facts.append(Fact("scaled", _range_in_words(rgb.scaled)))
+    if rgb.transparent:
+        facts.append(Fact("transparent"))
+    return RgbImage(picture, tuple(facts))
 
 
-def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it is not valid. A TIFF is turned when it is loaded."""
-    if image.format == "TIFF" or not ("exif" in image.info or image.format in ("PNG", "MPO", "WEBP", "AVIF")):
-        return _UPRIGHT
-    found = image.getexif().get(_ORIENTATION, _UPRIGHT)
-    return found if found in range(1, 9) else _UPRIGHT
+def turn_of(image: Image.Image) -> Turn | None:
+    """What an image's orientation tag asks for; None if it asks for nothing, or is damaged.
+
+    XMP's tag counts if EXIF has none, as it does for Pillow. Of a TIFF that is loaded the tag is gone.
+    """
+    if image.format == "TIFF":
+        tags = cast(Any, image).tag_v2  # the image's own size is the shown one from the start, in newer versions
+        return _turn(tags.get(_ORIENTATION), (tags.get(_WIDTH), tags.get(_LENGTH)))
+    if not image.info.keys() & _TAGS and image.format != "PNG":  # a PNG may have it behind its pixels
+        return None
+    try:
+        return _turn(image.getexif().get(_ORIENTATION), image.size)
+    except (SyntaxError, struct.error, OSError, LookupError, ValueError, TypeError):
+        return None
 
 
-def _rgb(image: Image.Image, sample_id: str, facts: list[Fact]) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in _DEEP:
-        grey, shown = _scaled(np.asarray(image), sample_id)
-        facts.append(Fact("scaled", shown))
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in _ALPHA or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"), facts)
-    return image.convert("RGB")
+def turn_in(data: bytes) -> Turn | None:
+    """What the orientation tag in an image's file asks for; None if there is none, or the file cannot be opened."""
+    if not any(sign in data for sign in _SIGNS):
+        return None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return turn_of(image)
+    except Exception:  # decoders meet bad bytes with any error; decode_image puts it into words
+        return None
 
 
-def _on_white(image: Image.Image, facts: list[Fact]) -> Image.Image:
-    lowest = image.getchannel("A").getextrema()[0]
-    if lowest == 255:
-        return image.convert("RGB")
-    facts.append(Fact("transparent"))
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+def _turn(orientation: Any, stored: Size) -> Turn | None:
+    return Turn(orientation, stored) if isinstance(orientation, int) and orientation in _TURNS else None
 
 
-def _scaled(values: NDArray[np.generic], sample_id: str) -> tuple[NDArray[np.uint8], str]:
-    """Grey values of any type to bytes, and the range they were scaled by."""
-    numbers = values.astype(np.float64)
-    low, high = float(numbers.min()), float(numbers.max())
-    if not np.isfinite((low, high)).all():
-        raise BadSampleError(sample_id, "some of its values are not finite")
-    bottom, top = _range(low, high, real=np.issubdtype(values.dtype, np.floating))
-    scaled = (numbers - bottom) * (255 / (top - bottom)) if top > bottom else numbers * 0
-    return np.rint(scaled).astype(np.uint8), f"{bottom:,.6g} to {top:,.10g}"
+def _turned(
+    image: Image.Image, turn: Turn, shown: Callable[[Turn], bool] | None, *, loaded: bool
+) -> tuple[FactKind, Image.Image]:
+    """What to tell of an image with a tag, and the image as it is wanted.
+
+    Args:
+        loaded: whether it was loaded as shown.
+    """
+    if shown is None:
+        return ("turned-tiff" if loaded else "kept"), image
+    if shown(turn):
+        return "turned", image if loaded else turn.apply(image)
+    return "kept", turn.undo(image) if loaded else image
 
 
-def _range(low: float, high: float, *, real: bool) -> tuple[float, float]:
-    if low < 0:
-        return low, high
-    usual = (1, *_INTEGER_RANGES) if real else _INTEGER_RANGES
-    return 0, next((top for top in usual if high <= top), high)
+def _range_in_words(found: Range) -> str:
+    if found.own:
+        return "each from its smallest to its largest value"
+    return f"from {found}, {'as the file states' if found.stated else 'as the values suggest'}"
 
 
 def notes_of(facts: Sequence[Fact]) -> str:
@@ -148,23 +224,24 @@ class _Saying:
     detail: str = ""
 
     def __call__(self, count: int) -> str:
-        return f"1 {self.one}{self.detail}" if count == 1 else f"{count:,} {self.several}{self.detail}"
+        words = f"1 {self.one}" if count == 1 else f"{count:,} {self.several}"
+        return f"{words} {self.detail}" if self.detail else words
 
 
 _SAYINGS: dict[FactKind, tuple[Code, _Saying, _Saying]] = {
     "scaled": (
         SCALED_VALUES,
         _Saying(
-            "image has values of more than 8 bits, which were scaled to 8 bits from ",
-            "images have values of more than 8 bits, which were scaled to 8 bits from ",
+            "image has more than 8 bits a channel, and its values were scaled to 8 bits",
+            "images have more than 8 bits a channel, and their values were scaled to 8 bits",
         ),
-        _Saying("image scaled from ", "images scaled from "),
+        _Saying("image scaled", "images scaled"),
     ),
     "transparent": (
         TRANSPARENCY,
         _Saying(
-            "image is transparent in places, where white was put behind it",
-            "images are transparent in places, where white was put behind them",
+            "image is transparent in places, and white was put behind it",
+            "images are transparent in places, and white was put behind them",
         ),
         _Saying("transparent image", "transparent images"),
     ),
@@ -179,16 +256,24 @@ _SAYINGS: dict[FactKind, tuple[Code, _Saying, _Saying]] = {
     "turned": (
         ORIENTATION_APPLIED,
         _Saying(
-            "image was turned as its EXIF tag asks, because annotations are made on turned images",
-            "images were turned as their EXIF tags ask, because annotations are made on turned images",
+            "image was turned as its EXIF tag asks, as annotation tools show it",
+            "images were turned as their EXIF tags ask, as annotation tools show them",
         ),
         _Saying("image turned", "images turned"),
+    ),
+    "turned-tiff": (
+        ORIENTATION_APPLIED,
+        _Saying(
+            "TIFF image was turned as its tag asks, because Pillow does so whenever it reads one",
+            "TIFF images were turned as their tags ask, because Pillow does so whenever it reads one",
+        ),
+        _Saying("TIFF image turned", "TIFF images turned"),
     ),
     "first": (
         FIRST_FRAME,
         _Saying(
             "image file holds several pictures, and the first was read",
-            "image files hold several pictures, and the first was read",
+            "image files hold several pictures, and the first of each was read",
         ),
         _Saying("first picture of a file", "first pictures of files"),
     ),
@@ -201,7 +286,17 @@ def say_facts(facts: Sequence[Fact], sample_id: str) -> None:
         code, text, brief = _SAYINGS[fact.kind]
         say(
             code,
-            _Saying(text.one, text.several, fact.detail),
-            brief=_Saying(brief.one, brief.several, fact.detail),
+            replace(text, detail=fact.detail),
+            brief=replace(brief, detail=fact.detail.partition(", ")[0]),  # the range without its reason
             examples=[sample_id],
         )
+
+
+def say_turned_mask(sample_id: str) -> None:
+    """Make a remark of a mask that was turned; those of many become one."""
+    say(
+        ORIENTATION_APPLIED,
+        _Saying("mask was turned as its EXIF tag asks", "masks were turned as their EXIF tags ask"),
+        brief=_Saying("mask turned", "masks turned"),
+        examples=[sample_id],
+    )

@@ -27,6 +27,7 @@ DEFAULT_SPLIT = "test"
 CLASS_NAMES = "classnames.txt"
 TEMPLATES = "zeroshot_classification_templates.txt"
 DATASET_TYPE = "dataset_type.txt"
+SHARD_COUNT = "nshards.txt"
 METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
 """Beside the splits, or in them."""
 
@@ -77,7 +78,7 @@ def shards_of_split(root: Path, split: str) -> Shards:
     """
     folder = root / split
     tars = sorted(folder.glob("*.tar"), key=_numeric)
-    count = folder / "nshards.txt"
+    count = folder / SHARD_COUNT
     if exists(count):
         _check_count(count, [tar.name for tar in tars])
     if not tars:
@@ -185,7 +186,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
 
 
 def _holds_shards(folder: Path) -> bool:
-    return exists(folder / "nshards.txt") or next(folder.glob("*.tar"), None) is not None
+    return exists(folder / SHARD_COUNT) or next(folder.glob("*.tar"), None) is not None
 
 
 def _numeric(path: Path) -> tuple[tuple[int, str], ...]:

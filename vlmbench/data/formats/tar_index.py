@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from vlmbench.data.formats.folder_walk import JUNK_FOLDERS, PassedOver, is_junk_file
 from vlmbench.errors import BadSampleError, DataError
 from vlmbench.files import open_regular
 
@@ -49,20 +50,24 @@ class TarSample:
     small: dict[str, bytes] = field(default_factory=dict)
 
 
-def scan(shard: Path, *, load: frozenset[str]) -> Iterator[TarSample]:
+def scan(shard: Path, *, load: frozenset[str], passed: PassedOver) -> Iterator[TarSample]:
     """The samples of one uncompressed tar file, in its order. Only headers, and members to load, are read.
 
     Args:
         load: the suffixes whose content is wanted at once, such as labels.
+        passed: where the files are counted that belong to no sample: hidden ones, those of systems, without a suffix.
 
     Raises:
         DataError: the shard cannot be read, is compressed, no tar, damaged or cut short, or a sample has two
             files of the same suffix.
     """
     current: TarSample | None = None
-    for name, member, content in _files(shard, load):
-        match = None if _META.match(name) else _KEY_AND_SUFFIX.match(name)
+    for name, member, content in _files(shard, load, passed):
+        if _META.match(name) or _is_junk(name, shard, passed):
+            continue
+        match = _KEY_AND_SUFFIX.match(name)
         if match is None:
+            passed.add_suffix(f"{shard.name}/{name}")
             continue
         key, suffix = match[1], match[2].lower()
         if current is None or current.key != key:
@@ -98,7 +103,19 @@ def read_member(member: Member, sample_id: str) -> bytes:
     return bytes(data)
 
 
-def _files(shard: Path, load: frozenset[str]) -> Iterator[tuple[str, Member, bytes | None]]:
+def _is_junk(name: str, shard: Path, passed: PassedOver) -> bool:
+    """Whether a member is hidden or a system's; then it is counted."""
+    *folders, own = name.split("/")
+    if any(folder.lower() in JUNK_FOLDERS for folder in folders):
+        passed.add("in hidden or system folders", f"{shard.name}/{name}")
+    elif is_junk_file(own):
+        passed.add("hidden" if own.startswith(".") else "of the system's", f"{shard.name}/{name}")
+    else:
+        return False
+    return True
+
+
+def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tuple[str, Member, bytes | None]]:
     try:
         with open_regular(shard) as file:
             length = os.fstat(file.fileno()).st_size
@@ -112,6 +129,8 @@ def _files(shard: Path, load: frozenset[str]) -> Iterator[tuple[str, Member, byt
                 while (info := tar.next()) is not None:
                     tar.members = []  # type: ignore[attr-defined]  # else a shard's headers are all kept
                     if not info.isreg():
+                        if not info.isdir():
+                            passed.add("links or devices", f"{shard.name}/{info.name}")
                         continue
                     if info.issparse():
                         raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")

@@ -6,21 +6,28 @@ class, which :mod:`vlmbench.data.sources.imagefolder` reads and checks by their 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One class of ``torchvision.datasets``. Paths are relative to its ``root``; ``{split}`` stands for the split.
+    """One class of ``torchvision.datasets``. Paths are relative to its ``root``; ``{split}`` stands for the split,
+    ``{option}`` for an option's value.
 
     Attributes:
         mark: paths of which one suffices to say that the dataset is meant to be here.
-        files: what the class needs besides the images. One that is missing is an error once a mark is there.
+        files: what the class needs for every split, besides the images. One that is missing is an error once a mark is
+            there.
+        split_files: what it needs for one split more.
+        lists: attributes of the class with (file, MD5) of every split, all of which it checks before it reads any. It
+            is given those of the split alone, see :func:`vlmbench.data.sources.torchvision.of_one_split`.
+        walked: the folder in which the class looks for images, and the pattern of their names; what else lies in its
+            sub-folders is counted.
         splits: those its constructor knows and whose names its files have; none: it has no splits.
         train_flag: the constructor says ``train=True`` instead of ``split="train"``.
-        options: its other arguments that change the samples, and their allowed values.
+        options: its other arguments that change the samples, and their allowed values, the default first.
         images: where the images' paths are: "loader" (the class takes one), the name of an attribute of the
             dataset (with ``_labels`` beside it, or pairs), None (the images are in arrays, not in files).
         names: what the labels mean, where the class does not say.
@@ -30,9 +37,12 @@ class Layout:
 
     mark: tuple[str, ...]
     files: tuple[str, ...] = ()
+    split_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    walked: tuple[str, str] | None = None
     splits: tuple[str, ...] = ("train", "test")
     train_flag: bool = False
-    options: Mapping[str, Collection[object]] = field(default_factory=dict)
+    options: Mapping[str, Sequence[object]] = field(default_factory=dict)
     images: Literal["loader", "_images", "_samples"] | None = None
     names: tuple[str, ...] | None = None
     first_label: int = 0
@@ -41,36 +51,48 @@ class Layout:
     @property
     def shown(self) -> str:
         """The path that a message names for the whole layout."""
-        return (self.files or self.mark)[0]
+        return (*self.split_files.get("test", ()), *self.files, *self.mark)[0]
 
 
 _CIFAR10, _CIFAR100 = "cifar-10-batches-py", "cifar-100-python"
 
+_LISTS = ("train_list", "test_list")
+
 LAYOUTS: Mapping[str, Layout] = {
-    # CIFAR is pickled. torchvision compares every file's MD5 with the published one before it unpickles anything.
+    # CIFAR is pickled. torchvision compares each file's MD5 with the published one before it unpickles anything.
     "CIFAR10": Layout(
         mark=(_CIFAR10,),
-        files=tuple(
-            f"{_CIFAR10}/{name}" for name in ("test_batch", "batches.meta", *(f"data_batch_{n}" for n in range(1, 6)))
-        ),
+        files=(f"{_CIFAR10}/batches.meta",),
+        split_files={
+            "test": (f"{_CIFAR10}/test_batch",),
+            "train": tuple(f"{_CIFAR10}/data_batch_{n}" for n in range(1, 6)),
+        },
+        lists=_LISTS,
         train_flag=True,
     ),
     "CIFAR100": Layout(
-        mark=(_CIFAR100,), files=tuple(f"{_CIFAR100}/{name}" for name in ("test", "train", "meta")), train_flag=True
+        mark=(_CIFAR100,),
+        files=(f"{_CIFAR100}/meta",),
+        split_files={split: (f"{_CIFAR100}/{split}",) for split in ("test", "train")},
+        lists=_LISTS,
+        train_flag=True,
     ),
     "MNIST": Layout(
         mark=("MNIST/raw", "MNIST/processed/test.pt"),  # the latter, of old versions, is read where it is there
-        files=tuple(
-            f"MNIST/raw/{part}-{what}-ubyte" for part in ("t10k", "train") for what in ("images-idx3", "labels-idx1")
-        ),
+        split_files={
+            split: tuple(f"MNIST/raw/{part}-{what}-ubyte" for what in ("images-idx3", "labels-idx1"))
+            for split, part in (("test", "t10k"), ("train", "train"))
+        },
+        lists=("resources",),
         train_flag=True,
     ),
     "STL10": Layout(
         mark=("stl10_binary",),
-        files=tuple(
-            f"stl10_binary/{name}"
-            for name in ("test_X.bin", "test_y.bin", "class_names.txt", "train_X.bin", "train_y.bin", "unlabeled_X.bin")
-        ),
+        files=("stl10_binary/class_names.txt",),
+        split_files={
+            split: tuple(f"stl10_binary/{split}_{what}.bin" for what in ("X", "y")) for split in ("test", "train")
+        },
+        lists=_LISTS,
     ),
     "SVHN": Layout(mark=("{split}_32x32.mat",), splits=("train", "test", "extra"), package="scipy"),
     "FER2013": Layout(
@@ -94,14 +116,14 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "FGVCAircraft": Layout(
         mark=("fgvc-aircraft-2013b/data",),
-        files=("fgvc-aircraft-2013b/data/images", "fgvc-aircraft-2013b/data/images_variant_{split}.txt"),
+        files=("fgvc-aircraft-2013b/data/images", "fgvc-aircraft-2013b/data/images_{annotation_level}_{split}.txt"),
         splits=("train", "val", "trainval", "test"),
         options={"annotation_level": ("variant", "family", "manufacturer")},
         images="loader",
     ),
     "DTD": Layout(
         mark=("dtd/dtd/labels",),
-        files=("dtd/dtd/labels/{split}1.txt", "dtd/dtd/images"),
+        files=("dtd/dtd/labels/{split}{partition}.txt", "dtd/dtd/images"),
         splits=("train", "val", "test"),
         options={"partition": range(1, 11)},
         images="loader",
@@ -137,5 +159,5 @@ LAYOUTS: Mapping[str, Layout] = {
         images="loader",
         first_label=3,
     ),
-    "SUN397": Layout(mark=("SUN397/ClassName.txt",), splits=(), images="loader"),
+    "SUN397": Layout(mark=("SUN397/ClassName.txt",), splits=(), images="loader", walked=("SUN397", "sun_*.jpg")),
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.mask_values import IGNORE, MaskValues
+from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 

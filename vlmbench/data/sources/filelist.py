@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
+from vlmbench.class_names import label_order
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.image_files import ImageFiles
+from vlmbench.data.formats.class_folders import folder_classes
+from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import find_local, is_below, read_text
 from vlmbench.errors import DataError, LabelError, UsageError
@@ -38,8 +40,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     paths = _listed(found.path)
     root = _images_folder(spec, found.path, paths, place)
     names = [_folder_name(path, spec, place) for path in paths]
-    label_of, classes = _labels(names, context.class_names, found.path)
+    label_of, classes = _labels(names, context, found.path, place)
     files = [(path, label_of[normalise(name)]) for path, name in zip(paths, names, strict=True)]
+    tell_of_missing(root, paths, found.path)
     return ImageFiles(root, SourceInfo(spec.kind, found.location), files, classes)
 
 
@@ -81,8 +84,11 @@ def _folder_name(path: str, spec: SourceSpec, place: str) -> str:
     return " ".join(folders).replace("_", " ")
 
 
-def _labels(names: Sequence[str], card: tuple[str, ...] | None, file: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    classes = card if card is not None else tuple(sorted(set(names)))
+def _labels(
+    names: Sequence[str], context: SourceContext, file: Path, place: str
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    card = context.class_names
+    classes = card if card is not None else tuple(label_order(set(names)))
     label_of = {normalise(name): label for label, name in enumerate(classes)}
     if len(label_of) != len(classes):
         raise LabelError(f"{file}: two classes have the same name, so folders cannot tell them")
@@ -91,4 +97,4 @@ def _labels(names: Sequence[str], card: tuple[str, ...] | None, file: Path) -> t
         raise LabelError(f"{file}: {len(unknown)} of its folders are no class of the card: {listing(unknown)}")
     if absent := [name for key, name in zip(label_of, classes, strict=True) if key not in listed]:
         raise LabelError(f"{file}: it lists no image of {len(absent)} classes: {listing(absent)}")
-    return label_of, classes
+    return label_of, classes if card is not None else folder_classes(classes, context, place)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,21 +11,23 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo, segment_centres
 from vlmbench.data.formats.class_folders import (
     FOLDER_OPTIONS,
-    IMAGE_EXTENSIONS,
+    ClassFolders,
     Contents,
-    entries,
     find_class_folders,
-    identities_above,
-    identity,
+    tell_of_empty,
 )
-from vlmbench.data.formats.clip_lists import choose_listed, find_list
-from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_video_frames
+from vlmbench.data.formats.clips.clip_lists import choose_listed, find_list
+from vlmbench.data.formats.clips.clip_walk import BESIDE_FRAMES, Clip, ClipWalk, frames_of
+from vlmbench.data.formats.clips.frame_series import is_other_folder, is_picture_folder
+from vlmbench.data.formats.clips.video import decoder_version, read_video_frames
+from vlmbench.data.formats.clips.video_suffixes import USUAL_SUFFIXES, is_video_name
+from vlmbench.data.formats.folder_walk import PassedOver
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.location import files_state
-from vlmbench.errors import BadSampleError, DataError, UsageError
+from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
 
-_CLIPS = Contents("clip", "<any name>.mp4", VIDEO_EXTENSIONS)
-OPTIONS = (*FOLDER_OPTIONS, "frames", "list", "partial")
+OPTIONS = (*FOLDER_OPTIONS, "frames", "frame_names", "list", "partial")
+_CLIPS = Contents("clip", "a", "<any name>.mp4", is_video_name)
 
 
 @dataclass(eq=False)
@@ -36,6 +37,8 @@ class ClipFolder:
     Attributes:
         paths: of the clips, relative to the root.
         decoder: what decodes them.
+        frame_names: a pattern of the frames' names; None: told by the names, see
+            :func:`~vlmbench.data.formats.clips.frame_series.choose_frames`.
     """
 
     root: Path
@@ -45,6 +48,7 @@ class ClipFolder:
     classes: tuple[str, ...] | None
     frames_per_clip: int
     decoder: str
+    frame_names: str | None = None
     templates: tuple[str, ...] | None = None
 
     def read(self, index: int) -> bytes:
@@ -53,35 +57,49 @@ class ClipFolder:
     def read_frames(self, index: int) -> Iterator[bytes]:
         path, sample_id = self.root / self.paths[index], self.samples[index].id
         if os.path.isdir(path):
-            return _read_folder(path, self.frames_per_clip, sample_id)
+            return self._read_folder(index)
         return read_video_frames(path, self.frames_per_clip, sample_id)
 
     def state(self) -> str:
         """See :meth:`vlmbench.data.base.ImageDataset.state`. Pixels depend on the decoder too."""
         return files_state(self._files(), salt=f"{self.frames_per_clip} frames, {self.decoder}")
 
+    def _read_folder(self, index: int) -> Iterator[bytes]:
+        path, sample_id = self.paths[index], self.samples[index].id
+        try:
+            names = frames_of(self.root / path, path, self.frame_names)
+        except DataError as error:
+            raise BadSampleError(sample_id, error.message) from error
+        if not names:
+            raise BadSampleError(sample_id, "the folder holds no frames")
+        for place in segment_centres(len(names), self.frames_per_clip):
+            yield read_file(self.root / path / names[place], sample_id)
+
     def _files(self) -> Iterator[tuple[str, Path]]:
         for sample, path in zip(self.samples, self.paths, strict=True):
             clip = self.root / path
             yield f"{path}\0{sample.target}", clip
             if os.path.isdir(clip):
-                for name in _frame_names(clip):
+                for name in frames_of(clip, path, self.frame_names):
                     yield f"{path}/{name}", clip / name
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """Open ``<location>[/<split>]/<class folder>/**/<clip>``.
 
-    A clip is a video file (see :data:`~vlmbench.data.formats.video.VIDEO_EXTENSIONS`, in any case), or a folder that
-    holds images and no video: its frames, in natural order (frame2 before frame10). Images beside videos play no part.
-    A folder in which nothing lies is a clip without frames, that is a bad sample: its frames were lost.
+    A clip is a video file, known by its suffix in any letter case, or a folder that holds images and no video. Its
+    frames are the images of one series in natural order (frame2 before frame10); optical flow, depth and masks beside
+    them are told by their names and play no part, nor do images beside videos. A folder in which nothing lies is a clip
+    without frames, that is a bad sample: its frames were lost. All files that are not read are counted in a remark; if
+    there is a list, those in the folders of listed clips.
     :func:`~vlmbench.data.formats.class_folders.find_class_folders` says where labels come from. Sample ids are POSIX
     paths relative to the class folders' parent.
 
     Options:
         frames: how many frames of each clip are looked at, 1 by default: the middle one.
+        frame_names: a pattern of the frames' names, such as ``img_*`` or ``rgb/*``, where they do not tell.
         list: a file that names the clips to use; where it is looked for and how it is written, says
-            :mod:`vlmbench.data.formats.clip_lists`.
+            :mod:`vlmbench.data.formats.clips.clip_lists`.
         partial: true, to go on where listed clips are missing (videos vanish from the web).
 
     Raises:
@@ -92,25 +110,39 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
         MissingDependencyError: there are videos, and PyAV is not installed.
     """
     place = f"{spec.kind} {spec.location!r}"
-    frames, listed, partial = _options(spec, place)
+    options = _options(spec, place)
     found = find_class_folders(spec, context, _CLIPS)
-    above = identities_above(found.root)
-    clips = [
-        (path, label)
-        for label, folder in enumerate(found.folders)
-        for path in sorted(_clips(found.root / folder, folder, above, place), key=_natural)
-    ]
+    _refuse_kinds_of_pictures(found, spec, context, place)
+    walk = ClipWalk(found.root, place, options.frame_names, found.passed)
+    of_classes = [walk.clips(folder) for folder in found.folders]
+    clips = [(clip, label) for label, own in enumerate(of_classes) for clip in own]
     if not clips:
+        pattern = "" if options.frame_names is None else f" whose names are like {options.frame_names!r}"
+        passed_over = f"; {found.passed.reasons_in_words}" if found.passed.count else ""
         raise DataError(
-            f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}",
-            hint=f"Clips are files that end in {', '.join(sorted(VIDEO_EXTENSIONS))}, or folders of images.",
+            f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}{passed_over}",
+            hint=f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}.",
         )
-    if listed is not None:
-        clips = choose_listed(clips, find_list(listed, found.root, spec, context), partial=partial)
-    info = SourceInfo(spec.kind, found.location, split=spec.split)
-    decoder = decoder_version(place) if any(_is_video(path) for path, _ in clips) else "no decoder"
-    samples = [Sample(readable(path), label) for path, label in clips]
-    return ClipFolder(found.root, info, [path for path, _ in clips], samples, found.classes, frames, decoder)
+    passed = found.passed
+    if options.listed is not None:
+        listed, passed = find_list(options.listed, found.root, spec, context), PassedOver()
+        numbers = choose_listed([(clip.path, label) for clip, label in clips], listed, partial=options.partial)
+        clips = [clips[number] for number in numbers]
+    _count_beside((clip for clip, _ in clips), passed)
+    decoder = decoder_version(place) if any(is_video_name(clip.path) for clip, _ in clips) else "no decoder"
+    passed.say(place)
+    if options.listed is None:
+        tell_of_empty(found, list(map(len, of_classes)), place, _CLIPS)
+    return ClipFolder(
+        found.root,
+        SourceInfo(spec.kind, found.location, split=spec.split),
+        [clip.path for clip, _ in clips],
+        [Sample(readable(clip.path), label) for clip, label in clips],
+        found.classes,
+        options.frames,
+        decoder,
+        options.frame_names,
+    )
 
 
 SOURCE = Source(open_source, OPTIONS, folders=True, other_locations=True, split=True)
@@ -140,62 +172,41 @@ def frames_option(spec: SourceSpec) -> int:
     return frames
 
 
-def _options(spec: SourceSpec, place: str) -> tuple[int, str | None, bool]:
+@dataclass(frozen=True)
+class _Options:
+    frames: int
+    frame_names: str | None
+    listed: str | None
+    partial: bool
+
+
+def _options(spec: SourceSpec, place: str) -> _Options:
     listed = spec.options.get("list")
     if listed is not None and not isinstance(listed, str):
         raise UsageError(f"{place}: `list` must be the path of a file, not {listed!r}")
+    names = spec.options.get("frame_names")
+    if names is not None and not (isinstance(names, str) and names.strip("/ ")):
+        raise UsageError(f"{place}: `frame_names` must be a pattern such as 'img_*', not {names!r}")
     partial = spec.options.get("partial", False)
     if not isinstance(partial, bool):
         raise UsageError(f"{place}: `partial` must be true or false, not {partial!r}")
-    return frames_option(spec), listed, partial
+    return _Options(frames_option(spec), names, listed, partial)
 
 
-def _clips(folder: Path, path: str, above: frozenset[tuple[int, int]], place: str) -> Iterator[str]:
-    """The paths below the root of every clip in a class folder; links back to a folder above are not followed."""
-    here = identity(folder)
-    if here in above:
+def _refuse_kinds_of_pictures(found: ClassFolders, spec: SourceSpec, context: SourceContext, place: str) -> None:
+    """Refuse a folder with ``rgb``, ``flow_x`` and ``flow_y`` in it, each of which holds the class folders."""
+    pictures = [name for name in found.folders if is_picture_folder(name)]
+    others = [name for name in found.folders if is_other_folder(name)]
+    known = spec.folders is not None or context.class_names is not None
+    if known or not others or not pictures or len(pictures) + len(others) < len(found.folders):
         return
-    found = entries(folder)
-    videos = [entry.name for entry in found if _is_video(entry.name) and not os.path.isdir(entry.path)]
-    yield from (f"{path}/{name}" for name in videos)  # broken links too: they become bad samples
-    folders = [entry.name for entry in found if os.path.isdir(entry.path)]
-    has_frames = not videos and any(_is_image(entry.name) for entry in found)
-    in_class_folder = "/" not in path
-    if has_frames and in_class_folder:
-        raise DataError(
-            f"{place}: {folder} holds images: which clip do they belong to?",
-            hint="Put each clip's frames in a folder of its own; one image a clip is an image folder (imagefolder).",
-        )
-    if has_frames or not (found or in_class_folder):
-        yield path
-    for name in folders:
-        yield from _clips(folder / name, f"{path}/{name}", above | {here}, place)
+    raise LabelError(
+        f"{place}: the folders of {found.root} are kinds of pictures and not classes: {', '.join(found.folders)}",
+        hint=f"Name one of them: -t {spec.kind}:{found.root / pictures[0]}.",
+    )
 
 
-def _read_folder(folder: Path, frames: int, sample_id: str) -> Iterator[bytes]:
-    try:
-        names = _frame_names(folder)
-    except DataError as error:
-        raise BadSampleError(sample_id, error.message) from error
-    if not names:
-        raise BadSampleError(sample_id, "the folder holds no frames")
-    for place in segment_centres(len(names), frames):
-        yield read_file(folder / names[place], sample_id)
-
-
-def _frame_names(folder: Path) -> list[str]:
-    return sorted((entry.name for entry in entries(folder) if _is_image(entry.name)), key=_natural)
-
-
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sorts numbers in names by their value; names that differ only in leading zeros by their spelling."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(1, int(part), "") if number % 2 else (0, 0, part) for number, part in enumerate(parts)], name
-
-
-def _is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_EXTENSIONS
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_EXTENSIONS
+def _count_beside(clips: Iterable[Clip], passed: PassedOver) -> None:
+    for clip in clips:
+        for path in clip.beside:
+            passed.add(BESIDE_FRAMES, path)

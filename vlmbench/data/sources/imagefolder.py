@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.class_folders import (
-    FOLDER_OPTIONS,
-    IMAGE_EXTENSIONS,
-    Contents,
-    entries,
-    find_class_folders,
-    identities_above,
-    identity,
-)
+from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, Contents, find_class_folders, tell_of_empty
+from vlmbench.data.formats.folder_walk import FolderWalk
+from vlmbench.data.formats.image_suffixes import is_image_name, usual_suffixes
 from vlmbench.data.image_files import ImageFiles
 from vlmbench.errors import DataError
 
-_IMAGES = Contents("image", "<any name>.jpg", IMAGE_EXTENSIONS)
+_IMAGES = Contents("image", "an", "<any name>.jpg", is_image_name)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open ``<location>/<class folder>/**/<image>``.
 
-    Extensions count in any case; hidden files and other extensions do not; links are followed. Only class folders are
-    looked at: files beside them play no part, whatever they are. With a split, ``<location>/<split>`` is the folder of
-    class folders. :func:`~vlmbench.data.formats.class_folders.find_class_folders` says where labels come from and what
-    the options are. An empty class folder is a class without samples. Sample ids are POSIX paths relative to the
-    location.
+    Images have the suffix of a format that Pillow decodes, in any case; links are followed. Every other file below the
+    folder is counted, hidden ones and those beside the class folders too, and a remark tells of them. With a split,
+    ``<location>/<split>`` is the folder of class folders.
+    :func:`~vlmbench.data.formats.class_folders.find_class_folders` says where labels come from and what the options
+    are. A class folder without an image is a class without samples, and a remark. Sample ids are POSIX paths relative
+    to the location.
 
     Raises:
         MissingDataError: there is no such folder.
@@ -38,31 +29,19 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         DataError: it is no folder, or one below it cannot be read.
     """
     found = find_class_folders(spec, context, _IMAGES)
-    above = identities_above(found.root)
-    files = [
-        (path, label)
-        for label, folder in enumerate(found.folders)
-        for path in sorted(_images(found.root / folder, folder, above))
-    ]
+    walk = FolderWalk(found.root, is_image_name, found.passed)
+    of_classes = [walk.files(folder) for folder in found.folders]
+    files = [(path, label) for label, paths in enumerate(of_classes) for path in paths]
+    place = f"{spec.kind} {spec.location!r}"
     if not files:
+        passed = f"; {walk.passed.reasons_in_words}" if walk.passed.count else ""
         raise DataError(
-            f"{spec.kind} {spec.location!r}: no image in any of the {len(found.folders)} class folders of {found.root}",
-            hint=f"Images are files that end in {', '.join(sorted(IMAGE_EXTENSIONS))}.",
+            f"{place}: no image in any of the {len(found.folders)} class folders of {found.root}{passed}",
+            hint=f"Images are files that end in {usual_suffixes()}.",
         )
+    walk.passed.say(place)
+    tell_of_empty(found, list(map(len, of_classes)), place, _IMAGES)
     return ImageFiles(found.root, SourceInfo(spec.kind, found.location, split=spec.split), files, found.classes)
 
 
 SOURCE = Source(open_source, FOLDER_OPTIONS, folders=True, other_locations=True, split=True)
-
-
-def _images(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """The paths below the root of every image in a folder; links back to a folder above are not followed."""
-    here = identity(folder)
-    if here in above:
-        return
-    for entry in entries(folder):
-        path = f"{prefix}/{entry.name}"
-        if os.path.isdir(entry.path):  # not entry.is_dir(), which raises where a link points to itself
-            yield from _images(folder / entry.name, path, above | {here})
-        elif os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS:
-            yield path  # broken links too: they become bad samples that are reported

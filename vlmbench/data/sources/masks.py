@@ -1,68 +1,62 @@
-"""Images and their masks in two folders, paired by name: VOC, ADE20K, Cityscapes, COCO-Stuff and one's own."""
+"""Images and their masks, paired by name: VOC, ADE20K, Cityscapes, COCO-Stuff, annotation tools' exports, one's own."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
-from vlmbench.data.formats.mask_values import OPTIONS as VALUE_OPTIONS
+from vlmbench.data.formats.masks.class_files import StatedClasses, stated_classes
+from vlmbench.data.formats.masks.collect import Collected, collect
+from vlmbench.data.formats.masks.found import files_in, what_lies_in, where_else
+from vlmbench.data.formats.masks.layout import COMMAND, Layout, stated_layout, usual_layout
+from vlmbench.data.formats.masks.layout import OPTIONS as LAYOUT_OPTIONS
+from vlmbench.data.formats.masks.options import OPTIONS as VALUE_OPTIONS
+from vlmbench.data.formats.masks.options import mask_values, states_values
+from vlmbench.data.formats.masks.palettes import PaletteCheck
+from vlmbench.data.formats.masks.stored import StoredMask, stored_mask
+from vlmbench.data.formats.masks.two_classes import say_unscored, settled
+from vlmbench.data.formats.masks.values import DEFAULT_IGNORED, IGNORE, MaskValues
 from vlmbench.data.image_files import read_file, readable
-from vlmbench.data.labels import TARGET_WORDS, listing
-from vlmbench.data.location import existing_places, exists, files_state, missing, read_text
-from vlmbench.errors import DataError, LabelError, UsageError
+from vlmbench.data.labels import TARGET_WORDS
+from vlmbench.data.location import Place, existing_places, files_state, missing
+from vlmbench.errors import DataError, LabelError, MissingDataError
 
-OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix", *VALUE_OPTIONS)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where images and masks lie below a dataset's folder.
-
-    Attributes:
-        list: the file of names that a split has; None: every image.
-        image_suffix: how an image's file goes on behind the name.
-        mask_suffix: how a mask's does.
-    """
-
-    images: str
-    masks: str
-    list: str | None
-    image_suffix: str
-    mask_suffix: str
-
-    def __str__(self) -> str:
-        listed = f" and {self.list}" if self.list else ""
-        return f"{self.images}/*{self.image_suffix}, {self.masks}/*{self.mask_suffix}{listed}"
+OPTIONS = (*LAYOUT_OPTIONS, *VALUE_OPTIONS)
 
 
 class MaskFiles:
     """Image files with a mask file each; see :class:`vlmbench.data.base.MaskDataset`. Holds their names only.
 
-    Args:
-        names: of the samples, without suffixes; with its suffix, an image's is its id.
+    An image's path below its folder is its id.
     """
 
-    classes: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
     ignore_label = IGNORE
 
-    def __init__(self, root: Path, info: SourceInfo, layout: Layout, names: Sequence[str], values: MaskValues) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        info: SourceInfo,
+        collected: Collected,
+        values: MaskValues,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
         self.info = info
+        self.classes = classes
         self.mask_values = str(values)
-        self.samples: Sequence[Sample] = [Sample(readable(name + layout.image_suffix), None) for name in names]
-        self._root = root
-        self._images = [f"{layout.images}/{name}{layout.image_suffix}" for name in names]
-        self._masks = [f"{layout.masks}/{name}{layout.mask_suffix}" for name in names]
+        self.samples: Sequence[Sample] = [Sample(readable(path), None) for path in collected.images]
+        self._root = layout.root
+        self._images = [f"{layout.images}/{path}" if layout.images else path for path in collected.images]
+        self._masks = [f"{layout.masks}/{path}" if layout.masks else path for path in collected.masks]
         self._values = values
+        self._assumes_unscored = not values.ignore_stated and values.classes == 2 and values.values is None
+        self._told: set[str] = set()
 
     def read(self, index: int) -> bytes:
         return read_file(self._root / self._images[index], self.samples[index].id)
@@ -71,97 +65,126 @@ class MaskFiles:
         return read_file(self._root / self._masks[index], self.samples[index].id)
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        return self._values.labels(data, sample_id)
+        stored = stored_mask(data, sample_id)
+        labels = self._values.labels_of(stored)
+        if sample_id not in self._told:  # a picture of the answer reads the mask again
+            self._told.add(sample_id)
+            self._tell(stored)
+        return labels
 
     def state(self) -> str:
         files = ((path, self._root / path) for path in (*self._images, *self._masks))
         return files_state(files, salt=self.mask_values)
 
+    def _tell(self, stored: StoredMask) -> None:
+        if self._values.colours is None:
+            self._palettes.compare(stored)
+        if self._assumes_unscored and DEFAULT_IGNORED in stored.held:
+            say_unscored(stored.sample_id)
+
+    @cached_property
+    def _palettes(self) -> PaletteCheck:
+        """By the first sample's mask, whichever is read first."""
+        try:
+            return PaletteCheck(stored_mask(self.read_mask(0), self.samples[0].id))
+        except DataError:  # its own turn comes
+            return PaletteCheck(None)
+
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open the images of ``<location>/<images>`` that have their masks in ``<location>/<masks>``.
+    """Open the images of a folder that have their masks in another.
 
-    Options: ``images`` and ``masks``, the two folders (by default these very names); ``image_suffix`` (``.jpg``) and
-    ``mask_suffix`` (``.png``), what follows the name that both share, folders included
-    (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png``, ``_gtFine_labelTrainIds.png``); ``list``, a file of
-    such names, one a line, in whose order samples come; without it, all images in the order of their names; and how
-    masks are read: see :func:`~vlmbench.data.formats.mask_values.mask_values`.
+    Without options, the folders are looked for under the names that people and tools use (``images`` and ``masks``,
+    ``JPEGImages`` and ``SegmentationClass``, ``img`` and ``labels``, …), in any image format; the splits of a dataset
+    are asked for one by one, as ``<location>/val``, ``<location>/images/val`` or ``<location>/ImageSets/Segmentation/
+    val.txt``, or by ``split``. Images without a mask and masks without an image are left out, with a remark. A file of
+    an annotation tool that states classes is read: see
+    :func:`~vlmbench.data.formats.masks.class_files.stated_classes`.
 
-    A place without a single mask of this name does not count as the dataset: the same folders may hold another
-    conversion, which another source of the card reads.
+    Options: ``images`` and ``masks``, the two folders; ``image_suffix`` and ``mask_suffix``, what follows the name that
+    both share, folders included (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png``,
+    ``_gtFine_labelTrainIds.png``); ``list``, a file of such names, one a line, in whose order samples come; without it,
+    all images in the order of their names; and how masks are read: see
+    :func:`~vlmbench.data.formats.masks.options.mask_values`. Where options say which files count, an image without a
+    mask is an error.
+
+    A place without a single mask of the names that options state does not count as the dataset: the same folders may
+    hold another conversion, which another source of the card reads.
 
     Raises:
         MissingDataError: it is in none of the places.
-        DataError: some images or masks are missing, or the list cannot be read.
+        DataError: some images or masks are missing, names or folders are ambiguous, or the list cannot be read.
         LabelError: the task needs no masks.
         UsageError: an option is of the wrong form.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "mask":
         raise LabelError(f"{place}: it has masks, but the task needs {TARGET_WORDS[context.target]}")
-    layout, values = _layout(spec, place), mask_values(spec, context.class_names)
+    mask_values(spec, context.classes)  # wrong options are wrong wherever the data is
+    there: list[Place] = []
     for found in existing_places(spec, context):
-        if (names := _names(found.path, layout)) is not None:
-            _check_complete(found.path, layout, names, place)
-            return MaskFiles(found.path, SourceInfo(spec.kind, found.location), layout, names, values)
-    layouts = [f"{location} with {layout}" for location in (spec.location, *spec.other_locations)]
-    raise missing(spec, context, looked_for=layouts)
+        there.append(found)
+        layout = stated_layout(spec, found.path) or usual_layout(spec, found.path)
+        if layout is None:
+            continue
+        stated = _stated_classes(spec, layout)
+        collected = collect(layout, place, class_file=stated.file.name if stated else "")
+        if collected is not None:
+            return _dataset(spec, context, found, layout, collected, stated)
+    raise _missing(spec, context, there)
 
 
-SOURCE = Source(open_source, OPTIONS, other_locations=True)
+SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 
 
-def _layout(spec: SourceSpec, place: str) -> Layout:
-    usual = {"images": "images", "masks": "masks", "image_suffix": ".jpg", "mask_suffix": ".png", "list": None}
-    chosen: dict[str, Any] = {name: spec.options.get(name, default) for name, default in usual.items()}
-    for name, value in chosen.items():
-        if not isinstance(value, str) and not (name == "list" and value is None):
-            raise UsageError(f"{place}: {name} is a name, not {value!r}")
-    return Layout(**chosen)
+def _dataset(
+    spec: SourceSpec,
+    context: SourceContext,
+    found: Place,
+    layout: Layout,
+    collected: Collected,
+    stated: StatedClasses | None,
+) -> MaskFiles:
+    place = f"{spec.kind} {found.location!r}"
+    collected.passed.say(place)
+    if stated is not None:
+        values = stated.values
+    else:
+        paths = [layout.root / layout.masks / path for path in collected.masks]
+        values = settled(mask_values(spec, context.classes), paths, place)
+    info = SourceInfo(spec.kind, found.location, split=spec.split or layout.split or None)
+    return MaskFiles(layout, info, collected, values, stated.names if stated else None)
 
 
-def _names(root: Path, layout: Layout) -> list[str] | None:
-    """The names of the samples; None where this is not the place: no folders, no list, or no such mask."""
-    folders = [root / layout.images, root / layout.masks]
-    listed = root / layout.list if layout.list else None
-    if not all(exists(path) for path in (*folders, *([listed] if listed else []))):
+def _stated_classes(spec: SourceSpec, layout: Layout) -> StatedClasses | None:
+    """What a file beside the folders says of classes, unless options do."""
+    if not layout.usual or states_values(spec):
         return None
-    names = _listed(listed, layout) if listed else _all(folders[0], layout.image_suffix)
-    return names if any(exists(_mask(root, layout, name)) for name in names) else None
+    folders = (layout.root, layout.root / layout.images, layout.root / layout.masks)
+    above = [(layout.root / layout.images).parent] if layout.images else []
+    return stated_classes((*folders, *above))
 
 
-def _listed(file: Path, layout: Layout) -> list[str]:
-    lines = [line.strip() for line in read_text(file).splitlines()]
-    names = [line.removesuffix(layout.image_suffix) for line in lines if line]
-    if not names:
-        raise DataError(f"{file} lists no images")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{file} lists {len(twice)} images more than once: {listing(twice)}")
-    return names
-
-
-def _all(folder: Path, suffix: str) -> list[str]:
-    files = (path for path in folder.rglob(f"*{suffix}") if not path.name.startswith("."))  # macOS leaves ._x.jpg
-    return sorted(path.relative_to(folder).as_posix().removesuffix(suffix) for path in files)
-
-
-def _mask(root: Path, layout: Layout, name: str) -> Path:
-    return root / layout.masks / f"{name}{layout.mask_suffix}"
-
-
-def _check_complete(root: Path, layout: Layout, names: Sequence[str], place: str) -> None:
-    """Refuse a dataset with holes: what is left would give another number under the same name."""
-    for what, folder, suffix in (
-        ("image", layout.images, layout.image_suffix),
-        ("mask", layout.masks, layout.mask_suffix),
-    ):
-        absent = [f"{name}{suffix}" for name in names if not exists(root / folder / f"{name}{suffix}")]
-        if absent:
-            whose = f"listed in {layout.list}" if layout.list else f"in {layout.images}"
-            raise DataError(
-                f"{place}: {len(absent):,} of the {len(names):,} images {whose} have no {what} file in "
-                f"{root / folder}: {listing(absent)}",
-                hint=None
-                if layout.list
-                else "If only some images are to be scored, name them in a file and give it as the option `list`.",
-            )
+def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -> MissingDataError:
+    if any(spec.options.get(name) for name in LAYOUT_OPTIONS):
+        stated = Layout(
+            Path(),
+            spec.options.get("images") or "images",
+            spec.options.get("masks") or "masks",
+            spec.options.get("list") or "",
+            spec.options.get("image_suffix"),
+            spec.options.get("mask_suffix"),
+        )
+        counts = {place.location: files_in(place.path, (stated.images, stated.masks)) for place in there}
+        notes = {name: f" (there: {found}, and no two of these names)" for name, found in counts.items() if found}
+        locations = (spec.location, *spec.other_locations)
+        looked_for = [f"{location} with {stated}{notes.get(location, '')}" for location in locations]
+        return missing(spec, context, looked_for=looked_for)
+    folders = [place.path for place in there if place.path.is_dir()]
+    if not folders:
+        return missing(spec, context)
+    return MissingDataError(
+        f"{spec.kind} {spec.location!r}: {folders[0]} has no folder of images beside a folder of their masks; it has "
+        f"{what_lies_in(folders[0])}",
+        hint=where_else(folders[0], COMMAND),
+    )

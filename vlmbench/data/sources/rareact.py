@@ -12,13 +12,17 @@ from typing import Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ClipDataset, Sample, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.video import VIDEO_EXTENSIONS, decoder_version, read_segment_frames
+from vlmbench.data.formats.clips.video import decoder_version, read_segment_frames
+from vlmbench.data.formats.clips.video_suffixes import is_video_name
+from vlmbench.data.formats.folder_walk import FolderWalk
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS
 from vlmbench.data.location import files_state, find_local
 from vlmbench.data.sources.frames import frames_option, only_frame
 from vlmbench.errors import BadSampleError, DataError, LabelError
 from vlmbench.files import read_bytes
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import MISSING_IMAGES
 
 ANNOTATIONS = "rareact.csv"
 COLUMNS = ("id", "video_id", "start", "end", "class_id", "verb", "noun", "annotation")
@@ -88,7 +92,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """Open ``<location>/rareact.csv`` and the videos anywhere below the location, named ``<video_id>.<extension>``.
 
     The file is the authors'; the class names are its verbs and nouns, in the order of ``class_id``. A segment whose
-    video is not there is a bad sample.
+    video is not there is a bad sample, of which a remark is made at once. Videos are found under any suffix of
+    :mod:`~vlmbench.data.formats.clips.video_suffixes`, but not in hidden and system folders; a file that no segment
+    names plays no part.
 
     Options:
         frames: how many frames of each segment are looked at, 1 by default: the middle one.
@@ -110,6 +116,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     found = find_local(spec, context)
     root = found.path
     segments, actions = read_annotations(root / ANNOTATIONS)
+    videos = _videos(root)
+    _tell_of_missing(segments, videos, root / ANNOTATIONS)
     return RareAct(
         SourceInfo(spec.kind, found.location),
         segments,
@@ -118,7 +126,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
         tuple(noun for _, noun in actions),
         tuple(f"{verb} {noun}" for verb, noun in actions),
         frames,
-        _videos(root),
+        videos,
         decoder_version(place),
     )
 
@@ -173,9 +181,24 @@ def _segment(row: Mapping[str, str | None], path: Path, line: int) -> Segment:
 
 def _videos(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if path.suffix.lower() in VIDEO_EXTENSIONS and found.setdefault(path.stem, path) != path:
-                raise DataError(f"{path} and {found[path.stem]} are the same video twice")
+    for name in FolderWalk(root, is_video_name).files():
+        path = root / name
+        if found.setdefault(path.stem, path) != path:
+            raise DataError(f"{path} and {found[path.stem]} are the same video twice")
     return found
+
+
+def _tell_of_missing(segments: Sequence[Segment], videos: Mapping[str, Path], place: Path) -> None:
+    named = {segment.video for segment in segments}
+    absent = sorted(named - videos.keys())
+    if absent:
+        one = len(absent) == 1
+        say(
+            MISSING_IMAGES,
+            f"{len(absent):,} of the {len(named):,} videos that {place} names {'is' if one else 'are'} not there; "
+            f"{'its' if one else 'their'} segments are bad samples, which stop the pair unless --skip-bad leaves them "
+            "out",
+            brief=f"{len(absent):,} video{'s' * (not one)} missing",
+            count=len(absent),
+            examples=map(readable, absent),
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats import netpbm
+from vlmbench.data.formats.folder_walk import FolderWalk, entry_is_folder, scan
 from vlmbench.data.formats.torchvision_layouts import LAYOUTS, Layout
 from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.labels import TARGET_WORDS, check_class_names, listing, normalise
@@ -59,11 +62,18 @@ class _Asked:
     arguments: dict[str, Any]
 
     def path(self, template: str) -> str:
-        return template.format(split=self.split)
+        options = {name: self.arguments.get(name, allowed[0]) for name, allowed in self.layout.options.items()}
+        return template.format(split=self.split, **options)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The files without which the split cannot be read."""
+        of_split = self.layout.split_files.get(self.split or "", ())
+        return tuple(map(self.path, (*of_split, *self.layout.files)))
 
     @property
     def files(self) -> tuple[str, ...]:
-        return tuple(self.path(file) for file in dict.fromkeys((*self.layout.files, *self.layout.mark)))
+        return tuple(dict.fromkeys((*self.needed, *map(self.path, self.layout.mark))))
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -97,6 +107,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     names, label_of = _relabel(tuple(classes) if classes is not None else None, spec, context, place)
     if asked.layout.images is not None:
         pairs = _image_files(dataset, asked, root, place)
+        _tell_of_others(asked, root, place)
         return ImageFiles(root, info, [(path, _target(label, label_of, place)) for path, label in pairs], names)
     labels = enumerate(_array_labels(dataset, asked, root, place))
     samples = [Sample(str(row), _target(label, label_of, place)) for row, label in labels]
@@ -154,7 +165,7 @@ def _find(asked: _Asked, spec: SourceSpec, context: SourceContext) -> Path:
 
 
 def _refuse_gaps(asked: _Asked, root: Path, place: str) -> None:
-    absent = [path for path in map(asked.path, asked.layout.files) if not exists(root / path)]
+    absent = [path for path in asked.needed if not exists(root / path)]
     if absent:
         raise DataError(
             f"{place}: the dataset in {root} is incomplete; {len(absent)} missing: {listing(absent)}",
@@ -174,11 +185,27 @@ def _construct(asked: _Asked, root: Path, place: str) -> Any:
     if asked.layout.images == "loader":
         arguments["loader"] = str  # the path itself: no image is opened to learn the labels
     try:
-        return getattr(datasets, asked.name)(root=str(root), **arguments)
+        return of_one_split(getattr(datasets, asked.name), asked)(root=str(root), **arguments)
     except MemoryError:
         raise
     except Exception as error:  # bad files meet pickle, csv, json, scipy and h5py, each with errors of its own
         raise DataError(f"{place}: the dataset in {root} {_damage(error)}", hint=_REMEDY) from error
+
+
+def of_one_split(kind: Any, asked: _Asked) -> Any:
+    """torchvision's class with the files of one split in its lists.
+
+    Its constructor compares the MD5 sums of all that its lists name before it reads one of them, so that these files
+    of the split are still compared, and others need not be there.
+    """
+    if not asked.layout.lists:
+        return kind
+    names = {Path(path).name for path in asked.needed}
+    own = {
+        attribute: [entry for entry in getattr(kind, attribute) if entry[0].removesuffix(".gz") in names]
+        for attribute in asked.layout.lists
+    }
+    return type(kind.__name__, (kind,), own)
 
 
 def _damage(error: Exception) -> str:
@@ -207,6 +234,18 @@ def _image_files(dataset: Any, asked: _Asked, root: Path, place: str) -> list[tu
             )
         pairs = found if attribute == "_samples" else zip(found, labels, strict=True)
     return sorted((Path(path).relative_to(root).as_posix(), int(label) - first) for path, label in pairs)
+
+
+def _tell_of_others(asked: _Asked, root: Path, place: str) -> None:
+    """Count the files that lie among the images, if torchvision looks for these by their names."""
+    if asked.layout.walked is None:
+        return
+    folder, pattern = asked.layout.walked
+    walk = FolderWalk(root / folder, partial(fnmatchcase, pat=pattern))
+    for entry in scan(walk.root):
+        if entry_is_folder(entry):
+            walk.files(entry.name)
+    walk.passed.say(place)
 
 
 def _array_labels(dataset: Any, asked: _Asked, root: Path, place: str) -> list[int]:

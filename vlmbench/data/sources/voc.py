@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats import netpbm
-from vlmbench.data.formats.pixels import decode_rgb
-from vlmbench.data.image_files import ImageFiles, read_file
+from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
+from vlmbench.data.formats.folder_walk import scan
+from vlmbench.data.formats.image_suffixes import is_image_name
+from vlmbench.data.formats.pixels import decode_rgb, say_facts
+from vlmbench.data.image_files import ImageFiles, read_file, tell_of_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
 from vlmbench.errors import BadSampleError, DataError, LabelError
-from vlmbench.files import MOST_TEXT_BYTES, read_bytes
-
-T = TypeVar("T")
 
 DEFAULT_SPLIT = "test"
 _LISTS = "ImageSets/Main"
@@ -43,6 +41,7 @@ class VocObjects:
     root: Path
     info: SourceInfo
     boxes: Sequence[_Box]
+    names: Mapping[str, str]
     samples: Sequence[Sample]
     classes: tuple[str, ...] | None
     templates: tuple[str, ...] | None = None
@@ -50,7 +49,9 @@ class VocObjects:
     def read(self, index: int) -> bytes:
         """The crop as a PPM file; see :meth:`vlmbench.data.base.ImageDataset.read`."""
         box, sample = self.boxes[index], self.samples[index]
-        photograph = decode_rgb(read_file(_photograph(self.root, box.image), sample.id), sample.id)
+        data = read_file(self._photograph(box), sample.id)
+        photograph = decode_rgb(data, sample.id, lambda turn: turn.shows(_size(self.root, box.image)) is not False)
+        say_facts(photograph.facts, sample.id)
         crop = photograph.image.crop(box.corners)
         if 0 in crop.size:
             raise BadSampleError(sample.id, f"its box {box.corners} is empty")
@@ -58,9 +59,10 @@ class VocObjects:
 
     def state(self) -> str:
         places = zip(self.samples, self.boxes, strict=True)
-        return files_state(
-            (f"{sample.id}\0{sample.target}", _photograph(self.root, box.image)) for sample, box in places
-        )
+        return files_state((f"{sample.id}\0{sample.target}", self._photograph(box)) for sample, box in places)
+
+    def _photograph(self, box: _Box) -> Path:
+        return self.root / "JPEGImages" / self.names[box.image]
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -91,9 +93,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise DataError(f"{place}: {root} has the lists of {split!r}, but no folder JPEGImages")
     classes = _classes(root, split, context, place)
     images = [line[0] for line in _table(root / _LISTS / f"{split}.txt", columns=1)]
+    names = _photographs(root, images)
     if context.target == "classes":
         photographs = [
-            (f"JPEGImages/{image}.jpg", target) for image, target in _present(root, split, classes, images).items()
+            (f"JPEGImages/{names[image]}", target) for image, target in _present(root, split, classes, images).items()
         ]
         return ImageFiles(root, info, photographs, classes)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -101,17 +104,21 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         return ImageFiles(
             root / "JPEGImages",
             info,
-            [(f"{image}.jpg", _boxes(root, image, label_of)) for image in images],
+            [(names[image], _boxes(root, image, label_of)) for image in images],
             classes,
             [root / "Annotations" / f"{image}.xml" for image in images],
-            BoxFacts(tuple(range(1, len(images) + 1)), tuple(range(1, len(classes) + 1))),
+            BoxFacts(
+                tuple(range(1, len(images) + 1)),
+                tuple(range(1, len(classes) + 1)),
+                size_of=lambda index: _size(root, images[index]),
+            ),
         )
     objects = [found for image in images for found in _objects(root, image, label_of)]
     samples = [
         Sample(f"{box.image}/{','.join(map(str, box.corners))}/{number}", label)
         for number, (box, label) in enumerate(objects)
     ]
-    return VocObjects(root, info, [box for box, _ in objects], samples, classes)
+    return VocObjects(root, info, [box for box, _ in objects], names, samples, classes)
 
 
 SOURCE = Source(open_source, other_locations=True, split=True)
@@ -130,8 +137,20 @@ def _find(spec: SourceSpec, context: SourceContext, split: str) -> Place:
     raise missing(spec, context, looked_for=layouts)
 
 
-def _photograph(root: Path, image: str) -> Path:
-    return root / "JPEGImages" / f"{image}.jpg"
+def _photographs(root: Path, images: Sequence[str]) -> dict[str, str]:
+    """The file of every listed image: ``.jpg`` as in the devkit, else whatever image of this name is there.
+
+    What is missing keeps the devkit's name, and is told of at once.
+    """
+    folder = root / "JPEGImages"
+    there = {entry.name for entry in scan(folder)}
+    others = {os.path.splitext(name)[0]: name for name in sorted(there, reverse=True) if is_image_name(name)}
+    usual = {image: f"{image}.jpg" for image in dict.fromkeys(images)}
+    if any("/" in image for image in usual):  # folders below JPEGImages are not looked into
+        return usual
+    names = {image: name if name in there else others.get(image, name) for image, name in usual.items()}
+    tell_of_missing(folder, list(names.values()), root / _LISTS)
+    return names
 
 
 def _classes(root: Path, split: str, context: SourceContext, place: str) -> tuple[str, ...]:
@@ -175,47 +194,30 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
 
 
 def _objects(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[_Box, int]]:
-    file = root / "Annotations" / f"{image}.xml"
-    return _of_each(file, label_of, lambda node, label: (_Box(image, _whole(_corners(node))), label))
+    return [(_Box(image, _whole(found.corners)), label) for found, label in _labelled(root, image, label_of)]
+
+
+def _size(root: Path, image: str) -> tuple[int, int] | None:
+    """What an annotation states as its photograph's size, which now and then is wrong; None if it states none."""
+    return read_voc_xml(root / "Annotations" / f"{image}.xml").size
 
 
 def _boxes(root: Path, image: str, label_of: dict[str, int]) -> tuple[Box, ...]:
-    found = _of_each(root / "Annotations" / f"{image}.xml", label_of, _box)
-    return tuple(replace(box, id=number) for number, box in enumerate(found, 1))
+    return tuple(
+        Box(label, found.xywh, found.xywh[2] * found.xywh[3], found.difficult, number)
+        for number, (found, label) in enumerate(_labelled(root, image, label_of), 1)
+    )
 
 
-def _box(node: ET.Element, label: int) -> Box:
-    left, top, right, bottom = (float(corner) for corner in _corners(node))
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise ValueError("a box of numbers that are not finite")
-    width, height = right - left + 1, bottom - top + 1
-    return Box(label, (left - 1, top - 1, width, height), width * height, node.findtext("difficult") == "1")
+def _labelled(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[VocObject, int]]:
+    file = root / "Annotations" / f"{image}.xml"
+    found = read_voc_xml(file).objects
+    for item in found:
+        if item.name not in label_of:
+            raise LabelError(f"{file}: {item.name!r} is no class of the card")
+    return [(item, label_of[item.name]) for item in found]
 
 
-def _of_each(file: Path, label_of: dict[str, int], made: Callable[[ET.Element, int], T]) -> list[T]:
-    found = []
-    try:
-        for node in ET.fromstring(read_bytes(file, most=MOST_TEXT_BYTES)).findall("object"):
-            name = node.findtext("name")
-            if name is None:
-                raise ValueError("an object without a name or a whole box")
-            if name not in label_of:
-                raise LabelError(f"{file}: {name!r} is no class of the card")
-            found.append(made(node, label_of[name]))
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (ET.ParseError, ValueError, OverflowError) as error:
-        raise DataError(f"{file} is damaged: {error}") from error
-    return found
-
-
-def _corners(node: ET.Element) -> list[str]:
-    corners = [node.findtext(f"bndbox/{corner}") for corner in ("xmin", "ymin", "xmax", "ymax")]
-    if None in corners:
-        raise ValueError("an object without a name or a whole box")
-    return [corner or "" for corner in corners]
-
-
-def _whole(corners: list[str]) -> tuple[int, int, int, int]:
-    left, top, right, bottom = (round(float(corner)) for corner in corners)  # some years have decimals
+def _whole(corners: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = map(round, corners)  # some years have decimals
     return left, top, right, bottom

@@ -9,15 +9,27 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
-from vlmbench.data.formats.shards import CLASS_NAMES, DATASET_TYPE, METADATA_FILES, TEMPLATES, Shards, find_shards
+from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
+from vlmbench.data.formats.image_suffixes import image_suffixes
+from vlmbench.data.formats.shards import (
+    CLASS_NAMES,
+    DATASET_TYPE,
+    METADATA_FILES,
+    SHARD_COUNT,
+    TEMPLATES,
+    Shards,
+    find_shards,
+)
 from vlmbench.data.formats.tar_index import Member, TarSample, read_member, scan
 from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import files_state, read_text
 from vlmbench.errors import DataError, LabelError
+from vlmbench.markup import is_blank
 
-IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff")
 LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
 """Which of a sample's files tells its target."""
+_KNOWN_SUFFIXES = frozenset((*LABEL_SUFFIX.values(), "json"))
+"""Of a sample's files that are no images and are not counted: labels of all kinds of tasks, and metadata."""
 _LONGEST_LABEL = 18
 """Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
 
@@ -75,13 +87,29 @@ def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> Ima
     found: list[tuple[str, str, Target]] = []
     images: list[Member] = []
     label_suffix = LABEL_SUFFIX[context.target]
+    passed = PassedOver()
+    _count_beside(shards, passed)
     for shard in shards.tars:
-        for sample in scan(shard, load=frozenset((label_suffix,))):
+        for sample in scan(shard, load=frozenset((label_suffix,)), passed=passed):
             where = f"shard {shard}: sample {sample.key!r}"
             images.append(_only_image(sample, where))
+            for suffix in sample.members:
+                if not _is_image(suffix) and suffix not in _KNOWN_SUFFIXES:
+                    passed.add_suffix(f"{shard.name}/{sample.key}.{suffix}")
             label = _label(sample, label_suffix, where)
             found.append((shard.stem, sample.key, _target(label, context.target, len(names) if names else None, where)))
+    passed.say(f"{info.kind} {info.location!r}")
     return WebDataset(info, shards, _with_ids(found), images, classes, _templates(shards))
+
+
+def _count_beside(shards: Shards, passed: PassedOver) -> None:
+    """Count the files in a split's folder that are neither shards nor known; beside shards that are named, none."""
+    if shards.split is None:
+        return
+    folder = shards.tars[0].parent
+    known = {*(tar.name for tar in shards.tars), SHARD_COUNT, *METADATA_FILES}
+    walk = FolderWalk(folder, known.__contains__, passed)
+    walk.loose_files()
 
 
 def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> Target:
@@ -103,7 +131,7 @@ def captions(data: bytes, where: str) -> tuple[str, ...]:
         lines = [line.replace(r"\n", "\n").strip() for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
-    found = tuple(line for line in lines if line)
+    found = tuple(line for line in lines if not is_blank(line))
     if not found:
         raise LabelError(f"{where}: its .txt has no caption")
     return found
@@ -155,8 +183,12 @@ def _check_type(shards: Shards, context: SourceContext) -> None:
         raise LabelError(f"{path}: the set is multi-label, the task is not", hint="Set multi_label: true in the card.")
 
 
+def _is_image(suffix: str) -> bool:
+    return f".{suffix}" in image_suffixes()
+
+
 def _only_image(sample: TarSample, where: str) -> Member:
-    found = [suffix for suffix in IMAGE_SUFFIXES if suffix in sample.members]
+    found = [suffix for suffix in sample.members if _is_image(suffix)]
     if not found:
         raise DataError(f"{where}: no image, only {listing(f'.{suffix}' for suffix in sample.members)}")
     if len(found) > 1:

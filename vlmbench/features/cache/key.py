@@ -22,6 +22,8 @@ FEATURE_CODE: tuple[str, ...] = (
     "data/base.py",
     "data/formats/decode.py",
     "data/formats/pixels.py",
+    "data/shown.py",
+    "rgb.py",
 )
 """What makes features of bytes and texts: folders with all that is below them, and single files.
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,9 +127,9 @@ class FeatureSpace:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE IF NOT EXISTS space (description TEXT NOT NULL)")
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)"
+                "CREATE TABLE IF NOT EXISTS vectors "
+                "(key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL, note BLOB NOT NULL)"
             )
-            connection.execute("CREATE TABLE IF NOT EXISTS notes (key BLOB PRIMARY KEY, note TEXT NOT NULL)")
             connection.execute("CREATE TABLE IF NOT EXISTS usage (encoded INTEGER, seconds REAL, hits INTEGER)")
             if connection.execute("SELECT COUNT(*) FROM space").fetchone() == (0,):
                 connection.execute("INSERT INTO space VALUES (?)", (self._text,))
@@ -151,12 +152,12 @@ class FeatureSpace:
         found: dict[bytes, Kept] = {}
         damaged = 0
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            for row, key, value, crc, text in self._rows(keys[start : start + _KEYS_A_QUERY]):
-                note = text if isinstance(text, str) else ""
-                if not isinstance(value, bytes) or len(value) != 4 * self._dim or self._crc(key, value, note) != crc:
+            for row, key, value, crc, note in self._rows(keys[start : start + _KEYS_A_QUERY]):
+                whole = isinstance(value, bytes) and isinstance(note, bytes) and len(value) == 4 * self._dim
+                if not whole or self._crc(key, value, note) != crc:
                     damaged += 1
                     continue
-                found[key] = Kept(np.frombuffer(value, dtype="<f4"), note)
+                found[key] = Kept(np.frombuffer(value, dtype="<f4"), note.decode())
                 if self._bound:
                     self._bound.served(row)
         if damaged:
@@ -164,14 +165,10 @@ class FeatureSpace:
             say(FEATURE_CACHE, f"{what} in {self.path} failed the check and will be computed again")
         return found
 
-    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, object, object, object]]:
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[int, bytes, Any, Any, Any]]:
         if not self.usable:
             return []
-        query = (
-            "SELECT vectors.rowid, vectors.key, value, crc, note "
-            "FROM vectors LEFT JOIN notes ON notes.key = vectors.key "
-            f"WHERE vectors.key IN ({','.join('?' * len(keys))})"
-        )
+        query = f"SELECT rowid, key, value, crc, note FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
         try:
             with self._connections.lent() as connection:
                 return connection.execute(query, keys).fetchall()
@@ -187,10 +184,12 @@ class FeatureSpace:
         if not self.writable:
             return
         values = np.ascontiguousarray(vectors, dtype="<f4")
-        said = {key: note for key, note in (notes or {}).items() if note}
+        said = {key: note.encode() for key, note in (notes or {}).items() if note}
         rows = [
-            (key, data, self._crc(key, data, said.get(key, "")))
-            for key, data in zip(keys, (row.tobytes() for row in values), strict=True)
+            (key, data, self._crc(key, data, note), note)
+            for key, data, note in zip(
+                keys, (row.tobytes() for row in values), (said.get(key, b"") for key in keys), strict=True
+            )
         ]
         try:
             with self._connections.lent() as connection:
@@ -198,9 +197,7 @@ class FeatureSpace:
                     self._stop_writing("it is at its limit; VLMBENCH_CACHE_GIB sets another")
                     return
                 with connection:
-                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-                    if said:
-                        connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", said.items())
+                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._fail_to_write(error)
 
@@ -239,8 +236,8 @@ class FeatureSpace:
             lock, self._in_use = self._in_use, None
         return lock
 
-    def _crc(self, key: bytes, value: bytes, note: str) -> int:
-        return zlib.crc32(note.encode(), zlib.crc32(value, zlib.crc32(key, self._seed)))
+    def _crc(self, key: bytes, value: bytes, note: bytes) -> int:
+        return zlib.crc32(note, zlib.crc32(value, zlib.crc32(key, self._seed)))
 
     def _open_read_only(self, error: Exception) -> bool:
         """Read what cannot be written: another user's cache, a read-only mount, a full disk."""

@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 import PIL.Image
 
 from vlmbench.data.base import ImageDataset, content_if_readable, sample_digest, sample_images
-from vlmbench.data.formats.pixels import decode_rgb, say_facts
+from vlmbench.data.formats.pixels import say_facts
+from vlmbench.data.shown import AnnotatedSize, ShownPictures
 from vlmbench.errors import BadSampleError
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.images.read import Bad
@@ -65,6 +66,7 @@ def stream_pictures(
     load: Callable[[int, PIL.Image.Image], Truth[T]],
     settings: EngineSettings,
     *,
+    annotated: AnnotatedSize | None = None,
     progress: Progress,
     tally: ImageTally,
 ) -> Generator[Picture[T], None, None]:
@@ -72,6 +74,8 @@ def stream_pictures(
 
     Args:
         load: a sample's index and image to its truth; called in the worker threads.
+        annotated: the size of the picture that a sample's annotations are of: it tells whether an orientation tag is
+            applied, see :mod:`vlmbench.data.shown`.
         settings: how many threads, and whether samples that cannot be used are left out.
         progress: told of every picture done, good or bad, when the next is asked for.
 
@@ -79,14 +83,14 @@ def stream_pictures(
         BadSampleError: a sample cannot be read or decoded, or has no usable truth, and they are not to be left out.
     """
 
-    clock = tally.clock
+    clock, shown = tally.clock, ShownPictures(dataset, annotated)
 
     def prepare(index: int) -> Picture[T] | Bad:
         try:
             with clock.timed("read"):
                 (data,) = sample_images(dataset, index)
             with clock.timed("decode"):
-                decoded = decode_rgb(data, dataset.samples[index].id)
+                decoded = shown.decode(index, data)
             with clock.timed("truth"):
                 truth = load(index, decoded.image)
         except BadSampleError as error:

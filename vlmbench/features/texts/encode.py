@@ -14,7 +14,9 @@ from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache.space import FeatureSpace, content_key
 from vlmbench.features.precision import Precision, forward_pass
 from vlmbench.features.progress import Progress
+from vlmbench.features.texts.cut import Called, cut_texts, tell_of_cut
 from vlmbench.features.texts.prefix_tree import Pack, collate, packs
+from vlmbench.features.texts.same import TOLERANCES, groups_of_equals
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, VisionLanguageModel, capability
 from vlmbench.records import CacheUse
 
@@ -35,12 +37,14 @@ def encode_texts(
     space: FeatureSpace | None,
     progress: Progress,
     batch_size: int = BATCH,
+    called: Called = "text",
 ) -> tuple[Tensor, CacheUse]:
     """Features of every text, (N, D) float32 on the CPU, and how many came from the cache.
 
     Repeated texts are encoded once. Of a model that offers :class:`PackedTextEncoder` so are the beginnings that texts
     share; where it offers :class:`PrefixTextEncoder` the texts are sorted by token length and each batch is cut to its
-    longest. Both are exact. Else texts go through the plain path.
+    longest. Both are exact. Else texts go through the plain path. How many were cut at the model's context length is
+    remarked, of those from the cache too; ``called`` says what they are.
 
     Raises:
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
@@ -51,19 +55,31 @@ def encode_texts(
     keys = [content_key(text.encode()) for text in distinct] if space else []
     known = space.get_many(keys) if space else {}
     missing = [row for row in range(len(distinct)) if not known or keys[row] not in known]
+    notes: dict[str, str] = {}
     for row, key in enumerate(keys):
         if key in known:
             features[row] = torch.from_numpy(known[key].vector.copy())
+            if known[key].note:
+                notes[distinct[row]] = known[key].note
 
     if missing:
         progress.start("prompts", len(missing))
-        for places, encoded in _encoded(model, [distinct[row] for row in missing], precision, batch_size):
+        batches, cut = _encoded(model, [distinct[row] for row in missing], precision, batch_size)
+        notes |= cut
+        for places, encoded in batches:
             rows = [missing[place] for place in places]
             names = [distinct[row] for row in rows]
             features[rows] = checked(encoded, names, model.embedding_dim, renormalise=precision != "fp32")
             if space:
-                space.put([keys[row] for row in rows], np.asarray(features[rows]))
+                kept = {keys[row]: cut[distinct[row]] for row in rows if distinct[row] in cut}
+                space.put([keys[row] for row in rows], np.asarray(features[rows]), kept)
             progress.advance(len(rows))
+    tell_of_cut(
+        notes,
+        texts,
+        called,
+        lambda some: groups_of_equals(features[[row_of[text] for text in some]], TOLERANCES[precision]),
+    )
     use = CacheUse(text_hits=len(distinct) - len(missing), text_misses=len(missing))
     return features[[row_of[text] for text in texts]], use
 
@@ -73,14 +89,24 @@ Batches = Iterator[tuple[Sequence[int], Tensor]]
 T = TypeVar("T")
 
 
-def _encoded(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
-    """Distinct texts, encoded in the best way that the model offers, in batches of no particular order."""
+def _encoded(
+    model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int
+) -> tuple[Batches, dict[str, str]]:
+    """Distinct texts, encoded in the best way that the model offers, in batches of no particular order.
+
+    And notes on those that are longer than the model reads.
+    """
     if packed := capability(model, PackedTextEncoder):
         most = CPU_PACKS if torch.device(model.device).type == "cpu" else ACCELERATOR_PACKS
-        return _encode_packed(model, packed, texts, precision, min(batch_size, most))
+        tokens = packed.tokenize(texts)
+        lengths = packed.lengths(tokens)
+        batches = _encode_packed(model, packed, tokens, lengths, precision, min(batch_size, most))
+        return batches, cut_texts(model, texts, lengths)
     if prefix := capability(model, PrefixTextEncoder):
-        return _encode_trimmed(model, prefix, texts, precision, batch_size)
-    return _encode_plain(model, texts, precision, batch_size)
+        tokens = prefix.tokenize(texts)
+        lengths = prefix.lengths(tokens)
+        return _encode_trimmed(model, prefix, tokens, lengths, precision, batch_size), cut_texts(model, texts, lengths)
+    return _encode_plain(model, texts, precision, batch_size), cut_texts(model, texts)
 
 
 def _encode_plain(model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int) -> Batches:
@@ -91,11 +117,13 @@ def _encode_plain(model: VisionLanguageModel, texts: Sequence[str], precision: P
 
 
 def _encode_trimmed(
-    model: VisionLanguageModel, prefix: PrefixTextEncoder, texts: Sequence[str], precision: Precision, batch_size: int
+    model: VisionLanguageModel,
+    prefix: PrefixTextEncoder,
+    tokens: Tensor,
+    lengths: Tensor,
+    precision: Precision,
+    batch_size: int,
 ) -> Batches:
-    tokens = prefix.tokenize(texts)
-    lengths = prefix.lengths(tokens)
-
     def encode(chosen: Sequence[int]) -> Tensor:
         longest = int(lengths[chosen].max())
         return prefix.encode_tokens(tokens[chosen, :longest].to(model.device))
@@ -104,10 +132,14 @@ def _encode_trimmed(
 
 
 def _encode_packed(
-    model: VisionLanguageModel, packed: PackedTextEncoder, texts: Sequence[str], precision: Precision, batch_size: int
+    model: VisionLanguageModel,
+    packed: PackedTextEncoder,
+    tokens: Tensor,
+    lengths: Tensor,
+    precision: Precision,
+    batch_size: int,
 ) -> Batches:
-    tokens = packed.tokenize(texts)
-    made = packs(tokens.numpy(), packed.lengths(tokens).numpy(), PACK_NODES)
+    made = packs(tokens.numpy(), lengths.numpy(), PACK_NODES)
 
     def encode(chosen: Sequence[Pack]) -> Tensor:
         return packed.encode_packs(collate(chosen, torch.device(model.device)))

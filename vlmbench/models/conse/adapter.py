@@ -29,12 +29,14 @@ from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import compose_bytes
 from vlmbench.models.towers.checkpoint_file import read_checkpoint
 from vlmbench.models.towers.patch_readouts import known_readout, patch_grid
+from vlmbench.models.towers.token_reader import TextTokens
 from vlmbench.models.towers.weights import (
     count_parameters,
     huggingface_rules_sha256,
     library_versions,
     state_sha256,
 )
+from vlmbench.rgb import as_rgb
 
 OPTIONS: Mapping[str, Kinds] = {"top_k": (int,)}
 TOP_K = 10
@@ -106,12 +108,13 @@ class ConseModel(nn.Module):
             "PrefixTextEncoder": self._texts,
             "DenseEncoder": ConseMap(self),
             "BytePixels": compose_bytes(_TRANSFORM),
+            "TokenReader": TextTokens(MAX_TOKENS, self._texts.tokenize, self._texts.token_counts),
         }
         with torch.inference_mode():
             self._class_features = self.encode_text(_imagenet_names())
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, _TRANSFORM(image.convert("RGB")))
+        return cast(Tensor, _TRANSFORM(as_rgb(image)))
 
     def classify(self, pixels: Tensor) -> Tensor:
         """(B, 3, 260, 260) to the classifier's own (B, 1000) ImageNet logits."""
@@ -150,7 +153,7 @@ class ConseMap:
         self._model = model
 
     def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, _COLOURS(image.convert("RGB")))
+        return cast(Tensor, _COLOURS(as_rgb(image)))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) of any size to (B, h, w, 1000) ImageNet logits; h and w are a 32nd of the sides, rounded up."""

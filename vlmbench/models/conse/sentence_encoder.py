@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.models.towers.padding import unpadded_lengths
+from vlmbench.models.towers.token_reader import library_counts
 
 
 class MaskedTextEncoder:
@@ -34,6 +35,10 @@ class MaskedTextEncoder:
             list(texts), padding="longest", truncation=True, max_length=self._max_length, return_tensors="pt"
         )
         return cast(Tensor, batch["input_ids"])
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has without being cut, the two around it included."""
+        return library_counts(self._tokenizer, texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:
         return unpadded_lengths(tokens, self._pad_id)

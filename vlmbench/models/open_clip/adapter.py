@@ -28,11 +28,18 @@ from vlmbench.models.open_clip.libraries import refuse_without_libraries
 from vlmbench.models.open_clip.packed_text import packed_text_encoder
 from vlmbench.models.open_clip.patches import dense_encoder
 from vlmbench.models.open_clip.spec import Source, parse_spec
-from vlmbench.models.open_clip.text import causal_text_encoder, describe_tokenizer, masked_text_encoder, tokenized
+from vlmbench.models.open_clip.text import (
+    causal_text_encoder,
+    describe_tokenizer,
+    masked_text_encoder,
+    token_reader,
+    tokenized,
+)
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
 from vlmbench.paths import user_path
+from vlmbench.rgb import as_rgb
 
 OPTIONS: Mapping[str, Kinds] = {
     "pretrained": (str,),
@@ -103,11 +110,12 @@ class OpenClipModel:
             "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
             "DenseEncoder": dense_encoder(card.name, network, transform),
             "BytePixels": open_clip_bytes(self._transform),
+            "TokenReader": token_reader(tokenizer),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, self._transform(image))
+        return cast(Tensor, self._transform(as_rgb(image)))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return cast(Tensor, self.network.encode_image(pixels, normalize=True))

@@ -20,6 +20,7 @@ import torch
 from open_clip.tokenizer import HFTokenizer, bytes_to_unicode, get_clean_fn
 from torch import Tensor
 
+from vlmbench.models.towers.token_reader import library_counts
 from vlmbench.models.towers.weights import json_sha256
 
 _PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
@@ -82,6 +83,17 @@ class ByteLevelTokenizer:
             ids = [start, *self._ids(clean(text))[: self.context_length - 2], end]
             found[row, : len(ids)] = torch.tensor(ids)
         return found
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many ids each text has without being cut, with the two around it."""
+        clean = get_clean_fn(_CLEANED)
+        counts = []
+        for text in texts:
+            if not _is_settled(text) and self._library:
+                counts += library_counts(self._library.tokenizer, [clean(text)])
+            else:
+                counts.append(len(self._ids(clean(text))) + 2)
+        return counts
 
     @property
     def description(self) -> str:

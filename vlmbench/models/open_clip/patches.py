@@ -35,6 +35,7 @@ from vlmbench.models.towers.patch_readouts import (
     patch_grid,
     stretched,
 )
+from vlmbench.rgb import as_rgb
 
 RESNET_STRIDE = 32
 """Pixels a side of one place of the last map: the stem halves twice, layers 2 to 4 once each."""
@@ -154,6 +155,6 @@ def _colours(transform: PreprocessCfg) -> Callable[[PIL.Image.Image], Tensor]:
     steps = Compose([ToTensor(), Normalize(mean=transform.mean, std=transform.std)])
 
     def normalise(image: PIL.Image.Image) -> Tensor:
-        return cast(Tensor, steps(image.convert("RGB")))
+        return cast(Tensor, steps(as_rgb(image)))
 
     return normalise

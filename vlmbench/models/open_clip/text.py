@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from vlmbench.models.open_clip.byte_level import ByteLevelTokenizer
 from vlmbench.models.towers.padding import unpadded_lengths
+from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 
 POOLS_AT_END = ("argmax", "eos")
@@ -129,6 +131,31 @@ def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
     if not texts:
         return torch.zeros(0, tokenizer.context_length, dtype=torch.long)
     return cast(Tensor, tokenizer(list(texts)))
+
+
+def token_reader(tokenizer: Any) -> TextTokens | None:
+    """What tells how long texts are; None for a tokenizer of a class that is not known here."""
+    counted: Callable[[Sequence[str]], list[int]]
+    if isinstance(tokenizer, ByteLevelTokenizer):
+        counted = tokenizer.token_counts
+    elif isinstance(tokenizer, SimpleTokenizer):
+        counted = partial(_simple_counts, tokenizer)
+    elif isinstance(tokenizer, HFTokenizer):
+        counted = partial(_library_counts, tokenizer)
+    else:
+        return None
+    return TextTokens(int(tokenizer.context_length), partial(tokenized, tokenizer), counted)
+
+
+def _simple_counts(tokenizer: SimpleTokenizer, texts: Sequence[str]) -> list[int]:
+    return [len(tokenizer.encode(text)) + 2 for text in texts]
+
+
+def _library_counts(tokenizer: HFTokenizer, texts: Sequence[str]) -> list[int]:
+    clean = [tokenizer.clean_fn(text) for text in texts]
+    if tokenizer.tokenizer_mode == "clips":  # it puts three tokens of its own around a text
+        return [count + 3 for count in library_counts(tokenizer.tokenizer, clean, add_special_tokens=False)]
+    return library_counts(tokenizer.tokenizer, clean)
 
 
 def describe_tokenizer(tokenizer: Any) -> str:

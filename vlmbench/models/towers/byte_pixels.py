@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from vlmbench.models.base import BytePixels
+from vlmbench.rgb import as_rgb
 
 Head = Callable[[PIL.Image.Image], PIL.Image.Image]
 
@@ -33,15 +34,14 @@ def compose_bytes(transform: Compose) -> BytePixels | None:
     steps = transform.transforms
     if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
         return None
-    head = Compose(steps[:-2])
-    return rgb_bytes(lambda image: cast(PIL.Image.Image, head(image.convert("RGB"))), steps[-1])
+    return rgb_bytes(Compose(steps[:-2]), steps[-1])
 
 
 def rgb_bytes(head: Head, normalize: Normalize) -> BytePixels | None:
     """A ``BytePixels`` of all that comes before ToTensor, and what comes after; None where that is not per channel.
 
     Args:
-        head: an image in any mode to one in RGB.
+        head: an RGB image to another.
         normalize: three means and three deviations.
     """
     colours = [normalize.mean, normalize.std]
@@ -56,7 +56,7 @@ class _Bytes:
         self._on: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = {}
 
     def to_bytes(self, image: PIL.Image.Image) -> Tensor:
-        rows = np.asarray(self._head(image))
+        rows = np.asarray(self._head(as_rgb(image)))
         return torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1)))  # NumPy's copy is on one thread
 
     def from_bytes(self, pixels: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.models.base import ModelIdentity
+from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
 from vlmbench.models.transformers.checkpoint import forward_config
 from vlmbench.models.transformers.family import Family
@@ -20,6 +21,7 @@ from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CASE_KEPT
+from vlmbench.rgb import as_rgb
 
 LEGACY_EOS = 2
 
@@ -76,6 +78,7 @@ class TransformersModel:
             "PrefixTextEncoder": causal,
             "PackedTextEncoder": packed_text_encoder(self.towers, causal),
             "DenseEncoder": dense_encoder(card.name, self.network, processor),
+            "TokenReader": TextTokens(self.max_length, self.token_ids, self._uncut),
             **{name: offer(self) for name, offer in family.capabilities.items()},
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
@@ -94,8 +97,8 @@ class TransformersModel:
         return self._pixels(image, do_center_crop=False, size={"height": crop["height"], "width": crop["width"]})
 
     def _pixels(self, image: PIL.Image.Image, **changes: Any) -> Tensor:
-        # Some checkpoints leave the conversion to the caller; of an image that is RGB already it changes nothing.
-        batch = self.processor(images=image, return_tensors="pt", do_convert_rgb=True, **changes)
+        # Some checkpoints leave the conversion to the caller, and the library's own knows no ranges and no white.
+        batch = self.processor(images=as_rgb(image), return_tensors="pt", **changes)
         return cast(Tensor, batch["pixel_values"][0])
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -111,15 +114,24 @@ class TransformersModel:
 
     def tokenize(self, texts: Sequence[str]) -> Any:
         """N strings to the tokenizer's batch: ``input_ids`` (N, L), and ``attention_mask`` where the family has one."""
-        lowered = [text.lower() for text in texts] if self.lowercase else list(texts)
         return self._tokenizer(
-            lowered,
+            self._lowered(texts),
             padding=self.family.padding,
             truncation=True,
             max_length=self.max_length,
             return_attention_mask=self.family.attention_mask,
             return_tensors="pt",
         )
+
+    def token_ids(self, texts: Sequence[str]) -> Tensor:
+        """N strings to (N, L) ids alone; N may be 0."""
+        return cast(Tensor, self.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
+
+    def _uncut(self, texts: Sequence[str]) -> list[int]:
+        return library_counts(self._tokenizer, self._lowered(texts))
+
+    def _lowered(self, texts: Sequence[str]) -> list[str]:
+        return [text.lower() for text in texts] if self.lowercase else list(texts)
 
     def project_ids(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(N, L) ids and their mask, or None, to (N, D)."""
@@ -154,7 +166,7 @@ class CausalTextEncoder:
         self._eos_id: int | None = None if highest else int(eos_id)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return cast(Tensor, self._model.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
+        return self._model.token_ids(texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:
         ends = tokens if self._eos_id is None else tokens.eq(self._eos_id).int()

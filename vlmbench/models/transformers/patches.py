@@ -16,6 +16,7 @@ from transformers.models.clip import modeling_clip
 
 from vlmbench.models.base import DenseEncoder
 from vlmbench.models.towers.patch_readouts import Grid, Heads, PatchEncoder, stretched
+from vlmbench.rgb import as_rgb
 
 VISION_CLASSES = ("CLIPVisionModel", "CLIPVisionTransformer")
 """What holds a CLIPModel's tower: the first since version 5 of the library, the second before."""
@@ -103,7 +104,7 @@ def _mlp_branch(layer: Any, tokens: Tensor) -> Tensor:
 def _colours(processor: Any) -> Callable[[PIL.Image.Image], Tensor]:
 
     def normalise(image: PIL.Image.Image) -> Tensor:
-        batch = processor(images=image.convert("RGB"), return_tensors="pt", do_resize=False, do_center_crop=False)
+        batch = processor(images=as_rgb(image), return_tensors="pt", do_resize=False, do_center_crop=False)
         return cast(Tensor, batch["pixel_values"][0])
 
     return normalise

@@ -13,6 +13,7 @@ from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.detection.accuracy import mean_class_accuracy
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.chance import chance_by_shuffling
 from vlmbench.metrics.detection.engines import ENGINES, engine_values
 from vlmbench.metrics.detection.matching import Matches, match_boxes
 from vlmbench.metrics.detection.measures import (
@@ -100,10 +101,17 @@ def measure(
         every = box_measures(protocol, groups)
         estimates = box_estimates(matches, {name: every[name] for name in names if name in every}, seed=seed)
     named = _naming(answered) if protocol.regions == "ground-truth" else None
+    chance: Mapping[str, float] = {}
+    if named is not None and protocol.evaluator == "pycocotools":
+        every = box_measures(protocol, groups)
+        chance = chance_by_shuffling(truth, found, {name: every[name] for name in names if name in every}, seed=seed)
     metrics = {}
     for name in names:
         if name not in ACCURACIES:
-            metrics[name] = metric_value(_explained(estimates[name], truth))
+            level = chance.get(name, math.nan)
+            metrics[name] = metric_value(
+                _explained(estimates[name], truth), chance=None if math.isnan(level) else level
+            )
         elif named is not None:
             metrics[name] = _accuracy(named, ACCURACIES[name], answered, seed)
     per_class = [] if matches is None else _class_results(matches, truth, named, class_names)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import Box, ImageDataset, TargetKind
-from vlmbench.data.boxes import BoxFacts, facts_of
+from vlmbench.data.boxes import AnnotatedSizes, BoxFacts, facts_of
 from vlmbench.data.labels import check_boxes
+from vlmbench.data.shown import AnnotatedSize
 from vlmbench.errors import (
     BadSampleError,
     CardError,
@@ -35,12 +36,10 @@ from vlmbench.metrics.detection.engines import ENGINES
 from vlmbench.models.base import DenseEncoder, Detector, Model, capability
 from vlmbench.paths import user_path
 from vlmbench.prompts import PromptSet, prompt_set
-from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import EMPTY_REGIONS, NO_INTERVALS, NO_PROPOSALS, PARTIAL_ANNOTATION
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.groups import class_groups
-from vlmbench.tasks.detection.measures import check_metrics, measure
+from vlmbench.tasks.detection.measures import box_measures, check_metrics, measure
 from vlmbench.tasks.detection.own_detector import (
     NATIVE,
     cannot_name_boxes,
@@ -59,6 +58,15 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of
+from vlmbench.tasks.detection.told import (
+    check_a_choice,
+    check_objects,
+    tell_of_classes,
+    tell_of_data,
+    tell_of_given_boxes,
+    tell_of_lost,
+    tell_of_missing_objects,
+)
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
@@ -98,8 +106,13 @@ class DetectionQuestion:
         return self.prompts.sha256
 
     def asked_of(self, model: Model) -> DetectionQuestion:
-        """The question as it is put to this model: with its own boxes, where it has no others."""
+        """The question as it is put to this model: with its own boxes, where it has no others.
+
+        Raises:
+            LabelError: every model would have the same score.
+        """
         how = settled_for(model, self.how, self.card)
+        check_a_choice(how, len(self.prompts.class_names), self.card)
         return self if how is self.how else replace(self, how=how)
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
@@ -128,7 +141,7 @@ class DetectionQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         """A model without a detector of its own, or without patch features, where the protocol needs them."""
-        if self.asked_of(model).how.regions == NATIVE:
+        if settled_for(model, self.how, self.card).regions == NATIVE:
             if len(self.prompts.templates) != 1:
                 return "its detector takes one text a class: give one template with --templates FILE"
             return lacks_detector(model, self.card)
@@ -147,6 +160,8 @@ class DetectionQuestion:
         own = self.asked_of(engine.model)
         if own is not self:
             tell_of_own_boxes()
+        elif "regions" not in self.how.model_fields_set:
+            tell_of_given_boxes()
         return own._answer(engine)
 
     def _answer(self, engine: FeatureEngine) -> Outcome:
@@ -157,13 +172,13 @@ class DetectionQuestion:
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
         lost = 0
-        with closing(engine.pictures(self.dataset, self.indices, self._regions)) as pictures:  # its threads end here
+        with closing(self._pictures(engine)) as pictures:  # its threads end here
             for picture, answer in self._answers(engine, pictures):
                 answers[picture.index], contents[picture.index] = answer, picture.content
                 lost += picture.truth.lost if self.how.by_encoder else 0
         if not answers:
             raise nothing_scored()
-        self._tell_of_lost(lost)
+        tell_of_lost(lost, "object" if self.how.regions == "ground-truth" else "proposal")
         drawn = dict(islice(answers.items(), self.visuals))
         scored = sorted(answers)
         answered = Answered(
@@ -173,6 +188,7 @@ class DetectionQuestion:
             facts=self.facts,
             classes=len(self.prompts.class_names),
         )
+        tell_of_missing_objects(answered.truth(self.dataset), self.card.metrics, box_measures(self.how, self.groups))
         with engine.timed("metrics"):
             measured = measure(
                 answered, self.dataset, self.card.metrics, self.prompts.class_names, self.how, self.groups, self.seed
@@ -182,7 +198,9 @@ class DetectionQuestion:
                 per_class=measured.per_class,
                 predictions=answered.table(self.dataset),
                 contents=contents,
-                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                visuals=partial(
+                    own_pictures, self.dataset, drawn, engine.model.card.name, self._picture, self._annotated
+                )
                 if self.visuals
                 else None,
             )
@@ -193,14 +211,25 @@ class DetectionQuestion:
             image, found, _truth_set(boxes_of(self.dataset, index)), self.prompts.class_names, title=title
         )
 
+    def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
+        return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)
+
+    @property
+    def _annotated(self) -> AnnotatedSize | None:
+        return self._sizes if self._sizes.told else None
+
+    @cached_property
+    def _sizes(self) -> AnnotatedSizes:
+        return AnnotatedSizes(self.dataset, self.facts)
+
     def _texts(self) -> list[str]:
         words = [fill_template(template, word) for word in self.how.background for template in self.prompts.templates]
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
         """Called in the worker threads."""
-        stated = self.facts.sizes[index] if self.facts.sizes is not None else None
-        if stated is not None and stated != image.size:
+        if not self._sizes.fits(index, image.size):
+            stated = self._sizes(index) or (0, 0)
             raise BadSampleError(
                 self.dataset.samples[index].id,
                 f"it is {image.width} x {image.height} pixels, its boxes are for {stated[0]} x {stated[1]}",
@@ -215,11 +244,14 @@ class DetectionQuestion:
     def _answers(
         self, engine: FeatureEngine, pictures: Iterable[Picture[Regions]]
     ) -> Iterator[tuple[Picture[Regions], Answer]]:
+        names = self.prompts.class_names
         if not self.how.by_encoder:
+            engine.tell_of_labels(self.prompts.prompts, names)
             yield from ((picture, self._detected(engine, picture)) for picture in pictures)
             return
-        classes = len(self.prompts.class_names)
-        head = ensemble(engine.texts(self._texts()), classes + len(self.how.background))
+        classes = len(names)
+        head = ensemble(engine.texts(self._texts(), called="prompt"), classes + len(self.how.background))
+        engine.tell_of_same_classes(head, [*names, *self.how.background])
         for group in _grouped(pictures, engine.settings.batch_size):
             for picture, features in zip(group, self._features(engine, group), strict=True):
                 scale = engine.encoders.logit_scale
@@ -264,37 +296,6 @@ class DetectionQuestion:
             return []
         without = (index for index in self.indices if self.facts.image_ids[index] not in self.proposals.by_image)
         return [self.dataset.samples[index].id for index in without]
-
-    def tell(self) -> None:
-        """Say what is known of the data and the evaluator before anything is asked."""
-        if without := self._without_proposals():
-            have, them = ("has", "it") if len(without) == 1 else ("have", "them")
-            say(
-                NO_PROPOSALS,
-                f"{len(without):,} of {len(self.indices):,} images {have} no proposals, and nothing can be found in "
-                f"{them}",
-                brief=f"{len(without):,} image{'s' * (len(without) != 1)} without proposals",
-                count=len(without),
-                examples=without,
-            )
-        if self.facts.absent is not None and self.how.evaluator != "lvis":
-            say(
-                PARTIAL_ANNOTATION,
-                f"not every class is annotated in every image, and the evaluator {self.how.evaluator} counts boxes of "
-                "classes that are not as mistakes",
-            )
-        if self.how.evaluator in ENGINES:
-            say(
-                NO_INTERVALS,
-                f"the evaluator {self.how.evaluator} gives no intervals and no results of single classes",
-            )
-
-    def _tell_of_lost(self, lost: int) -> None:
-        if lost:
-            what = ("object" if self.how.regions == "ground-truth" else "proposal") + "s" * (lost != 1)
-            were, their, them = ("was", "its", "it") if lost == 1 else ("were", "their", "them")
-            text = f"{lost:,} {what} {were} empty or outside {their} image, and no region was named for {them}"
-            say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}", count=lost)
 
 
 def _box_set(xywh: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None = None) -> BoxSet:
@@ -370,7 +371,14 @@ class Detection:
             search=check_selective_search() if how.regions == "selective-search" else None,
             visuals=options.visuals,
         )
-        question.tell()
+        check_objects(dataset, question.indices, card)
+        tell_of_data(
+            without_proposals=question._without_proposals(),
+            images=len(question.indices),
+            partial=facts.absent is not None and how.evaluator != "lvis",
+            evaluator=how.evaluator,
+        )
+        tell_of_classes(dataset, prompts, card)
         return question
 
 

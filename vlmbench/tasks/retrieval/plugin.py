@@ -97,7 +97,8 @@ class RetrievalQuestion:
         spans = list(accumulate((len(own) for own in captions), initial=0))
         flat = [caption for own in captions for caption in own]
         template = self.settings.template
-        texts = engine.texts(flat if template == "{}" else [fill_template(template, caption) for caption in flat])
+        filled = flat if template == "{}" else [fill_template(template, caption) for caption in flat]
+        texts = engine.texts(filled, called="caption")
         with engine.timed("ranking"):
             by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.device)
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))

@@ -12,6 +12,7 @@ from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset
 from vlmbench.data.labels import listing
 from vlmbench.errors import CardError, LabelError
+from vlmbench.markup import is_blank
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SHARED_WORDS
@@ -82,7 +83,8 @@ def vocabulary(
     lists of SCLIP and those who built on it ("person, person in shirt").
 
     Raises:
-        LabelError: there are no class names, too few, or the user's are of another number than the card's.
+        LabelError: there are no class names, too few, the user's are of another number than the card's, or one has no
+            words.
         CardError: synonyms of a class that does not exist.
     """
     prompts = prompt_set(card, dataset, options)
@@ -90,7 +92,9 @@ def vocabulary(
     if len(names) < 2:
         raise LabelError(f"{card.name}: segmentation needs at least two classes, not {len(names)}")
     if prompts.class_names_from == "option":
-        words = [tuple(word.strip() for word in name.split(",") if word.strip()) for name in names]
+        words = [tuple(word.strip() for word in name.split(",") if not is_blank(word)) for name in names]
+        if () in words:
+            raise LabelError(f"{card.name}: the class name {names[words.index(())]!r} has no word between its commas")
     else:
         if unknown := sorted(set(settings.synonyms) - set(names)):
             raise CardError(f"task {card.name!r}: synonyms of what is no class: {listing(unknown)}")

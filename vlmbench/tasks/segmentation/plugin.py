@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
-from vlmbench.errors import BadSampleError, CardError, LabelError, UnsupportedError
+from vlmbench.data.formats.pixels import say_turned_mask, turn_in
+from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
 from vlmbench.models.base import Model, dual_encoder
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import UNSCORED_CLASSES
+from vlmbench.remarks.codes import UNSCORED_CLASSES, VOID_MASKS
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
@@ -48,6 +49,37 @@ class _Loaded:
 
     labels: NDArray[np.int64]
     prepared: Tensor
+
+
+@dataclass
+class _Void:
+    """The pixels of the masks that are not scored, counted while masks are read."""
+
+    pixels: int = 0
+    masks: int = 0
+    whole: list[str] = field(default_factory=list)
+
+    def add(self, unscored: NDArray[np.bool_], sample_id: str) -> None:
+        count = int(unscored.sum())
+        self.pixels += count
+        self.masks += count > 0
+        if count == unscored.size:
+            self.whole.append(sample_id)
+
+    def __str__(self) -> str:
+        return f"{self.pixels:,} pixels of {self.masks:,} mask{'s' * (self.masks != 1)}"
+
+    def say(self) -> None:
+        """Make a remark of masks without a single pixel that is scored."""
+        if count := len(self.whole):
+            one = count == 1
+            say(
+                VOID_MASKS,
+                f"{count:,} mask{'s' * (not one)} {'has' if one else 'have'} no pixel to score",
+                brief=f"{count:,} mask{'s' * (not one)} without a scored pixel",
+                count=count,
+                examples=self.whole,
+            )
 
 
 @dataclass(frozen=True)
@@ -107,32 +139,47 @@ class SegmentationQuestion:
         """Score every pixel of each image against every word, decide, count."""
         scorer = self._scorer(engine)
         counts: list[PixelCounts] = []
+        void = _Void()
         contents: dict[int, str] = {}
         drawn: dict[int, NDArray[np.unsignedinteger[Any]]] = {}
 
         def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
             mask = self.dataset.read_mask(index)
             labels = self._labels(mask, index, image)
+            if turn_in(mask) is not None:
+                say_turned_mask(self.dataset.samples[index].id)
             return Truth(_Loaded(labels, scorer.prepare(image)), files=(mask,))
 
-        with closing(engine.pictures(self.dataset, self.indices, load)) as pictures:  # its threads end here
+        with closing(
+            engine.pictures(self.dataset, self.indices, load, self._annotated)
+        ) as pictures:  # its threads end here
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
+                void.add(labels == self.dataset.ignore_label, self.dataset.samples[picture.index].id)
                 if len(drawn) < self.visuals:
                     drawn[picture.index] = predicted.astype(np.min_scalar_type(len(self.words.class_names)))
                 contents[picture.index] = picture.content
         if not contents:
             raise nothing_scored()
         every = joined(counts)
-        self._tell_of_unscored(every)
+        if not every.truth.any():
+            raise DataError(
+                f"{self.dataset.info.location}: no pixel of {len(every):,} masks is scored "
+                f"({self.dataset.mask_values})",
+                hint="Which values are not scored is an option of the card's source, `ignore`; see also `values`.",
+            )
+        void.say()
+        self._tell_of_unscored(every, void)
         with engine.timed("metrics"):
             return Outcome(
                 metrics=metric_values(self.card.metrics, every, self.seed),
                 per_class=class_results(every, self.words.class_names),
                 predictions=prediction_table([self.dataset.samples[i].id for i in contents], contents.values(), every),
                 contents=contents,
-                visuals=partial(own_pictures, self.dataset, drawn, engine.model.card.name, self._picture)
+                visuals=partial(
+                    own_pictures, self.dataset, drawn, engine.model.card.name, self._picture, self._annotated
+                )
                 if drawn
                 else None,
             )
@@ -148,6 +195,11 @@ class SegmentationQuestion:
             ignore_label=self.dataset.ignore_label,
             title=title,
         )
+
+    def _annotated(self, index: int) -> tuple[int, int]:
+        """The size of a sample's mask, as its own tag, if it has one, asks to show it."""
+        height, width = self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id).shape
+        return width, height
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
@@ -196,13 +248,14 @@ class SegmentationQuestion:
     def _count(self, predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> PixelCounts:
         return pixel_counts(predicted, labels, len(self.words.class_names), ignore_label=self.dataset.ignore_label)
 
-    def _tell_of_unscored(self, counts: PixelCounts) -> None:
+    def _tell_of_unscored(self, counts: PixelCounts, void: _Void) -> None:
         absent = [self.words.class_names[label] for label in np.flatnonzero(counts.truth.sum(axis=0) == 0)]
         if absent:
+            not_scored = f", in which {void} were not scored ({self.dataset.mask_values})" if void.pixels else ""
             say(
                 UNSCORED_CLASSES,
                 f"{len(absent):,} of {counts.num_classes:,} classes {'is' if len(absent) == 1 else 'are'} in no mask "
-                f"of the {len(counts):,} images",
+                f"of the {len(counts):,} images{not_scored}",
                 brief=f"{len(absent):,} of {counts.num_classes:,} classes in no mask",
                 count=len(absent),
                 examples=absent,

@@ -43,7 +43,9 @@ class PatchScorer:
         self.scale = patch_scale(engine.encoders.logit_scale, settings)
         self._engine, self._readout, self._settings = engine, readout, settings
         self._tiling = Tiling(settings.window, settings.stride, readout.encoder.patch_size, settings.remainder)
-        self._head = ensemble(engine.texts(words.prompts), len(words.queries)).to(engine.device)
+        head = ensemble(engine.texts(words.prompts, called="prompt"), len(words.queries))
+        engine.tell_of_same_classes(head, words.queries, words.owners)
+        self._head = head.to(engine.device)
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
         """The rescaled image in the model's colours."""
@@ -72,6 +74,7 @@ class NativeScorer:
     def __init__(self, engine: FeatureEngine, readout: Native, words: Vocabulary) -> None:
         self._engine, self._readout = engine, readout
         self._labels = words.labels
+        engine.tell_of_labels(words.labels, words.queries, words.owners)
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
         """The image as it is: the head has its own transform, and only a refinement needs pixels."""

@@ -41,7 +41,8 @@ class ZeroShot:
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
     ) -> LinearClassifier:
         """Encode the prompts; the support set is not looked at."""
-        head = ensemble(engine.texts(prompts.prompts), len(prompts.class_names))
+        head = ensemble(engine.texts(prompts.prompts, called="prompt"), len(prompts.class_names))
+        engine.tell_of_same_classes(head, prompts.class_names)
         return LinearClassifier(head, engine.encoders.logit_scale)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.data.formats.caption_files import read_captions
+from vlmbench.data.formats.captions.caption_files import read_captions
 from vlmbench.errors import DataError, VlmbenchWarning
 
 ENTRIES = [("b.jpg", ("A man , in red .", 'He says "hi"')), ("a.jpg", ("Two dogs run.", "A dog; another | dog"))]
@@ -110,6 +110,12 @@ def test_what_has_no_words_is_left_out_and_told(tmp_path: Path) -> None:
         assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",)), ("c.jpg", ("three",))]
     (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg, \n")
     with pytest.warns(VlmbenchWarning, match=r"1 caption without words in .*captions\.txt was left out$"):
+        assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",))]
+
+
+def test_signs_without_a_shape_are_no_words(tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,one\na.jpg,\u200b\na.jpg,\u00a0\ufeff\n", "utf-8")
+    with pytest.warns(VlmbenchWarning, match=r"2 captions without words in .*captions\.txt were left out$"):
         assert read(tmp_path / "captions.txt") == [("a.jpg", ("one",))]
 
 

@@ -2,10 +2,12 @@
 
 Two spellings are read:
 
-- text, one clip a line, with or without a label behind it (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1``): UCF101.
-  The label plays no part: the class folder says what a clip shows.
+- text, one clip a line, with or without a label behind it (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1``): UCF101;
+  or a number of frames and a label (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01 164 0``): MMAction. The numbers play no
+  part: the class folder says what a clip shows.
 - CSV with the columns label, youtube_id, time_start and time_end: Kinetics, whose clips are named
-  ``<label>/<youtube_id>_<start>_<end>.mp4``, both times in whole seconds with six digits.
+  ``<label>/<youtube_id>_<start>_<end>.mp4``, both times in whole seconds with six digits. Of a column split the rows of
+  the source's split count; a list of several splits needs one.
 
 A listed clip is found under its path, else in its class folder under its name without the extension: a folder of its
 frames, or the same video in another container.
@@ -16,17 +18,20 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
-from vlmbench.data.formats.video import VIDEO_EXTENSIONS
+from vlmbench.data.formats.clips.video_suffixes import is_video_name
+from vlmbench.data.image_files import readable
 from vlmbench.data.labels import listing, normalise
 from vlmbench.data.location import candidates, exists
 from vlmbench.errors import DataError
 from vlmbench.files import read_text
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import MISSING_IMAGES
 
 _LABEL = re.compile(r"\s+-?[0-9]+$")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -59,14 +64,14 @@ def find_list(name: str, root: Path, spec: SourceSpec, context: SourceContext) -
     places = [location / name, location.parent / name, *candidates(name, context)]
     for place in places:
         if exists(place):
-            return ClipList(place, _read(place))
+            return ClipList(place, _read(place, spec.split))
     where = ", ".join(str(place) for place in dict.fromkeys(places))
     # No MissingDataError: the clips are there, and another source of the card must not be taken without a word.
     raise DataError(f"{spec.kind} {spec.location!r}: its list {name!r} was not found at {where}")
 
 
-def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial: bool) -> list[tuple[str, int]]:
-    """The clips that are on the list, in the order they had.
+def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial: bool) -> list[int]:
+    """Which clips are on the list, as their numbers in order.
 
     Args:
         clips: (path below the root, label) of all that are there.
@@ -83,7 +88,8 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
     chosen: set[int] = set()
     absent: list[str] = []
     for name in listed.names:
-        spellings = dict.fromkeys((name, _LABEL.sub("", name)))  # a folder of frames may itself end in a number
+        bare = _LABEL.sub("", name)
+        spellings = dict.fromkeys((name, bare, _LABEL.sub("", bare)))  # a folder of frames may itself end in a number
         found = next(filter(None, ([by_path[s]] if s in by_path else by_name.get(_key(s), []) for s in spellings)), [])
         if len(found) > 1:
             raise DataError(f"{listed.path}: {name} is there {len(found)} times: {listing(clips[n][0] for n in found)}")
@@ -96,16 +102,30 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
             if chosen
             else None,
         )
-    return [clips[number] for number in sorted(chosen)]
+    if absent:
+        one = len(absent) == 1
+        say(
+            MISSING_IMAGES,
+            f"{len(absent):,} of the {len(listed.names):,} clips that {listed.path} lists {'is' if one else 'are'} "
+            "missing and left out, as `partial` asks",
+            brief=f"{len(absent):,} clip{'s' * (not one)} missing",
+            count=len(absent),
+            examples=map(readable, absent),
+        )
+    return sorted(chosen)
 
 
-def _read(path: Path) -> tuple[str, ...]:
+def _read(path: Path, split: str | None) -> tuple[str, ...]:
     try:
         text = read_text(path, encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    header = next(csv.reader(io.StringIO(text)), [])
-    names = _kinetics(text, path) if set(_KINETICS_COLUMNS) <= set(header) else _lines(text)
+    columns = [column.strip().casefold() for column in next(csv.reader(io.StringIO(text)), [])]
+    if set(_KINETICS_COLUMNS) <= set(columns):
+        rows = [*csv.reader(io.StringIO(text))][1:]
+        names = _kinetics([dict(zip(columns, row, strict=False)) for row in rows], path, split)
+    else:
+        names = _lines(text)
     if not names:
         raise DataError(f"{path}: the list names no clip")
     return tuple(dict.fromkeys(names))
@@ -115,12 +135,20 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _kinetics(text: str, path: Path) -> list[str]:
+def _kinetics(table: Sequence[Mapping[str, str]], path: Path, split: str | None) -> list[str]:
+    splits = sorted({row["split"] for row in table if row.get("split")})
+    if len(splits) > 1 and split not in splits:
+        raise DataError(
+            f"{path}: it lists the splits {', '.join(splits)}" + (f", and not {split!r}" if split else ""),
+            hint="Name one as `split` of the card's source, or list the clips of one split only.",
+        )
     names = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+    for number, row in enumerate(table, start=2):
+        if not row or (len(splits) > 1 and row.get("split") != split):
+            continue
         try:
             start, end = round(float(row["time_start"])), round(float(row["time_end"]))
-        except (TypeError, ValueError, OverflowError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             raise DataError(f"{path}, row {number}: time_start and time_end must be seconds") from error
         names.append(f"{row['label']}/{row['youtube_id']}_{start:06d}_{end:06d}.mp4")
     return names
@@ -129,5 +157,5 @@ def _kinetics(text: str, path: Path) -> list[str]:
 def _key(path: str) -> tuple[str, str]:
     """A clip's class folder, however it is spelt, and its name without the extension of a video."""
     pure = PurePosixPath(path)
-    name = pure.stem if pure.suffix.lower() in VIDEO_EXTENSIONS else pure.name
+    name = pure.stem if is_video_name(pure.name) else pure.name
     return normalise(pure.parts[0]), name

@@ -13,7 +13,7 @@ import pytest
 from data.videos import LOSSLESS, Pixels, flat, frame, pixels_of, write_sound, write_video
 
 from vlmbench.data.base import segment_centres
-from vlmbench.data.formats.video import decoder_version, read_video_frames
+from vlmbench.data.formats.clips.video import decoder_version, read_video_frames
 from vlmbench.errors import BadSampleError, MissingDependencyError
 
 CODECS = [
@@ -129,7 +129,7 @@ def test_a_playlist_opens_nothing_else(tmp_path: Path) -> None:
 
 def test_a_frame_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", map(flat, range(5)), "libx264", "yuv420p")
-    monkeypatch.setattr("vlmbench.data.formats.video._MAX_PIXELS", 100)
+    monkeypatch.setattr("vlmbench.data.formats.clips.video._MAX_PIXELS", 100)
     assert "not a video that FFmpeg can read, or damaged" in reason(path)
 
 
@@ -139,7 +139,7 @@ def test_random_damage_is_a_reason_or_a_frame_and_never_a_crash(tmp_path: Path) 
 import sys
 from pathlib import Path
 import numpy as np
-from vlmbench.data.formats.video import read_video_frames
+from vlmbench.data.formats.clips.video import read_video_frames
 from vlmbench.errors import BadSampleError
 random = np.random.default_rng(0)
 outcomes = {True: 0, False: 0}

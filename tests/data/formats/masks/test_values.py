@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from data.mask_files import png
+from data.mask_files import png, saved
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.formats.mask_values import IGNORE, MaskValues, mask_values
+from vlmbench.data.formats.masks.options import mask_values
+from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 from vlmbench.errors import BadSampleError, LabelError, UsageError
 
 NAMES = ("a", "b", "c")
 
 
 def reading(classes: tuple[str, ...] | None = NAMES, **options: Any) -> MaskValues:
-    return mask_values(SourceSpec(kind="masks", location="x", options=options), classes)
+    return mask_values(SourceSpec(kind="masks", location="x", options=options), len(classes) if classes else None)
 
 
 def labels(values: MaskValues, mask: list[list[int]], mode: str = "L") -> list[list[int]]:
@@ -80,7 +81,7 @@ def test_values_of_32_bits_are_too_large() -> None:
 
 def test_colours_are_refused_with_what_to_use_instead() -> None:
     file = io.BytesIO()
-    PIL.Image.new("RGB", (3, 2)).save(file, "PNG")
+    PIL.Image.new("RGB", (3, 2), (0, 128, 0)).save(file, "PNG")
     with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
         reading().labels(file.getvalue(), "s")
     with pytest.raises(BadSampleError, match="not an image"):
@@ -91,13 +92,13 @@ def test_colours_are_refused_with_what_to_use_instead() -> None:
     ("options", "message"),
     [
         ({"ignore": "none"}, "ignore: 'none' is no value"),
-        ({"ignore": [-1]}, "-1 is no value"),
+        ({"ignore": [2**32]}, "4294967296 is no value"),
         ({"reduce_zero_label": 1}, "true or false"),
         ({"values": 3}, "list in label order or a mapping"),
         ({"values": [1, [2, 1]]}, "1 for two classes, 0 and 1"),
         ({"values": [1, True]}, "True is no value"),
         ({"values": [1, 2], "reduce_zero_label": True}, "nothing to say"),
-        ({"values": [1, 255]}, "255 is both"),
+        ({"values": [1, 255], "ignore": [255]}, "255 is both"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
@@ -137,3 +138,54 @@ def test_real_masks(real_data: Path) -> None:
         assert np.array_equal(voc21, np.where(raw == 255, IGNORE, raw))
         voc20 = reading(classes=tuple("abcdefghijklmnopqrst"), reduce_zero_label=True).labels(path.read_bytes(), "x")
         assert np.array_equal(voc20, np.where((raw == 255) | (raw == 0), IGNORE, raw - 1))
+
+
+def test_hints_lead_somewhere() -> None:
+    """Each hint names options; with them the same mask is read."""
+
+    def hint(mask: np.ndarray, classes: int, **options: Any) -> str:
+        with pytest.raises(LabelError) as refused:
+            reading(tuple("abcdefghijkl"[:classes]), **options).labels(saved(mask, "TIFF"), "s")
+        return str(refused.value.hint)
+
+    minus = np.array([[-1, 0, 2]], np.int32)
+    assert "{ignore: [-1, 255]}" in hint(minus, 3)
+    assert reading(ignore=[-1, 255]).labels(saved(minus, "TIFF"), "s").tolist() == [[IGNORE, 0, 2]]
+    assert reading(ignore=-1).labels(saved(minus.astype(np.float32), "TIFF"), "s").tolist() == [[IGNORE, 0, 2]]
+    spread = np.array([[0, 127, 255]], np.uint8)
+    assert "{values: [0, 127, 255]}" in hint(spread, 3)
+    assert reading(values=[0, 127, 255]).labels(saved(spread, "TIFF"), "s").tolist() == [[0, 1, 2]]
+    assert "reduce_zero_label" in hint(np.array([[1, 2, 3]], np.uint8), 3)
+    assert "0 to 3 have 4 classes" in hint(np.array([[0, 3]], np.uint8), 3)
+    assert "smoothed" in hint(np.arange(40, dtype=np.uint8)[None], 3)
+    assert "list all in order: {values: [0, 90, …]}" in hint(np.array([[0, 90]], np.uint8), 3)
+    assert "it holds 7, 90000" in str(refusal(np.array([[7, 90000]], np.int32)))
+    large = reading(values=[-5, 90000, 7]).labels(saved(np.array([[7, 90000, -5]], np.int32), "TIFF"), "s")
+    assert large.tolist() == [[2, 1, 0]]
+
+
+def refusal(mask: np.ndarray) -> LabelError:
+    with pytest.raises(LabelError) as refused:
+        reading(classes=None).labels(saved(mask, "TIFF"), "s")
+    return refused.value
+
+
+def test_colours_in_label_order() -> None:
+    mask = np.array([[[0, 0, 0], [255, 128, 0], [9, 9, 9]]], np.uint8)
+    found = reading(("a", "b"), colours=["#000000", [255, 128, 0]], ignore=[[9, 9, 9]])
+    assert found.labels(saved(mask, "PNG"), "s").tolist() == [[0, 1, IGNORE]]
+    assert "[255, 128, 0]: 1" in str(found) and "[9, 9, 9] ignored" in str(found)
+    for options, message in (
+        ({"colours": 3}, "a list of colours in label order"),
+        ({"colours": ["red"]}, "'red' is no colour"),
+        ({"colours": [[0, 0, 256]]}, "is no colour"),
+        ({"colours": [[0, 0, 0], "#000000"]}, "for two classes, 0 and 1"),
+        ({"colours": [[0, 0, 0]], "ignore": 255}, "ignore is a list of colours"),
+        ({"colours": [[0, 0, 0]], "ignore": ["#000000"]}, "both under `colours` and ignored"),
+        ({"colours": [[0, 0, 0]], "values": [1]}, "values has nothing to say"),
+        ({"colours": [[0, 0, 0]], "reduce_zero_label": True}, "reduce_zero_label has nothing to say"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            reading(**options)  # type: ignore[arg-type]
+    with pytest.raises(LabelError, match="has 1 colours, but there are 3 classes"):
+        reading(colours=[[0, 0, 0]])

@@ -5,8 +5,7 @@ neither seeking nor times are exact in every container. Segments can only be fou
 file for itself and decodes in one thread, so that calls may run side by side. A frame is handed on as a binary PPM of
 8-bit RGB, which has one spelling: its hash depends on the pixels alone.
 
-As with torchvision's reader, no rotation that the container asks for is applied, and interlaced video stays
-interlaced. (A frame that the ``ffmpeg`` program extracts is rotated.)
+:mod:`vlmbench.data.formats.clips.video_stream` says which stream is read and how its frames become pictures.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlmbench.data.base import segment_centres
+from vlmbench.data.formats.clips.video_stream import Seen, picture_of, video_stream
+from vlmbench.data.formats.clips.video_suffixes import FORMATS
 from vlmbench.data.image_files import regular_file
 from vlmbench.errors import BadSampleError, MissingDependencyError
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-VIDEO_EXTENSIONS = frozenset((".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg"))
-
-_FORMATS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,m4v,mpeg,mpegts,mpegvideo,asf,flv"
-"""Containers that hold their own frames. FFmpeg also knows playlists and scripts, by content and under any file name:
-a text file could have other files or addresses opened."""
 
 _MAX_PIXELS = 178_956_970
 """Of one frame: where Pillow, too, refuses an image as a decompression bomb."""
@@ -50,19 +45,22 @@ def read_video_frames(path: Path, frames: int, sample_id: str) -> Iterator[bytes
     arithmetic-coded streams, a stream without any header cut short) no reader can.
 
     Args:
-        path: the video file; its first video stream is read.
+        path: the video file; which stream is read, says :func:`~.video_stream.video_stream`.
 
     Raises:
         BadSampleError: the file cannot be read, is no video, has no frames, ends early or is damaged.
         MissingDependencyError: PyAV is not installed.
     """
+    seen = Seen(sample_id)
     with _container_errors(path, sample_id) as (av, file):
         with closing(_open(av, file)) as container:
-            count = _count(container, _video_stream(container, sample_id), sample_id)
+            count = _count(container, video_stream(container, seen), sample_id)
         file.seek(0)
         with closing(_open(av, file)) as container:
-            numbered = enumerate(_decoded(container, _video_stream(container, sample_id)))
-            yield from _chosen(numbered, segment_centres(count, frames), f"of {count:,}", sample_id)
+            stream = video_stream(container, seen)
+            numbered = enumerate(_decoded(container, stream))
+            wanted = segment_centres(count, frames)
+            yield from _chosen(numbered, wanted, f"of {count:,}", stream, seen)
 
 
 def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, sample_id: str) -> Iterator[bytes]:
@@ -71,25 +69,26 @@ def read_segment_frames(path: Path, seconds: tuple[float, float], frames: int, s
     Frames are found by their times: reading begins at the keyframe before the segment.
 
     Args:
-        path: the video file; its first video stream is read.
+        path: the video file; which stream is read, says :func:`~.video_stream.video_stream`.
         seconds: start and end.
 
     Raises:
         BadSampleError: as :func:`read_video_frames`, or the video ends before the segment, or states no times.
         MissingDependencyError: PyAV is not installed.
     """
+    seen = Seen(sample_id)
     with _container_errors(path, sample_id) as (av, file):
         with closing(_open(av, file)) as container:
-            times = _times_within(container, _video_stream(container, sample_id), seconds)
+            times = _times_within(container, video_stream(container, seen), seconds)
         if not times:
             raise BadSampleError(sample_id, f"there are no frames from {seconds[0]:g} to {seconds[1]:g} seconds")
         file.seek(0)
         wanted = [times[place] for place in segment_centres(len(times), frames)]
         with closing(_open(av, file)) as container:
-            stream = _video_stream(container, sample_id)
+            stream = video_stream(container, seen)
             _seek_before(container, stream, wanted[0])
             numbered = ((frame.pts, frame) for frame in _decoded(container, stream))
-            yield from _chosen(numbered, wanted, f"at {seconds[0]:g} to {seconds[1]:g} seconds", sample_id)
+            yield from _chosen(numbered, wanted, f"at {seconds[0]:g} to {seconds[1]:g} seconds", stream, seen)
 
 
 def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple[float, float]) -> list[int]:
@@ -207,9 +206,9 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
 
 
 def _chosen(
-    frames: Iterable[tuple[int | None, VideoFrame]], wanted: Sequence[int], among: str, sample_id: str
+    frames: Iterable[tuple[int | None, VideoFrame]], wanted: Sequence[int], among: str, stream: VideoStream, seen: Seen
 ) -> Iterator[bytes]:
-    """The wanted ones of numbered frames, decoding no further than the last of them."""
+    """The wanted ones of numbered frames as pictures, decoding no further than the last of them."""
     place = 0
     damaged = False
     for number, frame in frames:
@@ -217,26 +216,22 @@ def _chosen(
         if number != wanted[place]:
             continue
         if damaged:
-            raise BadSampleError(sample_id, f"damaged: frame {number} {among} cannot be decoded soundly")
-        data = _as_ppm(frame)
+            raise BadSampleError(seen.sample_id, f"damaged: frame {number} {among} cannot be decoded soundly")
+        data = picture_of(frame, stream, seen)
         while place < len(wanted) and wanted[place] == number:
             yield data
             place += 1
         if place == len(wanted):
             return
-    raise BadSampleError(sample_id, f"damaged: frame {wanted[place]} {among} is wanted, but decoding ends before it")
+    raise BadSampleError(
+        seen.sample_id, f"damaged: frame {wanted[place]} {among} is wanted, but decoding ends before it"
+    )
 
 
 def _open(av: Any, file: BinaryIO) -> InputContainer:
     # An open file and no path: no protocol is involved, and file names may be any bytes.
-    container: InputContainer = av.open(file, mode="r", options={"format_whitelist": _FORMATS})
+    container: InputContainer = av.open(file, mode="r", options={"format_whitelist": FORMATS})
     return container
-
-
-def _video_stream(container: InputContainer, sample_id: str) -> VideoStream:
-    if not container.streams.video:
-        raise BadSampleError(sample_id, "the container has no video stream")
-    return container.streams.video[0]
 
 
 def _announced_seconds(stream: VideoStream) -> float:
@@ -246,12 +241,6 @@ def _announced_seconds(stream: VideoStream) -> float:
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except ValueError:  # no tag, or one in words
         return 0.0
-
-
-def _as_ppm(frame: VideoFrame) -> bytes:
-    pixels = frame.to_ndarray(format="rgb24")
-    height, width, _ = pixels.shape
-    return b"P6\n%d %d\n255\n" % (width, height) + pixels.tobytes()
 
 
 def _failure(error: Exception, path: Path) -> str:

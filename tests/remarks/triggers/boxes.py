@@ -1,0 +1,81 @@
+"""What makes remarks of boxes: where they lie, which are repeated, what they are called, and whose they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data.box_layouts import write_layout
+from remarks.trigger import TOY, Arguments, Trigger, boxes
+
+INSIDE = (2, 3, 10, 8)
+BOTH = [INSIDE, (5, 5, 9, 9)]
+"""One of each class."""
+
+
+def unlabelled(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    root = write_layout("Label Studio, YOLO", top / "set")
+    for name in "ab":
+        (root / "labels" / f"{name}.txt").unlink()
+    return (*TOY, "-t", f"boxes:{root}")
+
+
+def small(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    boxes(top, BOTH)
+    return (*TOY, "-t", f"coco:{top / 'set'}")
+
+
+def changed(top: Path, change: Callable[[dict[str, Any]], object]) -> Arguments:
+    arguments = boxes(top, BOTH)
+    path = top / "set" / "instances.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return arguments
+
+
+def alike(content: dict[str, Any]) -> None:
+    content["categories"][1]["name"] = "Cat "
+
+
+TRIGGERS = {
+    "boxes-outside": Trigger(
+        lambda top, _: boxes(top, [INSIDE, (25, 5, 20, 9)]),
+        "1 of 2 boxes of {top}/set/instances.json sticks out of its image: 1.png",
+        "1 box outside",
+    ),
+    "repeated-boxes": Trigger(
+        lambda top, _: boxes(top, [INSIDE, (5, 5, 9, 9), INSIDE]),
+        "1 of 3 boxes of {top}/set/instances.json is there more than once, with the same class in the same image, and "
+        "each of them is to be found: 1.png",
+        "1 repeated box",
+    ),
+    "unlabelled-images": Trigger(
+        unlabelled,
+        "2 of 3 images of boxes '{top}/set' have no label file, and count as images without objects: images/a.png, "
+        "images/b.png",
+        "2 unlabelled images",
+        2,
+    ),
+    "alike-class-names": Trigger(
+        lambda top, _: changed(top, alike),
+        "1 class of {top}/set/instances.json has names that differ in case, blanks, hyphens or underscores alone, and "
+        "count as different classes: 'cat' and 'Cat '",
+        "1 class spelt twice",
+    ),
+    "given-boxes": Trigger(
+        lambda top, _: boxes(top, BOTH),
+        "the boxes were given and the model named them, so that the score says nothing of finding them",
+        "given boxes",
+    ),
+    "no-objects": Trigger(
+        small,
+        "4 metrics have no value, because no object is of their size or group (ap_medium, ap_large, ar_medium, "
+        "ar_large)",
+        "4 metrics without objects",
+        4,
+    ),
+}

@@ -1,0 +1,277 @@
+"""Folders of images with one label file each, of VOC's, YOLO's or LabelMe's form, as one list of annotated images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.data.formats.boxes.labelme import read_labelme
+from vlmbench.data.formats.boxes.pairing import (
+    FORMATS,
+    Key,
+    LabelledFolder,
+    image_lists,
+    look_into,
+    of_split,
+    splits,
+    without_labels,
+)
+from vlmbench.data.formats.boxes.sizes import upright_size
+from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
+from vlmbench.data.formats.boxes.yolo import YoloNames, read_names, read_yolo_labels
+from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
+from vlmbench.data.labels import listing
+from vlmbench.data.location import read_text
+from vlmbench.errors import DataError, LabelError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import EMPTY_REGIONS, UNLABELLED_IMAGES
+
+_ABOVE = 2
+"""How many folders above the one that is named may hold the list of class names: ``ROOT/images/val``."""
+_MOSTLY = 0.5
+_OF_NO_IMAGE = (1, 1)
+"""The size by which boxes are made absolute whose image cannot be read: it is a bad sample, and has no part."""
+Objects = Sequence[tuple[int, tuple[float, float, float, float], bool]]
+"""Of one image: each object's category id, (left, top, width, height), and whether it is marked difficult."""
+
+
+@dataclass(frozen=True)
+class FolderOfBoxes:
+    """What a folder says.
+
+    Attributes:
+        root: what images' paths are relative to.
+        said_by: the files that the boxes come from.
+        format: of them, in words.
+    """
+
+    root: Path
+    content: AnnotationFile
+    said_by: Sequence[Path]
+    format: str
+
+
+def read_folder(
+    root: Path, place: str, asked: str, *, listed: Path | None, split: str | None, format_: str | None
+) -> FolderOfBoxes:
+    """The images below a folder with their boxes.
+
+    Args:
+        place: the source, for messages.
+        asked: how the user would name the folder, such as ``boxes:ROOT``.
+        listed: a list of the images that count, of those in ``ImageSets``.
+        split: only the images in folders of this name, or of its list; None: there may be those of one split only.
+        format_: the ending of label files (``xml``, ``txt`` or ``json``), where several kinds lie there.
+
+    Raises:
+        DataError: there are no label files, those of several formats, or several splits; or a file cannot be read.
+        LabelError: a file says what cannot be.
+    """
+    found = look_into(root, place)
+    suffix = _format(found, place, format_)
+    images = _of_one_split(found, place, asked, split, listed)
+    labels = found.labels[suffix]
+    labels = labels if suffix == ".txt" else _by_stated_name(labels, images, suffix)
+    read = _READERS[suffix](found, images, labels, place)
+    for key, file in labels.items():
+        if key not in found.images:
+            found.passed.add("label files without an image", _shown(file, root))
+    for other, files in found.labels.items():
+        for file in files.values() if other != suffix else ():
+            found.passed.add("label files of another format", _shown(file, root))
+    found.passed.say(place)
+    used = [file for key, file in labels.items() if key in images]
+    return FolderOfBoxes(root, read, used, FORMATS[suffix])
+
+
+def _shown(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else f"{file.parent.name}/{file.name}"
+
+
+def _format(found: LabelledFolder, place: str, asked: str | None) -> str:
+    fitting = [suffix for suffix, files in found.labels.items() if files and (asked is None or suffix == f".{asked}")]
+    if len(fitting) == 1 and found.images:
+        return fitting[0]
+    what = [f"{len(found.images):,} image{'s' * (len(found.images) != 1)}"]
+    what += [f"{len(files):,} files of {FORMATS[suffix]}" for suffix, files in sorted(found.labels.items())]
+    what += [f"{count:,} other {suffix or 'files'}" for suffix, count in found.passed.suffixes.most_common(3)]
+    if len(fitting) > 1:
+        raise DataError(
+            f"{place}: {found.root} has boxes in several formats: {', '.join(what)}",
+            hint="Move all but one away, or say which in a card: options: {format: xml}, txt or json.",
+        )
+    raise DataError(
+        f"{place}: {found.root} has no annotation file of boxes, but {', '.join(what)}",
+        hint="Boxes are read from a JSON of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, "
+        "or LabelMe JSON files, beside the images or in folders named images and labels (or annotations).",
+    )
+
+
+def _of_one_split(
+    found: LabelledFolder, place: str, asked: str, split: str | None, listed: Path | None
+) -> dict[Key, str]:
+    lists = [listed] if listed is not None else image_lists(found.root)
+    lists = [file for file in lists if split is None or file.stem == split] or lists
+    there = splits(found.images.values())
+    if split in there:
+        return of_split(found.images, split or "")
+    if len(lists) == 1:
+        return _of_list(found, lists[0], alone=listed is None and split is None)
+    if split is not None:
+        raise DataError(f"{place}: {found.root} has no image in a folder {split!r}, nor a list of that split")
+    ways = [file.relative_to(found.root).as_posix() for file in lists] if lists else list(there.values())
+    if len(ways) > 1:
+        names = [file.stem for file in lists] if lists else list(there)
+        raise DataError(
+            f"{place}: {found.root} holds several splits: {listing(names)}",
+            hint="Name one: " + ", ".join(f"-t {asked.rstrip('/')}/{way}" for way in ways) + ".",
+        )
+    return found.images
+
+
+def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str]:
+    """The images that a list names; where no other list has the others, they are passed over."""
+    wanted = set(read_text(file).split())
+    if unknown := sorted(wanted - {key[-1] for key in found.images}):
+        raise DataError(f"{file}: {len(unknown):,} of its {len(wanted):,} images are not there: {listing(unknown)}")
+    if alone:
+        for key, path in found.images.items():
+            if key[-1] not in wanted:
+                found.passed.add(f"images that {file.name} does not list", path)
+    return {key: path for key, path in found.images.items() if key[-1] in wanted}
+
+
+def _by_stated_name(labels: Mapping[Key, Path], images: Mapping[Key, str], suffix: str) -> dict[Key, Path]:
+    """Label files by the image that they belong to: of the same name, else the one that they name."""
+    by_name: dict[str, list[Key]] = {}
+    for key, path in images.items():
+        by_name.setdefault(path.rpartition("/")[2], []).append(key)
+    result = {}
+    for key, file in labels.items():
+        if key not in images:
+            stated = read_voc_xml(file).filename if suffix == ".xml" else read_labelme(file).filename
+            named = by_name.get(stated, [])
+            key = named[0] if len(named) == 1 and named[0] not in labels else key
+        result[key] = file
+    return result
+
+
+def _read_voc(
+    found: LabelledFolder, images: Mapping[Key, str], labels: Mapping[Key, Path], place: str
+) -> AnnotationFile:
+    read = {key: read_voc_xml(file) for key, file in labels.items() if key in images}
+    every = [item for annotation in read.values() for item in annotation.objects]
+    # The devkit counts pixels from 1. Tools that count from 0 show it by a corner at 0, or by parts of pixels.
+    edges = any(min(item.corners[:2]) < 1 or any(x % 1 for x in item.corners) for item in every)
+    box = _between_edges if edges else lambda item: item.xywh
+    ids, categories = _numbered(item.name for item in every)
+    objects = {
+        key: [(ids[item.name], box(item), item.difficult) for item in annotation.objects]
+        for key, annotation in read.items()
+    }
+    without_labels([path for key, path in images.items() if key not in read], found.passed)
+    return _annotation_file(images, objects, {key: entry.size for key, entry in read.items()}, categories)
+
+
+def _between_edges(item: VocObject) -> tuple[float, float, float, float]:
+    left, top, right, bottom = item.corners
+    return left, top, right - left, bottom - top
+
+
+def _read_labelme(
+    found: LabelledFolder, images: Mapping[Key, str], labels: Mapping[Key, Path], place: str
+) -> AnnotationFile:
+    read = {key: read_labelme(file) for key, file in labels.items() if key in images}
+    without_labels([path for key, path in images.items() if key not in read], found.passed)
+    if lost := sum(entry.without_extent for entry in read.values()):
+        one = lost == 1
+        say(
+            EMPTY_REGIONS,
+            f"{lost:,} shape{'s' * (not one)} of {place} {'is a point or a line' if one else 'are points or lines'} "
+            "and left out, because they have no box",
+            brief=f"{lost:,} shape{'s' * (not one)} without a box",
+            count=lost,
+            examples=(images[key] for key, entry in read.items() if entry.without_extent),
+        )
+    ids, categories = _numbered(item.name for entry in read.values() for item in entry.objects)
+    objects = {key: [(ids[item.name], item.xywh, False) for item in entry.objects] for key, entry in read.items()}
+    return _annotation_file(images, objects, {key: entry.size for key, entry in read.items()}, categories)
+
+
+def _read_yolo(
+    found: LabelledFolder, images: Mapping[Key, str], labels: Mapping[Key, Path], place: str
+) -> AnnotationFile:
+    names = _names(found, place)
+    sizes = {key: upright_size(found.root / path) for key, path in images.items()}
+    objects: dict[Key, Objects] = {key: [] for key in images}
+    for key, file in labels.items():
+        if key not in images:
+            continue
+        lines = read_yolo_labels(file, len(names.names), keypoints=names.keypoints)
+        size = sizes[key] or _OF_NO_IMAGE
+        objects[key] = [(line.label, line.xywh(size), False) for line in lines]
+    lacking = [path for key, path in images.items() if key not in labels]
+    if len(lacking) > _MOSTLY * len(images):
+        say(
+            UNLABELLED_IMAGES,
+            f"{len(lacking):,} of {len(images):,} images of {place} have no label file, and count as images without "
+            "objects",
+            brief=f"{len(lacking):,} unlabelled images",
+            count=len(lacking),
+            examples=lacking,
+        )
+    categories = [Category(number, name, None) for number, name in enumerate(names.names)]
+    return _annotation_file(images, objects, sizes, categories)
+
+
+def _names(found: LabelledFolder, place: str) -> YoloNames:
+    near = [read for file in found.names if (read := read_names(file)) is not None]
+    for above in found.root.resolve().parents[:_ABOVE]:
+        if not near:
+            files = (above / name for name in ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names"))
+            near = [read for file in files if file.is_file() and (read := read_names(file)) is not None]
+    if not near:
+        raise LabelError(
+            f"{place}: YOLO's text files number their classes, and nothing names them",
+            hint="Put a file classes.txt into the folder: one name a line, in the order of the numbers.",
+        )
+    if other := next((read for read in near if read.names != near[0].names), None):
+        raise LabelError(
+            f"{place}: {near[0].file} names the classes {listing(near[0].names)}, and {other.file} names "
+            f"{listing(other.names)}",
+            hint="Leave the one that the label files were made with.",
+        )
+    return near[0]
+
+
+def _numbered(names: Iterable[str]) -> tuple[dict[str, int], list[Category]]:
+    """The classes of files that name them: numbered from 1 in the order of their names."""
+    ids = {name: number for number, name in enumerate(sorted(set(names)), 1)}
+    return ids, [Category(number, name, None) for name, number in ids.items()]
+
+
+def _annotation_file(
+    images: Mapping[Key, str],
+    objects: Mapping[Key, Objects],
+    sizes: Mapping[Key, tuple[int, int] | None],
+    categories: Sequence[Category],
+) -> AnnotationFile:
+    """As a file of COCO's form would say it: images and objects numbered from 1, in the order of the images' paths."""
+    annotated: list[AnnotatedImage] = []
+    count = 0
+    for key, path in sorted(images.items(), key=lambda entry: entry[1]):
+        if key in objects:
+            image = AnnotatedImage(len(annotated) + 1, path, size=sizes[key])
+            for label, xywh, difficult in objects[key]:
+                count += 1
+                image.annotations.append((count, label, xywh, xywh[2] * xywh[3], difficult))
+            annotated.append(image)
+    return AnnotationFile(annotated, categories)
+
+
+_READERS: Mapping[str, Callable[[LabelledFolder, Mapping[Key, str], Mapping[Key, Path], str], AnnotationFile]] = {
+    ".xml": _read_voc,
+    ".txt": _read_yolo,
+    ".json": _read_labelme,
+}

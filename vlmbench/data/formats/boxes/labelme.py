@@ -1,0 +1,94 @@
+"""LabelMe's annotation files: one JSON an image, with the points of each shape."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from vlmbench.data.formats.boxes.stated import stated_number, stated_size
+from vlmbench.errors import DataError, LabelError
+from vlmbench.files import read_bytes
+
+_WITHOUT_EXTENT = ("point", "points", "line", "linestrip")
+
+
+@dataclass(frozen=True)
+class LabelMeObject:
+    """One shape's bounds: left, top, width and height in pixels."""
+
+    name: str
+    xywh: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class LabelMeAnnotation:
+    """One image's file.
+
+    Attributes:
+        filename: of the image, as the file states it, without its folders; empty where it does not.
+        size: width and height; None where they are not stated.
+        without_extent: how many shapes are points or lines, which have no box.
+    """
+
+    filename: str
+    size: tuple[int, int] | None
+    objects: Sequence[LabelMeObject]
+    without_extent: int = 0
+
+
+def is_labelme(file: Path) -> bool:
+    """Whether a file is an annotation of LabelMe, by its keys."""
+    try:
+        content = json.loads(read_bytes(file))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list)
+
+
+def read_labelme(file: Path) -> LabelMeAnnotation:
+    """The objects of an image: the bounds of its rectangles, polygons, circles and masks.
+
+    Raises:
+        DataError: it cannot be read, or is no such file.
+        LabelError: a shape without a label or with points that are no points.
+    """
+    try:
+        content = json.loads(read_bytes(file))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is no JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        raise DataError(f"{file} is no annotation of LabelMe: it has no list of 'shapes'")
+    objects, without = [], 0
+    try:
+        size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
+        for shape in content["shapes"]:
+            if isinstance(shape, dict) and shape.get("shape_type") in _WITHOUT_EXTENT:
+                without += 1
+            else:
+                objects.append(_object(shape))
+    except (KeyError, TypeError, ValueError) as error:
+        raise LabelError(f"{file}: shape {len(objects) + without + 1} is no shape of LabelMe: {error}") from error
+    name = content.get("imagePath")
+    return LabelMeAnnotation(PureWindowsPath(name).name if isinstance(name, str) else "", size, objects, without)
+
+
+def _object(shape: Any) -> LabelMeObject:
+    name = shape["label"]
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{name!r} is no label")
+    points = [(stated_number(x), stated_number(y)) for x, y in shape["points"]]
+    if len(points) < 2:
+        raise ValueError(f"{len(points)} points have no extent")
+    if shape.get("shape_type") == "circle":  # its centre, and a point on it
+        (x, y), on = points[0], points[1]
+        radius = math.hypot(on[0] - x, on[1] - y)
+        points = [(x - radius, y - radius), (x + radius, y + radius)]
+    across, down = [x for x, _ in points], [y for _, y in points]
+    left, top = min(across), min(down)
+    return LabelMeObject(name.strip(), (left, top, max(across) - left, max(down) - top))

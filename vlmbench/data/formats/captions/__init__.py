@@ -1,0 +1,1 @@
+"""Which captions an image has, as files of many kinds say it."""

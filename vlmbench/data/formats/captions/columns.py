@@ -1,0 +1,177 @@
+"""Which columns of a table hold images, captions and splits, by their headings."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vlmbench.data.formats.image_suffixes import is_image_name
+from vlmbench.data.image_files import readable
+from vlmbench.data.labels import listing
+from vlmbench.errors import DataError
+
+_IMAGES = (
+    *("image", "imagename", "imagepath", "imagefile", "imagefilename", "filename", "filepath", "file", "img"),
+    *("imgname", "imgpath", "imgfile", "picture", "photo", "path", "imageid", "imgid", "name"),
+)
+"""Headings of images, the likeliest first, in lower case without blanks and signs: ``Image Name`` is ``imagename``."""
+_CAPTIONS = (
+    *("caption", "captions", "captiontext", "text", "texts", "comment", "comments", "sentence", "sentences"),
+    *("description", "descriptions", "raw"),
+)
+_SPLITS = ("split", "splits", "datasplit")
+_PERHAPS_SPLITS = ("set", "subset", "partition", "phase")
+"""Headings of splits, if their cells are all names of splits."""
+_SPLIT_NAMES = frozenset(("train", "training", "restval", "trainval", "val", "valid", "validation", "dev", "test"))
+_SAMPLE = 50
+"""Rows that are looked at to tell columns apart."""
+
+
+@dataclass(frozen=True)
+class AskedColumns:
+    """Headings as the user names them: of the images, and of one or more columns of captions."""
+
+    image: str | None = None
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The places of the columns.
+
+    Attributes:
+        image: of the images' names.
+        captions: one or more, in order.
+        split: of the names of splits; None if there is no such column.
+        lists: the heading of the captions is Flickr30k's ``raw``, so that each of its cells is a JSON list.
+    """
+
+    image: int
+    captions: tuple[int, ...]
+    split: int | None = None
+    lists: bool = False
+
+
+def is_heading(cells: Sequence[str], asked: AskedColumns) -> bool:
+    """Whether these cells are headings: one of them is that of images or captions, and none is an image's name."""
+    keys = {_key(cell) for cell in cells}
+    known = {*_IMAGES, *_CAPTIONS, *map(_key, (asked.image or "image", *asked.captions))}
+    return bool(keys & known) and not any(is_image_name(cell.strip()) for cell in cells)
+
+
+def choose_columns(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], asked: AskedColumns, path: Path
+) -> Columns:
+    """Which columns hold what.
+
+    Args:
+        rows: the first of the table, of which a few are looked at.
+
+    Raises:
+        DataError: there is no such column, or several may be it.
+    """
+    keys = [_key(heading) for heading in headings]
+    sample = [[row[place] for row in rows[:_SAMPLE] if place < len(row)] for place in range(len(headings))]
+    image = _image_column(keys, sample, asked, headings, path)
+    captions = _caption_columns(keys, sample, asked, headings, path, image)
+    split = _split_column(keys, rows)
+    lists = [keys[place] for place in captions] == ["raw"]
+    return Columns(image, captions, None if split in (image, *captions) else split, lists)
+
+
+def _key(heading: str) -> str:
+    return re.sub(r"[\W_]+", "", heading).casefold()
+
+
+def _image_column(
+    keys: Sequence[str], sample: Sequence[Sequence[object]], asked: AskedColumns, headings: Sequence[str], path: Path
+) -> int:
+    if asked.image is not None:
+        return _asked_column(asked.image, keys, headings, path)
+    found = [keys.index(key) for key in _IMAGES if key in keys]
+    named = [place for place in found or range(len(keys)) if _are_images(sample[place])]
+    if len(found) == 1 or (found and not named):
+        return found[0]
+    files = {tuple(PurePosixPath(str(cell)).name for cell in sample[place]) for place in named}
+    if len(files) == 1:
+        return named[0]
+    raise _unclear("images", "image_column", named, headings, path)
+
+
+def _caption_columns(
+    keys: Sequence[str],
+    sample: Sequence[Sequence[object]],
+    asked: AskedColumns,
+    headings: Sequence[str],
+    path: Path,
+    image: int,
+) -> tuple[int, ...]:
+    if asked.captions:
+        return tuple(_asked_column(name, keys, headings, path) for name in asked.captions)
+    by_base = _numbered(keys)
+    if len(by_base) == 1:
+        return next(iter(by_base.values()))
+    others = [place for place in range(len(keys)) if place != image]
+    if not by_base and len(others) == 1 and not _are_numbers(sample[others[0]]):
+        return (others[0],)
+    raise _unclear("captions", "caption_column", [place for own in by_base.values() for place in own], headings, path)
+
+
+def _numbered(keys: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    """The columns of captions by what they are called without a number, each in the order of the numbers."""
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        match = re.fullmatch(r"([^0-9]+)([0-9]{0,9})", key)
+        if match and match[1] in _CAPTIONS:
+            found[match[1].removesuffix("s")].append((int(match[2] or -1), place))
+    return {base: tuple(place for _, place in sorted(own)) for base, own in found.items()}
+
+
+def _split_column(keys: Sequence[str], rows: Sequence[Sequence[object]]) -> int | None:
+    for key in _SPLITS:
+        if key in keys:
+            return keys.index(key)
+    for key in _PERHAPS_SPLITS:
+        if key in keys:
+            place = keys.index(key)
+            cells = {str(row[place]).strip().casefold() for row in rows if place < len(row)}
+            if cells and cells <= _SPLIT_NAMES:
+                return place
+    return None
+
+
+def is_split_name(cell: str) -> bool:
+    """Whether a cell is the usual name of a split."""
+    return cell.strip().casefold() in _SPLIT_NAMES
+
+
+def _are_images(cells: Sequence[object]) -> bool:
+    return bool(cells) and all(isinstance(cell, str) and is_image_name(cell.strip()) for cell in cells)
+
+
+def _are_numbers(cells: Sequence[object]) -> bool:
+    return bool(cells) and all(str(cell).strip().isdecimal() for cell in cells)
+
+
+def _asked_column(name: str, keys: Sequence[str], headings: Sequence[str], path: Path) -> int:
+    places = [place for place, heading in enumerate(headings) if heading.strip() == name]
+    places = places or [place for place, key in enumerate(keys) if key == _key(name)]
+    if len(places) != 1:
+        raise DataError(f"{path}: {len(places) or 'no'} columns are named {name!r}; it has {_listed(headings)}")
+    return places[0]
+
+
+def _unclear(what: str, option: str, places: Sequence[int], headings: Sequence[str], path: Path) -> DataError:
+    if places:
+        said = f"several columns may be the {what}: {_listed([headings[place] for place in places])}"
+    else:
+        said = f"no column is known as that of the {what} among {_listed(headings)}"
+    example = headings[places[0] if places else 0].strip()
+    return DataError(f"{path}: {said}", hint=f"Name it in a card's source, such as options: {{{option}: {example}}}.")
+
+
+def _listed(headings: Sequence[str]) -> str:
+    return listing(readable(heading.strip()) or "(none)" for heading in headings)

@@ -1,0 +1,1 @@
+"""Clips: video files, folders of their frames, and lists of them."""

@@ -1,0 +1,117 @@
+"""A dataset's root with its splits inside, where a folder of class folders is expected."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from vlmbench.data.formats.folder_walk import entry_is_folder, visible
+from vlmbench.data.labels import listing
+from vlmbench.errors import DataError
+
+_SPLIT_OF = {
+    **dict.fromkeys(("test", "testing", "tests", "tst"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "eval", "evaluation", "holdout"), "val"),
+    **dict.fromkeys(("train", "training", "trn", "trainval", "learn"), "train"),
+}
+"""Words for splits, and which split each is."""
+_PREFERRED = ("test", "val", "train")
+_BESIDE = frozenset(
+    (
+        *("image", "images", "img", "imgs", "jpg", "jpeg", "jpegs", "png", "photo", "photos", "pic", "pics"),
+        *("picture", "pictures", "data", "dataset", "set", "split", "folder", "dir", "seg", "cls", "class", "raw"),
+        *("final", "full", "original", "resized", "cropped", "clean", "small", "large", "mini", "new", "part"),
+        *("files", "video", "videos", "frames", "clips", "ilsvrc", "coco", "imagenet", "a", "b"),
+    )
+)
+"""Words that stand beside a split's in a folder's name and change nothing."""
+_TOKENS = re.compile(r"[a-z]+|[0-9]+")
+_LETTER_CASES = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ENOUGH = 0.5
+"""Of the smaller of two splits' class folders, how many the other has too."""
+
+
+def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) -> None:
+    """Refuse a folder whose sub-folders are splits instead of classes.
+
+    They are, if all of them are named like splits (``train``, ``Val``, ``test_images``), or if some are and have the
+    same class folders. A class named "test" among others is none.
+
+    Args:
+        folders: the names of the root's sub-folders.
+        location: of the root, as the user writes it.
+        kind: the source's name, for the command.
+
+    Raises:
+        DataError: names the splits, and the argument that asks for one.
+    """
+    splits = {name: split for name in folders if (split := split_of(name)) is not None}
+    if len(folders) == 1 and not splits and not _has_files(root / folders[0]):
+        inner = sorted(_folders_in(root / folders[0]))
+        if inner and all(map(split_of, inner)):
+            refuse_splits(root / folders[0], inner, _joined(location, folders[0]), kind)
+    inside = {name: _folders_in(root / name) for name in splits}
+    if not splits or (len(splits) < len(folders) and not _have_the_same_classes(splits, inside)):
+        return
+    named = sorted(splits, key=lambda name: (_PREFERRED.index(splits[name]), name))
+    what = "a split" if len(named) == 1 else "splits"
+    raise DataError(
+        f"{kind} {location!r}: {root} holds {what} of a dataset, not class folders: {listing(sorted(splits))}",
+        hint=_way_out(root, [name for name in named if inside[name]], location, kind),
+    )
+
+
+def _way_out(root: Path, named: Sequence[str], location: str, kind: str) -> str:
+    """The arguments that name a split; those of splits without class folders would not work."""
+    if not named:
+        return f"No folder of these has class folders inside. Expected: {root}/test/<class name>/<any name>."
+    paths = ["/".join((name, *_between(root / name))) for name in named]
+    arguments = [f"-t {shlex.quote(f'{kind}:{_joined(location, path)}')}" for path in paths]
+    return f"Name the split: {' or '.join(arguments)}. In a card's source, it is `split: {paths[0]}`."
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder's name stands for: "test", "val" or "train"; None if it has other words.
+
+    >>> [split_of(name) for name in ("Train", "test_images", "val2017", "ValidSet", "seg_test", "test pieces", "bus")]
+    ['train', 'test', 'val', 'val', 'test', None, None]
+    """
+    words = _TOKENS.findall(_LETTER_CASES.sub(" ", name).lower())
+    if len(words) == 1 and words[0].endswith("set"):
+        words = [words[0].removesuffix("set")]
+    splits = {_SPLIT_OF[word] for word in words if word in _SPLIT_OF}
+    others = [word for word in words if word not in _SPLIT_OF and word not in _BESIDE and not word.isdecimal()]
+    return splits.pop() if len(splits) == 1 and not others else None
+
+
+def _have_the_same_classes(splits: Mapping[str, str], inside: Mapping[str, frozenset[str]]) -> bool:
+    return any(
+        splits[one] != splits[other]
+        and inside[one]
+        and inside[other]
+        and len(inside[one] & inside[other]) >= _ENOUGH * min(len(inside[one]), len(inside[other]))
+        for one, other in combinations(inside, 2)
+    )
+
+
+def _folders_in(folder: Path) -> frozenset[str]:
+    return frozenset(entry.name for entry in visible(folder) if entry_is_folder(entry))
+
+
+def _between(folder: Path) -> Sequence[str]:
+    """The folders between a split and its class folders: some archives have the split's name twice."""
+    found = sorted(_folders_in(folder))
+    if len(found) == 1 and split_of(found[0]) is not None and _folders_in(folder / found[0]) - {found[0]}:
+        return found
+    return ()
+
+
+def _has_files(folder: Path) -> bool:
+    return any(not entry_is_folder(entry) for entry in visible(folder))
+
+
+def _joined(location: str, below: str) -> str:
+    return f"{location.rstrip('/')}/{below}"
