@@ -145,8 +145,8 @@ def test_a_value_that_is_biased_beyond_chance_is_an_end() -> None:
 
 @pytest.mark.parametrize("scale", ["fraction", "rank"])
 def test_ends_stay_in_range(scale: jackknife.Scale) -> None:
-    sample = np.concatenate([np.full(60, 1.0), np.full(9, 0.2 if scale == "fraction" else 30.0)])
-    estimate = jackknife_estimate(mean_of(sample), 69, undefined=UNDEFINED, scale=scale)
+    sample = np.concatenate([np.full(200, 1.0), np.full(20, 0.2 if scale == "fraction" else 30.0)])
+    estimate = jackknife_estimate(mean_of(sample), 220, undefined=UNDEFINED, scale=scale)
     assert estimate.low is not None and estimate.high is not None
     assert estimate.low < estimate.value < estimate.high
     assert (estimate.low > 0 and estimate.high < 1) if scale == "fraction" else estimate.low >= 1
