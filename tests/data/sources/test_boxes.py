@@ -121,6 +121,19 @@ def test_a_voc_folder_of_another_split_is_named_by_its_list(tmp_path: Path) -> N
     assert "1 of its 2 images are not there: z" in refusal(root)
 
 
+def test_a_devkit_of_several_years_is_several_datasets(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        root = write_layout("CVAT, VOC", tmp_path / "the devkit" / year)
+        (root / "ImageSets/Main/default.txt").rename(root / "ImageSets/Main/val.txt")
+        write_folder(root, {f"{name}/a.png": image_bytes(1) for name in ("SegmentationClass", "SegmentationObject")})
+    devkit = tmp_path / "the devkit"
+    file = devkit / "VOC2012/ImageSets/Main/val.txt"
+    message = refusal(devkit)
+    assert "holds several datasets: VOC2007/ImageSets/Main/val.txt" in message and f"-t 'boxes:{file}'" in message
+    dataset, said = remarked(lambda: opened(file))
+    assert found_in(dataset) == EXPECTED and not said, [remark.sentence for remark in said]
+
+
 # What lies beside: every file is read, counted or refused.
 
 

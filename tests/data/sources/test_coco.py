@@ -253,7 +253,7 @@ def test_one_image_that_is_missing_and_all_of_them(root: Path) -> None:
 def test_annotations_are_found_or_asked_for(root: Path, tmp_path: Path) -> None:
     assert len(opened(root, location="annotations/instances_val.json", images="../val").samples) == 2
     (root / "instances_train.json").write_text("{}")
-    with pytest.raises(DataError, match="several files may be the annotations"):
+    with pytest.raises(DataError, match="several files that may be the annotations"):
         opened(root)
     assert len(opened(root, annotations=["none.json", "annotations/instances_val.json"]).samples) == 2
     with pytest.raises(MissingDataError, match="nowhere"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 from vlmbench.data.formats.folder_walk import entry_is_folder, visible
 from vlmbench.data.labels import listing
+from vlmbench.data.location import argument
 from vlmbench.errors import DataError
 
 _SPLIT_OF = {
@@ -69,7 +69,7 @@ def _way_out(root: Path, named: Sequence[str], location: str, kind: str) -> str:
     if not named:
         return f"No folder of these has class folders inside. Expected: {root}/test/<class name>/<any name>."
     paths = ["/".join((name, *_between(root / name))) for name in named]
-    arguments = [f"-t {shlex.quote(f'{kind}:{_joined(location, path)}')}" for path in paths]
+    arguments = [argument(kind, _joined(location, path)) for path in paths]
     return f"Name the split: {' or '.join(arguments)}. In a card's source, it is `split: {paths[0]}`."
 
 

@@ -23,7 +23,7 @@ from vlmbench.data.formats.clips.video import decoder_version, read_video_frames
 from vlmbench.data.formats.clips.video_suffixes import USUAL_SUFFIXES, is_video_name
 from vlmbench.data.formats.folder_walk import PassedOver
 from vlmbench.data.image_files import read_file, readable
-from vlmbench.data.location import files_state
+from vlmbench.data.location import argument, files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
 
 OPTIONS = (*FOLDER_OPTIONS, "frames", "frame_names", "list", "partial")
@@ -202,7 +202,7 @@ def _refuse_kinds_of_pictures(found: ClassFolders, spec: SourceSpec, context: So
         return
     raise LabelError(
         f"{place}: the folders of {found.root} are kinds of pictures and not classes: {', '.join(found.folders)}",
-        hint=f"Name one of them: -t {spec.kind}:{found.root / pictures[0]}.",
+        hint=f"Name one of them: {argument(spec.kind, found.root / pictures[0])}.",
     )
 
 
