@@ -252,5 +252,5 @@ def test_what_is_decoded_is_told_each_time(tmp_path: Path) -> None:
     dataset = opened(tmp_path)
     for _ in range(2):
         assert sentences(lambda: [dataset.read(index) for index in range(2)]) == [
-            "transparency: 1 image is transparent in places, where white was put behind it: run/a.mkv"
+            "transparency: 1 image is transparent in places, and white was put behind it: run/a.mkv"
         ]

@@ -292,6 +292,17 @@ def test_real_imagenet_by_its_wordnet_folders(real_data: Path) -> None:
     assert [sample.target for sample in dataset.samples] == list(range(1000))
 
 
+def test_folders_named_in_another_encoding_are_no_prompts(tmp_path: Path) -> None:
+    two_classes(tmp_path)
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    write_folder(tmp_path / os.fsdecode(b"caf\xe9"), {"1.png": image_bytes(1)})
+    assert (
+        "is no Unicode text"
+        in command("run", "-m", "toy:a", "-t", f"imagefolder:{tmp_path}", "--no-cache", where=tmp_path).stderr
+    )
+    assert opened(tmp_path, SourceContext(own_names=("café", "cat", "sea lion"))).classes == ("café", "cat", "sea lion")
+
+
 def test_names_that_are_no_utf8_become_readable_ids(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     strange = os.fsencode(tmp_path / "cat") + b"/\xff.png"

@@ -1,7 +1,8 @@
-"""A dataset's root with its splits inside, where a folder of class folders is expected."""
+"""A dataset's root with its splits or its one folder of images inside, where class folders are expected."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -61,6 +62,31 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
     raise DataError(
         f"{kind} {location!r}: {root} holds {what} of a dataset, not class folders: {listing(sorted(splits))}",
         hint=_way_out(root, [name for name in named if inside[name]], location, kind),
+    )
+
+
+def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
+    """Refuse a dataset's folder of which one sub-folder alone has samples, each in a folder of its own.
+
+    So are archives unpacked (``PetImages/Cat``, ``PetImages/Dog``), and datasets laid out that have other things
+    beside ``images``.
+
+    Args:
+        paths: of all samples, below the root.
+        location: of the root, as the user writes it.
+
+    Raises:
+        DataError: names the folder that seems to be meant.
+    """
+    folders = {path.rpartition("/")[0] for path in paths}
+    below = os.path.commonpath(folders)
+    if not below or below in folders:
+        return
+    inside = sorted({folder.removeprefix(f"{below}/").partition("/")[0] for folder in folders})
+    raise DataError(
+        f"{kind} {location!r}: all samples are below one folder, {below}, whose {len(inside):,} folders seem to be the "
+        f"classes: {listing(inside)}",
+        hint=f"Name it: {argument(kind, _joined(location, below))}.",
     )
 
 

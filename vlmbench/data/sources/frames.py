@@ -14,6 +14,7 @@ from vlmbench.data.formats.class_folders import (
     ClassFolders,
     Contents,
     find_class_folders,
+    refuse_other_levels,
     tell_of_empty,
 )
 from vlmbench.data.formats.clips.clip_lists import choose_listed, find_list
@@ -123,6 +124,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
             f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}{passed_over}",
             hint=f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}.",
         )
+    refuse_other_levels([clip.path for clip, _ in clips], found, spec, context)
     passed = found.passed
     if options.listed is not None:
         listed, passed = find_list(options.listed, found.root, spec, context), PassedOver()
