@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from said import remarked, sentences
 
 from vlmbench.cards import SourceSpec
+from vlmbench.catalogue import named_tasks
 from vlmbench.class_names import normalise
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
+from vlmbench.prompts import prompt_set
+from vlmbench.tasks.base import TaskOptions
 
 assert toy_adapter  # its model is registered
 
@@ -293,14 +296,14 @@ def test_real_imagenet_by_its_wordnet_folders(real_data: Path) -> None:
 
 
 def test_folders_named_in_another_encoding_are_no_prompts(tmp_path: Path) -> None:
-    two_classes(tmp_path)
-    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
-    write_folder(tmp_path / os.fsdecode(b"caf\xe9"), {"1.png": image_bytes(1)})
-    assert (
-        "is no Unicode text"
-        in command("run", "-m", "toy:a", "-t", f"imagefolder:{tmp_path}", "--no-cache", where=tmp_path).stderr
-    )
-    assert opened(tmp_path, SourceContext(own_names=("café", "cat", "sea lion"))).classes == ("café", "cat", "sea lion")
+    root = two_classes(tmp_path / "set")
+    os.mkdir(os.fsencode(root) + b"/caf\xe9")
+    write_folder(root / os.fsdecode(b"caf\xe9"), {"1.png": image_bytes(1)})
+    with pytest.raises(LabelError, match="is no Unicode text"):
+        prompt_set(named_tasks(f"imagefolder:{root}").cards[0], opened(root), TaskOptions())
+    own = ("kitten", "bistro", "seal")
+    dataset, _ = remarked(lambda: opened(root, SourceContext(own_names=own)))
+    assert dataset.classes == own
 
 
 def test_names_that_are_no_utf8_become_readable_ids(tmp_path: Path) -> None:
