@@ -126,7 +126,7 @@ STRANGERS = {
     "run/clip/info.json": "of another kind by their names: 1 .json",
     "run/a.jpg": "beside videos",
     "run/a.gif": "beside videos",
-    "run/a_flow.mp4": "videos that are named as another clip's optical flow, depth or masks",
+    "run/a_flow.mp4": "named as another clip's optical flow, depth or masks",
     "loose.mp4": "beside the class folders",
     "README": "of another kind by their names: 1 without an ending",
     "__MACOSX/run/a.mp4": "in hidden or system folders",

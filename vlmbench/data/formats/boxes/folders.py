@@ -76,10 +76,10 @@ def read_folder(
     read = _READERS[suffix](found, images, labels, place)
     for key, file in labels.items():
         if key not in found.images:
-            found.passed.add("label files without an image", _shown(file, root))
+            found.passed.add("of labels without an image", _shown(file, root))
     for other, files in found.labels.items():
         for file in files.values() if other != suffix else ():
-            found.passed.add("label files of another format", _shown(file, root))
+            found.passed.add("of labels in another format", _shown(file, root))
     found.passed.say(place)
     used = [file for key, file in labels.items() if key in images]
     return FolderOfBoxes(root, read, used, FORMATS[suffix])
@@ -139,7 +139,7 @@ def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str
     if alone:
         for key, path in found.images.items():
             if key[-1] not in wanted:
-                found.passed.add(f"images that {file.name} does not list", path)
+                found.passed.add(f"not listed in {file.name}", path)
     return {key: path for key, path in found.images.items() if key[-1] in wanted}
 
 

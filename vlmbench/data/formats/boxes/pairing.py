@@ -181,4 +181,4 @@ def _is_label(file: Path, path: str, suffix: str, images: Mapping[Key, str]) -> 
 def without_labels(images: Sequence[str], passed: PassedOver) -> None:
     """Count images of which no file says what is in them."""
     for path in images:
-        passed.add("images without a label file", path)
+        passed.add("without a label file", path)

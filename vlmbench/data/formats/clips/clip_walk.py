@@ -37,7 +37,7 @@ from vlmbench.files import open_regular
 
 BESIDE_FRAMES = "beside the frames of their clips, such as optical flow, depth or masks"
 _BESIDE_VIDEOS = "beside videos"
-_OTHER_VIDEOS = "videos that are named as another clip's optical flow, depth or masks"
+_OTHER_VIDEOS = "named as another clip's optical flow, depth or masks"
 
 
 @dataclass(frozen=True)
