@@ -144,7 +144,7 @@ def _bare(name: str, but: frozenset[str]) -> tuple[str, ...]:
     parts = [part for part in re.split(r"[\W_]+", os.path.splitext(name)[0].casefold()) if part]
     while parts and parts[-1] in but:
         parts.pop()
-    while parts and parts[0] in but:
+    while parts and len(parts[0]) > 1 and parts[0] in but:  # v_Archery_g01_c01 is a name
         parts.pop(0)
     return tuple(parts)
 
