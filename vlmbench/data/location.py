@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -100,14 +101,19 @@ def read_text(file: Path) -> str:
     """The text of a file that says something of a dataset.
 
     Raises:
-        DataError: it cannot be read, or is no UTF-8.
+        DataError: it cannot be read, or is neither UTF-8 nor UTF-16 or UTF-32 with their mark.
     """
     try:
-        return files.read_text(file, encoding="utf-8-sig", most=files.MOST_DATA_BYTES)
+        return files.decoded_text(files.read_bytes(file, most=files.MOST_DATA_BYTES))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+        raise DataError(f"{file} cannot be read: {error}", hint="Save it as UTF-8 text.") from error
+
+
+def argument(kind: str, place: Path | str) -> str:
+    """The command line's argument for a place, so that a shell takes it as it is: ``-t boxes:/data/my_set``."""
+    return f"-t {shlex.quote(f'{kind}:{place}')}"
 
 
 def is_below(name: str) -> bool:

@@ -79,7 +79,7 @@ def test_junk_that_may_not_be_read_is_passed_over_and_other_folders_are_refused(
     walk = FolderWalk(tmp_path, is_image_name)
     assert walk.files("a") == ["a/1.png"]
     walk.junk("lost+found")
-    assert walk.passed.reasons == {"hidden or system folders that cannot be read": 1}
+    assert walk.passed.reasons == {"in hidden or system folders that cannot be read": 1}
     with pytest.raises(DataError, match="Permission denied"):
         walk.files("b")
 

@@ -92,6 +92,25 @@ def test_classes_that_sound_like_splits_are_classes(tmp_path: Path) -> None:
     assert opened(f"imagefolder:{layout(tmp_path / 'four', 'one', 'two')}").classes == ("one", "two")
 
 
+@pytest.mark.parametrize("kind", ["imagefolder", "frames"])
+@pytest.mark.parametrize(("below", "beside"), [("Pet Images", ()), ("images", ("parts/x.txt",)), ("a/b", ("c/x.txt",))])
+def test_one_folder_with_all_classes_inside_is_named(
+    below: str, beside: tuple[str, ...], kind: str, tmp_path: Path
+) -> None:
+    name = "1.png" if kind == "imagefolder" else "clip/1.png"
+    files = {f"{below}/{label}/{name}": image_bytes(1) for label in ("cat", "dog")}
+    write_folder(tmp_path, {**files, **dict.fromkeys(beside, b"x"), "readme.txt": b""})
+    with pytest.raises(DataError, match=f"all samples are below one folder, {below}, whose 2 folders") as raised:
+        opened(f"{kind}:{tmp_path}")
+    argument = shlex.split((raised.value.hint or "").removesuffix("."))[-1]
+    assert opened(argument).classes == ("cat", "dog")
+
+
+def test_one_class_with_folders_inside_is_a_class_if_a_card_says_so(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"cat/a/1.png": image_bytes(1), "cat/b/1.png": image_bytes(1), "dog/x.txt": b""})
+    assert opened(f"imagefolder:{tmp_path}", SourceContext(class_names=("cat", "dog"))).classes == ("cat", "dog")
+
+
 def test_a_card_that_names_its_folders_so_is_believed(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"train/1.png": b"", "test/1.png": b""})
     assert opened(f"imagefolder:{root}", SourceContext(class_names=("test", "train"))).classes == ("test", "train")

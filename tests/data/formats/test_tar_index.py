@@ -85,7 +85,7 @@ def test_files_of_no_sample_are_counted(tmp_path: Path) -> None:
         "hidden": 2,
         "in hidden or system folders": 2,
         "of the system's": 1,
-        "links or devices": 2,
+        "of links or devices": 2,
     }
     assert passed.suffixes == {"": 1} and passed.count == 8
 

@@ -116,9 +116,22 @@ def test_a_voc_folder_of_another_split_is_named_by_its_list(tmp_path: Path) -> N
         assert list(found_in(dataset)) == ["b", "c"]
     (root / "ImageSets/Main/train.txt").unlink()
     dataset, (said,) = remarked(lambda: opened(root))
-    assert list(found_in(dataset)) == ["b", "c"] and said.count == 1 and "val.txt does not list" in said.sentence
+    assert list(found_in(dataset)) == ["b", "c"] and said.count == 1 and "1 not listed in val.txt" in said.sentence
     (root / "ImageSets/Main/val.txt").write_text("b\nz\n")
     assert "1 of its 2 images are not there: z" in refusal(root)
+
+
+def test_a_devkit_of_several_years_is_several_datasets(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        root = write_layout("CVAT, VOC", tmp_path / "the devkit" / year)
+        (root / "ImageSets/Main/default.txt").rename(root / "ImageSets/Main/val.txt")
+        write_folder(root, {f"{name}/a.png": image_bytes(1) for name in ("SegmentationClass", "SegmentationObject")})
+    devkit = tmp_path / "the devkit"
+    file = devkit / "VOC2012/ImageSets/Main/val.txt"
+    message = refusal(devkit)
+    assert "holds several datasets: VOC2007/ImageSets/Main/val.txt" in message and f"-t 'boxes:{file}'" in message
+    dataset, said = remarked(lambda: opened(file))
+    assert found_in(dataset) == EXPECTED and not said, [remark.sentence for remark in said]
 
 
 # What lies beside: every file is read, counted or refused.
@@ -137,9 +150,8 @@ def test_images_without_labels_and_labels_without_images_are_counted(tmp_path: P
         (root / ".hidden.png").write_bytes(b"")
         dataset, said = remarked(lambda: opened(root))  # noqa: B023
         assert list(found_in(dataset)) == ["c"]
-        left = "1 label files without an image; " if suffix == "xml" else ""
-        assert [remark.count for remark in said] == [4] and "1 hidden; 1 images without a label file" in said[0].text
-        assert left in said[0].text
+        left = "1 of labels without an image; " if suffix == "xml" else ""
+        assert [remark.count for remark in said] == [4] and f"(1 hidden; {left}1 without a label file" in said[0].text
 
 
 def test_a_yolo_image_without_a_label_file_is_background(tmp_path: Path) -> None:
@@ -152,7 +164,7 @@ def test_a_yolo_image_without_a_label_file_is_background(tmp_path: Path) -> None
     (remark,) = remarked(lambda: opened(root))[1]
     assert (remark.code, remark.count, remark.examples) == ("unlabelled-images", 2, ("images/a.png", "images/b.png"))
     (root / "labels/z.txt").write_text("0 0.5 0.5 0.1 0.1\n")
-    assert "1 label files without an image" in said_of(root)[1]
+    assert "1 of labels without an image" in said_of(root)[1]
 
 
 def test_a_label_file_may_name_its_image(tmp_path: Path) -> None:

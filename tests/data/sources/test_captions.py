@@ -31,6 +31,33 @@ def opened(location: Path, *, kind: str = "captions", split: str | None = None, 
     return open_dataset([spec], CAPTIONS)
 
 
+def test_cocos_folder_of_captions(tmp_path: Path) -> None:
+    said = {
+        "images": [{"id": 1, "file_name": "1.png"}],
+        "annotations": [{"id": 1, "image_id": 1, "caption": "one"}],
+    }
+    write_folder(tmp_path / "a set", {f"val/{name}": content for name, content in IMAGES.items()})
+    for name in ("captions_train.json", "captions_val.json"):
+        write_folder(tmp_path / "a set" / "annotations", {name: json.dumps(said).encode()})
+    with pytest.raises(DataError, match="has several files that may be the captions") as raised:
+        opened(tmp_path / "a set")
+    file = tmp_path / "a set" / "annotations" / "captions_val.json"
+    assert f"-t 'captions:{file}'" in (raised.value.hint or "")
+    assert contents(opened(file)) == [("1.png", ("one",), image_bytes(1))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_tables_of_windows_editors(encoding: str, tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE.decode().replace("\n", "\r\n").encode(encoding)})
+    assert contents(opened(tmp_path)) == EXPECTED
+
+
+def test_a_table_of_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**IMAGES, "captions.txt": TABLE + "1.png,café\n".encode("cp1252")})
+    with pytest.raises(DataError, match="Save it as UTF-8 text"):
+        opened(tmp_path)
+
+
 @pytest.mark.parametrize("place", ["", "Images/", "flickr30k_images/flickr30k_images/"])
 def test_images_are_found_beside_or_below_the_captions(place: str, tmp_path: Path) -> None:
     write_folder(tmp_path, {f"{place}{name}": content for name, content in IMAGES.items()} | {"captions.txt": TABLE})

@@ -250,10 +250,17 @@ def test_one_image_that_is_missing_and_all_of_them(root: Path) -> None:
         opened(root, images="elsewhere")
 
 
+@pytest.mark.parametrize("name", ["/etc/a.png", "../../a.png", "C:\\a.png", "a\0.png", "a\ud800.png", " "])
+def test_files_outside_the_folder_of_images_are_refused(name: str, root: Path) -> None:
+    changed(root, lambda content: content["images"][1].update(file_name=name))
+    with pytest.raises(DataError, match="which is no path below the folder of images"):
+        opened(root)
+
+
 def test_annotations_are_found_or_asked_for(root: Path, tmp_path: Path) -> None:
     assert len(opened(root, location="annotations/instances_val.json", images="../val").samples) == 2
     (root / "instances_train.json").write_text("{}")
-    with pytest.raises(DataError, match="several files may be the annotations"):
+    with pytest.raises(DataError, match="several files that may be the annotations"):
         opened(root)
     assert len(opened(root, annotations=["none.json", "annotations/instances_val.json"]).samples) == 2
     with pytest.raises(MissingDataError, match="nowhere"):

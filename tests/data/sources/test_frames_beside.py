@@ -126,7 +126,7 @@ STRANGERS = {
     "run/clip/info.json": "of another kind by their names: 1 .json",
     "run/a.jpg": "beside videos",
     "run/a.gif": "beside videos",
-    "run/a_flow.mp4": "videos that are named as another clip's optical flow, depth or masks",
+    "run/a_flow.mp4": "named as another clip's optical flow, depth or masks",
     "loose.mp4": "beside the class folders",
     "README": "of another kind by their names: 1 without an ending",
     "__MACOSX/run/a.mp4": "in hidden or system folders",
@@ -252,5 +252,5 @@ def test_what_is_decoded_is_told_each_time(tmp_path: Path) -> None:
     dataset = opened(tmp_path)
     for _ in range(2):
         assert sentences(lambda: [dataset.read(index) for index in range(2)]) == [
-            "transparency: 1 image is transparent in places, where white was put behind it: run/a.mkv"
+            "transparency: 1 image is transparent in places, and white was put behind it: run/a.mkv"
         ]

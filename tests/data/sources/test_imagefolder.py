@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from said import remarked, sentences
 
 from vlmbench.cards import SourceSpec
+from vlmbench.catalogue import named_tasks
 from vlmbench.class_names import normalise
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_source
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDataError, UsageError
+from vlmbench.prompts import prompt_set
+from vlmbench.tasks.base import TaskOptions
 
 assert toy_adapter  # its model is registered
 
@@ -290,6 +293,17 @@ def test_real_imagenet_by_its_wordnet_folders(real_data: Path) -> None:
     folders = sorted(path.name for path in root.iterdir())
     dataset = opened(root, named(*(f"class {i}" for i in range(1000))), folders=folders)
     assert [sample.target for sample in dataset.samples] == list(range(1000))
+
+
+def test_folders_named_in_another_encoding_are_no_prompts(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "set")
+    os.mkdir(os.fsencode(root) + b"/caf\xe9")
+    write_folder(root / os.fsdecode(b"caf\xe9"), {"1.png": image_bytes(1)})
+    with pytest.raises(LabelError, match="is no Unicode text"):
+        prompt_set(named_tasks(f"imagefolder:{root}").cards[0], opened(root), TaskOptions())
+    own = ("kitten", "bistro", "seal")
+    dataset, _ = remarked(lambda: opened(root, SourceContext(own_names=own)))
+    assert dataset.classes == own
 
 
 def test_names_that_are_no_utf8_become_readable_ids(tmp_path: Path) -> None:

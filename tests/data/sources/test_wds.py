@@ -178,7 +178,7 @@ def test_broken_metadata_is_said(tmp_path: Path) -> None:
     (root / "classnames.txt").write_text("a\n\nb\n")
     with pytest.raises(LabelError, match=r"classnames.txt: line 2 is empty"):
         opened(root)
-    (root / "classnames.txt").write_bytes(b"\xff\xfe")
+    (root / "classnames.txt").write_bytes(b"\xff\xfa")
     with pytest.raises(DataError, match=r"classnames.txt cannot be read"):
         opened(root)
     (root / "classnames.txt").write_bytes(b"\xef\xbb\xbf a \r\nb\r\n\n")

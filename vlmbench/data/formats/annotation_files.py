@@ -10,9 +10,10 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import is_junk_file
 from vlmbench.data.labels import listing
-from vlmbench.data.location import existing_places, missing
+from vlmbench.data.location import argument, existing_places, missing
 from vlmbench.errors import DataError
 
+_MOST_WAYS = 4
 PROBED = 5
 """How many of the first images are looked for where images may be."""
 
@@ -85,8 +86,11 @@ def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:
     if len(found) == 1:
         return found[0]
     names = [path.relative_to(root).as_posix() for path in found]
-    what = f"several files may be {usual.called}: {listing(names)}" if found else usual.none
+    what = f"several files that may be {usual.called}: {listing(names)}" if found else usual.none
+    ways = " or ".join(argument(spec.kind, path) for path in found[:_MOST_WAYS])
+    more = " or …" if len(found) > _MOST_WAYS else ""
     raise DataError(
         f"{spec.kind} {spec.location!r}: {root} has {what}",
-        hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
+        hint=f"Name the file itself{f', as {ways}{more}' if ways else ' as the location'}, or as "
+        "`options: {annotations: …}` of a card's source.",
     )

@@ -11,7 +11,7 @@ from vlmbench.class_ids import has_wordnet_ids, words_of
 from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
-from vlmbench.data.formats.split_folders import refuse_splits
+from vlmbench.data.formats.split_folders import refuse_splits, refuse_wrapped
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
@@ -91,9 +91,27 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
     there = _class_folders(walk, place, contents)
     expected = {normalise(name) for name in spec.folders or context.class_names or context.own_names or ()}
     if not any(normalise(name) in expected for name in there):
-        refuse_splits(root, there, location if spec.split is None else f"{location}/{spec.split}", spec.kind)
+        refuse_splits(root, there, _as_written(location, spec), spec.kind)
     folders, classes = _label_order(there, spec, context, place)
     return ClassFolders(location, root, tuple(folders), classes, walk.passed)
+
+
+def refuse_other_levels(paths: Sequence[str], found: ClassFolders, spec: SourceSpec, context: SourceContext) -> None:
+    """Refuse class folders of which one holds all samples in folders that seem to be the classes.
+
+    Args:
+        paths: of all samples, below the root.
+
+    Raises:
+        DataError: names that folder. Not if the card says which folders there are to be.
+    """
+    if spec.folders is None and context.class_names is None:
+        refuse_wrapped(paths, _as_written(found.location, spec), spec.kind)
+
+
+def _as_written(location: str, spec: SourceSpec) -> str:
+    """The folder of class folders, as the user would write it."""
+    return location if spec.split is None else f"{location}/{spec.split}"
 
 
 def tell_of_empty(found: ClassFolders, counts: Sequence[int], place: str, contents: Contents) -> None:
@@ -216,7 +234,7 @@ def folder_classes(names: tuple[str, ...], context: SourceContext, place: str) -
 
 
 def _as_class_names(folders: Sequence[str]) -> tuple[str, ...]:
-    return tuple(readable(folder).replace("_", " ") for folder in folders)
+    return tuple(folder.replace("_", " ") for folder in folders)
 
 
 def _ignores_others(spec: SourceSpec, place: str) -> bool:

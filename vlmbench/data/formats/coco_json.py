@@ -6,11 +6,12 @@ import json
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from vlmbench.data.formats.boxes.stated import stated_flag, stated_number, stated_size
 from vlmbench.data.labels import listing
+from vlmbench.data.location import is_below
 from vlmbench.errors import DataError, LabelError
 from vlmbench.files import read_bytes
 
@@ -254,7 +255,15 @@ def _file_name(entry: dict[str, Any], path: Path) -> str:
     """COCO names files; LVIS gives COCO's address, whose last two parts are the folder and the file."""
     if isinstance(entry.get("file_name"), str):
         name = str(entry["file_name"])
-        return name if "/" in name else name.replace("\\", "/")  # Windows' separators
+        name = name if "/" in name else name.replace("\\", "/")  # Windows' separators
+        if not is_below(name) or PureWindowsPath(name).drive:
+            raise DataError(
+                f"{path}: image {entry.get('id')!r} has the file name {name!r}, which is no path below the folder of "
+                "images",
+                hint="Write each `file_name` relative to that folder; `options: {images: …}` of a card's source says "
+                "which folder it is.",
+            )
+        return name
     if isinstance(entry.get("coco_url"), str):
         return "/".join(PurePosixPath(entry["coco_url"]).parts[-2:])
     raise DataError(f"{path}: image {entry.get('id')!r} has neither 'file_name' nor 'coco_url'")

@@ -164,7 +164,7 @@ class FolderWalk:
         try:
             entries = scan(folder)
         except DataError:  # systems close theirs, such as lost+found, to everyone but the administrator
-            self.passed.add("hidden or system folders that cannot be read", prefix)
+            self.passed.add("in hidden or system folders that cannot be read", prefix)
             return
         for entry in entries:
             path = f"{prefix}/{entry.name}"

@@ -1,15 +1,16 @@
-"""A dataset's root with its splits inside, where a folder of class folders is expected."""
+"""A dataset's root with its splits or its one folder of images inside, where class folders are expected."""
 
 from __future__ import annotations
 
+import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 from vlmbench.data.formats.folder_walk import entry_is_folder, visible
 from vlmbench.data.labels import listing
+from vlmbench.data.location import argument
 from vlmbench.errors import DataError
 
 _SPLIT_OF = {
@@ -64,12 +65,37 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
     )
 
 
+def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
+    """Refuse a dataset's folder of which one sub-folder alone has samples, each in a folder of its own.
+
+    So are archives unpacked (``PetImages/Cat``, ``PetImages/Dog``), and datasets laid out that have other things
+    beside ``images``.
+
+    Args:
+        paths: of all samples, below the root.
+        location: of the root, as the user writes it.
+
+    Raises:
+        DataError: names the folder that seems to be meant.
+    """
+    folders = {path.rpartition("/")[0] for path in paths}
+    below = os.path.commonpath(folders)
+    if not below or below in folders:
+        return
+    inside = sorted({folder.removeprefix(f"{below}/").partition("/")[0] for folder in folders})
+    raise DataError(
+        f"{kind} {location!r}: all samples are below one folder, {below}, whose {len(inside):,} folders seem to be the "
+        f"classes: {listing(inside)}",
+        hint=f"Name it: {argument(kind, _joined(location, below))}.",
+    )
+
+
 def _way_out(root: Path, named: Sequence[str], location: str, kind: str) -> str:
     """The arguments that name a split; those of splits without class folders would not work."""
     if not named:
         return f"No folder of these has class folders inside. Expected: {root}/test/<class name>/<any name>."
     paths = ["/".join((name, *_between(root / name))) for name in named]
-    arguments = [f"-t {shlex.quote(f'{kind}:{_joined(location, path)}')}" for path in paths]
+    arguments = [argument(kind, _joined(location, path)) for path in paths]
     return f"Name the split: {' or '.join(arguments)}. In a card's source, it is `split: {paths[0]}`."
 
 

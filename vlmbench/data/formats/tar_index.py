@@ -130,7 +130,7 @@ def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tu
                     tar.members = []  # type: ignore[attr-defined]  # else a shard's headers are all kept
                     if not info.isreg():
                         if not info.isdir():
-                            passed.add("links or devices", f"{shard.name}/{info.name}")
+                            passed.add("of links or devices", f"{shard.name}/{info.name}")
                         continue
                     if info.issparse():
                         raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")

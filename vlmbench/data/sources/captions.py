@@ -22,7 +22,7 @@ from vlmbench.data.formats.captions.image_names import LikeNames
 from vlmbench.data.formats.shards import find_shards, has_shards
 from vlmbench.data.image_files import ImageFiles, readable, say_missing
 from vlmbench.data.labels import listing
-from vlmbench.data.location import existing_places, read_text
+from vlmbench.data.location import argument, existing_places, read_text
 from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
@@ -47,6 +47,8 @@ _USUAL = UsualNames(
     called="the captions",
     none="no file of captions",
 )
+
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "captions", "flickr8k_text")
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -120,11 +122,11 @@ def _read(spec: SourceSpec, annotations: Path) -> list[CaptionedImage]:
     try:
         return read_captions(annotations, spec.split, columns)
     except SeveralSplitsError as error:
-        command = f"-t {spec.kind}:{spec.location}"
+        one = "test" if "test" in error.splits else error.splits[0]
+        of_one, of_all = (argument(spec.kind, f"{spec.location.rstrip('/')}/{split}") for split in (one, ALL))
         raise DataError(
             error.message,
-            hint=f"Name one: {command}/{'test' if 'test' in error.splits else error.splits[0]}, or `split` of a card's "
-            f"source; {command}/{ALL} takes every image.",
+            hint=f"Name one: {of_one}, or `split` of a card's source; {of_all} takes every image.",
         ) from error
 
 
@@ -196,8 +198,10 @@ class _File:
 def _places(root: Path, spec: SourceSpec) -> list[Path]:
     if "images" in spec.options:
         return [root / str(spec.options["images"])]
-    inside = sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
-    return [root, *inside, *(folder / folder.name for folder in inside)]
+    # Of a file in a folder of annotations, the images are often beside that folder: COCO's val2017.
+    around = (root, root.parent) if root.name.lower() in _ANNOTATION_FOLDERS else (root,)
+    inside = sorted(Path(entry.path) for near in around for entry in os.scandir(near) if entry.is_dir())
+    return list(dict.fromkeys((*around, *inside, *(folder / folder.name for folder in inside))))
 
 
 def _like(names: Sequence[str], place: Path) -> bool:

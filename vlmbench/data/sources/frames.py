@@ -14,6 +14,7 @@ from vlmbench.data.formats.class_folders import (
     ClassFolders,
     Contents,
     find_class_folders,
+    refuse_other_levels,
     tell_of_empty,
 )
 from vlmbench.data.formats.clips.clip_lists import choose_listed, find_list
@@ -23,7 +24,7 @@ from vlmbench.data.formats.clips.video import decoder_version, read_video_frames
 from vlmbench.data.formats.clips.video_suffixes import USUAL_SUFFIXES, is_video_name
 from vlmbench.data.formats.folder_walk import PassedOver
 from vlmbench.data.image_files import read_file, readable
-from vlmbench.data.location import files_state
+from vlmbench.data.location import argument, files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
 
 OPTIONS = (*FOLDER_OPTIONS, "frames", "frame_names", "list", "partial")
@@ -123,6 +124,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
             f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}{passed_over}",
             hint=f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}.",
         )
+    refuse_other_levels([clip.path for clip, _ in clips], found, spec, context)
     passed = found.passed
     if options.listed is not None:
         listed, passed = find_list(options.listed, found.root, spec, context), PassedOver()
@@ -202,7 +204,7 @@ def _refuse_kinds_of_pictures(found: ClassFolders, spec: SourceSpec, context: So
         return
     raise LabelError(
         f"{place}: the folders of {found.root} are kinds of pictures and not classes: {', '.join(found.folders)}",
-        hint=f"Name one of them: -t {spec.kind}:{found.root / pictures[0]}.",
+        hint=f"Name one of them: {argument(spec.kind, found.root / pictures[0])}.",
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
-from vlmbench.data.formats.class_folders import FOLDER_OPTIONS, Contents, find_class_folders, tell_of_empty
+from vlmbench.data.formats.class_folders import (
+    FOLDER_OPTIONS,
+    Contents,
+    find_class_folders,
+    refuse_other_levels,
+    tell_of_empty,
+)
 from vlmbench.data.formats.folder_walk import FolderWalk
 from vlmbench.data.formats.image_suffixes import is_image_name, usual_suffixes
 from vlmbench.data.image_files import ImageFiles
@@ -39,6 +45,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
             f"{place}: no image in any of the {len(found.folders)} class folders of {found.root}{passed}",
             hint=f"Images are files that end in {usual_suffixes()}.",
         )
+    refuse_other_levels([path for path, _ in files], found, spec, context)
     walk.passed.say(place)
     tell_of_empty(found, list(map(len, of_classes)), place, _IMAGES)
     return ImageFiles(found.root, SourceInfo(spec.kind, found.location, split=spec.split), files, found.classes)

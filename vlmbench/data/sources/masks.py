@@ -14,8 +14,8 @@ from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, Sour
 from vlmbench.data.formats.masks.class_files import StatedClasses, stated_classes
 from vlmbench.data.formats.masks.collect import Collected, collect
 from vlmbench.data.formats.masks.found import files_in, what_lies_in, where_else
-from vlmbench.data.formats.masks.layout import COMMAND, Layout, stated_layout, usual_layout
 from vlmbench.data.formats.masks.layout import OPTIONS as LAYOUT_OPTIONS
+from vlmbench.data.formats.masks.layout import Layout, stated_layout, usual_layout
 from vlmbench.data.formats.masks.options import OPTIONS as VALUE_OPTIONS
 from vlmbench.data.formats.masks.options import mask_values, states_values
 from vlmbench.data.formats.masks.palettes import PaletteCheck
@@ -186,5 +186,5 @@ def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -
     return MissingDataError(
         f"{spec.kind} {spec.location!r}: {folders[0]} has no folder of images beside a folder of their masks; it has "
         f"{what_lies_in(folders[0])}",
-        hint=where_else(folders[0], COMMAND),
+        hint=where_else(folders[0], spec.kind),
     )

@@ -143,3 +143,5 @@ def test_videos_of_other_kinds_are_known_by_the_video_beside_them() -> None:
         "a_x.mp4",
     ]
     assert beside_other_videos(names) == {"a_flow_x.mp4", "a_flow_y.avi", "b_depth.avi"}
+    of_ucf101 = ["v_Archery_g01_c01.avi", "v_Archery_g01_c01_flow.avi", "x1.avi", "x1_flow_x.avi", "v_Archery_g02.avi"]
+    assert beside_other_videos(of_ucf101) == {"v_Archery_g01_c01_flow.avi", "x1_flow_x.avi"}

@@ -14,7 +14,7 @@ from vlmbench.data.formats.boxes.plausible import Form
 from vlmbench.data.formats.coco_json import AnnotationFile, is_annotation_file, read_annotations
 from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan
 from vlmbench.data.labels import listing
-from vlmbench.data.location import existing_places
+from vlmbench.data.location import argument, existing_places
 from vlmbench.errors import DataError, UsageError
 
 _FORMATS: dict[str, Form] = {"VOC XML": "xyxy", "YOLO text": "cxcywh", "LabelMe JSON": "xywh"}
@@ -98,7 +98,7 @@ def _of_folder(location: str, root: Path, spec: SourceSpec, listed: Path | None 
     found = read_folder(
         root,
         f"{spec.kind} {spec.location!r}",
-        f"{spec.kind}:{root}",
+        spec.kind,
         listed=listed,
         split=spec.split,
         format_=format_,
@@ -118,7 +118,7 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
     if spec.split is not None:
         in_splits = [file for file in in_splits if file.parent.name == spec.split] or in_splits
     if len(in_splits) > 1:
-        ways = ", ".join(f"-t {spec.kind}:{file.parent}" for file in in_splits)
+        ways = ", ".join(argument(spec.kind, file.parent) for file in in_splits)
         names = listing(file.parent.name for file in in_splits)
         raise DataError(
             f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}", hint=f"Name one: {ways}."

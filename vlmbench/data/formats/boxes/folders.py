@@ -22,7 +22,7 @@ from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
 from vlmbench.data.formats.boxes.yolo import YoloNames, read_names, read_yolo_labels
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
 from vlmbench.data.labels import listing
-from vlmbench.data.location import read_text
+from vlmbench.data.location import argument, read_text
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_REGIONS, UNLABELLED_IMAGES
@@ -53,13 +53,13 @@ class FolderOfBoxes:
 
 
 def read_folder(
-    root: Path, place: str, asked: str, *, listed: Path | None, split: str | None, format_: str | None
+    root: Path, place: str, kind: str, *, listed: Path | None, split: str | None, format_: str | None
 ) -> FolderOfBoxes:
     """The images below a folder with their boxes.
 
     Args:
         place: the source, for messages.
-        asked: how the user would name the folder, such as ``boxes:ROOT``.
+        kind: the source's name, for the command that names a split.
         listed: a list of the images that count, of those in ``ImageSets``.
         split: only the images in folders of this name, or of its list; None: there may be those of one split only.
         format_: the ending of label files (``xml``, ``txt`` or ``json``), where several kinds lie there.
@@ -70,16 +70,16 @@ def read_folder(
     """
     found = look_into(root, place)
     suffix = _format(found, place, format_)
-    images = _of_one_split(found, place, asked, split, listed)
+    images = _of_one_split(found, place, kind, split, listed)
     labels = found.labels[suffix]
     labels = labels if suffix == ".txt" else _by_stated_name(labels, images, suffix)
     read = _READERS[suffix](found, images, labels, place)
     for key, file in labels.items():
         if key not in found.images:
-            found.passed.add("label files without an image", _shown(file, root))
+            found.passed.add("of labels without an image", _shown(file, root))
     for other, files in found.labels.items():
         for file in files.values() if other != suffix else ():
-            found.passed.add("label files of another format", _shown(file, root))
+            found.passed.add("of labels in another format", _shown(file, root))
     found.passed.say(place)
     used = [file for key, file in labels.items() if key in images]
     return FolderOfBoxes(root, read, used, FORMATS[suffix])
@@ -109,7 +109,7 @@ def _format(found: LabelledFolder, place: str, asked: str | None) -> str:
 
 
 def _of_one_split(
-    found: LabelledFolder, place: str, asked: str, split: str | None, listed: Path | None
+    found: LabelledFolder, place: str, kind: str, split: str | None, listed: Path | None
 ) -> dict[Key, str]:
     lists = [listed] if listed is not None else image_lists(found.root)
     lists = [file for file in lists if split is None or file.stem == split] or lists
@@ -118,14 +118,15 @@ def _of_one_split(
         return of_split(found.images, split or "")
     if len(lists) == 1:
         return _of_list(found, lists[0], alone=listed is None and split is None)
-    if split is not None:
+    if split is not None and not (lists and all(file.stem == split for file in lists)):
         raise DataError(f"{place}: {found.root} has no image in a folder {split!r}, nor a list of that split")
     ways = [file.relative_to(found.root).as_posix() for file in lists] if lists else list(there.values())
     if len(ways) > 1:
         names = [file.stem for file in lists] if lists else list(there)
+        several = "splits" if len(set(names)) == len(names) else "datasets"
         raise DataError(
-            f"{place}: {found.root} holds several splits: {listing(names)}",
-            hint="Name one: " + ", ".join(f"-t {asked.rstrip('/')}/{way}" for way in ways) + ".",
+            f"{place}: {found.root} holds several {several}: {listing(names if several == 'splits' else ways)}",
+            hint="Name one: " + ", ".join(argument(kind, found.root / way) for way in ways) + ".",
         )
     return found.images
 
@@ -138,7 +139,7 @@ def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str
     if alone:
         for key, path in found.images.items():
             if key[-1] not in wanted:
-                found.passed.add(f"images that {file.name} does not list", path)
+                found.passed.add(f"not listed in {file.name}", path)
     return {key: path for key, path in found.images.items() if key[-1] in wanted}
 
 

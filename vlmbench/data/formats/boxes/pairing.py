@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from vlmbench.data.formats.boxes.labelme import is_labelme
 from vlmbench.data.formats.boxes.voc_xml import is_voc_xml
 from vlmbench.data.formats.boxes.yolo import NAME_LISTS, read_names
-from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
+from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, visible
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.image_files import readable
 from vlmbench.data.location import read_text
@@ -62,7 +62,7 @@ def look_into(root: Path, place: str) -> LabelledFolder:
         DataError: a folder cannot be read, or two images would have the same label file.
     """
     found = LabelledFolder(root)
-    _sort(FolderWalk(root, _wanted, found.passed), found, place)
+    _sort(FolderWalk(root, _wanted, found.passed, _masks_of_voc(root)), found, place)
     if not any(found.labels.values()):
         for twin in twins(root):
             other = LabelledFolder(twin)
@@ -70,6 +70,13 @@ def look_into(root: Path, place: str) -> LabelledFolder:
             found.labels |= other.labels
             found.names += other.names
     return found
+
+
+def _masks_of_voc(root: Path) -> frozenset[str]:
+    """The folders of masks in a devkit: the truth of another task of the same images."""
+    if not (root / "JPEGImages").is_dir():
+        return frozenset()
+    return frozenset(name for name in ("SegmentationClass", "SegmentationObject") if (root / name).is_dir())
 
 
 def twins(folder: Path) -> list[Path]:
@@ -101,8 +108,12 @@ def of_split(paths: Mapping[Key, str], split: str) -> dict[Key, str]:
 
 
 def image_lists(root: Path) -> list[Path]:
-    """VOC's lists of images in ``ImageSets/Main``, one a split; those of single classes have a flag in each line."""
-    files = sorted((root / "ImageSets" / "Main").glob("*.txt"))
+    """VOC's lists of images in ``ImageSets/Main``, one a split; those of single classes have a flag in each line.
+
+    A devkit may hold several years' folders, each with its own lists.
+    """
+    years = sorted(Path(entry.path) for entry in visible(root) if entry_is_folder(entry))
+    files = [file for folder in (root, *years) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))]
     return [file for file in files if all(len(line.split()) < 2 for line in read_text(file).splitlines())]
 
 
@@ -170,4 +181,4 @@ def _is_label(file: Path, path: str, suffix: str, images: Mapping[Key, str]) -> 
 def without_labels(images: Sequence[str], passed: PassedOver) -> None:
     """Count images of which no file says what is in them."""
     for path in images:
-        passed.add("images without a label file", path)
+        passed.add("without a label file", path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlmbench.data.formats.boxes.stated import stated_flag, stated_number, stated_size
 from vlmbench.errors import DataError
-from vlmbench.files import MOST_TEXT_BYTES, read_bytes
+from vlmbench.files import MOST_TEXT_BYTES, open_regular, read_bytes
 
 ROOT = "annotation"
 """The name of the outermost element."""
@@ -74,7 +74,7 @@ def read_voc_xml(file: Path) -> VocAnnotation:
 def is_voc_xml(file: Path) -> bool:
     """Whether a file's outermost element is that of VOC. One that is no XML at all is not."""
     try:
-        with file.open("rb") as content:
+        with open_regular(file) as content:
             _, root = next(iter(ET.iterparse(content, events=("start",))))
             return bool(root.tag == ROOT)
     except (OSError, ET.ParseError, StopIteration, ValueError, LookupError):

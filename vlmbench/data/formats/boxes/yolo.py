@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from vlmbench.data.formats.boxes.stated import stated_number
+from vlmbench.data.labels import listing
 from vlmbench.data.location import read_text
 from vlmbench.errors import DataError, LabelError
 
@@ -111,13 +112,13 @@ def read_names(file: Path) -> YoloNames | None:
         return None
     names = content["names"]
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise DataError(f"{file}: its names are numbered {', '.join(map(str, names))}, not 0 to {len(names) - 1}")
+        if set(names) != set(range(len(names))):
+            raise DataError(f"{file}: its names are numbered {listing(map(str, names))}, not 0 to {len(names) - 1}")
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
-        raise DataError(f"{file}: its names are no list, but {names!r}")
-    if content.get("nc") is not None and content["nc"] != len(names):
-        raise DataError(f"{file}: it states {content['nc']} classes (nc) and names {len(names)}")
+        raise DataError(f"{file}: its names are no list, but a {type(names).__name__}")
+    if isinstance(stated := content.get("nc"), int) and stated != len(names):
+        raise DataError(f"{file}: it states {stated} classes (nc) and names {len(names)}")
     return YoloNames(file, _checked(file, names), content.get("kpt_shape") is not None)
 
 
@@ -126,9 +127,14 @@ def _checked(file: Path, names: Sequence[Any]) -> tuple[str, ...]:
     for number, name in enumerate(names):
         if isinstance(name, bool) or not isinstance(name, str | int | float) or not str(name).strip():
             raise LabelError(
-                f"{file}: class {number} has the name {name!r}, which is no name",
+                f"{file}: class {number} has the name {_shown(name)}, which is no name",
                 hint="Write it between quotes." if isinstance(name, bool) else None,
             )
     if not names:
         raise DataError(f"{file} names no class")
     return tuple(str(name) for name in names)
+
+
+def _shown(name: Any) -> str:
+    """A value for a message. Of lists and mappings their kind alone: a YAML can make them too large to write out."""
+    return repr(name) if name is None or isinstance(name, str | bool) else f"of a {type(name).__name__}"

@@ -98,7 +98,7 @@ def _image_column(
     files = {tuple(PurePosixPath(str(cell)).name for cell in sample[place]) for place in named}
     if len(files) == 1:
         return named[0]
-    raise _unclear("images", "image_column", named, headings, path)
+    raise _unclear("images", "image_column", named, headings, path, example=next(iter(named), 0))
 
 
 def _caption_columns(
@@ -117,7 +117,9 @@ def _caption_columns(
     others = [place for place in range(len(keys)) if place != image]
     if not by_base and len(others) == 1 and not _are_numbers(sample[others[0]]):
         return (others[0],)
-    raise _unclear("captions", "caption_column", [place for own in by_base.values() for place in own], headings, path)
+    known = [place for own in by_base.values() for place in own]
+    texts = [place for place in others if not (_are_numbers(sample[place]) or _are_images(sample[place]))]
+    raise _unclear("captions", "caption_column", known, headings, path, example=next(iter(known or texts), 0))
 
 
 def _numbered(keys: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
@@ -164,13 +166,15 @@ def _asked_column(name: str, keys: Sequence[str], headings: Sequence[str], path:
     return places[0]
 
 
-def _unclear(what: str, option: str, places: Sequence[int], headings: Sequence[str], path: Path) -> DataError:
+def _unclear(
+    what: str, option: str, places: Sequence[int], headings: Sequence[str], path: Path, *, example: int
+) -> DataError:
     if places:
         said = f"several columns may be the {what}: {_listed([headings[place] for place in places])}"
     else:
         said = f"no column is known as that of the {what} among {_listed(headings)}"
-    example = headings[places[0] if places else 0].strip()
-    return DataError(f"{path}: {said}", hint=f"Name it in a card's source, such as options: {{{option}: {example}}}.")
+    named = headings[example].strip()
+    return DataError(f"{path}: {said}", hint=f"Name it in a card's source, such as options: {{{option}: {named}}}.")
 
 
 def _listed(headings: Sequence[str]) -> str:

@@ -33,10 +33,11 @@ from vlmbench.data.formats.folder_walk import (
 )
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
+from vlmbench.files import open_regular
 
 BESIDE_FRAMES = "beside the frames of their clips, such as optical flow, depth or masks"
 _BESIDE_VIDEOS = "beside videos"
-_OTHER_VIDEOS = "videos that are named as another clip's optical flow, depth or masks"
+_OTHER_VIDEOS = "named as another clip's optical flow, depth or masks"
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class _Files:
 
 def _moves(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return bool(getattr(image, "is_animated", False))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return True  # a damaged file is a bad sample of its own

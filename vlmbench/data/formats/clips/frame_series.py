@@ -124,14 +124,19 @@ def _is_word(name: str, words: frozenset[str]) -> bool:
 def beside_other_videos(names: Sequence[str]) -> frozenset[str]:
     """Of the videos of one folder, those that are named as another one with a word for what is no picture:
     ``v1_flow.avi`` beside ``v1.avi``, ``v1_depth.avi`` beside ``v1_rgb.avi``."""
-    pictures = {_bare(name, _PICTURES) for name in names if not _words(name) & _OTHERS}
+    pictures = {_bare(name, _PICTURES) for name in names if not _says_other(name)}
     return frozenset(
         name
         for name in names
-        if any(len(word) > 1 for word in _words(name) & _OTHERS)
+        if _says_other(name)
         and _bare(name, _PICTURES) != (bare := _bare(name, _PICTURES | _OTHERS))
         and bare in pictures
     )
+
+
+def _says_other(name: str) -> bool:
+    """Whether a name has a word of them. Single letters are none: ``v_Archery_g01_c01.avi``."""
+    return any(len(word) > 1 for word in _words(name) & _OTHERS)
 
 
 def _bare(name: str, but: frozenset[str]) -> tuple[str, ...]:
@@ -139,7 +144,7 @@ def _bare(name: str, but: frozenset[str]) -> tuple[str, ...]:
     parts = [part for part in re.split(r"[\W_]+", os.path.splitext(name)[0].casefold()) if part]
     while parts and parts[-1] in but:
         parts.pop()
-    while parts and parts[0] in but:
+    while parts and len(parts[0]) > 1 and parts[0] in but:  # v_Archery_g01_c01 is a name
         parts.pop(0)
     return tuple(parts)
 

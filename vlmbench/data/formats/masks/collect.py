@@ -119,16 +119,15 @@ def _files(layout: Layout, class_file: str) -> _Files:
     if mask_suffix is not None:
         masks = [path for path in every if path.endswith(mask_suffix)]
     else:
-        masks = [path for folder in _folders_of(every) for path in _masks_in(folder, every)]
+        masks = [path for own in _by_folder(every) for path in masks_among(own)]
     return _Files(sorted({*every} - {*masks}), sorted(masks), passed)
 
 
-def _folders_of(paths: Sequence[str]) -> list[str]:
-    return sorted({path.rpartition("/")[0] for path in paths})
-
-
-def _masks_in(folder: str, paths: Sequence[str]) -> list[str]:
-    return masks_among([path for path in paths if path.rpartition("/")[0] == folder])
+def _by_folder(paths: Sequence[str]) -> list[list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(path.rpartition("/")[0], []).append(path)
+    return list(found.values())
 
 
 def _pairing(layout: Layout, files: _Files, place: str) -> Pairing:

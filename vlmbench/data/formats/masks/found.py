@@ -10,13 +10,15 @@ from pathlib import Path
 from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan
 from vlmbench.data.formats.masks.folders import FolderPair, folder_pairs, list_files
 from vlmbench.data.image_files import readable
+from vlmbench.data.location import argument
 
 _MOST_FOLDERS = 6
 _MOST_SUFFIXES = 4
 _MOST_FILES = 10_000
 """Files of a folder that are counted: a message is no reason to walk for minutes."""
 _EXPECTED = (
-    "Expected: images/ and masks/ (or JPEGImages/ and SegmentationClass/, img/ and labels/, …) with files of one name."
+    "Expected: images/ and masks/ (or JPEGImages/ and SegmentationClass/, img/ and labels/, …) with files of one name. "
+    "Folders of other names are stated in a card's source, as options: {images: …, masks: …}."
 )
 
 
@@ -39,27 +41,27 @@ def files_in(root: Path, folders: Sequence[str]) -> str:
     return ", ".join(f"{readable(folder or '.')}/ ({_counted(root / folder)})" for folder in folders)
 
 
-def where_else(root: Path, prefix: str) -> str:
+def where_else(root: Path, kind: str) -> str:
     """What to do if a folder is none: the commands for the datasets in it, else what was expected.
 
     Args:
-        prefix: what to write before a path, such as ``-t masks:``.
+        kind: the source's name, for the commands.
     """
     inside = []
     for entry in sorted(scan(root), key=lambda entry: entry.name):
         if entry_is_folder(entry) and not is_junk_folder(entry.name) and folder_pairs(root / entry.name):
             inside.append(root / entry.name)
     if inside:
-        return f"A folder in it has them: {_either([f'{prefix}{path}' for path in inside])}."
+        return f"A folder in it has them: {_either([argument(kind, path) for path in inside])}."
     return _EXPECTED
 
 
-def commands_of(root: Path, pairs: Sequence[FolderPair], prefix: str) -> str:
+def commands_of(root: Path, pairs: Sequence[FolderPair], kind: str) -> str:
     """The commands that name one of several splits each."""
     found = []
     for pair in pairs:
         whole = pair.images.rpartition("/")[0] == pair.split and not pair.list
-        found.append(f"{prefix}{root / (pair.list or (pair.split if whole else pair.images))}")
+        found.append(argument(kind, root / (pair.list or (pair.split if whole else pair.images))))
     return _either(found)
 
 

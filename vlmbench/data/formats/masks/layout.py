@@ -14,7 +14,7 @@ from vlmbench.data.location import exists
 from vlmbench.errors import DataError, MissingDataError, UsageError
 
 OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix")
-COMMAND = "-t masks:"
+_KIND = "masks"
 """What comes before a path on the command line."""
 _FOLDERS_ABOVE = 3
 """How far above its list or images a dataset's folder is looked for: ``ImageSets/Segmentation/val.txt``."""
@@ -148,7 +148,7 @@ def _the_only(root: Path, pairs: list[FolderPair], place: str) -> tuple[Path, Fo
         names = listing(pair.list or pair.split or "a part without a name" for pair in pairs)
         raise DataError(
             f"{place}: {root} has {len(pairs)} splits ({names}), and nothing says which is asked",
-            hint=f"Name one: {commands_of(root, pairs, COMMAND)}.",
+            hint=f"Name one: {commands_of(root, pairs, _KIND)}.",
         )
     folders = sorted({f"{pair.images}/ with {pair.masks}/" for pair in pairs})
     raise DataError(
