@@ -89,7 +89,7 @@ def ours(truth: BoxTruth, found: BoxPredictions) -> list[float]:
 
 
 def ours_with_intervals(truth: BoxTruth, found: BoxPredictions) -> list[float]:
-    """The numbers, each with the interval of a record: 1,000 resamples of the images."""
+    """The numbers, each with the interval of a record."""
     return [estimate.value for estimate in box_estimates(match_boxes(truth, found), COCO_MEASURES).values()]
 
 

@@ -27,7 +27,13 @@ def knows_remarks(record: Summary) -> bool:
 def asked_remarks(record: Summary) -> tuple[Remark, ...]:
     """How the question was asked, if that differs from how its card asks it in full precision."""
     return tuple(
-        [*_of_the_samples(record), *_of_the_run(record), *_of_the_protocol(record), *_of_the_bad_samples(record)]
+        [
+            *_of_the_samples(record),
+            *_of_the_run(record),
+            *_of_the_protocol(record),
+            *_of_the_bad_samples(record),
+            *_of_the_main_metric(record),
+        ]
     )
 
 
@@ -99,3 +105,9 @@ def _of_the_bad_samples(record: Summary) -> Iterator[Remark]:
             count=len(bad),
             examples=(f"{sample.id} ({sample.reason})" for sample in bad),
         )
+
+
+def _of_the_main_metric(record: Summary) -> Iterator[Remark]:
+    if record.main.value is None:
+        why = record.main.reason or "the record does not say why"
+        yield remark(codes.NO_VALUE, f"{record.main_metric} has no value: {why}", brief=f"no value: {why}")

@@ -25,6 +25,7 @@ from pydantic_core import core_schema
 from typing_extensions import Self
 
 from vlmbench.errors import RecordError
+from vlmbench.markup import one_line
 from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
@@ -132,10 +133,21 @@ class TaskInfo(_Part):
         return {name: value for name, value in dump(self).items() if value or name != "other_data"}
 
 
+_LONGEST_REASON = 200
+Reason: TypeAlias = Annotated[str, AfterValidator(lambda text: one_line(text, _LONGEST_REASON))]
+"""Words that tables show: a record's file may come from anybody, so they stay on their line, in bounds."""
+
+
+def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
+    return dumped if dumped["reason"] else {name: value for name, value in dumped.items() if name != "reason"}
+
+
 class MetricValue(_Part):
     """One number.
 
-    ``value`` is None where the data cannot define it (no positive sample, one class only).
+    ``value`` is None where the data cannot define it (no positive sample, one class only), ``ci95`` where nothing
+    honest can be said of other samples (too few of them, or a few that decide all). What each interval is of:
+    ``docs/intervals.md``.
     """
 
     value: float | None
@@ -145,7 +157,14 @@ class MetricValue(_Part):
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
     chance: float | None = None
-    """What answering at random would give, where that is known."""
+    """What answering at random would give; None where that is unknown."""
+    reason: Reason = ""
+    """In plain words, why there is no value, or else no interval. Records from before it was kept say nothing."""
+
+    @model_serializer(mode="wrap")
+    def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What lacks nothing is written as it was before there were reasons."""
+        return _reasoned(dump(self))
 
 
 class _FiniteInFiles:
@@ -169,6 +188,12 @@ class ClassResult(_Part):
     values: dict[str, _Number | None]
     ci95: tuple[_Number, _Number] | None = None
     """Of the first value."""
+    reason: Reason = ""
+    """In plain words, why values are None."""
+
+    @model_serializer(mode="wrap")
+    def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _reasoned(dump(self))
 
 
 class Predictions(_Part):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from answers.draws import N, class_differences, difference, shuffled, single_labels
@@ -9,6 +11,7 @@ from answers.made import answers, classified
 from sklearn.metrics import balanced_accuracy_score
 
 from vlmbench.answers.paired_metric import pairing_columns
+from vlmbench.answers.tables import Answers
 from vlmbench.errors import RecordError, UnpairableError
 
 
@@ -76,3 +79,26 @@ def test_only_the_columns_that_pairing_reads_are_needed(single: tuple[np.ndarray
     assert difference(side, side, "acc1").identical
     with pytest.raises(UnpairableError, match="novel"):
         pairing_columns("novel")
+
+
+def test_the_models_own_intervals_play_no_part(single: tuple[np.ndarray, list[np.ndarray]]) -> None:
+    """A comparison is of the same samples: a record's interval may be of any method, absent, or wrong."""
+    labels, scores = single
+    guesses = [row.argmax(axis=1) for row in scores]
+    values = [
+        {"acc1": (guess == labels).mean(), "mean_per_class_recall": balanced_accuracy_score(labels, guess)}
+        for guess in guesses
+    ]
+    sides = [answers(classified(labels, row), own) for row, own in zip(scores, values, strict=True)]
+
+    def with_interval(side: Answers, interval: tuple[float, float] | None) -> Answers:
+        metrics = {name: found.model_copy(update={"ci95": interval}) for name, found in side.record.metrics.items()}
+        return replace(side, record=side.record.model_copy(update={"metrics": metrics}))
+
+    for metric in ("acc1", "mean_per_class_recall"):
+        found = [
+            difference(with_interval(sides[0], interval), with_interval(sides[1], interval), metric, **bootstrap)
+            for interval in (None, (0.0, 1.0), (0.99, 0.991))
+            for bootstrap in [{"resamples": 12} if metric != "acc1" else {}]
+        ]
+        assert found[0] == found[1] == found[2]

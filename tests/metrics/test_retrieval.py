@@ -31,15 +31,15 @@ def test_recall_of_one_match_a_query_is_scikit_learns_top_k_accuracy(k: int) -> 
 @given(RANKS, st.integers(1, 20))
 def test_values_are_plain_means_and_medians(pairs: list[tuple[int, int]], k: int) -> None:
     ranks, groups = arrays(pairs)
-    assert recall_at_k(ranks, groups, k, resamples=0).value == pytest.approx((ranks <= k).mean())
-    assert mean_rank(ranks, groups, resamples=0).value == pytest.approx(ranks.mean())
-    assert median_rank(ranks, groups, resamples=0).value == np.median(ranks)
+    assert recall_at_k(ranks, groups, k).value == pytest.approx((ranks <= k).mean())
+    assert mean_rank(ranks, groups).value == pytest.approx(ranks.mean())
+    assert median_rank(ranks, groups).value == np.median(ranks)
 
 
 @given(RANKS)
 def test_recall_grows_with_k_and_order_means_nothing(pairs: list[tuple[int, int]]) -> None:
     ranks, groups = arrays(pairs)
-    values = [recall_at_k(ranks, groups, k, resamples=0).value for k in (1, 5, 10, 50)]
+    values = [recall_at_k(ranks, groups, k).value for k in (1, 5, 10, 50)]
     assert values == sorted(values) and values[-1] == 1.0
     order = np.random.default_rng(0).permutation(len(ranks))
     assert median_rank(ranks[order], groups[order]) == median_rank(ranks, groups)
@@ -51,7 +51,7 @@ def test_independent_queries_have_wilsons_interval() -> None:
     assert estimate.n == 5
 
 
-def test_captions_of_one_image_are_drawn_together() -> None:
+def test_captions_of_one_image_count_together() -> None:
     """Five equal captions an image tell no more than one: the interval must not shrink by the square root of five."""
     hits = np.random.default_rng(0).random(200) < 0.5
     ranks = np.where(np.repeat(hits, 5), 1, 2)
@@ -63,19 +63,42 @@ def test_captions_of_one_image_are_drawn_together() -> None:
     assert ratio == pytest.approx(np.sqrt(5), rel=0.15)
 
 
-def test_a_resamples_median_is_numpys_on_the_drawn_captions() -> None:
-    """The bootstrap's own draws, repeated literally."""
-    ranks, groups = np.array([1, 7, 3, 3, 12, 2]), np.array([0, 0, 1, 2, 2, 2])
-    generator = np.random.default_rng(3)
-    drawn = [generator.integers(0, 3, size=3) for _ in range(50)]
-    medians = [np.median(np.concatenate([ranks[groups == image] for image in images])) for images in drawn]
-    estimate = median_rank(ranks, groups, seed=3, resamples=50)
-    assert (estimate.low, estimate.high) == tuple(np.quantile(medians, [0.025, 0.975]))
+def test_the_interval_of_a_median_is_made_of_ranks_and_holds_it() -> None:
+    """Of 100 independent queries Wilson's interval of one half is 40.4 % to 59.6 %: the 41st to the 60th rank."""
+    ranks = np.arange(1, 101)
+    estimate = median_rank(ranks, np.arange(100))
+    assert wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert (estimate.low, estimate.value, estimate.high) == (41, 50.5, 60)
+    alike = median_rank(np.repeat(ranks, 5), np.repeat(np.arange(100), 5))
+    assert (alike.low, alike.high) == (41, 60), "five equal captions an image tell no more than one"
+
+
+def test_one_rank_is_no_interval() -> None:
+    ones = np.ones(60, dtype=np.int64)
+    for found in (median_rank(ones, np.arange(60)), mean_rank(ones, np.arange(60))):
+        assert (found.value, found.low, found.high) == (1.0, None, None) and found.reason
+    assert median_rank(ones, np.arange(60)).reason == "both its ends are rank 1"
+
+
+def test_captions_that_are_all_found_are_as_many_images() -> None:
+    ones, images = np.ones(60, dtype=np.int64), np.repeat(np.arange(30), 2)
+    for found in (recall_at_k(ones, images, 1), mean_recall_at_k(ones[:30], ones, images, 1)):
+        assert (found.value, found.low, found.high, found.reason) == (1.0, *wilson(30, 30), "")
+
+
+@given(RANKS, st.integers(1, 20))
+def test_an_interval_holds_its_value_and_has_a_width_or_a_reason(pairs: list[tuple[int, int]], k: int) -> None:
+    ranks, groups = arrays(pairs)
+    for found in (recall_at_k(ranks, groups, k), mean_rank(ranks, groups), median_rank(ranks, groups)):
+        if found.low is None or found.high is None:
+            assert found.reason
+        else:
+            assert found.low <= found.value <= found.high and found.low < found.high and not found.reason
 
 
 def test_the_mean_of_both_directions() -> None:
     image_ranks, caption_ranks, images = np.array([1, 2, 1]), np.array([1, 4, 1, 1, 6]), np.array([0, 0, 1, 2, 2])
-    value = mean_recall_at_k(image_ranks, caption_ranks, images, 1, resamples=0).value
+    value = mean_recall_at_k(image_ranks, caption_ranks, images, 1).value
     assert value == pytest.approx((2 / 3 + 3 / 5) / 2)
     for wrong in (images[:3], np.array([0, 0, 7, 9, 9]), np.array([0, 0, 0, 1, 1])):
         with pytest.raises(ValueError, match="of the images 0 to 2, each with one or more"):

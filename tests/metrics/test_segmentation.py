@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from vlmbench.metrics.segmentation import (
     PixelCounts,
@@ -74,7 +75,7 @@ def test_real_masks_give_what_the_voc_formula_gives(real_data: Path, folder: str
     pairs = real_pairs(real_data / folder, classes)
     counts = counts_of(pairs, classes)
     expected = literal(pairs, classes)
-    found = [metric(counts, resamples=0).value for metric in (mean_iou, pixel_accuracy, mean_accuracy)]
+    found = [metric(counts, interval=False).value for metric in (mean_iou, pixel_accuracy, mean_accuracy)]
     assert found == pytest.approx(expected, abs=1e-12)
     assert 0.1 < expected[0] < 0.9, "the made-up predictions are neither all right nor all wrong"
     assert len(counts) == len(pairs) and counts.num_classes == classes
@@ -82,7 +83,7 @@ def test_real_masks_give_what_the_voc_formula_gives(real_data: Path, folder: str
 
 def test_the_mean_over_images_is_another_number(real_data: Path) -> None:
     counts = counts_of(real_pairs(real_data / "voc2012/SegmentationClass", 21), 21)
-    dataset, images = mean_iou(counts, resamples=0).value, float(image_mean_ious(counts).mean())
+    dataset, images = mean_iou(counts, interval=False).value, float(image_mean_ious(counts).mean())
     assert abs(dataset - images) > 0.02
 
 
@@ -114,6 +115,7 @@ def test_nothing_scored_is_undefined() -> None:
     for metric in (mean_iou, pixel_accuracy, mean_accuracy):
         estimate = metric(counts)
         assert np.isnan(estimate.value) and estimate.low is None
+        assert estimate.reason == "no pixel of any mask is scored: all are ignored"
     assert random_mean_iou(counts) is None
     assert np.isnan(image_mean_ious(counts)).all() and np.isnan(image_pixel_accuracies(counts)).all()
 
@@ -125,21 +127,26 @@ def test_an_image_of_which_nothing_is_scored_changes_no_value() -> None:
     assert mean_iou(counts_of([*pairs, blank], 3)).value == mean_iou(counts_of(pairs, 3)).value
 
 
-def test_the_interval_draws_images() -> None:
+def pooled(pairs: list[tuple[Labels, Labels]]) -> float:
+    predicted, truth = zip(*pairs, strict=True)
+    return float(literal([(np.concatenate(predicted), np.concatenate(truth))], 4)[0])
+
+
+def test_the_interval_is_the_jackknifes_over_images() -> None:
+    """By hand: each image left out and the pixels of the others pooled anew, on the scale of the logit."""
     random = np.random.default_rng(3)
     pairs = [
         (np.where(random.random((8, 8)) < random.random(), truth, 0), truth)
         for truth in (random.integers(0, 4, (8, 8)) for _ in range(60))
     ]
-    counts = counts_of(pairs, 4)
-    estimate = mean_iou(counts, seed=7, resamples=100)
-    generator = np.random.default_rng(7)
-    values = []
-    for _ in range(100):
-        predicted, true = zip(*[pairs[i] for i in generator.integers(0, 60, size=60)], strict=True)
-        values.append(literal([(np.concatenate(predicted), np.concatenate(true))], 4)[0])
-    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
-    assert estimate.n == 60 and estimate.low is not None and estimate.low < estimate.value < (estimate.high or 0)
+    estimate = mean_iou(counts_of(pairs, 4), seed=7)
+    without = np.array([pooled(pairs[:i] + pairs[i + 1 :]) for i in range(60)])
+    error = np.sqrt(59 / 60 * ((without - without.mean()) ** 2).sum())
+    assert estimate.low is not None and estimate.high is not None and estimate.n == 60
+    assert estimate.low < estimate.value < estimate.high
+    width = logit(estimate.high) - logit(estimate.low)
+    quantile = width / 2 * estimate.value * (1 - estimate.value) / error
+    assert 1.96 < quantile < 2.3, "Student's, of fewer degrees of freedom than images"
 
 
 def test_chance_is_what_random_classes_give() -> None:
@@ -148,7 +155,7 @@ def test_chance_is_what_random_classes_give() -> None:
     values = []
     for _ in range(5):
         counts = counts_of([(random.integers(0, 4, t.shape), t) for t in truth], 4)
-        values.append(mean_iou(counts, resamples=0).value)
+        values.append(mean_iou(counts, interval=False).value)
     assert random_mean_iou(counts) == pytest.approx(np.mean(values), abs=1e-3)
 
 
@@ -173,19 +180,20 @@ def test_any_masks(drawn: tuple[int, list[tuple[Labels, Labels]]]) -> None:
     counts = counts_of(pairs, classes)
     assert (counts.intersection <= np.minimum(counts.predicted, counts.truth)).all()
     assert (counts.predicted.sum(axis=1) == counts.truth.sum(axis=1)).all(), "every scored pixel has one answer"
-    values = [metric(counts, resamples=0).value for metric in (mean_iou, pixel_accuracy, mean_accuracy)]
+    values = [metric(counts, interval=False).value for metric in (mean_iou, pixel_accuracy, mean_accuracy)]
     if not counts.truth.any():
         assert np.isnan(values).all()
         return
     assert values == pytest.approx(literal(pairs, classes))
     perfect = counts_of([(np.where(t == IGNORE, 0, t), t) for _, t in pairs], classes)
-    assert mean_iou(perfect, resamples=0).value == 1.0
-    assert mean_iou(counts_of(pairs[::-1], classes), resamples=0).value == pytest.approx(values[0])
+    assert mean_iou(perfect, interval=False).value == 1.0
+    assert mean_iou(counts_of(pairs[::-1], classes), interval=False).value == pytest.approx(values[0])
     alone = image_mean_ious(counts)
     for row, pair in enumerate(pairs):
         own = counts_of([pair], classes)
-        assert alone[row] == pytest.approx(mean_iou(own, resamples=0).value, nan_ok=True)
-        assert image_pixel_accuracies(counts)[row] == pytest.approx(pixel_accuracy(own, resamples=0).value, nan_ok=True)
+        assert alone[row] == pytest.approx(mean_iou(own, interval=False).value, nan_ok=True)
+        share = pixel_accuracy(own, interval=False).value
+        assert image_pixel_accuracies(counts)[row] == pytest.approx(share, nan_ok=True)
 
 
 def test_what_is_no_mask_is_refused() -> None:

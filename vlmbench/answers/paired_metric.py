@@ -230,7 +230,10 @@ def _checked(answers: Answers, metric: str) -> Measured:
     if stated is None:
         raise UnpairableError(f"{answers.where}: {record.model.name} on {record.task.name} has no {metric}")
     if stated.value is None:
-        raise UnpairableError(f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}")
+        why = f": {stated.reason}" if stated.reason else ""
+        raise UnpairableError(
+            f"{answers.where}: {metric} is undefined for {record.model.name} on {record.task.name}{why}"
+        )
     found = measured(answers, metric)
     try:
         value = found.value

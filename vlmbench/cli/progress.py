@@ -22,7 +22,7 @@ from vlmbench.cli.console import stderr
 from vlmbench.records import Record, speed_text
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import remarks
-from vlmbench.reports.scores import interval_text, score_text
+from vlmbench.reports.scores import interval_text, lacking, score_text
 from vlmbench.run.listener import PairResult, Status
 
 MARKS = {
@@ -129,11 +129,12 @@ class TerminalListener:
 
 
 def _score(record: Record, status: Status) -> Text:
-    text = Text.assemble(
-        f"{record.main_metric} ",
-        (score_text(record.main), "bold"),
-        (f"  ({interval_text(record.main)})", "dim"),
-    )
+    main = record.main
+    text = Text.assemble(f"{record.main_metric} ", (score_text(main), "bold"))
+    if main.ci95 is not None:
+        text.append(f"  ({interval_text(main)})", style="dim")
+    elif main.value is not None:  # why there is no value is a remark
+        text.append(f"  ({lacking(main) or 'no interval'})", style="dim")
     if status == "found":
         text.append("  found on disk; --force runs it again", style="dim")
     if said := remarks(record):

@@ -134,7 +134,9 @@ def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
 def _value(found: MetricValue | None) -> str:
     if found is None:
         return "not measured"
-    return "undefined" if found.value is None else f"{found.value:.4f}"
+    if found.value is None:
+        return f"undefined: {found.reason}" if found.reason else "undefined"
+    return f"{found.value:.4f}"
 
 
 def _incomparable(found: Sequence[Mismatch], allow: Sequence[Kind]) -> Incomparable:

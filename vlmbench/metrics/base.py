@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
+"""Draws of the samples that two models answered, for the difference between them."""
+NOT_ASKED = "no interval was asked for"
+ALIKE = "all {units} count alike, which does not tell how far others would differ"
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,11 @@ class Estimate:
         low: the interval's lower end; None where there is no interval.
         high: its upper end; None where there is no interval.
         n: the number of samples used.
+        reason: in plain words, why there is no value, or else no interval; "" if there are both.
     """
 
     value: float
     low: float | None
     high: float | None
     n: int
+    reason: str = ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.base import ALIKE, CONFIDENCE, Estimate
 from vlmbench.metrics.inputs import (
     BoolArray,
     FloatArray,
@@ -17,7 +18,8 @@ from vlmbench.metrics.inputs import (
     real_scores,
     same_length,
 )
-from vlmbench.metrics.intervals import SortedStatistic, Weights, bootstrap_estimate, wilson
+from vlmbench.metrics.intervals import SortedStatistic, Weights, wilson
+from vlmbench.metrics.strata import mean_of_proportions
 
 ECE_BINS = 15  # Guo et al. 2017, section 5
 
@@ -72,14 +74,12 @@ def top_k_accuracy(top_indices: IntArray, labels: IntArray, k: int) -> Estimate:
     return Estimate(value=hits / n, low=low, high=high, n=n)
 
 
-def mean_per_class_recall(
-    predicted: IntArray, labels: IntArray, *, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """Recall averaged over the classes that have samples (balanced accuracy), with a bootstrap interval.
+def mean_per_class_recall(predicted: IntArray, labels: IntArray) -> Estimate:
+    """Recall averaged over the classes that have samples (balanced accuracy).
 
-    In a resample, too, the mean is over the classes that were drawn. Equals
-    `sklearn.metrics.balanced_accuracy_score`, and `mean_per_class_recall` in LAION-AI/CLIP_benchmark
-    `clip_benchmark/metrics/zeroshot_classification.py`.
+    The interval is of the mean recall of these very classes on unlimited samples, and holds for the class sizes that
+    are here: :func:`vlmbench.metrics.strata.mean_of_proportions`. Equals `sklearn.metrics.balanced_accuracy_score`, and
+    `mean_per_class_recall` in LAION-AI/CLIP_benchmark `clip_benchmark/metrics/zeroshot_classification.py`.
 
     Args:
         predicted: (N,) predicted classes.
@@ -88,11 +88,15 @@ def mean_per_class_recall(
     Raises:
         ValueError: no samples, lengths that differ, or a negative index.
 
-    >>> mean_per_class_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 2]), resamples=0).value
+    >>> mean_per_class_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 2])).value
     0.5
     """
     statistic = mean_per_class_recall_statistic(predicted, labels)
-    return bootstrap_estimate(statistic.of_sorted, len(statistic.order), seed=seed, resamples=resamples)
+    value = float(statistic(np.ones((1, len(labels)), dtype=np.int32))[0])
+    trials = np.bincount(labels)
+    hits = np.bincount(labels[predicted == labels], minlength=len(trials))
+    low, high = mean_of_proportions(hits[trials > 0], trials[trials > 0])
+    return Estimate(value, min(low, value), max(high, value), len(labels))
 
 
 def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> SortedStatistic:
@@ -117,21 +121,20 @@ def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> So
     return SortedStatistic(order, recall)
 
 
-def expected_calibration_error(
-    confidence: FloatArray,
-    correct: BoolArray,
-    *,
-    bins: int = ECE_BINS,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Estimate:
-    """The gap between confidence and accuracy in equal-width bins, weighted by samples; bootstrap interval.
+def expected_calibration_error(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> Estimate:
+    """The gap between confidence and accuracy in equal-width bins, weighted by samples.
 
     Bin m of M holds the confidences in ((m - 1) / M, m / M]; a confidence of 0 goes to the first. Lower is
-    better. The estimator is biased upwards, and a resample more so: for a well-calibrated model the interval
-    can lie above the value.
+    better.
 
-    Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equations 2, 3 and 5.
+    The interval is of the same error on unlimited samples. Chance alone opens gaps, so that the value is too high,
+    above all for a calibrated model. Where that is no more than the standard error even if every gap were one of its
+    own standard errors smaller, the bias (of a folded normal in each bin) is taken off the interval, else there is
+    none: on so few samples most of the value is chance.
+
+    Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equations 2, 3 and 5; J. Bröcker,
+    "Estimating reliability and resolution of probability forecasts through decomposition of the empirical score",
+    Climate Dynamics 39 (2012), for the bias.
 
     Args:
         confidence: (N,) probability of the predicted class, in [0, 1].
@@ -146,7 +149,45 @@ def expected_calibration_error(
     0.4
     """
     statistic = calibration_error_statistic(confidence, correct, bins=bins)
-    return bootstrap_estimate(statistic.of_sorted, len(statistic.order), seed=seed, resamples=resamples)
+    n = len(statistic.order)
+    value = float(statistic(np.ones((1, n), dtype=np.int32))[0])
+    certainty = np.minimum(np.asarray(confidence, dtype=np.float64), 1.0)
+    place = confidence_bins(certainty, bins)
+    gap: NDArray[np.float64] = flags(correct, "correct") - certainty
+    found = _calibration_interval(value, place, gap, bins) if n > 1 else "1 sample is too few for one"
+    if isinstance(found, str):
+        return Estimate(value, None, None, n, found)
+    return Estimate(value, *found, n)
+
+
+def _calibration_interval(
+    value: float, place: NDArray[np.int64], gap: NDArray[np.float64], bins: int
+) -> tuple[float, float] | str:
+    from scipy.special import stdtrit
+
+    n = len(gap)
+    sums = np.bincount(place, gap, minlength=bins)
+    squares = np.bincount(place, gap * gap, minlength=bins)
+    errors = np.sqrt(np.maximum(squares / n - (sums / n) ** 2, 0) / (n - 1))
+    error = float(np.std(np.sign(sums)[place] * gap, ddof=1)) / math.sqrt(n)
+    sizes = np.abs(sums) / n
+    most = _folded_bias(np.maximum(sizes - errors, 0), errors)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
+    bias = _folded_bias(sizes, errors)
+    if error == 0:
+        return ALIKE.format(units="samples")
+    if most > error or bias > half:
+        return f"{n:,} samples in {bins} bins show gaps by chance, up to {100 * most:.1f} points of it"
+    return max(0.0, value - bias - half), min(1.0, value - bias + half)
+
+
+def _folded_bias(mean: NDArray[np.float64], error: NDArray[np.float64]) -> float:
+    """How much larger the size of normal numbers is on average than the size of their means, summed."""
+    from scipy.special import ndtr
+
+    ratio = np.divide(mean, error, out=np.full(len(mean), np.inf), where=error > 0)
+    size = error * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) + mean * (1 - 2 * ndtr(-ratio))
+    return float((size - mean).sum())
 
 
 def calibration_error_statistic(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> SortedStatistic:

@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.inputs import FloatArray, IntArray, class_indices, real_scores, same_length
-from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights
+from vlmbench.metrics.jackknife import jackknife_estimate
 
 NEGATIVE, POSITIVE = 0, 1
 """Annotations of a clip for its action; above them are the hard negatives (only the verb is right, only the noun is, or
@@ -100,14 +101,23 @@ def weighted_average_precision(scores: FloatArray, rows: ActionRows) -> float:
 
 
 def mean_weighted_average_precision(
-    scores: FloatArray, ranked: Sequence[ActionRows], *, seed: int = 0, resamples: int = RESAMPLES
+    scores: FloatArray, ranked: Sequence[ActionRows], *, seed: int = 0, interval: bool = True
 ) -> Estimate:
     """mWAP: `weighted_average_precision` averaged over the actions with a positive.
 
-    The bootstrap draws videos, not rows: the clips of a video come and go together.
+    The interval is of the number on unlimited videos of the same kind, over the actions with a positive here. The
+    jackknife leaves out videos, not rows: the clips of a video come and go together.
     """
     statistic = mean_weighted_average_precision_statistic(scores, ranked)
-    estimate = bootstrap_estimate(statistic, len(drawn_videos(ranked)), seed=seed, resamples=resamples)
+    videos = len(drawn_videos(ranked))
+    estimate = jackknife_estimate(
+        statistic,
+        videos,
+        undefined="no clip shows its action",
+        units="videos",
+        seed=seed,
+        interval=interval,
+    )
     return replace(estimate, n=len(scores))
 
 
@@ -150,7 +160,8 @@ def mean_sampled_average_precision(
 ) -> Estimate:
     """mSAP: average precision of one random row a video and group, averaged over samplings, then over actions.
 
-    The sampling is the authors', with a seed. There is no interval.
+    The sampling is the authors', with a seed. There is no interval: its spread over samplings would say nothing of
+    other videos.
 
     Raises:
         ValueError: samplings below 1, too.
@@ -168,7 +179,7 @@ def mean_sampled_average_precision(
         weights = np.zeros((samplings, len(rows.rows)))
         np.put_along_axis(weights, picked, 1.0, axis=1)
         values.append(_areas(columns[rows.rows, rows.action], rows.positive, weights).mean())
-    return Estimate(value=float(np.mean(values)), low=None, high=None, n=len(columns))
+    return Estimate(float(np.mean(values)), None, None, len(columns), "none is defined for it; see mwap")
 
 
 def _checked(scores: FloatArray, ranked: Sequence[ActionRows]) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ The field's mean IoU is that of one confusion matrix over all pixels of all imag
 IoU is another number: there a class counts as often as images show it, and a small object as much as a large one.
 
 Of each image only three counts a class are kept, so memory does not grow with pixels: 5,000 images of 171 classes are
-20 MB. Intervals draw images, not pixels: the pixels of one image are anything but independent.
+20 MB. Intervals are over images, not pixels: the pixels of one image are anything but independent. They are of the
+number on unlimited images of the same kind, over the classes that are defined here.
 
 Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015, section 4.1.2
 (VOC devkit VOCevalseg.m); open-mmlab/mmsegmentation mmseg/evaluation/metrics/iou_metric.py.
@@ -19,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.inputs import IntArray
-from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights
+from vlmbench.metrics.jackknife import jackknife_estimate
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -116,14 +118,14 @@ def joined(parts: Sequence[PixelCounts]) -> PixelCounts:
     )
 
 
-def mean_iou(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Intersection over union of each class over the whole dataset, mean over classes; a bootstrap over images.
+def mean_iou(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
+    """Intersection over union of each class over the whole dataset, mean over classes; a jackknife over images.
 
     A class that no scored pixel has and none was predicted as (a union of 0) is left out of the mean, as mmseg's
     nanmean leaves it out. One that was predicted but is nowhere counts as 0, as there. In a resample likewise.
     Undefined where nothing is scored.
     """
-    return bootstrap_estimate(mean_iou_statistic(counts), len(counts), seed=seed, resamples=resamples)
+    return _estimate(mean_iou_statistic(counts), counts, seed, interval)
 
 
 def mean_iou_statistic(counts: PixelCounts) -> WeightedStatistic:
@@ -131,9 +133,9 @@ def mean_iou_statistic(counts: PixelCounts) -> WeightedStatistic:
     return _over_images(counts, _mean_iou)
 
 
-def pixel_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """The share of scored pixels whose class was predicted (mmseg's aAcc); a bootstrap over images."""
-    return bootstrap_estimate(pixel_accuracy_statistic(counts), len(counts), seed=seed, resamples=resamples)
+def pixel_accuracy(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
+    """The share of scored pixels whose class was predicted (mmseg's aAcc); a jackknife over images."""
+    return _estimate(pixel_accuracy_statistic(counts), counts, seed, interval)
 
 
 def pixel_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
@@ -141,10 +143,10 @@ def pixel_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
     return _over_images(counts, _pixel_accuracy)
 
 
-def mean_accuracy(counts: PixelCounts, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+def mean_accuracy(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
     """The share of each class's pixels that were predicted as it, mean over the classes that have any (mmseg's mAcc); a
-    bootstrap over images."""
-    return bootstrap_estimate(mean_accuracy_statistic(counts), len(counts), seed=seed, resamples=resamples)
+    jackknife over images."""
+    return _estimate(mean_accuracy_statistic(counts), counts, seed, interval)
 
 
 def mean_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
@@ -203,6 +205,17 @@ def random_mean_iou(counts: PixelCounts) -> float | None:
     if not pixels:
         return None
     return float((truth / (counts.num_classes * truth + pixels - truth)).mean())
+
+
+def _estimate(statistic: WeightedStatistic, counts: PixelCounts, seed: int, interval: bool) -> Estimate:
+    return jackknife_estimate(
+        statistic,
+        len(counts),
+        undefined="no pixel of any mask is scored: all are ignored",
+        units="images",
+        seed=seed,
+        interval=interval,
+    )
 
 
 def _over_images(counts: PixelCounts, measure: Callable[[Sums, Sums, Sums], NDArray[np.float64]]) -> WeightedStatistics:

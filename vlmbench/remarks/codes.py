@@ -167,6 +167,7 @@ INDISTINCT_CLASSES = Code(
 SHARED_WORDS = Code("shared-words", "Words stand for more than one class, and count for the first.")
 
 # Metrics.
+NO_VALUE = Code("no-value", "The data or the model cannot define the task's main metric, which has no value.")
 UNSCORED_CLASSES = Code("unscored-classes", "Classes occur in no image, and have no part in the mean.")
 NO_INTERVALS = Code(
     "no-intervals",
@@ -224,7 +225,7 @@ CHOICES = frozenset(
     for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
 )
 """How a question was asked, which is in the record's fields too; all other remarks are of what happened."""
-FROM_FIELDS = CHOICES | {BAD_SAMPLES.name}
+FROM_FIELDS = CHOICES | {BAD_SAMPLES.name, NO_VALUE.name}
 """What a record's fields say, whatever version wrote it; :mod:`vlmbench.asked` reads it there."""
 CODES: Mapping[str, Code] = {code.name: code for code in list(vars().values()) if isinstance(code, Code)}
 """Every code by its name."""

@@ -9,6 +9,7 @@ from vlmbench.asked import remarks_of
 from vlmbench.errors import first_line
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
+from vlmbench.remarks.codes import NO_VALUE
 from vlmbench.reports.aggregates import Answer
 from vlmbench.reports.cells import DASH, Score, Unit, number
 from vlmbench.reports.entries import origin
@@ -29,22 +30,44 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequ
         record: whose.
         name: the metric, which it has.
         view: how numbers are shown.
-        remarks: what becomes footnotes; None: all that there is to say. Those that differ from the card's question
-            make the number incomparable either way.
+        remarks: what becomes footnotes, beside why a value or interval is lacking; None: all that there is to say.
+            Those that differ from the card's question make the number incomparable either way.
     """
     metric = record.metrics[name]
     every = remarks_of(record)
+    said = [remark for remark in (every if remarks is None else remarks) if concerns(remark, record, name)]
+    notes = [*(remark.brief for remark in said), lacking(metric)]
     return Score(
         value=metric.value,
         interval=metric.ci95,
         origin=origin(record),
         unit=metric.unit,
-        notes=tuple(dict.fromkeys(remark.brief for remark in (every if remarks is None else remarks))),
+        notes=tuple(dict.fromkeys(filter(None, notes))),
         comparable=not any(remark.unranked for remark in every),
         higher_is_better=metric.higher_is_better,
         digits=view.digits,
         spread_shown=view.intervals,
     )
+
+
+def concerns(remark: Remark, record: Summary, name: str) -> bool:
+    """Whether a remark has to do with this metric: that the main one has no value says nothing of the others."""
+    return remark.code != NO_VALUE.name or name == record.main_metric
+
+
+def remarks_on(record: Summary, name: str) -> str:
+    """What a reader must know beside one of a record's numbers, or instead of it, in a few words."""
+    metric = record.metrics[name]
+    said = [remark.brief for remark in remarks_of(record) if concerns(remark, record, name)]
+    said += [lacking(metric), "not above chance" if not_above_chance(metric) else ""]
+    return ", ".join(dict.fromkeys(filter(None, said)))
+
+
+def lacking(metric: MetricValue) -> str:
+    """Why a metric has no value, or no interval, in a few words; "" if it has both, or an older record does not say."""
+    if metric.value is None:
+        return f"no value: {metric.reason or 'the record does not say why'}"
+    return f"no interval: {metric.reason}" if metric.ci95 is None and metric.reason else ""
 
 
 def answer_of(record: Summary) -> Answer | None:
@@ -126,6 +149,7 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "weights_sha256": record.model.weights_sha256,
         "remarks": ", ".join(dict.fromkeys(remark.brief for remark in said)),
         "remark_codes": " ".join(dict.fromkeys(remark.code for remark in said)),
+        **({"reason": metric.reason} if metric.reason else {}),
         **({"source": record.imported.file} if record.imported else {}),
     }
 
@@ -148,9 +172,9 @@ def published_datum(found: Published) -> dict[str, object]:
 
 
 def score_text(metric: MetricValue) -> str:
-    """A metric's value with its unit, as it reads outside of a table."""
+    """A metric's value with its unit, as it reads outside of a table; a dash alone where there is none."""
     shown = value_text(metric.value, metric)
-    return f"{shown}%" if metric.unit == "fraction" else shown
+    return f"{shown}%" if metric.unit == "fraction" and metric.value is not None else shown
 
 
 def value_text(value: float | None, metric: MetricValue) -> str:

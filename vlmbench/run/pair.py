@@ -23,7 +23,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
-from vlmbench.remarks.codes import BAD_SAMPLES, SETTING_UNUSED, WARNING, is_strict
+from vlmbench.remarks.codes import BAD_SAMPLES, NO_VALUE, SETTING_UNUSED, WARNING, is_strict
 from vlmbench.run.assemble import build_record
 from vlmbench.run.identity import environment, run_id, task_version
 from vlmbench.run.job import EarlierRecord, Job
@@ -211,7 +211,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         peak_memory_bytes=asked.memory.peak(),
     )
     for said in record.remarks:
-        if said.code == BAD_SAMPLES.name:  # known now, and not said yet
+        if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, and not said yet
             pair.state.listener.remark(pair.name, said)
     _check_strict(pair, record.remarks)
     for role, data in pair.data.items():

@@ -271,12 +271,12 @@ def metric_value(
     n: int | None = None,
     unit: Literal["fraction", "rank"] = "fraction",
 ) -> MetricValue:
-    """An estimate as a record has it: undefined is None, never nan.
+    """An estimate as a record has it: undefined is None, never nan, with the reason.
 
     Args:
         chance: what random answers would give.
         higher_is_better: False for errors and ranks.
-        n: how many answers the value is over, where that is not the number of samples drawn in a resample.
+        n: how many answers the value is over, where that is not the number of samples that the interval is over.
         unit: of the value, its interval and chance.
     """
     return MetricValue(
@@ -286,7 +286,13 @@ def metric_value(
         higher_is_better=higher_is_better,
         unit=unit,
         chance=None if chance is None else round(chance, 12),  # what floating point leaves behind 1 - 0.95
+        reason=estimate.reason,
     )
+
+
+def reasons(found: Mapping[str, bool]) -> str:
+    """Why a class lacks values: those of the words that are true of it."""
+    return "; ".join(words for words, true in found.items() if true)
 
 
 def clip_protocol(dataset: ImageDataset) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Mean class accuracy against scikit-learn, and its draws of images."""
+"""Mean class accuracy against scikit-learn, and its interval over images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from vlmbench.metrics.detection.accuracy import mean_class_accuracy
+from vlmbench.metrics.intervals import wilson
 
 
 def test_it_is_balanced_accuracy_over_boxes() -> None:
@@ -17,11 +18,26 @@ def test_it_is_balanced_accuracy_over_boxes() -> None:
     assert estimate.low is not None and estimate.high is not None and estimate.low < estimate.value < estimate.high
 
 
-def test_images_are_drawn_and_not_boxes() -> None:
-    """All boxes of one image are right, all of the other wrong: resamples give 0, 1/2 or 1."""
+def test_images_are_left_out_and_not_boxes() -> None:
+    """Fifty equal boxes an image tell no more than one."""
+    right = np.random.default_rng(1).random(100) < 0.6
+    labels, image = np.arange(100) % 4, np.arange(100)
+    alone = mean_class_accuracy(right, labels, image, 100)
+    many = mean_class_accuracy(np.repeat(right, 50), np.repeat(labels, 50), np.repeat(image, 50), 100)
+    assert (many.value, many.low, many.high) == pytest.approx((alone.value, alone.low, alone.high))
+
+
+def test_all_right_has_a_lower_end() -> None:
+    """Two classes of ten images each: as sure as twenty trials."""
+    labels, image = np.repeat([0, 1], 40), np.repeat(np.arange(20), 4)
+    estimate = mean_class_accuracy(np.ones(80, dtype=bool), labels, image, 20)
+    assert (estimate.value, estimate.low, estimate.high) == (1.0, pytest.approx(wilson(20, 20)[0]), 1.0)
+
+
+def test_two_images_are_too_few() -> None:
     labels, image = np.zeros(100, dtype=int), np.repeat([0, 1], 50)
     estimate = mean_class_accuracy(image == 0, labels, image, 2)
-    assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.0, 1.0)
+    assert (estimate.value, estimate.low, estimate.reason) == (0.5, None, "2 images are too few for one")
 
 
 def test_lengths_must_agree() -> None:

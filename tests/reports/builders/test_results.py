@@ -159,3 +159,26 @@ def test_an_interval_that_reaches_down_to_chance_is_said() -> None:
 def test_percent_and_interval() -> None:
     assert (percent(None), percent(0.12345), percent(1.0, 0)) == ("–", "12.3", "100")
     assert interval_text(make_record().metrics["ece"]) == "–"
+
+
+def test_what_lacks_a_value_or_an_interval_says_why() -> None:
+    record = make_record().model_copy(
+        update={
+            "metrics": {
+                "ap": MetricValue(value=None, n=3, reason="the data has no object"),
+                "ap_small": MetricValue(value=None, n=3, reason="the data has no small object to find"),
+                "ar1": MetricValue(value=0.5, n=3, reason="3 images are too few for one"),
+                "ar10": MetricValue(value=0.5, n=3),
+            },
+            "main_metric": "ap",
+        }
+    )
+    table = results_table([record], all_metrics=True)
+    shown = {row[2]: (row[3], row[-1]) for row in texts(table)}
+    assert shown == {
+        "ap": ("–", "no value: the data has no object"),
+        "ap_small": ("–", "no value: the data has no small object to find"),
+        "ar1": ("50.0", "no interval: 3 images are too few for one"),
+        "ar10": ("50.0", ""),
+    }
+    assert [row.get("reason", "") for row in table.data] == [metric.reason for metric in record.metrics.values()]

@@ -150,10 +150,12 @@ def test_a_failed_pair_says_so_where_a_number_would_be(store: ResultStore, put: 
 
 
 def test_undefined_is_said_and_never_zero(store: ResultStore, put: Callable[..., str]) -> None:
-    put("a", "t", 0.5, metrics={"acc1": MetricValue(value=None, n=3)})
-    (row,) = made(store).rows
-    assert row.cells["t"].text == "–"
-    assert "not defined on this data" in row.cells["t"].notes
+    put("a", "t", 0.5, metrics={"acc1": MetricValue(value=None, n=3, reason="no sample is there")})
+    put("b", "t", 0.5, metrics={"acc1": MetricValue(value=None, n=3)})
+    first, second = made(store).rows
+    assert first.cells["t"].text == second.cells["t"].text == "–"
+    assert first.cells["t"].notes == ("no value: no sample is there",)
+    assert second.cells["t"].notes == ("no value: the record does not say why",), "an older record"
 
 
 def test_views_are_kinds_and_suites_of_which_every_task_has_numbers(

@@ -88,7 +88,7 @@ def test_naming_of_given_boxes() -> None:
     def of_rows(model: int, rows: np.ndarray) -> float:
         chosen = np.concatenate([np.flatnonzero(truth.image == row) for row in rows])
         named = ranks[model][chosen] == 1
-        return mean_class_accuracy(named, truth.label[chosen], np.zeros_like(chosen), 1, resamples=0).value
+        return mean_class_accuracy(named, truth.label[chosen], np.zeros_like(chosen), 1, interval=False).value
 
     sides = []
     for model in range(2):

@@ -34,6 +34,7 @@ _CELLS: dict[str, Callable[[Summary, str, MetricValue], object]] = {
     "ci95_low": lambda record, name, metric: metric.ci95 and metric.ci95[0],
     "ci95_high": lambda record, name, metric: metric.ci95 and metric.ci95[1],
     "n": lambda record, name, metric: metric.n or None,
+    "reason": lambda record, name, metric: metric.reason or None,
     "chance": lambda record, name, metric: metric.chance,
     "unit": lambda record, name, metric: metric.unit,
     "higher_is_better": lambda record, name, metric: metric.higher_is_better,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.detection.boxes import Floats, Ints
-from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights, bootstrap_estimate
+from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, Weights
+from vlmbench.metrics.jackknife import jackknife_estimate
+from vlmbench.metrics.strata import mean_of_proportions
 
 
 def mean_class_accuracy(
-    hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, *, seed: int = 0, resamples: int = RESAMPLES
+    hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, *, seed: int = 0, interval: bool = True
 ) -> Estimate:
     """The share of each class's boxes that are named rightly, averaged over the classes that have boxes.
 
-    Source: wusize/CLIPSelf src/training/zero_shot.py. The bootstrap draws images, not boxes: those of one image are
-    not independent.
+    Source: wusize/CLIPSelf src/training/zero_shot.py. The interval is of the number on unlimited images of the same
+    kind, over the classes that have boxes here. The jackknife leaves out images, not boxes: those of one image are not
+    independent.
 
     Args:
         hits: (N,) whether a box's class was among the answers.
@@ -28,11 +33,20 @@ def mean_class_accuracy(
         ValueError: lengths differ.
 
     >>> hits, labels = np.array([True, True, False, True]), np.array([0, 0, 0, 1])
-    >>> round(mean_class_accuracy(hits, labels, np.array([0, 0, 1, 1]), 2, resamples=0).value, 4)
+    >>> round(mean_class_accuracy(hits, labels, np.array([0, 0, 1, 1]), 2, interval=False).value, 4)
     0.8333
     """
     statistic = mean_class_accuracy_statistic(hits, labels, image, images)
-    return bootstrap_estimate(statistic, images, seed=seed, resamples=resamples)
+    found = jackknife_estimate(
+        statistic, images, undefined="no box has a class", units="images", seed=seed, interval=interval
+    )
+    if found.value not in (0.0, 1.0) or not interval:
+        return found
+    # All one way: each image that has a class is what is known of it.
+    shown = np.unique(np.stack([labels, image]), axis=1)[0]
+    trials = np.unique(shown, return_counts=True)[1]
+    low, high = mean_of_proportions(trials * int(found.value), trials)
+    return replace(found, low=low, high=high, reason="")
 
 
 def mean_class_accuracy_statistic(hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int) -> WeightedStatistic:

@@ -1,8 +1,7 @@
-"""The numbers of COCO and LVIS, each a mean over classes, with bootstrap intervals over images."""
+"""The numbers of COCO and LVIS, each a mean over classes, with jackknife intervals over images."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import RESAMPLES, Estimate
+from vlmbench.metrics.base import Estimate
 from vlmbench.metrics.detection.boxes import Floats
 from vlmbench.metrics.detection.matching import COCO_PER_CLASS, Matches
 from vlmbench.metrics.detection.precision import average_precisions, recalls
-from vlmbench.metrics.intervals import Weights, bootstrap_intervals
+from vlmbench.metrics.intervals import Weights
+from vlmbench.metrics.jackknife import jackknife_estimates
 
 ROWS = 256
-"""Resamples at once: each block costs a few calls a class, and of large data few classes fill them."""
+"""Weightings at once: each block costs a few calls a class, and of large data few classes fill them."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +90,31 @@ def class_values(matches: Matches, measure: BoxMeasure, classes: int, weights: W
 
 
 def box_estimates(
-    matches: Matches, measures: Mapping[str, BoxMeasure], *, seed: int = 0, resamples: int = RESAMPLES
+    matches: Matches, measures: Mapping[str, BoxMeasure], *, seed: int = 0, interval: bool = True
 ) -> dict[str, Estimate]:
-    """Every measure with its 95 % interval, from one bootstrap over images.
+    """Every measure with its 95 % interval, from one jackknife over images.
 
-    A resample is evaluated as pycocotools would, an image that was drawn twice having its predictions and objects
-    twice; only that of predictions with equal scores in one image, both copies of one come before those of the next.
-    Classes without an object in a resample are left out of its mean, as COCO leaves out those that the data lacks.
+    Without an image the rest is evaluated as pycocotools would: classes without an object there are left out of the
+    mean, as COCO leaves out those that the data lacks. The interval is of the number on unlimited images of the same
+    kind, over the classes that have an object here.
     """
-    values = box_values(matches, measures, np.ones((1, matches.images), dtype=np.int32))[0]
-    intervals = bootstrap_intervals(
+    found = jackknife_estimates(
         lambda weights: box_values(matches, measures, weights),
         matches.images,
-        len(measures),
+        [undefined(measure) for measure in measures.values()],
+        units="images",
         seed=seed,
-        resamples=resamples,
+        interval=interval,
         rows=ROWS,
     )
-    estimates = {}
-    for name, value, interval in zip(measures, values.tolist(), intervals, strict=True):
-        low, high = interval if interval is not None and not math.isnan(value) else (None, None)
-        estimates[name] = Estimate(value, low, high, matches.images)
-    return estimates
+    return dict(zip(measures, found, strict=True))
+
+
+def undefined(measure: BoxMeasure) -> str:
+    """Why a measure has no value, if it has none."""
+    size = "" if measure.area == "all" else f" {measure.area}"
+    of = "" if measure.classes is None else " of its classes"
+    return f"the data has no{size} object{of} to find"
 
 
 def _of_class(measure: BoxMeasure, values: Floats) -> Floats:

@@ -10,7 +10,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import differing, is_unranked, origin, remarks
+from vlmbench.reports.entries import differing, is_unranked, origin
 from vlmbench.reports.facts import FACTS, ModelFacts, fact_columns
 from vlmbench.reports.notes import said_once
 from vlmbench.reports.paired_errors import paired_errors
@@ -23,10 +23,10 @@ from vlmbench.reports.scores import (
     interval_text,
     measured_datum,
     measured_score,
-    not_above_chance,
     published_datum,
     published_score,
     reason,
+    remarks_on,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -81,7 +81,7 @@ def task_table(request: TableRequest) -> Table:
         rows=rows,
         hidden=frozenset(FACTS) | _unfilled(records, failures, view),
         ranked=frozenset({heading}),
-        notes=[*_doubts(ranked, ranks), *said],
+        notes=[*_doubts(ranked, ranks, errors), *said],
         left_out=entries.left_out,
     )
     return arranged(draft, view if view.sort else replace(view, sort=heading))
@@ -97,12 +97,16 @@ def _unfilled(records: Sequence[Summary], failures: Sequence[Failure], view: Tab
     )
 
 
-def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place]) -> list[str]:
+def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place], errors: Errors) -> list[str]:
     """What a reader must know before believing the order."""
     notes = [TIES] if any(place.tied for place in ranks.values()) else []
     differs = differing(ranked)
     if differs:
         notes.append(f"not the same {', '.join(differs)} for all models")
+    alone = {record.model.name for record in ranked} - {name for pair in errors for name in pair}
+    exact = [record.model.name for record in ranked if record.main.ci95 is None and record.model.name in alone]
+    if exact and len(ranked) > 1:
+        notes.append(f"no interval, so that a number counts as exact: {', '.join(dict.fromkeys(exact))}")
     return notes
 
 
@@ -133,16 +137,15 @@ def _wanted(number: Published, name: str, metric: str, records: Sequence[Summary
 
 def _record_row(record: Summary, metric: str, place: Place | None, view: TableView, facts: ModelFacts) -> TableRow:
     value = record.metrics[metric]
-    said = [remarks(record), "not above chance" if not_above_chance(value) else ""]
     return TableRow(
         cells=[
             place.text if place else DASH,
             Label(record.model.name, origin=origin(record)),
-            replace(measured_score(record, metric, view, remarks=[]), spread_shown=False),
+            replace(measured_score(record, metric, view), notes=(), spread_shown=False),
             interval_text(value, view.digits),
             f"{value.n:,}",
             *facts.row(record.model.name, variant={}, info=record.model),
-            ", ".join(filter(None, said)),
+            remarks_on(record, metric),
         ],
         data=[
             {

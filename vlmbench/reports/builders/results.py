@@ -8,7 +8,7 @@ from dataclasses import replace
 from vlmbench.errors import LONGEST_IN_TABLE
 from vlmbench.records import Failure, Summary, speed_text
 from vlmbench.reports.cells import DASH, Label, Score
-from vlmbench.reports.entries import Entries, gather, origin, remarks
+from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
@@ -17,10 +17,10 @@ from vlmbench.reports.scores import (
     interval_text,
     measured_datum,
     measured_score,
-    not_above_chance,
     published_datum,
     published_score,
     reason,
+    remarks_on,
     value_text,
 )
 from vlmbench.reports.table_data import Column, Table
@@ -101,18 +101,17 @@ def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
 
 def _record_row(record: Summary, name: str, view: TableView, *, with_speed: bool) -> TableRow:
     metric = record.metrics[name]
-    said = [remarks(record), "not above chance" if not_above_chance(metric) else ""]
     return TableRow(
         cells=[
             Label(record.model.name, origin=origin(record)),
             record.task.name,
             name + ("" if metric.higher_is_better else " ↓"),
-            replace(measured_score(record, name, view, remarks=[]), spread_shown=False),
+            replace(measured_score(record, name, view), notes=(), spread_shown=False),
             interval_text(metric, view.digits),
             value_text(metric.chance, metric),
             f"{metric.n:,}",
             _speed(record) if with_speed else "",
-            ", ".join(filter(None, said)),
+            remarks_on(record, name),
         ],
         data=[measured_datum(record, name)],
     )

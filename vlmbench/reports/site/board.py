@@ -149,8 +149,6 @@ def _record_rows(
 def _record_score(record: Summary, column: TaskHeading) -> Score:
     score = measured_score(record, column.metric, _SHOWN)
     extra = ["not above chance"] if not_above_chance(record.metrics[column.metric]) else []
-    if score.value is None:
-        extra.append("not defined on this data")
     return replace(score, notes=(*score.notes, *extra))
 
 

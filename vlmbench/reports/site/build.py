@@ -240,6 +240,7 @@ def _classes_csv(classes: ClassTable) -> str:
             **{name: row.values.get(name) for name in classes.measures},
             "ci95_low": row.ci95[0] if row.ci95 else None,
             "ci95_high": row.ci95[1] if row.ci95 else None,
+            "reason": row.reason,
         }
         for row in classes.all
     ]

@@ -12,9 +12,8 @@ from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
 from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name, speed_text
 from vlmbench.remarks.codes import CHOICES
-from vlmbench.reports.entries import remarks
 from vlmbench.reports.published import Published
-from vlmbench.reports.scores import not_above_chance
+from vlmbench.reports.scores import lacking, remarks_on
 from vlmbench.reports.site.calibration import Reliability, reliability
 from vlmbench.reports.site.collect import Collected, deviation
 from vlmbench.reports.site.command import Command, command
@@ -35,12 +34,12 @@ class Metric:
     Attributes:
         name: the metric's.
         value: with its interval, unit and chance.
-        above_chance: False where random answers could have done as well.
+        lacking: why it has no value or no interval; "" where it has both.
     """
 
     name: str
     value: MetricValue
-    above_chance: bool
+    lacking: str
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def _answer(
 ) -> Answer:
     first = anchor(record.task.name)
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
-    metrics = tuple(Metric(name, record.metrics[name], not not_above_chance(record.metrics[name])) for name in names)
+    metrics = tuple(Metric(name, record.metrics[name], lacking(record.metrics[name])) for name in names)
     folder = store.folder(record.model.saved_as, record.task.name)
     own = Path(record.id).name == record.id  # an id that leads elsewhere names no file that a run wrote
     return Answer(
@@ -189,7 +188,7 @@ def _answer(
         kind=record.task.plugin,
         main=metrics[0],
         metrics=metrics,
-        remarks=remarks(record),
+        remarks=remarks_on(record, record.main_metric),
         differs=deviation(record),
         happened=_happened(record),
         command=None if record.imported else command(record, cards),

@@ -9,9 +9,10 @@ from vlmbench.cards import TaskCard
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.reports.aggregates import Answer, Errors, Place, places
 from vlmbench.reports.cells import Origin
-from vlmbench.reports.entries import origin, remarks
+from vlmbench.reports.entries import origin
 from vlmbench.reports.paired_errors import paired_errors
 from vlmbench.reports.published import Published
+from vlmbench.reports.scores import remarks_on
 from vlmbench.reports.site.board import transfer, variant_text
 from vlmbench.reports.site.collect import Collected, ModelOnTask, deviation
 from vlmbench.reports.site.headings import ModelHeading, TaskHeading
@@ -105,13 +106,13 @@ def _ranking(
     models: Mapping[str, ModelHeading],
 ) -> list[Ranked]:
     found = places({record.model.name: _answer(record.metrics[task.metric]) for record in ranked}, errors)
-    lines = [_line(record, found[record.model.name], remarks(record), models) for record in ranked]
+    lines = [_line(record, found[record.model.name], remarks_on(record, task.metric), models) for record in ranked]
     lines += [_published(task, number, models) for number in numbers]
     sign = -1.0 if task.higher_is_better else 1.0
     lines.sort(key=lambda line: sign * (line.metrics[task.metric].value or 0.0))
     own = {record.id for record in ranked}
     rest = [record for record in records if record.id not in own]
-    return lines + [_line(record, None, remarks(record), models) for record in rest]
+    return lines + [_line(record, None, remarks_on(record, task.metric), models) for record in rest]
 
 
 def _answer(metric: MetricValue) -> Answer:

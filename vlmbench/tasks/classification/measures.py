@@ -19,7 +19,7 @@ from vlmbench.metrics.ranking import (
     mean_roc_auc,
 )
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.tasks.base import check_known_metrics, metric_value
+from vlmbench.tasks.base import check_known_metrics, metric_value, reasons
 from vlmbench.tasks.classification.scores import Scored
 
 Labels = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ class Measure:
         higher_is_better: False for errors.
         chance: what random answers give in expectation; None where that depends on the model.
         min_classes: with fewer it says nothing, and is left out.
-        defined: whether it means anything for this model; where not, its value is None.
+        undefined: why it means nothing for this model, whose value is None then; "" where it means something.
     """
 
     compute: Callable[[Scored, int], Estimate]
@@ -45,7 +45,7 @@ class Measure:
     higher_is_better: bool = True
     chance: Callable[[Scored], float | None] = lambda scored: None
     min_classes: int = 2
-    defined: Callable[[Scored], bool] = lambda scored: True
+    undefined: Callable[[Scored], str] = lambda scored: ""
 
 
 def _labels(scored: Scored) -> Labels:
@@ -91,13 +91,13 @@ def _random_11_point(scored: Scored) -> float:
     """The mean of the metric over seeded random rankings: its expectation has no simple form."""
     targets = _targets(scored)
     random = np.random.default_rng(0)
-    drawn = (mean_average_precision_11_point(random.random(targets.shape), targets, resamples=0) for _ in range(50))
+    drawn = (mean_average_precision_11_point(random.random(targets.shape), targets, interval=False) for _ in range(50))
     return float(np.mean([estimate.value for estimate in drawn]))
 
 
-def _has_temperature(scored: Scored) -> bool:
+def _lacks_temperature(scored: Scored) -> str:
     """A softmax of bare cosines is nearly uniform whatever the model knows: no confidence to calibrate."""
-    return scored.logit_scale != 1.0
+    return "the model has no temperature, so its probabilities say nothing" if scored.logit_scale == 1.0 else ""
 
 
 MEASURES: dict[str, Measure] = {
@@ -109,15 +109,15 @@ MEASURES: dict[str, Measure] = {
         min_classes=5,
     ),
     "mean_per_class_recall": Measure(
-        lambda s, seed: mean_per_class_recall(s.top[:, 0], _labels(s), seed=seed),
+        lambda s, seed: mean_per_class_recall(s.top[:, 0], _labels(s)),
         "single",
         chance=lambda s: 1 / s.num_classes,
     ),
     "ece": Measure(
-        lambda s, seed: expected_calibration_error(s.confidence, s.top[:, 0] == _labels(s), seed=seed),
+        lambda s, seed: expected_calibration_error(s.confidence, s.top[:, 0] == _labels(s)),
         "single",
         higher_is_better=False,
-        defined=_has_temperature,
+        undefined=_lacks_temperature,
     ),
     "mean_average_precision": Measure(
         lambda s, seed: mean_average_precision(_scores(s), _targets(s), seed=seed),
@@ -154,8 +154,10 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
     values = {}
     for name in names:
         measure = MEASURES[name]
-        if not measure.defined(scored):
-            values[name] = MetricValue(value=None, n=len(scored.indices), higher_is_better=measure.higher_is_better)
+        if reason := measure.undefined(scored):
+            values[name] = MetricValue(
+                value=None, n=len(scored.indices), higher_is_better=measure.higher_is_better, reason=reason
+            )
         elif scored.num_classes >= measure.min_classes:
             values[name] = metric_value(
                 measure.compute(scored, seed),
@@ -168,17 +170,8 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
 def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResult]:
     """Recall, precision and F1 of each class, or its average precision where labels are many."""
     if scored.targets is not None:
-        scores = None if scored.scores is None else scored.scores
         return [
-            ClassResult(
-                name=name,
-                n=int(present.sum()),
-                values={
-                    "average_precision": None
-                    if scores is None or not present.any()
-                    else average_precision(scores[:, index], present)
-                },
-            )
+            _ranked_class(name, None if scored.scores is None else scored.scores[:, index], present)
             for index, (name, present) in enumerate(zip(class_names, scored.targets.T, strict=True))
         ]
     return [
@@ -187,6 +180,19 @@ def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResul
             n=row.n,
             values={"recall": row.recall, "precision": row.precision, "f1": row.f1},
             ci95=None if row.low is None or row.high is None else (row.low, row.high),
+            reason=reasons({"no sample shows it": row.recall is None, "it was never predicted": row.precision is None}),
         )
         for row in per_class(scored.top, _labels(scored), scored.num_classes)
     ]
+
+
+def _ranked_class(name: str, scores: npt.NDArray[np.float32] | None, present: npt.NDArray[np.bool_]) -> ClassResult:
+    known = scores is not None and present.any()
+    return ClassResult(
+        name=name,
+        n=int(present.sum()),
+        values={"average_precision": average_precision(scores, present) if scores is not None and known else None},
+        reason=reasons(
+            {"no sample shows it": not present.any(), "no metric of the card needs its scores": scores is None}
+        ),
+    )

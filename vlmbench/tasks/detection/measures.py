@@ -16,11 +16,18 @@ from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.metrics.detection.chance import chance_by_shuffling
 from vlmbench.metrics.detection.engines import ENGINES, engine_values
 from vlmbench.metrics.detection.matching import Matches, match_boxes
-from vlmbench.metrics.detection.measures import COCO_MEASURES, FREQUENCIES, LVIS_MEASURES, BoxMeasure, box_estimates
+from vlmbench.metrics.detection.measures import (
+    COCO_MEASURES,
+    FREQUENCIES,
+    LVIS_MEASURES,
+    BoxMeasure,
+    box_estimates,
+    undefined,
+)
 from vlmbench.metrics.detection.precision import average_precisions
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
-from vlmbench.tasks.base import metric_value
+from vlmbench.tasks.base import metric_value, reasons
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import Answered
 
@@ -102,7 +109,9 @@ def measure(
     for name in names:
         if name not in ACCURACIES:
             level = chance.get(name, math.nan)
-            metrics[name] = metric_value(estimates[name], chance=None if math.isnan(level) else level)
+            metrics[name] = metric_value(
+                _explained(estimates[name], truth), chance=None if math.isnan(level) else level
+            )
         elif named is not None:
             metrics[name] = _accuracy(named, ACCURACIES[name], answered, seed)
     per_class = [] if matches is None else _class_results(matches, truth, named, class_names)
@@ -131,15 +140,32 @@ def _naming(answered: Answered) -> _Naming:
 
 def _accuracy(named: _Naming, k: int, answered: Answered, seed: int) -> MetricValue:
     if not len(named.rank):
-        return metric_value(Estimate(math.nan, None, None, len(answered.answers)))
+        return metric_value(Estimate(math.nan, None, None, len(answered.answers), "no object has a region to name"))
     estimate = mean_class_accuracy(named.rank <= k, named.label, named.image, len(answered.answers), seed=seed)
     return metric_value(estimate, chance=min(1.0, k / answered.classes), n=len(named.rank))
 
 
 def _of_engine(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, Estimate]:
     return {
-        name: Estimate(value, None, None, truth.images) for name, value in engine_values(engine, truth, found).items()
+        name: Estimate(
+            value,
+            None,
+            None,
+            truth.images,
+            undefined(COCO_MEASURES[name]) if math.isnan(value) else f"the evaluator {engine} gives none",
+        )
+        for name, value in engine_values(engine, truth, found).items()
     }
+
+
+def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
+    """With the whole reason, if the data has nothing at all to find."""
+    if not math.isnan(estimate.value) or not truth.crowd.all():
+        return estimate
+    count = len(truth.crowd)
+    if count < 2:
+        return replace(estimate, reason="the only object is a crowd" if count else "the data has no object")
+    return replace(estimate, reason=f"the {count:,} objects are all crowds")
 
 
 def _class_results(
@@ -157,5 +183,6 @@ def _class_results(
         if named is not None:
             ranks = named.rank[named.label == label]
             values["accuracy_top1"] = float((ranks == 1).mean()) if len(ranks) else None
-        results.append(ClassResult(name=name, n=int(matches.objects[label]), values=values))
+        reason = reasons({"no object of it is to be found": None in values.values()})
+        results.append(ClassResult(name=name, n=int(matches.objects[label]), values=values, reason=reason))
     return results

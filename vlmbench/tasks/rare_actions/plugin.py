@@ -131,17 +131,16 @@ def _metric_values(
 ) -> dict[str, MetricValue]:
     scores = cast(npt.NDArray[np.float32], scored.scores)
     random = np.random.default_rng(0)
-    draws = [
-        mean_weighted_average_precision(random.random(scores.shape), ranked, resamples=0).value
-        for _ in range(_RANDOM_RANKINGS)
-    ]
+    rankings = [random.random(scores.shape) for _ in range(_RANDOM_RANKINGS)]
     values = {}
     for name in names:
         if name == "mwap":
             estimate = mean_weighted_average_precision(scores, ranked, seed=seed)
-            values[name] = metric_value(estimate, chance=float(np.mean(draws)))
+            draws = [mean_weighted_average_precision(each, ranked, interval=False).value for each in rankings]
         else:
-            values[name] = metric_value(mean_sampled_average_precision(scores, ranked, seed=seed))
+            estimate = mean_sampled_average_precision(scores, ranked, seed=seed)
+            draws = [mean_sampled_average_precision(each, ranked, samplings=1).value for each in rankings]
+        values[name] = metric_value(estimate, chance=float(np.mean(draws)))
     return values
 
 

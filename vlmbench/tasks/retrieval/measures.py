@@ -102,9 +102,13 @@ MEASURES: dict[str, Measure] = {
         f"text_to_image_recall@{k}": Measure(partial(_text_to_image, k), partial(_random_text_to_image, k))
         for k in RECALLS
     },
-    "image_to_text_median_rank": Measure(partial(_of_images, median_rank), lambda f: None, unit="rank"),
+    "image_to_text_median_rank": Measure(
+        lambda f, seed: median_rank(f.image_ranks, np.arange(len(f.image_ranks))), lambda f: None, unit="rank"
+    ),
     "image_to_text_mean_rank": Measure(partial(_of_images, mean_rank), _random_image_rank, unit="rank"),
-    "text_to_image_median_rank": Measure(partial(_of_captions, median_rank), _random_caption_rank, unit="rank"),
+    "text_to_image_median_rank": Measure(
+        lambda f, seed: median_rank(f.caption_ranks, f.caption_images), _random_caption_rank, unit="rank"
+    ),
     "text_to_image_mean_rank": Measure(partial(_of_captions, mean_rank), _random_caption_rank, unit="rank"),
 }
 

@@ -15,7 +15,7 @@ from vlmbench.metrics.segmentation import (
     segmentation_rows,
 )
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.tasks.base import metric_value
+from vlmbench.tasks.base import metric_value, reasons
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def class_results(counts: PixelCounts, class_names: Sequence[str]) -> list[Class
             name=class_names[row.index],
             n=row.images,
             values={"iou": row.iou, "accuracy": row.accuracy, "precision": row.precision},
+            reason=reasons({"no mask has it": row.accuracy is None, "it was never predicted": row.precision is None}),
         )
         for row in segmentation_rows(counts)
     ]
