@@ -69,11 +69,10 @@ class _Void:
     masks: int = 0
     whole: list[str] = field(default_factory=list)
 
-    def add(self, unscored: NDArray[np.bool_], sample_id: str) -> None:
-        count = int(unscored.sum())
-        self.pixels += count
-        self.masks += count > 0
-        if count == unscored.size:
+    def add(self, unscored: int, size: int, sample_id: str) -> None:
+        self.pixels += unscored
+        self.masks += unscored > 0
+        if unscored == size:
             self.whole.append(sample_id)
 
     def __str__(self) -> str:
@@ -166,7 +165,7 @@ class SegmentationQuestion:
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
-                void.add(labels == self.dataset.ignore_label, self.dataset.samples[picture.index].id)
+                void.add(labels.size - int(counts[-1].truth.sum()), labels.size, self.dataset.samples[picture.index].id)
                 if len(drawn) < self.visuals:
                     drawn[picture.index] = _Drawn(predicted.astype(np.int32), labels.astype(np.int32))
                 contents[picture.index] = picture.content
