@@ -133,6 +133,14 @@ def literal_calibration_error(confidence: NDArray[np.float64], correct: NDArray[
     return error
 
 
+@pytest.mark.parametrize("n", [2, 10, 50, 500])
+@pytest.mark.parametrize("confidence", [0.9, 0.8, 0.7, 0.95, 0.37])
+def test_calibration_error_of_answers_that_are_all_alike_has_no_interval(confidence: float, n: int) -> None:
+    """A mean of equal numbers is rounded, so that they seem to vary."""
+    estimate = expected_calibration_error(np.full(n, confidence), np.ones(n, dtype=bool))
+    assert (estimate.low, estimate.high) == (None, None) and "count alike" in estimate.reason
+
+
 def test_calibration_error_by_hand() -> None:
     # Two bins: (0, 0.5] holds 0.2 and 0.5, mean 0.35, accuracy 1/2; (0.5, 1] holds 0.9, accuracy 0.
     estimate = expected_calibration_error(np.array([0.2, 0.5, 0.9]), np.array([True, False, False]), bins=2)

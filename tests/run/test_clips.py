@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import toy_adapter
+from data.odd_videos import two_streams
 from data.videos import LOSSLESS, frame, write_frames, write_video
 
 from vlmbench.data.base import content_sha256, fingerprint
@@ -88,6 +90,20 @@ def test_a_second_run_finds_the_record(request_: RunRequest, tmp_path: Path, mon
     assert again.status == "found" and again.record == first.record and encoded() == 0
     monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "another"))  # every frame is read and hashed again
     assert only(request_).status == "found" and encoded() == 0
+
+
+def test_a_record_that_is_found_says_nothing_twice(
+    request_: RunRequest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clips are read again to know that they are the same, and what that makes known stands in the record."""
+    (folder / "run" / "video.mkv").unlink()
+    two_streams(folder / "run" / "video.mkv")
+    assert "first-stream" in [remark.code for remark in record_of(only(request_)).remarks]
+    monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "another"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = only(request_)
+    assert found.status == "found" and "first-stream" in [remark.code for remark in record_of(found).remarks]
 
 
 def test_another_number_of_frames_is_another_run(request_: RunRequest, folder: Path) -> None:

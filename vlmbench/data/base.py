@@ -139,6 +139,8 @@ class MaskDataset(ImageDataset, Protocol):
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
         """An encoded mask as (H, W) class indices, :attr:`ignore_label` where nothing is to be scored.
 
+        What is odd about it is remarked each time, so that whoever asks for an answer asks once.
+
         Raises:
             BadSampleError: it is no mask of this dataset: colours instead of indices, a value that is no class.
         """

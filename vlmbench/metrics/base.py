@@ -7,6 +7,8 @@ from dataclasses import dataclass
 CONFIDENCE = 0.95
 RESAMPLES = 1000
 """Draws of the samples that two models answered, for the difference between them."""
+FLAT = 1e-12
+"""A spread below this is rounding."""
 NOT_ASKED = "no interval was asked for"
 ALIKE = "all {units} count alike, which does not tell how far others would differ"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import ALIKE, CONFIDENCE, Estimate
+from vlmbench.metrics.base import ALIKE, CONFIDENCE, FLAT, Estimate
 from vlmbench.metrics.inputs import (
     BoolArray,
     FloatArray,
@@ -174,7 +174,7 @@ def _calibration_interval(
     most = _folded_bias(np.maximum(sizes - errors, 0), errors)
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
     bias = _folded_bias(sizes, errors)
-    if error == 0:
+    if error < FLAT:
         return ALIKE.format(units="samples")
     if most > error or bias > half:
         return f"{n:,} samples in {bins} bins show gaps by chance, up to {100 * most:.1f} points of it"

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vlmbench.metrics.base import ALIKE, CONFIDENCE, NOT_ASKED, Estimate
+from vlmbench.metrics.base import ALIKE, CONFIDENCE, FLAT, NOT_ASKED, Estimate
 from vlmbench.metrics.intervals import BLOCK_BYTES, WeightedStatistic, WeightedStatistics, Weights
 
 GROUPS = 200
@@ -29,8 +29,6 @@ LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 8.0}
 ranks, where one of 500 outweighs all others, it is wrong."""
 MOST_BIAS = 2.0
 """Half-widths of an interval by which a value may be biased. Beyond, the bias itself is too uncertain."""
-FLAT = 1e-12
-"""A spread below this is rounding."""
 
 
 def jackknife_estimate(

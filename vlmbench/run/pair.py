@@ -155,12 +155,14 @@ def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
 def _earlier(pair: _Pair) -> EarlierRecord | None:
     """The record that this pair would write again.
 
-    Data is looked at only where a record exists whose id fits everything but the data.
+    Data is looked at only where a record exists whose id fits everything but the data. What reading it makes known is
+    in the record; if none fits, the question is asked, which reads it again.
     """
-    for earlier in pair.job.earlier:
-        fingerprints = _fingerprints_of(earlier, pair.data)
-        if fingerprints and earlier.id == pair.run_id(fingerprints) and _same_data(earlier, fingerprints, pair):
-            return earlier
+    with gathered_remarks(WARNING):
+        for earlier in pair.job.earlier:
+            fingerprints = _fingerprints_of(earlier, pair.data)
+            if fingerprints and earlier.id == pair.run_id(fingerprints) and _same_data(earlier, fingerprints, pair):
+                return earlier
     return None
 
 

@@ -14,7 +14,7 @@ import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import toy_dense
-from data.mask_files import png, write_pairs
+from data.mask_files import coloured_palette, png, write_pairs
 from letter_tokens import LENGTH, Letters
 from said import remarked, sentences
 from tasks.segmentation.literal import bilinear, pamr, sliding
@@ -58,6 +58,7 @@ PROTOCOL: dict[str, Any] = {
     "synonyms": SYNONYMS,
 }
 SHAPE = (14, 18)
+MODELS = ("toy-dense:patches", "toy-dense:head")
 
 
 def masks() -> dict[str, bytes]:
@@ -307,6 +308,22 @@ def test_the_users_class_names_tell_how_many_classes_masks_have(request_: RunReq
     assert result.record is not None
     sentences = [remark.text for remark in result.record.remarks if remark.code == "unscored-classes"]
     assert len(sentences) == 1 and "2 of 3 classes are in no mask of the 6 images, in which " in sentences[0]
+
+
+def test_each_answer_says_what_is_odd_about_masks_once(request_: RunRequest, folder: Path) -> None:
+    """In a run of several models that share a dataset, and not again for pictures or for photographs with a tag."""
+    values = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 3
+    for name, colours in zip("abc", ([0, 0, 0, 9, 9, 0, 8, 8, 0], [0, 0, 0, 8, 8, 0, 9, 9, 0], [1] * 9), strict=True):
+        (folder / f"masks/{name}.png").write_bytes(coloured_palette(values, colours))
+    photograph = folder / "images/b.jpg"
+    tag = PIL.Image.Exif()
+    tag[0x0112] = 3
+    PIL.Image.open(photograph).save(photograph, "PNG", exif=tag)
+    options = TaskOptions(visuals=6, class_names=tuple(CLASSES))
+    for result in run(replace(request_, options=options, tasks=(f"masks:{folder}",), models=MODELS)):
+        assert result.record is not None
+        said = [remark for remark in result.record.remarks if remark.code == "mask-palettes-differ"]
+        assert [(remark.count, remark.examples) for remark in said] == [(2, ("b.jpg", "c.jpg"))]
 
 
 def test_cards_of_other_kinds_are_refused(folder: Path) -> None:

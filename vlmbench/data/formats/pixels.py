@@ -10,7 +10,7 @@ import io
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from PIL import Image
 
@@ -173,6 +173,21 @@ def turn_in(data: bytes) -> Turn | None:
         with Image.open(io.BytesIO(data)) as image:
             return turn_of(image)
     except Exception:  # decoders meet bad bytes with any error; decode_image puts it into words
+        return None
+
+
+def shown_size(file: BinaryIO) -> Size | None:
+    """Width and height of an image as its orientation tag asks to show it; None for no image.
+
+    No pixels are decoded, but for a PNG's, behind which its orientation may lie.
+    """
+    try:
+        with Image.open(file) as image:
+            turn = turn_of(image)
+            return turn.shown if turn is not None else image.size
+    except MemoryError:
+        raise
+    except Exception:  # decoders meet bad bytes with any error; reading the sample says what is wrong
         return None
 
 

@@ -19,7 +19,7 @@ from vlmbench.data.formats.masks.layout import Layout, stated_layout, usual_layo
 from vlmbench.data.formats.masks.options import OPTIONS as VALUE_OPTIONS
 from vlmbench.data.formats.masks.options import mask_values, states_values
 from vlmbench.data.formats.masks.palettes import PaletteCheck
-from vlmbench.data.formats.masks.stored import StoredMask, stored_mask
+from vlmbench.data.formats.masks.stored import stored_mask
 from vlmbench.data.formats.masks.two_classes import say_unscored, settled
 from vlmbench.data.formats.masks.values import DEFAULT_IGNORED, IGNORE, MaskValues
 from vlmbench.data.image_files import read_file, readable
@@ -56,7 +56,6 @@ class MaskFiles:
         self._masks = [f"{layout.masks}/{path}" if layout.masks else path for path in collected.masks]
         self._values = values
         self._assumes_unscored = not values.ignore_stated and values.classes == 2 and values.values is None
-        self._told: set[str] = set()
 
     def read(self, index: int) -> bytes:
         return read_file(self._root / self._images[index], self.samples[index].id)
@@ -67,20 +66,15 @@ class MaskFiles:
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
         stored = stored_mask(data, sample_id)
         labels = self._values.labels_of(stored)
-        if sample_id not in self._told:  # a picture of the answer reads the mask again
-            self._told.add(sample_id)
-            self._tell(stored)
+        if self._values.colours is None:
+            self._palettes.compare(stored)
+        if self._assumes_unscored and DEFAULT_IGNORED in stored.held:
+            say_unscored(sample_id)
         return labels
 
     def state(self) -> str:
         files = ((path, self._root / path) for path in (*self._images, *self._masks))
         return files_state(files, salt=self.mask_values)
-
-    def _tell(self, stored: StoredMask) -> None:
-        if self._values.colours is None:
-            self._palettes.compare(stored)
-        if self._assumes_unscored and DEFAULT_IGNORED in stored.held:
-            say_unscored(stored.sample_id)
 
     @cached_property
     def _palettes(self) -> PaletteCheck:

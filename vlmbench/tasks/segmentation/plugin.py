@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import MaskDataset, TargetKind
-from vlmbench.data.formats.pixels import say_turned_mask, turn_in
+from vlmbench.data.formats.pixels import say_turned_mask, shown_size, turn_in
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
@@ -51,6 +52,15 @@ class _Loaded:
     prepared: Tensor
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """The answer to one image and the truth, (H, W) each, for a picture of them. A mask is never read again: what is
+    to be said of it has been said."""
+
+    predicted: NDArray[np.int32]
+    labels: NDArray[np.int32]
+
+
 @dataclass
 class _Void:
     """The pixels of the masks that are not scored, counted while masks are read."""
@@ -59,11 +69,10 @@ class _Void:
     masks: int = 0
     whole: list[str] = field(default_factory=list)
 
-    def add(self, unscored: NDArray[np.bool_], sample_id: str) -> None:
-        count = int(unscored.sum())
-        self.pixels += count
-        self.masks += count > 0
-        if count == unscored.size:
+    def add(self, unscored: int, size: int, sample_id: str) -> None:
+        self.pixels += unscored
+        self.masks += unscored > 0
+        if unscored == size:
             self.whole.append(sample_id)
 
     def __str__(self) -> str:
@@ -141,7 +150,7 @@ class SegmentationQuestion:
         counts: list[PixelCounts] = []
         void = _Void()
         contents: dict[int, str] = {}
-        drawn: dict[int, NDArray[np.unsignedinteger[Any]]] = {}
+        drawn: dict[int, _Drawn] = {}
 
         def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
             mask = self.dataset.read_mask(index)
@@ -156,9 +165,9 @@ class SegmentationQuestion:
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
-                void.add(labels == self.dataset.ignore_label, self.dataset.samples[picture.index].id)
+                void.add(labels.size - int(counts[-1].truth.sum()), labels.size, self.dataset.samples[picture.index].id)
                 if len(drawn) < self.visuals:
-                    drawn[picture.index] = predicted.astype(np.min_scalar_type(len(self.words.class_names)))
+                    drawn[picture.index] = _Drawn(predicted.astype(np.int32), labels.astype(np.int32))
                 contents[picture.index] = picture.content
         if not contents:
             raise nothing_scored()
@@ -184,22 +193,19 @@ class SegmentationQuestion:
                 else None,
             )
 
-    def _picture(
-        self, image: PIL.Image.Image, index: int, predicted: NDArray[np.unsignedinteger[Any]], title: str
-    ) -> bytes:
+    def _picture(self, image: PIL.Image.Image, index: int, drawn: _Drawn, title: str) -> bytes:
         return draw_masks(
             image,
-            predicted.astype(np.int64),
-            self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id),
+            drawn.predicted.astype(np.int64),
+            drawn.labels.astype(np.int64),
             self.words.class_names,
             ignore_label=self.dataset.ignore_label,
             title=title,
         )
 
-    def _annotated(self, index: int) -> tuple[int, int]:
+    def _annotated(self, index: int) -> tuple[int, int] | None:
         """The size of a sample's mask, as its own tag, if it has one, asks to show it."""
-        height, width = self.dataset.labels(self.dataset.read_mask(index), self.dataset.samples[index].id).shape
-        return width, height
+        return shown_size(BytesIO(self.dataset.read_mask(index)))
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
         readout = choose_readout(engine.model, self.settings.readout)
