@@ -95,8 +95,7 @@ GIVEN_BOXES = Code(
 )
 NO_OBJECTS = Code(
     "no-objects",
-    "There is no object of a class, which has no part in the mean, or of the size or group that a metric is about, "
-    "which has no value.",
+    "The data has classes without an object, which have no part in the mean, and which models can still choose.",
     not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
 )
 

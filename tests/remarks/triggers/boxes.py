@@ -23,8 +23,8 @@ def unlabelled(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     return (*TOY, "-t", f"boxes:{root}")
 
 
-def small(top: Path, _: pytest.MonkeyPatch) -> Arguments:
-    boxes(top, BOTH)
+def of_one_class(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    boxes(top, [INSIDE])
     return (*TOY, "-t", f"coco:{top / 'set'}")
 
 
@@ -72,10 +72,8 @@ TRIGGERS = {
         "given boxes",
     ),
     "no-objects": Trigger(
-        small,
-        "4 metrics have no value, because no object is of their size or group (ap_medium, ap_large, ar_medium, "
-        "ar_large)",
-        "4 metrics without objects",
-        4,
+        of_one_class,
+        "1 of 2 classes has no object in the data: no part in the mean, and a name that models can choose: cat",
+        "1 of 2 classes without objects",
     ),
 }

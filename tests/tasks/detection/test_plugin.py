@@ -56,8 +56,8 @@ def ask(card: TaskCard, options: TaskOptions | None = None) -> DetectionQuestion
     return PLUGIN.ask(card, {"test": dataset}, options)
 
 
-OF_THESE_PICTURES = {"given-boxes", "no-objects"}
-"""Remarks of nearly every answer here: their objects are small, and most protocols do not say whose boxes count."""
+OF_THESE_PICTURES = {"given-boxes"}
+"""Remarks of nearly every answer here: most protocols do not say whose boxes count."""
 
 
 def told(make: Callable[[], Outcome]) -> tuple[Outcome, list[Remark]]:
@@ -518,11 +518,11 @@ def test_given_boxes_are_said_where_nothing_asks_for_them(folder: Path) -> None:
         assert "given-boxes" not in [remark.code for remark in said]
 
 
-def test_metrics_without_objects_are_said(folder: Path) -> None:
+def test_metrics_without_objects_say_so_themselves(folder: Path) -> None:
     outcome, said = remarked(lambda: answer(folder, metrics=["ap", "ap_small", "ap_large"]))
     assert outcome.metrics["ap_large"].value is None and outcome.metrics["ap_small"].value is not None
-    (found,) = [remark for remark in said if remark.code == "no-objects"]
-    assert found.sentence == "1 metric has no value, because no object is of that size or group (ap_large)"
+    assert outcome.metrics["ap_large"].reason == "the data has no large object to find"
+    assert "no-objects" not in [remark.code for remark in said]
 
 
 def test_nothing_to_find_is_refused(folder: Path) -> None:

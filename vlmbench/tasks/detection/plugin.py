@@ -39,7 +39,7 @@ from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
 from vlmbench.tasks.detection.groups import class_groups
-from vlmbench.tasks.detection.measures import box_measures, check_metrics, measure
+from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.own_detector import (
     NATIVE,
     cannot_name_boxes,
@@ -65,7 +65,6 @@ from vlmbench.tasks.detection.told import (
     tell_of_data,
     tell_of_given_boxes,
     tell_of_lost,
-    tell_of_missing_objects,
 )
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
@@ -188,7 +187,6 @@ class DetectionQuestion:
             facts=self.facts,
             classes=len(self.prompts.class_names),
         )
-        tell_of_missing_objects(answered.truth(self.dataset), self.card.metrics, box_measures(self.how, self.groups))
         with engine.timed("metrics"):
             measured = measure(
                 answered, self.dataset, self.card.metrics, self.prompts.class_names, self.how, self.groups, self.seed

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset
-from vlmbench.data.labels import listing
 from vlmbench.errors import LabelError
-from vlmbench.metrics.detection.boxes import BoxTruth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.metrics.detection.matching import AREAS
-from vlmbench.metrics.detection.measures import BoxMeasure
 from vlmbench.prompts import PromptSet
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import (
@@ -126,25 +120,3 @@ def tell_of_lost(lost: int, what: str) -> None:
         regions = f"{lost:,} {what}{'s' * (lost != 1)}"
         text = f"{regions} {were} empty or outside {their} image, and no region was named for {them}"
         say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}{'s' * (lost != 1)}", count=lost)
-
-
-def tell_of_missing_objects(truth: BoxTruth, names: Sequence[str], measures: Mapping[str, BoxMeasure]) -> None:
-    """Say which of some metrics have no value, because the data has no object that they are about."""
-    without = [name for name in names if name in measures and not _objects(truth, measures[name])]
-    if without:
-        count = len(without)
-        say(
-            NO_OBJECTS,
-            f"{count:,} metric{'s have' if count != 1 else ' has'} no value, because no object is of "
-            f"{'that' if count == 1 else 'their'} size or group ({listing(without)})",
-            brief=f"{count:,} metric{'s' * (count != 1)} without objects",
-            count=count,
-        )
-
-
-def _objects(truth: BoxTruth, measure: BoxMeasure) -> int:
-    low, high = AREAS[measure.area]
-    found = ~truth.crowd & (truth.area >= low) & (truth.area <= high)
-    if measure.classes is not None:
-        found &= np.isin(truth.label, list(measure.classes))
-    return int(found.sum())
