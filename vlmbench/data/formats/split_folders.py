@@ -9,16 +9,11 @@ from itertools import combinations
 from pathlib import Path
 
 from vlmbench.data.formats.folder_walk import entry_is_folder, visible
+from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.labels import listing
 from vlmbench.data.location import argument
 from vlmbench.errors import DataError
 
-_SPLIT_OF = {
-    **dict.fromkeys(("test", "testing", "tests", "tst"), "test"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "eval", "evaluation", "holdout"), "val"),
-    **dict.fromkeys(("train", "training", "trn", "trainval", "learn"), "train"),
-}
-"""Words for splits, and which split each is."""
 _PREFERRED = ("test", "val", "train")
 _BESIDE = frozenset(
     (
@@ -108,8 +103,8 @@ def split_of(name: str) -> str | None:
     words = _TOKENS.findall(_LETTER_CASES.sub(" ", name).lower())
     if len(words) == 1 and words[0].endswith("set"):
         words = [words[0].removesuffix("set")]
-    splits = {_SPLIT_OF[word] for word in words if word in _SPLIT_OF}
-    others = [word for word in words if word not in _SPLIT_OF and word not in _BESIDE and not word.isdecimal()]
+    splits = {SPLIT_OF[word] for word in words if word in SPLIT_OF}
+    others = [word for word in words if word not in SPLIT_OF and word not in _BESIDE and not word.isdecimal()]
     return splits.pop() if len(splits) == 1 and not others else None
 
 

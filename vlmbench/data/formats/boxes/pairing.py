@@ -17,6 +17,7 @@ from vlmbench.data.formats.boxes.voc_xml import is_voc_xml
 from vlmbench.data.formats.boxes.yolo import NAME_LISTS, read_names
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, visible
 from vlmbench.data.formats.image_suffixes import is_image_name
+from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.image_files import readable
 from vlmbench.data.location import read_text
 from vlmbench.errors import DataError
@@ -26,9 +27,7 @@ FORMATS = {".xml": "VOC XML", ".txt": "YOLO text", ".json": "LabelMe JSON"}
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _LABEL_FOLDERS = ("labels", "annotations", "label", "annotation", "annots", "xmls", "xml", "jsons", "json")
 _ROLES = frozenset((*_IMAGE_FOLDERS, *_LABEL_FOLDERS))
-_SPLIT = re.compile(
-    r"(obj_)?(train|trainval|val|valid|validation|test|testing|training|dev|default)(\d{4})?(_data)?", re.I
-)
+_SPLIT = re.compile(rf"(obj_)?({'|'.join(SPLIT_OF)}|default)(\d{{4}})?(_data)?", re.I)
 _LISTS = ("obj.data", "train.txt", "val.txt", "valid.txt", "test.txt", "labelmap.txt")
 """Files that say how a folder is laid out, beside the lists of class names."""
 _SUFFIXES = (*FORMATS, ".yaml", ".yml", ".names", ".data", ".labels")

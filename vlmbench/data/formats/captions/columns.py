@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vlmbench.data.formats.image_suffixes import is_image_name
+from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import listing
 from vlmbench.errors import DataError
@@ -25,7 +26,8 @@ _CAPTIONS = (
 _SPLITS = ("split", "splits", "datasplit")
 _PERHAPS_SPLITS = ("set", "subset", "partition", "phase")
 """Headings of splits, if their cells are all names of splits."""
-_SPLIT_NAMES = frozenset(("train", "training", "restval", "trainval", "val", "valid", "validation", "dev", "test"))
+_SPLIT_NAMES = frozenset((*SPLIT_OF, "restval"))
+"""Words in lower case; the last is Karpathy's, of images of COCO's val2014 that train."""
 _SAMPLE = 50
 """Rows that are looked at to tell columns apart."""
 

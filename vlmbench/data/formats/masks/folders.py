@@ -12,6 +12,7 @@ from typing import Literal
 from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_file, is_junk_folder, scan
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.masks.names import masks_among
+from vlmbench.data.formats.split_words import SPLIT_OF
 
 _IMAGES = (
     "images",
@@ -35,12 +36,8 @@ _MASKS = (
 )
 """Names in lower case; of two that hold images, the first of the first two wins, and others are ambiguous."""
 _PREFERRED = 2
-_SPLITS = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    "trainval": "trainval",
-}
+_SPLITS = {**SPLIT_OF, "trainval": "trainval"}
+"""Words of splits; VOC's trainval has a list of its own."""
 _SPLIT = re.compile(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})[_-]?(\d{{2,4}})?")
 _JOINED = re.compile(r"[_\-. ]*")
 _PROBED = 200

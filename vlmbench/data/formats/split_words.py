@@ -1,0 +1,12 @@
+"""Words that name a split of a dataset, in names of folders and files and in columns of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SPLIT_OF: Mapping[str, str] = {
+    **dict.fromkeys(("test", "testing", "tests", "tst"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "eval", "evaluation", "holdout"), "val"),
+    **dict.fromkeys(("train", "training", "trn", "trainval", "learn"), "train"),
+}
+"""Words in lower case, and which split each is."""
