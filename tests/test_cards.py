@@ -100,6 +100,12 @@ def test_a_model_without_a_card() -> None:
     assert card == ModelCard(name="open_clip:ViT-B-32/path/to/x.pt", adapter="open_clip", spec="ViT-B-32/path/to/x.pt")
 
 
+def test_a_folder_without_a_kind_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        find_tasks(str(tmp_path))
+    assert "There is a folder of this name: say what it holds, as imagefolder:PATH" in str(caught.value.hint)
+
+
 def test_unknown_names_suggest() -> None:
     with pytest.raises(UnknownNameError, match="unknown task or suite 'cifar1'") as caught:
         find_tasks("cifar1")

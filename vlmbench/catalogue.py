@@ -305,10 +305,15 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         return NamedTasks((_task_of_data(name),))
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
         return _named(files, found, read)
+    ways = "imagefolder:PATH, masks:PATH, boxes:PATH, captions:PATH, frames:PATH or wds:PATH"
+    if user_path(name).exists():
+        what = "folder" if user_path(name).is_dir() else "file"
+        raise UnknownNameError(
+            f"unknown task or suite {name!r}", hint=f"There is a {what} of this name: say what it holds, as {ways}."
+        )
     hints = [
         _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths]),
-        "List tasks with `vlmbench tasks`, or name your own data as imagefolder:PATH, frames:PATH, captions:PATH, "
-        "boxes:PATH or wds:PATH.",
+        f"List tasks with `vlmbench tasks`, or name your own data as {ways}.",
     ]
     raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
 

@@ -35,7 +35,8 @@ def run(
         typer.Option(
             "--task",
             "-t",
-            help="A task, suite or pattern, a YAML file, imagefolder:PATH, wds:PATH. Repeatable.",
+            help="A task, suite or pattern, a YAML file, or your own data: imagefolder:PATH, masks:PATH, boxes:PATH, "
+            "captions:PATH, frames:PATH, wds:PATH. Repeatable.",
         ),
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file, and no task's. Repeatable.")] = [],  # noqa: B006

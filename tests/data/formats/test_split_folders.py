@@ -116,6 +116,27 @@ def test_a_card_that_names_its_folders_so_is_believed(tmp_path: Path) -> None:
     assert opened(f"imagefolder:{root}", SourceContext(class_names=("test", "train"))).classes == ("test", "train")
 
 
+@pytest.mark.parametrize(
+    "folders",
+    [("images", "masks"), ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets"), ("img", "labels")],
+)
+def test_images_and_what_is_beside_them_are_no_classes(folders: tuple[str, ...], tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "set", {f"{name}/{i}.png": image_bytes(i) for name in folders for i in range(2)})
+    with pytest.raises(DataError, match="images and what is beside them") as raised:
+        opened(f"imagefolder:{root}")
+    assert f"-t masks:{root}" in str(raised.value.hint) and f"-t boxes:{root}" in str(raised.value.hint)
+    context = SourceContext(class_names=tuple(sorted(folders)))
+    assert len(opened(f"imagefolder:{root}", context).samples) == 2 * len(folders)
+
+
+def test_a_table_above_the_splits_is_no_image_of_a_class(tmp_path: Path) -> None:
+    root = layout(tmp_path / "unpacked", "archive/train", "archive/test")
+    write_folder(root, {"archive/train.csv": b"", "__MACOSX/archive/._train.csv": b""})
+    with pytest.raises(DataError, match="holds splits") as raised:
+        opened(f"imagefolder:{root}")
+    assert f"-t imagefolder:{root}/archive/test" in str(raised.value.hint)
+
+
 @pytest.mark.parametrize("name", ["bus", "test pieces", "trainers", "value", "images", "2017", "", "train test"])
 def test_other_words_are_no_splits(name: str) -> None:
     assert split_of(name) is None

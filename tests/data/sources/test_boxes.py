@@ -447,3 +447,8 @@ def test_sizes_of_other_files_judge_nothing(tmp_path: Path) -> None:
     content["images"][0] |= {"width": 50, "height": 20}
     (root / "instances.json").write_text(json.dumps(content))
     assert not said_of(root)
+
+
+def test_cvats_own_form_is_named(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "set", {"annotations.xml": b"<annotations/>", "images/1.png": image_bytes(1)})
+    assert "CVAT's own form" in refusal(root)

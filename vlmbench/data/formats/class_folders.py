@@ -11,7 +11,7 @@ from vlmbench.class_ids import has_wordnet_ids, words_of
 from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
-from vlmbench.data.formats.split_folders import refuse_splits, refuse_wrapped
+from vlmbench.data.formats.split_folders import refuse_parts, refuse_splits, refuse_wrapped
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import existing_places, exists, find_local, missing
@@ -79,7 +79,7 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
     Raises:
         MissingDataError: there is no such folder.
         LabelError: folders and class names do not fit together, or the task needs more than a class.
-        DataError: it is no folder, cannot be read, or holds splits instead of class folders.
+        DataError: it is no folder, cannot be read, or holds splits or other parts of a dataset, no classes.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
@@ -92,6 +92,7 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
     expected = {normalise(name) for name in spec.folders or context.class_names or context.own_names or ()}
     if not any(normalise(name) in expected for name in there):
         refuse_splits(root, there, _as_written(location, spec), spec.kind)
+        refuse_parts(root, there, _as_written(location, spec), spec.kind)
     folders, classes = _label_order(there, spec, context, place)
     return ClassFolders(location, root, tuple(folders), classes, walk.passed)
 

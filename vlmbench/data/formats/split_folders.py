@@ -1,4 +1,4 @@
-"""A dataset's root with its splits or its one folder of images inside, where class folders are expected."""
+"""A dataset's root with its splits, its parts or its one folder of images inside, where class folders are expected."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from vlmbench.data.formats.folder_walk import entry_is_folder, visible
+from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.labels import listing
 from vlmbench.data.location import argument
@@ -24,6 +25,14 @@ _BESIDE = frozenset(
     )
 )
 """Words that stand beside a split's in a folder's name and change nothing."""
+_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "pngimages", "img_dir", "photos", "pictures"))
+_BESIDE_IMAGES = frozenset(
+    (
+        *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "ann_dir", "xmls", "imagesets"),
+        *("segmentationclass", "segmentationclasspng", "segmentationobject", "segmentations", "ground_truth", "gt"),
+    )
+)
+"""Names, in lower case, of the folders of which datasets of masks and boxes are made."""
 _TOKENS = re.compile(r"[a-z]+|[0-9]+")
 _LETTER_CASES = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ENOUGH = 0.5
@@ -45,7 +54,7 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
         DataError: names the splits, and the argument that asks for one.
     """
     splits = {name: split for name in folders if (split := split_of(name)) is not None}
-    if len(folders) == 1 and not splits and not _has_files(root / folders[0]):
+    if len(folders) == 1 and not splits and not _has_images(root / folders[0]):
         inner = sorted(_folders_in(root / folders[0]))
         if inner and all(map(split_of, inner)):
             refuse_splits(root / folders[0], inner, _joined(location, folders[0]), kind)
@@ -58,6 +67,27 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
         f"{kind} {location!r}: {root} holds {what} of a dataset, not class folders: {listing(sorted(splits))}",
         hint=_way_out(root, [name for name in named if inside[name]], location, kind),
     )
+
+
+def refuse_parts(root: Path, folders: Sequence[str], location: str, kind: str) -> None:
+    """Refuse a folder whose sub-folders are images and their masks or labels instead of classes.
+
+    Args:
+        folders: the names of the root's sub-folders.
+        location: of the root, as the user writes it.
+        kind: the source's name.
+
+    Raises:
+        DataError: names the arguments that read masks and boxes.
+    """
+    names = {name.lower() for name in folders}
+    if names & _IMAGES and names & _BESIDE_IMAGES and names <= _IMAGES | _BESIDE_IMAGES:
+        raise DataError(
+            f"{kind} {location!r}: {root} holds images and what is beside them ({listing(sorted(folders))}), not class "
+            "folders",
+            hint=f"Name it {argument('masks', location)} if these are masks, and {argument('boxes', location)} if "
+            "they are boxes.",
+        )
 
 
 def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
@@ -130,8 +160,8 @@ def _between(folder: Path) -> Sequence[str]:
     return ()
 
 
-def _has_files(folder: Path) -> bool:
-    return any(not entry_is_folder(entry) for entry in visible(folder))
+def _has_images(folder: Path) -> bool:
+    return any(is_image_name(entry.name) and not entry_is_folder(entry) for entry in visible(folder))
 
 
 def _joined(location: str, below: str) -> str:

@@ -85,6 +85,17 @@ def read_folder(
     return FolderOfBoxes(root, read, used, FORMATS[suffix])
 
 
+_READ = (
+    "Boxes are read from a JSON of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, or "
+    "LabelMe JSON files, beside the images or in folders named images and labels (or annotations). Masks are read as "
+    "masks:PATH."
+)
+_CVATS_OWN = (
+    "annotations.xml seems to be CVAT's own form, which is not read: export the task as COCO 1.0, PASCAL VOC 1.1 or "
+    "YOLO."
+)
+
+
 def _shown(file: Path, root: Path) -> str:
     return file.relative_to(root).as_posix() if file.is_relative_to(root) else f"{file.parent.name}/{file.name}"
 
@@ -103,8 +114,7 @@ def _format(found: LabelledFolder, place: str, asked: str | None) -> str:
         )
     raise DataError(
         f"{place}: {found.root} has no annotation file of boxes, but {', '.join(what)}",
-        hint="Boxes are read from a JSON of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, "
-        "or LabelMe JSON files, beside the images or in folders named images and labels (or annotations).",
+        hint=_CVATS_OWN if (found.root / "annotations.xml").is_file() else _READ,
     )
 
 
