@@ -103,13 +103,14 @@ def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> Ima
 
 
 def _count_beside(shards: Shards, passed: PassedOver) -> None:
-    """Count the files in a split's folder that are neither shards nor known; beside shards that are named, none."""
+    """Count the files below a split's folder that are neither shards nor known; beside shards that are named, none."""
     if shards.split is None:
         return
     folder = shards.tars[0].parent
     known = {*(tar.name for tar in shards.tars), SHARD_COUNT, *METADATA_FILES}
-    walk = FolderWalk(folder, known.__contains__, passed)
-    walk.loose_files()
+    for path in FolderWalk(folder, known.__contains__, passed).files():
+        if "/" in path:
+            passed.add("in folders beside the shards", path)
 
 
 def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> Target:
