@@ -377,3 +377,10 @@ def test_real_flickr8k_and_coco(real_data: Path) -> None:
     coco = opened(real_data / "coco")
     assert len(coco.samples) == 79 and sum(len(sample.target) for sample in coco.samples) == 395  # type: ignore[arg-type]
     assert coco.read(0)[:2] == b"\xff\xd8"
+
+
+def test_a_folder_that_wraps_the_captions_is_named(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "unpacked", {"flickr/captions.txt": b"image,caption\n1.png,a dog\n"})
+    with pytest.raises(DataError, match="but flickr has") as raised:
+        open_dataset([SourceSpec(kind="captions", location=str(root))], SourceContext(target="captions"))
+    assert f"-t captions:{root}/flickr" in str(raised.value.hint)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
-from vlmbench.data.formats.folder_walk import is_junk_file
+from vlmbench.data.formats.folder_walk import is_junk_file, subfolders
 from vlmbench.data.labels import listing
 from vlmbench.data.location import argument, existing_places, missing
 from vlmbench.errors import DataError
@@ -86,6 +86,12 @@ def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:
     if len(found) == 1:
         return found[0]
     names = [path.relative_to(root).as_posix() for path in found]
+    deeper = [] if found else [root / name for name in subfolders(root) if usual.below(root / name)]
+    if deeper:
+        raise DataError(
+            f"{spec.kind} {spec.location!r}: {root} has {usual.none}, but {listing(path.name for path in deeper)} has",
+            hint=f"Name it: {' or '.join(argument(spec.kind, path) for path in deeper[:_MOST_WAYS])}.",
+        )
     what = f"several files that may be {usual.called}: {listing(names)}" if found else usual.none
     ways = " or ".join(argument(spec.kind, path) for path in found[:_MOST_WAYS])
     more = " or …" if len(found) > _MOST_WAYS else ""

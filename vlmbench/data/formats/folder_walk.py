@@ -213,3 +213,12 @@ def identity(folder: Path) -> tuple[int, int]:
 def identities_above(root: Path) -> frozenset[tuple[int, int]]:
     """The root and every folder above it: a link below the root to one of them leads in a circle."""
     return frozenset(identity(folder) for folder in (root, *root.resolve().parents))
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted, but for hidden ones and those that systems leave behind.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return sorted(entry.name for entry in visible(folder) if entry_is_folder(entry))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from vlmbench.data.formats.folder_walk import entry_is_folder, visible
+from vlmbench.data.formats.folder_walk import entry_is_folder, subfolders, visible
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.labels import listing
@@ -55,10 +55,10 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
     """
     splits = {name: split for name in folders if (split := split_of(name)) is not None}
     if len(folders) == 1 and not splits and not _has_images(root / folders[0]):
-        inner = sorted(_folders_in(root / folders[0]))
+        inner = subfolders(root / folders[0])
         if inner and all(map(split_of, inner)):
             refuse_splits(root / folders[0], inner, _joined(location, folders[0]), kind)
-    inside = {name: _folders_in(root / name) for name in splits}
+    inside = {name: frozenset(subfolders(root / name)) for name in splits}
     if not splits or (len(splits) < len(folders) and not _have_the_same_classes(splits, inside)):
         return
     named = sorted(splits, key=lambda name: (_PREFERRED.index(splits[name]), name))
@@ -148,14 +148,10 @@ def _have_the_same_classes(splits: Mapping[str, str], inside: Mapping[str, froze
     )
 
 
-def _folders_in(folder: Path) -> frozenset[str]:
-    return frozenset(entry.name for entry in visible(folder) if entry_is_folder(entry))
-
-
 def _between(folder: Path) -> Sequence[str]:
     """The folders between a split and its class folders: some archives have the split's name twice."""
-    found = sorted(_folders_in(folder))
-    if len(found) == 1 and split_of(found[0]) is not None and _folders_in(folder / found[0]) - {found[0]}:
+    found = subfolders(folder)
+    if len(found) == 1 and split_of(found[0]) is not None and set(subfolders(folder / found[0])) - {found[0]}:
         return found
     return ()
 

@@ -13,6 +13,7 @@ from vlmbench.data.formats.annotation_files import folders_with, strings
 from vlmbench.data.formats.boxes.find import find_boxes
 from vlmbench.data.formats.boxes.plausible import check_boxes_fit
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
+from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.errors import DataError, LabelError, UsageError
@@ -167,11 +168,11 @@ def _image_folder(beside: Path, root: Path, images: Sequence[AnnotatedImage], sp
     else:
         # Of a file in a folder of annotations, the images are often beside that folder: CVAT's images/default.
         around = dict.fromkeys((root, beside, *([beside.parent] if beside.name == "annotations" else [])))
-        below = list(dict.fromkeys(folder for near in around for folder in _folders(near)))
+        below = list(dict.fromkeys(near / name for near in around for name in subfolders(near)))
         places = [
             *around,
             *below,
-            *(deeper for folder in below if folder.name == "images" for deeper in _folders(folder)),
+            *(folder / name for folder in below if folder.name == "images" for name in subfolders(folder)),
         ]
     if found := folders_with([image.file for image in images], places):
         return found[0]
@@ -180,7 +181,3 @@ def _image_folder(beside: Path, root: Path, images: Sequence[AnnotatedImage], sp
         "are not there",
         hint=f"Looked in {listing(map(str, places))}.",
     )
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_file, is_junk_folder, scan
+from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_file, is_junk_folder, scan, subfolders
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.masks.names import masks_among
 from vlmbench.data.formats.split_words import SPLIT_OF
@@ -75,7 +75,7 @@ def folder_pairs(root: Path) -> list[FolderPair]:
     """
     pairs = [each for pair in _here(root) for each in _by_split(root, pair)]
     if not pairs:
-        for name in _folders(root):
+        for name in subfolders(root):
             if split_name(name):
                 pairs += [_below(name, pair) for pair in _here(root / name)]
     return pairs or _mixed(root)
@@ -100,7 +100,7 @@ def _here(root: Path) -> list[FolderPair]:
     """The pairs of folders directly in the root. Of several folders of masks for the same images, all."""
     images: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
-    for name in _folders(root):
+    for name in subfolders(root):
         role, rest = _role(name)
         if role == "image":
             images.setdefault(rest, []).append(name)
@@ -137,8 +137,8 @@ def _foremost(names: list[str], order: tuple[str, ...]) -> list[str]:
 
 def _by_split(root: Path, pair: FolderPair) -> list[FolderPair]:
     """The pair's splits, if its folders have one folder each of them; else the pair."""
-    of_images = [name for name in _folders(root / pair.images) if split_name(name)]
-    of_masks = {split_name(name): name for name in _folders(root / pair.masks)}
+    of_images = [name for name in subfolders(root / pair.images) if split_name(name)]
+    of_masks = {split_name(name): name for name in subfolders(root / pair.masks)}
     splits = [name for name in of_images if split_name(name) in of_masks]
     if pair.split or not splits:
         return [pair]
@@ -153,17 +153,13 @@ def _mixed(root: Path) -> list[FolderPair]:
     """Images and masks in one folder, told apart by the ends of their names: ``x.jpg`` and ``x_mask.png``."""
     if masks_beside(root):
         return [FolderPair("", "")]
-    return [FolderPair(name, name, name) for name in _folders(root) if split_name(name) and masks_beside(root / name)]
+    return [FolderPair(name, name, name) for name in subfolders(root) if split_name(name) and masks_beside(root / name)]
 
 
 def masks_beside(folder: Path) -> list[str]:
     """The names in a folder that are those of masks of images beside them."""
     names = [entry.name for entry in scan(folder) if not entry_is_folder(entry) and is_image_name(entry.name)]
     return masks_among([name for name in names if not is_junk_file(name)])
-
-
-def _folders(root: Path) -> list[str]:
-    return sorted(entry.name for entry in scan(root) if entry_is_folder(entry) and not is_junk_folder(entry.name))
 
 
 def _some_files(folder: Path, depth: int) -> Iterator[str]:
