@@ -152,9 +152,9 @@ def change_types(connection: sqlite3.Connection) -> None:
 
 
 def swap_rows(connection: sqlite3.Connection) -> None:
-    rows = connection.execute("SELECT key, value, crc FROM vectors").fetchall()
-    moved = [(key, *rest) for (key, _, _), (_, *rest) in zip(rows, rows[1:] + rows[:1], strict=True)]
-    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", moved)
+    rows = connection.execute("SELECT key, value, note, crc FROM vectors").fetchall()
+    moved = [(key, *rest) for (key, *_), (_, *rest) in zip(rows, rows[1:] + rows[:1], strict=True)]
+    connection.executemany("INSERT OR REPLACE INTO vectors (key, value, note, crc) VALUES (?, ?, ?, ?)", moved)
 
 
 @pytest.mark.parametrize("damage", [damage_values, damage_checksums, cut_values, change_types, swap_rows])

@@ -127,8 +127,9 @@ def test_of_two_classes_1_decides_what_255_is(tmp_path: Path) -> None:
     root = write_files(tmp_path, {**files, **{f"masks/{name}.png": mask for name, mask in masks.items()}})
     dataset, said = remarked(lambda: opened(root, classes=2))
     assert not said
-    found, said = remarked(lambda: [*labels(dataset).values(), *labels(dataset).values()])
-    assert found[:3] == [[[0, -1]], [[0, 1]], [[0, -1]]]
+    found, said = remarked(lambda: [*labels(dataset).values()])
+    assert found == [[[0, -1]], [[0, 1]], [[0, -1]]]
+    assert remarked(lambda: labels(dataset))[1] == said  # the next model's answer has the same remark
     assert [(remark.code, remark.count, remark.examples) for remark in said] == [
         ("mask-values-assumed", 2, ("a.jpg", "c.jpg"))
     ]
