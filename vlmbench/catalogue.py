@@ -306,16 +306,12 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
         return _named(files, found, read)
     ways = "imagefolder:PATH, masks:PATH, boxes:PATH, captions:PATH, frames:PATH or wds:PATH"
-    if user_path(name).exists():
-        what = "folder" if user_path(name).is_dir() else "file"
-        raise UnknownNameError(
-            f"unknown task or suite {name!r}", hint=f"There is a {what} of this name: say what it holds, as {ways}."
-        )
-    hints = [
-        _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths]),
-        f"List tasks with `vlmbench tasks`, or name your own data as {ways}.",
-    ]
-    raise UnknownNameError(f"unknown task or suite {name!r}", hint=" ".join(filter(None, hints)))
+    if (path := user_path(name)).exists():
+        hint = f"There is a {'folder' if path.is_dir() else 'file'} of this name: say what it holds, as {ways}."
+    else:
+        near = _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths])
+        hint = f"{f'{near} ' if near else ''}List tasks with `vlmbench tasks`, or name your own data as {ways}."
+    raise UnknownNameError(f"unknown task or suite {name!r}", hint=hint)
 
 
 def named_suite(name: str, read: Callable[[Path], TaskCard] = read_task) -> NamedTasks:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mask_files import SIZE, coloured_palette, filled, png, saved, write_files
+from data.layouts import write_folder
+from data.mask_files import SIZE, coloured_palette, filled, png, saved
 from data.mask_sets import PICTURE, firsts, ids, labels, opened, quiet
 from said import remarked
 
@@ -25,7 +26,7 @@ def cvat(root: Path) -> Path:
     labelmap = "# label:color_rgb:parts:actions\n" + "".join(
         f"{name}:{','.join(map(str, colour))}::\n" for name, colour in COLOURS.items()
     )
-    return write_files(
+    return write_folder(
         root,
         {
             "labelmap.txt": labelmap.encode(),
@@ -67,7 +68,7 @@ def test_an_export_of_labelme(tmp_path: Path, newer: bool) -> None:
     )
     void = np.full(SIZE[::-1], 1)
     void[0] = 255
-    root = write_files(
+    root = write_folder(
         tmp_path,
         {
             "class_names.txt": b"_background_\naeroplane\nbicycle",
@@ -89,10 +90,10 @@ def test_an_export_of_roboflow(tmp_path: Path) -> None:
     for split, count in (("train", 3), ("valid", 2)):
         files = {f"{split}/img{i}_jpg.rf.{i:032x}.jpg": PICTURE for i in range(count)}
         files |= {f"{split}/img{i}_jpg.rf.{i:032x}_mask.png": filled(i) for i in range(count)}
-        write_files(
+        write_folder(
             tmp_path, {**files, f"{split}/_classes.csv": b"Pixel Value, Class\n0, background\n1, cat\n2, dog\n"}
         )
-    write_files(tmp_path, {"README.dataset.txt": b"", "README.roboflow.txt": b""})
+    write_folder(tmp_path, {"README.dataset.txt": b"", "README.roboflow.txt": b""})
     with pytest.raises(DataError, match=rf"2 splits \(train, valid\)[\s\S]*-t masks:{re.escape(str(tmp_path))}/valid"):
         opened(tmp_path)
     dataset, said = remarked(lambda: opened(tmp_path / "valid", classes=None))
@@ -111,12 +112,12 @@ def test_masks_of_black_and_white(tmp_path: Path) -> None:
         "bmp.bmp": saved(mask, "BMP"),
     }
     files = {f"images/{name.partition('.')[0]}.jpg": PICTURE for name in makes}
-    root = write_files(tmp_path, {**files, **{f"masks/{name}": data for name, data in makes.items()}})
+    root = write_folder(tmp_path, {**files, **{f"masks/{name}": data for name, data in makes.items()}})
     dataset, said = remarked(lambda: opened(root, classes=2))
     assert all(rows == (mask // 255).astype(int).tolist() for rows in labels(dataset).values())
     assert [remark.code for remark in said] == ["mask-values-assumed"] and "0 and 255 alone (4 of 4" in said[0].sentence
     assert dataset.mask_values == "value to label {0: 0, 255: 1}, no value ignored"
-    jpeg = write_files(tmp_path / "jpeg", {"images/a.png": PICTURE, "masks/a.jpg": saved(mask, "JPEG")})
+    jpeg = write_folder(tmp_path / "jpeg", {"images/a.png": PICTURE, "masks/a.jpg": saved(mask, "JPEG")})
     with pytest.raises(LabelError, match="is a JPEG, which may blur values"):
         labels(opened(jpeg, classes=2))
 
@@ -124,7 +125,7 @@ def test_masks_of_black_and_white(tmp_path: Path) -> None:
 def test_of_two_classes_1_decides_what_255_is(tmp_path: Path) -> None:
     files = {f"images/{name}.jpg": PICTURE for name in "abc"}
     masks = {"a": png([[0, 255]]), "b": png([[0, 1]]), "c": png([[0, 255]])}
-    root = write_files(tmp_path, {**files, **{f"masks/{name}.png": mask for name, mask in masks.items()}})
+    root = write_folder(tmp_path, {**files, **{f"masks/{name}.png": mask for name, mask in masks.items()}})
     dataset, said = remarked(lambda: opened(root, classes=2))
     assert not said
     found, said = remarked(lambda: [*labels(dataset).values()])
@@ -143,7 +144,7 @@ def test_a_later_value_that_contradicts_black_and_white_is_an_error(tmp_path: Pa
     names = [f"{i:04}" for i in range(450)]
     files = {f"images/{name}.jpg": b"" for name in names}
     files |= {f"masks/{name}.png": png([[0, 255]]) for name in names}
-    root = write_files(tmp_path, {**files, "masks/0001.png": png([[0, 1]])})
+    root = write_folder(tmp_path, {**files, "masks/0001.png": png([[0, 1]])})
     dataset, said = remarked(lambda: opened(root, classes=2))
     assert "200 of 450 were looked at" in said[0].sentence
     with pytest.raises(LabelError, match="has the value 1, which the source's `values` do not name"):
@@ -157,7 +158,7 @@ def test_palettes_of_their_own_are_told(tmp_path: Path) -> None:
     red, blue = [0, 0, 0, 255, 0, 0], [0, 0, 0, 0, 0, 255]
     files = {f"images/{name}.jpg": PICTURE for name in "abcd"}
     masks = {"a": mask(red), "b": mask(blue), "c": mask([*red, 9, 9, 9]), "d": png([[0, 1]])}
-    root = write_files(tmp_path, {**files, **{f"masks/{name}.png": data for name, data in masks.items()}})
+    root = write_folder(tmp_path, {**files, **{f"masks/{name}.png": data for name, data in masks.items()}})
     dataset, said = remarked(lambda: opened(root))
     assert not said
     _, said = remarked(lambda: labels(dataset))

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from data.mask_files import filled, write_files
+from data.layouts import write_folder
+from data.mask_files import filled
 from data.mask_sets import PICTURE, firsts, ids, opened, pairs, quiet
 from said import sentences
 
@@ -37,7 +38,7 @@ from vlmbench.errors import DataError, MissingDataError
     ],
 )
 def test_usual_names_of_folders(images: str, masks: str, tmp_path: Path) -> None:
-    dataset = quiet(write_files(tmp_path / "set", pairs(images, masks)))
+    dataset = quiet(write_folder(tmp_path / "set", pairs(images, masks)))
     assert ids(dataset) == ["a.jpg", "b.jpg"] and firsts(dataset) == [0, 1]
 
 
@@ -46,7 +47,7 @@ def test_every_image_format_in_one_folder(tmp_path: Path) -> None:
     endings = (".jpg", ".JPG", ".png", ".jpeg", ".webp", ".bmp", ".TIF", ".gif", ".ppm", ".jp2")
     files = {f"images/{i}{ending}": PICTURE for i, ending in enumerate(endings)}
     files |= {f"masks/{i}.png": filled(i % 3) for i in range(len(endings))}
-    dataset = quiet(write_files(tmp_path, files))
+    dataset = quiet(write_folder(tmp_path, files))
     assert ids(dataset) == [f"{i}{ending}" for i, ending in enumerate(endings)]
     assert firsts(dataset) == [i % 3 for i in range(len(endings))]
 
@@ -60,7 +61,7 @@ def test_splits_are_asked_for_by_their_paths(tmp_path: Path) -> None:
     for number, (images, masks, path) in enumerate(layouts.values()):
         root = tmp_path / str(number)
         for split, names in (("train", "xyz"), ("val", "ab"), ("test", "c")):
-            write_files(root, pairs(images.format(split), masks.format(split), names))
+            write_folder(root, pairs(images.format(split), masks.format(split), names))
         with pytest.raises(DataError, match=r"has 3 splits \(.*\), and nothing says which is asked") as refused:
             opened(root)
         named = {split: path.format(root=root, split=split) for split in ("train", "val", "test")}
@@ -73,8 +74,8 @@ def test_splits_are_asked_for_by_their_paths(tmp_path: Path) -> None:
 
 
 def test_a_voc_devkit_is_asked_by_its_lists(tmp_path: Path) -> None:
-    root = write_files(tmp_path / "VOC2012", pairs("JPEGImages", "SegmentationClass", "abc"))
-    write_files(
+    root = write_folder(tmp_path / "VOC2012", pairs("JPEGImages", "SegmentationClass", "abc"))
+    write_folder(
         root,
         {
             "JPEGImages/d.jpg": PICTURE,
@@ -86,28 +87,28 @@ def test_a_voc_devkit_is_asked_by_its_lists(tmp_path: Path) -> None:
     )
     dataset = quiet(root)
     assert ids(dataset) == ["c.jpg", "a.jpg"] and firsts(dataset) == [2, 0] and dataset.info.split == "val"
-    write_files(root, {"ImageSets/Segmentation/train.txt": b"b\n"})
+    write_folder(root, {"ImageSets/Segmentation/train.txt": b"b\n"})
     with pytest.raises(DataError, match=r"2 splits \(.*train.txt, .*val.txt\)") as refused:
         opened(root)
     command = f"-t masks:{root}/ImageSets/Segmentation/train.txt"
     assert command in str(refused.value.hint)
     assert ids(quiet(Path(command.removeprefix("-t masks:")))) == ["b.jpg"]
     assert ids(quiet(root, split="train")) == ["b.jpg"]
-    write_files(root, {"ImageSets/Segmentation/val.txt": b"a\nd\n"})
+    write_folder(root, {"ImageSets/Segmentation/val.txt": b"a\nd\n"})
     with pytest.raises(DataError, match=r"1 of the 2 images listed in .*val.txt have no mask file in .*: d.png"):
         opened(root, split="val")
 
 
 def test_a_folder_around_the_dataset_names_it(tmp_path: Path) -> None:
-    write_files(tmp_path / "download/archive", pairs("images", "masks"))
+    write_folder(tmp_path / "download/archive", pairs("images", "masks"))
     command = re.escape(f"-t masks:{tmp_path}/download/archive")
     with pytest.raises(MissingDataError, match=rf"it has archive/ \(2 .jpg, 2 .png\)\n.*{command}"):
         opened(tmp_path / "download")
 
 
 def test_what_was_found_is_said(tmp_path: Path) -> None:
-    write_files(tmp_path, {f"images/{i}.jpg": PICTURE for i in range(3)})
-    write_files(tmp_path, {"labels/0.txt": b"0 0.5 0.5 1 1", "labels/1.txt": b"", "README.md": b"", "data.yaml": b""})
+    write_folder(tmp_path, {f"images/{i}.jpg": PICTURE for i in range(3)})
+    write_folder(tmp_path, {"labels/0.txt": b"0 0.5 0.5 1 1", "labels/1.txt": b"", "README.md": b"", "data.yaml": b""})
     message = (
         r"no folder of images beside a folder of their masks; it has images/ \(3 \.jpg\), labels/ \(2 \.txt\), "
         r"1 \.\w+, 1 \.\w+ directly in it\nExpected: images/"
@@ -119,23 +120,23 @@ def test_what_was_found_is_said(tmp_path: Path) -> None:
 
 
 def test_several_folders_of_masks_are_refused(tmp_path: Path) -> None:
-    root = write_files(tmp_path, {**pairs("images", "labels"), **pairs("images", "gt")})
+    root = write_folder(tmp_path, {**pairs("images", "labels"), **pairs("images", "gt")})
     with pytest.raises(DataError, match=r"several folders .*: images/ with gt/, images/ with labels/\n.*masks: …"):
         opened(root)
-    assert firsts(quiet(write_files(root, pairs("images", "masks")))) == [0, 1]
+    assert firsts(quiet(write_folder(root, pairs("images", "masks")))) == [0, 1]
     assert firsts(quiet(root, options={"masks": "gt"})) == [0, 1]
 
 
 def test_names_of_masks_with_an_ending(tmp_path: Path) -> None:
-    known = write_files(tmp_path / "known", pairs("images", "masks", mask="_mask.png"))
+    known = write_folder(tmp_path / "known", pairs("images", "masks", mask="_mask.png"))
     assert firsts(quiet(known)) == [0, 1]
-    unknown = write_files(tmp_path / "unknown", pairs("images", "masks", mask="_depth.png"))
+    unknown = write_folder(tmp_path / "unknown", pairs("images", "masks", mask="_depth.png"))
     with pytest.raises(
         DataError, match=r"2 of the 2 images .* only by another ending: _depth.png \(2\)\n.*\{mask_suffix: _depth.png\}"
     ):
         opened(unknown)
     assert firsts(quiet(unknown, options={"mask_suffix": "_depth.png"})) == [0, 1]
-    none = write_files(tmp_path / "none", {**pairs("images", "x"), **pairs("y", "masks", "pq")})
+    none = write_folder(tmp_path / "none", {**pairs("images", "x"), **pairs("y", "masks", "pq")})
     message = r"the 2 masks in \S+, no two have one name; images are a.jpg, b.jpg; masks are p.png, q.png"
     with pytest.raises(DataError, match=message):
         opened(none)
@@ -145,10 +146,10 @@ def test_cityscapes_is_asked_for_its_conversion(tmp_path: Path) -> None:
     root = tmp_path / "cityscapes"
     for split in ("train", "val"):
         for name in ("ulm/u_0", "bonn/b_0"):
-            write_files(root, {f"leftImg8bit/{split}/{name}_leftImg8bit.png": PICTURE})
+            write_folder(root, {f"leftImg8bit/{split}/{name}_leftImg8bit.png": PICTURE})
             for kind, value in (("color", 3), ("labelIds", 7), ("labelTrainIds", 0), ("instanceIds", 9)):
-                write_files(root, {f"gtFine/{split}/{name}_gtFine_{kind}.png": filled(value)})
-            write_files(root, {f"gtFine/{split}/{name}_gtFine_polygons.json": b"{}"})
+                write_folder(root, {f"gtFine/{split}/{name}_gtFine_{kind}.png": filled(value)})
+            write_folder(root, {f"gtFine/{split}/{name}_gtFine_polygons.json": b"{}"})
     with pytest.raises(DataError, match=f"-t masks:{root}/leftImg8bit/val"):
         opened(root)
     with pytest.raises(DataError, match=r"2 images have several masks[\s\S]*_gtFine_labelIds.png \(2 masks\)"):
@@ -161,16 +162,16 @@ def test_cityscapes_is_asked_for_its_conversion(tmp_path: Path) -> None:
     }
     dataset = quiet(root, options=options)
     assert firsts(dataset) == [0, 0], "what else Cityscapes has of an image is left by choice, without a remark"
-    write_files(root, {"gtFine/val/ulm/stranger_gtFine_labelTrainIds.png": filled(0), "gtFine/val/notes.txt": b""})
+    write_folder(root, {"gtFine/val/ulm/stranger_gtFine_labelTrainIds.png": filled(0), "gtFine/val/notes.txt": b""})
     said = sentences(lambda: opened(root, options=options))
     assert len(said) == 1 and "2 files of" in said[0] and "1 without an image" in said[0]
 
 
 def test_images_in_the_folder_above_their_masks(tmp_path: Path) -> None:
-    root = write_files(
+    root = write_folder(
         tmp_path, {"a.jpg": PICTURE, "b.jpg": PICTURE, "masks/a.png": filled(0), "masks/b.png": filled(1)}
     )
     assert firsts(quiet(root, options={"images": ".", "masks": "masks"})) == [0, 1]
     both = {"images": ".", "masks": ".", "image_suffix": ".jpg", "mask_suffix": "_x.png"}
-    same = write_files(tmp_path / "same", {"a.jpg": PICTURE, "a_x.png": filled(2)})
+    same = write_folder(tmp_path / "same", {"a.jpg": PICTURE, "a_x.png": filled(2)})
     assert firsts(quiet(same, options=both)) == [2]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import toy_dense
 from command_line import command
-from data.mask_files import filled, write_files
+from data.layouts import write_folder
+from data.mask_files import filled
 from data.mask_sets import PICTURE, firsts, ids, opened, pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ READ = pairs("images", "masks")
 
 
 def test_one_stranger_of_each_kind_is_counted(tmp_path: Path) -> None:
-    root = write_files(tmp_path / "set", {**READ, **dict.fromkeys(STRANGERS, PICTURE)})
+    root = write_folder(tmp_path / "set", {**READ, **dict.fromkeys(STRANGERS, PICTURE)})
     dataset, said = remarked(lambda: opened(root))
     assert ids(dataset) == ["a.jpg", "b.jpg"] and firsts(dataset) == [0, 1]
     (remark,) = said
@@ -53,40 +54,40 @@ def test_one_stranger_of_each_kind_is_counted(tmp_path: Path) -> None:
         assert f"{count} {reason}" in remark.text
     assert "2 without a mask; 2 without an image" in remark.text
     # What describes a dataset is no stranger beside its folders.
-    write_files(root, {"README.md": b"", "classes.txt": b"", "data.yaml": b"", "Annotations/a.xml": b""})
+    write_folder(root, {"README.md": b"", "classes.txt": b"", "data.yaml": b"", "Annotations/a.xml": b""})
     assert remarked(lambda: opened(root))[1] == said
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_each_stranger_fails_a_strict_run(stranger: str, tmp_path: Path) -> None:
-    root = write_files(tmp_path / "set", {**READ, stranger: PICTURE})
+    root = write_folder(tmp_path / "set", {**READ, stranger: PICTURE})
     _, (said,) = remarked(lambda: opened(root))
     assert said.count == 1 and STRANGERS[stranger] in said.text and said.examples == (stranger,)
 
 
 def test_a_strict_run_fails_for_a_stranger_and_passes_without(tmp_path: Path) -> None:
-    root = write_files(tmp_path / "set", READ)
+    root = write_folder(tmp_path / "set", READ)
     (tmp_path / "names.txt").write_text("sky\nsea\n")
     base = ("run", "-m", "toy-dense:patches", "-t", f"masks:{root}", "--classnames", tmp_path / "names.txt", "--strict")
     options = ("--device", "cpu", "--no-cache", "--results", tmp_path / "runs")
     command(*base, *options, code=0)
-    write_files(root, {"masks/z.png": filled(0)})
+    write_folder(root, {"masks/z.png": filled(0)})
     failed = command(*base, *options, code=1)
     assert "1 file of masks" in failed.stderr and "[files-passed-over]" in failed.stderr
 
 
 def test_a_list_finds_what_it_names(tmp_path: Path) -> None:
-    root = write_files(tmp_path / "set", {**READ, **dict.fromkeys(STRANGERS, PICTURE), "val.txt": b"b\na.jpg\n"})
+    root = write_folder(tmp_path / "set", {**READ, **dict.fromkeys(STRANGERS, PICTURE), "val.txt": b"b\na.jpg\n"})
     for made in (lambda: opened(root, options={"list": "val.txt"}), lambda: opened(root / "val.txt")):
         dataset, said = remarked(made)
         assert ids(dataset) == ["b.jpg", "a.jpg"] and not said
 
 
 def test_a_listed_name_of_two_images_is_refused_unless_it_has_its_ending(tmp_path: Path) -> None:
-    root = write_files(tmp_path, {**READ, "images/a.PNG": PICTURE, "val.txt": b"a\nb\n"})
+    root = write_folder(tmp_path, {**READ, "images/a.PNG": PICTURE, "val.txt": b"a\nb\n"})
     with pytest.raises(DataError, match=r"2 files have the listed name a: a\.PNG, a\.jpg\nKeep one"):
         opened(root / "val.txt")
-    write_files(root, {"val.txt": b"a.PNG\nb\n"})
+    write_folder(root, {"val.txt": b"a.PNG\nb\n"})
     assert ids(opened(root / "val.txt")) == ["a.PNG", "b.jpg"]
     with pytest.raises(DataError, match=r"2 images share names but for endings.*: a\.PNG, a\.jpg"):
         opened(root)
@@ -110,7 +111,7 @@ PATHS = st.builds(lambda folder, name, ending: f"{folder}/{name}{ending}", FOLDE
 @given(st.lists(PATHS, max_size=10, unique_by=str.casefold))
 def test_any_layout_reads_remarks_or_refuses_every_file(paths: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = write_files(Path(folder), {**pairs("images", "masks", ["zz"]), **dict.fromkeys(paths, filled(0))})  # type: ignore[arg-type]
+        root = write_folder(Path(folder), {**pairs("images", "masks", ["zz"]), **dict.fromkeys(paths, filled(0))})  # type: ignore[arg-type]
         try:
             dataset, said = remarked(lambda: opened(root))
         except DataError as error:

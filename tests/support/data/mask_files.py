@@ -49,14 +49,6 @@ def write_pairs(root: Path, masks: dict[str, bytes], *, images: str = "images", 
     return root
 
 
-def write_files(root: Path, files: dict[str, bytes]) -> Path:
-    """Files by their paths below a folder."""
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
-    return root
-
-
 def saved(values: np.ndarray, file_format: str, **options: object) -> bytes:
     """An array as Pillow writes it."""
     file = io.BytesIO()

@@ -10,7 +10,14 @@ from vlmbench.cards import SourceSpec
 from vlmbench.class_ids import has_wordnet_ids, words_of
 from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order
 from vlmbench.data.base import SourceContext
-from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, is_junk_folder, scan, visible
+from vlmbench.data.formats.folder_walk import (
+    FolderWalk,
+    PassedOver,
+    entry_is_folder,
+    is_junk_folder,
+    scan,
+    subfolders,
+)
 from vlmbench.data.formats.split_folders import refuse_parts, refuse_splits, refuse_wrapped
 from vlmbench.data.image_files import readable
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
@@ -157,7 +164,7 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
         root = found.path if spec.split is None else found.path / spec.split
         if not root.is_dir():
             continue
-        names = [entry.name for entry in visible(root) if entry_is_folder(entry)]
+        names = subfolders(root)
         if any((name if spec.folders is not None else normalise(name)) in keys for name in names):
             return found.location, root
         others.append(found.location)

@@ -12,7 +12,7 @@ from vlmbench.data.formats.annotation_files import UsualNames, find_annotations
 from vlmbench.data.formats.boxes.folders import read_folder
 from vlmbench.data.formats.boxes.plausible import Form
 from vlmbench.data.formats.coco_json import AnnotationFile, is_annotation_file, read_annotations
-from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan
+from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.labels import listing
 from vlmbench.data.location import argument, existing_places
 from vlmbench.errors import DataError, UsageError
@@ -112,9 +112,8 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
     Raises:
         DataError: there are several.
     """
-    below = (entry for entry in scan(root) if entry_is_folder(entry) and not is_junk_folder(entry.name))
-    folders = [root, *sorted(Path(entry.path) for entry in below)]
-    in_splits = [folder / name for folder in folders[1:] for name in _IN_SPLITS if (folder / name).is_file()]
+    places = [root / folder / name for folder in subfolders(root) for name in _IN_SPLITS]
+    in_splits = [place for place in places if place.is_file()]
     if spec.split is not None:
         in_splits = [file for file in in_splits if file.parent.name == spec.split] or in_splits
     if len(in_splits) > 1:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from vlmbench.data.formats.boxes.labelme import is_labelme
 from vlmbench.data.formats.boxes.voc_xml import is_voc_xml
 from vlmbench.data.formats.boxes.yolo import NAME_LISTS, read_names
-from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, entry_is_folder, visible
+from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver, subfolders
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.image_files import readable
@@ -111,7 +111,7 @@ def image_lists(root: Path) -> list[Path]:
 
     A devkit may hold several years' folders, each with its own lists.
     """
-    years = sorted(Path(entry.path) for entry in visible(root) if entry_is_folder(entry))
+    years = [root / name for name in subfolders(root)]
     files = [file for folder in (root, *years) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))]
     return [file for file in files if all(len(line.split()) < 2 for line in read_text(file).splitlines())]
 

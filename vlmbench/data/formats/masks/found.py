@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan
+from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan, subfolders
 from vlmbench.data.formats.masks.folders import FolderPair, folder_pairs, list_files
 from vlmbench.data.image_files import readable
 from vlmbench.data.location import argument
@@ -47,11 +47,7 @@ def where_else(root: Path, kind: str) -> str:
     Args:
         kind: the source's name, for the commands.
     """
-    inside = []
-    for entry in sorted(scan(root), key=lambda entry: entry.name):
-        if entry_is_folder(entry) and not is_junk_folder(entry.name) and folder_pairs(root / entry.name):
-            inside.append(root / entry.name)
-    if inside:
+    if inside := [root / name for name in subfolders(root) if folder_pairs(root / name)]:
         return f"A folder in it has them: {_either([argument(kind, path) for path in inside])}."
     return _EXPECTED
 
