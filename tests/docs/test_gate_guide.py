@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from command_line import command
+from docs.page import blocks, follow
 from repository import REPOSITORY
 
 GUIDE = REPOSITORY / "docs" / "gate.md"
-FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FAULT = re.compile(r"^\| `([\w-]+)` \|.*\| ([\w, -]+) \|$", re.MULTILINE)
-
-
-RECORDER = """#!/bin/sh
-printf '%s\\0' "$@" >> "$RECORDED"
-printf '\\n\\0' >> "$RECORDED"
-"""
-"""Stands for ``vlmbench``: it writes down what the shell gave it, a line break behind each command."""
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of someone who has typed every line of the guide.
-
-    The shell reads the lines; ``vlmbench`` itself runs in this process, where starting costs nothing.
-    """
-    here, scripts = tmp_path_factory.mktemp("guide"), tmp_path_factory.mktemp("bin")
-    (scripts / "vlmbench").write_text(RECORDER)
-    (scripts / "vlmbench").chmod(0o755)
-    path = os.pathsep.join([str(scripts), str(Path(sys.executable).parent), os.environ["PATH"]])
-    blocks = 0
-    for language, information, text in FENCE.findall(GUIDE.read_text("utf-8")):
-        if language == "yaml":
-            (here / information).write_text(text, "utf-8")
-            continue
-        code = int(information.removeprefix("exit=") or 0)
-        recorded = scripts / f"{blocks}"
-        environment = os.environ | {"PATH": path, "RECORDED": str(recorded)}
-        subprocess.run(["bash", "-e", "-c", text], cwd=here, env=environment, timeout=600, check=True)
-        commands = [typed.split("\0")[:-1] for typed in recorded.read_text("utf-8").split("\n\0")[:-1]]
-        for number, arguments in enumerate(commands, 1):
-            command(*arguments, where=here, code=code if number == len(commands) else 0)
-        blocks += 1
-    assert blocks == 10
+    """The folder of someone who has typed every line of the guide."""
+    here = tmp_path_factory.mktemp("guide")
+    assert len(blocks(GUIDE)) > 10
+    follow(GUIDE, here)
     return here
 
 

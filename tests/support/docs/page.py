@@ -1,0 +1,130 @@
+"""Follows a page as a reader would: types its shell lines, runs its Python, writes its files.
+
+A fenced block is one of these:
+
+- ``bash`` or ``sh``: a shell reads it, in the page's folder. ``vlmbench`` itself runs in this process, where starting costs
+  nothing. ``exit=1`` behind the language is the exit code that the block must have.
+- ``python``: it runs in this process, in one namespace a page, in the page's folder.
+- any language with a file name behind it (``yaml gate.yaml``, ``python my_adapter.py``): the text is written to that file.
+- ``text``: what a program prints. It is not run.
+
+``<!-- not run: REASON -->`` on the line before a block says why it is not run. Files that the reader has already, such as
+a checkpoint, are put there by ``prepare(folder)`` in ``tests/docs/before/<page>.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import command
+from repository import REPOSITORY
+
+_FENCE = re.compile(
+    r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<language>[\w{}-]*) ?(?P<information>\S*)[^\n]*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_SHELL = ("bash", "sh", "console")
+_CLIENT = """#!{python}
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect(os.environ["PAGE_SOCKET"])
+    own = {{name: value for name, value in os.environ.items() if name.startswith(("VLMBENCH_", "HF_"))}}
+    line.sendall(json.dumps([sys.argv[1:], os.getcwd(), own]).encode() + b"\\n")
+    code, out, err = json.loads(line.makefile().read())
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+"""Stands for ``vlmbench``: the test's process is asked to do it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; ``why`` says why it is not run."""
+
+    language: str
+    information: str
+    text: str
+    line: int
+    why: str | None
+
+    @property
+    def file(self) -> str | None:
+        """The file that the reader is to write, if it is one."""
+        return self.information if "." in self.information and "=" not in self.information else None
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, those that show Markdown or a directive of the site included."""
+    text = page.read_text("utf-8")
+    return [
+        Block(
+            found["language"],
+            found["information"],
+            found["text"],
+            text.count("\n", 0, found.start("text")) + 1,
+            found["why"],
+        )
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def follow(page: Path, here: Path) -> dict[str, Any]:
+    """Do all that the page says, in order, in an empty folder. Returns the namespace of its Python."""
+    before = REPOSITORY / "tests" / "docs" / "before" / f"{page.stem}.py"
+    if before.exists():
+        runpy.run_path(str(before))["prepare"](here)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        place = f"{page.name}, line {block.line}"
+        if block.why is not None or block.language == "text" or block.language.startswith("{"):
+            continue
+        if block.file is not None:
+            (here / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (here / block.file).write_text(block.text, "utf-8")
+        elif block.language in _SHELL:
+            code = int(block.information.removeprefix("exit=") or 0)
+            assert typed(block.text, here) == code, place
+        elif block.language == "python":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(here)
+                exec(compile(block.text, place, "exec"), namespace)
+        else:
+            pytest.fail(f"{place}: a block of {block.language or 'no language'} is neither run nor marked why not")
+    return namespace
+
+
+def typed(text: str, here: Path) -> int:
+    """Let a shell read the lines, which stops at the first that fails. Returns its exit code."""
+    with tempfile.TemporaryDirectory() as scripts, socket.socket(socket.AF_UNIX) as door:
+        client, address = Path(scripts, "vlmbench"), str(Path(scripts, "door"))
+        client.write_text(_CLIENT.format(python=sys.executable))
+        client.chmod(0o755)
+        door.bind(address)
+        door.listen()
+        door.settimeout(0.05)
+        path = os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = os.environ | {"PATH": path, "PAGE_SOCKET": address}
+        shell = subprocess.Popen(["bash", "-e", "-c", text], cwd=here, env=environment)
+        while shell.poll() is None:
+            try:
+                line, _ = door.accept()
+            except TimeoutError:
+                continue
+            with line:
+                line.settimeout(60)
+                arguments, folder, own = json.loads(line.makefile().readline())
+                done = command(*arguments, where=Path(folder), **own)
+                line.sendall(json.dumps([done.returncode, done.stdout, done.stderr]).encode())
+    return shell.returncode

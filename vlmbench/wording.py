@@ -1,0 +1,35 @@
+"""Words of messages that depend on a number: ``3 files``, ``1 class``. Used wherever a message counts something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun in the right form.
+
+    >>> counted(1, "file"), counted(1200, "file"), counted(0, "class", "classes")
+    ('1 file', '1,200 files', '0 classes')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def either(number: int, one: str, several: str) -> str:
+    """The word that fits a number, such as the verb behind :func:`counted`.
+
+    >>> either(1, "is", "are"), either(2, "is", "are")
+    ('is', 'are')
+    """
+    return one if number == 1 else several
+
+
+def listed(names: Sequence[str], word: str = "and", most: int | None = None) -> str:
+    """Names in one phrase; where there are more than ``most``, the rest is a number.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a", "b", "c", "d"], most=2)
+    ('a, b and c', 'a or b', 'a, b and 2 more')
+    """
+    shown = list(names)
+    if most is not None and len(shown) > most:
+        shown = [*shown[:most], f"{len(shown) - most:,} more"]
+    return shown[0] if len(shown) == 1 else f" {word} ".join((", ".join(shown[:-1]), *shown[-1:])) if shown else ""
