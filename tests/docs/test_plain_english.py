@@ -1,4 +1,4 @@
-"""The worst riddles of English are refused everywhere: in code, its comments and messages, cards, pages and templates."""
+"""The worst riddles of English are refused in code, its comments and messages, cards, pages and templates."""
 
 from __future__ import annotations
 

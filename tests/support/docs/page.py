@@ -2,14 +2,15 @@
 
 A fenced block is one of these:
 
-- ``bash`` or ``sh``: a shell reads it, in the page's folder. ``vlmbench`` itself runs in this process, where starting costs
-  nothing. ``exit=1`` behind the language is the exit code that the block must have.
+- ``bash`` or ``sh``: a shell reads it, in the page's folder. ``vlmbench`` itself runs in this process, where starting
+  costs nothing. ``exit=1`` behind the language is the exit code that the block must have.
 - ``python``: it runs in this process, in one namespace a page, in the page's folder.
-- any language with a file name behind it (``yaml gate.yaml``, ``python my_adapter.py``): the text is written to that file.
+- any language with a file name behind it (``yaml gate.yaml``, ``python my_adapter.py``): the text is written to that
+  file.
 - ``text``: what a program prints. It is not run.
 
-``<!-- not run: REASON -->`` on the line before a block says why it is not run. Files that the reader has already, such as
-a checkpoint, are put there by ``prepare(folder)`` in ``tests/docs/before/<page>.py``.
+``<!-- not run: REASON -->`` on the line before a block says why it is not run. Files that the reader has already, such
+as a checkpoint, are put there by ``prepare(folder)`` in ``tests/docs/before/<page>.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from command_line import command
 from repository import REPOSITORY
 
 _FENCE = re.compile(
-    r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<language>[\w{}-]*) ?(?P<information>\S*)[^\n]*\n(?P<text>.*?)^```$",
+    r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<language>[\w{}-]*) ?(?P<information>\S*)[^\n]*\n"
+    r"(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _SHELL = ("bash", "sh", "console")
