@@ -9,7 +9,7 @@ with :func:`vlmbench.remarks.base.say`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import PIL.Image
@@ -28,11 +28,13 @@ class LoadOptions:
         device: a torch device ("cpu", "cuda", "cuda:1", "mps").
         offline: never ask a hub; only files that are here already.
         trust_remote_code: let a hub repository's own Python code run. Off unless the user asked for it.
+        objects: models that the caller holds in memory, by the name of their card; each function gives one, ready.
     """
 
     device: str = "cpu"
     offline: bool = False
     trust_remote_code: bool = False
+    objects: Mapping[str, Callable[[], Model]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class ModelIdentity:
         libraries: version of each package whose code makes the features.
         revision: the commit of the hub repository from which the weights were fetched; None for local files. The
             weights' hash says what they are, so it has no part in a run's id.
+        stated: whether the other fields are all that fixes the features. False for an object whose code is not known:
+            then nothing that was computed earlier is taken for its answer.
     """
 
     weights_sha256: str
@@ -57,6 +61,12 @@ class ModelIdentity:
     tokenizer: str
     libraries: Mapping[str, str]
     revision: str | None = None
+    stated: bool = True
+
+    @property
+    def answers_again(self) -> bool:
+        """Whether cached features and earlier records may stand for what the model would answer now."""
+        return self.stated and bool(self.weights_sha256)
 
 
 class Model(Protocol):

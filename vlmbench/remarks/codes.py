@@ -99,6 +99,11 @@ NO_OBJECTS = Code(
     not_strict="What has a value is whole, and is over the same objects in any other evaluator.",
 )
 
+DATASET_TRANSFORM = Code(
+    "dataset-transform",
+    "The dataset was given as an object that transforms its images itself, before the model's own transform.",
+)
+
 # Pixels.
 SCALED_VALUES = Code(
     "scaled-values", "Images have more than 8 bits a channel, or real numbers, and were scaled to 8 bits by a range."
@@ -197,6 +202,19 @@ SEVERAL_WEIGHTS = Code(
 )
 MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight, and the library's fixed value was taken.")
 CASE_KEPT = Code("case-kept", "The tokenizer keeps case, and the family was trained on lower-case text.")
+NO_IDENTITY = Code(
+    "no-identity",
+    "The model was given as an object, and nothing states what it is, so that no cached feature and no earlier record "
+    "was used.",
+    not_strict="The number itself is whole: it was only computed anew.",
+    everywhere=True,
+)
+WEIGHTS_PRECISION = Code(
+    "weights-precision",
+    "The model was given as an object with weights in 16 bits, and ran in them.",
+    not_strict="The user gave the model so.",
+    everywhere=True,
+)
 SEVERAL_MODELS = Code(
     "several-models",
     "The results folder has records of several models under this name. The newest has the name, and an older one a row "
