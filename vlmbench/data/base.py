@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -94,7 +94,10 @@ class ImageDataset(Protocol):
         """
 
     def state(self) -> str:
-        """A cheap hash that changes when the files do (names, sizes, times, revision): no content is read."""
+        """A cheap hash that changes when the files do (names, sizes, times, revision): no content is read.
+
+        Empty if nothing but the content tells: then nothing is remembered of it from one run to the next.
+        """
 
 
 @runtime_checkable
@@ -234,6 +237,7 @@ class SourceContext:
         class_names: the card's class names, in label order; None where the card leaves them to the data.
         own_names: the user's, in any order; None where the user gives none.
         target: what each sample's target is to be.
+        objects: datasets that the caller holds in memory, by the location in the card's source.
     """
 
     data_root: Path | None = None
@@ -241,6 +245,7 @@ class SourceContext:
     class_names: tuple[str, ...] | None = None
     target: TargetKind = "class"
     own_names: tuple[str, ...] | None = None
+    objects: Mapping[str, ImageDataset] = field(default_factory=dict)
 
     @property
     def classes(self) -> int | None:
