@@ -139,7 +139,7 @@ def _samples(
 ) -> tuple[list[Sample], dict[int, str]]:
     """The samples, and those whose label could not be read; they get a label of no meaning, and are never scored."""
     samples, broken = [], {}
-    anything: Target = {"captions": ("?",), "classes": ()}.get(target, 0)  # type: ignore[assignment]
+    anything: Target = {"captions": ("?",), "classes": ()}.get(target, 0)
     for index, label in enumerate(parts.labels):
         if isinstance(label, Unreadable):
             broken[index] = label.reason

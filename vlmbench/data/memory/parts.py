@@ -126,7 +126,7 @@ def _refuse_unnumbered(data: Any) -> None:
         what = "can only be read from start to end" if streams or hasattr(data, "__iter__") else "has no length"
         raise UsageError(
             f"as_task: a {kind} {what}, and a run reads samples by their number",
-            hint="Make a list of it: as_task(list(dataset), …); of its first samples: list(itertools.islice(dataset, 1000)).",
+            hint="Make a list: as_task(list(dataset), …); of its first samples: list(itertools.islice(dataset, 1000)).",
         )
 
 

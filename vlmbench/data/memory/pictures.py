@@ -23,9 +23,10 @@ from vlmbench.paths import user_path
 
 _CHANNELS = (1, 3, 4)
 _WHITE = 255
-_ROUNDING = 1e-3
-"""By how much real numbers may leave the range from 0 to 1, as resizing makes them."""
-_RAW = "Give the images before the transform: the model's own transform is applied to them."
+_OVERSHOOT = 0.1
+"""By how much real numbers may leave the range from 0 to 1: resizing by a cubic filter overshoots so far."""
+_BYTES = "Give pixels as uint8 from 0 to 255."
+_RAW = "Give the images before any transform, since the model's own is applied: set the dataset's transform to None."
 
 
 def encoded(image: Any, sample_id: str) -> bytes:
@@ -86,8 +87,9 @@ def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
     if image.dtype.kind not in "buif":
         raise DataError(f"sample {sample_id!r}: its image is an array of {image.dtype}, not of pixels")
     if image.dtype.kind in "ui" and image.dtype.itemsize > 1 and image.dtype != np.uint16:
-        image = _narrowed(image, sample_id)
-    return image
+        return _narrowed(image, sample_id)
+    found: NDArray[Any] = image
+    return found
 
 
 def _narrowed(pixels: NDArray[Any], sample_id: str) -> NDArray[Any]:
@@ -96,7 +98,7 @@ def _narrowed(pixels: NDArray[Any], sample_id: str) -> NDArray[Any]:
     if low < 0 or high > _WHITE:
         raise DataError(
             f"sample {sample_id!r}: its pixels are whole numbers ({pixels.dtype}) from {low} to {high}, not 0 to 255",
-            hint="Give them as uint8 from 0 to 255.",
+            hint=_BYTES,
         )
     return pixels.astype(np.uint8)
 
@@ -131,22 +133,19 @@ def _from_unit_range(pixels: NDArray[Any], sample_id: str) -> NDArray[np.uint8]:
     if not np.isfinite(pixels).all():
         raise BadSampleError(sample_id, "its pixels hold NaN or infinity")
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
-    if low < -_ROUNDING or high > 1 + _ROUNDING:
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         normalised = low < 0
         raise DataError(
             f"sample {sample_id!r}: its pixels are real numbers from {low:.4g} to {high:.4g}, not from 0 to 1"
             + (", so they seem to be normalised already" if normalised else ""),
-            hint=f"{_RAW} Set the dataset's transform to None."
-            if normalised
-            else "Give pixels from 0 to 255 as uint8.",
+            hint=_RAW if normalised else _BYTES,
         )
     say_facts((Fact("scaled", "from 0 to 1, as the values suggest"),), sample_id)
-    return np.rint(pixels.clip(0, 1) * _WHITE).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(pixels.clip(0, 1) * _WHITE).astype(np.uint8)
+    return rounded
 
 
 def _from_bytes(pixels: NDArray[Any], sample_id: str) -> NDArray[np.uint8]:
     if pixels.dtype != np.uint8:
-        raise DataError(
-            f"sample {sample_id!r}: its pixels are of type {pixels.dtype}", hint="Give them as uint8 from 0 to 255."
-        )
+        raise DataError(f"sample {sample_id!r}: its pixels are of type {pixels.dtype}", hint=_BYTES)
     return pixels

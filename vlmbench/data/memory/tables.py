@@ -1,4 +1,4 @@
-"""Tables of the ``datasets`` library: images as they are stored, labels from their column, class names from its type."""
+"""Tables of the ``datasets`` library: images as they are stored, labels and class names from the label's column."""
 
 from __future__ import annotations
 

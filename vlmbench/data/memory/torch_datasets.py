@@ -25,7 +25,8 @@ def stated_labels(dataset: Any) -> Sequence[Any] | None:
         return None if any(part is None for part in parts) else [label for part in parts for label in part or ()]
     labels = next((found for name in _LABELS if _is_list(found := getattr(dataset, name, None), len(dataset))), None)
     if labels is None and _is_list(pairs := getattr(dataset, "samples", None), len(dataset)):
-        labels = [pair[1] for pair in pairs] if all(isinstance(p, tuple) and len(p) == 2 for p in pairs) else None
+        listed: Any = pairs
+        labels = [pair[1] for pair in listed] if all(isinstance(p, tuple) and len(p) == 2 for p in listed) else None
     change = getattr(dataset, "target_transform", None)
     return labels if labels is None or change is None else [change(label) for label in labels]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import PIL.Image
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
-from vlmbench.models.base import ModelIdentity, Pixels, TokenReader
+from vlmbench.models.base import ModelIdentity, Pixels
 from vlmbench.models.memory.inputs import Prepare, Tokenize
 from vlmbench.models.towers.described import described_shortly
+from vlmbench.models.towers.token_reader import TextTokens
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
 
 Encode = Callable[[Any], Any]
@@ -56,7 +57,7 @@ class ModuleModel:
         tokenize: Tokenize,
         image: Encode,
         text: Encode,
-        reader: TokenReader | None = None,
+        reader: TextTokens | None = None,
     ) -> None:
         module = parts.module
         self.card = card
@@ -136,7 +137,7 @@ def logit_factors(parts: Parts) -> tuple[float, float]:
     scale, bias = (getattr(parts.module, name, None) for name in ("logit_scale", "logit_bias"))
     stated = parts.logit_scale
     if stated is None:
-        stated = float(cast(Tensor, scale).exp().item()) if isinstance(scale, Tensor) and scale.numel() == 1 else 1.0
+        stated = float(scale.exp().item()) if isinstance(scale, Tensor) and scale.numel() == 1 else 1.0
     added = parts.logit_bias
     if added is None:
         added = float(bias.item()) if isinstance(bias, Tensor) and bias.numel() == 1 else 0.0

@@ -149,13 +149,12 @@ def _with_protocol(model: Any) -> GivenModel:
 
 def _checked_object(model: Any) -> Model:
     """The object itself; a model that this package loaded must still have the weights of its identity."""
-    network = getattr(model, "network", None)
-    if type(model).__module__.startswith("vlmbench.models.") and isinstance(network, nn.Module):
-        if state_sha256(network) != model.identity.weights_sha256:
-            raise ModelError(
-                f"{model.card.name}: its weights have changed since it was loaded, and its identity is of the old ones",
-                hint="Give the module: vlmbench.as_model(model.network, model.preprocess, tokenizer, name=…).",
-            )
+    network = getattr(model, "network", None) if type(model).__module__.startswith("vlmbench.models.") else None
+    if isinstance(network, nn.Module) and state_sha256(network) != model.identity.weights_sha256:
+        raise ModelError(
+            f"{model.card.name}: its weights have changed since it was loaded, and its identity is of the old ones",
+            hint="Give the module: vlmbench.as_model(model.network, model.preprocess, tokenizer, name=…).",
+        )
     if not model.identity.answers_again:
         _say_no_identity()
     found: Model = model
@@ -163,8 +162,10 @@ def _checked_object(model: Any) -> Model:
 
 
 def _identified(card: ModelCard, module: nn.Module, make: Callable[[ModelCard], Any], identity: str | None) -> Model:
-    """The model, with an identity as far as it is stated. Without, each evaluation has one of its own, so that no record
-    takes the place of another."""
+    """The model with the identity that the caller stated.
+
+    If none is stated, each evaluation has an identity of its own, so that no record takes the place of another.
+    """
     model = make(card)
     if identity is None:
         _say_no_identity()

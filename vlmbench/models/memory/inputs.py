@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.errors import ModelError, UsageError
-from vlmbench.models.base import BytePixels, TokenReader
+from vlmbench.models.base import BytePixels
 from vlmbench.models.towers.byte_pixels import compose_bytes, open_clip_bytes
 from vlmbench.models.towers.described import described
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
@@ -146,7 +146,7 @@ class Tokenize:
         return described(self.tokenizer)
 
     @property
-    def reader(self) -> TokenReader | None:
+    def reader(self) -> TextTokens | None:
         """How many tokens texts have; None if that is not known."""
         most = self._most if self.is_library else None
         if most is None:

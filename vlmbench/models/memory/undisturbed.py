@@ -52,7 +52,8 @@ def _device_types() -> list[str]:
 
 def _random_states() -> Callable[[], None]:
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    on_cuda: Any = torch.cuda
+    cuda = on_cuda.get_rng_state_all() if on_cuda.is_initialized() else None
     mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
 
     def put_back() -> None:
@@ -60,7 +61,7 @@ def _random_states() -> Callable[[], None]:
         np.random.set_state(numpy)
         torch.set_rng_state(cpu)
         if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
+            on_cuda.set_rng_state_all(cuda)
         if mps is not None:
             torch.mps.set_rng_state(mps)
 
@@ -104,7 +105,7 @@ def _float32_precisions() -> list[tuple[Any, str]]:
     backends: Any = torch.backends
     rooms = [(backends.cuda, "matmul"), *((backends.cudnn, name) for name in ("conv", "rnn"))]
     rooms += [(backends.mkldnn, name) for name in ("matmul", "conv")]
-    places = [getattr(room, name, None) for room, name in rooms]
+    places: list[Any] = [getattr(room, name, None) for room, name in rooms]
     return [(place, place.fp32_precision) for place in places if hasattr(place, "fp32_precision")]
 
 
