@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,20 @@ import pytest
 import torch
 import toy_adapter
 from data.layouts import image_bytes
-from said import remarked
 from torch import Tensor, nn
 from torchvision import transforms
 
 import vlmbench
 from vlmbench.cards import ModelCard
-from vlmbench.errors import ModelError, UsageError
+from vlmbench.errors import UsageError
 from vlmbench.features.cache.files import features_folder
 from vlmbench.models.memory.given import GivenModel, unwrapped
 from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
-NORMAL = transforms.Compose([transforms.Resize((8, 8)), transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
+NORMAL = transforms.Compose(
+    [transforms.Resize((8, 8)), transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+)
 
 
 class Towers(nn.Module):
@@ -61,7 +63,9 @@ def letters(texts: Sequence[str]) -> Tensor:
 
 
 def images(count: int = 6) -> vlmbench.api.GivenTask:
-    return vlmbench.as_task([image_bytes(i) for i in range(count)], [i % 2 for i in range(count)], classes=["cat", "dog"])
+    return vlmbench.as_task(
+        [image_bytes(i) for i in range(count)], [i % 2 for i in range(count)], classes=["cat", "dog"]
+    )
 
 
 def evaluated(model: Any, **options: Any) -> Record:
@@ -106,7 +110,9 @@ def test_features_are_of_the_weights_of_the_moment_and_scaled_in_float32() -> No
         module.image.weight.neg_()
     assert not torch.equal(features(given), first)
     module.logit_scale = nn.Parameter(torch.tensor(2.0))
-    assert vlmbench.as_model(module, NORMAL, letters).load().logit_scale == pytest.approx(torch.tensor(2.0).exp().item())
+    assert vlmbench.as_model(module, NORMAL, letters).load().logit_scale == pytest.approx(
+        torch.tensor(2.0).exp().item()
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -173,7 +179,9 @@ def test_an_object_with_the_protocol_is_asked_as_it_is(tmp_path: Path) -> None:
     by_name = vlmbench.evaluate("toy:toy", images(), device="cpu", results=tmp_path / "named")[0]
     record = evaluated(model)
     assert record.metrics.keys() == by_name.metrics.keys() and record.model.name == "toy"
-    assert record.remarks == () and evaluated([model, "toy:b"], device="cpu").model.name == "toy"
+    assert record.remarks == ()
+    both = vlmbench.evaluate([model, "toy:b"], images(), device="cpu")
+    assert [each.model.name for each in both] == ["toy", "toy:b"] and both[0].metrics == record.metrics
     with pytest.raises(UsageError, match="two different models are named 'toy'"):
         vlmbench.evaluate([model, toy_adapter.toy()], images())
     with pytest.raises(UsageError, match="named 'toy' by its card, not 'other'"):
@@ -205,7 +213,9 @@ def test_what_is_no_model_is_refused_with_what_to_do() -> None:
     with pytest.raises(UsageError, match="a int is neither"):
         vlmbench.evaluate(3, images())  # type: ignore[arg-type]
     with pytest.raises(Exception, match=r"returned shape \(6, 4, 6\), not features"):
-        evaluated(vlmbench.as_model(module, NORMAL, letters, encode_image=lambda p: module.see(p)[:, None].expand(-1, 4, 6)))
+        evaluated(
+            vlmbench.as_model(module, NORMAL, letters, encode_image=lambda p: module.see(p)[:, None].expand(-1, 4, 6))
+        )
     with pytest.raises(Exception, match="the transform gave a Image of an image"):
         evaluated(vlmbench.as_model(module, lambda image: image, letters))
 
@@ -229,7 +239,7 @@ def test_open_clip_is_as_its_adapter_makes_it(
     tokenizer = open_clip.get_tokenizer(architecture)
     network.eval()
     given: Any = vlmbench.as_model(network, tokenizer=tokenizer).load()
-    image = PIL.Image.open(__import__("io").BytesIO(image_bytes(3)))
+    image = PIL.Image.open(io.BytesIO(image_bytes(3)))
     mine, theirs = given.preprocess(image), loaded.preprocess(image)
     assert given.capabilities.keys() == loaded.capabilities.keys()
     assert given.identity.weights_sha256 == loaded.identity.weights_sha256
