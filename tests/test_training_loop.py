@@ -65,9 +65,10 @@ def train(start: Trained, batches: list[Any], at_each_tenth: Any) -> Any:
         pixels, tokens = batches[random.randrange(len(batches))]
         noisy = pixels + 0.1 * torch.randn_like(pixels) + float(np.random.normal(0, 0.01))
         image, text, scale = network(noisy, tokens)
-        loss(image, text, scale).backward()
+        total = loss(image, text, scale)
         if (step + 1) % EVERY == 0:
-            at_each_tenth(network)  # gradients are there, and not used yet
+            at_each_tenth(network)  # in the worst place: between the forward pass and its gradients
+        total.backward()
         optimizer.step()
         optimizer.zero_grad()
     return network

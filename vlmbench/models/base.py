@@ -9,7 +9,7 @@ with :func:`vlmbench.remarks.base.say`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import PIL.Image
@@ -28,13 +28,11 @@ class LoadOptions:
         device: a torch device ("cpu", "cuda", "cuda:1", "mps").
         offline: never ask a hub; only files that are here already.
         trust_remote_code: let a hub repository's own Python code run. Off unless the user asked for it.
-        objects: models that the caller holds in memory, by the name of their card; each function gives one, ready.
     """
 
     device: str = "cpu"
     offline: bool = False
     trust_remote_code: bool = False
-    objects: Mapping[str, Callable[[], Model]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ def make_plan(request: RunRequest) -> Plan:
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
         )
     for model in models:
-        ADAPTERS.get(model.adapter)
+        if model.name not in objects:
+            ADAPTERS.get(model.adapter)
     plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
     for task in asked:
         if task.broken is None:

@@ -139,12 +139,12 @@ class ProcessState:
             device=self._device,
             offline=self.settings.offline,
             trust_remote_code=self.settings.trust_remote_code,
-            objects=self._objects,
         )
         said = Gathered()
         try:
             with gathered_remarks(WARNING, said):
-                return ADAPTERS.get(card.adapter)(card, options)
+                in_memory = self._objects.get(card.name)
+                return in_memory() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # an adapter's own bug
             return unexpected(error)
         finally:

@@ -25,6 +25,8 @@ from vlmbench.wording import counted
 
 SOURCE = "memory"
 """The source of such tasks' cards."""
+_OF_SEVERAL = ("mean_average_precision", "map_11_point", "roc_auc")
+"""What is measured where an image has several classes; the first is the main metric."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,16 +178,20 @@ def _card(
 ) -> TaskCard:
     source = SourceSpec(kind=SOURCE, location=name, options={"class_names": "card"})
     kind = "retrieval" if target == "captions" else DEFAULT_KIND
-    if like is not None and like.plugin != kind:
-        raise UsageError(f"as_task: like={like.name!r} is a card of {like.plugin}, and this is {kind}")
+    if like is not None and (like.plugin != kind or like.multi_label != (target == "classes")):
+        several = "several classes an image" if like.multi_label else "one class an image"
+        what = like.plugin if like.plugin != kind else several
+        raise UsageError(f"as_task: like={like.name!r} is a card of {what}, and this dataset has other labels")
     if target == "captions" and (classes is not None or templates is not None):
         raise UsageError("as_task: a task of captions has no class names or templates")
     if isinstance(templates, str):
         raise UsageError(f"as_task: templates is a list of texts, and {templates!r} is one text")
     fields: dict[str, Any] = {"name": name, "plugin": kind, "multi_label": target == "classes"}
+    if target == "classes":
+        fields["metrics"] = list(_OF_SEVERAL)
     if like is not None:
         kept = like.model_dump(exclude={"train", "val", "samples", "title"}, exclude_unset=True)
-        fields = {**kept, **fields}
+        fields = {**fields, **kept, "name": name}
     fields["sources"] = [source]
     if classes is not None:
         fields["classes"] = list(classes)

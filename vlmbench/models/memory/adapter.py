@@ -1,7 +1,4 @@
-"""The adapter of models that the caller of :func:`vlmbench.evaluate` holds in memory.
-
-It loads nothing: the run's options hold the objects, each under its card's name.
-"""
+"""The adapter named by the cards of models in memory. It loads nothing: a run takes such a model as it is given."""
 
 from __future__ import annotations
 
@@ -10,19 +7,16 @@ from vlmbench.errors import ModelError
 from vlmbench.models.base import LoadOptions, Model
 
 ADAPTER = "memory"
-"""Its name, in the cards of such models."""
+"""Its name."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> Model:
-    """The object of this card.
+    """Refuse a card whose model was in the memory of another process.
 
     Raises:
-        ModelError: the run holds none of this name, or the object cannot be used as a model.
+        ModelError: always.
     """
-    make = options.objects.get(card.name)
-    if make is None:
-        raise ModelError(
-            f"{card.name!r}: this run holds no model object of that name",
-            hint="An object is given in Python: vlmbench.evaluate(vlmbench.as_model(module, …), …).",
-        )
-    return make()
+    raise ModelError(
+        f"{card.name!r} was a model in the memory of a Python process, and this run holds none of that name",
+        hint="Give it in Python: vlmbench.evaluate(vlmbench.as_model(module, …), …); or save it, and name its file.",
+    )

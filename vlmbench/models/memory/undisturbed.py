@@ -17,9 +17,9 @@ from torch import Tensor, nn
 def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Evaluate inside, with the settings of a new process, and find everything outside as it was.
 
-    Inside, the modules are in evaluation mode, autocast is off, gradients may be computed, new tensors are float32 and
-    on the CPU, and float32 is not shortened to TensorFloat-32. Put back at the end, after an error or Ctrl-C too: the
-    mode of each submodule, buffers, random states (Python, NumPy, torch on the CPU and on each accelerator), the number
+    Inside, the modules are in evaluation mode and their parameters want no gradient, autocast is off, new tensors are
+    float32 and on the CPU, and float32 is not shortened to TensorFloat-32. Put back at the end, after an error or
+    Ctrl-C too: the mode of each submodule, which parameters want gradients, buffers, random states (Python, NumPy, torch on the CPU and on each accelerator), the number
     of torch's threads and all that is set above.
 
     Args:
@@ -31,6 +31,7 @@ def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
         for module in dict.fromkeys(modules):
             put_back.callback(_buffers(module))
             put_back.callback(_modes(module))
+            put_back.callback(_wanted_gradients(module))
             module.eval()
         put_back.enter_context(torch.inference_mode(False))
         put_back.enter_context(torch.enable_grad())
@@ -120,6 +121,19 @@ def _modes(root: nn.Module) -> Callable[[], None]:
         finally:
             for module, training in modes:
                 module.training = training
+
+    return put_back
+
+
+def _wanted_gradients(root: nn.Module) -> Callable[[], None]:
+    """Let no parameter want a gradient: torch chooses by it how it multiplies matrices, which changes last digits."""
+    wanted = [parameter for parameter in root.parameters() if parameter.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+
+    def put_back() -> None:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
 
     return put_back
 
