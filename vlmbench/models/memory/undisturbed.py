@@ -19,8 +19,8 @@ def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
 
     Inside, the modules are in evaluation mode and their parameters want no gradient, autocast is off, new tensors are
     float32 and on the CPU, and float32 is not shortened to TensorFloat-32. Put back at the end, after an error or
-    Ctrl-C too: the mode of each submodule, which parameters want gradients, buffers, random states (Python, NumPy, torch on the CPU and on each accelerator), the number
-    of torch's threads and all that is set above.
+    Ctrl-C too: all of that, the mode of each submodule, buffers, the number of torch's threads, and the random states
+    of Python, NumPy and torch, on the CPU and on each accelerator.
 
     Args:
         modules: those that are evaluated.
