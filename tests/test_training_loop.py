@@ -92,17 +92,16 @@ def test_the_numbers_are_those_of_the_weights_saved_and_nothing_changes(
     assert [p.requires_grad for p in with_evaluations.parameters()] == [p.requires_grad for p in without.parameters()]
 
     assert len(found) == STEPS // EVERY
-    for number, records in enumerate(found, 1):
-        folder, results = tmp_path / str(number), tmp_path / "runs" / str(number)
-        tasks = [part for task in TASKS for part in ("-t", task)]
-        done = command(
-            "run", "-m", f"open_clip:local-dir:{folder}", *tasks, "--limit", LIMIT, "--device", "cpu", "--no-cache",
-            "--results", results,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        saved = {record.task.name: record for record in ResultStore(results) if isinstance(record, Record)}
+    names = [f"open_clip:local-dir:{tmp_path / str(number)}" for number in range(1, len(found) + 1)]
+    asked = [*(part for name in names for part in ("-m", name)), *(part for task in TASKS for part in ("-t", task))]
+    results = tmp_path / "runs"
+    done = command("run", *asked, "--limit", LIMIT, "--device", "cpu", "--no-cache", "--results", results)
+    assert done.returncode == 0, done.stderr
+    written = [record for record in ResultStore(results) if isinstance(record, Record)]
+    saved = {(record.model.name, record.task.name): record for record in written}
+    for name, records in zip(names, found, strict=True):
         for record in records:
-            other = saved[record.task.name]
+            other = saved[name, record.task.name]
             assert record.metrics == other.metrics and record.per_class == other.per_class
             assert record.model.weights_sha256 == other.model.weights_sha256
             assert record.model.capabilities == other.model.capabilities
