@@ -55,23 +55,20 @@ def test_a_connection_that_closes_early_is_resumed_where_it_broke(hub: Hub) -> N
     assert {name for name, _ in hub.ranges} == {"big.tar"}
 
 
-def test_another_process_continues_what_one_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_hub_went_away_only_what_did_not_arrive_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         hub.repo("org/set").commit(FILES)
         hub.gone_after["big.tar"] = 8_000
         listing = list_files(Repo("org/set", None, offline=False))
         fetch(listing, ["names.txt"])
-        with pytest.raises(MissingDataError, match=rf"connection to {hub.url} failed[\s\S]*What was fetched is kept"):
+        with pytest.raises(MissingDataError, match=rf"connection to {hub.url} failed[\s\S]*that have arrived are kept"):
             fetch(listing, ["big.tar"])
-    assert [path.stat().st_size > 7_000 for path in leftovers()] == [True]
     with running_hub(hub) as hub:
         hub.gone_after.clear()
         hub.requests.clear()
         assert arrived(get()) == FILES
         assert hub.fetched() == ["big.tar", "other.tar"]
-        ((name, start),) = hub.ranges
-        assert name == "big.tar" and start > 7_000
     assert leftovers() == []
 
 

@@ -16,6 +16,8 @@ def explain(error: BaseException, repo: Repo, path: str | None = None) -> Vlmben
     """What a failure of the hub's client means to the user; path: the file that was asked for."""
     from huggingface_hub import errors as hub
 
+    if isinstance(error, hub.LocalEntryNotFoundError) and isinstance(error.__cause__, hub.HfHubHTTPError):
+        error = error.__cause__  # the hub did answer: the client then looked in its cache, in vain
     place = f"hub {repo.id!r}" + (f" at {repo.revision!r}" if repo.revision else "")
     where = hub_name()
     if isinstance(error, VlmbenchError):
@@ -49,7 +51,7 @@ def explain(error: BaseException, repo: Repo, path: str | None = None) -> Vlmben
     if isinstance(error, hub.LocalEntryNotFoundError) or is_network_error(error):
         return MissingDataError(
             f"{asked}: the connection to {where} failed ({type(error.__cause__ or error).__name__})",
-            hint="Check the connection and HF_ENDPOINT. What was fetched is kept.",
+            hint="Check the connection and HF_ENDPOINT. Files that have arrived are kept.",
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(
@@ -81,7 +83,7 @@ def _answered(status: int, asked: str, path: str | None) -> VlmbenchError:
     elif status == 404:
         step = "Check the name, and HF_ENDPOINT."
     else:
-        step = "Try again later; what was fetched is kept."
+        step = "Try again later; files that have arrived are kept."
     return MissingDataError(f"{asked}: {hub_name()} answered {status}", hint=step)
 
 

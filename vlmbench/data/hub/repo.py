@@ -106,18 +106,6 @@ def in_snapshot(listing: Listing, file: RemoteFile) -> Path | None:
     return _whole(repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path, file)
 
 
-def partial_bytes(listing: Listing, file: RemoteFile) -> int:
-    """How much of the file an earlier download left behind."""
-    blob = _blob(listing, file)
-    partial = blob and partial_path(blob)
-    return partial.stat().st_size if partial and partial.is_file() else 0
-
-
-def partial_path(blob: Path) -> Path:
-    """The unfinished download of a blob; clients before version 2 name theirs so too, and leave them."""
-    return blob.with_name(f"{blob.name}.incomplete")
-
-
 def _blob(listing: Listing, file: RemoteFile) -> Path | None:
     """The hub's client names a blob by its hash."""
     name = file.sha256 or file.git_sha1
