@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from data.layouts import write_tar
 
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.client import list_files
-from vlmbench.data.hub.repo import Repo, cached_path
+from vlmbench.data.hub.repo import Repo, cached_path, repo_folder
 from vlmbench.data.hub.transfer import fetch, missing_files
 from vlmbench.errors import DataError, MissingDataError
 
@@ -70,6 +71,20 @@ def test_after_a_hub_went_away_only_what_did_not_arrive_is_fetched(monkeypatch: 
         assert arrived(get()) == FILES
         assert hub.fetched() == ["big.tar", "other.tar"]
     assert leftovers() == []
+
+
+def test_parts_that_killed_downloads_left_are_removed(hub: Hub) -> None:
+    hub.repo("org/set").commit(FILES)
+    blobs = repo_folder("org/set") / "blobs"
+    blobs.mkdir(parents=True)
+    name = content_hash("big.tar", BIG)
+    old, fresh, other = (blobs / f"{stem}.incomplete" for stem in (f"{name}.1a2b", f"{name}.3c4d", "0" * 64 + ".5e6f"))
+    for part in (old, fresh, other):
+        part.write_bytes(b"part")
+    for part in (old, other):
+        os.utime(part, (0, 0))
+    assert arrived(get()) == FILES
+    assert leftovers() == sorted([fresh, other])
 
 
 def test_a_server_that_stops_sending_becomes_words(hub: Hub) -> None:

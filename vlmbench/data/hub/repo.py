@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
 from vlmbench.paths import user_path
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ABANDONED_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,20 @@ def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
 def in_snapshot(listing: Listing, file: RemoteFile) -> Path | None:
     """Where the commit's snapshot has the file in its full length; None if it does not."""
     return _whole(repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path, file)
+
+
+def remove_abandoned(listing: Listing, file: RemoteFile) -> None:
+    """Remove the parts of this file that killed downloads left: since version 2 the client gives each a name of its own.
+
+    A part that was written to within the last hour may be another process's, and stays.
+    """
+    blob = _blob(listing, file)
+    if blob is None or not _HASH.fullmatch(blob.name):
+        return
+    for part in blob.parent.glob(f"{blob.name}.*.incomplete"):
+        with suppress(OSError):  # another process was faster, or the cache cannot be written: the download will say so
+            if part.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                part.unlink()
 
 
 def _blob(listing: Listing, file: RemoteFile) -> Path | None:

@@ -19,19 +19,20 @@ from typing import Any
 
 from vlmbench.data.hub.client import quiet_client, select, snapshot
 from vlmbench.data.hub.complete import check_complete
-from vlmbench.data.hub.errors import explain
+from vlmbench.data.hub.errors import explain, is_network_error
 from vlmbench.data.hub.manifest import remember
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, cached_path, endpoint
+from vlmbench.data.hub.repo import Listing, cached_path, endpoint, remove_abandoned
 from vlmbench.data.remote import Advance, FileKey, RemoteFile, discard, mismatch
 from vlmbench.errors import DataError, VlmbenchError
 
 WORKERS = 8
 """How many files are downloaded at once: the client's own default."""
 ATTEMPTS = 3
-"""How often a file is downloaded that arrives damaged, or for which the hub reports an error of its own (5xx).
+"""How often a file is tried that arrives damaged, whose connection breaks, or for which the hub answers 5xx.
 
-The client itself tries again, and goes on where it stopped, when a connection breaks.
+Since version 2 the client goes on by itself where a broken connection stopped. Older ones leave the part, and the next
+attempt goes on from there.
 """
 RETRY_PAUSE_S = 1.0
 
@@ -154,11 +155,12 @@ def _download(job: Job, advance: Advance, stop: Event) -> None:
         DataError: the file arrived damaged in every attempt.
     """
     meter = _Meter(advance, job.missing, stop)
+    remove_abandoned(job.listing, job.file)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             path = _through_the_client(job, meter)
         except Exception as error:
-            if attempt == ATTEMPTS or stop.is_set() or not _is_server_error(error):
+            if attempt == ATTEMPTS or stop.is_set() or not _may_pass(error):
                 raise
             meter.restart(job.missing)
             time.sleep(RETRY_PAUSE_S * attempt)
@@ -175,16 +177,16 @@ def _download(job: Job, advance: Advance, stop: Event) -> None:
     )
 
 
-def _is_server_error(error: Exception) -> bool:
-    """Whether the hub answered that it is in trouble itself."""
-    return getattr(getattr(error, "response", None), "status_code", 0) >= 500
+def _may_pass(error: Exception) -> bool:
+    """Whether another attempt may succeed: the connection broke, or the hub answered that it is in trouble itself."""
+    return is_network_error(error) or getattr(getattr(error, "response", None), "status_code", 0) >= 500
 
 
 def _through_the_client(job: Job, meter: _Meter) -> Path:
     from huggingface_hub import hf_hub_download
 
     settings: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # not before version 1
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # not in old versions
         settings["tqdm_class"] = meter.as_bar()
     path = hf_hub_download(
         job.listing.repo.id,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
+from filelock import FileLock, Timeout
+
 from vlmbench.errors import StoreError, UsageError
-from vlmbench.features.cache.lock import hold_alone
 from vlmbench.files import check_regular, read_text
 
 SPACE = ".vlmbench-site"
@@ -19,7 +20,9 @@ JOURNAL = f"{SPACE}.log"
 """Names every file of a build that goes on or was broken off, a JSON string a line."""
 PART = f"{SPACE}.part"
 """A file that is being written, before it takes its place."""
-OURS = frozenset({MANIFEST, JOURNAL, PART, f"{SPACE}.lock"})
+LOCK = f"{SPACE}.lock"
+"""Held while a build writes, and removed at its end."""
+OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 
 
 @contextmanager
@@ -37,13 +40,15 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
         StoreError: it cannot be written.
     """
     _known(root)  # somebody else's folder is refused before a lock is put into it
+    lock = FileLock(root / LOCK)
     with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = hold_alone(root / SPACE)
-    if lock is None:
-        raise UsageError(
-            f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
-        )
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
+            ) from None
     try:
         known = _known(root)
         _save(root, known)
@@ -52,7 +57,9 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
             yield folder
         folder.finish()
     finally:
-        lock.release(remove=True)
+        with suppress(OSError):  # Windows removes no open file: there it stays, empty
+            (root / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 class SiteFolder:
