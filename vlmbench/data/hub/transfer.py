@@ -1,8 +1,8 @@
 """Download a repository's files into the cache of the hub's client, side by side, and verify each one.
 
-``huggingface_hub`` does the transfer: :func:`huggingface_hub.hf_hub_download` for each file, under its lock and with its
-names, retries and storage back ends (Xet too). It compares only sizes, so the hash of each file is taken here as soon
-as the file has arrived. ``vlmbench fetch`` and the ``hub`` source use this module.
+``huggingface_hub`` does the transfer, by ``hf_hub_download`` for each file: with its lock, its names in the cache, its
+retries, and its Xet storage. It compares only sizes, so each file is hashed here as soon as it has arrived.
+``vlmbench fetch`` and the ``hub`` source use this module.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
         The folder of the commit's snapshot; its name is the commit.
 
     Raises:
-        MissingDataError, DataError: as :func:`~vlmbench.data.hub.client.list_files`; also when the disk is full,
-            the cache read-only, or a file's content not what the hub says.
+        MissingDataError, DataError: as :func:`~vlmbench.data.hub.client.list_files`; also if the disk is full,
+            the cache is read-only, or a file's content is not what the hub says.
     """
     jobs = missing_files(listing, patterns)
     if jobs:
@@ -75,7 +75,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
 
 
 def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
-    """The matching files that the cache does not have; none where only the cache may be asked."""
+    """The matching files that the cache lacks; empty if only the cache may answer."""
     if listing.repo.offline:
         return []
     wanted = select(listing.files, patterns)
@@ -83,11 +83,11 @@ def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
 
 
 def link(listing: Listing, patterns: Sequence[str]) -> Path:
-    """The snapshot's folder once its files are in the cache, known to the client as the revision's.
+    """Link the cached files into the snapshot's folder, as the revision's files, and return the folder.
 
     Raises:
         MissingDataError: files are missing, and the hub cannot be asked.
-        DataError: the revision means another commit by now.
+        DataError: the revision names another commit now.
     """
     try:
         if listing.repo.offline:
@@ -98,7 +98,7 @@ def link(listing: Listing, patterns: Sequence[str]) -> Path:
     if folder.name != listing.commit:
         raise DataError(
             f"hub {listing.repo.id!r}: changed from {listing.commit[:12]} to {folder.name[:12]} while it was fetched",
-            hint="The same command again fetches what is new.",
+            hint="Run the same command again; it fetches the new files.",
         )
     if not listing.repo.offline:
         remember(listing)
@@ -109,12 +109,13 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
     """Download files side by side, each once.
 
     Args:
-        wanted: lists of files that are of use only together, such as one task's; they may share some. Where one file
-            fails, no more are begun of those that no other list needs.
+        wanted: lists of files that are useful only together, such as one task's files. Lists may share files. If a
+            file fails, no further file is started that no other list needs.
         advance: called from several threads.
 
     Returns:
-        What went wrong, by file. A file that was not begun is not in it, but another of each of its lists is.
+        The error of each file that failed. A file that was not started has no error, but another file of each of its
+        lists has one.
     """
     jobs = list({job.key: job for files in wanted for job in files}.values())
     lists_with: dict[FileKey, set[int]] = {job.key: set() for job in jobs}
@@ -136,7 +137,7 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
     with quiet_client():
         for listing in {job.listing.key: job.listing for job in jobs}.values():
             try:
-                snapshot(listing.repo, [])  # so that the client knows what is missing, should this break off
+                snapshot(listing.repo, [])  # then the client knows what is missing if this stops early
                 remember(listing)
             except VlmbenchError as error:
                 for job in jobs:

@@ -1,4 +1,7 @@
-"""The site's folder: which files in it are ours, so that a rebuild leaves nothing stale and takes nothing else."""
+"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+
+``vlmbench leaderboard`` writes its site through it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
         UsageError: it holds files that are no leaderboard, or another build is writing it.
         StoreError: it cannot be written.
     """
-    _known(root)  # somebody else's folder is refused before a lock is put into it
+    _known(root)  # a folder of other files is refused before a lock is put into it
     lock = FileLock(root / LOCK)
     with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ class SiteFolder:
 def _known(root: Path) -> frozenset[str]:
     """The files of an earlier build, and of one that was broken off.
 
-    Names that lead out of the folder are left out, whoever wrote them there.
+    Names that lead out of the folder are ignored, because another program may have written them there.
     """
     if not root.exists():
         return frozenset()
