@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from threading import Event
 
 import pytest
 from data.hub_layouts import opened
@@ -14,7 +15,7 @@ from data.layouts import write_tar
 from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.client import list_files
 from vlmbench.data.hub.repo import Repo, cached_path, repo_folder
-from vlmbench.data.hub.transfer import fetch, missing_files
+from vlmbench.data.hub.transfer import _download, fetch, missing_files
 from vlmbench.errors import DataError, MissingDataError
 
 pytestmark = pytest.mark.usefixtures("hub_caches", "impatient")
@@ -85,6 +86,21 @@ def test_parts_that_killed_downloads_left_are_removed(hub: Hub) -> None:
         os.utime(part, (0, 0))
     assert arrived(get()) == FILES
     assert leftovers() == sorted([fresh, other])
+
+
+def test_a_download_ends_once_its_caller_has_left(hub: Hub) -> None:
+    hub.repo("org/set").commit(FILES)
+    listing = list_files(Repo("org/set", None, offline=False))
+    (job,) = missing_files(listing, ["big.tar"])
+    told, stop = list[int](), Event()
+
+    def leave(count: int) -> None:
+        told.append(count)
+        stop.set()
+
+    with pytest.raises(InterruptedError, match="given up"):
+        _download(job, leave, stop)
+    assert 0 < sum(told) < len(BIG) and leftovers() == []
 
 
 def test_a_server_that_stops_sending_becomes_words(hub: Hub) -> None:

@@ -49,8 +49,8 @@ def doubts(listing: Listing) -> list[str]:
         said.append(f"{listing.trouble.message}; the cache answered, with commit {listing.commit[:12]}")
     if not listing.whole:
         said.append(
-            f"hub {listing.repo.id!r}: it is not known whether the cache has all files, because it has no list of them; "
-            "run vlmbench fetch where the hub can be reached"
+            f"hub {listing.repo.id!r}: it is not known whether the cache has all files, because it has no list of "
+            "them; run vlmbench fetch where the hub can be reached"
         )
     return said
 

@@ -158,11 +158,7 @@ def _choose(option: str, found: list[str], table: Any, spec: SourceSpec, place: 
         return str(asked)
     if len(found) == 1:
         return found[0]
-    what = (
-        f"several columns may be it: {listing(found)}"
-        if found
-        else f"no column is it; columns: {listing(table.features)}"
-    )
+    what = f"several fit: {listing(found)}" if found else f"no column fits; columns: {listing(table.features)}"
     raise kind(f"{place}: which is the {option}? {what}", hint=f"Name it in the card: options: {{{option}: …}}.")
 
 

@@ -202,7 +202,7 @@ class FeatureSpace:
             self._fail_to_write(error)
 
     def count(self, *, encoded: int, seconds: float, hits: int) -> None:
-        """Add to the counts of ``vlmbench cache info``: vectors encoded, their seconds, and vectors served from the cache.
+        """Add to the counts of ``vlmbench cache info``: vectors encoded, their seconds, and vectors served.
 
         Called once a pair, not once a vector. Nothing is counted if the cache cannot be written.
         """
