@@ -67,7 +67,7 @@ BLANKS = ["", " ", "\t", "\u00a0\u3000", "\u200b", "\ufeff", "\u00ad\u2060", "\x
 
 @pytest.mark.parametrize("blank", BLANKS)
 def test_a_class_of_the_data_has_a_name(blank: str) -> None:
-    with pytest.raises(LabelError, match=r"t: of the data's 3 class names, 1 is empty: label 1") as found:
+    with pytest.raises(LabelError, match=r"t: 1 of the data's 3 class names is empty: label 1") as found:
         prompt_set(card_of(), Stated(("a", blank, "b"), None), TaskOptions())
     assert "--classnames FILE" in str(found.value.hint)
     named = prompt_set(card_of(), Stated(("a", blank, "b"), None), TaskOptions(class_names=("a", "x", "b")))
