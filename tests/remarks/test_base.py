@@ -123,5 +123,7 @@ def test_a_record_has_a_hundred_remarks_and_one_of_the_others() -> None:
     record = Record.model_validate_json(json.dumps(data))
     assert record.remarks[:100] == many[:100]
     (last,) = record.remarks[100:]
-    assert last.text == "9,900 more remarks are not listed" and last.unranked, "one of them takes the number out of ranks"
+    assert last.text == "9,900 more remarks are not listed" and last.unranked, (
+        "one of them takes the number out of ranks"
+    )
     assert Record.model_validate_json(record.model_dump_json(by_alias=True)).remarks == record.remarks
