@@ -97,9 +97,7 @@ def cache_folder() -> Path:
 
 def repo_folder(repo_id: str) -> Path:
     """Where the client keeps a dataset repository: ``blobs/`` by content, ``snapshots/`` by commit."""
-    from huggingface_hub.file_download import repo_folder_name
-
-    return cache_folder().joinpath(repo_folder_name(repo_id=repo_id, repo_type="dataset"))
+    return cache_folder() / "--".join(("datasets", *repo_id.split("/")))
 
 
 def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
