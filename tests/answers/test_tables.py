@@ -144,7 +144,7 @@ def test_a_table_that_is_not_the_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="3 rows, but its record states 4"):
         read_answers(record.model_copy(update={"predictions": stated.model_copy(update={"rows": 4})}), tmp_path)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 broken")
-    with pytest.raises(RecordError, match="not the predictions that its record was written with"):
+    with pytest.raises(RecordError, match="do not belong to the record beside them"):
         read_answers(record, tmp_path)
     broken = stated.model_copy(update={"sha256": sha256(b"PAR1 broken").hexdigest()})
     with pytest.raises(RecordError, match="cannot be read as a Parquet file"):
