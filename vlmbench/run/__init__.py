@@ -1,1 +1,1 @@
-"""Plan, execute, resume."""
+"""A run: plan it, carry it out, and take up an earlier one."""

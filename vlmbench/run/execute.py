@@ -1,4 +1,4 @@
-"""Carrying out a plan: an executor answers its jobs, the driver here records what they gave and lists what failed."""
+"""Carry out a plan: an executor answers the jobs, and the driver here writes the records and the failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vlmbench.store import ResultStore
 
 
 def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
-    """Run every pair of a plan. A pair that fails is noted and the rest goes on.
+    """Run every pair of a plan. If a pair fails, the failure is written down and the others go on.
 
     Returns:
         One result a pair, models first.
@@ -61,7 +61,7 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
 
 
 def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Generator[PairAnswer, None, None]:
-    """One answer a job: what an executor leaves out is a failure, and a record that was found must still be there.
+    """One answer for each job. A job without an answer failed. A record that was found must still be there.
 
     Raises:
         PluginError: the executor answers a job twice, or one that it was not given.
@@ -83,7 +83,7 @@ def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Genera
 
 
 def _would_fail(record: Record) -> bool:
-    """Whether ``--strict`` must ask again: the record says too little, or something that may have been mended since."""
+    """Whether ``--strict`` must run the pair again: the record has no remarks yet, or a strict one."""
     return not knows_remarks(record) or any(map(is_strict, record.remarks))
 
 
@@ -120,7 +120,7 @@ class _Driver:
                 yield EarlierRecord.of(record)
 
     def _may_answer(self, record: Record, task: OpenedTask) -> bool:
-        """Whether a record fits what is known without model and data, so that little data is read in vain."""
+        """Whether a record fits what is known before the model and the data are read."""
         return (
             record.task.version == task_version(task.card, task.plugin)
             and record.task.dataset.reading_rules == READING_RULES
@@ -157,12 +157,14 @@ class _Driver:
         return PairResult(record.model.name, record.task.name, "done", record, path=path)
 
     def _found(self, record: Record, plan_id: str) -> PairResult:
-        """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
+        """The pair's record on disk, with the pictures of the run that wrote it."""
         path = self.store.file(record.model.name, record.task.name, record.id)
         self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
             folder = self.store.visuals(record)
-            there = "those of an earlier run are kept" if folder is not None and folder.is_dir() else "there are none"
+            there = (
+                "those of an earlier run are kept" if folder and folder.is_dir() else "the earlier run drew no pictures"
+            )
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"

@@ -1,4 +1,4 @@
-"""What a dataset holds, known without a second pass where it can be: the content fingerprints of earlier runs."""
+"""Content fingerprints of datasets, remembered from earlier runs, so that a dataset need not be read twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FingerprintIndex:
     file; ``--force`` does not. Features are never looked up this way: they go by content alone.
 
     Args:
-        folder: where the index is kept; None: nowhere, and every answer is computed.
+        folder: where the index is kept; None: it is not kept, and every fingerprint is computed.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -67,7 +67,7 @@ class FingerprintIndex:
             temporary.write_text(content_fingerprint, encoding="ascii")
             temporary.replace(self._folder / key)
         except OSError:  # only a convenience is lost: the next run reads the bytes again
-            with suppress(OSError):  # where nothing can be written, there is nothing to remove
+            with suppress(OSError):  # if nothing can be written, there is nothing to remove
                 temporary.unlink(missing_ok=True)
 
     def _stored(self, key: str) -> str | None:

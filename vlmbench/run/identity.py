@@ -35,8 +35,8 @@ _FIRST_FIELDS: Mapping[type, str] = {
     SourceSpec: "kind location other_locations split revision folders options",
     TaskOptions: "limit stratified seed class_names templates protocol visuals",
 }
-"""What plan ids always hold. A field that came later is in an id only where it is not at its default, so that whoever
-does not use it has the ids of before."""
+"""The fields that plan ids always hold. A field that came later is in an id only if it is not at its default, so that
+users who do not set it keep their ids."""
 _PACKAGES = (
     *("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av"),
     *("pycocotools", "faster-coco-eval", "hotcoco", "opencv-contrib-python-headless"),
@@ -151,12 +151,12 @@ def _version(package: str) -> str | None:
 
 
 def _plugin_source(kind: type) -> str:
-    """The source hash of a third party's adapter. Ours changes its numbers only with its libraries and versions."""
+    """The source hash of a third party's adapter. Empty for one of this package: its version says which code it is."""
     return "" if kind.__module__.startswith("vlmbench.") else source_sha256(kind)
 
 
 def _git_commit() -> str | None:
-    """The commit of the vlmbench checkout that runs, with a mark where it was edited; None for a wheel."""
+    """The commit of the vlmbench checkout that runs, with a mark if it was edited; None for a wheel."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
@@ -169,6 +169,6 @@ def _git_commit() -> str | None:
             timeout=10,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):  # no git here: the record says so with None
+    except (OSError, subprocess.SubprocessError):  # git is not here, so the commit is unknown
         return None
     return found.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""A job: one pair of a plan with all that it takes to answer it in any process."""
+"""A job: one pair of a plan, with everything that a process needs to answer it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How the jobs of a run are carried out; nothing here but the precision may change a number.
+    """How the jobs of a run are carried out; of these, only the precision may change a number.
 
     Attributes:
         data_root: where datasets are looked up.
@@ -22,7 +22,7 @@ class RunSettings:
         offline: ask no hub.
         skip_bad: leave out undecodable samples.
         use_cache: keep and reuse features on disk.
-        workers: decoding threads; None: one a core.
+        workers: decoding threads; None: one for each core.
         trust_remote_code: let hub repositories run their own code.
         plugins: Python files that register adapters, sources or tasks; a new process runs them first.
         strict: a pair with a remark that is strict fails.
@@ -48,9 +48,9 @@ class EarlierRecord:
     """What a job must know of a record of its pair to tell whether it would write the same again.
 
     Attributes:
-        fingerprint: of the samples it scored.
-        other_fingerprints: role and fingerprint of what else it was made with.
-        bad_samples: what it left out.
+        fingerprint: of the samples that it scored.
+        other_fingerprints: role and fingerprint of the other data that it used.
+        bad_samples: the samples that it left out.
     """
 
     id: str
@@ -60,7 +60,7 @@ class EarlierRecord:
 
     @classmethod
     def of(cls, record: Record) -> EarlierRecord:
-        """What it must know of this one."""
+        """What a job must know of this record."""
         others = tuple((role, data.fingerprint) for role, data in record.task.other_data.items())
         return cls(record.id, record.task.dataset.fingerprint, others, tuple(record.bad_samples))
 
@@ -72,7 +72,7 @@ class Job:
     Attributes:
         number: its place in the plan.
         earlier: the pair's complete records on disk that may answer it already, the one that left out fewest samples
-            first; empty where the pair is to be run in any case.
+            first; empty if the pair is to run in any case.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Who is told how a run goes on: what a listener is, what became of a pair, and the listener of Python callers."""
+"""Listeners, which a run tells how it goes on; the result of a pair; and the listener of Python callers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Status = Literal["done", "found", "failed", "unsupported"]
 
 @dataclass(frozen=True)
 class PairResult:
-    """What became of one pair.
+    """The result of one pair.
 
     Attributes:
         status: done now, found on disk, failed, or unsupported.
-        record: the answer, where there is one.
-        failure: the reason, where there is none.
-        path: the file that holds either.
-        visuals: the folder of the pictures that were asked for; None where there are none, or not yet.
-        exit_code: what this alone would leave the program with: 2 where the pair names something that does not exist.
+        record: the answer, if the pair has one.
+        failure: the reason, if the pair has no record.
+        path: the file that holds the record or the failure; None if nothing was written.
+        visuals: the folder of the pictures that the user asked for; None if no picture is drawn yet.
+        exit_code: the program's exit code if this were the only pair: 2 if it names something that does not exist.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""What computes: the processor's name and the peak of memory, without which costs of two machines look like one's."""
+"""The processor's name and the peak of memory, for records: without them, the costs of two machines look alike."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def processor_name(device: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         return torch.cuda.get_device_name(device)
     try:
         found = _MODEL.search(cpuinfo.read_text(errors="replace"))
-    except OSError:  # no Linux: what the system calls its processor must do
+    except OSError:  # this is not Linux: take the name that the system gives
         found = None
     name = found[1].strip() if found else platform.processor() or platform.machine()
     cores = usable_cores()
@@ -51,7 +51,7 @@ class PeakMemory:
             self._counts = _reset(proc)
 
     def peak(self) -> int | None:
-        """Bytes at most so far; None where the system does not tell."""
+        """Bytes at most so far; None if the system does not tell."""
         if self._cuda is not None:
             return int(torch.cuda.max_memory_allocated(self._cuda))
         if not self._counts:
@@ -64,7 +64,7 @@ class PeakMemory:
 
 
 def _reset(proc: Path) -> bool:
-    """Begin anew; whether that worked: else a peak of earlier work would be taken for this one's."""
+    """Let the count begin anew. False if that failed: the peak may then be one of earlier work."""
     try:
         (proc / "clear_refs").write_text(_RESET_PEAK)
     except OSError:  # not Linux, or a sandbox that forbids it

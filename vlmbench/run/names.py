@@ -30,7 +30,7 @@ class AskedTask:
     """A task card and what is asked of it: the user's options, with the sample of the suite that named the task.
 
     Attributes:
-        broken: why the card cannot be read, where a pattern or a suite names it; then it has a name and no more.
+        broken: why the card cannot be read, if a pattern or a suite names it; the card then has a name alone.
     """
 
     card: TaskCard
@@ -118,13 +118,13 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
                     hint="Name it once, or set the subset for all with --limit N --stratified.",
                 )
     if asked and options.stratified and all(own.limit is None for own in asked.values()):
-        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
+        raise UsageError("--stratified says how a subset is drawn, but no subset was asked for", hint="Add --limit N.")
     cards = _unique((card for _, found in named for card in _all_cards(found)), "task")
     return tuple(AskedTask(card, asked[card.name], broken.get(card.name)) for card in cards)
 
 
 def _all_cards(named: NamedTasks) -> list[TaskCard]:
-    """The cards, and for each that is broken one that has its name alone, so that its pairs can fail under it."""
+    """The cards. A broken one becomes a card with its name alone, so that its pairs can fail under that name."""
     nameless = SourceSpec(kind="none", location="")
     return [*named.cards, *(make_task(name, DEFAULT_KIND, nameless) for name, _ in named.broken)]
 
@@ -154,7 +154,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 
 def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
-    """Cards named twice count once; two different cards of one name would write over each other's records."""
+    """Cards, each once. Two different cards of one name are refused: they would overwrite each other's records."""
     by_name: dict[str, CardT] = {}
     for card in cards:
         if by_name.setdefault(card.name, card) != card:

@@ -1,4 +1,4 @@
-"""A task with its data opened and its question made, or the reason why there is none."""
+"""A task with its data opened and its question made, or the reason why that failed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, needed_roles
 
 @dataclass(frozen=True)
 class OpenedTask:
-    """One task of a plan: its question, or why there is none.
+    """One task of a plan: its question, or why it cannot be asked.
 
     Attributes:
         options: the user's, with the sample of the suite that named the task.
-        question: None where the data cannot be opened.
-        problem: why not.
-        remarks: what was said while its data was opened and its question made; its records say it too.
+        question: None if the data cannot be opened.
+        problem: why the data cannot be opened.
+        remarks: those made while its data was opened and its question made; they are in its records too.
     """
 
     card: TaskCard

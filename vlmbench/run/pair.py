@@ -1,6 +1,6 @@
-"""One job to one answer: a record with its predictions, or why there is none.
+"""Carry out one job: its answer is a record with predictions, or the reason why it failed.
 
-It knows nothing of who called it, and writes nothing to the results store.
+Executors use it. It does not depend on which executor calls it, and it writes nothing to the results store.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ UNIQUE_COLUMNS = ("sample", "content")
 
 @dataclass(frozen=True)
 class PairAnswer:
-    """What a job gave.
+    """The answer to a job.
 
     Attributes:
         status: done, found among the earlier records, failed, or unsupported.
-        record: where it is done; the driver adds the one that was found.
+        record: set if the status is done; if it is found, the driver adds the record.
         predictions: the Parquet file beside the record.
-        pictures: draws the pictures that were asked for; None where there are none.
+        pictures: draws the pictures that the user asked for; None if the user asked for no pictures.
         found: the id of the earlier record that answers the job.
-        failure: where it failed or is unsupported.
-        exit_code: what this alone would leave the program with.
+        failure: the reason, if it failed or is unsupported.
+        exit_code: the program's exit code if this were the only pair.
     """
 
     number: int
@@ -62,7 +62,7 @@ class PairAnswer:
 
 
 def answer_job(job: Job, state: ProcessState) -> PairAnswer:
-    """Carry out one job. Whatever goes wrong is its failure, and never the run's.
+    """Carry out one job. An error becomes the failure of this job, and the run goes on.
 
     Args:
         state: what this process has loaded and opened so far.
@@ -81,8 +81,8 @@ class _Pair:
     """A job with its model loaded and its question made.
 
     Attributes:
-        settings: what the user set of the task's protocol and plays a part.
-        unused: of what plays none.
+        settings: the fields of the task's protocol that the user set and that play a part.
+        unused: a remark on what plays no part.
     """
 
     job: Job
@@ -99,7 +99,7 @@ class _Pair:
 
     @property
     def known_remarks(self) -> tuple[Remark, ...]:
-        """What is known before the question is asked, and holds for a record that was found as well."""
+        """The remarks known before the question is asked; they hold for a record that is found as well."""
         return (*self.state.model_remarks, *self.task.remarks, *self.unused)
 
     @property
@@ -136,10 +136,10 @@ def _load(job: Job, state: ProcessState) -> _Pair:
 
 
 def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
-    """Refuse, under ``--strict``, what a careful user wants to know: before any work if it is known by then.
+    """Under ``--strict``, fail on strict remarks. Those known before the work starts fail the pair then.
 
     Raises:
-        StrictError: something strict was remarked.
+        StrictError: a remark is strict.
     """
     strict = [remark for remark in remarks if is_strict(remark)] if pair.job.settings.strict else []
     if strict:
@@ -224,7 +224,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
 
 @dataclass(frozen=True)
 class _Asked:
-    """An answer with what it took: the engine, the memory, and what was said on the way."""
+    """A plugin's answer, with the engine and the memory it used and the remarks made on the way."""
 
     engine: FeatureEngine
     memory: PeakMemory | None
@@ -233,7 +233,7 @@ class _Asked:
 
 
 def _ask(pair: _Pair) -> _Asked:
-    """The plugin's answer; the listener hears what was said even where there is none."""
+    """The plugin's answer. The listener is told of the remarks even if the plugin fails."""
     said = Gathered()
     try:
         with gathered_remarks(WARNING, said):
@@ -292,7 +292,7 @@ def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint:
 
 
 def failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
-    """The answer of a job that has none."""
+    """The answer of a job that failed, with the reason."""
     unsupported = isinstance(error, UnsupportedError)
     failure = Failure(
         model=job.model.name,

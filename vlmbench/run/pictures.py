@@ -14,10 +14,11 @@ from vlmbench.tasks.base import DrawPictures
 
 
 class PictureDrawer:
-    """Draws pictures and writes them beside the records. What cannot be drawn is a note: the numbers are done.
+    """Draws pictures and writes them beside the records. If drawing fails, a note tells of it, and the numbers stay.
 
     In the background drawing takes time and memory from the next pair, whose record counts both: use it only for runs
-    whose costs are not compared. As a context it waits at its end until all pictures are there, whatever ended it.
+    whose costs are not compared. As a context manager it waits at its end until all pictures are drawn, even after an
+    error.
 
     Args:
         note: told, in the caller's thread, of pictures that could not be drawn.
@@ -93,5 +94,5 @@ class PictureDrawer:
 
 
 def draws_nothing(record: Record) -> str:
-    """The note on a task whose pictures were asked for and whose kind has none."""
+    """The note for a task whose kind draws no pictures, although the user asked for some."""
     return f"{record.task.name}: a task of kind {record.task.plugin} draws no pictures"

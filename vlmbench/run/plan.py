@@ -1,4 +1,4 @@
-"""From names to a plan: every model and task resolved and checked before any work starts."""
+"""Make a plan from names and objects: every model and task is found and checked before any work starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the user asked for, in one place: the command line and :func:`vlmbench.evaluate` both make one.
+    """What the user asked for. The command line and :func:`vlmbench.evaluate` both make one.
 
     Attributes:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
@@ -33,8 +33,8 @@ class RunRequest:
         results: where records go; None: nowhere, they are returned alone.
         options: limit, seed, class names and templates.
         force: run pairs whose record exists.
-        suites: names or YAML files of suites, and of no task.
-        executor: who carries the pairs out: ``NAME`` or ``NAME:ARGUMENT``.
+        suites: names or YAML files of suites alone.
+        executor: what carries out the pairs: ``NAME`` or ``NAME:ARGUMENT``.
         pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, and the times
             and memory in its records are not to be compared.
 

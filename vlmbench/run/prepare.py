@@ -1,4 +1,4 @@
-"""Everything a run needs, brought here beforehand: from names to data and weights in the caches."""
+"""Fetch what a run needs before it starts: the data and weights of some names go into the caches."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class ModelOutcome:
-    """What became of one model's weights.
+    """The result of fetching one model's weights.
 
     Attributes:
-        parameters: of the model as it was loaded; None where it could not be.
-        problem: why not.
+        parameters: of the loaded model; None if it could not be loaded.
+        problem: why it could not be loaded.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ModelOutcome:
 
 
 def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
-    """The tasks that some names stand for, each role apart, with what its plugin asks of the data.
+    """The tasks that some names mean, one entry for each role, with what the plugin asks of the data.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
@@ -49,7 +49,7 @@ def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
 
 
 def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
-    """The models that some names stand for.
+    """The models that some names mean.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.

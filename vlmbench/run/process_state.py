@@ -43,7 +43,7 @@ class ProcessState:
     Attributes:
         opened: the tasks that are open by now.
         contents: the content fingerprints of earlier runs.
-        model_remarks: what was said while the model at work was loaded.
+        model_remarks: the remarks made while the model at work was loaded.
 
     Raises:
         UsageError: the device or the precision cannot be used, or the cache's limit is no number.

@@ -24,7 +24,7 @@ class RecordStore(Protocol):
         """Every readable record of one pair."""
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
-        """The complete record of this run; None if there is none."""
+        """The complete record of this run; None if it is not kept."""
 
     def file(self, model: str, task: str, run_id: str) -> Path | None:
         """The place of a record's file; None if records have no files."""

@@ -239,7 +239,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "other text": (
         lambda: vlmbench.as_task([(picture(0), "cow")], classes=NAMES),
         LabelError,
-        "'cow' is none of the 2",
+        "'cow' not among the 2",
     ),
     "real number": (lambda: vlmbench.as_task([(picture(0), 1.0)], classes=NAMES), LabelError, "its label is 1.0, not"),
     "bool": (lambda: vlmbench.as_task([(picture(0), True)], classes=NAMES), LabelError, "its label is True, not"),

@@ -11,7 +11,7 @@ import pytest
 from vlmbench.features.cache.key import PACKAGE, code_sha256, feature_code
 
 NO_PART = {
-    *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup"),
+    *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup", "vlmbench.wording"),
     *("vlmbench.files", "vlmbench.network", "vlmbench.paths"),
     *("vlmbench.cards", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
     *("vlmbench.remarks.base", "vlmbench.remarks.codes"),

@@ -1,4 +1,4 @@
-"""Executors: who carries the jobs of a plan out. One file each."""
+"""Executors carry out the jobs of a plan. Each has a file of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def find_executor(name: str) -> Executor:
     """The executor of ``NAME`` or ``NAME:ARGUMENT``.
 
     Raises:
-        UnknownNameError: there is none of this name.
+        UnknownNameError: no executor has this name.
         UsageError: it does not take this argument.
         PluginError, MissingDependencyError: its code cannot be imported.
     """

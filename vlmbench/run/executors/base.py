@@ -1,4 +1,4 @@
-"""What an executor is: jobs in, answers out, by whatever processes it has."""
+"""The protocol of executors: they take jobs and give answers. The run uses one, and plugins may add others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Executor(Protocol):
     """Carries jobs out. Only the driver that called it writes results."""
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answer of each job, once it is there, in any order. Closed early, it lets go of what it holds.
+        """The answer of each job, once it is there, in any order. If it is closed early, it frees what it holds.
 
         The state's listener is told of models that are loaded, of each job that starts, and of what its user should
         know. An executor with processes of its own makes each of them a state with
@@ -38,7 +38,7 @@ class InThisProcess(Protocol):
 
 
 ExecutorFactory = Callable[[str], Executor]
-"""Makes an executor from what follows the colon of ``NAME:ARGUMENT``; the empty string where nothing does.
+"""Makes an executor from what follows the colon of ``NAME:ARGUMENT``; an empty string if nothing follows.
 
-Raises UsageError where it cannot be made from that. It opens nothing: a plan makes one only to check the argument.
+Raises UsageError if the argument is wrong. It opens nothing, since a plan makes one only to check the argument.
 """
