@@ -60,6 +60,10 @@ TASKS: Mapping[str, str] = {
     "winogavil": "winogavil",
 }
 
+OTHER_SAMPLES = frozenset({"caltech101", "eurosat", "vtab/sun397"})
+"""Datasets of CLIP_benchmark that have other samples than the card of :data:`TASKS` for the same last name: all images in
+place of VTAB's test split, and VTAB's test split (21,750 images) in place of all."""
+
 METRICS: Mapping[str, str] = {
     # Names that differ; the rest are called the same.
     "jaccard_score_10-12": "jaccard_10_12",
@@ -139,7 +143,8 @@ def task_name(dataset: str) -> str:
 
     A name of theirs that happens to be one of our cards' is no such knowledge.
     """
-    return TASKS.get(dataset.rpartition("/")[2], f"clip_benchmark:{dataset}")
+    unknown = f"clip_benchmark:{dataset}"
+    return unknown if dataset.removeprefix("wds/") in OTHER_SAMPLES else TASKS.get(dataset.rpartition("/")[2], unknown)
 
 
 def metric_name(theirs: str) -> str:
