@@ -17,7 +17,8 @@ TRAPS = sorted((DOCS / "traps").glob("*.md"))
 PAGES = [*TRAPS, DOCS / "from_clip_benchmark.md", DOCS / "checks.md", DOCS / "comparison.md"]
 FAMILIES = ("voc20", "coco-", "sun397", "resisc45", "eurosat", "clevr-", "imagenet", "odinw", "flickr", "mscoco")
 """How the names of cards begin: what begins so in a page and has only a name's signs must be a card."""
-NOT_CARDS = {"coco-", "odinw-…-native"}
+NOT_CARDS = {"imagenet-w"}
+"""A dataset of CLIP_benchmark without a card, which is what the page states."""
 
 
 def quoted(page: Path) -> set[str]:
@@ -27,7 +28,7 @@ def quoted(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_cards_that_a_page_names_exist(page: Path) -> None:
     cards = task_card_files()
-    shown = set(re.findall(r"vlmbench tasks show ([\w-]+)", page.read_text("utf-8")))
+    shown = set(re.findall(r"vlmbench tasks show ([a-z0-9-]+)", page.read_text("utf-8")))
     named = {name for name in quoted(page) if name.startswith(FAMILIES) and re.fullmatch(r"[a-z0-9-]+", name)}
     known = {*cards, *TASKS, *NOT_CARDS}
     assert shown <= set(cards)
