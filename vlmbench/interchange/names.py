@@ -61,8 +61,8 @@ TASKS: Mapping[str, str] = {
 }
 
 OTHER_SAMPLES = frozenset({"caltech101", "eurosat", "vtab/sun397"})
-"""Datasets of CLIP_benchmark that have other samples than the card of :data:`TASKS` for the same last name: all images in
-place of VTAB's test split, and VTAB's test split (21,750 images) in place of all."""
+"""Datasets of CLIP_benchmark whose last name is in :data:`TASKS`, and whose samples are not those of the card there:
+``caltech101`` and ``eurosat`` have all images, the cards VTAB's test split; for ``vtab/sun397`` it is reversed."""
 
 METRICS: Mapping[str, str] = {
     # Names that differ; the rest are called the same.
