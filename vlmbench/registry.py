@@ -127,6 +127,10 @@ class Registry(Generic[T]):
         self._entries[name] = entry
         self._origin[name] = origin
 
+    def remove(self, name: str) -> None:
+        """Take an entry out again; tests use it."""
+        del self._entries[name], self._origin[name]
+
     def get(self, name: str) -> T:
         """The entry of this name, imported if need be.
 
