@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from vlmbench.testing.conformance import Broken, Conformance, ConformanceError
     from vlmbench.testing.registered import registered
     from vlmbench.testing.toy_colours import ColourModel
-    from vlmbench.testing.toy_data import ToyClips, ToyImages, ToyMasks, toy_dataset, write_image_folder
+    from vlmbench.testing.toy_data import ToyClips, ToyImages, ToyMasks, toy_clips, toy_dataset, write_image_folder
     from vlmbench.testing.toy_models import ToyModel, toy_model
-    from vlmbench.testing.toy_parts import ToyDetector, ToyPatches, ToySegmenter, ToyTokens
+    from vlmbench.testing.toy_parts import ToyDetector, ToyPatches, ToySegmenter
     from vlmbench.testing.toy_records import make_failure, make_record
+    from vlmbench.testing.toy_tokens import ToyTokens
 
 _LAZY = {
     **dict.fromkeys(("Broken", "Conformance", "ConformanceError"), "conformance"),
@@ -38,9 +39,12 @@ _LAZY = {
     "check_transfer": "checks.transfer",
     "registered": "registered",
     "ColourModel": "toy_colours",
-    **dict.fromkeys(("ToyClips", "ToyImages", "ToyMasks", "toy_dataset", "write_image_folder"), "toy_data"),
+    **dict.fromkeys(
+        ("ToyClips", "ToyImages", "ToyMasks", "toy_clips", "toy_dataset", "write_image_folder"), "toy_data"
+    ),
     **dict.fromkeys(("ToyModel", "toy_model"), "toy_models"),
-    **dict.fromkeys(("ToyDetector", "ToyPatches", "ToySegmenter", "ToyTokens"), "toy_parts"),
+    **dict.fromkeys(("ToyDetector", "ToyPatches", "ToySegmenter"), "toy_parts"),
+    "ToyTokens": "toy_tokens",
     **dict.fromkeys(("make_failure", "make_record"), "toy_records"),
 }
 
@@ -66,6 +70,7 @@ __all__ = [
     "make_failure",
     "make_record",
     "registered",
+    "toy_clips",
     "toy_dataset",
     "toy_model",
     "write_image_folder",

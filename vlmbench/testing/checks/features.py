@@ -56,7 +56,7 @@ def stacked(pixels: Sequence[Pixels]) -> Pixels:
     if isinstance(first, Mapping):
         named = cast(Sequence[Mapping[str, Tensor]], pixels)
         return {name: torch.stack([each[name] for each in named]) for name in first}
-    return torch.stack(cast(Sequence[Tensor], list(pixels)))
+    return torch.stack(cast(list[Tensor], list(pixels)))
 
 
 def to_device(pixels: Pixels, device: torch.device) -> Pixels:

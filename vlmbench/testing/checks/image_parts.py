@@ -71,7 +71,7 @@ def check_dense(inspection: Inspection, model: Model, dense: DenseEncoder, *, ro
             _check_readout(inspection, model, dense, readout, rounding)
         batch = _batch(dense, 2, *_PATCHES[0]).to(model.device)
         with inspection.promise(
-            "DenseEncoder: an unknown readout is an UnknownNameError, and a size that is no multiple of a patch a ModelError",
+            "DenseEncoder: an unknown readout is an UnknownNameError, and a size between patches is a ModelError",
             fix="Raise these errors of vlmbench.errors before any work.",
         ):
             with inspection.require_error(UnknownNameError, "an unknown readout is accepted"):

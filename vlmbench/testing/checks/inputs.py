@@ -13,7 +13,7 @@ TEXTS = (
     " ".join(f"word{number}" for number in range(90)),
     "фотография кошки, 猫の写真, صورة قطة",
     "A PHOTO, of a dog!! ünï¢ödé 🐈",
-    "a photo of a big dog",
+    "a photo of a big red dog",
 )
 """One word and many, nothing at all, longer than any context, several scripts, and texts that begin alike."""
 SIZES = ((64, 48), (37, 90), (32, 32), (120, 33))

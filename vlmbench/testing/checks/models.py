@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 
@@ -12,7 +13,7 @@ from vlmbench.errors import UsageError
 from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models import base as protocols
-from vlmbench.models.base import LoadOptions, Model, ModelIdentity, capability, lacks_encoders
+from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, capability, lacks_encoders
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
@@ -62,16 +63,17 @@ def check_model(
         ConformanceError: promises are broken; it lists all of them.
         VlmbenchError: the card or name cannot be loaded.
     """
-    before = process_state()
-    load = None if not isinstance(model, (ModelCard, str)) else _loader(model, device)
-    loaded: Model = load() if load is not None else model  # type: ignore[assignment]
+    load = _loader(model, device) if isinstance(model, (ModelCard, str)) else None
+    loaded = load() if load is not None else cast(Model, model)
+    before = process_state()  # after the first load: the libraries that it imports may change the environment
     inspection = Inspection(f"the model {getattr(getattr(loaded, 'card', None), 'name', type(loaded).__name__)!r}")
     _check_parts(inspection, loaded)
     if inspection.broken:  # nothing can be asked of it
         return inspection.conclude()
     encodes = lacks_encoders(loaded) is None
     if encodes:
-        check_encoders(inspection, loaded, again=load, any_mode=any_mode, rounding=rounding)  # type: ignore[arg-type]
+        encoder = cast(VisionLanguageModel, loaded)
+        check_encoders(inspection, encoder, again=load, any_mode=any_mode, rounding=rounding)
     else:
         inspection.skip("It encodes images and texts", lacks_encoders(loaded) or "")
     _check_identity(inspection, loaded, load, changed)

@@ -42,7 +42,7 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
         return
     with inspection.promise(
         "Detector: boxes are left, top, right, bottom in the image's own pixels",
-        fix="Multiply parts of the image by its width and height, undo resizing and padding, and turn centres to corners.",
+        fix="Multiply parts of the image by its width and height, undo resizing and padding, turn centres to corners.",
     ):
         for each, picture in zip(found, pictures, strict=True):
             if not len(each.boxes):

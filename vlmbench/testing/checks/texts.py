@@ -131,7 +131,7 @@ def check_reader(inspection: Inspection, model: VisionLanguageModel, reader: Tok
         inspection.require(
             counts[-1] > length, f"{length + 1} words have {counts[-1]} tokens, of a context of {length}"
         )
-        alone = [list(reader.token_counts([text]))[0] for text in texts]
+        alone = [next(iter(reader.token_counts([text]))) for text in texts]
         inspection.require(alone == counts, "a text has another number of tokens alone than in a list")
         rows, longer = reader.tokenize(texts), reader.tokenize([f"{text} cat" for text in texts])
         for count, row, next_row in zip(counts, rows, longer, strict=True):
