@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,23 +51,19 @@ class ColourModel:
     logit_bias: float = 0.0
     readouts: tuple[str, ...] = ("plain", "other")
     patch_size: int = PATCH
-    capabilities: dict[str, object] = field(init=False)
+    capabilities: Mapping[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.capabilities = dict.fromkeys(
-            ("DenseEncoder", "Segmenter", "Detector") if self.heads else ("DenseEncoder",), self
-        )
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """It has no weights."""
-        return ModelIdentity(
-            weights_sha256="none",
+        self.identity = ModelIdentity(
+            weights_sha256="none",  # it has no weights
             parameters=0,
             architecture="mean colour",
             preprocess=f"{_SIDE}x{_SIDE} grid",
             tokenizer="names of colours",
             libraries={"torch": torch.__version__},
+        )
+        self.capabilities = dict.fromkeys(
+            ("DenseEncoder", "Segmenter", "Detector") if self.heads else ("DenseEncoder",), self
         )
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:

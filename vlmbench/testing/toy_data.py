@@ -26,7 +26,7 @@ _OBJECT = 8
 """Pixels a side of an object."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ToyImages:
     """An :class:`~vlmbench.data.base.ImageDataset` in memory.
 
@@ -56,7 +56,7 @@ class ToyImages:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass
 class ToyMasks(ToyImages):
     """A :class:`~vlmbench.data.base.MaskDataset` in memory: a mask's value is the class, and 255 is not scored."""
 
@@ -83,7 +83,7 @@ class ToyMasks(ToyImages):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class ToyClips(ToyImages):
     """A :class:`~vlmbench.data.base.ClipDataset` in memory; ``files`` holds the first frame of each clip.
 

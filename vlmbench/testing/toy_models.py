@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -41,7 +41,7 @@ class ToyModel:
     embedding_dim: int = DIM
     logit_scale: float = 20.0
     logit_bias: float = 0.0
-    capabilities: dict[str, object] = field(default_factory=dict)
+    capabilities: Mapping[str, object] = field(default_factory=dict)
     context_length: int | None = None
     image_calls: int = 0
     text_calls: int = 0
@@ -95,5 +95,6 @@ def toy_model(*, seed: int = 0, tokens: bool = False, **capabilities: object) ->
     model = ToyModel(card, seed=seed, capabilities=dict(capabilities), context_length=length)
     if tokens:
         reader = ToyTokens(model.encode_text)
-        model.capabilities |= dict.fromkeys(("PrefixTextEncoder", "PackedTextEncoder", "TokenReader"), reader)
+        offered = dict.fromkeys(("PrefixTextEncoder", "PackedTextEncoder", "TokenReader"), reader)
+        model.capabilities = {**capabilities, **offered}
     return model

@@ -61,9 +61,11 @@ def check_masks(inspection: Inspection, dataset: MaskDataset) -> None:
                 )
             again = dataset.labels(dataset.read_mask(index), dataset.samples[index].id)
             inspection.require(np.array_equal(labels, again), f"mask {index} has other labels when it is read again")
-    with inspection.promise(
-        "What is not a mask is a BadSampleError",
-        fix="Decode with vlmbench.data.formats.decode, or catch Pillow's errors.",
+    with (
+        inspection.promise(
+            "What is not a mask is a BadSampleError",
+            fix="Decode with vlmbench.data.formats.decode, or catch Pillow's errors.",
+        ),
+        inspection.require_error(BadSampleError, "bytes that are not an image give labels"),
     ):
-        with inspection.require_error(BadSampleError, "bytes that are not an image give labels"):
-            dataset.labels(b"not an image", dataset.samples[0].id)
+        dataset.labels(b"not an image", dataset.samples[0].id)

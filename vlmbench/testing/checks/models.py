@@ -13,7 +13,7 @@ from vlmbench.errors import UsageError
 from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models import base as protocols
-from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, capability, lacks_encoders
+from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, lacks_encoders
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
@@ -68,7 +68,7 @@ def check_model(
     before = process_state()  # after the first load: the libraries that it imports may change the environment
     inspection = Inspection(f"the model {getattr(getattr(loaded, 'card', None), 'name', type(loaded).__name__)!r}")
     _check_parts(inspection, loaded)
-    if inspection.broken:  # nothing can be asked of it
+    if inspection.broken:  # it cannot be asked anything
         return inspection.conclude()
     encodes = lacks_encoders(loaded) is None
     if encodes:
@@ -78,7 +78,7 @@ def check_model(
         inspection.skip("It encodes images and texts", lacks_encoders(loaded) or "")
     _check_identity(inspection, loaded, load, changed)
     for kind, check in _CHECKS.items():
-        offered = capability(loaded, kind)
+        offered = loaded.capabilities.get(kind.__name__)
         if offered is not None and (encodes or kind in _OF_ANY):
             check(inspection, loaded, offered, rounding=rounding)
     with inspection.promise(

@@ -25,7 +25,7 @@ from vlmbench.data.base import (
     TargetKind,
     as_source,
 )
-from vlmbench.data.formats.decode import decode_rgb
+from vlmbench.data.formats.pixels import decode_rgb
 from vlmbench.data.labels import check_dataset
 from vlmbench.data.location import candidates
 from vlmbench.data.open import checked_source
@@ -124,9 +124,11 @@ def _check_refusals(inspection: Inspection, opener: Source, spec: SourceSpec, co
     if opener.options is None:
         inspection.skip(promise, "a bare function states no options; register a Source")
     else:
-        with inspection.promise(promise, fix="List the names of the options in Source(options=…)."):
-            with inspection.require_error(UsageError, "the option no_such_option is accepted"):
-                checked_source(wrong)
+        with (
+            inspection.promise(promise, fix="List the names of the options in Source(options=…)."),
+            inspection.require_error(UsageError, "the option no_such_option is accepted"),
+        ):
+            checked_source(wrong)
     with inspection.promise(
         "The fields and options of the entry are among those that the source states",
         fix="State in Source(…) what you read: options, folders, other_locations, split, revision.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import cast, get_args
 
+import PIL.Image
 import torch
 from torch import Tensor
 
@@ -51,14 +53,12 @@ def check_transfer(
         inspection.require(registered, f"it is registered as {method!r} and calls itself {found.name!r}")
         inspection.require(isinstance(found.version, int) and found.version > 0, f"version is {found.version!r}")
         inspection.require(isinstance(found.needs, frozenset), f"needs is {found.needs!r}, not a frozenset")
-        inspection.require(
-            found.reads in get_args(Reads), f"reads is {found.reads!r}, not {listed(get_args(Reads), 'or')}"
-        )
+        inspection.require(found.reads in get_args(Reads), f"reads is {found.reads!r}")
         inspection.require(
             isinstance(found.scores_new_classes, bool), f"scores_new_classes is {found.scores_new_classes!r}"
         )
     if not inspection.broken:
-        adapted = model if model is not None else toy_model(DenseEncoder=ToyPatches())
+        adapted: VisionLanguageModel = model if model is not None else toy_model(DenseEncoder=ToyPatches())
         lacking = lacks_needs(found, adapted)
         if lacking is not None:
             inspection.skip("It fits a classifier", f"{lacking}; give a model that has it")
@@ -70,7 +70,7 @@ def check_transfer(
 def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLanguageModel, shots: int) -> None:
     dataset = toy_dataset("class", samples=36)
     support = _support(dataset, shots, seed=0)
-    prompts = PromptSet(dataset.classes or (), _TEMPLATES)
+    prompts = PromptSet(dataset.classes or (), _TEMPLATES, "data", "default")
     weights, before = weights_of(model), process_state()
 
     def fit(support: FewShot) -> Classifier:
@@ -140,10 +140,6 @@ def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
 
 def _inputs(method: TransferMethod, model: VisionLanguageModel, dataset: ImageDataset) -> Tensor | None:
     """Images as the method reads them; None: the check has no such input."""
-    import io
-
-    import PIL.Image
-
     pictures = [PIL.Image.open(io.BytesIO(dataset.read(index))).convert("RGB") for index in range(8)]
     if method.reads == "features":
         return FeatureEngine(model, EngineSettings(batch_size=8)).pixels(pictures)

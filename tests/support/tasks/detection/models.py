@@ -29,6 +29,7 @@ class Colourist(ColourModel):
     image_calls: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.capabilities = {"DenseEncoder": self} if self.flaw == "dense" else {}
 
     def encode_image(self, pixels: Tensor) -> Tensor:
