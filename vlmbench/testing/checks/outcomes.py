@@ -100,8 +100,8 @@ def _check_table(inspection: Inspection, kind: TaskKind, asked: Asked, what: str
 def _check_written(inspection: Inspection, kind: TaskKind, asked: Asked, what: str) -> None:
     with (
         inspection.promise(
-            f"The record and its predictions read back as they were written, and the pairing finds the metrics ({what} model)",
-            fix="Keep plain values in the record, and let Pairing.measured compute each metric from the table's columns.",
+            f"The record and its predictions read back, and the pairing finds the metrics in them ({what} model)",
+            fix="Keep plain values in the record; let Pairing.measured compute each metric from the table's columns.",
         ),
         tempfile.TemporaryDirectory() as folder,
     ):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data import SOURCES
@@ -174,9 +174,8 @@ def _check_samples(inspection: Inspection, dataset: ImageDataset, spec: SourceSp
     ):
         check_dataset(dataset, context.class_names, target=context.target)
         if context.target == "classes":
-            unsorted = next(
-                (each.id for each in dataset.samples if list(each.target) != sorted(set(each.target))), None
-            )  # type: ignore
+            labels = {each.id: cast(tuple[int, ...], each.target) for each in dataset.samples}
+            unsorted = next((name for name, each in labels.items() if list(each) != sorted(set(each))), None)
             inspection.require(unsorted is None, f"the classes of {unsorted!r} are not sorted, or one is there twice")
     with inspection.promise(
         "classes and templates are tuples of texts, or None",

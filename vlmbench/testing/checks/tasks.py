@@ -23,7 +23,8 @@ from vlmbench.testing.registered import registered
 from vlmbench.testing.toy_colours import ColourModel
 from vlmbench.testing.toy_data import toy_dataset
 
-_SAMPLES = 96
+_SAMPLES, _PICTURES = 96, 24
+"""How many samples of toy data; fewer if whole pictures are asked about, which takes longer."""
 
 
 def check_task(
@@ -60,7 +61,11 @@ def check_task(
         else TaskCard.model_validate({"name": "toy", "plugin": name, "sources": [source]})
     )
     target = plugin.target(card)
-    data = dataset if dataset is not None else toy_dataset(target, samples=_SAMPLES)
+    data = (
+        dataset
+        if dataset is not None
+        else toy_dataset(target, samples=_PICTURES if target in ("boxes", "mask") else _SAMPLES)
+    )
     options = TaskOptions()
     with gathered_remarks(WARNING):
         datasets = dict.fromkeys(needed_roles(plugin, card, options), data)
