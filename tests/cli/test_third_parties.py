@@ -22,7 +22,7 @@ from vlmbench.kinds import KINDS
 from vlmbench.reports.registry import FORMATS, TABLES, ReportFormat, ReportTable
 from vlmbench.reports.site.calibration import reliability
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.testing.registered import registered
+from vlmbench.testing.one_entry import registered
 
 N = 400
 COUNTS = [row for row in range(N)]

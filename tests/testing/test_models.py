@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from models import tiny_weights
 from torch import Tensor, nn
 
-from vlmbench import load_model
 from vlmbench.cards import ModelCard
+from vlmbench.errors import UsageError
+from vlmbench.models import ADAPTERS
 from vlmbench.models.base import Detections, LoadOptions, TokenPacks
 from vlmbench.models.open_clip.adapter import load
 from vlmbench.testing import (
@@ -27,6 +29,7 @@ from vlmbench.testing import (
     ToyPatches,
     ToySegmenter,
     check_model,
+    registered,
     toy_model,
 )
 from vlmbench.testing.toy_tokens import ToyTokens
@@ -67,7 +70,7 @@ def test_demo_clip_keeps_every_promise() -> None:
     assert any(promise.startswith("PackedTextEncoder") for promise in found.kept)
 
 
-@pytest.mark.parametrize("architecture", ["tiny", "tiny-custom", "tiny-sigmoid", "tiny-coca", "tiny-resnet"])
+@pytest.mark.parametrize("architecture", ["tiny", "tiny-coca", "tiny-sigmoid"])
 def test_towers_of_open_clip_keep_every_promise(
     architecture: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,7 +103,7 @@ class Mutant(ToyModel):
         source = toy_model(tokens=tokens)
         super().__init__(source.card, context_length=source.context_length, capabilities=source.capabilities)
         for name, value in changed.items():
-            bound = value.__get__(self) if callable(value) and not isinstance(value, type) else value
+            bound = value.__get__(self) if isinstance(value, FunctionType) else value
             setattr(self, name, bound)
 
 
@@ -252,10 +255,7 @@ def test_a_weight_that_is_not_hashed_is_caught() -> None:
     assert broken(lambda: check_model(toy_model(), changed=other)) == ["Another weight gives another identity"]
 
 
-def test_a_load_that_is_random_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vlmbench.models import ADAPTERS
-    from vlmbench.testing import registered
-
+def test_a_load_that_is_random_is_caught() -> None:
     seeds = iter(range(9))
     with registered(ADAPTERS, "fickle", lambda card, options: ToyModel(card, seed=next(seeds))):
         found = broken(lambda: check_model(ModelCard(name="f", adapter="fickle")))
@@ -284,7 +284,7 @@ class Tokens(ToyTokens):
         return [min(10, count) if self.flaw == "cut" else count for count in super().token_counts(texts)]
 
     def encode_packs(self, packs: TokenPacks) -> Tensor:
-        return super().encode_packs(packs).roll(self.flaw == "order", dims=0)
+        return super().encode_packs(packs).roll(int(self.flaw == "order"), dims=0)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         return super().encode_tokens(tokens[:, :-1] if self.flaw == "last" else tokens)
@@ -401,8 +401,5 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
 
 
 def test_a_name_that_is_not_one_model_is_refused() -> None:
-    from vlmbench.errors import UsageError
-
-    with pytest.raises(UsageError):
-        check_model("demo-*")
-    assert load_model("demo-clip").card.name == "demo-clip"
+    with pytest.raises(UsageError, match="names [0-9]+ models"):
+        check_model("ViT-B-32*")

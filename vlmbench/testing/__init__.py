@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vlmbench.testing.checks.tasks import check_task
     from vlmbench.testing.checks.transfer import check_transfer
     from vlmbench.testing.conformance import Broken, Conformance, ConformanceError
-    from vlmbench.testing.registered import registered
+    from vlmbench.testing.one_entry import registered
     from vlmbench.testing.toy_colours import ColourModel
     from vlmbench.testing.toy_data import ToyClips, ToyImages, ToyMasks, toy_clips, toy_dataset, write_image_folder
     from vlmbench.testing.toy_models import ToyModel, toy_model
@@ -37,7 +37,7 @@ _LAZY = {
     "check_source": "checks.sources",
     "check_task": "checks.tasks",
     "check_transfer": "checks.transfer",
-    "registered": "registered",
+    "registered": "one_entry",
     "ColourModel": "toy_colours",
     **dict.fromkeys(
         ("ToyClips", "ToyImages", "ToyMasks", "toy_clips", "toy_dataset", "write_image_folder"), "toy_data"

@@ -15,7 +15,7 @@ from vlmbench.run.listener import NotesAsWarnings
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.registered import registered
+from vlmbench.testing.one_entry import registered
 from vlmbench.testing.toy_data import write_image_folder
 from vlmbench.testing.toy_models import ToyModel
 

@@ -35,7 +35,7 @@ from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
 from vlmbench.testing.checks.clips_and_masks import check_clips, check_masks
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.registered import registered
+from vlmbench.testing.one_entry import registered
 
 _THREADS = 4
 _MOST = 32

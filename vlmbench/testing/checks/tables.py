@@ -10,7 +10,7 @@ from vlmbench.reports.registry import FORMATS, OPTIONS, TABLES, ReportTable, Tab
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.registered import registered
+from vlmbench.testing.one_entry import registered
 from vlmbench.testing.toy_records import make_failure, make_record
 
 

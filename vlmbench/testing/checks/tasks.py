@@ -19,7 +19,7 @@ from vlmbench.testing.checks.noise import NoiseModel
 from vlmbench.testing.checks.outcomes import check_chance, check_outcome, check_perfect, check_same_again
 from vlmbench.testing.checks.questions import check_question
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.registered import registered
+from vlmbench.testing.one_entry import registered
 from vlmbench.testing.toy_colours import ColourModel
 from vlmbench.testing.toy_data import toy_dataset
 
