@@ -401,5 +401,5 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
 
 
 def test_a_name_that_is_not_one_model_is_refused() -> None:
-    with pytest.raises(UsageError, match="names [0-9]+ models"):
-        check_model("ViT-B-32*")
+    with pytest.raises(UsageError, match=r"names \d+ models"):
+        check_model("*clip*")

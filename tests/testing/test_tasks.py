@@ -37,7 +37,13 @@ def test_every_kind_keeps_every_promise(kind: str) -> None:
 
 def test_several_labels_an_image_keep_every_promise() -> None:
     sources = [SourceSpec(kind="toy", location="memory")]
-    card = TaskCard(name="toy", sources=sources, multi_label=True, metrics=["map"], main_metric="map")
+    card = TaskCard(
+        name="toy",
+        sources=sources,
+        multi_label=True,
+        metrics=["mean_average_precision"],
+        main_metric="mean_average_precision",
+    )
     assert not check_task(card, dataset=toy_dataset("classes", samples=56)).skipped
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -32,6 +32,7 @@ def check_encoders(
     model: VisionLanguageModel,
     *,
     again: Callable[[], Model] | None,
+    more_texts: Sequence[str],
     any_mode: bool,
     rounding: float,
 ) -> None:
@@ -39,14 +40,16 @@ def check_encoders(
 
     Args:
         again: loads the model once more; None: it cannot be.
-        any_mode: see :func:`vlmbench.testing.check_model`.
+        more_texts: see :func:`vlmbench.testing.check_model`, as are the next two.
+        any_mode: whether images of every mode are given.
         rounding: how far equal features may be apart.
     """
     _check_numbers(inspection, model)
     pixels = _check_preprocess(inspection, model, any_mode=any_mode)
     with torch.inference_mode():
         images = _check_images(inspection, model, pixels, rounding) if pixels is not None else None
-        texts = _check_texts(inspection, model, rounding)
+        asked = [*inputs.TEXTS, *more_texts]
+        texts = _check_texts(inspection, model, asked, rounding)
         _check_autocast(inspection, model, pixels)
         promise = "Loaded twice, it gives the same features"
         if again is None or pixels is None or images is None or texts is None:
@@ -56,7 +59,7 @@ def check_encoders(
             second: VisionLanguageModel = again()  # type: ignore[assignment]
             for first, other in (
                 (images, second.encode_image(to_device(stacked(pixels), model.device))),
-                (texts, second.encode_text(inputs.TEXTS)),
+                (texts, second.encode_text(asked)),
             ):
                 difference = apart(first, other)
                 inspection.require(difference <= rounding, f"features differ by up to {difference:.3g}")
@@ -180,8 +183,10 @@ def _check_images(
     return features
 
 
-def _check_texts(inspection: Inspection, model: VisionLanguageModel, rounding: float) -> Tensor | None:
-    texts, features = list(inputs.TEXTS), torch.empty(0)
+def _check_texts(
+    inspection: Inspection, model: VisionLanguageModel, texts: list[str], rounding: float
+) -> Tensor | None:
+    features = torch.empty(0)
     with inspection.promise(
         "encode_text gives (N, D) finite features of unit length for texts of every kind",
         fix="Empty texts, texts beyond the context and any script must work. Cut texts that are too long.",

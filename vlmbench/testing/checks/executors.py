@@ -29,8 +29,8 @@ class _Heard(NotesAsWarnings):
     def __init__(self) -> None:
         self.started: list[tuple[str, str]] = []
 
-    def pair_started(self, model: str, task: str) -> None:
-        self.started.append((model, task))
+    def pair_started(self, *pair: object, **_: object) -> None:
+        self.started.append((str(pair[0]), str(pair[1])))
 
 
 def _load(card: ModelCard, options: LoadOptions) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -45,6 +45,7 @@ def check_model(
     *,
     changed: Model | None = None,
     device: str = "cpu",
+    texts: Sequence[str] = (),
     any_mode: bool = False,
     rounding: float = ROUNDING,
 ) -> Conformance:
@@ -55,6 +56,7 @@ def check_model(
             loads can be compared.
         changed: the same model with one weight changed, as its adapter loads it. Its identity must differ.
         device: where a card or name is loaded.
+        texts: texts that the model is asked besides the usual ones, for a model that knows few words.
         any_mode: whether ``preprocess`` takes images of every mode as vlmbench's own models do; the protocol promises
             RGB only.
         rounding: how far features may differ that should be equal, such as those of one image alone and in a batch.
@@ -73,7 +75,7 @@ def check_model(
     encodes = lacks_encoders(loaded) is None
     if encodes:
         encoder = cast(VisionLanguageModel, loaded)
-        check_encoders(inspection, encoder, again=load, any_mode=any_mode, rounding=rounding)
+        check_encoders(inspection, encoder, again=load, more_texts=texts, any_mode=any_mode, rounding=rounding)
     else:
         inspection.skip("It encodes images and texts", lacks_encoders(loaded) or "")
     _check_identity(inspection, loaded, load, changed)
