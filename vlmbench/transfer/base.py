@@ -24,7 +24,7 @@ image as the model's transform gives it."""
 
 @dataclass(frozen=True)
 class FewShot:
-    """The support set that a method may learn from: some images of each class, or nothing. It is the same for every method.
+    """The support set of every method: some images of each class, or nothing.
 
     Attributes:
         shots: K, the number of images of each class in ``train``. A class with fewer images gives all of them.
@@ -46,7 +46,7 @@ class Classifier(Protocol):
         """The factor of the logits before a softmax; 1.0 if the logits do not stand for probabilities."""
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """B images, in the form that the method ``reads``, to (B, C) float32. The highest wins. Zero-shot gives cosines."""
+        """B images, as the method ``reads`` them, to (B, C) float32. The highest wins. Zero-shot gives cosines."""
 
 
 class TransferMethod(Protocol):
