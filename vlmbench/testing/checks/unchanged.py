@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ def process_state() -> dict[str, Any]:
         "the default dtype of torch": torch.get_default_dtype(),
         "whether torch records gradients": torch.is_grad_enabled(),
         "the random state of torch": torch.get_rng_state().numpy().tobytes(),
-        "the random state of NumPy": repr(np.random.get_state()),
+        "the random state of NumPy": pickle.dumps(np.random.get_state()),
         "the random state of Python": random.getstate(),
         "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         "the number of threads of torch": torch.get_num_threads(),
