@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gate_cases import CLASSES, N, answers, gate, labels, one, rule, sides, table, two_sides, write
-from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.compare import compare
 from vlmbench.gate.gate_file import read_gate
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure
 
 
 def test_every_verdict_at_once_and_the_worst_decides(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from gate_cases import answers, labels, record_of, table
-from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.entry import Entry
@@ -16,6 +15,7 @@ from vlmbench.gate.judge import CompareRequest, compare_sides
 from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import Side
+from vlmbench.testing.toy_records import make_failure
 
 N = 1000
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_record import ROWS, make_record
 from published_numbers import in_table
 from typer.testing import CliRunner
 
@@ -30,6 +29,7 @@ from vlmbench.records import Record
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_record
 
 EVALUATION = {
     "dataset": "wds/vtab/pets",

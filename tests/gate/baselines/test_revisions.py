@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from baseline_entries import answers, entry
-from make_record import make_record
 
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import save_baseline
+from vlmbench.testing.toy_records import make_record
 
 ROOT = Path("results/baselines")
 

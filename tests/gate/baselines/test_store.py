@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from baseline_entries import answers, entry
-from make_record import make_record
 from repository import REPOSITORY
 
 from vlmbench.errors import RecordError, StoreError, UsageError
@@ -25,6 +24,7 @@ from vlmbench.gate.baselines.store import (
     save_baseline,
 )
 from vlmbench.records import ClassResult, safe_name
+from vlmbench.testing.toy_records import make_record
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -13,13 +13,11 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from letter_tokens import Letters
-from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from said import remarked
 from tasks.detection.models import Colourist, colourist, finder
-from toy_adapter import ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.answers.paired_metric import measured
 from vlmbench.answers.tables import Answers
@@ -37,6 +35,9 @@ from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.plugin import HELD, PLUGIN, DetectionQuestion, _grouped
 from vlmbench.tasks.detection.regions import Regions
 from vlmbench.tasks.detection.results import coco_results
+from vlmbench.testing.toy_models import ToyModel
+from vlmbench.testing.toy_records import make_record
+from vlmbench.testing.toy_tokens import ToyTokens
 
 EVERY = [*COCO_MEASURES, *ACCURACIES]
 
@@ -155,7 +156,7 @@ def test_an_enlarged_cut_has_its_surroundings(folder: Path) -> None:
             return super().preprocess(image)
 
     sizes: list[tuple[int, int]] = []
-    answer(folder, {"crop_scale": 2.0}, Watching(colourist().card, "cpu", 1, ""))
+    answer(folder, {"crop_scale": 2.0}, Watching(colourist().card))
     assert sizes[0] == (40, 12), "40 x 8 at the top edge: nothing above or beside it"
 
 
@@ -319,12 +320,12 @@ def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
     same = "their ends were cut off, and 3 of them are now the same as another one"
     classes = "indistinct-classes: 3 of 3 class names are the same as another one to the model: 'red' = 'green' = …"
     detector = finder()
-    detector.capabilities = {**detector.capabilities, "TokenReader": Letters(detector.encode_text)}
+    detector.capabilities = {**detector.capabilities, "TokenReader": ToyTokens(detector.encode_text)}
     said = told_sentences(lambda: answer(folder, {"regions": "native"}, detector, templates=["one of many {}s"]))
     examples = "'one of many blues', 'one of many greens', 'one of many reds'"
     assert said == [f"{cut} 18; {same}: {examples}", classes]
     encoder = colourist()
-    letters = Letters(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
+    letters = ToyTokens(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
     encoder.capabilities = {"TokenReader": letters}
     encoder.encode_text = letters.encode  # type: ignore[method-assign]
     said = told_sentences(lambda: answer(folder, {}, encoder, templates=["one of many {}s"]))

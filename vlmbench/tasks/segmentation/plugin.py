@@ -229,7 +229,9 @@ class SegmentationQuestion:
                 hint="Masks have to be those of these very files: scaled or rotated copies of either do not fit.",
             )
         largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
-        if largest >= classes:  # where the card has no class names, the source could not know
+        if largest >= classes:  # if the card has no class names, the source could not know
+            largest = int(labels.max(initial=0, where=labels != self.dataset.ignore_label))
+        if largest >= classes:
             raise LabelError(f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes")
         return labels
 
