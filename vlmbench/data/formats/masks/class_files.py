@@ -1,4 +1,4 @@
-"""The files in which annotation tools write a dataset's classes, and by which colour or value masks show each."""
+"""Reads the files in which annotation tools write the classes of masks, with the colour or the value of each class."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from vlmbench.data.formats.masks.values import DEFAULT_IGNORED, MaskValues
 from vlmbench.data.labels import listing
 from vlmbench.data.location import read_text
 from vlmbench.errors import DataError
+from vlmbench.wording import counted, listed
 
 _NOT_CLASSES = frozenset(("__ignore__", "ignore", "ignored", "void"))
-"""What tools call pixels that belong to no class."""
+"""Names that tools give to pixels without a class."""
 _VOC_VOID = colour_code(224, 224, 192)
-"""The colour of VOC's value 255, which converters between VOC formats write beside the classes."""
+"""The colour of VOC's value 255. Converters between VOC's formats add it to the colours of the classes."""
 _COLOUR_COLUMNS = ("r", "g", "b")
 
 
 @dataclass(frozen=True)
 class StatedClasses:
-    """What a dataset states of its classes.
+    """The classes that a dataset states.
 
     Attributes:
-        file: that states it.
-        names: in label order.
-        values: how masks show them.
+        file: the file that states them.
+        names: the class names, in label order.
+        values: how the values or colours of masks become labels.
     """
 
     file: Path
@@ -70,7 +71,7 @@ def _class_dict(file: Path) -> StatedClasses:
     colours: dict[str, int] = {}
     for row in _rows(file):
         if not {"name", *_COLOUR_COLUMNS} <= row.keys():
-            raise DataError(f"{file}: it has the columns {', '.join(row)}, not name, r, g and b")
+            raise DataError(f"{file}: it must have the columns name, r, g and b, but has {listed([*row])}")
         _add(colours, row["name"], _colour([row[column] for column in _COLOUR_COLUMNS], str(row), file), file)
     return _by_colour(file, colours)
 
@@ -79,7 +80,7 @@ def _roboflow(file: Path) -> StatedClasses:
     found: dict[str, int] = {}
     for row in _rows(file):
         if not {"pixel value", "class"} <= row.keys():
-            raise DataError(f"{file}: it has the columns {', '.join(row)}, not Pixel Value and Class")
+            raise DataError(f"{file}: it must have the columns Pixel Value and Class, but has {listed([*row])}")
         _add(found, row["class"], _whole(row["pixel value"], str(row), file), file)
     names = tuple(name for name in found if name.casefold() not in _NOT_CLASSES)
     values = {found[name]: label for label, name in enumerate(names)}
@@ -90,7 +91,7 @@ def _roboflow(file: Path) -> StatedClasses:
 def _labelme(file: Path) -> StatedClasses:
     names = [line for line in _lines(file) if line != "__ignore__"]
     if twice := _repeated(names):
-        raise DataError(f"{file} names {len(twice)} classes more than once: {listing(twice)}")
+        raise DataError(f"{file} names {counted(len(twice), 'class', 'classes')} more than once: {listing(twice)}")
     tidy = tuple("background" if name == "_background_" else name for name in names)
     return StatedClasses(file, tidy, MaskValues(classes=len(tidy)))
 
@@ -122,7 +123,8 @@ def _add(found: dict[str, int], name: str, value: int, file: Path) -> None:
         )
     if other := [each for each, known in found.items() if known == value]:
         raise DataError(
-            f"{file} gives the classes {other[0]!r} and {name!r} one colour or value, so that no mask can tell them"
+            f"{file} gives the classes {other[0]!r} and {name!r} the same colour or value, so that masks cannot tell "
+            "them apart"
         )
     found[name] = value
 
@@ -138,7 +140,7 @@ def _whole(text: str, line: str, file: Path) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise DataError(f"{file}: {text.strip()!r} in {line!r} is no whole number") from error
+        raise DataError(f"{file}: {text.strip()!r} in {line!r} is not a whole number") from error
 
 
 def _lines(file: Path) -> list[str]:
@@ -146,7 +148,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, with column names in lower case and without blanks around anything."""
+    """The rows of a CSV file. Column names are in lower case, and spaces around names and cells are removed."""
     rows = csv.DictReader(_lines(file), skipinitialspace=True)
     return [{str(key).strip().lower(): str(value).strip() for key, value in row.items()} for row in rows]
 
