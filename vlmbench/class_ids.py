@@ -30,8 +30,8 @@ _WORD_AND_NUMBER = re.compile(
 _NUMBER_AND_NAME = re.compile(r"([0-9]{1,18})[-_. ]+[^-_. 0-9].*", re.DOTALL)
 _TOKEN = re.compile(r"[0-9A-Za-z]{8,}")
 _CHANGES_IN_A_TOKEN = 3
-"""A random token changes at least this often between letters and digits. Names of machines, such as aircraft, change less
-often, or are shorter than a token ("A300B4")."""
+"""A random token changes at least this often between letters and digits. Names of machines, such as aircraft, change
+less often, or are shorter than a token ("A300B4")."""
 
 
 def is_number(name: str) -> bool:

@@ -102,8 +102,8 @@ def own_in_order(
 
 
 _UNPAIRED_HINT = (
-    "Class names are matched by name, in any order: correct those that have no match. To use other words than the data, "
-    "write a card that lists `classes` in label order and, for folders, `folders` in its source."
+    "Class names are matched by name, in any order: correct those that have no match. To use other words than the data "
+    "does, write a card that lists `classes` in label order and, for folders, `folders` in its source."
 )
 
 

@@ -33,7 +33,7 @@ _OVERSHOOT = 0.1
 _FACTORS = (257, 256, 64, 16, 4)
 """Factors by which programs multiply 8-bit samples: to 16 bits (257 or 256), 14, 12 and 10 bits."""
 _DIM = 8
-"""Real numbers with fractions whose largest is below this have no usual range: in 0 … 255 the picture would be black."""
+"""If all samples are below this and some have fractions, no range is usual: in 0 … 255 the picture would be black."""
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 _DARK = 64
@@ -46,7 +46,7 @@ _LOWER = {
     **{f"{colours};16N": f"{colours};16{_NATIVE}" for colours in ("RGB", "RGBA")},
     _GREY_WITH_ALPHA: "RGBA",
 }
-"""Pillow's name of a 16-bit sample layout, with the name that makes Pillow read the lower 8 bits instead of the upper."""
+"""Pillow's names of 16-bit sample layouts, each with the name that makes Pillow read the lower 8 bits instead."""
 
 Samples = NDArray[Any]
 
@@ -191,10 +191,10 @@ def _holds(found: Range, low: float, high: float) -> bool:
 def _usual(samples: Samples, low: float, high: float) -> Range:
     """The smallest usual range that holds the samples.
 
-    For whole numbers, it goes from 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of as many bits as needed; if
-    some are negative, it is -128 to 127. For real numbers, it is 0 to 1, then -1 to 1, then a range of whole numbers;
-    the samples may leave it a little (:data:`_OVERSHOOT`). If none of these fits, it goes from the smallest to the
-    largest sample.
+    For whole numbers, it goes from 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of as many bits as needed;
+    if some are negative, it is -128 to 127. For real numbers, it is 0 to 1, then -1 to 1, then a range of whole
+    numbers; the samples may leave it a little (:data:`_OVERSHOOT`). If none of these fits, it goes from the smallest to
+    the largest sample.
 
     For 8-bit samples that were multiplied by a factor, it is 0 to 255 times the factor, also in a dark picture.
     """
@@ -233,10 +233,10 @@ def _of_bits(high: float) -> float:
 def _stated(image: Image.Image) -> Range | None:
     """The range that a file or its format states.
 
-    Pillow scales the grey of PGM and JPEG 2000 to 16 bits by itself. A TIFF with 12 bits per sample states 0 to 4095. Its
-    tags of the smallest and largest sample count only if they are a usual range, because many programs write the values
-    that occur in the picture there. A PNG states nothing: by its standard 16-bit samples use all 16 bits, but files with
-    fewer exist. Its chunk sBIT does not help: it states how many bits count, but not which.
+    Pillow scales the grey of PGM and JPEG 2000 to 16 bits by itself. A TIFF with 12 bits per sample states 0 to 4095.
+    Its tags of the smallest and largest sample count only if they are a usual range, because many programs write the
+    values that occur in the picture there. A PNG states nothing: by its standard 16-bit samples use all 16 bits, but
+    files with fewer exist. Its chunk sBIT does not help: it states how many bits count, but not which.
     """
     if (image.format, image.mode) in (("PPM", "I"), ("JPEG2000", "I;16")):
         return Range(0, 65535, stated=True)

@@ -1,4 +1,4 @@
-"""A dataset of labelled image files in a folder. Sources of loose files (folders, lists, COCO, VOC, captions) make it."""
+"""A dataset of labelled image files in a folder. Sources of loose files use it: folders, lists, COCO, VOC, captions."""
 
 from __future__ import annotations
 

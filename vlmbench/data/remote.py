@@ -20,8 +20,8 @@ _CHUNK_BYTES = 1 << 20
 Advance = Callable[[int], None]
 """Called with the number of bytes that have arrived; with a negative number if a damaged file starts again."""
 FileKey = tuple[str, ...]
-"""Identifies a file, such as (repository, commit, path): the same file has the same key. Its first part must differ from
-the first parts of other sources' keys."""
+"""Identifies a file, such as (repository, commit, path): the same file has the same key. Its first part must differ
+from the first parts of other sources' keys."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from vlmbench.data.formats.pixels import RgbImage, Size, Turn, decode_rgb, turn_
 from vlmbench.errors import BadSampleError, LabelError
 
 AnnotatedSize = Callable[[int], Size | None]
-"""Gives the size of the picture to which a sample's annotations belong; None if the data does not state it. It is called
-only for pictures with an orientation tag."""
+"""Gives the size of the picture to which a sample's annotations belong; None if the data does not state it. It is
+called only for pictures with an orientation tag."""
 _WITNESSES = 5
 """The number of pictures that decide, by majority, for those whose own size decides nothing."""
 _LOOKED_AT = 2_000

@@ -69,8 +69,8 @@ def read_annotations(path: Path) -> AnnotationFile:
     """Read a file of COCO's or LVIS' form.
 
     ``area`` may be missing (then it is width × height); ``iscrowd`` and an annotation's ``id`` may be missing, too.
-    Numbers and flags may be written as text. Boxes that leave their image or have no area are not changed: the evaluator
-    decides what they mean.
+    Numbers and flags may be written as text. Boxes that leave their image or have no area are not changed: the
+    evaluator decides what they mean.
 
     Raises:
         DataError: the file cannot be read, does not have this form, lacks a key, has an id or an image twice, or has no
@@ -262,7 +262,7 @@ def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | No
 
 
 def _file_name(entry: dict[str, Any], path: Path) -> str:
-    """The image's path. COCO states a file name; LVIS states COCO's address, which ends with the folder and the file."""
+    """The image's path. COCO states a file name; LVIS states COCO's address, which ends with the folder and file."""
     if isinstance(entry.get("file_name"), str):
         name = str(entry["file_name"])
         name = name if "/" in name else name.replace("\\", "/")  # Windows' separators

@@ -182,8 +182,8 @@ class FolderWalk:
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder or a link to a folder.
 
-    ``entry.is_dir()`` alone would raise an error for a link to itself. Only links need another look at the disk: for all
-    other entries the listing states their kind.
+    ``entry.is_dir()`` alone would raise an error for a link to itself. Only links need another look at the disk: for
+    all other entries the listing states their kind.
     """
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 

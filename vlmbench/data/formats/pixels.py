@@ -1,8 +1,8 @@
 """Decodes an image file into 8-bit RGB by the rules of :mod:`vlmbench.rgb`, and collects facts for remarks.
 
 Everything that reads pictures for a model uses it. If a file holds several pictures, the first is read. The EXIF
-orientation is applied only if the caller asks for it, see :mod:`vlmbench.data.shown`. TIFF files are an exception: Pillow
-turns them when it loads them.
+orientation is applied only if the caller asks for it, see :mod:`vlmbench.data.shown`. TIFF files are an exception:
+Pillow turns them when it loads them.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ def decode_rgb(data: bytes, sample_id: str, shown: Callable[[Turn], bool] | None
 def turn_of(image: Image.Image) -> Turn | None:
     """How an image's orientation tag asks to turn it; None if there is no such tag, or it is damaged.
 
-    If EXIF has no orientation, that of XMP counts, as in Pillow. A TIFF must not be loaded yet: loading removes its tag.
+    If EXIF has no orientation, that of XMP counts, as in Pillow. A TIFF must not be loaded yet: loading removes its
+    tag.
     """
     if image.format == "TIFF":
         tags = cast(Any, image).tag_v2  # in newer versions of Pillow, image.size is already the turned size

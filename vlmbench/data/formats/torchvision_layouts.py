@@ -1,7 +1,7 @@
 """The files of torchvision's datasets: a table of those datasets that follow a benchmark's protocol.
 
-The source :mod:`vlmbench.data.sources.torchvision` uses it. Some are left out on purpose: EuroSAT and Caltech101 have no
-splits; ImageNet, Country211 and RenderedSST2 have one folder per class, so that
+The source :mod:`vlmbench.data.sources.torchvision` uses it. Some are left out on purpose: EuroSAT and Caltech101 have
+no splits; ImageNet, Country211 and RenderedSST2 have one folder per class, so that
 :mod:`vlmbench.data.sources.imagefolder` can read them and check the names of the classes.
 """
 

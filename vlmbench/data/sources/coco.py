@@ -99,8 +99,8 @@ def _labels(
     if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
         raise LabelError(
             f"{spec.kind} {spec.location!r}: several categories of {path} have the same name: {listing(twice)}",
-            hint="A model cannot tell them apart: merge them, or give each a name of its own in a card's `classes` (with "
-            "class_names: card).",
+            hint="A model cannot tell them apart: merge them, or give each a name of its own in a card's `classes`, "
+            "with class_names: card.",
         )
     if context.class_names is None:
         _tell_of_alike(names, path)
@@ -131,8 +131,8 @@ def _tell_of_alike(names: Sequence[str], path: Path) -> None:
         count = len(alike)
         say(
             ALIKE_CLASS_NAMES,
-            f"{counted(count, 'class name')} of {path} {either(count, 'is', 'are')} spelt in several ways, which differ "
-            "only in letter case, spaces, hyphens or underscores, and each spelling counts as a class of its own",
+            f"{counted(count, 'class name')} of {path} {either(count, 'is', 'are')} spelt in several ways, which "
+            "differ only in letter case, spaces, hyphens or underscores, and each spelling counts as a class",
             brief=f"{counted(count, 'class name')} spelt in several ways",
             count=count,
             examples=(" and ".join(map(repr, own)) for own in alike),

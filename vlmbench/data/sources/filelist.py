@@ -1,4 +1,4 @@
-"""The source ``filelist``: images that a text file lists, as several datasets state their splits (SUN397, for example)."""
+"""The source ``filelist``: images that a text file lists. Several datasets state their splits so, such as SUN397."""
 
 from __future__ import annotations
 

@@ -95,8 +95,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     depth and masks beside them are recognised by their names and not read; images beside videos are not read either. An
     empty folder is a clip whose frames were lost, so it is a bad sample. All files that are not read are counted in a
     remark; if there is a list, only those in the folders of listed clips.
-    :func:`~vlmbench.data.formats.class_folders.find_class_folders` explains where labels come from. A sample's id is its
-    POSIX path relative to the folder that holds the class folders.
+    :func:`~vlmbench.data.formats.class_folders.find_class_folders` explains where labels come from. A sample's id is
+    its POSIX path relative to the folder that holds the class folders.
 
     Options:
         frames: the number of frames of each clip that are used; 1 by default (the middle one).

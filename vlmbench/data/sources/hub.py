@@ -1,4 +1,4 @@
-"""The source ``hub``: dataset repositories of a Hugging Face hub, as webdatasets in CLIP_benchmark's layout or tables."""
+"""The source ``hub``: dataset repositories of a Hugging Face hub, as CLIP_benchmark's webdatasets or as tables."""
 
 from __future__ import annotations
 

@@ -22,12 +22,11 @@ _IMAGES = Contents("image", "an", "<any name>.jpg", is_image_name)
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open ``<location>/<class folder>/**/<image>``.
 
-    Images have the suffix of a format that Pillow decodes, in any letter case. Links are followed. Every other file below
-    the folder, also hidden ones and those beside the class folders, is counted in a remark. If a split is named,
-    ``<location>/<split>`` holds the class folders.
-    :func:`~vlmbench.data.formats.class_folders.find_class_folders` explains where labels come from, and the options. A
-    class folder without images is a class without samples, and a remark. A sample's id is its POSIX path relative to
-    the folder that holds the class folders.
+    Images have the suffix of a format that Pillow decodes, in any letter case. Links are followed. Every other file
+    below the folder, also hidden ones and those beside the class folders, is counted in a remark. If a split is named,
+    ``<location>/<split>`` holds the class folders. :func:`~vlmbench.data.formats.class_folders.find_class_folders`
+    explains where labels come from, and the options. A class folder without images is a class without samples, and a
+    remark. A sample's id is its POSIX path relative to the folder that holds the class folders.
 
     Raises:
         MissingDataError: there is no such folder.

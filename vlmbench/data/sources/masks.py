@@ -97,15 +97,15 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Options:
 
     - ``images``, ``masks``: the two folders.
-    - ``image_suffix``, ``mask_suffix``: what follows the name that an image and its mask share. The shared name includes
-      folders (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png`` or ``_gtFine_labelTrainIds.png``).
+    - ``image_suffix``, ``mask_suffix``: what follows the name that an image and its mask share. The shared name
+      includes folders (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png`` or ``_gtFine_labelTrainIds.png``).
     - ``list``: a file of shared names, one per line. The samples have its order; without it, all images are used in the
       order of their names.
     - how masks are read, see :func:`~vlmbench.data.formats.masks.options.mask_values`.
 
-    If the options say which files count, an image without a mask is an error. If no file has the name of a mask that the
-    options ask for, the dataset counts as missing: the same folders may hold another conversion of it, which another
-    source of the card reads.
+    If the options say which files count, an image without a mask is an error. If no file has the name of a mask that
+    the options ask for, the dataset counts as missing: the same folders may hold another conversion of it, which
+    another source of the card reads.
 
     Raises:
         MissingDataError: it is in none of the places.

@@ -95,8 +95,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """Open ``<location>/rareact.csv`` and the videos anywhere below the location, named ``<video_id>.<extension>``.
 
     The file is that of the dataset's authors. The class names are its verbs and nouns, in the order of ``class_id``. A
-    segment whose video is missing is a bad sample; a remark says so before the run starts. Videos may have any suffix of
-    :mod:`~vlmbench.data.formats.clips.video_suffixes`; hidden and system folders are not searched. Videos that no
+    segment whose video is missing is a bad sample; a remark says so before the run starts. Videos may have any suffix
+    of :mod:`~vlmbench.data.formats.clips.video_suffixes`; hidden and system folders are not searched. Videos that no
     segment names are ignored.
 
     Options:
@@ -201,8 +201,8 @@ def _tell_of_missing(segments: Sequence[Segment], videos: Mapping[str, Path], pl
         number = len(absent)
         say(
             MISSING_IMAGES,
-            f"{number:,} of the {counted(len(named), 'video')} that {place} names {either(number, 'is', 'are')} missing; "
-            f"this stops the pair unless --skip-bad leaves {either(number, 'its', 'their')} segments out",
+            f"{number:,} of the {counted(len(named), 'video')} that {place} names {either(number, 'is', 'are')} "
+            f"missing; this stops the pair unless --skip-bad leaves {either(number, 'its', 'their')} segments out",
             brief=f"{counted(number, 'video')} missing",
             count=number,
             examples=map(readable, absent),

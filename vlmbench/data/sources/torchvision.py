@@ -1,4 +1,4 @@
-"""The source ``torchvision``: datasets on disk in the layout of ``torchvision.datasets``. It never downloads anything."""
+"""The source ``torchvision``: datasets on disk in the layout of ``torchvision.datasets``. It downloads nothing."""
 
 from __future__ import annotations
 
@@ -203,8 +203,8 @@ def _construct(asked: _Asked, root: Path, place: str) -> Any:
 def of_one_split(kind: Any, asked: _Asked) -> Any:
     """torchvision's class, changed so that its lists name only the files of one split.
 
-    The constructor checks the MD5 sums of all files in the lists before it reads any. So the files of the split are still
-    checked, and the files of other splits may be missing.
+    The constructor checks the MD5 sums of all files in the lists before it reads any. So the files of the split are
+    still checked, and the files of other splits may be missing.
     """
     if not asked.layout.lists:
         return kind
@@ -240,8 +240,8 @@ def _image_files(dataset: Any, asked: _Asked, root: Path, place: str) -> list[tu
         labels: Any = getattr(dataset, "_labels", None)
         if found is None or (attribute != "_samples" and labels is None):
             raise MissingDependencyError(
-                f"{place}: the installed version of torchvision stores its list of files in a way that vlmbench does not "
-                "know",
+                f"{place}: the installed version of torchvision stores its list of files in a way that vlmbench does "
+                "not know",
                 hint="Install another version of torchvision.",
             )
         pairs = found if attribute == "_samples" else zip(found, labels, strict=True)

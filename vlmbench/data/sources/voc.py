@@ -24,7 +24,7 @@ from vlmbench.wording import counted, listed
 DEFAULT_SPLIT = "test"
 _LISTS = "ImageSets/Main"
 _PRESENT = {"-1": False, "0": True, "1": True}
-"""Whether a class is in an image, by its flag in the lists: -1 absent, 0 only in objects marked difficult, 1 present."""
+"""Whether a class is in an image, by its flag in a list: -1 absent, 0 only in objects marked difficult, 1 present."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The source ``wds``: webdatasets, which are images and labels in tar shards, in the layout of LAION's CLIP_benchmark."""
+"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open ``<root>/<split>/<n>.tar`` with ``classnames.txt`` and the templates beside the splits.
 
     The layout is CLIP_benchmark's (its webdataset_builder.py, and ``build_wds_dataset`` in datasets/builder.py). The
-    folder of a split holds ``nshards.txt`` and the shards. A sample has one image and a label: ``.cls`` (an integer); or
-    ``.npy`` (a vector of 0 and 1, one number per class), if ``dataset_type.txt`` holds "multilabel"; or ``.txt`` (one
-    caption per line), if it holds "retrieval". Samples are in the order of the shards and of the files in them. A
+    folder of a split holds ``nshards.txt`` and the shards. A sample has one image and a label: ``.cls`` (an integer);
+    or ``.npy`` (a vector of 0 and 1, one number per class), if ``dataset_type.txt`` holds "multilabel"; or ``.txt``
+    (one caption per line), if it holds "retrieval". Samples are in the order of the shards and of the files in them. A
     sample's id is its key; if a key occurs twice, the ids of all samples begin with the shard's name.
 
     Raises:
@@ -80,7 +80,8 @@ def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> Ima
     _check_type(shards, context)
     classes = _lines(shards.metadata_file(CLASS_NAMES))
     for line, name in enumerate(classes or ()):
-        # In CLIP_benchmark's CLEVR distances, one class has no name. It is allowed if the card's class has no name, too.
+        # In CLIP_benchmark's CLEVR distances, one class has no name. It is allowed if the card's class has no name,
+        # too.
         if not name and (context.class_names or ())[line : line + 1] != ("",):
             raise LabelError(f"{shards.metadata_file(CLASS_NAMES)}: line {line + 1} is empty")
     names = classes if classes is not None else context.class_names
@@ -126,8 +127,8 @@ def captions(data: bytes, where: str) -> tuple[str, ...]:
     r"""The captions in a ``.txt`` file: its lines, without the spaces around them and without empty lines.
 
     CLIP_benchmark (webdataset_builder.py) writes a newline in a caption as the two characters ``\n`` and does not
-    convert them back; many captions of COCO end in a newline. Here they become a newline again, so that the captions are
-    those of COCO's JSON.
+    convert them back; many captions of COCO end in a newline. Here they become a newline again, so that the captions
+    are those of COCO's JSON.
 
     Raises:
         LabelError: it is not UTF-8, or has no captions.
@@ -228,8 +229,8 @@ def _with_ids(found: Sequence[tuple[str, str, Target]]) -> list[Sample]:
     for sample in samples:
         if sample.id in seen:
             raise DataError(
-                f"two samples have the id {sample.id!r} (shard and key): the files of a sample must follow each other in "
-                "the shard"
+                f"two samples have the id {sample.id!r} (shard and key): the files of a sample must follow each other "
+                "in the shard"
             )
         seen.add(sample.id)
     return samples

@@ -109,7 +109,8 @@ def _of_folder(location: str, root: Path, spec: SourceSpec, listed: Path | None 
 
 
 def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
-    """The only JSON file of COCO's form under an unusual name, or in the folder of a split; None if there is no such file.
+    """The only JSON file of COCO's form under an unusual name, or in the folder of a split; None if there is no such
+    file.
 
     Raises:
         DataError: there are several such files.

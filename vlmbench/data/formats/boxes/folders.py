@@ -68,7 +68,8 @@ def read_folder(
         place: the source, for messages.
         kind: the source's name, for the command in hints.
         listed: a file in ``ImageSets`` that lists the images to use; None: there is no such file.
-        split: use only the images in a folder of this name, or in the list of this split; None: there must be one split.
+        split: use only the images in a folder of this name, or in the list of this split; None: there must be one
+            split.
         format_: the ending of the label files to use (``xml``, ``txt`` or ``json``), if there are several formats.
 
     Raises:
@@ -98,8 +99,8 @@ _READ = (
     "masks:PATH."
 )
 _CVATS_OWN = (
-    "The file annotations.xml seems to have CVAT's own form, which vlmbench does not read: export the task as COCO 1.0, "
-    "PASCAL VOC 1.1 or YOLO."
+    "The file annotations.xml seems to have CVAT's own form, which vlmbench does not read: export the task as COCO "
+    "1.0, PASCAL VOC 1.1 or YOLO."
 )
 
 
@@ -215,8 +216,8 @@ def _read_labelme(
     if lost := sum(entry.without_extent for entry in read.values()):
         say(
             EMPTY_REGIONS,
-            f"{counted(lost, 'shape')} of {place} {either(lost, 'is a point or a line', 'are points or lines')} without "
-            f"a box, and {either(lost, 'was', 'were')} left out",
+            f"{counted(lost, 'shape')} of {place} {either(lost, 'is a point or a line', 'are points or lines')}, which "
+            f"have no box, and {either(lost, 'was', 'were')} left out",
             brief=f"{counted(lost, 'shape')} without a box",
             count=lost,
             examples=(images[key] for key, entry in read.items() if entry.without_extent),
@@ -242,9 +243,8 @@ def _read_yolo(
     if len(lacking) > _MOSTLY * len(images):
         say(
             UNLABELLED_IMAGES,
-            f"{len(lacking):,} of the {counted(len(images), 'image')} of {place} "
-            f"{either(len(lacking), 'has no label file, and counts as an image', 'have no label file, and count as images')}"
-            " without objects",
+            f"{len(lacking):,} of the {counted(len(images), 'image')} of {place} {either(len(lacking), 'has', 'have')} "
+            f"no label file, and {either(len(lacking), 'counts as an image', 'count as images')} without objects",
             brief=counted(len(lacking), "unlabelled image"),
             count=len(lacking),
             examples=lacking,

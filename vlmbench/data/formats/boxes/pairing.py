@@ -111,8 +111,8 @@ def of_split(paths: Mapping[Key, str], split: str) -> dict[Key, str]:
 def image_lists(root: Path) -> list[Path]:
     """VOC's lists of images in ``ImageSets/Main``, one per split.
 
-    Lists of single classes, which have a flag in each line, are left out. A devkit may hold the folders of several years,
-    each with its own lists.
+    Lists of single classes, which have a flag in each line, are left out. A devkit may hold the folders of several
+    years, each with its own lists.
     """
     years = [root / name for name in subfolders(root)]
     files = [file for folder in (root, *years) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))]

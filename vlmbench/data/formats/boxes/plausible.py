@@ -1,8 +1,8 @@
 """Checks whether boxes are read in the form in which they were written, by the sizes of their images.
 
-Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form, many of
-its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes leave
-their images, they were drawn carelessly: then it is a remark.
+Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form, many
+of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes
+leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STICK_OUT: dict[Form, tuple[float, int]] = {"xywh": (0.02, 3), "xyxy": (0.2, 2)
 corners are read as sizes, about half of the boxes leave their images; if centres are read as corners, only those of
 objects near the right or the bottom edge."""
 _SLACK_PIXELS, _SLACK = 2.0, 0.01
-"""A box may leave its image by this many pixels or this share of a side: annotators round, and click beside the edge."""
+"""A box may leave its image by this many pixels or this share of a side: annotators round and miss the edge."""
 _LOOKED_AT = 64
 """If the file does not state sizes, this many image files are opened to read them."""
 _COMPARED = 8
@@ -77,9 +77,9 @@ def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
         return
     if numbers.max() <= 1.0 and numbers.min() >= 0 and numbers.max() > 0 and sizes.min() > 2:
         raise LabelError(
-            f"{place}: the numbers of all boxes are between 0 and 1 ({len(numbers):,} were checked), but the images have "
-            f"up to {sizes[:, 0].max():,.0f} × {sizes[:, 1].max():,.0f} pixels: the numbers seem to be shares of the "
-            "image's width and height, not pixels",
+            f"{place}: the numbers of all boxes are between 0 and 1 ({len(numbers):,} were checked), but the images "
+            f"have up to {sizes[:, 0].max():,.0f} × {sizes[:, 1].max():,.0f} pixels: the numbers seem to be shares of "
+            "the image's width and height, not pixels",
             hint=f"Multiply them by the image's width and height: boxes are read as {IN_WORDS[form]} in pixels.",
         )
     fitting = {other: _fit(numbers, sizes, other) for other in IN_WORDS}

@@ -75,8 +75,8 @@ def _object(words: Sequence[str], classes: int, *, keypoints: bool) -> YoloObjec
     is_polygon = len(numbers) >= 6 and len(numbers) % 2 == 0 and not keypoints
     if len(numbers) != 4 and not is_polygon and not (keypoints and len(numbers) > 4):
         raise ValueError(
-            f"{counted(len(numbers), 'number')} after the class {either(len(numbers), 'is', 'are')} neither a box nor a "
-            "polygon"
+            f"{counted(len(numbers), 'number')} after the class {either(len(numbers), 'is', 'are')} neither a box nor "
+            "a polygon"
         )
     numbers = numbers if is_polygon else numbers[:4]
     if outside := [number for number in numbers if not -_SLACK <= number <= 1 + _SLACK]:

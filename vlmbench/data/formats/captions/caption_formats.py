@@ -43,8 +43,8 @@ def _from_json(text: str, path: Path, asked: AskedColumns) -> Rows:
         raise DataError(f"{path}: its entries do not have a known form: {error}") from error
     raise DataError(
         f"{path}: it is not a caption file of a known form",
-        hint="Known forms of JSON are COCO's (images, annotations), Karpathy's (images with sentences), a list or lines "
-        "of {image, caption}, and {image: captions}.",
+        hint="Known forms of JSON are COCO's (images, annotations), Karpathy's (images with sentences), a list or "
+        "lines of {image, caption}, and {image: captions}.",
     )
 
 
@@ -88,7 +88,7 @@ def _records(data: Sequence[Mapping[str, object]], path: Path, asked: AskedColum
 
 
 def _coco(data: dict[str, Any], path: Path) -> list[CaptionRow]:
-    """The images in the order of their ids, with their captions in the file's order, as in torchvision's CocoCaptions."""
+    """The images in the order of their ids, with their captions in the file's order, as torchvision's CocoCaptions."""
     captions: dict[Any, list[object]] = {image["id"]: [] for image in data["images"]}
     for annotation in data["annotations"]:
         if "caption" not in annotation:

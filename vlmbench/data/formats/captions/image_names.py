@@ -13,7 +13,8 @@ from vlmbench.data.formats.image_suffixes import is_image_name
 
 @dataclass
 class LikeNames:
-    """Finds an image by a similar name: in another letter case, with another suffix or none, or without leading folders.
+    """Finds an image by a similar name: in another letter case, with another suffix or none, or without leading
+    folders.
 
     If several files could be meant, it finds none of them.
 
@@ -25,7 +26,7 @@ class LikeNames:
     _listed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
     def find(self, name: str) -> tuple[Path, str] | None:
-        """The only image with a similar name: its folder, and its POSIX path below it. None if there is no such image."""
+        """The only image with a similar name: its folder, and its POSIX path below it. None without such a file."""
         parts = PurePosixPath(name).parts
         for start in range(len(parts)):
             below, last = PurePosixPath(*parts[start:-1]), parts[-1]

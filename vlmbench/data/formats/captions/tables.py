@@ -1,8 +1,8 @@
 """Parses tables of captions: with headings and any columns, or the usual forms without headings.
 
-Python's :mod:`csv` reads the lines. Many published tables do not quote captions that contain the separator or a quotation
-mark. So a line that is not valid CSV, or has more cells than there are headings, is split at every separator. If there
-is one column of captions, the additional cells become part of the caption.
+Python's :mod:`csv` reads the lines. Many published tables do not quote captions that contain the separator or a
+quotation mark. So a line that is not valid CSV, or has more cells than there are headings, is split at every separator.
+If there is one column of captions, the additional cells become part of the caption.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Lines:
             number += used
 
     def _parsed(self, number: int) -> tuple[list[str] | None, int]:
-        """The cells of a row by the rules of CSV, and its number of lines. The cells are None if it is not valid CSV."""
+        """The cells of a row by the rules of CSV (None if it is not valid CSV), and its number of lines."""
         if '"' not in self.lines[number]:
             return self.lines[number].split(self.sign), 1
         end = min(len(self.lines), number + _MOST_LINES)

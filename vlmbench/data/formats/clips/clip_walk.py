@@ -146,7 +146,7 @@ class ClipWalk:
             ) from error
 
     def _of_pictures(self, folder: Path, path: str, folders: Sequence[str], *, has_frames: bool) -> list[str]:
-        """The folders in a folder that may hold clips. Those of optical flow, depth or masks are left out and counted."""
+        """The folders that may hold clips. Those of optical flow, depth or masks are left out and counted."""
         others = [name for name in folders if is_other_folder(name)]
         pictures = [name for name in folders if is_picture_folder(name)]
         if not others or self.pattern is not None:

@@ -137,7 +137,7 @@ def beside_other_videos(names: Sequence[str]) -> frozenset[str]:
 
 
 def _says_other(name: str) -> bool:
-    """Whether a name has a word for optical flow, depth or the like. Single letters, as in ``v_Archery``, do not count."""
+    """Whether a name has a word for optical flow, depth or the like. Single letters (``v_Archery``) do not count."""
     return any(len(word) > 1 for word in _words(name) & _OTHERS)
 
 
@@ -195,7 +195,7 @@ def _series(names: Sequence[str]) -> list[list[str]]:
 
 
 def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
-    """Join the names of several suffixes into one series, if no number occurs twice: frames may have several formats."""
+    """Join the names of several suffixes into one series if no number occurs twice: frames may have several formats."""
     if len(by_suffix) == 1:
         return list(by_suffix.values())
     stems = [os.path.splitext(name)[0].casefold() for own in by_suffix.values() for name in own]
@@ -205,7 +205,7 @@ def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
 
 
 def _channels(names: list[str]) -> list[list[str]]:
-    """Split a series by the last number of its names, if each of the numbers before it has the same few last numbers."""
+    """Split a series by the last number in its names, if every number before it occurs with the same last numbers."""
     if len(names) < 2 * 2 or len(_NUMBER.findall(os.path.splitext(names[0])[0])) < 2:
         return [names]
     numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]

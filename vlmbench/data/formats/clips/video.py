@@ -1,9 +1,9 @@
 """Reads frames of video files with PyAV: exactly the wanted frames, or an error with the reason.
 
-The sources of clips use it. The frames of a whole video are counted by reading the container without decoding, and found
-by decoding from the start, because neither seeking nor times are exact in every container. Segments can only be found by
-their times. Each call opens the file for itself and decodes in one thread, so that several calls can run at once. A
-frame is returned as a binary PPM of 8-bit RGB: its bytes, and so its hash, depend only on the pixels.
+The sources of clips use it. The frames of a whole video are counted by reading the container without decoding, and
+found by decoding from the start, because neither seeking nor times are exact in every container. Segments can only be
+found by their times. Each call opens the file for itself and decodes in one thread, so that several calls can run at
+once. A frame is returned as a binary PPM of 8-bit RGB: its bytes, and so its hash, depend only on the pixels.
 
 :mod:`vlmbench.data.formats.clips.video_stream` chooses the stream and turns its frames into pictures.
 """
@@ -42,8 +42,8 @@ def read_video_frames(path: Path, frames: int, sample_id: str) -> Iterator[bytes
     """The frames of a video at the centres of equal segments, in order of time.
 
     If the container states its number of frames or seconds, they must be there. Damage lasts from a broken frame to the
-    next keyframe, and is an error only if a wanted frame lies in between. Damage that the decoder does not report cannot
-    be found (noise in arithmetic-coded streams; the missing end of a stream without a header).
+    next keyframe, and is an error only if a wanted frame lies in between. Damage that the decoder does not report
+    cannot be found (noise in arithmetic-coded streams; the missing end of a stream without a header).
 
     Args:
         path: the video file; :func:`~.video_stream.video_stream` chooses its stream.
@@ -136,8 +136,8 @@ def _states_times(container: InputContainer) -> bool:
 def _seek_before(container: InputContainer, stream: VideoStream, pts: int) -> None:
     """Go to a keyframe from which the frame of this time can be decoded.
 
-    A seek uses the times of decoding. If frames are reordered, it may end at the keyframe after the wanted frame; then it
-    is repeated with an earlier time.
+    A seek uses the times of decoding. If frames are reordered, it may end at the keyframe after the wanted frame; then
+    it is repeated with an earlier time.
     """
     begin, base = stream.start_time or 0, stream.time_base or Fraction(1)
     if not _states_times(container):

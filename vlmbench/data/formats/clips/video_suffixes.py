@@ -41,8 +41,8 @@ _SUFFIXES_OF: dict[str, tuple[str, ...]] = {
 """FFmpeg's names of containers, with the suffixes of their files. Suffixes of sound files (.ogg, .m4a) are left out."""
 
 FORMATS = ",".join(_SUFFIXES_OF)
-"""The value of FFmpeg's option ``format_whitelist``. FFmpeg recognises a container by its content, so that a file may have
-the suffix of another container."""
+"""The value of FFmpeg's option ``format_whitelist``. FFmpeg recognises a container by its content, so that a file may
+have the suffix of another container."""
 
 VIDEO_SUFFIXES = frozenset(suffix for own in _SUFFIXES_OF.values() for suffix in own)
 """The suffixes of video files, in lower case."""

@@ -98,7 +98,7 @@ def has_images(folder: Path) -> bool:
 
 
 def _here(root: Path) -> list[FolderPair]:
-    """The pairs of folders directly in the root. If several folders of masks fit the same images, all of these pairs."""
+    """The pairs of folders directly in the root. If several folders of masks fit the same images, all of them."""
     images: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
     for name in subfolders(root):

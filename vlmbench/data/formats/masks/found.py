@@ -18,8 +18,8 @@ _MOST_SUFFIXES = 4
 _MOST_FILES = 10_000
 """At most this many files of a folder are counted, so that a message does not take minutes."""
 _EXPECTED = (
-    "Expected: images/ and masks/ (or JPEGImages/ and SegmentationClass/, img/ and labels/, …), where each mask has its "
-    "image's name. To use folders with other names, state them in a card's source, as options: {images: …, masks: …}."
+    "Expected: images/ and masks/ (or JPEGImages/ and SegmentationClass/, img/ and labels/, …), where each mask has "
+    "its image's name. For folders with other names, state them in a card's source, as options: {images: …, masks: …}."
 )
 
 

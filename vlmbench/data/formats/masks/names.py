@@ -25,8 +25,8 @@ _OF_MASKS = frozenset(
     )
 )
 _ENDINGS = frozenset(("png", "jpg", "jpeg", "tif", "tiff", "bmp"))
-"""Words before or after the name that an image and its mask share. A mask's name may contain the image's ending, such as
-``x.jpg.png``."""
+"""Words before or after the name that an image and its mask share. A mask's name may contain the image's ending, such
+as ``x.jpg.png``."""
 _FIRST, _LAST = _OF_BOTH | _OF_MASKS, _OF_MASKS | _ENDINGS
 _SEPARATOR = re.compile(r"[_\-. ]+")
 _MOST_ENDINGS = 4
@@ -145,10 +145,9 @@ def _step(
 def _ambiguous(several: dict[str, list[str]], place: str) -> DataError:
     after = Counter(_ending_after(name, path) for name, paths in several.items() for path in paths)
     found = [f"{ending} ({counted(count, 'mask')})" for ending, count in after.most_common(_MOST_ENDINGS)]
-    number = len(several)
     return DataError(
-        f"{place}: several masks have the name of {either(number, 'an image', f'the same image, for {number:,} images')}:"
-        f" {listing(next(iter(several.values())))}",
+        f"{place}: {counted(len(several), 'image')} {either(len(several), 'has', 'have')} several masks with matching "
+        f"names, such as {listing(next(iter(several.values())))}",
         hint="State the ending of the masks to use in a card's source, as options: {mask_suffix: …}. There are "
         f"{listed(found)}.",
     )

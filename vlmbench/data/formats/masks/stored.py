@@ -1,7 +1,7 @@
 """Decodes a mask file: an integer or a colour for every pixel, exactly as it was written.
 
-Decoding a mask as a picture would change its values: Pillow scales grey PNGs of 2 or 4 bits and PGMs to 0 … 255, and cuts
-colours of 16 bits to 8. A file is refused if its values may have been lost.
+Decoding a mask as a picture would change its values: Pillow scales grey PNGs of 2 or 4 bits and PGMs to 0 … 255, and
+cuts colours of 16 bits to 8. A file is refused if its values may have been lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COLOURS = ("RGB", "RGBA", "RGBX", "LA")
 _INDICES = ("1", "L", "P", "PA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _BITS_PER_SAMPLE = 258
 _PNG_HEADER = 26
-"""The number of bytes of a PNG up to and including its colour type. The bit depth is the byte before the colour type."""
+"""The number of bytes of a PNG up to and including its colour type. The bit depth is the byte before it."""
 _FEW = 12
 """A message lists at most this many colours."""
 
@@ -134,8 +134,8 @@ class StoredMask:
         return LabelError(
             f"{message}; it has {counted(len(codes), 'colour')}: {colours}",
             hint="State the colour of each class in label order in a card's source, as options: {colours: [[0, 0, 0], "
-            "…]}; or put the annotation tool's labelmap.txt or class_dict.csv beside the folders; or use masks of class "
-            "indices, if the dataset has them.",
+            "…]}; or put the annotation tool's labelmap.txt or class_dict.csv beside the folders; or use masks of "
+            "class indices, if the dataset has them.",
         )
 
 
@@ -157,7 +157,7 @@ def stored_mask(data: bytes, sample_id: str) -> StoredMask:
     bits = _bits(image, data)
     if bits > 8 and image.mode in _COLOURS:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has several channels of {bits} bits, but only 8 bits per channel can be read",
+            f"sample {sample_id!r}: its mask has several channels of {bits} bits, of which only 8 can be read",
             hint="Save masks as grey PNG files of 8 or 16 bits.",
         )
     return StoredMask(_upright(image, data), sample_id, bits, _most(image, data))
@@ -181,8 +181,8 @@ def colour_of(code: int) -> Colour:
 def _opaque(channels: NDArray[Any], sample_id: str) -> NDArray[Any]:
     if int(channels[..., -1].min(initial=255)) != 255:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has transparent pixels, and it is unclear whether the colours or the alpha "
-            "channel are the classes",
+            f"sample {sample_id!r}: its mask has transparent pixels, and it is unclear whether the colours or the "
+            "alpha channel are the classes",
             hint="Save masks without an alpha channel, as grey or palette PNG files of class indices.",
         )
     return channels[..., :-1]

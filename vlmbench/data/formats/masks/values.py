@@ -135,8 +135,8 @@ class MaskValues:
             raise LabelError(
                 f"sample {stored.sample_id!r}: its mask has the colour {first} in {_share(unknown)}, and no class has "
                 "this colour",
-                hint="If edges are blurred, the mask was scaled or compressed: export it again. If the colour is not to "
-                "be scored, list it in a card's source under `ignore`, beside `colours`.",
+                hint="If edges are blurred, the mask was scaled or compressed: export it again. If the colour is not "
+                "to be scored, list it in a card's source under `ignore`, beside `colours`.",
             )
         labels: NDArray[np.int64] = of_known[places]
         return labels
@@ -164,8 +164,8 @@ class MaskValues:
             return not_scored
         if len(found) > max(_SMEARED, 2 * self.classes):
             return (
-                "A mask with this many values was smoothed when it was scaled or compressed, or it does not hold classes: "
-                "export it again, without smoothing."
+                "A mask with this many values was smoothed when it was scaled or compressed, or it does not hold "
+                "classes: export it again, without smoothing."
             )
         if value == self.classes and found[0] > 0:
             return "If 0 is not a class here and labels start at 1, set the source's option reduce_zero_label."
