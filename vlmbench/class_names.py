@@ -152,8 +152,8 @@ def _unpaired(own: Sequence[str], stated: Sequence[str], common: set[str], place
 def _tell_of_order(own: Sequence[str], stated: Sequence[str], place: str) -> None:
     say(
         CLASS_ORDER,
-        f"none of the {counted(len(own), 'given class name')} is a name in {place}, so that the order could not be "
-        "checked; the names were given to the data's classes in the order of their names",
+        f"none of the {len(own):,} given class names occurs in {place}, so their order could not be checked; the first "
+        "name was given to the first class of the data, the second to the second, and so on",
         brief="order of class names not checked",
         count=len(own),
         examples=(f"{name!r} for {found!r}" for name, found in zip(own, stated, strict=True)),

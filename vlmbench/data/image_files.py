@@ -98,7 +98,7 @@ def say_missing(absent: Sequence[str], listed: int, folder: Path, list_file: Pat
         number = len(absent)
         say(
             MISSING_IMAGES,
-            f"{number:,} of the {counted(listed, 'image')} that {list_file} lists {either(number, 'is', 'are')} not in "
+            f"{number:,} of the {listed:,} images that {list_file} lists {either(number, 'is', 'are')} not in "
             f"{folder}; this stops the pair unless --skip-bad leaves {either(number, 'it', 'them')} out",
             brief=f"{counted(number, 'image')} missing",
             count=number,

@@ -78,7 +78,7 @@ def check_class_names(
     different = [label for label, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
     if not different:
         return
-    pairs = listing(f"{label}: {found[label]!r} in the data, {expected[label]!r} in the card" for label in different)
+    pairs = listing(f"{label}: {found[label]!r} in the data and {expected[label]!r} in the card" for label in different)
     if sorted(ours) == sorted(theirs):
         raise LabelError(
             f"{place}: the data has the card's class names in another order; {len(different):,} differ ({pairs})",

@@ -117,6 +117,15 @@ def argument(kind: str, place: Path | str) -> str:
     return f"-t {shlex.quote(f'{kind}:{place}')}"
 
 
+def one_of(arguments: Sequence[str], most: int | None = None) -> str:
+    """Arguments of which the user should take one, joined by "or" without commas, so that each can be copied.
+
+    Args:
+        most: name at most this many.
+    """
+    return " or ".join((*arguments[:most], *(["…"] if most is not None and len(arguments) > most else [])))
+
+
 def is_below(name: str) -> bool:
     """Whether a path that was read from a file is a valid path that stays below the folder to which it is relative."""
     path = PurePosixPath(name)

@@ -55,7 +55,7 @@ def test_columns_are_found_or_named(tmp_path: Path) -> None:
     root = table(tmp_path / "int" / "test.parquet", [5, 7], datasets.Value("int64")).parent
     dataset = opened(root)
     assert ([s.target for s in dataset.samples], dataset.classes) == ([5, 7], None)
-    with pytest.raises(LabelError, match="label_column: no column 'lable'; it has img, note, label"):
+    with pytest.raises(LabelError, match="label_column: no column 'lable'; it has img, note and label"):
         opened(root, options={"label_column": "lable"})
     with pytest.raises(LabelError, match="row 0: its label is 'x', not a class index"):
         opened(root, options={"label_column": "note"})

@@ -111,14 +111,14 @@ def test_a_voc_folder_of_another_split_is_named_by_its_list(tmp_path: Path) -> N
     for name, content in {"train": "a\n", "val": "b\nc\n", "cat_val": "b -1\nc 1\n"}.items():
         (root / f"ImageSets/Main/{name}.txt").write_text(content)
     message = refusal(root)
-    assert "several splits: train, val" in message and f"-t boxes:{root}/ImageSets/Main/val.txt" in message
+    assert "several splits: train and val" in message and f"-t boxes:{root}/ImageSets/Main/val.txt" in message
     for dataset in (opened(root / "ImageSets/Main/val.txt"), opened(root, split="val")):
         assert list(found_in(dataset)) == ["b", "c"]
     (root / "ImageSets/Main/train.txt").unlink()
     dataset, (said,) = remarked(lambda: opened(root))
     assert list(found_in(dataset)) == ["b", "c"] and said.count == 1 and "1 not listed in val.txt" in said.sentence
     (root / "ImageSets/Main/val.txt").write_text("b\nz\n")
-    assert "1 of its 2 images are not there: z" in refusal(root)
+    assert "1 of the 2 images that it lists is missing: z" in refusal(root)
 
 
 def test_a_devkit_of_several_years_is_several_datasets(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_label_file_may_name_its_image(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {**images("images/{}.png"), **voc("Annotations/task-1-{}.xml")})
     assert found_in(opened(root)) == EXPECTED and not said_of(root)
     root = write_folder(tmp_path / "b", {**images("images/{}.png"), **labelme("labels/{}_done.json")})
-    assert "no annotation file of boxes, but 3 images, 3 other .json" in refusal(root)
+    assert "no annotations of boxes, but 3 images and 3 other .json" in refusal(root)
 
 
 def test_images_of_any_suffix_and_case(tmp_path: Path) -> None:
@@ -187,18 +187,18 @@ def test_images_of_any_suffix_and_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (lambda: images("{}.png"), "no annotation file of boxes, but 3 images"),
-        (lambda: {**images("{}.png"), "annotations.xml": b"<annotations/>"}, "3 images, 1 other .xml"),
-        (lambda: {**images("{}.png"), **yolo("{}.txt")}, "number their classes, and nothing names them"),
+        (lambda: images("{}.png"), "no annotations of boxes, but 3 images"),
+        (lambda: {**images("{}.png"), "annotations.xml": b"<annotations/>"}, "3 images and 1 other .xml"),
+        (lambda: {**images("{}.png"), **yolo("{}.txt")}, "number the classes, but no file names them"),
         (
             lambda: {**images("{}.png"), **yolo("{}.txt"), **voc("{}.xml"), "classes.txt": CLASSES},
-            "several formats: 3 images, 3 files of YOLO text, 3 files of VOC XML",
+            "several formats: 3 images, 3 files of YOLO text and 3 files of VOC XML",
         ),
         (
             lambda: {**images("{}.png"), **yolo("{}.txt"), "classes.txt": CLASSES, "data.yaml": b"names: [x]"},
             "names the classes",
         ),
-        (lambda: yolo("{}.txt") | {"classes.txt": CLASSES}, "no annotation file of boxes, but 0 images"),
+        (lambda: yolo("{}.txt") | {"classes.txt": CLASSES}, "no annotations of boxes, but 0 images"),
     ],
 )
 def test_what_was_found_is_said(files: Any, message: str, tmp_path: Path) -> None:
@@ -232,10 +232,10 @@ def test_files_that_are_no_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("3 0.5 0.5 0.1 0.1", "3 is none of the classes 0 to 2"),
-        ("-1 0.5 0.5 0.1 0.1", "-1 is none"),
-        ("cat 0.5 0.5 0.1 0.1", "'cat' is no number"),
-        ("1.5 0.5 0.5 0.1 0.1", "1.5 is none"),
+        ("3 0.5 0.5 0.1 0.1", "3 is not one of 0 to 2"),
+        ("-1 0.5 0.5 0.1 0.1", "-1 is not one"),
+        ("cat 0.5 0.5 0.1 0.1", "'cat' is not a number"),
+        ("1.5 0.5 0.5 0.1 0.1", "1.5 is not one"),
         ("0 20 16 4 4", "20 is not between 0 and 1"),
         ("0 0.5 0.5 0.1", "3 numbers after the class are neither a box nor a polygon"),
         ("0 0.5 0.5 0.1 0.1 0.9", "a model's prediction with its score"),
@@ -276,12 +276,12 @@ def test_yolo_boxes_are_of_the_image_as_it_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("names: [cat, dog]\nnc: 3", "states 3 classes (nc) and names 2"),
-        ("names: {0: cat, 2: dog}", "numbered 0, 2, not 0 to 1"),
-        ("names: [cat, yes, x]", "class 1 has the name True"),
+        ("names: [cat, dog]\nnc: 3", "states 3 classes (nc), but names 2"),
+        ("names: {0: cat, 2: dog}", "numbered 0 and 2, not 0 to 1"),
+        ("names: [cat, yes, x]", "the name of class 1 is True"),
         ("names: []", "names no class"),
-        ("names: 3", "are no list"),
-        ("names: [", "is no YAML"),
+        ("names: 3", "must be a list, not 3"),
+        ("names: [", "is not valid YAML"),
         ("names: [cat, cat, dog]", "several categories of"),
     ],
 )
@@ -328,9 +328,9 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
     assert found_in(dataset)["a"] == [("cat", (10.0, 4.0, 10.0, 26.0)), ("dog", (15.0, 11.0, 10.0, 10.0))]
     assert (said.code, said.count, said.examples) == ("empty-regions", 2, ("a.png",))
     for shape, message in (
-        ({"label": None, "points": []}, "None is no label"),
-        ({"label": "a", "points": [[1, 2]]}, "1 points have no extent"),
-        ({"label": "a", "points": [[1, "x"], [2, 3]]}, "'x' is no number"),
+        ({"label": None, "points": []}, "its label is None"),
+        ({"label": "a", "points": [[1, 2]]}, "it has 1 point"),
+        ({"label": "a", "points": [[1, "x"], [2, 3]]}, "'x' is not a number"),
         ({"label": "a"}, "points"),
     ):
         content["shapes"] = [shape]
@@ -361,7 +361,7 @@ def of_numbers(root: Path, numbers: np.ndarray, *, sizes: bool = True) -> Path:
 FORMS = {
     "left, top, right and bottom": np.hstack([LEFT_TOP, LEFT_TOP + EXTENT]),
     "centre x, centre y, width and height": np.hstack([LEFT_TOP + EXTENT / 2, EXTENT]),
-    "parts of their images": np.hstack([LEFT_TOP, EXTENT]) / 100,
+    "shares of the image's width and height": np.hstack([LEFT_TOP, EXTENT]) / 100,
 }
 
 
@@ -390,7 +390,9 @@ def test_a_few_boxes_that_stick_out_are_a_remark(tmp_path: Path) -> None:
     numbers = np.hstack([LEFT_TOP, EXTENT])
     numbers[7] = [90, 90, 30, 5]
     (said,) = said_of(of_numbers(tmp_path, numbers))
-    assert said.startswith("boxes-outside: 1 of 80 boxes of") and said.endswith("sticks out of its image: a.png")
+    assert said.startswith("boxes-outside: 1 of the 80 boxes of") and said.endswith(
+        "goes beyond the edge of its image: a.png"
+    )
 
 
 def test_yolo_and_voc_in_another_form_are_refused(tmp_path: Path) -> None:
@@ -407,7 +409,7 @@ def test_yolo_and_voc_in_another_form_are_refused(tmp_path: Path) -> None:
             parts = [part.partition("<") for part in rest]
             xml = head + "".join(f"<{side}>{float(number) / 40}<{after}" for number, _, after in parts)
         (root / f"{name}.xml").write_text(xml)
-    assert "seem to be parts of their images" in refusal(root)
+    assert "seem to be shares of the image's width and height" in refusal(root)
 
 
 STRANGERS = {

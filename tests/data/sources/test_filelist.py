@@ -29,7 +29,7 @@ def made(root: Path, text: str = LIST, images: str = "lists") -> Path:
 
 def test_what_is_not_below_the_lists_folder_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path, {"cat/1.jpg": b"", "list.txt": b"cat/1.jpg\n../../etc/hostname\n"})
-    with pytest.raises(DataError, match="not below its folder: \\.\\./\\.\\./etc/hostname"):
+    with pytest.raises(DataError, match="not below the folder of images: \\.\\./\\.\\./etc/hostname"):
         open_dataset([SourceSpec(kind="filelist", location=str(tmp_path / "list.txt"))], SourceContext())
 
 
@@ -87,14 +87,14 @@ def test_a_list_that_does_not_fit_is_said(
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     made(tmp_path)
     for options, message in (
-        ({"images": 1}, "images is a folder"),
-        ({"images": [1]}, "images is a folder"),
-        ({"skip_folders": -1}, "skip_folders is a number"),
+        ({"images": 1}, "`images` must be a folder"),
+        ({"images": [1]}, "`images` must be a folder"),
+        ({"skip_folders": -1}, "`skip_folders` must be a whole number"),
         ({"list": "x"}, "unknown option 'list'"),
     ):
         with pytest.raises(UsageError, match=message):
             opened(tmp_path, named(*NAMES), **options)
-    with pytest.raises(UsageError, match="`split` means nothing to filelist"):
+    with pytest.raises(UsageError, match="the source filelist does not use `split`"):
         open_source(SourceSpec(kind="filelist", location=str(tmp_path), split="test"), SourceContext())
     with pytest.raises(LabelError, match="multi-label"):
         opened(tmp_path, named(*NAMES, multi_label=True))

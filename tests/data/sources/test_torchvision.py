@@ -196,7 +196,7 @@ def test_a_file_that_is_missing_in_the_middle_is_named(
 ) -> None:
     build(name, tmp_path, monkeypatch)
     (tmp_path / file).rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="incomplete; 1 missing") as raised:
+    with pytest.raises(DataError, match="incomplete: 1 file is missing") as raised:
         opened(name, tmp_path)
     assert not isinstance(raised.value, MissingDataError) and file in str(raised.value)
 
@@ -227,8 +227,8 @@ def test_files_among_the_images_of_sun397_are_counted(tmp_path: Path, monkeypatc
         (folder / name).write_bytes(b"x")
     paths = [(folder / name).relative_to(tmp_path / "SUN397").as_posix() for name in strangers]
     assert sentences(lambda: opened("SUN397", tmp_path)) == [
-        "files-passed-over: 3 files of torchvision 'SUN397' were passed over (1 hidden; 2 of another kind by their "
-        f"names: 1 .jpg, 1 .txt): {', '.join(paths)}"
+        "files-passed-over: 3 files of torchvision 'SUN397' were passed over (1 hidden; 2 of other kinds: "
+        f"1 .jpg, 1 .txt): {', '.join(paths)}"
     ]
 
 
@@ -257,7 +257,7 @@ def test_a_wrong_md5_is_an_error_before_the_file_is_unpickled(
         return load(stream, **fields)
 
     monkeypatch.setattr(pickle, "load", only_whole_files)
-    with pytest.raises(DataError, match=r"is damaged or another version: .* MD5 .*\n.*anew") as raised:
+    with pytest.raises(DataError, match=r"is damaged or another version: .* MD5 .*\n.*again") as raised:
         opened(name, tmp_path)
     assert not isinstance(raised.value, MissingDataError)
 
@@ -303,7 +303,7 @@ def test_a_listed_image_that_is_gone_is_a_bad_sample(tmp_path: Path, monkeypatch
 def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build("PCAM", tmp_path, monkeypatch)
     monkeypatch.setattr("vlmbench.data.sources.torchvision.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"reads it with h5py[\s\S]*vlmbench\[layouts\]"):
+    with pytest.raises(MissingDependencyError, match=r"needs h5py to read it[\s\S]*vlmbench\[layouts\]"):
         opened("PCAM", tmp_path)
 
 
@@ -359,7 +359,7 @@ def test_another_order_is_never_accepted_without_being_asked(tmp_path: Path, mon
     ("labels", "error", "message"),
     [
         ("by_name", UsageError, "by-name or a list"),
-        (["angry"], LabelError, "7 classes, the card names 1"),
+        (["angry"], LabelError, "7 classes, but the card names 1"),
         (["angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"], LabelError, "contradict"),
         (["angry", "disgusted", "fearful", "happy", "sad", "surprised", "calm"], LabelError, "calm, neutral"),
         (["angry", "angry", "fearful", "happy", "sad", "surprised", "neutral"], LabelError, "disgusted"),
@@ -405,7 +405,7 @@ def test_a_torchvision_that_keeps_its_list_elsewhere_is_said(
 ) -> None:
     build(name, tmp_path, monkeypatch)
     monkeypatch.setattr(f"torchvision.datasets.{name}", lambda **_: object())
-    with pytest.raises(MissingDependencyError, match="keeps its list of files elsewhere"):
+    with pytest.raises(MissingDependencyError, match="stores its list of files"):
         opened(name, tmp_path)
 
 

@@ -10,9 +10,9 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import is_junk_file, subfolders
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, existing_places, missing
+from vlmbench.data.location import argument, existing_places, missing, one_of
 from vlmbench.errors import DataError
-from vlmbench.wording import either, listed
+from vlmbench.wording import either
 
 _MOST_WAYS = 4
 PROBED = 5
@@ -95,10 +95,10 @@ def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:
         raise DataError(
             f"{spec.kind} {spec.location!r}: {root} has {usual.none}, but {either(len(deeper), 'a folder', 'folders')} "
             f"in it {either(len(deeper), 'has', 'have')}: {listing(path.name for path in deeper)}",
-            hint=f"Name the folder: {listed([argument(spec.kind, path) for path in deeper], 'or', _MOST_WAYS)}.",
+            hint=f"Name the folder: {one_of([argument(spec.kind, path) for path in deeper], _MOST_WAYS)}.",
         )
     what = f"several files that may be {usual.called}: {listing(names)}" if found else usual.none
-    ways = listed([argument(spec.kind, path) for path in found], "or", _MOST_WAYS)
+    ways = one_of([argument(spec.kind, path) for path in found], _MOST_WAYS)
     raise DataError(
         f"{spec.kind} {spec.location!r}: {root} has {what}",
         hint=f"Name the file itself{f': {ways}' if ways else ' as the location'}. In a card's source, it is "

@@ -142,7 +142,7 @@ def tell_of_empty(found: ClassFolders, counts: Sequence[int], place: str, conten
     if empty:
         say(
             EMPTY_CLASSES,
-            f"{len(empty):,} of the {counted(len(found.folders), 'class folder')} of {place} "
+            f"{len(empty):,} of the {len(found.folders):,} class folders of {place} "
             f"{either(len(empty), 'holds', 'hold')} no {contents.one}",
             brief=f"{counted(len(empty), 'class', 'classes')} without {contents.article} {contents.one}",
             count=len(empty),
@@ -179,7 +179,7 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
             return found.location, root
         others.append(found.location)
     notes = [
-        f"{name} (it exists, but has none of the {counted(len(keys), 'class folder')})" if name in others else name
+        f"{name} (it exists, but has none of the {len(keys):,} class folders)" if name in others else name
         for name in (spec.location, *spec.other_locations)
     ]
     raise missing(spec, context, looked_for=notes)

@@ -30,7 +30,7 @@ JUNK_FOLDERS = frozenset(
 JUNK_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 """Names of files that systems leave behind, in lower case."""
 _HEIC = frozenset((".heic", ".heif", ".heics", ".heifs", ".hif"))
-_OF_HEIC = "in HEIC, which Pillow cannot read (convert such photos to JPEG, for example with the package pillow-heif)"
+_OF_HEIC = "in HEIC, which Pillow cannot read: convert them to JPEG, for example with the package pillow-heif"
 _MOST_SUFFIXES = 4
 
 

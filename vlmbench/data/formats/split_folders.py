@@ -15,9 +15,9 @@ from vlmbench.data.formats.folder_walk import entry_is_folder, subfolders, visib
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument
+from vlmbench.data.location import argument, one_of
 from vlmbench.errors import DataError
-from vlmbench.wording import counted, either, listed
+from vlmbench.wording import counted, either
 
 _PREFERRED = ("test", "val", "train")
 _BESIDE = frozenset(
@@ -125,7 +125,7 @@ def _way_out(root: Path, named: Sequence[str], location: str, kind: str) -> str:
         return f"None of these folders holds class folders. Expected: {root}/test/<class name>/<any name>."
     paths = ["/".join((name, *_between(root / name))) for name in named]
     arguments = [argument(kind, _joined(location, path)) for path in paths]
-    return f"Name the split: {listed(arguments, 'or')}. In a card's source, it is `split: {paths[0]}`."
+    return f"Name the split: {one_of(arguments)}. In a card's source, it is `split: {paths[0]}`."
 
 
 def split_of(name: str) -> str | None:

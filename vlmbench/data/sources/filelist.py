@@ -76,7 +76,7 @@ def _images_folder(spec: SourceSpec, file: Path, paths: Sequence[str], place: st
         if any((file.parent / folder / path).exists() for path in paths):
             return file.parent / folder
     raise DataError(
-        f"{place}: {file} exists, but none of the {counted(len(paths), 'image')} that it lists",
+        f"{place}: {file} exists, but none of the {len(paths):,} images that it lists",
         hint=f"Expected {paths[0]} below {listed([str(file.parent / folder) for folder in folders], 'or')}.",
     )
 

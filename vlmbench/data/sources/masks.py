@@ -123,7 +123,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         layout = stated_layout(spec, found.path) or usual_layout(spec, found.path)
         if layout is None:
             continue
-        stated = _stated_classes(spec, layout)
+        stated = _stated_classes(spec, context, layout)
         collected = collect(layout, place, class_file=stated.file.name if stated else "")
         if collected is not None:
             return _dataset(spec, context, found, layout, collected, stated)
@@ -143,22 +143,23 @@ def _dataset(
 ) -> MaskFiles:
     place = f"{spec.kind} {found.location!r}"
     collected.passed.say(place)
-    if stated is not None:
+    if stated is not None and stated.values is not None:
         values = stated.values
     else:
+        count = len(stated.names) if stated is not None and context.classes is None else context.classes
         paths = [layout.root / layout.masks / path for path in collected.masks]
-        values = settled(mask_values(spec, context.classes), paths, place)
+        values = settled(mask_values(spec, count), paths, place)
     info = SourceInfo(spec.kind, found.location, split=spec.split or layout.split or None)
     return MaskFiles(layout, info, collected, values, stated.names if stated else None)
 
 
-def _stated_classes(spec: SourceSpec, layout: Layout) -> StatedClasses | None:
+def _stated_classes(spec: SourceSpec, context: SourceContext, layout: Layout) -> StatedClasses | None:
     """The classes that a file beside the folders states; None if there is no such file, or options state values."""
     if not layout.usual or states_values(spec):
         return None
     folders = (layout.root, layout.root / layout.images, layout.root / layout.masks)
     above = [(layout.root / layout.images).parent] if layout.images else []
-    return stated_classes((*folders, *above))
+    return stated_classes((*folders, *above), names_only=context.class_names is None and context.own_names is None)
 
 
 def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -> MissingDataError:

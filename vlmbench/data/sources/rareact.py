@@ -201,7 +201,7 @@ def _tell_of_missing(segments: Sequence[Segment], videos: Mapping[str, Path], pl
         number = len(absent)
         say(
             MISSING_IMAGES,
-            f"{number:,} of the {counted(len(named), 'video')} that {place} names {either(number, 'is', 'are')} "
+            f"{number:,} of the {len(named):,} videos that {place} names {either(number, 'is', 'are')} "
             f"missing; this stops the pair unless --skip-bad leaves {either(number, 'its', 'their')} segments out",
             brief=f"{counted(number, 'video')} missing",
             count=number,

@@ -14,9 +14,8 @@ from vlmbench.data.formats.boxes.plausible import Form
 from vlmbench.data.formats.coco_json import AnnotationFile, is_annotation_file, read_annotations
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, existing_places
+from vlmbench.data.location import argument, existing_places, one_of
 from vlmbench.errors import DataError, UsageError
-from vlmbench.wording import listed
 
 _FORMATS: dict[str, Form] = {"VOC XML": "xyxy", "YOLO text": "cxcywh", "LabelMe JSON": "xywh"}
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
@@ -123,7 +122,7 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
         names = listing(file.parent.name for file in in_splits)
         raise DataError(
             f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}",
-            hint=f"Name one: {listed([argument(spec.kind, file.parent) for file in in_splits], 'or')}.",
+            hint=f"Name one: {one_of([argument(spec.kind, file.parent) for file in in_splits])}.",
         )
     if in_splits:
         return in_splits[0]

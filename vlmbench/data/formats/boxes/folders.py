@@ -25,7 +25,7 @@ from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
 from vlmbench.data.formats.boxes.yolo import YoloNames, read_names, read_yolo_labels
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, read_text
+from vlmbench.data.location import argument, one_of, read_text
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_REGIONS, UNLABELLED_IMAGES
@@ -147,7 +147,7 @@ def _of_one_split(
         several = "splits" if len(set(names)) == len(names) else "datasets"
         raise DataError(
             f"{place}: {found.root} holds several {several}: {listing(names if several == 'splits' else ways)}",
-            hint=f"Name one: {in_one_phrase([argument(kind, found.root / way) for way in ways], 'or')}.",
+            hint=f"Name one: {one_of([argument(kind, found.root / way) for way in ways])}.",
         )
     return found.images
 
@@ -161,7 +161,7 @@ def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str
     wanted = set(read_text(file).split())
     if unknown := sorted(wanted - {key[-1] for key in found.images}):
         raise DataError(
-            f"{file}: {len(unknown):,} of the {counted(len(wanted), 'image')} that it lists "
+            f"{file}: {len(unknown):,} of the {len(wanted):,} images that it lists "
             f"{either(len(unknown), 'is', 'are')} missing: {listing(unknown)}"
         )
     if alone:
@@ -243,7 +243,7 @@ def _read_yolo(
     if len(lacking) > _MOSTLY * len(images):
         say(
             UNLABELLED_IMAGES,
-            f"{len(lacking):,} of the {counted(len(images), 'image')} of {place} {either(len(lacking), 'has', 'have')} "
+            f"{len(lacking):,} of the {len(images):,} images of {place} {either(len(lacking), 'has', 'have')} "
             f"no label file, and {either(len(lacking), 'counts as an image', 'count as images')} without objects",
             brief=counted(len(lacking), "unlabelled image"),
             count=len(lacking),

@@ -110,7 +110,7 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
     if count := int(out.sum()):
         say(
             BOXES_OUTSIDE,
-            f"{count:,} of the {counted(len(out), 'box', 'boxes')} of {place} "
+            f"{count:,} of the {len(out):,} boxes of {place} "
             f"{either(count, 'goes beyond the edge of its image', 'go beyond the edges of their images')}",
             brief=f"{counted(count, 'box', 'boxes')} outside",
             count=count,
@@ -128,7 +128,7 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
     count = len(again)
     say(
         REPEATED_BOXES,
-        f"{count:,} of the {counted(len(seen), 'box', 'boxes')} of {place} "
+        f"{count:,} of the {len(seen):,} boxes of {place} "
         f"{either(count, 'repeats an earlier box', 'repeat earlier boxes')} of the same class in the same image, and "
         f"{either(count, 'it counts', 'they count')} as {either(count, 'an object', 'objects')} to find",
         brief=counted(count, "repeated box", "repeated boxes"),

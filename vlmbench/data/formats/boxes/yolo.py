@@ -131,7 +131,7 @@ def read_names(file: Path) -> YoloNames | None:
             raise DataError(f"{file}: its names are numbered {listing(map(str, names))}, not 0 to {len(names) - 1}")
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
-        raise DataError(f"{file}: its names are not a list, but a {type(names).__name__}")
+        raise DataError(f"{file}: its names must be a list, not {names!r:.40}")
     if isinstance(stated := content.get("nc"), int) and stated != len(names):
         raise DataError(f"{file}: it states {counted(stated, 'class', 'classes')} (nc), but names {len(names):,}")
     return YoloNames(file, _checked(file, names), content.get("kpt_shape") is not None)

@@ -98,7 +98,7 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
         absent.extend([] if found else [name])
     if absent and not (partial and chosen):
         raise DataError(
-            f"{listed.path}: {len(absent):,} of the {counted(len(listed.names), 'listed clip')} "
+            f"{listed.path}: {len(absent):,} of the {len(listed.names):,} listed clips "
             f"{either(len(absent), 'is', 'are')} missing: {listing(absent)}",
             hint="To score only those that exist, add to the card's source: options: {partial: true}."
             if chosen
@@ -107,7 +107,7 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
     if absent:
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {counted(len(listed.names), 'clip')} that {listed.path} lists "
+            f"{len(absent):,} of the {len(listed.names):,} clips that {listed.path} lists "
             f"{either(len(absent), 'is missing and was', 'are missing and were')} left out, as `partial` asks",
             brief=f"{counted(len(absent), 'clip')} missing",
             count=len(absent),

@@ -234,7 +234,7 @@ def _incomplete(layout: Layout, what: str, absent: Sequence[str], count: int, pl
     folder = layout.images if what == "image" else layout.masks
     whose = f"listed in {layout.list}" if layout.list else f"in {layout.images or layout.root}"
     return DataError(
-        f"{place}: {len(absent):,} of the {counted(count, 'image')} {whose} {either(len(absent), 'has', 'have')} no "
+        f"{place}: {len(absent):,} of the {count:,} images {whose} {either(len(absent), 'has', 'have')} no "
         f"{what} file in {layout.root / folder}: {listing(absent)}",
         hint=None
         if layout.list

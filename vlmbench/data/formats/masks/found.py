@@ -10,8 +10,8 @@ from pathlib import Path
 from vlmbench.data.formats.folder_walk import entry_is_folder, is_junk_folder, scan, subfolders
 from vlmbench.data.formats.masks.folders import FolderPair, folder_pairs, list_files
 from vlmbench.data.image_files import readable
-from vlmbench.data.location import argument
-from vlmbench.wording import counted, either, listed
+from vlmbench.data.location import argument, one_of
+from vlmbench.wording import counted, either
 
 _MOST_FOLDERS = 6
 _MOST_SUFFIXES = 4
@@ -50,7 +50,7 @@ def where_else(root: Path, kind: str) -> str:
     """
     if inside := [root / name for name in subfolders(root) if folder_pairs(root / name)]:
         which = either(len(inside), "A folder in it has", "Folders in it have")
-        return f"{which} them: {listed([argument(kind, path) for path in inside], 'or', _MOST_FOLDERS)}."
+        return f"{which} them: {one_of([argument(kind, path) for path in inside], _MOST_FOLDERS)}."
     return _EXPECTED
 
 
@@ -60,7 +60,7 @@ def commands_of(root: Path, pairs: Sequence[FolderPair], kind: str) -> str:
     for pair in pairs:
         whole = pair.images.rpartition("/")[0] == pair.split and not pair.list
         found.append(argument(kind, root / (pair.list or (pair.split if whole else pair.images))))
-    return listed(found, "or", _MOST_FOLDERS)
+    return one_of(found, _MOST_FOLDERS)
 
 
 def lists_of(root: Path, pair: FolderPair) -> list[FolderPair]:

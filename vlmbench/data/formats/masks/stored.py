@@ -149,7 +149,7 @@ def stored_mask(data: bytes, sample_id: str) -> StoredMask:
     image = decode_image(data, sample_id)
     if name := _lossy(image, data):
         raise LabelError(
-            f"sample {sample_id!r}: its mask is {name}, a lossy format, which changes values where classes meet",
+            f"sample {sample_id!r}: its mask is {name}, and lossy compression changes values where classes meet",
             hint="Export the masks again as PNG. To convert these files to PNG does not bring the lost values back.",
         )
     if (count := getattr(image, "n_frames", 1)) > 1:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vlmbench.data.formats.masks.stored import StoredMask, colour_of, stored_mask
 from vlmbench.errors import LabelError
-from vlmbench.wording import counted, listed
+from vlmbench.wording import listed
 
 IGNORE = -1
 """The label of pixels that are not scored. No class can have it."""
@@ -186,7 +186,7 @@ def _is_grey(stored: StoredMask) -> bool:
 
 def _share(chosen: NDArray[np.bool_]) -> str:
     count = int(chosen.sum())
-    return f"{count:,} of {counted(chosen.size, 'pixel')}"
+    return f"{count:,} of {chosen.size:,} pixels"
 
 
 def _few(values: list[int]) -> str:
