@@ -106,12 +106,12 @@ def test_what_has_no_shards_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("9" * 30, r"nshards.txt: 9{30} is not a number of shards: 2 are there"),
-        ("9" * 5000, r"nshards.txt: 9{40}… is not a number of shards"),
-        ("999999999", r"says 999999999 shards; 999,999,997 missing: 2.tar, 3.tar, .* and 999,999,987 more"),
-        ("-1", "not a number of shards"),
-        ("1e3", "not a number of shards"),
-        ("", "not a number of shards"),
+        ("9" * 30, r"nshards.txt: 9{30} cannot be the number of shards; the folder has 2"),
+        ("9" * 5000, r"nshards.txt: 9{40}… cannot be the number of shards"),
+        ("999999999", r"states 999999999 shards; 999,999,997 missing: 2.tar, 3.tar, .* and 999,999,987 more"),
+        ("-1", "must hold the number of shards"),
+        ("1e3", "must hold the number of shards"),
+        ("", "must hold the number of shards"),
     ],
 )
 def test_a_number_of_shards_that_cannot_be_is_refused_at_once(tmp_path: Path, said: str, message: str) -> None:

@@ -67,9 +67,9 @@ def test_an_image_that_is_gone_is_a_bad_sample(tmp_path: Path) -> None:
     [
         (" \n", NAMES, DataError, "lists no images"),
         ("\xff", NAMES, DataError, "cannot be read"),
-        (LIST + "j/jail_cell/2.jpg", NAMES, DataError, "1 files more than once: j/jail_cell/2.jpg"),
-        (LIST, ("jail cell", "abbey"), LabelError, "1 of its folders are no class of the card: church outdoor"),
-        (LIST, (*NAMES, "abbey"), LabelError, "no image of 1 classes: abbey"),
+        (LIST + "j/jail_cell/2.jpg", NAMES, DataError, "1 file more than once: j/jail_cell/2.jpg"),
+        (LIST, ("jail cell", "abbey"), LabelError, "1 folder is not among the card's classes: church outdoor"),
+        (LIST, (*NAMES, "abbey"), LabelError, "no images of 1 class: abbey"),
         (LIST, (*NAMES, "Jail-Cell"), LabelError, "two classes have the same name"),
         ("a/1.jpg", NAMES, LabelError, "'a/1.jpg' has no folder"),
     ],

@@ -85,8 +85,8 @@ def test_a_damaged_video_is_a_bad_sample(tmp_path: Path) -> None:
         (["0,a,0,1,0,cut,phone,1", "1,a,0,1,1,cut,phone,1"], LabelError, "two classes have the same verb"),
         (["0,a,zero,1,0,cut,phone,1"], DataError, "line 2: could not convert"),
         (["0,a,0,1,0,cut,phone"], DataError, "line 2: invalid literal"),
-        (["0,a,3,1,0,cut,phone,1"], DataError, "line 2: a segment ends after it starts"),
-        (["0,a,0,1,0,cut,phone,5"], DataError, "annotated with 0 to 4"),
+        (["0,a,3,1,0,cut,phone,1"], DataError, "line 2: a segment must end after it starts"),
+        (["0,a,0,1,0,cut,phone,5"], DataError, "its annotation must be between 0 and 4"),
         ([], LabelError, "must count from 0"),
     ],
 )

@@ -64,7 +64,8 @@ TRIGGERS = {
     ),
     "ids-as-prompts": Trigger(
         _folders("0", "1", "7"),
-        "3 class names are bare numbers, and the prompts are made of them; with --classnames you can give words: '0', '1', '7'",
+        "3 class names are bare numbers, and the prompts are made of them; with --classnames you can give words: "
+        "'0', '1', '7'",
         "3 class names are bare numbers",
         3,
     ),

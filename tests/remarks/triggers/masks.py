@@ -38,8 +38,8 @@ TRIGGERS = {
     ),
     "mask-palettes-differ": Trigger(
         palettes,
-        "1 mask has another colour for a value than the first mask has; if the colours mean classes and not the values, "
-        "list them in a card as `colours`: b.jpg",
+        "1 mask has another colour for a value than the first mask has; if the colours mean classes and not the "
+        "values, list them in a card as `colours`: b.jpg",
         "palettes differ in 1 mask",
     ),
     "void-masks": Trigger(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from vlmbench.data.formats.image_suffixes import CONVERT_HEIC
 from vlmbench.errors import BadSampleError
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -81,7 +82,7 @@ def _describe(data: bytes) -> str:
         if head.startswith(signature):
             return words
     if head[4:8] == b"ftyp" and head[8:12].lower() in _HEIC:
-        return "it is HEIC or HEIF: convert it to JPEG, for example with the package pillow-heif"
+        return f"it is HEIC or HEIF: convert it {CONVERT_HEIC}"
     if head[4:8] == b"ftyp":
         return f"looks like {head[8:12].decode('ascii', 'replace').strip()} (HEIF, AVIF or video)"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

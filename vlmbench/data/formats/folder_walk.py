@@ -13,6 +13,7 @@ from functools import cached_property
 from heapq import nsmallest
 from pathlib import Path
 
+from vlmbench.data.formats.image_suffixes import CONVERT_HEIC, HEIC_SUFFIXES
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
 from vlmbench.remarks.base import EXAMPLES, say
@@ -29,8 +30,7 @@ JUNK_FOLDERS = frozenset(
 """Names of folders that systems and programs leave behind, in lower case. They are never classes."""
 JUNK_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 """Names of files that systems leave behind, in lower case."""
-_HEIC = frozenset((".heic", ".heif", ".heics", ".heifs", ".hif"))
-_OF_HEIC = "in HEIC, which Pillow cannot read: convert them to JPEG, for example with the package pillow-heif"
+_OF_HEIC = f"in HEIC, which Pillow cannot read: convert them {CONVERT_HEIC}"
 _MOST_SUFFIXES = 4
 
 
@@ -64,7 +64,7 @@ class PassedOver:
     def add_suffix(self, path: str) -> None:
         """Count a file that is not read because of the ending of its name."""
         suffix = os.path.splitext(path)[1].lower()
-        if suffix in _HEIC:
+        if suffix in HEIC_SUFFIXES:
             self.reasons[_OF_HEIC] += 1
         else:
             self.suffixes[suffix] += 1

@@ -12,6 +12,12 @@ _NOT_DECODED = frozenset(("EPS", "PDF", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "
 the others have no pixels or no decoder. MPO has no opener of its own: Pillow opens it as JPEG."""
 
 
+HEIC_SUFFIXES = frozenset((".heic", ".heif", ".heics", ".heifs", ".hif"))
+"""Suffixes of a format that phones write and Pillow does not decode."""
+CONVERT_HEIC = "to JPEG, for example with the package pillow-heif"
+"""The advice of messages about such files."""
+
+
 @cache
 def image_suffixes() -> frozenset[str]:
     """The suffixes of image files, in lower case, with the dot."""

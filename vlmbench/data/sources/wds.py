@@ -10,7 +10,7 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
-from vlmbench.data.formats.image_suffixes import image_suffixes
+from vlmbench.data.formats.image_suffixes import CONVERT_HEIC, HEIC_SUFFIXES, image_suffixes
 from vlmbench.data.formats.shards import (
     CLASS_NAMES,
     DATASET_TYPE,
@@ -201,7 +201,11 @@ def _is_image(suffix: str) -> bool:
 def _only_image(sample: TarSample, where: str) -> Member:
     found = [suffix for suffix in sample.members if _is_image(suffix)]
     if not found:
-        raise DataError(f"{where}: it has no image, only {listing(f'.{suffix}' for suffix in sample.members)}")
+        suffixes = [f".{suffix}" for suffix in sample.members]
+        raise DataError(
+            f"{where}: it has no image, only {listing(suffixes)}",
+            hint=f"Convert HEIC images {CONVERT_HEIC}." if HEIC_SUFFIXES.intersection(suffixes) else None,
+        )
     if len(found) > 1:
         raise DataError(
             f"{where}: it has {len(found)} images ({listing(f'.{suffix}' for suffix in found)}), and it must have one"

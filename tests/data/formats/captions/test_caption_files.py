@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from vlmbench.data.formats.captions.caption_files import read_captions
 from vlmbench.errors import DataError, VlmbenchWarning
+from vlmbench.markup import is_blank
 
 ENTRIES = [("b.jpg", ("A man , in red .", 'He says "hi"')), ("a.jpg", ("Two dogs run.", "A dog; another | dog"))]
-WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).map(str.strip).filter(bool)
+WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).map(str.strip)
+WORDS = WORDS.filter(lambda words: not is_blank(words))
 
 
 def read(path: Path, split: str | None = None) -> list[tuple[str, tuple[str, ...]]]:
@@ -156,15 +158,15 @@ def test_captions_of_any_words_survive_a_plain_table(captions: list[str]) -> Non
             '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 2, "caption": "a"}]}',
             "belongs to image 2, which the file does not list",
         ),
-        ("x.json", '{"images": [1], "annotations": []}', "not as any known format"),
-        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "7 is no caption, but a int"),
+        ("x.json", '{"images": [1], "annotations": []}', "do not have a known form"),
+        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "a caption must be a text, not 7"),
         ("x.json", '[{"image": null, "caption": "a"}]', "None is not a path below"),
         ("x.json", '[{"image": "a\\u0000.jpg", "caption": "a"}]', "not a path below"),
-        ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "cut within a character"),
+        ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "ends in the middle of a character"),
         ("x.json", "[" * 100_000, "not valid JSON, or cut short"),
-        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', "is no caption, but a dict"),
-        ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "not a JSON list of captions everywhere"),
-        ("x.csv", "photo1,hello\n", "line 1 is not like the others"),
+        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', "a caption must be a text, not \{"),
+        ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "is not a JSON list of captions"),
+        ("x.csv", "photo1,hello\n", "line 1 has another form"),
         ("x.json", "[]", "no captioned image"),
         ("x.json", '[{"image": "../../etc/passwd", "caption": "a"}]', "not a path below"),
         ("x.json", '[{"image": "/etc/passwd", "caption": "a"}]', "not a path below"),
@@ -173,10 +175,10 @@ def test_captions_of_any_words_survive_a_plain_table(captions: list[str]) -> Non
             '{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "annotations": []}',
             "listed twice",
         ),
-        ("x.txt", "image,caption\na.jpg,fine\nnonsense\n", "line 3 is not like the others: 'nonsense'"),
+        ("x.txt", "image,caption\na.jpg,fine\nnonsense\n", "line 3 has another form than the other lines: 'nonsense'"),
         ("x.txt", "", "no captioned image"),
-        ("x.token", "a.jpg#0\tfine\na.jpg 1 bad\n", "line 2 is not like the others"),
-        ("x.csv", "raw,filename\nnot json,a.jpg\n", "not a JSON list of captions everywhere"),
+        ("x.token", "a.jpg#0\tfine\na.jpg 1 bad\n", "line 2 has another form"),
+        ("x.csv", "raw,filename\nnot json,a.jpg\n", "is not a JSON list of captions"),
     ],
 )
 def test_what_cannot_be_read_is_said(name: str, text: str, message: str, tmp_path: Path) -> None:

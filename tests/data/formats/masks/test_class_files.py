@@ -80,10 +80,10 @@ def test_labelmes_class_names(tmp_path: Path, first: str) -> None:
         ("labelmap.txt", "a:1,2::", "no colour in"),
         ("labelmap.txt", "a:1,2,256::", "no colour in"),
         ("labelmap.txt", ":1,2,25::", "a class without a name"),
-        ("class_dict.csv", "class,r,g,b\na,1,2,3\n", "columns class, r, g, b, not name"),
+        ("class_dict.csv", "class,r,g,b\na,1,2,3\n", "columns name, r, g and b, but has class, r, g and b"),
         ("class_dict.csv", "name,r,g,b\na,1,2,x\n", "'x' in .* is not a whole number"),
         ("_classes.csv", "value,name\n1,a\n", "columns Pixel Value and Class, but has value and name"),
-        ("class_names.txt", "a\na\n", "names 1 classes more than once: a"),
+        ("class_names.txt", "a\na\n", "names 1 class more than once: a"),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, name: str, content: str, message: str) -> None:

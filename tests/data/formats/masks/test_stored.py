@@ -94,7 +94,7 @@ def test_what_may_have_lost_values_is_refused(data: bytes, words: str) -> None:
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
 def test_colours_of_16_bits_are_refused_because_the_lower_8_cannot_be_read(colour_type: int, channels: int) -> None:
     row = struct.pack(f">{2 * channels}H", *[5] * (2 * channels))
-    with pytest.raises(LabelError, match="16 bits a channel in several channels"):
+    with pytest.raises(LabelError, match="several channels of 16 bits"):
         stored_mask(raw_png([row], 16, colour_type, (2, 1)), "s")
 
 

@@ -181,9 +181,9 @@ def test_colours_in_label_order() -> None:
         ({"colours": [[0, 0, 256]]}, "is not a colour"),
         ({"colours": [[0, 0, 0], "#000000"]}, "for two classes, 0 and 1"),
         ({"colours": [[0, 0, 0]], "ignore": 255}, "`ignore` must be a list of colours"),
-        ({"colours": [[0, 0, 0]], "ignore": ["#000000"]}, "both under `colours` and ignored"),
-        ({"colours": [[0, 0, 0]], "values": [1]}, "values has cannot be used together"),
-        ({"colours": [[0, 0, 0]], "reduce_zero_label": True}, "reduce_zero_label has cannot be used together"),
+        ({"colours": [[0, 0, 0]], "ignore": ["#000000"]}, "in both `colours` and `ignore`"),
+        ({"colours": [[0, 0, 0]], "values": [1]}, "`values` cannot be used together"),
+        ({"colours": [[0, 0, 0]], "reduce_zero_label": True}, "`reduce_zero_label` cannot be used together"),
     ):
         with pytest.raises(UsageError, match=message):
             reading(**options)  # type: ignore[arg-type]

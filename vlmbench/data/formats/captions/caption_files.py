@@ -126,9 +126,7 @@ def _words(row: CaptionRow, path: Path) -> list[str]:
     words = []
     for caption in row.captions:
         if not isinstance(caption, str):
-            raise DataError(
-                f"{path}: image {row.image!r}: a caption must be a text, but {caption!r} is a {type(caption).__name__}"
-            )
+            raise DataError(f"{path}: image {row.image!r}: a caption must be a text, not {caption!r}")
         try:
             caption.encode()
         except UnicodeEncodeError as error:
