@@ -64,8 +64,8 @@ def test_a_run_measures_what_the_authors_script_does(request_: RunRequest) -> No
     mean = sum(expected.values()) / 3  # nothing shows "open tree"
     assert record.metrics["mwap"].value == pytest.approx(mean) and record.metrics["msap"].value == pytest.approx(mean)
     assert record.metrics["mwap"].n == 8 and record.metrics["mwap"].chance and record.metrics["msap"].chance
-    assert record.metrics["mwap"].reason == "6 videos are too few for one"
-    assert record.metrics["msap"].reason == "none is defined for it; see mwap"
+    assert record.metrics["mwap"].reason == "6 videos are too few"
+    assert record.metrics["msap"].reason == "it has no interval by definition; see mwap"
     assert [(row.name, row.n) for row in record.per_class] == [("cut phone", 1), ("wash phone", 1), ("drop egg", 1)]
     assert record.per_class[1].values["weighted_average_precision"] == pytest.approx(expected[1])
     assert record.task.protocol["frames_per_clip"] == 1 and record.task.protocol["templates"] == ["{}"]
@@ -87,7 +87,7 @@ def test_a_second_run_finds_the_record_and_another_annotation_does_not(request_:
 def test_a_missing_video_is_left_out_on_request(request_: RunRequest, tmp_path: Path) -> None:
     (tmp_path / "rareact" / "d.mkv").unlink()
     (failed,) = execute(make_plan(request_), request_, NotesAsWarnings())
-    assert failed.failure is not None and "there is no video 'd'" in failed.failure.message
+    assert failed.failure is not None and "the video 'd' is missing" in failed.failure.message
     _, record, _ = only(replace(request_, skip_bad=True))
     assert record.task.dataset.samples == 6 and len(record.bad_samples) == 2
 

@@ -187,5 +187,5 @@ def test_colours_in_label_order() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             reading(**options)  # type: ignore[arg-type]
-    with pytest.raises(LabelError, match="has 1 colours, but there are 3 classes"):
+    with pytest.raises(LabelError, match="has 1 colour, but there are 3 classes"):
         reading(colours=[[0, 0, 0]])
