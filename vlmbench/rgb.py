@@ -224,7 +224,10 @@ def _factor(samples: Samples, high: float) -> int:
 
 
 def _of_bits(high: float) -> float:
-    """The largest number of the smallest usual bit depth that holds a number; above 16, every bit depth is usual."""
+    """The upper end of the smallest usual range that holds a number: 255, 1,023, 4,095, 16,383 or 65,535.
+
+    Above that, it is the largest number that has as many bits as the given one.
+    """
     usual = [bits for bits in _USUAL_BITS if high < 2**bits]
     bits = usual[0] if usual else math.ceil(high).bit_length()
     return float(2**bits - 1)

@@ -81,7 +81,7 @@ def test_multi_label_tables_need_lists_of_class_labels(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="not a class index"):
         opened(root)
     vectors = table(tmp_path / "v" / "test.parquet", [[0, 1], [1, 1]], datasets.Sequence(datasets.Value("int8"))).parent
-    with pytest.raises(LabelError, match="nothing says which"):
+    with pytest.raises(LabelError, match="does not say which"):
         opened(vectors, multi, options={"label_column": "label"})
 
 

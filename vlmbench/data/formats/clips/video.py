@@ -115,7 +115,13 @@ def _times_within(container: InputContainer, stream: VideoStream, seconds: tuple
 
 
 def _decoded_times_within(frames: Iterable[VideoFrame], first: int, last: int) -> list[int]:
-    """The times that the decoder computes, of frames between ``first`` and ``last`` after the first frame shown."""
+    """The sorted times of a segment's frames, for a container that states no times, so that the decoder computes them.
+
+    Args:
+        frames: the decoded frames, from the beginning of the video.
+        first: the start of the segment, counted from the first frame, in units of the stream's time base.
+        last: the end of the segment, likewise.
+    """
     times: list[int] = []
     for frame in frames:
         if frame.pts is not None:

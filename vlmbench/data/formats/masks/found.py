@@ -55,7 +55,7 @@ def where_else(root: Path, kind: str) -> str:
 
 
 def commands_of(root: Path, pairs: Sequence[FolderPair], kind: str) -> str:
-    """The arguments for each of several splits, in one phrase."""
+    """For a hint: the argument that names each of several splits, joined by "or"."""
     found = []
     for pair in pairs:
         whole = pair.images.rpartition("/")[0] == pair.split and not pair.list

@@ -157,7 +157,7 @@ def stored_mask(data: bytes, sample_id: str) -> StoredMask:
     bits = _bits(image, data)
     if bits > 8 and image.mode in _COLOURS:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has several channels of {bits} bits, of which only 8 can be read",
+            f"sample {sample_id!r}: its mask has several channels of {bits} bits each, but only 8 bits can be read",
             hint="Save masks as grey PNG files of 8 or 16 bits.",
         )
     return StoredMask(_upright(image, data), sample_id, bits, _most(image, data))
