@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from vlmbench.data.formats.image_suffixes import CONVERT_HEIC
 from vlmbench.errors import BadSampleError
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -33,6 +32,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _SNIFFED = 512
 """The number of bytes that are looked at to tell what a file is that Pillow cannot open."""
+CONVERT_HEIC = "to JPEG, for example with the package pillow-heif"
+"""The advice of messages about HEIC files, which Pillow does not decode."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of HEIC and HEIF files, which phones write."""
 

@@ -13,7 +13,8 @@ from functools import cached_property
 from heapq import nsmallest
 from pathlib import Path
 
-from vlmbench.data.formats.image_suffixes import CONVERT_HEIC, HEIC_SUFFIXES
+from vlmbench.data.formats.decode import CONVERT_HEIC
+from vlmbench.data.formats.image_suffixes import HEIC_SUFFIXES
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
 from vlmbench.remarks.base import EXAMPLES, say

@@ -14,8 +14,6 @@ the others have no pixels or no decoder. MPO has no opener of its own: Pillow op
 
 HEIC_SUFFIXES = frozenset((".heic", ".heif", ".heics", ".heifs", ".hif"))
 """Suffixes of a format that phones write and Pillow does not decode."""
-CONVERT_HEIC = "to JPEG, for example with the package pillow-heif"
-"""The advice of messages about such files."""
 
 
 @cache

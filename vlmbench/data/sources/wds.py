@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
+from vlmbench.data.formats.decode import CONVERT_HEIC
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
-from vlmbench.data.formats.image_suffixes import CONVERT_HEIC, HEIC_SUFFIXES, image_suffixes
+from vlmbench.data.formats.image_suffixes import HEIC_SUFFIXES, image_suffixes
 from vlmbench.data.formats.shards import (
     CLASS_NAMES,
     DATASET_TYPE,
