@@ -164,7 +164,7 @@ def test_captions_of_any_words_survive_a_plain_table(captions: list[str]) -> Non
         ("x.json", '[{"image": "a\\u0000.jpg", "caption": "a"}]', "not a path below"),
         ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "ends in the middle of a character"),
         ("x.json", "[" * 100_000, "not valid JSON, or cut short"),
-        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', "a caption must be a text, not \{"),
+        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', r"a caption must be a text, not \{"),
         ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "is not a JSON list of captions"),
         ("x.csv", "photo1,hello\n", "line 1 has another form"),
         ("x.json", "[]", "no captioned image"),
