@@ -133,8 +133,8 @@ TRIGGERS = {
     ),
     "missing-images": Trigger(
         lambda top, _: (*TOY, *captions(top, CAPTIONS, ["a.png", "b.png"]), "--skip-bad"),
-        "1 of the 3 images that {top}/set/captions.json lists is not in {top}/set/images; it is a bad sample, which "
-        "stops the pair unless --skip-bad leaves it out: c.png",
+        "1 of the 3 images that {top}/set/captions.json lists is not in {top}/set/images; this stops the pair "
+        "unless --skip-bad leaves it out: c.png",
         "1 image missing",
     ),
     "empty-captions": Trigger(
