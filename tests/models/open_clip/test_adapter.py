@@ -248,7 +248,7 @@ def test_stretched_positions_are_told(open_model, write_weights):
 def test_unknown_options_are_refused(open_model):
     with pytest.raises(ModelError, match="quick_gelu"):
         open_model("tiny", random_seed=0, quickgelu=True)
-    with pytest.raises(ModelError, match="should be of type int"):
+    with pytest.raises(ModelError, match="must be of type int"):
         open_model("tiny", random_seed=True)
 
 
