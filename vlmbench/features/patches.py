@@ -1,4 +1,4 @@
-"""Patch features, asked through the engine and checked. The dense tasks use it."""
+"""Patch features of images, computed through the engine and checked. The dense tasks use it."""
 
 from __future__ import annotations
 

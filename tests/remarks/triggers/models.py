@@ -177,7 +177,7 @@ TRIGGERS = {
     ),
     "missing-weights": Trigger(
         no_bias,
-        "the checkpoint lacks logit_bias, which the architecture has. 0 was used, as open_clip does",
+        "the checkpoint lacks logit_bias, which the architecture has. 0 was used instead, as in open_clip",
         "no logit_bias",
     ),
     "case-kept": Trigger(

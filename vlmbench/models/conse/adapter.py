@@ -66,7 +66,7 @@ def load(card: ModelCard, options: LoadOptions) -> ConseModel:
         raise ModelError(f"conse has no model {card.spec!r}", hint=f"The only one is conse:{SPEC}.")
     top_k = card.options.get("top_k", TOP_K)
     if not 1 <= top_k <= 1000:
-        raise ModelError(f"model {card.name!r}: option 'top_k' is {top_k}, not 1 to 1000 (ImageNet's classes)")
+        raise ModelError(f"model {card.name!r}: option 'top_k' is {top_k}, but must be from 1 to 1000")
     device = torch.device(options.device)
     return ConseModel(card, _classifier(), *_sentence_encoder(), top_k=top_k, device=device)
 

@@ -60,7 +60,7 @@ class Fit:
 
     @property
     def exact(self) -> bool:
-        """Whether it is whole and there are no other tensors under the same key."""
+        """Whether the state dict fits completely, and its key leads to no other tensors."""
         return self.whole and not self.candidate.beside
 
 
@@ -116,7 +116,7 @@ def load_state(network: Any, state: dict[str, Tensor]) -> None:
         state["logit_bias"] = torch.zeros_like(state["logit_scale"])
         say(
             MISSING_WEIGHTS,
-            "the checkpoint lacks logit_bias, which the architecture has. 0 was used, as open_clip does",
+            "the checkpoint lacks logit_bias, which the architecture has. 0 was used instead, as in open_clip",
             brief="no logit_bias",
         )
     open_clip.factory.resize_pos_embed(state, network)
@@ -172,7 +172,7 @@ def _loadable(network: Any, name: str, found: Tensor, wanted: Tensor) -> bool:
 
 
 def _distinct(fits: Sequence[Fit]) -> list[Fit]:
-    """Drop those that hold the same weights as an earlier one."""
+    """Drop every fit whose weights are equal to those of an earlier fit."""
     kept: list[Fit] = []
     for fit in fits:
         if not any(same_values(fit.state, other.state) for other in kept):

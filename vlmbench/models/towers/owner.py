@@ -1,4 +1,4 @@
-"""The library to which weights belong, found by their names, for hints on the adapter that reads them."""
+"""Find the library to which weights belong, by their names. Error messages use it to name the right adapter."""
 
 from __future__ import annotations
 

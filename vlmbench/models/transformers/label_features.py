@@ -19,7 +19,10 @@ def chunks(count: int, at_once: int) -> list[slice]:
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Switch autocast off: a half-precision coordinate is wrong by pixels in a large image, and heads cost little."""
+    """Switch autocast off.
+
+    In half precision a coordinate in a large image is wrong by pixels, and heads take little time.
+    """
     return torch.autocast(device.type, enabled=False)
 
 
