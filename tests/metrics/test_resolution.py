@@ -35,5 +35,6 @@ def test_too_few_samples_show_nothing() -> None:
         "±9.6 points at worst (95%); too few samples to tell apart two models that differ on 5% of them"
     )
     assert resolution_text(1000) == (
-        "±3.1 points at worst (95%); detects a difference of 2.0 points between two models that differ on 5% of the samples (80% power)"
+        "±3.1 points at worst (95%); detects a difference of 2.0 points between two models that differ on 5% of the "
+        "samples (80% power)"
     )
