@@ -110,7 +110,7 @@ def test_a_repository_of_transformers(hub, tmp_path: Path):
     weights = load_file(folder / "model.safetensors")
     weights["text_projection.weight"] = weights["text_projection.weight"].to(torch.int8)
     hub.repo("org/int8").commit({**content, "model.safetensors": save_bytes(weights, metadata={"format": "pt"})})
-    with pytest.raises(ModelError, match=r"org/int8: 1 of the weights are whole numbers.*text_projection"):
+    with pytest.raises(ModelError, match=r"org/int8: 1 weight is quantised to integers .*text_projection"):
         load_transformers(ModelCard(name="model", adapter="transformers", spec="org/int8"), LoadOptions())
     hub.repo("org/tuned").commit({**content, "adapter_config.json": b"{}"})
     with pytest.raises(ModelError, match=r"org/tuned: the repository holds an adapter[\s\S]*merge_and_unload"):

@@ -132,7 +132,7 @@ def test_pictures_at_hand_are_encoded_as_those_of_a_dataset() -> None:
 
 def test_a_batch_of_mappings_is_halved() -> None:
     model = Padded(toy().card, seed=1, flaw="memory")
-    with pytest.warns(match="a batch of 4 did not fit into memory, and the run went on with 2"):
+    with pytest.warns(match="a batch of 4 did not fit into memory, so the run continued with batches of 2"):
         features, _ = streamed(model)
     torch.testing.assert_close(features, plain(Padded(toy().card, seed=1)), rtol=0, atol=1e-6)
 
@@ -149,7 +149,7 @@ def test_features_of_mappings_are_cached(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_tensors_of_uneven_shapes_are_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"different shapes: .*'mask', \(\d, 8\).* of 's0', .* of 's\d'"):
+    with pytest.raises(ModelError, match=r"different shapes: .*'mask', \(\d, 8\).* for 's0', .* for 's\d'"):
         streamed(Padded(toy().card, seed=1, flaw="uneven"))
 
 

@@ -210,7 +210,7 @@ class Uneven(ToyModel):
 def test_images_of_uneven_shapes_are_refused_by_name() -> None:
     model = Uneven(toy().card, seed=1)
     files = [encoded(picture(0, size=(4, 4))), encoded(picture(1, size=(4, 5)))]
-    with pytest.raises(ModelError, match=r"\(3, 4, 4\) of 's0', \(3, 5, 4\) of 's1'"):
+    with pytest.raises(ModelError, match=r"\(3, 4, 4\) for 's0', \(3, 5, 4\) for 's1'"):
         features(model, files)
 
 

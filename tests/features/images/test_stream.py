@@ -135,7 +135,7 @@ def test_reading_ahead_is_bounded() -> None:
 
 
 def test_out_of_memory_halves_and_goes_on() -> None:
-    with pytest.warns(VlmbenchWarning, match="went on with 2"):
+    with pytest.warns(VlmbenchWarning, match="continued with batches of 2"):
         batches, _ = encode(toy("memory"), InMemory([png(i) for i in range(4)]))
     assert sorted(gathered(batches)) == [0, 1, 2, 3]
 

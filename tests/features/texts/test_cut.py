@@ -18,7 +18,7 @@ from vlmbench.features.texts.encode import encode_texts
 from vlmbench.testing.toy_models import DIM, ToyModel
 from vlmbench.testing.toy_tokens import CONTEXT_LENGTH, ToyTokens
 
-SAME = "their ends were cut off, and 2 of them are now the same as another one: 'a photo of a cat', 'a photo of a dog'"
+SAME = "their ends were cut off, and 2 of them are now equal to another one: 'a photo of a cat', 'a photo of a dog'"
 ENDS = ["a photo of a cat", "a photo of a dog"]
 TEXTS = ["a cat", *ENDS, "a dog", ENDS[0], "ten tokens"]
 SAID = f"texts-cut: 3 of 6 prompts are longer than the 10 tokens that the model reads, the longest has 16; {SAME}, …"
@@ -91,7 +91,7 @@ def test_texts_that_a_capability_reads_by_itself() -> None:
     said = sentences(lambda: engine.tell_of_labels([*ENDS, "a cat"], ["cat", "dog", "puma"]))
     assert said == [
         f"texts-cut: 2 of 3 prompts are longer than the 10 tokens that the model reads, the longest has 16; {SAME}",
-        "indistinct-classes: 2 of 3 class names are the same as another one to the model: 'cat' = 'dog'",
+        "indistinct-classes: 2 of 3 class names are equal to another one for the model: 'cat' = 'dog'",
     ]
     assert sentences(lambda: engine.tell_of_labels([], [])) == []
     model.capabilities = {}

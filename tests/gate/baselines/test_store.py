@@ -196,7 +196,7 @@ def test_broken_files_say_which_and_what_to_do(tmp_path: Path) -> None:
     good = table.read_bytes()
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
     for content, message in (
-        (pointer, r"t\.csv: what is here is Git LFS's pointer[\s\S]*git lfs pull"),
+        (pointer, r"t\.csv: this is a pointer of Git LFS[\s\S]*git lfs pull"),
         (good.replace(b"\n", b"\r\n"), r"t\.csv: this table does not belong[\s\S]*\.gitattributes"),
         (good.replace(b"0.1", b"0.2"), r"t\.csv: this table does not belong[\s\S]*Save the baseline again"),
         (None, r"t\.csv: cannot be read"),
@@ -210,7 +210,7 @@ def test_broken_files_say_which_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="no name of a file beside the record"):
         load_baseline(saved)[0].table()
     record.write_bytes(pointer)
-    with pytest.raises(RecordError, match=r"t\.json: what is here is Git LFS's pointer"):
+    with pytest.raises(RecordError, match=r"t\.json: this is a pointer of Git LFS"):
         load_baseline(saved)
     record.write_text("{}")
     with pytest.raises(RecordError, match=r"t\.json: not a record this version reads"):

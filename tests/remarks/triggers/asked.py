@@ -209,7 +209,7 @@ TRIGGERS = {
     ),
     "out-of-memory": Trigger(
         lambda top, _: (*model_card(top, "toy", "a", flaw="memory"), *images(top), "--batch-size", 4),
-        "a batch of 4 did not fit into memory, and the run went on with 2",
+        "a batch of 4 did not fit into memory, so the run continued with batches of 2",
         "out of memory",
     ),
     "feature-cache": Trigger(

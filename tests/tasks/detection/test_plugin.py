@@ -317,8 +317,8 @@ def test_a_detector_answers_alone(folder: Path) -> None:
 def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
     """Of the model that reads ten letters, whichever way it answers."""
     cut = "texts-cut: 3 of 3 prompts are longer than the 10 tokens that the model reads, the longest has"
-    same = "their ends were cut off, and 3 of them are now the same as another one"
-    classes = "indistinct-classes: 3 of 3 class names are the same as another one to the model: 'red' = 'green' = …"
+    same = "their ends were cut off, and 3 of them are now equal to another one"
+    classes = "indistinct-classes: 3 of 3 class names are equal to another one for the model: 'red' = 'green' = …"
     detector = finder()
     detector.capabilities = {**detector.capabilities, "TokenReader": ToyTokens(detector.encode_text)}
     said = told_sentences(lambda: answer(folder, {"regions": "native"}, detector, templates=["one of many {}s"]))
@@ -332,7 +332,7 @@ def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
     assert said == [f"{cut} 18; {same}: {examples}", classes]
     assert told_sentences(lambda: answer(folder, {}, encoder, templates=["a {}"])) == []
     (behind,) = told_sentences(lambda: answer(folder, {"background": ["a red"]}, encoder, templates=["{}"]))
-    assert behind.endswith("2 of 4 class names are the same as another one to the model: 'red' = 'a red'")
+    assert behind.endswith("2 of 4 class names are equal to another one for the model: 'red' = 'a red'")
 
 
 def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:

@@ -202,11 +202,11 @@ def test_words_that_a_model_reads_as_one(folder: Path) -> None:
     card = card_of(folder, protocol={"synonyms": words}, templates=["{}"])
     cut = (
         "texts-cut: 3 of 5 prompts are longer than the 10 tokens that the model reads, the longest has 15; their ends "
-        "were cut off, and 3 of them are now the same as another one: 'the ocean liner', 'the ocean wave', "
+        "were cut off, and 3 of them are now equal to another one: 'the ocean liner', 'the ocean wave', "
         "'the ocean waves'"
     )
     same = (
-        "indistinct-classes: 3 of 5 class names are the same as another one to the model: "
+        "indistinct-classes: 3 of 5 class names are equal to another one for the model: "
         "'the ocean wave' = 'the ocean waves' = …"
     )
     own = card_of(folder, protocol={"synonyms": {"background": words["background"]}}, templates=["{}"])
