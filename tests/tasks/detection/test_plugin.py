@@ -235,7 +235,7 @@ def test_boxes_of_another_size_of_the_image_are_bad_samples(folder: Path) -> Non
     for image in data["images"]:
         image["width"], image["height"] = 400, 320
     path.write_text(json.dumps(data))
-    with pytest.raises(BadSampleError, match=r"it is 40 x 32 pixels, its boxes are for 400 x 320"):
+    with pytest.raises(BadSampleError, match=r"it is 40 x 32 pixels, but its boxes are for 400 x 320"):
         answer(folder)
 
 
@@ -262,7 +262,7 @@ def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: P
         ([{"image_id": 99, "bbox": [0, 0, 1, 1], "score": 1}], "1 image id is not in the data: 99"),
         ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": float("nan")}], "entry 0 .* score nan"),
         ([{"image_id": 1, "bbox": [0, 0, 1], "score": 1}], "entry 0 .* has box"),
-        ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 is no result"),
+        ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 lacks a valid image_id, bbox or score"),
         ([{"image_id": 1, "bbox": [0, 0, -1, 1], "score": 1}], "entry 0 .* has box"),
         ([{"image_id": 1.5, "bbox": [0, 0, 1, 1], "score": 1}], "1.5, which is not a whole number"),
         ([{"image_id": "1", "bbox": [0, 0, 1, 1], "score": 1}], "'1', which is not a whole number"),
@@ -350,7 +350,7 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
         ({}, {"metrics": ["ap51"]}, UnknownNameError, "unknown metric 'ap51'"),
         ({}, {"metrics": ["ap50_novel"]}, UnknownNameError, "unknown metric"),
         ({}, {"metrics": ["ar300"]}, UnknownNameError, "unknown metric"),
-        ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions are 'native'"),
+        ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions is 'native'"),
         ({"proposals": "a.json"}, {}, CardError, "goes with `regions: proposals`"),
         ({"score": "softmax-times-objectness"}, {}, CardError, "needs the scores of a proposals file"),
         ({"regions": "native", "background": ["x"]}, {}, CardError, "no background words"),
@@ -363,9 +363,9 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
             {"evaluator": "hotcoco", "groups": {"warm": ["red"]}},
             {"metrics": ["ap_warm"]},
             CardError,
-            "knows no groups",
+            "does not support groups",
         ),
-        ({}, {"multi_label": True}, CardError, "leave out `multi_label`"),
+        ({}, {"multi_label": True}, CardError, "have no `multi_label`: remove it"),
     ],
 )
 def test_cards_that_can_never_work(

@@ -89,8 +89,8 @@ def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
         found.setdefault(image_id, []).append((box, score))
     if unknown := sorted(set(found) - known):
         raise DataError(
-            f"proposals {path}: {counted(len(unknown), 'image id')} {either(len(unknown), 'is', 'are')} not in the data: "
-            f"{listing(map(str, unknown))}",
+            f"proposals {path}: {counted(len(unknown), 'image id')} {either(len(unknown), 'is', 'are')} not in the "
+            f"data: {listing(map(str, unknown))}",
             hint="The file seems to belong to another dataset or split.",
         )
     by_image = {}
