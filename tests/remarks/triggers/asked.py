@@ -176,7 +176,7 @@ TRIGGERS = {
     ),
     "empty-regions": Trigger(
         lambda top, _: boxes(top, [(2, 3, 10, 8), (4, 5, 9, 0), (5, 5, 0, 9), (6, 6, 4, 4)]),
-        "2 objects were empty or outside their image, and no region was named for them",
+        "2 objects were empty or outside their image, so the model did not classify them",
         "2 empty objects",
         2,
     ),

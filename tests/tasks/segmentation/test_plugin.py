@@ -330,7 +330,7 @@ def test_each_answer_says_what_is_odd_about_masks_once(request_: RunRequest, fol
 def test_cards_of_other_kinds_are_refused(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown metric 'iou'[\s\S]*miou"):
         PLUGIN.check(card_of(folder, metrics=["iou"]), TaskOptions())
-    with pytest.raises(CardError, match="multi_label means nothing for segmentation"):
+    with pytest.raises(CardError, match="segmentation cards have no `multi_label`: remove it"):
         PLUGIN.check(card_of(folder, multi_label=True), TaskOptions())
 
 
