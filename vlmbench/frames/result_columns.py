@@ -15,8 +15,9 @@ from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
-from vlmbench.transfer import ZERO_SHOT
 
+_ZERO_SHOT = "zero-shot"
+"""As :data:`vlmbench.transfer.ZERO_SHOT`, which is not imported here: its types need torch."""
 OfRecord = Callable[[Summary], object]
 OfMetric = Callable[[Summary, str, MetricValue], object]
 OfRemarks = Callable[[Sequence[Remark]], object]
@@ -35,6 +36,14 @@ class ResultColumn(FrameColumn):
     of_record: OfRecord | None = None
     of_metric: OfMetric | None = None
     of_remarks: OfRemarks | None = None
+
+    def value(self, record: Summary, name: str, remarks: Sequence[Remark]) -> object:
+        """What one metric of a record has in this column; None where it is missing."""
+        if self.of_metric is not None:
+            return self.of_metric(record, name, record.metrics[name])
+        if self.of_remarks is not None:
+            return self.of_remarks(remarks)
+        return None if self.of_record is None else self.of_record(record)
 
 
 def _codes(remarks: Sequence[Remark]) -> str | None:
@@ -67,7 +76,7 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         "transfer",
         "string",
         "how the model was adapted before it answered: `zero-shot`, or the transfer method's name",
-        lambda r: str(r.task.protocol.get("transfer", ZERO_SHOT)),
+        lambda r: str(r.task.protocol.get("transfer", _ZERO_SHOT)),
     ),
     ResultColumn("metric", "string", "the metric's name; missing for a pair that failed", of_metric=lambda r, n, m: n),
     ResultColumn(
@@ -228,8 +237,8 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
     ResultColumn("results", "string", "the folder or file that the row was read from; missing for records in memory"),
     ResultColumn("run_id", "string", "the record's id; of a pair that failed, the id of its plan", lambda r: r.id),
 )
-"""All columns, in the order of the frame. Columns without a function are filled from elsewhere: from model cards, published
-numbers, or the place of a record."""
+"""All columns, in the order of the frame. Columns without a function are filled from elsewhere: from model cards,
+published numbers, or the place of a record."""
 
 OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "model": lambda failure: failure.model,

@@ -47,7 +47,7 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
     Raises:
         UsageError: there is no such place.
     """
-    given: list[Place] = [places] if isinstance(places, str | os.PathLike | Summary) else list(places)  # type: ignore[list-item]
+    given: list[Place] = [places] if isinstance(places, str | os.PathLike | Summary) else list(places)
     wrong = next((place for place in given if not isinstance(place, str | os.PathLike | Summary)), None)
     if wrong is not None:
         raise UsageError(

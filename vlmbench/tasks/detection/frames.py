@@ -1,4 +1,4 @@
-"""What a predictions frame shows of detection: a row a detected box, a true object, a region that was named, an image."""
+"""What a predictions frame shows of detection: detected boxes, annotated objects, named regions, or images."""
 
 from __future__ import annotations
 
