@@ -346,19 +346,6 @@ class Failure(_Part):
     started: str
     environment: Environment
 
-    _plan_id: str = PrivateAttr(default="")
-
-    @property
-    def plan_id(self) -> str:
-        """The id of the plan's pair, from the name of its file; "" if it was not read from one."""
-        return self._plan_id
-
-    def of_plan(self, plan_id: str) -> Self:
-        """The same, with the id of its plan's pair."""
-        copy = self.model_copy()
-        copy._plan_id = plan_id
-        return copy
-
 
 def safe_name(name: str) -> str:
     """A file name for any string: readable, without separators, and different for different names.

@@ -220,9 +220,7 @@ def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | 
 
 def _read(path: Path, schema: type[SummaryT]) -> SummaryT | Failure | Unreadable:
     try:
-        if path.name.endswith(FAILED):
-            return _parse(Failure, path).of_plan(path.name.removesuffix(FAILED))
-        return _parse(schema, path)
+        return _parse(Failure, path) if path.name.endswith(FAILED) else _parse(schema, path)
     except RecordError as error:
         return Unreadable(path, error.message)
 

@@ -235,7 +235,7 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
     ResultColumn("note", "string", "of a published number what a reader must know"),
     ResultColumn("flag", "string", "of a published number why it must not be used as it is; missing if it may be"),
     ResultColumn("results", "string", "the folder or file that the row was read from; missing for records in memory"),
-    ResultColumn("run_id", "string", "the record's id; of a pair that failed, the id of its plan", lambda r: r.id),
+    ResultColumn("run_id", "string", "the record's id; missing for a pair that failed", lambda r: r.id),
 )
 """All columns, in the order of the frame. Columns without a function are filled from elsewhere: from model cards,
 published numbers, or the place of a record."""
@@ -252,7 +252,6 @@ OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "platform": lambda failure: failure.environment.platform or None,
     "packages": lambda failure: _json(failure.environment.packages),
     "git": lambda failure: failure.environment.git,
-    "run_id": lambda failure: failure.plan_id or None,
 }
 """What is known of a pair that failed. All other columns are missing; ``main`` and ``comparable`` are False."""
 
