@@ -47,11 +47,11 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
     Raises:
         UsageError: there is no such place.
     """
-    given: list[Place] = [places] if isinstance(places, str | os.PathLike | Summary) else list(places)
-    wrong = next((place for place in given if not isinstance(place, str | os.PathLike | Summary)), None)
-    if wrong is not None:
+    given = list(places) if isinstance(places, Iterable) and not isinstance(places, str | Summary) else [places]
+    wrong = [place for place in given if not isinstance(place, str | os.PathLike | Summary)]
+    if wrong:
         raise UsageError(
-            f"a results frame is not made of {type(wrong).__name__!r}",
+            f"a results frame is not made of {type(wrong[0]).__name__!r}",
             hint="Give a folder, a record's file, a baseline, a record, or a list of these.",
         )
     named = dict.fromkeys(os.fspath(place) for place in given if not isinstance(place, Summary))
@@ -99,6 +99,6 @@ def _warn(source: SourceRead) -> None:
         more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
         count = counted(len(left_out), "file")
         text = f"{source.label}: {count} {either(len(left_out), 'is', 'are')} left out: {shown}{more}"
-        warnings.warn(text, VlmbenchWarning, stacklevel=4)
+        warnings.warn(text, VlmbenchWarning, stacklevel=5)
     if not source.entries.records and not source.entries.failures:
-        warnings.warn(f"{source.label}: there is no record in it", VlmbenchWarning, stacklevel=4)
+        warnings.warn(f"{source.label}: there is no record in it", VlmbenchWarning, stacklevel=5)
