@@ -88,7 +88,7 @@ def test_of_several_records_the_message_names_some(path: Path, tmp_path: Path) -
 def test_an_unknown_view_names_those_that_exist(path: Path) -> None:
     with pytest.raises(UsageError, match="'caption'") as caught:
         vlmbench.predictions_frame(path, "caption")
-    assert caught.value.hint == "It has sample and candidate."
+    assert caught.value.hint == "Known: candidate, sample."
 
 
 def test_records_without_predictions_and_failures_say_why(tmp_path: Path) -> None:

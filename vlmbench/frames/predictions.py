@@ -17,7 +17,6 @@ from vlmbench.kinds import known_kind
 from vlmbench.paths import user_path
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
-from vlmbench.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +71,7 @@ def _view(kind: str, views: Sequence[FrameRows], each: str | None) -> FrameRows:
         return views[0]
     known = {view.each: view for view in views}
     if each not in known:
-        hint = did_you_mean(each, known) or f"It has {listed(list(known))}."
-        raise UsageError(f"{kind} has no rows of each {each!r}", hint=hint)
+        raise UsageError(f"{kind} has no view with a row a {each!r}", hint=did_you_mean(each, known))
     return known[each]
 
 
