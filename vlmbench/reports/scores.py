@@ -111,6 +111,16 @@ def reason(failure: Failure, *, most: int | None = None) -> str:
     return first_line(message, most=most) or failure.error
 
 
+def failed_run(failure: Failure, *, most: int | None = None) -> str:
+    """Why a pair gave no number, and which run it failed in: a folder may hold runs of several days.
+
+    Args:
+        most: see :func:`reason`.
+    """
+    started = failure.started[:16].replace("T", " ")
+    return f"{reason(failure, most=most)} (run of {started})"
+
+
 def failed_datum(failure: Failure) -> dict[str, object]:
     """A pair that gave no number, as plain values."""
     return {
@@ -118,6 +128,7 @@ def failed_datum(failure: Failure) -> dict[str, object]:
         "task": failure.task,
         "status": failure.status,
         "reason": failure.message or failure.error,
+        "started": failure.started,
     }
 
 

@@ -10,6 +10,7 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import reason
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, arranged
+from vlmbench.wording import counted
 
 STATES = ("done", "imported", "failed", "unsupported", "missing")
 COLUMNS = (
@@ -35,7 +36,8 @@ def coverage_table(request: TableRequest) -> Table:
     rows = [_row(model, every, states) for model in everyone]
     pairs = len(everyone) * len(every)
     done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
-    title = f"Coverage: {done:,} of {pairs:,} pairs ({len(everyone):,} × {len(every):,}: models × tasks)"
+    shape = f"{counted(len(everyone), 'model')} × {counted(len(every), 'task')}"
+    title = f"Coverage: {done:,} of {counted(pairs, 'pair')} ({shape})"
     unused = frozenset(
         state
         for state in ("imported", "failed", "unsupported")

@@ -14,12 +14,12 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
+    failed_run,
     failed_score,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -144,7 +144,7 @@ def _failure_row(failure: Failure) -> TableRow:
             Label(failure.task),
             "",
             "",
-            failed_score(failure, notes=(reason(failure),)),
+            failed_score(failure, notes=(failed_run(failure),)),
             Score(None),
             "",
         ],

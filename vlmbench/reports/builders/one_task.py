@@ -19,13 +19,13 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     answer_of,
     failed_datum,
+    failed_run,
     failed_score,
     interval_text,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
     remarks_on,
 )
 from vlmbench.reports.table_data import Column, Table
@@ -182,7 +182,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             "",
             *[""] * len(FACTS),
-            reason(failure, most=LONGEST_IN_TABLE),
+            failed_run(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )

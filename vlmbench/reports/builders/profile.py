@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vlmbench.records import Record
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.wording import counted
 
 MAIN: Mapping[str, tuple[str, ...]] = {
     "image forward": ("image_forward",),
@@ -62,7 +63,7 @@ def _present(stages: Mapping[str, tuple[str, ...]], seconds: Mapping[str, float]
 
 def _note(record: Record) -> str:
     workers = record.run.workers
-    where = f"{workers} decoding thread{'s' * (workers != 1)}" if workers else "the decoding threads"
+    where = counted(workers, "decoding thread") if workers else "the decoding threads"
     return f"* thread-seconds, summed over {where}, beside the main thread: no part of the total"
 
 

@@ -15,9 +15,12 @@ from vlmbench.reports.scores import answer_of
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import ResultStore
+from vlmbench.wording import counted, either, listed
 
 TASKS_NAMED = 12
 """Common tasks that a note names before the rest is counted."""
+GAPS_NAMED = 3
+"""Tasks that a note names of those a model lacks."""
 RANK_DIGITS = 2
 """Decimals of mean ranks, at least: two models' over eight tasks may be 1.25 and 1.75."""
 
@@ -136,17 +139,19 @@ def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence
 def _notes(made: Standings, known: int) -> list[str]:
     notes = []
     if made.tasks:
-        more = len(made.tasks) - TASKS_NAMED
-        named = ", ".join(made.tasks[:TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
+        named = listed(made.tasks, most=TASKS_NAMED)
         others = known - len(made.tasks)
-        lack = f"; {others:,} more: some model lacks them, so they do not count" if others > 0 else ""
+        lack = (
+            f"; {counted(others, 'other task')} {either(others, 'does', 'do')} not count: some model lacks "
+            f"{either(others, 'it', 'them')}"
+            if others > 0
+            else ""
+        )
         notes.append(f"tasks: {named}{lack}")
         notes.append("rank: by the mean; 1–3 and half a rank are ties: the data cannot tell the models apart at 95%")
         notes.append("Borda: the share of other models that are beaten, over all tasks; a tie counts half")
     for model, gaps in made.left_out.items():
-        notes.append(
-            f"left out: {model} lacks {', '.join(gaps[:3])}" + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
-        )
+        notes.append(f"left out: {model} lacks {listed(gaps, most=GAPS_NAMED)}")
     if not made.tasks and known:
         notes.append("no task is common to all models: choose with --tasks and --models (`vlmbench report coverage`)")
     return notes

@@ -13,19 +13,20 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
+    failed_run,
     failed_score,
     interval_text,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
     remarks_on,
     value_text,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import Unreadable
+from vlmbench.wording import counted
 
 COLUMNS = (
     Column("model", heads=True),
@@ -93,7 +94,7 @@ def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
     }
     if not sizes:
         return []
-    smallest = f"subset of {min(sizes):,} samples"
+    smallest = f"subset of {counted(min(sizes), 'sample')}"
     from vlmbench.metrics.resolution import resolution_text  # with NumPy, which few results have a need of
 
     return [f"{smallest if len(sizes) == 1 else f'smallest {smallest}'}: {resolution_text(min(sizes))}"]
@@ -125,7 +126,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             failed_score(failure),
             *[""] * 4,
-            reason(failure, most=LONGEST_IN_TABLE),
+            failed_run(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )

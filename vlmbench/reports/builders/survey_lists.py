@@ -13,6 +13,7 @@ from vlmbench.reports.published import survey_datasets, survey_methods
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
+from vlmbench.wording import listed
 
 DATASET_COLUMNS = (
     Column("kind"),
@@ -157,4 +158,4 @@ def _named(names: Sequence[str]) -> str:
     """The first of some cards, the rest counted."""
     if not names:
         return DASH
-    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    return listed(names, most=1)

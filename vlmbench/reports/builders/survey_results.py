@@ -18,12 +18,12 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     ZERO_SHOT,
     failed_datum,
+    failed_run,
     failed_score,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -197,7 +197,7 @@ def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, plac
         own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
-            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {reason(failure)}",))
+            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {failed_run(failure)}",))
             own.data[place] = failed_datum(failure)
 
 
