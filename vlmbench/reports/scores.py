@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.asked import remarks_of
 from vlmbench.errors import first_line
+from vlmbench.markup import one_line
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import NO_VALUE
@@ -117,7 +118,7 @@ def failed_run(failure: Failure, *, most: int | None = None) -> str:
     Args:
         most: see :func:`reason`.
     """
-    started = failure.started[:16].replace("T", " ")
+    started = one_line(failure.started.replace("T", " "), 16).rstrip("…")
     return f"{reason(failure, most=most)} (run of {started})"
 
 
