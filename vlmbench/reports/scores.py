@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vlmbench.reports.table_view import TableView
 
 
+_MINUTES = len("2026-01-01T00:00")
 ZERO_SHOT = "w/o Transfer"
 """How the survey names the setup of a model that was not trained further; any other is another question."""
 
@@ -118,7 +119,7 @@ def failed_run(failure: Failure, *, most: int | None = None) -> str:
     Args:
         most: see :func:`reason`.
     """
-    started = one_line(failure.started.replace("T", " "), 16).rstrip("…")
+    started = one_line(failure.started[:_MINUTES].replace("T", " "), _MINUTES)
     return f"{reason(failure, most=most)} (run of {started})"
 
 
