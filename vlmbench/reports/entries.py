@@ -1,4 +1,7 @@
-"""What a results folder holds, sorted out: the newest record of each question, failures, and what is no record."""
+"""Sorts out a results folder: the newest record of each question, failures, and files that are not records.
+
+Every table, the leaderboard, the exports and the data frames start from it.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ class Entries:
     """The content of a results folder.
 
     Attributes:
-        records: the newest of each question.
-        failures: the last of each pair that has no later record.
-        left_out: why files were skipped.
+        records: the newest record of each question.
+        failures: the last failure of each pair that has no later record.
+        left_out: why files were left out, one sentence a file.
     """
 
     records: Sequence[Summary] = ()
@@ -80,7 +83,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _no_numbers(record: Summary) -> list[str]:
-    """Metrics that are NaN or infinite, which JSON files may hold and no run writes: they would win or tie anything."""
+    """Metrics that are NaN or infinite. No run writes them, but a JSON file may hold them; they would spoil any ranking."""
     return [
         name
         for name, metric in record.metrics.items()
@@ -91,8 +94,8 @@ def _no_numbers(record: Summary) -> list[str]:
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
-    Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay. Of
-    two records of the same question the later stays. Several models of one name are told apart, see
+    Records of one pair may differ in data, prompts, protocol, limit or precision. These are different questions, and all
+    stay. Of two records of the same question the later stays. Several models with one name get different names, see
     :func:`~vlmbench.reports.same_name.told_apart`.
     """
     latest: dict[tuple[object, ...], SummaryT] = {}
@@ -104,7 +107,7 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
 
 
 def question(record: Summary) -> Hashable:
-    """What a record answers, the model aside."""
+    """Everything that makes the question of a record, without the model."""
     return (
         record.task.name,
         record.task.version,
@@ -117,9 +120,9 @@ def question(record: Summary) -> Hashable:
 
 
 def differing(records: Iterable[Summary]) -> list[str]:
-    """In what the questions of one task's records differ, although each is its card's own: samples, prompts, version.
+    """What differs between the questions of one task's records: samples, prompts, version.
 
-    A card that was changed, or data that was, between two models' runs; imported records do not say.
+    They differ if the card or the data was changed between the runs. Imported records do not say, and are not compared.
     """
     asked = [record.task for record in records if record.imported is None]
     parts = {
@@ -136,10 +139,10 @@ def origin(record: Summary) -> Origin:
 
 
 def remarks(record: Summary) -> str:
-    """What a reader must know beside the number, in a few words."""
+    """The remarks that a reader must know beside the number, in a few words."""
     return ", ".join(dict.fromkeys(remark.brief for remark in remarks_of(record)))
 
 
 def is_unranked(record: Summary) -> bool:
-    """Whether a remark takes the record's numbers out of rankings."""
+    """Whether a remark excludes the record's numbers from rankings."""
     return any(remark.unranked for remark in remarks_of(record))

@@ -1,4 +1,4 @@
-"""The ``coverage`` table: of all pairs of some models and tasks, which were run, which failed, which are missing."""
+"""Makes the ``coverage`` table: which pairs of models and tasks were run, which failed, and which are missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ COLUMNS = (
 def coverage_table(request: TableRequest) -> Table:
     """One row a model: counts of its pairs by state, and the names of those that are not done.
 
-    The request's own models and tasks are expected besides those of the folder. In ``data`` there is one object a pair.
+    Models and tasks that the request names are expected, too, besides those of the folder. ``data`` has one object a
+    pair.
     """
     states, view = _states(request.entries), request.view
     names = {record.model.name: record.model.names for record in request.entries.records}
@@ -47,7 +48,7 @@ def coverage_table(request: TableRequest) -> Table:
 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:
-    """Each known pair's state and reason; a record counts even where a later run failed."""
+    """Each known pair's state and reason. A record counts even if a later run failed."""
     states = {(failure.model, failure.task): (str(failure.status), reason(failure)) for failure in entries.failures}
     for record in entries.records:
         pair = (record.model.name, record.task.name)
