@@ -1,7 +1,7 @@
 """Ranks models over several tasks. Models share a rank if the data cannot tell them apart.
 
-Only tasks that all ranked models have count. A task that a model lacks is never counted as zero: either the task is left
-out, or the model. The ``ranking`` and ``task`` tables and the leaderboard use it.
+Only tasks that all ranked models have count. A task that a model lacks is never counted as zero: either the task or the
+model is left out. The ``ranking`` and ``task`` tables and the leaderboard use it.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def standings(
 def places(answers: Mapping[str, Answer], errors: Errors | None = None) -> dict[str, Place]:
     """Each model's place on one task.
 
-    Two models that answered the same samples are told apart if the 95% interval of their difference leaves out zero. Two
-    models without common samples are told apart if their intervals do not overlap. There is no correction for many
+    Two models that answered the same samples are told apart if the 95% interval of their difference leaves out zero.
+    Two models without common samples are told apart if their intervals do not overlap. There is no correction for many
     comparisons.
     """
     if not errors:

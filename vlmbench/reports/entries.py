@@ -83,7 +83,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _no_numbers(record: Summary) -> list[str]:
-    """Metrics that are NaN or infinite. No run writes them, but a JSON file may hold them; they would spoil any ranking."""
+    """Metrics that are NaN or infinite. No run writes them, but a file may hold them; they would spoil rankings."""
     return [
         name
         for name, metric in record.metrics.items()
@@ -94,8 +94,8 @@ def _no_numbers(record: Summary) -> list[str]:
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
-    Records of one pair may differ in data, prompts, protocol, limit or precision. These are different questions, and all
-    stay. Of two records of the same question the later stays. Several models with one name get different names, see
+    Records of one pair may differ in data, prompts, protocol, limit or precision. These are different questions, and
+    all stay. Of two records of the same question the later stays. Several models with one name get different names, see
     :func:`~vlmbench.reports.same_name.told_apart`.
     """
     latest: dict[tuple[object, ...], SummaryT] = {}

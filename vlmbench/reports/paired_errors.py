@@ -27,8 +27,8 @@ def paired_errors(records: Iterable[Summary], store: ResultStore) -> Errors:
     """Standard errors of the differences of main metrics between models that answered the same samples of one task.
 
     Only a metric that is a mean over samples has such an error, for example accuracy, or recall at k; the kind of task
-    says which metrics are. There should be one record a model. Imported records, and records whose predictions cannot be
-    read, have no error.
+    says which metrics are. There should be one record a model. Imported records, and records whose predictions cannot
+    be read, have no error.
     """
     groups: dict[tuple[str, str, str], list[Summary]] = {}
     for record in records:
@@ -93,7 +93,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
 
 
 def _in_order(table: Any, truth: Collection[str]) -> Any:
-    """The table sorted by content and truth, because sources list samples in different orders. Lists cannot be sorted by."""
+    """The table sorted by content and truth without lists, because sources list samples in different orders."""
     import pyarrow as pa
 
     known = [name for name in ("content", *truth) if name in table.column_names]

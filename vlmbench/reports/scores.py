@@ -69,7 +69,7 @@ def remarks_on(record: Summary, name: str) -> str:
 
 
 def lacking(metric: MetricValue) -> str:
-    """Why a metric has no value or no interval, in a few words; "" if it has both, or if an older record does not say."""
+    """Why a metric has no value or interval, in a few words; "" if it has both, or if an older record does not say."""
     if metric.value is None:
         return f"no value: {metric.reason or 'the record does not say why'}"
     return f"no interval: {metric.reason}" if metric.ci95 is None and metric.reason else ""

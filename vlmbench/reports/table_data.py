@@ -81,7 +81,7 @@ class Table:
 
     @cached_property
     def spreads(self) -> tuple[str, ...]:
-        """Each column's longest interval as it is shown; "" without intervals. Numbers without an interval leave this room."""
+        """Each column's longest interval as it is shown; "" without intervals. Other numbers leave this room."""
         columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in self.columns)
         return tuple(
             max((cell.spread for cell in cells if isinstance(cell, Score)), key=len, default="") for cells in columns

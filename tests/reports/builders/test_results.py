@@ -90,9 +90,8 @@ def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -
     assert len(table.rows) == 2
     later = make_failure(started="2026-02-01T00:00:00+00:00")
     assert [row[3] for row in texts(results_table([make_record(), later]))] == ["50.0", "failed"]
-    assert (
-        texts(table)[1][:4] == ["m", "other", "–", "failed"] and texts(table)[1][-1] == "no (run of 2026-01-01 00:00)"
-    )
+    assert texts(table)[1][:4] == ["m", "other", "–", "failed"]
+    assert texts(table)[1][-1] == "no (run of 2026-01-01 00:00)"
     assert "value" not in table.data[1]
 
 

@@ -1,4 +1,4 @@
-"""Imports results of CLIP_benchmark: its JSON files, one an evaluation, or the CSV that ``clip_benchmark build`` makes."""
+"""Imports results of CLIP_benchmark: its JSON files, or the CSV that ``clip_benchmark build`` makes of them."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _by_task(
 
 
 def _left_out(found: Mapping[str, object], places: Mapping[str, tuple[str, str]], task: str) -> list[str]:
-    """The task's metrics that the file names without a number. An empty cell does not count: most models lack most tables."""
+    """The task's metrics without a number in the file. An empty cell does not count: most models lack most tables."""
     asked = {place: metric for place, (of_task, metric) in places.items() if of_task == task}
     return [metric for place, metric in asked.items() if found.get(place, "") != "" and is_missing(found[place])]
 

@@ -1,4 +1,4 @@
-"""Makes the ``task`` table: models in the order of one task's main metric. Models that cannot be told apart are tied."""
+"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 TIES = (
-    "rank: 1–3 means that the data cannot tell models apart at 95%: by their difference on the same samples, or else by "
-    "their intervals (without correction for many comparisons)"
+    "rank: 1–3 means that the data cannot tell models apart at 95%: by their difference on the same samples, or else "
+    "by their intervals (without correction for many comparisons)"
 )
 
 
@@ -123,7 +123,7 @@ def _ranked(record: Summary, metric: str) -> bool:
 
 
 def _wanted(number: Published, name: str, metric: str, records: Sequence[Summary], view: TableView) -> bool:
-    """Whether a published number belongs into the table: the survey's zero-shot numbers, those of models run, or all."""
+    """Whether the table shows a published number: the survey's zero-shot numbers, those of models run, or all."""
     if (number.task, number.metric) != (name, metric) or view.published == "none":
         return False
     if number.flag and not view.flagged:

@@ -25,7 +25,7 @@ THREADS: Mapping[str, tuple[str, ...]] = {
     "annotations, preprocess": ("truth",),
     "IO: read, hash, cache lookups": ("read", "hash", "cache_lookup"),
 }
-"""Stages of the decoding threads, which run beside the main thread: sums over threads, which may exceed the wall clock."""
+"""Stages of the decoding threads beside the main thread: sums over threads, which may exceed the wall clock."""
 
 
 def profile_table(record: Record) -> Table:

@@ -154,13 +154,13 @@ def _notes(made: Standings, known: int) -> list[str]:
         notes.append(f"left out: {model} lacks {listed(gaps, most=GAPS_NAMED)}")
     if not made.tasks and known:
         notes.append(
-            "the models have no task in common: choose some with --tasks and --models (`vlmbench report coverage` shows them)"
+            "the models have no task in common: choose with --tasks and --models (see `vlmbench report coverage`)"
         )
     return notes
 
 
 def _doubts(made: Standings, records: Mapping[tuple[str, str], Summary]) -> list[str]:
-    """Notes that a reader needs to judge the order: questions that changed between runs, and numbers without interval."""
+    """Notes that a reader needs to judge the order: questions that changed, and numbers without an interval."""
     notes: list[str] = []
     exact: dict[str, None] = {}
     for task in made.tasks:

@@ -21,9 +21,9 @@ _NAMES = frozenset(("model", "task", "class"))
 def to_csv(table: Table) -> str:
     """Comma-separated values: one line for each object of the table's ``data``. A missing field is empty.
 
-    A text gets an apostrophe before it if a reader would misunderstand it: a spreadsheet would take it for a formula, or
-    pandas for a missing value, for example a model named ``NA``. A text that begins with an apostrophe gets one, too. To
-    get the names back, remove one apostrophe from the beginning: ``frame.model.str.removeprefix("'")``.
+    A text gets an apostrophe before it if a reader would misunderstand it: a spreadsheet would take it for a formula,
+    or pandas for a missing value, for example a model named ``NA``. A text that begins with an apostrophe gets one,
+    too. To get the names back, remove one apostrophe from the beginning: ``frame.model.str.removeprefix("'")``.
     """
     out = io.StringIO()
     names = list(dict.fromkeys(name for row in table.data for name in row))

@@ -187,7 +187,7 @@ def _body(table: Table) -> Iterator[str]:
 
 
 def _cell(table: Table, cell: Cell, longest: str) -> str:
-    """A cell. A number without an interval leaves room for one if its column has intervals, so that numbers are aligned."""
+    """A cell. If its column has intervals, a number without one leaves room for it, so that numbers are aligned."""
     letters = table.letters(cell)
     mark = rf"\textsuperscript{{{letters}}}" if letters else ""
     if not isinstance(cell, Score):
