@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from vlmbench.answers.frame_rows import FrameColumn
+from vlmbench.answers.frame_columns import FrameColumn
 from vlmbench.frames.predictions import frame_views
 from vlmbench.frames.result_columns import RESULT_COLUMNS
 from vlmbench.kinds import kinds

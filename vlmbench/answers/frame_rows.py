@@ -8,34 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import column, owners, plain, runs
-
-DType: TypeAlias = Literal["string", "float64", "Int64", "bool", "boolean", "datetime64[us, UTC]"]
-"""The pandas types of columns. Numbers with decimals are ``float64``, whose missing value is NaN. ``Int64`` and
-``boolean`` have a missing value of their own (``pd.NA``), so that counts stay whole numbers. In ``bool`` nothing is
-missing."""
-
-
-@dataclass(frozen=True)
-class FrameColumn:
-    """One column of a frame.
-
-    Attributes:
-        name: its name.
-        dtype: its pandas type, also where a frame has no rows.
-        meaning: what a value says, for the documentation.
-    """
-
-    name: str
-    dtype: DType
-    meaning: str
-
+from vlmbench.answers.frame_columns import FrameColumn
 
 Values: TypeAlias = "NDArray[Any] | pa.Array | pa.ChunkedArray"
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from vlmbench.answers.frame_rows import FrameColumn, FrameRows
+from vlmbench.answers.frame_columns import FrameColumn
+from vlmbench.answers.frame_rows import FrameRows
 from vlmbench.errors import RecordError, UnpairableError, UsageError, VlmbenchError
 from vlmbench.frames.records import find_entry
 from vlmbench.frames.results import DEFAULT_RESULTS

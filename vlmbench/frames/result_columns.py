@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.frame_rows import FrameColumn
+from vlmbench.answers.frame_columns import FrameColumn
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import origin

@@ -9,17 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import numbers, rows, runs
-from vlmbench.answers.frame_rows import (
-    CONTENT,
-    SAMPLE,
-    FrameColumn,
-    FrameRows,
-    Values,
-    class_names_of,
-    has,
-    items_of,
-    present,
-)
+from vlmbench.answers.frame_columns import FrameColumn
+from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameRows, Values, class_names_of, has, items_of, present
 
 SAMPLE_COLUMNS = (
     SAMPLE,

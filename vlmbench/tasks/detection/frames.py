@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vlmbench.answers.columns import runs
+from vlmbench.answers.frame_columns import FrameColumn
 from vlmbench.answers.frame_rows import (
     CONTENT,
     SAMPLE,
-    FrameColumn,
     FrameRows,
     Values,
     class_names_of,

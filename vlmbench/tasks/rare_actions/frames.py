@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from vlmbench.answers.frame_rows import FrameColumn, FrameRows, Values, present
+from vlmbench.answers.frame_columns import FrameColumn
+from vlmbench.answers.frame_rows import FrameRows, Values, present
 from vlmbench.tasks.classification.frames import CANDIDATES, SAMPLE_COLUMNS, samples
 
 _COLUMNS = (

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameColumn, FrameRows, Values, flat, has, items_of, present
+from vlmbench.answers.frame_columns import FrameColumn
+from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameRows, Values, flat, has, items_of, present
 
 _IMAGE_COLUMNS = (
     SAMPLE,

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from vlmbench.answers.columns import rows
-from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameColumn, FrameRows, Values, class_names_of, present
+from vlmbench.answers.frame_columns import FrameColumn
+from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameRows, Values, class_names_of, present
 
 _IMAGE_COLUMNS = (
     SAMPLE,
