@@ -28,6 +28,8 @@ class TaskKind:
             with a sample's content they are what the sample is.
         paired: its :class:`~vlmbench.answers.measured.Pairing`, or where that is; None where two runs cannot be
             compared sample by sample.
+        frames: its views in pandas, a tuple of :class:`~vlmbench.answers.frame_rows.FrameRows`, the usual one first, or
+            where that is; None: a frame shows the columns of its tables of predictions as they are.
         sources: sources whose data is asked this kind's question where no card says otherwise; the first is the source
             of ``-t KIND:PATH``.
         hub_task: a hub's identifier of the task and its title there; None: the kind's own name.
@@ -41,6 +43,7 @@ class TaskKind:
     metrics: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
     paired: str | object | None = None
+    frames: str | object | None = None
     sources: tuple[str, ...] = ()
     hub_task: tuple[str, str] | None = None
     hub_metrics: tuple[tuple[str, str], ...] = ()
@@ -62,8 +65,16 @@ class TaskKind:
         """
         return self._load("paired")
 
-    def _load(self, part: Literal["plugin", "paired"]) -> object | None:
-        target: object | None = self.plugin if part == "plugin" else self.paired
+    def load_frames(self) -> object | None:
+        """The views in pandas, imported; None where the kind declares none.
+
+        Raises:
+            PluginError, MissingDependencyError: they cannot be imported.
+        """
+        return self._load("frames")
+
+    def _load(self, part: Literal["plugin", "paired", "frames"]) -> object | None:
+        target: object | None = getattr(self, part)
         if isinstance(target, str):
             origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
             found: object = load_checked(target, f"{part} of the kind of task {self.name!r}", origin)

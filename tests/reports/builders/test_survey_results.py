@@ -134,7 +134,7 @@ def test_of_two_records_of_a_cell_the_later_counts_whatever_their_order() -> Non
 
 def test_a_model_that_only_failed_has_a_row_that_says_so() -> None:
     made = table("classification", gather([make_failure("m", "cifar10", "no\nweights")]), [])
-    assert rows(made) == {"m": ["failed"]} and list(made.footnotes) == ["cifar10: no"]
+    assert rows(made) == {"m": ["failed"]} and list(made.footnotes) == ["cifar10: no (run of 2026-01-01 00:00)"]
 
 
 def test_another_protocol_in_a_column_is_marked_and_ranked_apart() -> None:

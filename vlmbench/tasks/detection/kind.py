@@ -14,6 +14,7 @@ KIND = TaskKind(
     ),
     truth=("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
     paired="vlmbench.tasks.detection.paired:PAIRING",
+    frames="vlmbench.tasks.detection.frames:FRAMES",
     sources=("boxes", "coco"),
     hub_task=("zero-shot-object-detection", "Zero-Shot Object Detection"),
     place=4,

@@ -19,6 +19,7 @@ KIND = TaskKind(
     ),
     truth=("captions",),
     paired="vlmbench.tasks.retrieval.paired:PAIRING",
+    frames="vlmbench.tasks.retrieval.frames:FRAMES",
     sources=("captions",),
     hub_task=("image-text-retrieval", "Image-Text Retrieval"),
     place=2,

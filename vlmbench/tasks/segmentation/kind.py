@@ -11,6 +11,7 @@ KIND = TaskKind(
     metrics=("miou", "pixel_accuracy", "mean_accuracy"),
     truth=("truth",),
     paired="vlmbench.tasks.segmentation.paired:PAIRING",
+    frames="vlmbench.tasks.segmentation.frames:FRAMES",
     sources=("masks",),
     hub_task=("image-segmentation", "Zero-Shot Semantic Segmentation"),
     hub_metrics=(("miou", "mean_iou"),),
