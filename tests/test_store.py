@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from make_record import ROWS, make_failure, make_record
 
 from vlmbench.errors import StoreError
-from vlmbench.records import ClassResult, Failure, Record, Summary, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult, Failure, Record, Summary
 from vlmbench.reports.builders.results import results_table
 from vlmbench.store import ResultStore, Unreadable
 

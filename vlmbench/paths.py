@@ -1,14 +1,16 @@
-"""Folders of the user: ``~`` in a path, and where this program may keep something."""
+"""Paths and names of files: ``~`` in a path, the folders this program may write to, and a file name for any text."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
 import warnings
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import platformdirs
@@ -102,3 +104,20 @@ def _temporary(program: str) -> Path:
             hint="Set VLMBENCH_CACHE or HOME to a folder of yours.",
         )
     return folder
+
+
+def safe_name(name: str) -> str:
+    """A file name for any string: readable, without separators, and different for different names.
+
+    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
+    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
+
+
+def lies_beside(file: str) -> bool:
+    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    return _PLAIN.fullmatch(file) is not None

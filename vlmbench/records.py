@@ -5,9 +5,6 @@ Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'
 
 from __future__ import annotations
 
-import math
-import re
-from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -46,21 +43,33 @@ class ModelInfo(_Part):
     """The model as it was loaded."""
 
     name: str
+    """The name of the model card, or ``ADAPTER:SPEC``."""
     adapter: str
+    """The adapter that loaded the model, such as "open_clip"."""
     spec: str
+    """What the adapter loaded: an architecture with its weights, a folder or a hub repository."""
     options: dict[str, Any] = {}
+    """The options of the model card."""
     weights_sha256: str
+    """The hash of all weights as they were loaded, whatever file they came from."""
     parameters: Count
+    """The number of parameters."""
     architecture: str
+    """The class of the network and its whole configuration."""
     preprocess: str
+    """The image transform, with every number in it."""
     tokenizer: str
+    """The tokenizer, with its vocabulary's hash and its context length, if it has them."""
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
+    """What the model can do besides encoding whole images and texts, such as "DenseEncoder"."""
     embedding_dim: Count | None = None
-    """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
+    """The length of an embedding. It is None for a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
+    """The factor by which cosines are multiplied to give logits; None as for ``embedding_dim``."""
     logit_bias: float | None = None
+    """The number that is added to logits; None as for ``embedding_dim``."""
     revision: str | None = None
     """The commit of the hub repository from which the weights were fetched."""
 
@@ -98,9 +107,13 @@ class DatasetInfo(_Part):
     """The data as it was read."""
 
     source: str
+    """The kind of source that read the data, such as "imagefolder"."""
     location: str
+    """The place that the source was given: a path, a hub repository or a name."""
     revision: str | None = None
+    """The commit of a hub dataset."""
     split: str | None = None
+    """The split that was read, if the layout has splits."""
     samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
     drawn_from: Count | None = None
@@ -117,7 +130,9 @@ class TaskInfo(_Part):
     """The question as it was asked."""
 
     name: str
+    """The name of the task card, or ``KIND:PATH``."""
     plugin: str
+    """The kind of task, such as "classification"."""
     version: str
     """``card.plugin``: the card's version, then the plugin's; numbers of two versions are not comparable."""
     dataset: DatasetInfo
@@ -125,7 +140,9 @@ class TaskInfo(_Part):
     other_data: dict[str, DatasetInfo] = {}
     """By role ("train", "val"), what else the answer was made with. Nothing in a zero-shot record."""
     prompts_sha256: str
+    """The hash of class names, templates and all that makes prompts of them."""
     protocol: dict[str, Any] = {}
+    """How the task was carried out: the card's protocol with what the user set."""
 
     @model_serializer(mode="wrap")
     def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -151,9 +168,13 @@ class MetricValue(_Part):
     """
 
     value: float | None
+    """The number; a fraction between 0 and 1 unless ``unit`` says otherwise."""
     ci95: tuple[float, float] | None = None
+    """The two ends of the 95 % interval."""
     n: Count
+    """The number of samples that the value is computed from."""
     higher_is_better: bool = True
+    """Whether a larger value is a better one. For ranks it is false."""
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
     chance: float | None = None
@@ -184,10 +205,13 @@ class ClassResult(_Part):
     """One class's share of the result."""
 
     name: str
+    """The name of the class."""
     n: Count
+    """The number of its samples, boxes or images, as the kind of task counts them."""
     values: dict[str, _Number | None]
+    """Each value by the name of its metric."""
     ci95: tuple[_Number, _Number] | None = None
-    """Of the first value."""
+    """The 95 % interval of the first value."""
     reason: Reason = ""
     """In plain words, why values are None."""
 
@@ -200,7 +224,9 @@ class Predictions(_Part):
     """The Parquet file beside the record."""
 
     file: str
+    """Its name, in the folder of the record."""
     rows: Count
+    """The number of its rows."""
     sha256: str
     """Of the file: a record and a file that do not belong together are told apart."""
 
@@ -220,15 +246,20 @@ class CacheUse(_Part):
     """How many features came from the cache, and how many were computed; of clips, those of their frames."""
 
     image_hits: Count = 0
+    """Images whose features came from the cache."""
     image_misses: Count = 0
+    """Images whose features were computed."""
     text_hits: Count = 0
+    """Texts whose features came from the cache."""
     text_misses: Count = 0
+    """Texts whose features were computed."""
 
 
 class RunInfo(_Part):
     """How the answer was computed. Times are wall-clock seconds."""
 
     started: str
+    """When the question was asked: date and time with the time zone (ISO 8601)."""
     seconds: dict[str, float]
     """By stage. ``total`` is the time from the question to the answer; ``record`` comes after it, to bring the answer
     into the form it is kept in. Of the main thread, one after the other: ``text`` (tokens, forward, cache),
@@ -244,11 +275,14 @@ class RunInfo(_Part):
     """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
     (the model and all that was loaded before included). None where the system does not tell."""
     device: str
+    """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
     """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
     written down."""
     precision: str
+    """The precision of the forward passes: "fp32", "bf16" or "fp16"."""
     batch_size: Count
+    """Images in one forward pass, as asked for; batches that do not fit are halved."""
     workers: Count | None = None
     """Decoding threads; None in records from before it was written down."""
     limit: Count | None = None
@@ -256,37 +290,35 @@ class RunInfo(_Part):
     drawn: Literal["at random", "by class"] | None = None
     """How that subset was drawn: by class, each is in its proportion. None in older records."""
     seed: int = Field(ge=0)
+    """The seed of the subset and of everything else that is drawn."""
     settings: dict[str, Any] = {}
     """What the user set of the task's protocol."""
     cache: CacheUse
-
-
-def speed_text(images_per_second: float) -> str:
-    """A speed as people read it, with three significant digits.
-
-    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
-    ('0.0123', '10.0', '57.0', '1,230')
-    """
-    rounded = float(f"{images_per_second:.3g}")
-    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
-    return f"{rounded:,.{decimals}f}"
+    """How many features came from the cache."""
 
 
 class Environment(_Part):
     """Where it ran."""
 
     vlmbench: str
+    """The version of vlmbench."""
     python: str
+    """The version of Python."""
     platform: str
+    """The operating system and its version."""
     packages: dict[str, str]
+    """The version of each package that may change a number."""
     git: str | None = None
+    """The commit of the code, if it runs from a Git checkout."""
 
 
 class BadSample(_Part):
     """A sample left out under ``--skip-bad``."""
 
     id: str
+    """The name of the sample, such as its path."""
     reason: str
+    """Why it could not be used."""
     content: str | None = None
     """The hex SHA-256 of its file; None where that could not be read."""
 
@@ -295,23 +327,32 @@ class Summary(_Part):
     """A record without its classes: nine tenths of the file, for which most tables have no use."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    """The version of the schema."""
     id: str
+    """The run id: a hash of all that a number depends on. The same question has the same id on any machine."""
     model: ModelInfo
+    """The model."""
     task: TaskInfo
+    """The question and its data."""
     metrics: dict[str, MetricValue]
+    """Every metric by its name."""
     main_metric: str
+    """The name of the metric that tables show."""
     predictions: Predictions | None
     """None where the record was imported: nothing can be paired with it."""
     imported: Imported | None = None
     """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
     run: RunInfo
+    """How the answer was computed."""
     environment: Environment
+    """Where it was computed."""
     remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
     """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
     them with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
     """What happened, in sentences, for programs that read records and know no remarks."""
     bad_samples: list[BadSample] = []
+    """The samples that were left out, because they could not be used."""
 
     @property
     def main(self) -> MetricValue:
@@ -330,35 +371,27 @@ class Record(Summary):
     """One (model, task) pair's answer."""
 
     per_class: list[ClassResult] = []
+    """The result of each class, in label order."""
 
 
 class Failure(_Part):
     """A pair that gave no answer, and why. It is no record: nothing can be read from it but the reason."""
 
     schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
+    """The version of the schema."""
     model: str
+    """The name of the model."""
     task: str
+    """The name of the task."""
     status: Literal["failed", "unsupported"]
+    """Whether it went wrong, or the model cannot be asked such a question."""
     error: str
     """The exception's class name."""
     message: str
+    """What went wrong."""
     hint: str | None = None
+    """What to do about it."""
     started: str
+    """When the pair began: date and time with the time zone (ISO 8601)."""
     environment: Environment
-
-
-def safe_name(name: str) -> str:
-    """A file name for any string: readable, without separators, and different for different names.
-
-    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
-    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
-
-
-def lies_beside(file: str) -> bool:
-    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
-    return _PLAIN.fullmatch(file) is not None
+    """Where it ran."""

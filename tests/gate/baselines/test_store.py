@@ -24,7 +24,8 @@ from vlmbench.gate.baselines.store import (
     open_baseline,
     save_baseline,
 )
-from vlmbench.records import ClassResult, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult
 
 
 def contents(folder: Path) -> dict[str, bytes]:

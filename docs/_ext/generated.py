@@ -1,0 +1,58 @@
+"""Fills in the parts of a page that are made from the code.
+
+Sphinx puts the Markdown that the maker NAME writes in the place of a line ``<!-- generated: NAME -->``. Other programs
+that show Markdown see a comment there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import command_line
+import python_reference
+import record_schema
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+MAKERS: Mapping[str, Callable[[], str]] = {
+    "command line": command_line.markdown,
+    "python": python_reference.markdown,
+    "record": record_schema.markdown,
+}
+"""What can be generated, by the name in the comment."""
+
+_MARK = re.compile(r"^<!-- generated: ([\w ]+) -->$", re.MULTILINE)
+
+
+def filled(text: str) -> str:
+    """The page with its generated parts.
+
+    Raises:
+        KeyError: no maker has the name.
+    """
+    return _MARK.sub(lambda found: MAKERS[found[1]](), text)
+
+
+def _fill(app: Sphinx, docname: str, source: list[str]) -> None:
+    source[0] = filled(source[0])
+
+
+def _plain_if_it_exists(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement
+) -> nodes.TextElement | None:
+    """Leave a name of Python without a link if it exists but has no entry on the page; else the warning stays."""
+    if node.get("refdomain") != "py":
+        return None
+    scopes = [node.get("py:module") or "", "builtins", "typing"]
+    names = [node["reftarget"], *(f"{scope}.{node['reftarget']}" for scope in scopes if scope)]
+    return text if any(python_reference.exists(name) for name in names) else None
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("source-read", _fill)
+    app.connect("missing-reference", _plain_if_it_exists)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
