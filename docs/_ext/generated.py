@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import command_line
 import python_reference
-import record_schema
+import schemas
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from vlmbench.cards import ModelCard, SourceSpec, TaskCard
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
+
 MAKERS: Mapping[str, Callable[[], str]] = {
     "command line": command_line.markdown,
     "python": python_reference.markdown,
-    "record": record_schema.markdown,
+    "record": schemas.markdown,
+    "model card": partial(schemas.entries, ModelCard),
+    "task card": partial(schemas.entries, TaskCard),
+    "source of a task card": partial(schemas.entries, SourceSpec),
+    "segmentation protocol": partial(schemas.entries, SegmentationProtocol),
+    "detection protocol": partial(schemas.entries, DetectionProtocol),
 }
 """What can be generated, by the name in the comment."""
 

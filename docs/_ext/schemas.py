@@ -1,6 +1,6 @@
-"""Makes the reference of the record: every field of its schema, with its type and meaning.
+"""Makes the reference of schemas: every field of records, cards and protocols, with its type and meaning.
 
-The meaning is the text below the field in ``vlmbench/records.py``.
+The meaning is the text below the field in the code, or its line under ``Attributes:``.
 """
 
 from __future__ import annotations
@@ -41,31 +41,42 @@ def markdown() -> str:
     return "\n\n".join(section(title, path, part) for title, path, part in PARTS)
 
 
+def entries(part: type[Any]) -> str:
+    """The fields of one part alone."""
+    known = meanings(part)
+    return "\n\n".join(
+        f"`{name}` *{kind}*\n: {known[field][:1].upper()}{known[field][1:]}" for name, kind, field in fields(part)
+    )
+
+
 def section(title: str, path: str, part: type[Any]) -> str:
     """The section of one part."""
-    known = meanings(part)
     summary = paragraphs(part.__doc__ or "").split("\n\nAttributes:")[0]
     place = f"`{path}`: " if path else ""
-    entries = [f"`{name}` *{kind}*\n: {known[field]}" for name, kind, field in fields(part)]
-    return "\n\n".join([f"## {title}", f"{place}{summary}", *entries])
+    return "\n\n".join([f"## {title}", f"{place}{summary}", entries(part)])
 
 
 def fields(part: type[Any]) -> list[tuple[str, str, str]]:
     """The name in JSON, the type and the name in Python of each field."""
     if issubclass(part, BaseModel):
         return [
-            (field.alias or name, kind(part, name, optional=not field.is_required()), name)
+            (field.alias or name, kind(part, name, None if field.is_required() else field.default), name)
             for name, field in part.model_fields.items()
         ]
-    return [(name, kind(part, name, optional=False), name) for name in part.__dataclass_fields__]
+    return [(name, kind(part, name, None), name) for name in part.__dataclass_fields__]
 
 
-def kind(part: type[Any], name: str, *, optional: bool) -> str:
-    """The type of a field as it is written in the code, without what only pydantic reads."""
+def kind(part: type[Any], name: str, default: object) -> str:
+    """The type of a field as it is written in the code, without what only pydantic reads, and its default.
+
+    A default that says that there is nothing (None, no text, no entry) is left out.
+    """
     text = next(written[name] for written in map(annotations, part.__mro__) if name in written)
     text = re.sub(r"^Annotated\[(.+?), AfterValidator\(bounded\)\]$", r"\1", text)
+    text = re.sub(r"Literal\[([^\]]+)\]", lambda found: found[1].replace(", ", " | ").replace("'", '"'), text)
     text = text.replace("_Number", "float").replace("Count", "int").replace("Reason", "str")
-    return re.sub(r"([\\*_\[\]<>|])", r"\\\1", text) + (", optional" if optional else "")
+    stated = f", by default {default}" if default not in (None, "", (), [], {}) else ""
+    return re.sub(r"([\\*_\[\]<>|])", r"\\\1", text + stated)
 
 
 def annotations(part: type[Any]) -> dict[str, str]:
