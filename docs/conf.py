@@ -17,7 +17,6 @@ html_title = "vlmbench"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "generated",
 ]
@@ -40,5 +39,5 @@ copybutton_prompt_text = "$ "
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-napoleon_google_docstring = True
-napoleon_numpy_docstring = False
+# Parts of annotations that are no names in the module that writes them.
+nitpick_ignore_regex = [("py:class", r"func=.*|NDArray|np\..*")]

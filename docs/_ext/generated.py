@@ -1,4 +1,4 @@
-"""Fills in the parts of a page that are made from the code.
+"""Fills in the parts of a page that are made from the code, and reads docstrings for autodoc.
 
 Sphinx puts the Markdown that the maker NAME writes in the place of a line ``<!-- generated: NAME -->``. Other programs
 that show Markdown see a comment there.
@@ -10,20 +10,22 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import command_line
+import cli_reference
 import python_reference
 import schemas
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.autodoc import Options
+from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from vlmbench.cards import ModelCard, SourceSpec, TaskCard
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
 
 MAKERS: Mapping[str, Callable[[], str]] = {
-    "command line": command_line.markdown,
+    "command line": cli_reference.markdown,
     "python": python_reference.markdown,
     "record": schemas.markdown,
     "model card": partial(schemas.entries, ModelCard),
@@ -61,8 +63,16 @@ def _plain_if_it_exists(
     return text if any(python_reference.exists(name) for name in names) else None
 
 
+def _google_style(app: Sphinx, what: str, name: str, obj: object, options: Options, lines: list[str]) -> None:
+    """Read docstrings in Google's style. Of attributes they are plain text, whose colons mean nothing."""
+    if what not in ("attribute", "data", "property"):
+        read = GoogleDocstring(lines, Config(napoleon_use_rtype=False), app, what, name, obj, options)
+        lines[:] = read.lines()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("source-read", _fill)
+    app.connect("autodoc-process-docstring", _google_style)
     app.connect("missing-reference", _plain_if_it_exists)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
