@@ -37,6 +37,7 @@ html_copy_source = False
 copybutton_prompt_text = "$ "
 
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 # Parts of annotations that are no names in the module that writes them.

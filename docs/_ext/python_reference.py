@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from pydantic import BaseModel
+
 import vlmbench
 
 WITHOUT_ENTRY = frozenset({"__version__"})
@@ -17,14 +19,16 @@ def markdown() -> str:
 
 def entry(name: str) -> str:
     """The heading and the autodoc block of one public name."""
-    what = getattr(vlmbench, name)
-    if isinstance(what, type):
-        directive, options = "autoclass", ["   :members: main", "   :exclude-members: model_config"]
+    what, signature = getattr(vlmbench, name), ""
+    if isinstance(what, type) and issubclass(what, BaseModel):
+        directive, options, signature = "autoclass", ["   :members: main"], "()"
+    elif isinstance(what, type):
+        directive, options = "autoclass", ["   :members:"]
     elif callable(what):
         directive, options = "autofunction", []
     else:
         directive, options = "automodule", ["   :members:"]
-    lines = [f".. {directive}:: vlmbench.{name}", *options]
+    lines = [f".. {directive}:: vlmbench.{name}{signature}", *options]
     return f"## {name}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "\n```"
 
 

@@ -66,7 +66,7 @@ def test_every_part_of_a_record_has_a_section() -> None:
 
 def test_every_public_name_has_an_entry() -> None:
     text = python_reference.markdown()
-    assert all(f"vlmbench.{name}\n" in text for name in vlmbench.__all__ if name != "__version__")
+    assert all(f":: vlmbench.{name}" in text for name in vlmbench.__all__ if name != "__version__")
 
 
 @pytest.mark.parametrize(
