@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import cli_reference
 import python_reference
@@ -18,7 +19,8 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.autodoc import Options
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 from vlmbench.cards import ModelCard, SourceSpec, TaskCard
 from vlmbench.tasks.detection.protocol import DetectionProtocol
@@ -63,10 +65,11 @@ def _plain_if_it_exists(
     return text if any(python_reference.exists(name) for name in names) else None
 
 
-def _google_style(app: Sphinx, what: str, name: str, obj: object, options: Options, lines: list[str]) -> None:
+def _google_style(app: Sphinx, what: Any, name: str, obj: object, options: Options, lines: list[str]) -> None:
     """Read docstrings in Google's style. Of attributes they are plain text, whose colons mean nothing."""
     if what not in ("attribute", "data", "property"):
-        read = GoogleDocstring(lines, Config(napoleon_use_rtype=False), app, what, name, obj, options)
+        settings: Any = Config(napoleon_use_rtype=False)
+        read = GoogleDocstring(lines, settings, app, what, name, obj, options)
         lines[:] = read.lines()
 
 

@@ -71,7 +71,7 @@ def kind(part: type[Any], name: str, default: object) -> str:
 
     A default that says that there is nothing (None, no text, no entry) is left out.
     """
-    text = next(written[name] for written in map(annotations, part.__mro__) if name in written)
+    text = next(written[name] for written in map(written_types, part.__mro__) if name in written)
     text = re.sub(r"^Annotated\[(.+?), AfterValidator\(bounded\)\]$", r"\1", text)
     text = re.sub(r"Literal\[([^\]]+)\]", lambda found: found[1].replace(", ", " | ").replace("'", '"'), text)
     text = text.replace("_Number", "float").replace("Count", "int").replace("Reason", "str")
@@ -79,7 +79,7 @@ def kind(part: type[Any], name: str, default: object) -> str:
     return re.sub(r"([\\*_\[\]<>|])", r"\\\1", text + stated)
 
 
-def annotations(part: type[Any]) -> dict[str, str]:
+def written_types(part: type[Any]) -> dict[str, str]:
     """The annotations of a class's own fields, as text."""
     return {
         node.target.id: ast.unparse(node.annotation)
