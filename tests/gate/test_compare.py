@@ -164,7 +164,7 @@ def test_nothing_in_common_cannot_be_allowed(tmp_path: Path) -> None:
     write(tmp_path / "old", table(answers(50), labels(50)))
     write(tmp_path / "new", table(answers(50), labels(50), ids=[f"other{row}" for row in range(50)]))
     found = compare(tmp_path / "old", tmp_path / "new", allow=["samples", "dataset"])
-    assert found.exit_code == 3 and "not one is the same" in one(found).mismatches[0].meaning
+    assert found.exit_code == 3 and "have none in common" in one(found).mismatches[0].meaning
 
 
 def test_a_metric_of_the_rule_is_compared_where_both_have_it(tmp_path: Path) -> None:

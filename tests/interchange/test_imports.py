@@ -312,6 +312,9 @@ def test_names_lead_to_cards() -> None:
     assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
     assert task_name("wds/imagenet_w") == "clip_benchmark:wds/imagenet_w"
     assert task_name("birdsnap") == "clip_benchmark:birdsnap", "one of our cards' names, but not theirs for it"
+    others = ("eurosat", "caltech101", "vtab/sun397", "wds/vtab/sun397")
+    assert [task_name(other) for other in others] == [f"clip_benchmark:{other}" for other in others], "other samples"
+    assert task_name("wds/vtab/eurosat") == "eurosat-vtab" and task_name("wds/sun397") == "sun397-all"
     without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
     assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
     assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"

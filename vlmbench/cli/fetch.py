@@ -116,7 +116,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         with progress:
             return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("Interrupted. What has arrived is kept; the same command continues.") from None
+        raise KeyboardInterrupt("Interrupted. Files that have arrived are kept; run it again for the rest.") from None
 
 
 def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:

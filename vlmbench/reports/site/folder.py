@@ -1,15 +1,19 @@
-"""The site's folder: which files in it are ours, so that a rebuild leaves nothing stale and takes nothing else."""
+"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+
+``vlmbench leaderboard`` writes its site through it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
+from filelock import FileLock, Timeout
+
 from vlmbench.errors import StoreError, UsageError
-from vlmbench.features.cache.lock import hold_alone
 from vlmbench.files import check_regular, read_text
 
 SPACE = ".vlmbench-site"
@@ -19,7 +23,9 @@ JOURNAL = f"{SPACE}.log"
 """Names every file of a build that goes on or was broken off, a JSON string a line."""
 PART = f"{SPACE}.part"
 """A file that is being written, before it takes its place."""
-OURS = frozenset({MANIFEST, JOURNAL, PART, f"{SPACE}.lock"})
+LOCK = f"{SPACE}.lock"
+"""Held while a build writes, and removed at its end."""
+OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 
 
 @contextmanager
@@ -36,14 +42,16 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
         UsageError: it holds files that are no leaderboard, or another build is writing it.
         StoreError: it cannot be written.
     """
-    _known(root)  # somebody else's folder is refused before a lock is put into it
+    _known(root)  # a folder of other files is refused before a lock is put into it
+    lock = FileLock(root / LOCK)
     with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = hold_alone(root / SPACE)
-    if lock is None:
-        raise UsageError(
-            f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
-        )
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
+            ) from None
     try:
         known = _known(root)
         _save(root, known)
@@ -52,7 +60,9 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
             yield folder
         folder.finish()
     finally:
-        lock.release(remove=True)
+        with suppress(OSError):  # Windows removes no open file: there it stays, empty
+            (root / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 class SiteFolder:
@@ -112,7 +122,7 @@ class SiteFolder:
 def _known(root: Path) -> frozenset[str]:
     """The files of an earlier build, and of one that was broken off.
 
-    Names that lead out of the folder are left out, whoever wrote them there.
+    Names that lead out of the folder are ignored, because another program may have written them there.
     """
     if not root.exists():
         return frozenset()
