@@ -290,7 +290,7 @@ def read_yaml(path: Path) -> Any:
         raise CardError(
             f"{path}:{error.line}: {error.key!r} is there twice, first in line {error.first}", hint="Keep one of them."
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
         raise CardError(f"{path}: not valid YAML: {error}") from error
 
 
