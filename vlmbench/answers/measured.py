@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vlmbench.answers.inspected import Inspected
 from vlmbench.answers.rounding import Scores
 from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics
 from vlmbench.records import Record
@@ -137,7 +138,9 @@ class Pairing:
             where the metric is no mean over samples.
         changes: of two tables of the same samples in the same order, and the classes' names, how each sample changed;
             None where their columns do not say it.
-        confidences: for a reliability curve beside the metric ``ece``; None: there are none.
+        confidences: for a reliability curve beside the metric ``ece``; None: the answers have no confidences.
+        inspected: of one table and the classes' names how wrong each answer is, for the worst samples of ``vlmbench
+            show``; None where its columns do not tell.
     """
 
     measured: Callable[[Record, pa.Table, str], Measured | None]
@@ -150,6 +153,7 @@ class Pairing:
     contributions: Callable[[str], Contributions | None] = lambda metric: None
     changes: Callable[[pa.Table, pa.Table, Sequence[str]], SampleChanges | None] = lambda *tables: None
     confidences: Confidences | None = None
+    inspected: Callable[[pa.Table, Sequence[str]], Inspected | None] = lambda *table: None
 
 
 def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:
