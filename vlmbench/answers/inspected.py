@@ -107,14 +107,6 @@ class Inspected:
         order = np.argsort(-badness, kind="stable")[:count]
         return [int(row) for row in order if badness[row] > 0]
 
-    @property
-    def wrong(self) -> int:
-        """How many answers have something wrong."""
-        return int((np.nan_to_num(self.badness, nan=0.0) > 0).sum())
-
-
-Inspect = Callable[[pa.Table, Sequence[str]], Inspected | None]
-"""Of a table and the names of the classes, in label order; None where the table lacks the columns."""
 
 CONFUSIONS = 20
 """Pairs of classes that are kept."""

@@ -31,6 +31,7 @@ with leaving_at_once():  # these imports take a moment
         models,
         report,
         run,
+        show,
         tasks,
     )
     from vlmbench.cli.console import print_aside, print_error, print_note
@@ -75,6 +76,7 @@ app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.command("report", cls=report.ReportCommand)(report.report)
+app.command("show")(show.show)
 app.command("compare", cls=compare.CompareCommand)(compare.compare)
 app.add_typer(baseline.app, name="baseline")
 app.command("leaderboard")(leaderboard.leaderboard)

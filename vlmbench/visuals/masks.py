@@ -45,7 +45,7 @@ Labels = NDArray[np.int64]
 
 def draw_masks(
     image: Image,
-    predicted: NDArray[np.integer],
+    predicted: NDArray[np.integer] | None,
     true: NDArray[np.integer],
     class_names: Sequence[str],
     *,
@@ -56,7 +56,7 @@ def draw_masks(
 
     Args:
         image: (H, W) in any mode.
-        predicted: (H, W) class indices, or ``ignore_label``.
+        predicted: (H, W) class indices, or ``ignore_label``; None: the prediction is not known, and is not drawn.
         true: the same of the truth.
         class_names: C names. One that is "background" stays untinted.
         ignore_label: these pixels are hatched in grey.
@@ -66,6 +66,8 @@ def draw_masks(
         ValueError: a mask of another size than the image, or an index that is neither class nor ``ignore_label``.
     """
     for name, mask in (("predicted", predicted), ("true", true)):
+        if mask is None:
+            continue
         if mask.shape != (image.height, image.width):
             raise ValueError(f"the {name} mask is {mask.shape}, the image {(image.height, image.width)}")
         outside = (mask != ignore_label) & ((mask < 0) | (mask >= len(class_names)))
@@ -76,6 +78,8 @@ def draw_masks(
     width = max(small.width, 220)
     panels = [_panel("image", small, _caption_row(width, small))]
     for name, mask in (("truth", true), ("prediction", predicted)):
+        if mask is None:
+            continue
         own = mask.astype(np.int64)
         overlay = _overlay(small, _resized(own, small.size), class_names, ignore_label)
         panels.append(_panel(name, overlay, _legend(own, class_names, ignore_label, width)))

@@ -152,14 +152,15 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
                 continue
             # As tables have it: under the name of its row, with what reading the folder found out.
             record = record.model_copy(update={"model": summary.model, "remarks": summary.remarks})
-            where = None if record.imported else _environment(record.environment)
+            where = None if record.imported else environment_facts(record.environment)
             if where is not None and where not in environments:
                 environments.append(where)
             if record.model.weights_sha256:
-                loaded.setdefault(record.model.weights_sha256, _weights(record))
+                loaded.setdefault(record.model.weights_sha256, weights_text(record))
             ids = {answer.anchor for answer in answers}
             place = None if where is None else environments.index(where)
-            answers.append(_answer(record, store, collected.models, place, ids))
+            beside = store.folder(record.model.saved_as, record.task.name)
+            answers.append(answer_of(record, beside, store.visuals(record), collected.models, place, ids))
         if pair.failure:
             failures.append(pair.failure)
     return ModelPage(
@@ -174,13 +175,29 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
     )
 
 
-def _answer(
-    record: Record, store: ResultStore, cards: Collection[str], environment: int | None, taken: Collection[str]
+def answer_of(
+    record: Record,
+    folder: Path,
+    visuals: Path,
+    cards: Collection[str],
+    environment: int | None = None,
+    taken: Collection[str] = (),
+    *,
+    classes_shown: int = CLASSES_SHOWN,
 ) -> Answer:
+    """All that a page shows of one record.
+
+    Args:
+        folder: that of its predictions.
+        visuals: that of its pictures; it need not exist.
+        cards: names of the model cards that are known here, for the command.
+        environment: its number on the page.
+        taken: anchors that other answers of the page have.
+        classes_shown: of more classes than this, the best and the worst are shown.
+    """
     first = anchor(record.task.name)
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
     metrics = tuple(Metric(name, record.metrics[name], lacking(record.metrics[name])) for name in names)
-    folder = store.folder(record.model.saved_as, record.task.name)
     own = Path(record.id).name == record.id  # an id that leads elsewhere names no file that a run wrote
     return Answer(
         anchor=first if first not in taken else f"{first}-{record.id}",
@@ -197,22 +214,22 @@ def _answer(
         protocol=tuple((name.replace("_", " "), _plain(value)) for name, value in record.task.protocol.items()),
         run=() if record.imported else _run(record),
         environment=environment,
-        classes=_classes(record) if record.per_class else None,
+        classes=_classes(record, classes_shown) if record.per_class else None,
         curve=reliability(record, folder),
-        pictures=tuple(pictures(store.visuals(record), record.id)) if own else (),
+        pictures=tuple(pictures(visuals, record.id)) if own else (),
         bad=tuple((sample.id, sample.reason) for sample in record.bad_samples),
     )
 
 
-def _classes(record: Record) -> ClassTable:
+def _classes(record: Record, most: int) -> ClassTable:
     every = tuple(record.per_class)
     measures = tuple(dict.fromkeys(name for row in every for name in row.values))
     first = measures[0] if measures else ""
     known = [row for row in every if row.values.get(first) is not None]
     unknown = [row for row in every if row.values.get(first) is None]
     known.sort(key=lambda row: row.values[first] or 0.0, reverse=True)
-    half = CLASSES_SHOWN // 2
-    shown = (*known[:half], *known[-half:]) if len(known) > CLASSES_SHOWN else (*known, *unknown)[:CLASSES_SHOWN]
+    half = most // 2
+    shown = (*known[:half], *known[-half:]) if len(known) > most else (*known, *unknown)[:most]
     return ClassTable(measures, shown, len(every) - len(shown), f"classes/{safe_name(record.id)}.csv", every)
 
 
@@ -249,7 +266,8 @@ def _run(record: Record) -> Facts:
     return tuple(fact for fact in facts if fact[1])
 
 
-def _environment(environment: Environment) -> Facts:
+def environment_facts(environment: Environment) -> Facts:
+    """The machine and the packages that computed an answer."""
     return (
         ("vlmbench", environment.vlmbench),
         *((("commit", environment.git),) if environment.git else ()),
@@ -259,7 +277,8 @@ def _environment(environment: Environment) -> Facts:
     )
 
 
-def _weights(record: Record) -> str:
+def weights_text(record: Record) -> str:
+    """The size and the hash of the weights that were loaded."""
     model = record.model
     space = f", {model.embedding_dim} dimensions" if model.embedding_dim is not None else ""
     return f"{model.parameters:,} parameters{space}; SHA-256 {model.weights_sha256}"

@@ -153,7 +153,8 @@ def _ious(one: NDArray[np.float64], other: NDArray[np.float64], crowds: NDArray[
     met = np.clip(high - low, 0, None).prod(axis=2)
     areas, others = ((box[:, 2:] - box[:, :2]).prod(axis=1) for box in (one, other))
     union = np.where(crowds[None, :], areas[:, None], areas[:, None] + others[None, :] - met)
-    return np.divide(met, union, out=np.zeros_like(met), where=union > 0)
+    ious: NDArray[np.float64] = np.divide(met, union, out=np.zeros_like(met), where=union > 0)
+    return ious
 
 
 def _region_confusions(table: pa.Table, class_names: Sequence[str]) -> Sequence[Confusion]:
