@@ -1,4 +1,4 @@
-"""What the page of one record shows: what was asked, the numbers, and the worst samples. ``vlmbench show`` writes it."""
+"""What the page of one record shows: the question, the numbers, the worst samples. ``vlmbench show`` writes it."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def record_page(
         environment=() if record.imported else environment_facts(record.environment),
         samples=samples,
         order=inspected.order if inspected and samples else "",
-        without_samples="" if samples else problem or _nothing_wrong(record, inspected, count),
+        without_samples="" if samples else problem or _nothing_wrong(count),
         without_pictures=data.problem if samples and not pictured else "",
         saved=[(name, picture) for name, picture in saved if picture is not None],
     )
@@ -234,6 +234,8 @@ def _inspected(
         predictions = table()
         if not {"sample", "content"} <= set(predictions.column_names):
             return None, None, "The record's predictions do not name their samples."
+        if not predictions.num_rows:
+            return None, None, "The record has no scored sample."
         found = pairing(record.task.plugin).inspected(predictions, names)
         if found is not None and len(found.badness) != predictions.num_rows:
             return None, None, "The record's predictions do not fit together."
@@ -246,12 +248,10 @@ def _inspected(
     return found, predictions, ""
 
 
-def _nothing_wrong(record: Record, inspected: Inspected | None, count: int) -> str:
+def _nothing_wrong(count: int) -> str:
     if not count:
         return "No samples were asked for (-n 0)."
-    if inspected is not None and not len(inspected.badness):
-        return "The record has no scored sample."
-    return "No answer is wrong." if record.predictions is not None else "The record has no predictions."
+    return "No answer is wrong."
 
 
 def _samples(

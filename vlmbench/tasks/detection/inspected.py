@@ -72,9 +72,9 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=badness,
-        order="The list begins with the images that have most wrong: a missed object counts 1, a found one what its "
-        "score lacks to the record's highest score, and the surest false boxes, at most as many as there are objects, "
-        f"their score in relation to it. A box finds an object of its class from IoU {_IOU}.",
+        order="The list begins with the images that have most errors. A missed object counts 1. A found object counts "
+        "what its score lacks to the highest score of the record. The surest false boxes, at most one for each object, "
+        f"count their score divided by that highest score. A box finds an object of its class from IoU {_IOU}.",
         reason=reason,
         truth=truth,
         answer=answer,
