@@ -56,7 +56,7 @@ def test_retrieval_goes_by_both_ranks_and_names_what_was_found() -> None:
     assert found.badness == pytest.approx([0.0, np.log(3) + np.log(2) / 2]) and found.worst(5) == [1]
     assert [line.right for line in found.answer(1)] == [False, True]
     assert found.found is not None and list(found.found(1)) == [FoundImage("z", "p")]
-    assert list(found.truth(1))[0] == "z (finds this image at rank 2)"
+    assert found.truth(1)[0] == "z (finds this image at rank 2)"
 
 
 def test_segmentation_goes_by_the_images_own_iou() -> None:
