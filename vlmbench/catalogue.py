@@ -209,12 +209,14 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
             raise broken[0][1]
         tell_of_broken(broken)
         return cards
-    hints = [
-        _misnamed(name, files) or did_you_mean(name, files),
-        "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
-        "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k.",
-    ]
-    raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
+    near = _misnamed(name, files) or did_you_mean(name, files)
+    hint = (
+        f"{near} `vlmbench models` lists all cards."
+        if near
+        else "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
+        "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k."
+    )
+    raise UnknownNameError(f"unknown model {name!r}", hint=hint)
 
 
 def _misnamed(name: str, files: CardFiles) -> str:

@@ -26,6 +26,8 @@ class TaskKind:
         metrics: what a card measures that names no metrics; the first is the main one. Empty: a card names its own.
         truth: columns of its tables of predictions that say what was to be answered, where they are there. Together
             with a sample's content they are what the sample is.
+        protocol: the pydantic model of what a card's ``protocol`` and ``--set`` may say, or where that is; None:
+            nothing can be set.
         paired: its :class:`~vlmbench.answers.measured.Pairing`, or where that is; None where two runs cannot be
             compared sample by sample.
         sources: sources whose data is asked this kind's question where no card says otherwise; the first is the source
@@ -40,6 +42,7 @@ class TaskKind:
     plugin: str | object
     metrics: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
+    protocol: str | object | None = None
     paired: str | object | None = None
     sources: tuple[str, ...] = ()
     hub_task: tuple[str, str] | None = None
@@ -62,8 +65,16 @@ class TaskKind:
         """
         return self._load("paired")
 
-    def _load(self, part: Literal["plugin", "paired"]) -> object | None:
-        target: object | None = self.plugin if part == "plugin" else self.paired
+    def load_protocol(self) -> object | None:
+        """The model of the protocol, imported; None if nothing can be set.
+
+        Raises:
+            PluginError, MissingDependencyError: it cannot be imported.
+        """
+        return self._load("protocol")
+
+    def _load(self, part: Literal["plugin", "protocol", "paired"]) -> object | None:
+        target: object | None = getattr(self, part)
         if isinstance(target, str):
             origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
             found: object = load_checked(target, f"{part} of the kind of task {self.name!r}", origin)

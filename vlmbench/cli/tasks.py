@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,7 +96,30 @@ def _fields(card: TaskCard) -> dict[str, object]:
         "data" if role == "test" else f"{role} data": "\n".join(_place(*place) for place in enumerate(sources, start=1))
         for role, sources in card.sources_by_role.items()
     }
-    return {**{name: fields[name] for name in ("name", "plugin", "version")}, **data, **fields}
+    return {
+        **{name: fields[name] for name in ("name", "plugin", "version")},
+        **data,
+        **fields,
+        "can be set": _settable(card),
+    }
+
+
+def _settable(card: TaskCard) -> str:
+    """The fields that ``vlmbench run --set`` can replace, with the values that they have in this task."""
+    from pydantic import BaseModel, ValidationError
+
+    from vlmbench.kinds import known_kind
+
+    kind = known_kind(card.plugin)
+    protocol = kind.load_protocol() if kind else None
+    if not isinstance(protocol, type) or not issubclass(protocol, BaseModel):
+        return ""
+    try:
+        values = protocol.model_validate(card.protocol).model_dump(mode="json")
+    except ValidationError:  # the run tells what is wrong with the card
+        return ", ".join(protocol.model_fields)
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return "\n".join(f"--set {name}={text}" for name, text in texts.items())
 
 
 def _place(number: int, spec: SourceSpec) -> str:

@@ -18,6 +18,7 @@ KIND = TaskKind(
         ),
     ),
     truth=("captions",),
+    protocol="vlmbench.tasks.retrieval.protocol:RetrievalProtocol",
     paired="vlmbench.tasks.retrieval.paired:PAIRING",
     sources=("captions",),
     hub_task=("image-text-retrieval", "Image-Text Retrieval"),

@@ -117,10 +117,10 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
     if spec.split is not None:
         in_splits = [file for file in in_splits if file.parent.name == spec.split] or in_splits
     if len(in_splits) > 1:
-        ways = ", ".join(argument(spec.kind, file.parent) for file in in_splits)
+        ways = " or ".join(argument(spec.kind, file.parent) for file in in_splits)
         names = listing(file.parent.name for file in in_splits)
         raise DataError(
-            f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}", hint=f"Name one: {ways}."
+            f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}", hint=f"Name the split: {ways}."
         )
     if in_splits:
         return in_splits[0]
