@@ -1,4 +1,4 @@
-"""``vlmbench tasks``: the task cards and suites."""
+"""``vlmbench tasks``: lists the task cards and suites, and shows one in full."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def show_task(
 
 
 def _sample(suite: Suite) -> dict[str, object]:
-    """How much of each task it asks, and what so much can tell."""
+    """How many samples of each task the suite asks, and how large a difference they can detect."""
     from vlmbench.metrics.resolution import resolution_text
 
     if suite.sample is None:
         return {}
-    size, how = suite.sample.size, "by class where each sample has one" if suite.sample.by else "at random"
+    size, how = suite.sample.size, "by class if each sample has one class" if suite.sample.by else "at random"
     return {
-        "sample": f"{size:,} of each task, drawn {how} with --seed; of a smaller task all",
-        "can tell": f"with {size:,} samples: {resolution_text(size)}",
+        "sample": f"{size:,} of each task, drawn {how} with --seed; a smaller task is scored whole",
+        "detects": f"with {size:,} samples: {resolution_text(size)}",
     }
 
 
