@@ -1,6 +1,7 @@
-"""The record: what one (model, task) pair answered, and everything that can change the answer.
+"""The schema of a record: the answer of one model to one task, and everything that can change the answer.
 
-Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'s matter.
+Runs write records; reports, the gate, exports and the site read them. Values are fractions in [0, 1].
+:mod:`vlmbench.store` keeps records on disk.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
-"""The schema before remarks: a record of it holds warnings alone, which say less."""
+"""The schema before remarks: its records hold only warnings, which tell less."""
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
-"""How many there are of something: every program can hold it."""
+"""A count that every program can hold exactly."""
 
 
 class _Part(BaseModel):
@@ -58,44 +59,45 @@ class ModelInfo(_Part):
     """Version of each package whose code makes the features."""
     capabilities: list[str]
     embedding_dim: Count | None = None
-    """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
+    """This, the scale and the bias are None if the model is not a dual encoder, for example a detector."""
     logit_scale: float | None = None
     logit_bias: float | None = None
     revision: str | None = None
-    """The commit of the hub repository from which the weights were fetched."""
+    """The commit of the hub repository from which the weights were downloaded."""
 
     @model_serializer(mode="wrap")
     def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of local weights are written as they were before it was kept."""
+        """Leave an empty revision out, so that records of local weights stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the model is, whatever its name: weights, architecture, image transform, tokenizer. With equal keys,
-        equal inputs give equal features."""
+        """The identity of the model without its name: weights, architecture, image transform, tokenizer. Models with
+        equal
+        keys give equal features for equal inputs."""
         return self.weights_sha256, self.architecture, self.preprocess, self.tokenizer
 
     _saved_as: str = PrivateAttr(default="")
 
     @property
     def saved_as(self) -> str:
-        """The name in the record's file, by which its place in a results folder is found."""
+        """The name in the record's file, which gives its place in a results folder."""
         return self._saved_as or self.name
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name by which a user may ask for it."""
+        """Every name that a user may use for the model."""
         return tuple(dict.fromkeys((self.name, self.saved_as)))
 
     def renamed(self, name: str) -> Self:
-        """The same under another name, for a table."""
+        """The same model under another name, for a table."""
         copy = self.model_copy(update={"name": name})
         copy._saved_as = self.saved_as
         return copy
 
 
 class DatasetInfo(_Part):
-    """The data as it was read."""
+    """The data that was read."""
 
     source: str
     location: str
@@ -104,38 +106,39 @@ class DatasetInfo(_Part):
     samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
     drawn_from: Count | None = None
-    """Samples that the data has, of which ``--limit`` drew those; None in older records."""
+    """Samples of the data before ``--limit``; None in older records."""
     standard_samples: Count | None = None
-    """How many the card's standard split has."""
+    """Samples of the card's standard split."""
     fingerprint: str
-    """Over the content and label of every sample used."""
+    """A hash over the content and the label of every sample used."""
     reading_rules: Count = 1
-    """Which rules turned files into samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
+    """The version of the rules that turned files into samples and pixels, see
+    :data:`vlmbench.data.base.READING_RULES`."""
 
 
 class TaskInfo(_Part):
-    """The question as it was asked."""
+    """The question that was asked."""
 
     name: str
     plugin: str
     version: str
-    """``card.plugin``: the card's version, then the plugin's; numbers of two versions are not comparable."""
+    """``card.plugin``: the card's version, then the plugin's. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
-    """What was scored: the test role."""
+    """The data that was scored (the test role)."""
     other_data: dict[str, DatasetInfo] = {}
-    """By role ("train", "val"), what else the answer was made with. Nothing in a zero-shot record."""
+    """Other data that was used for the answer, by role ("train", "val"). Empty in a zero-shot record."""
     prompts_sha256: str
     protocol: dict[str, Any] = {}
 
     @model_serializer(mode="wrap")
     def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the test role alone are written as they were before there were roles."""
+        """Leave empty roles out, so that records of the test role stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value or name != "other_data"}
 
 
 _LONGEST_REASON = 200
 Reason: TypeAlias = Annotated[str, AfterValidator(lambda text: one_line(text, _LONGEST_REASON))]
-"""Words that tables show: a record's file may come from anybody, so they stay on their line, in bounds."""
+"""A reason that tables show. A record's file may come from anywhere, so the text is kept short and on one line."""
 
 
 def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
@@ -145,9 +148,9 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 class MetricValue(_Part):
     """One number.
 
-    ``value`` is None where the data cannot define it (no positive sample, one class only), ``ci95`` where nothing
-    honest can be said of other samples (too few of them, or a few that decide all). What each interval is of:
-    ``docs/intervals.md``.
+    ``value`` is None if the data cannot define it (no positive sample, or only one class). ``ci95`` is None if the
+    samples do not tell how far other samples would differ (there are too few, or a few decide everything).
+    ``docs/intervals.md`` says what each interval covers.
     """
 
     value: float | None
@@ -157,18 +160,18 @@ class MetricValue(_Part):
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
     chance: float | None = None
-    """What answering at random would give; None where that is unknown."""
+    """The value of random answers; None if it is unknown."""
     reason: Reason = ""
-    """In plain words, why there is no value, or else no interval. Records from before it was kept say nothing."""
+    """Why there is no value, or no interval, in plain words. It is empty in records of older versions."""
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What lacks nothing is written as it was before there were reasons."""
+        """Leave an empty reason out, so that complete metrics stay as older versions wrote them."""
         return _reasoned(dump(self))
 
 
 class _FiniteInFiles:
-    """A number that JSON may not have as NaN or infinity; what a run computes is written as null then."""
+    """A number that may not be NaN or infinite in a file. A run writes null for such a number."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -181,15 +184,15 @@ _Number: TypeAlias = Annotated[float, _FiniteInFiles]
 
 
 class ClassResult(_Part):
-    """One class's share of the result."""
+    """The result of one class."""
 
     name: str
     n: Count
     values: dict[str, _Number | None]
     ci95: tuple[_Number, _Number] | None = None
-    """Of the first value."""
+    """The interval of the first value."""
     reason: Reason = ""
-    """In plain words, why values are None."""
+    """Why values are None, in plain words."""
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -202,22 +205,23 @@ class Predictions(_Part):
     file: str
     rows: Count
     sha256: str
-    """Of the file: a record and a file that do not belong together are told apart."""
+    """The hash of the file. It shows whether the file belongs to the record."""
 
 
 class Imported(_Part):
-    """Another program's result file that a record was made of."""
+    """The result file of another program from which a record was made."""
 
     program: str = Field(alias="from")
-    """Whose it is: "clip_benchmark", "open_clip"."""
+    """The program: "clip_benchmark" or "open_clip"."""
     file: str
-    """Its name, without the folder."""
+    """The name of the file, without its folder."""
     sha256: str
-    """Of its content."""
+    """The hash of its content."""
 
 
 class CacheUse(_Part):
-    """How many features came from the cache, and how many were computed; of clips, those of their frames."""
+    """How many features came from the cache (hits), and how many were computed (misses). For clips, each frame
+    counts."""
 
     image_hits: Count = 0
     image_misses: Count = 0
@@ -230,39 +234,41 @@ class RunInfo(_Part):
 
     started: str
     seconds: dict[str, float]
-    """By stage. ``total`` is the time from the question to the answer; ``record`` comes after it, to bring the answer
-    into the form it is kept in. Of the main thread, one after the other: ``text`` (tokens, forward, cache),
-    ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``,
-    ``ranking``, ``metrics``, and in older records ``pictures``, which are now drawn later. Beside it, summed over the
-    worker threads: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess``, and ``truth`` (what a task loads
-    beside each image, its preprocessing included). ``images`` is the whole image stage, with whatever was done between
-    two batches."""
+    """Seconds by stage. ``total`` is the time from the question to the answer. ``record`` comes after it: the time to
+    bring
+    the answer into the form of a record. Stages of the main thread, one after the other: ``text`` (tokens, forward,
+    cache), ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``,
+    ``cache_write``, ``ranking``, ``metrics``, and in older records ``pictures``, which are now drawn later. Stages of
+    the worker threads, summed over the threads: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess``, and
+    ``truth`` (what a task loads beside each image, its preprocessing included). ``images`` is the whole image stage,
+    with the work between two batches."""
     images_per_second: float | None
-    """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
-    from the cache that was not computed for this very pair."""
+    """Over the whole image stage (read, decode, encode); frames if samples are clips. None if the cache gave any image
+    that
+    was not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
-    (the model and all that was loaded before included). None where the system does not tell."""
+    """The highest memory use while the pair was answered. On a CUDA device, the memory of tensors; elsewhere, the
+    memory of
+    the process, with the model and everything loaded before. None if the system does not tell."""
     device: str
     processor: str | None = None
-    """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
-    written down."""
+    """The name of the GPU, or of the processor with the number of cores to use. None in older records."""
     precision: str
     batch_size: Count
     workers: Count | None = None
-    """Decoding threads; None in records from before it was written down."""
+    """Decoding threads; None in older records."""
     limit: Count | None = None
-    """The size of the random subset; None where everything was scored."""
+    """The size of the random subset; None if everything was scored."""
     drawn: Literal["at random", "by class"] | None = None
-    """How that subset was drawn: by class, each is in its proportion. None in older records."""
+    """How the subset was drawn. By class: each class keeps its proportion. None in older records."""
     seed: int = Field(ge=0)
     settings: dict[str, Any] = {}
-    """What the user set of the task's protocol."""
+    """The fields of the task's protocol that the user set."""
     cache: CacheUse
 
 
 def speed_text(images_per_second: float) -> str:
-    """A speed as people read it, with three significant digits.
+    """A speed as text, with three significant digits.
 
     >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
     ('0.0123', '10.0', '57.0', '1,230')
@@ -273,7 +279,7 @@ def speed_text(images_per_second: float) -> str:
 
 
 class Environment(_Part):
-    """Where it ran."""
+    """The software that computed the answer."""
 
     vlmbench: str
     python: str
@@ -288,11 +294,11 @@ class BadSample(_Part):
     id: str
     reason: str
     content: str | None = None
-    """The hex SHA-256 of its file; None where that could not be read."""
+    """The hex SHA-256 of its file; None if the file could not be read."""
 
 
 class Summary(_Part):
-    """A record without its classes: nine tenths of the file, for which most tables have no use."""
+    """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
     id: str
@@ -301,16 +307,16 @@ class Summary(_Part):
     metrics: dict[str, MetricValue]
     main_metric: str
     predictions: Predictions | None
-    """None where the record was imported: nothing can be paired with it."""
+    """None if the record was imported: it cannot be compared sample by sample."""
     imported: Imported | None = None
-    """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
+    """Set if another program asked the question. What its file does not state is empty, zero or unknown here."""
     run: RunInfo
     environment: Environment
     remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
-    """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
-    them with :func:`vlmbench.asked.remarks_of`."""
+    """How the question was asked, then what happened. Empty in records from before remarks and in imported ones: read
+    remarks with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
-    """What happened, in sentences, for programs that read records and know no remarks."""
+    """What happened, as sentences, for programs that do not know remarks."""
     bad_samples: list[BadSample] = []
 
     @property
@@ -320,20 +326,20 @@ class Summary(_Part):
 
     @model_validator(mode="after")
     def _has_its_main_metric(self) -> Summary:
-        """Every reader asks for it. What else a file must hold to be read: :mod:`vlmbench.record_checks`."""
+        """Every reader needs the main metric. :mod:`vlmbench.record_checks` has the other checks of a file."""
         if self.main_metric not in self.metrics:
             raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
         return self
 
 
 class Record(Summary):
-    """One (model, task) pair's answer."""
+    """The answer of one model to one task."""
 
     per_class: list[ClassResult] = []
 
 
 class Failure(_Part):
-    """A pair that gave no answer, and why. It is no record: nothing can be read from it but the reason."""
+    """A pair without an answer, and the reason. It is not a record: it holds nothing else."""
 
     schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
     model: str
@@ -350,7 +356,7 @@ class Failure(_Part):
 def safe_name(name: str) -> str:
     """A file name for any string: readable, without separators, and different for different names.
 
-    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    Names of plain characters stay as they are. A name that had to be changed gets a hash of the original.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
@@ -360,5 +366,6 @@ _PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
 
 
 def lies_beside(file: str) -> bool:
-    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    """Whether a name in a record is a file in the record's own folder. A record may come from anywhere, so this is
+    checked."""
     return _PLAIN.fullmatch(file) is not None

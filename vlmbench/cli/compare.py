@@ -68,8 +68,8 @@ def compare(
     allow: Annotated[
         list[str],
         typer.Option(
-            help="Compare although the sides differ in dataset, metric, precision, prompts, protocol, samples or version. "
-            "Repeatable."
+            help="Compare although the sides differ in dataset, metric, precision, prompts, protocol, samples or "
+            "version. Repeatable."
         ),
     ] = [],  # noqa: B006
     allow_inconclusive: Annotated[

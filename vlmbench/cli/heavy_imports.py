@@ -46,8 +46,8 @@ def resting_collector() -> Iterator[None]:
 def leaving_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process at once, with one line and no stack trace. Nothing may be written in this block.
 
-    As an exception, Ctrl-C would be raised in the middle of a package's import. Some packages catch it and go on; others
-    stay half imported, and fail later with a misleading error.
+    As an exception, Ctrl-C would be raised in the middle of a package's import. Some packages catch it and go on;
+    others stay half imported, and fail later with a misleading error.
     """
     ours = (
         threading.current_thread() is threading.main_thread()

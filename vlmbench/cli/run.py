@@ -69,7 +69,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="KEY=VALUE: replace a field of the tasks' protocol (listed by `vlmbench tasks show TASK`). Repeatable.",
+            help="KEY=VALUE: replace a field of the protocol (listed by `vlmbench tasks show TASK`). Repeatable.",
         ),
     ] = None,
     transfer: Annotated[

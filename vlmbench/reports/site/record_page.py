@@ -105,7 +105,7 @@ class RecordPage:
         environment: what computed the numbers.
         samples: the worst samples, the worst first.
         order: by what they are chosen; "" without samples.
-        without_samples: why there are none; "" where there are some.
+        without_samples: why the page has no samples; "" if it has some.
         without_pictures: why no sample has a picture; "" if some have.
         saved: pictures that the run saved, with their titles.
     """
@@ -229,7 +229,7 @@ def _meaning(code: str) -> str:
 def _inspected(
     record: Record, table: Callable[[], pa.Table], names: Sequence[str]
 ) -> tuple[Inspected | None, pa.Table | None, str]:
-    """The answers sample by sample and their table, or why there are none."""
+    """The answers sample by sample and their table, or the reason why they cannot be shown."""
     try:
         predictions = table()
         if not {"sample", "content"} <= set(predictions.column_names):
