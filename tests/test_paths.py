@@ -69,7 +69,7 @@ def test_a_place_that_somebody_else_has_prepared_is_refused(no_home: Path, kind:
     else:
         place.mkdir()
         place.chmod(0o777)
-    with pytest.raises(StoreError, match="not this user's own"):
+    with pytest.raises(StoreError, match="does not belong to this user alone"):
         cache_folder("vlmbench")
 
 

@@ -67,7 +67,7 @@ BLANKS = ["", " ", "\t", "\u00a0\u3000", "\u200b", "\ufeff", "\u00ad\u2060", "\x
 
 @pytest.mark.parametrize("blank", BLANKS)
 def test_a_class_of_the_data_has_a_name(blank: str) -> None:
-    with pytest.raises(LabelError, match=r"t: of the data's 3 class names, 1 is empty: label 1") as found:
+    with pytest.raises(LabelError, match=r"t: 1 of the data's 3 class names is empty: label 1") as found:
         prompt_set(card_of(), Stated(("a", blank, "b"), None), TaskOptions())
     assert "--classnames FILE" in str(found.value.hint)
     named = prompt_set(card_of(), Stated(("a", blank, "b"), None), TaskOptions(class_names=("a", "x", "b")))
@@ -92,25 +92,25 @@ def test_one_sign_is_a_name(seen: str) -> None:
 def test_a_name_that_is_no_text_is_refused() -> None:
     """A folder's name in Latin-1, as Python reads it, and half of a sign out of JSON."""
     for name in ("caf\udce9", "\ud83d"):
-        with pytest.raises(LabelError, match="the name of class 1 is no Unicode text"):
+        with pytest.raises(LabelError, match="the name of class 1 is not Unicode text"):
             prompt_set(card_of(), Stated(("a", name), None), TaskOptions())
+
+
+UNFILLED = "braces that vlmbench does not fill; the model reads the braces"
 
 
 @pytest.mark.parametrize(
     ("names", "templates", "expected"),
     [
-        (["{}", "dog"], ["a {}"], "1 class name has braces that nothing fills; it stays as it is: '{}'"),
-        (["{c}", "a {name}"], ["{}"], "2 class names have braces that nothing fills; they stay as they are: "
-         "'a {name}', '{c}'"),
-        (["cat", "dog"], ["a {} in {place}"], "1 template has braces that nothing fills; it stays as it is: "
-         "'a {} in {place}'"),
-        (["{0}", "dog"], ["{} {1}", "{}"], "1 class name and 1 template have braces that nothing fills; they stay as "
-         "they are: '{0}', '{} {1}'"),
+        (["{}", "dog"], ["a {}"], f"1 class name has {UNFILLED}: '{{}}'"),
+        (["{c}", "a {name}"], ["{}"], f"2 class names have {UNFILLED}: 'a {{name}}', '{{c}}'"),
+        (["cat", "dog"], ["a {} in {place}"], f"1 template has {UNFILLED}: 'a {{}} in {{place}}'"),
+        (["{0}", "dog"], ["{} {1}", "{}"], f"1 class name and 1 template have {UNFILLED}: '{{0}}', '{{}} {{1}}'"),
         (["cat", "dog"], ["a {} and {c}"], None),
-        (["cat", "dog"], ["a {{}}"], "1 template has braces that nothing fills; it stays as it is: 'a {{}}'"),
+        (["cat", "dog"], ["a {{}}"], f"1 template has {UNFILLED}: 'a {{{{}}}}'"),
         (["set {1, 2}", ":-{ }"], ["{}"], None),
     ],
-)  # fmt: skip
+)
 def test_braces_that_nothing_fills_are_said(names: list[str], templates: list[str], expected: str | None) -> None:
     card = card_of(classes=names, templates=templates)
     said = sentences(lambda: prompt_set(card, Stated(None, None), TaskOptions()))

@@ -1,4 +1,7 @@
-"""The exception tree. Every message says what went wrong and where; the hint says what to do next."""
+"""Errors and warnings of vlmbench. Every room raises these; the command line prints them.
+
+The message says what went wrong and where. The hint says what to do next.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,13 @@ class VlmbenchError(Exception):
 
 
 class UsageError(VlmbenchError):
-    """The command line or a call asked for something that cannot be."""
+    """A wrong command line, or wrong arguments of a call."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A model, task, suite, adapter, plugin or metric that nobody registered."""
+    """An unknown name of a model, task, suite, adapter, plugin or metric."""
 
 
 class CardError(UsageError):
@@ -64,11 +67,11 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "plotly": "site",
 }
-"""Packages, by the name they are imported by, to the extra of this package that brings them."""
+"""The name that a package is imported by, to the extra of vlmbench that installs it."""
 
 
 def install_command(package: str) -> str:
-    """What to type so that a package, by the name it is imported by, is there."""
+    """The command that installs a package, given the name that it is imported by."""
     extra = EXTRAS.get(package)
     return f"pip install 'vlmbench[{extra}]'" if extra else f"pip install {package}"
 
@@ -82,11 +85,11 @@ class NonFiniteFeaturesError(ModelError):
 
 
 class StrictError(VlmbenchError):
-    """Something was remarked, and the user asked that nothing be (``--strict``)."""
+    """There is a remark, and the user asked that remarks be errors (``--strict``)."""
 
 
 class UnsupportedError(VlmbenchError):
-    """A (model, task) pair whose capability is missing."""
+    """The model lacks a capability that the task needs."""
 
 
 class DataError(VlmbenchError):
@@ -94,11 +97,11 @@ class DataError(VlmbenchError):
 
 
 class MissingDataError(DataError):
-    """A dataset that is in none of the places where it was looked for.
+    """A dataset that was not found in any of its usual places.
 
     Args:
-        looked_for: the layouts of which nothing is there, relative to the folders looked in, so that a list of
-            several sources can name those folders once. None: only the message says it.
+        looked_for: the paths that were tried, relative to the searched folders, so that a message about several
+            sources names these folders once. None: only the message names the paths.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, looked_for: Sequence[str] | None = None) -> None:
@@ -129,34 +132,34 @@ class RecordError(VlmbenchError):
 
 
 class UnpairableError(VlmbenchError):
-    """Two results that cannot be compared sample by sample."""
+    """Two results whose samples cannot be paired."""
 
     exit_code = 3
 
 
 class OutputError(VlmbenchError):
-    """What was asked for cannot be written: the disk is full, or the place is not to be written to."""
+    """An output file cannot be written: the disk is full, or the place is not writable."""
 
     exit_code = 2
 
 
 class StoreError(VlmbenchError):
-    """A results folder that cannot be written: read-only, full, or not a folder."""
+    """A results folder that cannot be written: it is read-only, full, or not a folder."""
 
 
 class VlmbenchWarning(UserWarning):
-    """Something the user should know, while the work goes on. During a run it becomes a remark of the record."""
+    """Something the user should know while the work continues. In a run it becomes a remark of the record."""
 
 
 LONGEST_IN_TABLE = 80
-"""Letters of a reason in a table's cell."""
+"""The most characters of a reason in a table's cell."""
 
 
 def first_line(message: str, *, most: int | None = None) -> str:
-    """The first line of a message, cut between words where it is longer than ``most`` letters.
+    """The first line of a message, cut between words if it is longer than ``most`` characters.
 
-    >>> first_line("it is in none of its places:\\n  here\\n  there"), first_line("one two three", most=9)
-    ('it is in none of its places', 'one two…')
+    >>> first_line("the data was not found:\\n  here\\n  there"), first_line("one two three", most=9)
+    ('the data was not found', 'one two…')
     """
     lines = message.strip().splitlines()
     line = lines[0].strip().rstrip(":") if lines else ""
@@ -167,7 +170,7 @@ def first_line(message: str, *, most: int | None = None) -> str:
 
 
 def unexpected(error: BaseException) -> VlmbenchError:
-    """An error as one that can be shown and recorded: of vlmbench's own the error itself; any other is wrapped."""
+    """Turn any error into a VlmbenchError, which can be shown and recorded. A VlmbenchError is returned as it is."""
     if isinstance(error, VlmbenchError):
         return error
     logging.getLogger(__name__).info("unexpected error", exc_info=error)
@@ -180,14 +183,14 @@ def unexpected(error: BaseException) -> VlmbenchError:
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
-        hint="Set VLMBENCH_DEBUG=1 to see where it comes from; if it is ours, please report it.",
+        hint="Set VLMBENCH_DEBUG=1 to see where it comes from. If the cause is in vlmbench, please report it.",
     )
     wrapped.__cause__ = error
     return wrapped
 
 
 def _of_system(error: OSError) -> VlmbenchError:
-    """What the system said of a file, with the file."""
+    """An error of the operating system about a file, with the file's name."""
     name = os.fsdecode(error.filename)
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
     if error.errno == errno.ENAMETOOLONG:
@@ -196,7 +199,7 @@ def _of_system(error: OSError) -> VlmbenchError:
         )
     else:
         wrapped = VlmbenchError(
-            f"{shown!r}: {error.strerror or error}", hint="Set VLMBENCH_DEBUG=1 to see what it was needed for."
+            f"{shown!r}: {error.strerror or error}", hint="Set VLMBENCH_DEBUG=1 to see which code needed it."
         )
     wrapped.__cause__ = error
     return wrapped

@@ -1,7 +1,7 @@
-"""Reading files that somebody else may have put there: only regular ones are opened, and none without end is read.
+"""Read files that another program or person may have made: only regular files are opened, up to a size limit.
 
-A pipe, a socket or a device under the name of a file would be waited for, or read, for ever. What is wrong is always an
-``OSError`` with its reason in ``strerror``, so that callers need not tell it from a file that is missing.
+A program that opens a pipe, a socket or a device under the name of a file may wait or read for ever. Each problem is an
+``OSError`` with its reason in ``strerror``, so callers handle it as they handle a missing file. Every room uses this.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 MOST_TEXT_BYTES = 64 * 2**20
-"""Of a file that people write, such as a card, a list of class names or a gate file."""
+"""The largest file that people write, such as a card, a list of class names or a gate file."""
 MOST_DATA_BYTES = 4 * 2**30
-"""Of a file that programs write and that is read as a whole, such as annotations or a table of answers."""
+"""The largest file that programs write and that is read as a whole, such as annotations or a table of answers."""
 _KINDS = (
     (stat.S_ISDIR, "it is a folder"),
     (stat.S_ISFIFO, "it is a pipe"),
@@ -31,20 +31,20 @@ _BLOCK = 2**20
 
 
 class NotRegularError(OSError):
-    """What lies there is no regular file."""
+    """The path leads to something that is not a regular file."""
 
 
 @contextmanager
 def open_regular(path: Path | str, *, most: int | None = None, given_by_user: bool = False) -> Iterator[BinaryIO]:
-    """A regular file, open for reading.
+    """Open a regular file for reading.
 
     Args:
-        most: the bytes that it may have; None: any number.
-        given_by_user: the user named this very file on the command line, so that a pipe (``<(...)``, ``/dev/stdin``)
-            is meant. A folder, a socket or a block device never is.
+        most: the largest size in bytes; None: no limit.
+        given_by_user: the user named this file on the command line, so a pipe is allowed too (``<(...)``,
+            ``/dev/stdin``). A folder, a socket or a block device is never allowed.
 
     Raises:
-        OSError: it is not there, is no regular file, is too large, or cannot be read.
+        OSError: the file does not exist, is not a regular file, is too large, or cannot be read.
     """
     with os.fdopen(_descriptor(path, most, given_by_user), "rb") as file:
         yield file
@@ -57,7 +57,7 @@ def read_bytes(path: Path | str, *, most: int = MOST_DATA_BYTES, given_by_user: 
         OSError: as :func:`open_regular`; also if it grows beyond ``most`` while it is read.
     """
     with open_regular(path, most=most, given_by_user=given_by_user) as file:
-        content = file.read(os.fstat(file.fileno()).st_size + 1)  # not most: memory is taken for what is asked
+        content = file.read(os.fstat(file.fileno()).st_size + 1)  # not `most`: read() reserves the memory
         if len(content) <= most and (more := file.read(1)):  # a pipe, or a file that grows
             content += more + _rest(file, most - len(content))
     if len(content) > most:
@@ -66,7 +66,7 @@ def read_bytes(path: Path | str, *, most: int = MOST_DATA_BYTES, given_by_user: 
 
 
 def _rest(file: BinaryIO, most: int) -> bytes:
-    """What follows, at most so many bytes."""
+    """Read the rest of the file, at most ``most`` bytes."""
     parts = []
     while most > 0 and (part := file.read(min(_BLOCK, most))):
         parts.append(part)
@@ -82,18 +82,18 @@ def read_text(
     most: int = MOST_TEXT_BYTES,
     given_by_user: bool = False,
 ) -> str:
-    """The text of a regular file, its line ends as ``\\n``.
+    """The text of a regular file, with ``\\n`` as line ends.
 
     Raises:
         OSError: as :func:`read_bytes`.
-        UnicodeDecodeError: it is not in this encoding.
+        UnicodeDecodeError: the content is not in this encoding.
     """
     text = read_bytes(path, most=most, given_by_user=given_by_user).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 _BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before the mark of UTF-16, which is the beginning of this one
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -101,12 +101,12 @@ _BYTE_ORDER_MARKS = (
 
 
 def decoded_text(content: bytes) -> str:
-    """The text of a file that a person wrote: UTF-8, or the UTF-16 or UTF-32 that its first bytes tell.
+    """Decode a file that a person wrote: UTF-8, or UTF-16 or UTF-32 if its first bytes are their mark.
 
-    Line ends are ``\\n``. Windows' editors and PowerShell write UTF-16.
+    Line ends become ``\\n``. Editors of Windows and PowerShell write UTF-16.
 
     Raises:
-        UnicodeDecodeError: it is in none of these.
+        UnicodeDecodeError: it has none of these encodings.
     """
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8-sig")
     text = content.decode(encoding)
@@ -129,19 +129,19 @@ def regular_sha256(path: Path | str) -> str:
 
 
 def check_regular(path: Path | str, *, most: int | None = None) -> None:
-    """Refuse what :func:`open_regular` would refuse, for a file that a library opens by its name.
+    """Refuse the files that :func:`open_regular` refuses, before a library opens one by its name.
 
     Raises:
-        OSError: it is not there, is no regular file, or is too large.
+        OSError: the file does not exist, is not a regular file, or is too large.
     """
     os.close(_descriptor(path, most, given_by_user=False))
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder in which a library may open a pipe or a device by its name, such as ``config.json``.
+    """Refuse a folder that holds a pipe or a device, which a library may open by a name such as ``config.json``.
 
     Raises:
-        OSError: something in it is neither a regular file nor a folder; of links, where they lead counts.
+        OSError: an entry is neither a regular file nor a folder. For a link, the file that it leads to counts.
     """
     for entry in sorted(folder.iterdir()):
         if entry.exists() and not entry.is_dir():
@@ -151,12 +151,12 @@ def check_folder(folder: Path) -> None:
 
 
 def is_regular(path: Path | str) -> bool:
-    """Whether a regular file is there. Other than ``Path.is_file``, a path that can be none (too long) is no error."""
+    """Whether the path is a regular file. Unlike with ``Path.is_file``, an impossible path (too long) is no error."""
     return _has_kind(path, stat.S_ISREG)
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether a folder is there. Other than ``Path.is_dir``, a path that can be none (too long) is no error."""
+    """Whether the path is a folder. Unlike with ``Path.is_dir``, an impossible path (too long) is no error."""
     return _has_kind(path, stat.S_ISDIR)
 
 
@@ -169,12 +169,12 @@ def _has_kind(path: Path | str, kind: object) -> bool:
 
 def _descriptor(path: Path | str, most: int | None, given_by_user: bool) -> int:
     try:
-        _check(os.stat(path), path, most, given_by_user)  # first: opening a device can already do something
+        _check(os.stat(path), path, most, given_by_user)  # first: opening a device can already change something
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
         if not given_by_user:
-            flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe that has taken the file's place since
+            flags |= getattr(os, "O_NONBLOCK", 0)  # in case a pipe has replaced the file since the check
         descriptor = os.open(path, flags)
-    except ValueError as error:  # a zero byte, or characters that no name has
+    except ValueError as error:  # a zero byte, or characters that no file name can have
         raise _refused(path, "no file can have this name") from error
     try:
         _check(os.fstat(descriptor), path, most, given_by_user)

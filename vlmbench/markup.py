@@ -1,4 +1,4 @@
-"""Foreign words inside marked-up text: names are text, whatever is in them."""
+"""Names and other foreign text made safe for terminals, tables and Markdown. Reports and messages use it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _UNSEEN = dict.fromkeys(
         *range(0x2066, 0x206A),
     ]
 )
-"""Signs that move a cursor, change colours or turn the direction of what follows; tabs and ends of lines are kept."""
+"""Characters that move the cursor, change colours or change the direction of text. Tabs and line ends stay."""
 _SHAPELESS = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
-"""Unicode's categories of separators, control and format signs."""
+"""Unicode's categories of separators, control characters and format characters."""
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
-"""What Markdown would read as its own; an underscore inside a word is none."""
+"""Characters that Markdown reads as markup. It does not read an underscore inside a word so."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: it is empty, or all blanks and signs without a shape (zero width, BOM)."""
+    """Whether a text is invisible: empty, or only blanks and characters without a shape (zero width, BOM)."""
     return all(unicodedata.category(sign) in _SHAPELESS for sign in text)
 
 
 def printable(text: str) -> str:
-    """Text without signs that change how what stands around it is shown."""
+    """The text without characters that change how the text around it is shown."""
     return text if text.isprintable() else text.translate(_UNSEEN)
 
 
 def one_line(text: str, most: int) -> str:
-    """Foreign text on one line, without signs that cannot be seen, cut if it is longer than ``most`` signs."""
+    """Foreign text on one line, without invisible characters, cut after ``most`` characters."""
     line = " ".join(printable(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def escape_markdown(text: str) -> str:
-    """Text on one line that no reader of Markdown takes for markup."""
+    """The text on one line, escaped so that Markdown shows it as it is."""
     entities = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(_SPECIAL.sub(lambda sign: f"\\{sign[0]}", entities).split())

@@ -1,4 +1,7 @@
-"""What keeps a library from reaching the network before it has tried: proxies that it cannot use."""
+"""Explain proxies that a library cannot use. Such a library fails before it reaches the network.
+
+Code that asks a hub for data or models calls :func:`proxy_problem` on an error.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ _SOCKS = re.compile(r"socks", re.IGNORECASE)
 
 
 def proxy_problem(error: BaseException) -> tuple[str, str] | None:
-    """What a failure has to do with the proxy that the environment names, and what to do; None if it has nothing to.
+    """Explain a failure that the proxy in the environment causes: (problem, remedy); None if it is not the cause.
 
-    Libraries raise an ``ImportError`` for a SOCKS proxy whose package is not installed, and a ``ValueError`` for a kind
-    of proxy that they do not know, each when its client is made and not when it connects.
+    Libraries raise an ``ImportError`` for a SOCKS proxy if its package is not installed, and a ``ValueError`` for an
+    unknown kind of proxy. They do so when they make their client, before they connect.
     """
     named = [name for name, value in os.environ.items() if name.lower() in _VARIABLES and value]
     if not named or not any(_SAID.search(str(each)) for each in _chain(error)):

@@ -1,4 +1,7 @@
-"""Folders of the user: ``~`` in a path, and where this program may keep something."""
+"""Folders of the user: ``~`` in a path, and the folder for caches.
+
+Every command calls :func:`settle_home` first, and each reader of a user's path calls :func:`user_path`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _STAND_IN = "vlmbench-for-this-process-"
 
 
 def user_path(path: Path | str) -> Path:
-    """A path that a user wrote, with ``~`` and ``~name`` spelled out.
+    """A path that a user wrote, with ``~`` and ``~name`` replaced by the home folder.
 
     Raises:
         UsageError: that user's home folder is not known on this machine.
@@ -35,11 +38,11 @@ def user_path(path: Path | str) -> Path:
 
 
 def settle_home() -> None:
-    """Where this account has no home folder, let libraries keep their caches in :func:`cache_folder` too.
+    """If this account has no home folder, make libraries keep their caches in :func:`cache_folder` too.
 
-    Without, each writes to a folder named ``~`` in the working directory, or fails. To be called before they are
-    imported, since they look when they are. Every command calls this, so that it raises nothing: if another user has
-    taken the folder's place, there is a new one for this process.
+    Otherwise each library writes to a folder named ``~`` in the working directory, or fails. Call this before the
+    libraries are imported, because they choose their folder then. It raises nothing, since every command calls it: if
+    the folder belongs to another user, this process gets a new one.
     """
     if not os.environ.get("XDG_CACHE_HOME") and not has_home():
         try:
@@ -55,13 +58,13 @@ def has_home() -> bool:
 
 
 def cache_folder(program: str) -> Path:
-    """The folder in which a program may keep what it can make again: the platform's, for this user.
+    """This user's folder for the caches of a program, by the rules of the platform.
 
-    An account without a home folder (``env -i``, a container's numeric user) has one in the folder for temporary files.
-    It is made at once, so that it is this user's and open to no other.
+    An account without a home folder (``env -i``, a container's numeric user) gets one in the folder for temporary
+    files. It is made at once, so that it belongs to this user and no other user can read it.
 
     Raises:
-        StoreError: another user has taken its place there.
+        StoreError: that place belongs to another user.
     """
     try:
         found = Path(platformdirs.user_cache_dir(program))
@@ -69,8 +72,8 @@ def cache_folder(program: str) -> Path:
         found = Path("~")
     if found.parent.name.startswith(_STAND_IN):
         warnings.warn(
-            f"another user has the folder for caches in {str(found.parent.parent)!r}, and there is no home folder: "
-            "what is kept goes with this process; set VLMBENCH_CACHE or HOME to a folder of yours",
+            f"there is no home folder, and another user has the folder for caches in {str(found.parent.parent)!r}: "
+            "the cache is deleted when this process ends; set VLMBENCH_CACHE or HOME to your own folder",
             VlmbenchWarning,
             stacklevel=2,
         )
@@ -78,11 +81,11 @@ def cache_folder(program: str) -> Path:
 
 
 def _new_temporary() -> str:
-    """An empty folder, open to this user alone; it goes with the process."""
+    """Make an empty folder that only this user can open. It is deleted when the process ends."""
     try:
         folder = tempfile.mkdtemp(prefix=_STAND_IN)
     except OSError:
-        return os.devnull  # no folder: whoever writes there says so
+        return os.devnull  # there is no folder: the program that writes there reports it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -94,11 +97,11 @@ def _temporary(program: str) -> Path:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         found = folder.lstat()
-    except OSError:  # a folder that cannot be made is as good as any: whoever writes there says so
+    except OSError:  # it cannot be made: the program that writes there reports it
         return folder
     if own is not None and (not stat.S_ISDIR(found.st_mode) or found.st_uid != own or found.st_mode & 0o077):
         raise StoreError(
-            f"{str(folder)!r} is not this user's own, and there is no home folder to keep the cache in",
-            hint="Set VLMBENCH_CACHE or HOME to a folder of yours.",
+            f"{str(folder)!r} does not belong to this user alone, and there is no home folder for the cache",
+            hint="Set VLMBENCH_CACHE or HOME to your own folder.",
         )
     return folder

@@ -1,4 +1,7 @@
-"""Prompts: class names and templates, where each came from, and the texts they make."""
+"""Prompts: class names and templates, where each comes from, and the texts made from them.
+
+The kinds of task that have classes make their prompts here, for every transfer method.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from vlmbench.errors import LabelError
 from vlmbench.markup import is_blank
 from vlmbench.remarks.base import Code, say
 from vlmbench.remarks.codes import EMPTY_CLASS_NAMES, REPEATED_CARD_NAMES, REPEATED_CLASS_NAMES, UNFILLED_PLACES
+from vlmbench.wording import counted, either, listed
 
 DEFAULT_TEMPLATE = "a photo of a {}."
-"""CLIP's default prompt (Radford et al. 2021, section 3.1.4), used where neither card nor data state one."""
+"""CLIP's default prompt (Radford et al. 2021, section 3.1.4), used if neither the card nor the data has templates."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,12 @@ class PromptSet:
 
     @property
     def sha256(self) -> str:
-        """Over class names and templates, in order."""
+        """The hash of class names and templates, in order."""
         return sha256(json.dumps([self.class_names, self.templates]).encode()).hexdigest()
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How the head was made, for the record. The class names themselves are in its per-class table."""
+        """How the classifier was made, for the record. The record's per-class table has the class names."""
         return {
             "head": "prompt ensemble",
             "classes": len(self.class_names),
@@ -54,14 +58,14 @@ class PromptSet:
 
 
 class DataWords(Protocol):
-    """The words that a dataset states, or not."""
+    """The class names and templates of a dataset; None for those that it does not have."""
 
     classes: tuple[str, ...] | None
     templates: tuple[str, ...] | None
 
 
 class OwnWords(Protocol):
-    """The words that the user gives, or not."""
+    """The class names and templates of the user; None for those that the user did not give."""
 
     @property
     def class_names(self) -> tuple[str, ...] | None: ...
@@ -70,14 +74,14 @@ class OwnWords(Protocol):
 
 
 def prompt_set(card: TaskCard, data: DataWords, own: OwnWords) -> PromptSet:
-    """The prompts of a card on its data: the user's words before the card's before the data's.
+    """Make the prompts of a card on its data. The user's words come first, then the card's, then the data's.
 
-    The user's names that are those of the classes go to their classes, whatever their order; others are taken in label
-    order. WordNet ids of the data become ImageNet's names.
+    If the user's names are the names of the classes, each goes to its class, in any order. Otherwise they are taken in
+    label order. WordNet ids in the data become ImageNet's names.
 
     Raises:
-        LabelError: there are no class names at all, one is no text, one of the user's or the data's is empty, or the
-            user's do not fit the data's or the card's.
+        LabelError: there are no class names; a name is not Unicode text; a name of the user or the data is empty; or
+            the user's names do not fit the data's or the card's.
     """
     names, names_from = _class_names(card, data, own)
     if own.templates is not None:
@@ -112,7 +116,7 @@ def _class_names(card: TaskCard, data: DataWords, own: OwnWords) -> tuple[tuple[
     if len(own.class_names) != len(stated):
         raise LabelError(
             f"{len(own.class_names)} class names were given, but {card.name} has {len(stated)} classes",
-            hint="One name a line; `vlmbench tasks show NAME` prints the card's own, in label order.",
+            hint="Write one name a line. `vlmbench tasks show NAME` prints the card's names in label order.",
         )
     words, from_card = words_of(stated), bool(card.classes)
     return own_in_order(own.class_names, words, place=card.name, order_stated=True, from_card=from_card), "option"
@@ -120,55 +124,51 @@ def _class_names(card: TaskCard, data: DataWords, own: OwnWords) -> tuple[tuple[
 
 _FROM: Mapping[str, str] = {"data": "the data's", "option": "the user's"}
 _BRACES = re.compile(r"\{\w*\}")
-"""A place that was to be filled, as Python's templates have them."""
+"""A field to fill, as in Python's format strings."""
 
 
 def _check_whole(card: TaskCard, names: Sequence[str]) -> None:
-    """Refuse names that are no text: folders' names in another encoding, halves of a sign in JSON."""
+    """Refuse names that are not Unicode text, such as folder names in another encoding or half a character in JSON."""
     for label, name in enumerate(names):
         if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
             raise LabelError(
-                f"{card.name}: the name of class {label} is no Unicode text: {name!r}",
+                f"{card.name}: the name of class {label} is not Unicode text: {name!r}",
                 hint="Rename it in the data, or name the classes with --classnames FILE.",
             )
 
 
 def _check_empty(card: TaskCard, names: Sequence[str], names_from: str) -> None:
-    """A card may leave a class without a name, as published lists do; elsewhere that is a mistake."""
+    """Refuse empty names, except those of a card: some published lists have them, and they become a remark."""
     empty = [label for label, name in enumerate(names) if is_blank(name)]
     if not empty:
         return
-    listed = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
+    labels = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
     if names_from != "card":
         raise LabelError(
-            f"{card.name}: of {_FROM[names_from]} {len(names):,} class names, {len(empty):,} "
-            f"{'is' if len(empty) == 1 else 'are'} empty: label {listed}",
+            f"{card.name}: {len(empty):,} of {_FROM[names_from]} {counted(len(names), 'class name')} "
+            f"{either(len(empty), 'is', 'are')} empty: {either(len(empty), 'label', 'labels')} {labels}",
             hint="Name every class in the card's `classes`, or with --classnames FILE.",
         )
-    text = f"the card leaves {len(empty):,} class name{'s' * (len(empty) != 1)} empty"
-    brief = f"{len(empty):,} empty class name{'s' * (len(empty) != 1)}"
+    text, brief = f"the card leaves {counted(len(empty), 'class name')} empty", counted(len(empty), "empty class name")
     say(EMPTY_CLASS_NAMES, text, brief=brief, count=len(empty), examples=[f"label {label}" for label in empty])
 
 
 def _tell_of_unfilled(names: Iterable[str], templates: Iterable[str]) -> None:
-    """Braces in names, and others than {} and {c} in templates, come before the model as they are."""
+    """Remark on braces that are not filled: all in names, and all but {} and {c} in templates."""
     held = [name for name in names if _BRACES.search(name)]
     others = [template for template in templates if _BRACES.search(fill_template(template, ""))]
-    counted = ((len(held), "class name"), (len(others), "template"))
-    what = " and ".join(f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in counted if count)
+    found = ((len(held), "class name"), (len(others), "template"))
+    what = listed([counted(count, noun) for count, noun in found if count])
     if what:
         count = len(held) + len(others)
-        have, them = ("has", "it stays as it is") if count == 1 else ("have", "they stay as they are")
-        text = f"{what} {have} braces that nothing fills; {them}"
+        text = f"{what} {either(count, 'has', 'have')} braces that vlmbench does not fill; the model reads the braces"
         say(UNFILLED_PLACES, text, brief=f"{what} with braces", count=count, examples=map(repr, [*held, *others]))
 
 
 def _tell_of_repeated(names: Iterable[str], code: Code) -> None:
-    """No model can tell classes of one name apart."""
+    """Remark on names that occur more than once: no model can tell such classes apart."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        text = (
-            f"{len(repeated):,} class name{'s' * (len(repeated) != 1)} occur{'s' * (len(repeated) == 1)} more than once"
-        )
-        brief = f"{len(repeated):,} repeated class name{'s' * (len(repeated) != 1)}"
+        text = f"{counted(len(repeated), 'class name')} {either(len(repeated), 'occurs', 'occur')} more than once"
+        brief = counted(len(repeated), "repeated class name")
         say(code, text, brief=brief, count=len(repeated), examples=map(repr, repeated))

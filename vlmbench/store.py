@@ -1,8 +1,9 @@
-"""The ResultStore: records on disk, each file written whole or not at all.
+"""The ResultStore: records on disk. Each file is written completely or not at all.
 
-``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it, and the pictures that were asked for in
-``<run id>.visuals/``. The Parquet file is renamed into place first,
-so a record that exists is complete; a run that is killed leaves at most a hidden temporary file, swept by the next.
+``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it, and the pictures, if the user
+asked for some, in ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
+complete. A killed run leaves at most a hidden temporary file, which the next run removes. Runs and importers write
+here; reports, the gate and exporters read.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from vlmbench.records import Failure, Record, Summary, safe_name
 FAILED = ".failed.json"
 VISUALS = ".visuals"
 MOST_RECORD_BYTES = 128 * 2**20
-"""A record of a million classes has less."""
+"""A record of a million classes is smaller."""
 WRITERS = 8
-"""Records that are written at a time; of 4,500, one took 26 s, eight 2.4 s and sixteen 3.4 s."""
+"""Records that are written at the same time. For 4,500 records, one took 26 s, eight 2.4 s and sixteen 3.4 s."""
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file in the store that is no record of ours: broken, foreign or newer."""
+    """A file in the store that is not a readable record: broken, of another program, or of a newer version."""
 
     path: Path
     reason: str
@@ -44,16 +45,16 @@ class ResultStore:
     """Records under one folder.
 
     Args:
-        root: the results folder; it need not exist until something is written.
+        root: the results folder; it is made when something is written.
     """
 
     root: Path
 
     def check_writable(self) -> None:
-        """Find out before any work starts whether records can be written.
+        """Check that records can be written, before any work starts.
 
         Raises:
-            StoreError: the folder cannot be made or written to, or is no folder.
+            StoreError: the folder cannot be made or written to, or is not a folder.
         """
         probe = self.root / f".probe.{socket.gethostname()}.{os.getpid()}"
         try:
@@ -64,7 +65,7 @@ class ResultStore:
             raise _cannot_write(self.root, error) from error
 
     def folder(self, model: str, task: str) -> Path:
-        """Where the records of one (model, task) pair live."""
+        """The folder of the records of one (model, task) pair."""
         return self.root / safe_name(model) / safe_name(task)
 
     def write(self, record: Record, predictions: bytes | None) -> Path:
@@ -72,10 +73,10 @@ class ResultStore:
 
         Args:
             record: the record; its ``predictions`` name the Parquet file and its hash.
-            predictions: the content of that file; None where an imported record has none.
+            predictions: the content of that file; None if the record is imported and has no file.
 
         Raises:
-            StoreError: the disk is full or the folder cannot be written; nothing half-written stays.
+            StoreError: the disk is full or the folder cannot be written. No half-written file stays.
         """
         folder = self.folder(record.model.name, record.task.name)
         path = folder / f"{record.id}.json"
@@ -86,10 +87,10 @@ class ResultStore:
         return path
 
     def write_all(self, records: Iterable[Record]) -> list[Record]:
-        """Write records without predictions, several at a time: a disk syncs eight files in the time of one.
+        """Write records without predictions, several at a time, because a disk syncs eight files in the time of one.
 
         Returns:
-            Those written. Of two that have the same place, the later.
+            The written records. If two have the same place, the later one.
 
         Raises:
             StoreError: as :meth:`write`; some of the records may have been written.
@@ -105,13 +106,13 @@ class ResultStore:
         return list(places.values())
 
     def visuals(self, record: Record) -> Path:
-        """The folder of a record's pictures, whether there are any or not."""
+        """The folder of a record's pictures. It need not exist."""
         return self.folder(record.model.saved_as, record.task.name) / f"{record.id}{VISUALS}"
 
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
-        """Write pictures to the folder ``<run id>.visuals`` beside a record, in place of those of an earlier run.
+        """Write pictures to the folder ``<run id>.visuals`` beside a record. They replace those of an earlier run.
 
-        Other files are not ours to remove.
+        Files that are not pictures are not removed.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written.
@@ -128,21 +129,21 @@ class ResultStore:
                     raise _cannot_write(old, error) from error
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
-        """Note that a pair failed; the note goes when the pair succeeds (see :meth:`clear_failure`)."""
+        """Write a note that a pair failed. :meth:`clear_failure` removes it when the pair succeeds."""
         path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
         _write_atomically(path, _json(failure))
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Drop the note of an earlier failure of a pair that has now succeeded."""
+        """Remove the note of an earlier failure, since the pair has now succeeded."""
         (self.folder(model, task) / f"{plan_id}{FAILED}").unlink(missing_ok=True)
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
-        """The complete record of this run, or None where there is none.
+        """Find the complete record of this run. Returns None if there is no complete record.
 
-        An unreadable file in its place, or predictions that are not the record's own (two machines wrote at once, or
-        one was killed while it replaced them), count as none: the run is done again and replaces it. An imported record
-        never stands for a run.
+        An unreadable file does not count. Neither do predictions that do not belong to the record, because two machines
+        wrote at once or one was killed while it replaced them. The run is then done again and replaces the record. An
+        imported record never counts as a run.
         """
         path = self.folder(model, task) / f"{run_id}.json"
         if not is_regular(path):
@@ -156,7 +157,7 @@ class ResultStore:
             return None
         try:
             found = regular_sha256(path.parent / record.predictions.file)
-        except OSError:  # there is none, or it is no file
+        except OSError:  # it does not exist, or is not a file
             return None
         return record if found == record.predictions.sha256 else None
 
@@ -166,13 +167,13 @@ class ResultStore:
         return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
-        """Everything in the store, in the order of its paths."""
+        """Every entry of the store, in the order of the paths."""
         yield from _read_all(self._paths(), Record)
 
     def summaries(self) -> Iterator[Summary | Failure | Unreadable]:
-        """As iteration, without the records' classes, which takes a tenth of the time and memory.
+        """Every entry as in iteration, but without the records' classes: a tenth of the time and memory.
 
-        What is wrong with the classes alone is not found; a file that is no JSON to its end is.
+        An error in the classes alone is not found. A file that is not complete JSON is found.
         """
         yield from _read_all(self._paths(), Summary)
 
@@ -202,12 +203,12 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 
 
 def read_entry(path: Path) -> Record | Failure | Unreadable:
-    """What a file of a results folder holds; what is wrong with it is told, not raised."""
+    """Read a file of a results folder. A problem is returned as an :class:`Unreadable`, not raised."""
     return _read(path, Record)
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
-    """What lies in the places of a store."""
+    """Read the files in a store, and check that each is in its own place."""
     for path in paths:
         entry = _read(path, schema)
         try:
@@ -285,7 +286,7 @@ def _sync(path: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary files of this machine's processes that no longer live (kill -9, power loss)."""
+    """Remove temporary files whose process on this machine has ended (kill -9, power loss)."""
     for temporary in folder.glob(".*.tmp"):
         rest, _, pid = temporary.stem.rpartition(".")
         if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not process_lives(int(pid)):
@@ -293,7 +294,7 @@ def _sweep(folder: Path) -> None:
 
 
 def process_lives(pid: int) -> bool:
-    """Whether a process of this machine, anybody's, still runs."""
+    """Whether a process of any user still runs on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -18,8 +18,8 @@ from vlmbench.run.listener import PairResult
     [
         (MetricValue(value=0.5, ci95=(0.4, 0.6), n=10), "acc1 50.0%  (40.0 to 60.0)"),
         (
-            MetricValue(value=0.5, n=3, reason="3 images are too few for one"),
-            "acc1 50.0%  (no interval: 3 images are too few for one)",
+            MetricValue(value=0.5, n=3, reason="3 images are too few"),
+            "acc1 50.0%  (no interval: 3 images are too few)",
         ),
         (MetricValue(value=0.5, n=3), "acc1 50.0%  (no interval)"),
         (

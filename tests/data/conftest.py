@@ -30,10 +30,12 @@ def hub(hub_caches: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further attempts come at once, timeouts soon, and what arrives is written in small pieces."""
     from huggingface_hub import constants, file_download
+    from huggingface_hub.utils import _http
 
     from vlmbench.data.hub import transfer as hub_transfer
 
     monkeypatch.setattr(hub_transfer, "RETRY_PAUSE_S", 0.0)
-    monkeypatch.setattr(hub_transfer, "_WRITE_BYTES", 512)
-    monkeypatch.setattr(file_download, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _: None}))
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 512)
+    for module in (file_download, _http):
+        monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _: None}))
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)

@@ -27,7 +27,7 @@ EMPTY = np.array([], dtype=np.int64)
     ],
 )
 def test_no_samples_is_an_error(call: Any) -> None:
-    with pytest.raises(ValueError, match="holds no samples"):
+    with pytest.raises(ValueError, match="has no samples"):
         call()
 
 

@@ -246,9 +246,9 @@ TWO = np.array([[0.1, 0.2], [0.3, math.nan]])
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: mean_roc_auc(np.empty((0, 2)), np.array([], dtype=int)), "scores holds no samples"),
-        (lambda: mean_average_precision(np.empty((0, 2)), np.empty((0, 2), dtype=bool)), "holds no samples"),
-        (lambda: average_precision(np.array([]), np.array([], dtype=bool)), "scores holds no samples"),
+        (lambda: mean_roc_auc(np.empty((0, 2)), np.array([], dtype=int)), "scores has no samples"),
+        (lambda: mean_average_precision(np.empty((0, 2)), np.empty((0, 2), dtype=bool)), "has no samples"),
+        (lambda: average_precision(np.array([]), np.array([], dtype=bool)), "scores has no samples"),
         (lambda: mean_average_precision_11_point(TWO, TWO > 0), r"scores\[1, 1\] is NaN"),
         (lambda: mean_roc_auc(TWO, np.array([0, 1])), r"scores\[1, 1\] is NaN"),
         (lambda: roc_auc(TWO[1], np.array([True, False])), r"scores\[1\] is NaN"),

@@ -32,8 +32,9 @@ def test_too_few_samples_show_nothing() -> None:
     assert detectable_difference(100, 0.05) is None
     assert detectable_difference(100, 1.0) == pytest.approx(0.27, abs=0.01)
     assert resolution_text(100) == (
-        "±9.6 points at worst (95%); too few to tell apart two models that differ on 5% of the samples"
+        "±9.6 points at worst (95%); too few samples to tell apart two models that differ on 5% of them"
     )
     assert resolution_text(1000) == (
-        "±3.1 points at worst (95%); of two models that differ on 5% of the samples, 2.0 points show (80% power)"
+        "±3.1 points at worst (95%); detects a difference of 2.0 points between two models that differ on 5% of the "
+        "samples (80% power)"
     )

@@ -77,7 +77,7 @@ def test_one_rank_is_no_interval() -> None:
     ones = np.ones(60, dtype=np.int64)
     for found in (median_rank(ones, np.arange(60)), mean_rank(ones, np.arange(60))):
         assert (found.value, found.low, found.high) == (1.0, None, None) and found.reason
-    assert median_rank(ones, np.arange(60)).reason == "both its ends are rank 1"
+    assert median_rank(ones, np.arange(60)).reason == "both ends are rank 1"
 
 
 def test_captions_that_are_all_found_are_as_many_images() -> None:
@@ -101,7 +101,7 @@ def test_the_mean_of_both_directions() -> None:
     value = mean_recall_at_k(image_ranks, caption_ranks, images, 1).value
     assert value == pytest.approx((2 / 3 + 3 / 5) / 2)
     for wrong in (images[:3], np.array([0, 0, 7, 9, 9]), np.array([0, 0, 0, 1, 1])):
-        with pytest.raises(ValueError, match="of the images 0 to 2, each with one or more"):
+        with pytest.raises(ValueError, match="every image from 0 to 2 needs a caption"):
             mean_recall_at_k(image_ranks, caption_ranks[: len(wrong)], wrong, 1)
     with pytest.raises(ValueError, match="k of 1 or more"):
         mean_recall_at_k(image_ranks, caption_ranks, images, 0)

@@ -115,7 +115,7 @@ def test_nothing_scored_is_undefined() -> None:
     for metric in (mean_iou, pixel_accuracy, mean_accuracy):
         estimate = metric(counts)
         assert np.isnan(estimate.value) and estimate.low is None
-        assert estimate.reason == "no pixel of any mask is scored: all are ignored"
+        assert estimate.reason == "no pixel is scored, because the masks ignore all pixels"
     assert random_mean_iou(counts) is None
     assert np.isnan(image_mean_ious(counts)).all() and np.isnan(image_pixel_accuracies(counts)).all()
 

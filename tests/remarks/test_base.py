@@ -114,7 +114,7 @@ def test_of_thousands_of_different_remarks_the_rest_is_counted() -> None:
         warnings.warn("warning 20", VlmbenchWarning, stacklevel=1)
     assert len(gathered.remarks) == 101
     assert gathered.remarks[99].text == "warning 99"
-    assert gathered.remarks[100].text == "19,900 more remarks are left out" and gathered.remarks[100].count == 19_900
+    assert gathered.remarks[100].text == "19,900 more remarks are not listed" and gathered.remarks[100].count == 19_900
 
 
 def test_a_record_has_a_hundred_remarks_and_one_of_the_others() -> None:
@@ -123,5 +123,7 @@ def test_a_record_has_a_hundred_remarks_and_one_of_the_others() -> None:
     record = Record.model_validate_json(json.dumps(data))
     assert record.remarks[:100] == many[:100]
     (last,) = record.remarks[100:]
-    assert last.text == "9,900 more remarks are left out" and last.unranked, "one of them takes the number out of ranks"
+    assert last.text == "9,900 more remarks are not listed" and last.unranked, (
+        "one of them takes the number out of ranks"
+    )
     assert Record.model_validate_json(record.model_dump_json(by_alias=True)).remarks == record.remarks

@@ -122,7 +122,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         with progress:
             return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("Interrupted. Downloaded files are kept; the same command continues.") from None
+        raise KeyboardInterrupt("Interrupted. Files that have arrived are kept; run it again for the rest.") from None
 
 
 def _load(card: Any, *, trust_remote_code: bool) -> ModelOutcome:
@@ -194,7 +194,7 @@ def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
 
 
 def _found(task: TaskOutcome) -> str:
-    said = counted(task.samples, "sample")
+    said = counted(task.samples or 0, "sample")
     if task.expected is not None:
         said += f", but the card states {task.expected:,}"
     if verified := task.plan.verified:

@@ -1,4 +1,4 @@
-"""What a source says of data that may be elsewhere, so that it is planned, fetched and verified as a hub's is.
+"""Protocols for sources whose data may be elsewhere, so that it is planned, fetched and verified as a hub's data.
 
 A source with such data names a :class:`Remote` in its :class:`~vlmbench.data.base.Source`.
 """
@@ -18,12 +18,12 @@ _CHUNK_BYTES = 1 << 20
 Advance = Callable[[int], None]
 """Called with the number of bytes that have arrived; a negative number when a damaged file starts again."""
 FileKey = tuple[str, ...]
-"""Equal for equal files, such as (repository, commit, path). It begins with what no other source's keys begin with."""
+"""Equal for equal files, such as (repository, commit, path). No other source's keys may begin with the same item."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file that is elsewhere, with what its content must be.
+    """One file that is elsewhere, with its size and hash.
 
     Attributes:
         path: its name there, relative to the dataset or repository.
@@ -40,12 +40,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Verified:
-    """What the hashes of some cached files showed.
+    """The result of hashing some cached files.
 
     Attributes:
-        damaged: the files that are not what they should be.
-        good: how many files are.
-        unknown: how many files have no known hash.
+        damaged: the files whose content is wrong.
+        good: the number of files whose content is right.
+        unknown: the number of files without a known hash.
     """
 
     damaged: tuple[RemoteFile, ...]
@@ -66,7 +66,7 @@ class Download(Protocol):
 
 
 class RemoteData(Protocol):
-    """What a run reads of one source whose data is elsewhere: looked up, and not downloaded yet."""
+    """The data that a run reads from a source that is elsewhere: looked up, and not yet downloaded."""
 
     @property
     def revision(self) -> str | None:
@@ -144,7 +144,7 @@ class Remote(Protocol):
 
 
 def mismatch(path: Path, file: RemoteFile) -> str | None:
-    """What is wrong with a file's content, in words; None if it is as it should be, or nothing is known of it."""
+    """Say what is wrong with a file's content; None if it is right, or if neither size nor hash is known."""
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"it has {size:,} bytes instead of {file.size:,}"

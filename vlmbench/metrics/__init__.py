@@ -1,5 +1,6 @@
-"""Pure functions from predictions to numbers and their 95 % intervals. NumPy, and SciPy's distributions.
+"""Metrics: pure functions from predictions to numbers and their 95% intervals, with NumPy and SciPy's distributions.
 
-Throughout, ``seed`` and ``resamples`` are those of the bootstrap over samples; without resamples there is no interval.
-A function ``…_statistic`` is the metric of its name on any draw of the samples, and raises what that raises.
+The kinds of task compute their metrics here, and comparisons compute the differences of metrics. ``seed`` and
+``resamples`` belong to the bootstrap over samples. A function ``…_statistic`` gives the metric of the same name for any
+weights of the samples, and raises the same errors.
 """

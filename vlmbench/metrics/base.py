@@ -1,4 +1,4 @@
-"""What every metric returns, and the constants of its interval."""
+"""The result of every metric, an :class:`Estimate`, and the constants of its interval."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-"""Draws of the samples that two models answered, for the difference between them."""
+"""The number of bootstrap draws for the difference between two models."""
 FLAT = 1e-12
-"""A spread below this is rounding."""
+"""A spread below this comes from rounding."""
 NOT_ASKED = "no interval was asked for"
-ALIKE = "all {units} count alike, which does not tell how far others would differ"
+ALIKE = "all {units} have the same value, which does not show how much other {units} would vary"
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Estimate:
     """A metric's value with its 95 % interval.
 
     Args:
-        value: a fraction in [0, 1], or a rank from 1; nan where the metric is undefined on these samples.
-        low: the interval's lower end; None where there is no interval.
-        high: its upper end; None where there is no interval.
+        value: a fraction in [0, 1], or a rank from 1. It is nan if the metric is undefined on these samples.
+        low: the interval's lower end; None without an interval.
+        high: the interval's upper end; None without an interval.
         n: the number of samples used.
-        reason: in plain words, why there is no value, or else no interval; "" if there are both.
+        reason: why the value is missing, or else why the interval is missing; "" if neither is.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""Metrics of single-label classification, from predicted classes and confidences."""
+"""Metrics of single-label classification: accuracy, recall, calibration error."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ CONFIDENCE_SLACK = 1e-6
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class's line in a per-class table; fractions in [0, 1].
+    """One class in a per-class table. Values are fractions in [0, 1].
 
     Args:
         index: the class.
-        n: its samples.
-        recall: None where the class has no sample.
-        precision: None where the class was never predicted.
-        f1: 2 TP / (2 TP + FP + FN); None where the class has no sample and was never predicted.
-        low: the lower end of the recall's 95 % Wilson interval; None where recall is.
-        high: its upper end.
+        n: the number of its samples.
+        recall: None if the class has no sample.
+        precision: None if the class was never predicted.
+        f1: 2 TP / (2 TP + FP + FN); None if the class has no sample and was never predicted.
+        low: the lower end of the recall's 95% Wilson interval; None if recall is None.
+        high: the upper end of that interval.
     """
 
     index: int
@@ -51,12 +51,12 @@ class ClassRow:
 
 
 def top_k_accuracy(top_indices: IntArray, labels: IntArray, k: int) -> Estimate:
-    """The share of samples whose label is among their k best-scored classes, with Wilson's interval.
+    """The share of samples whose label is among the k classes with the highest scores, with Wilson's interval.
 
     Args:
         top_indices: (N, K) classes, best first.
         labels: (N,) true classes.
-        k: how many of the K count, 1 to K.
+        k: from 1 to K.
 
     Raises:
         ValueError: no samples, lengths that differ, a negative index, or k outside [1, K].
@@ -77,9 +77,10 @@ def top_k_accuracy(top_indices: IntArray, labels: IntArray, k: int) -> Estimate:
 def mean_per_class_recall(predicted: IntArray, labels: IntArray) -> Estimate:
     """Recall averaged over the classes that have samples (balanced accuracy).
 
-    The interval is of the mean recall of these very classes on unlimited samples, and holds for the class sizes that
-    are here: :func:`vlmbench.metrics.strata.mean_of_proportions`. Equals `sklearn.metrics.balanced_accuracy_score`, and
-    `mean_per_class_recall` in LAION-AI/CLIP_benchmark `clip_benchmark/metrics/zeroshot_classification.py`.
+    The interval is for the mean recall of the same classes on unlimited samples, with the number of samples of each
+    class fixed: see :func:`vlmbench.metrics.strata.mean_of_proportions`. Equals
+    `sklearn.metrics.balanced_accuracy_score`, and `mean_per_class_recall` in LAION-AI/CLIP_benchmark
+    `clip_benchmark/metrics/zeroshot_classification.py`.
 
     Args:
         predicted: (N,) predicted classes.
@@ -100,12 +101,12 @@ def mean_per_class_recall(predicted: IntArray, labels: IntArray) -> Estimate:
 
 
 def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> SortedStatistic:
-    """`mean_per_class_recall` of the samples as often as they were drawn."""
+    """`mean_per_class_recall` for any weights of the samples."""
     guess = class_indices(predicted, "predicted")
     truth = class_indices(labels, "labels")
     same_length(predicted=guess, labels=truth)
     classes, dense = np.unique(truth, return_inverse=True)
-    # Samples of one class and one outcome are alike: sorted, each such cell is a run of columns.
+    # Samples with one class and one outcome form a cell. After sorting, each cell is a run of columns.
     cell = 2 * dense + (guess == truth)
     order = np.argsort(cell, kind="stable")
     cells, starts = np.unique(cell[order], return_index=True)
@@ -124,13 +125,13 @@ def mean_per_class_recall_statistic(predicted: IntArray, labels: IntArray) -> So
 def expected_calibration_error(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> Estimate:
     """The gap between confidence and accuracy in equal-width bins, weighted by samples.
 
-    Bin m of M holds the confidences in ((m - 1) / M, m / M]; a confidence of 0 goes to the first. Lower is
+    Bin m of M holds the confidences in ((m - 1) / M, m / M]. A confidence of 0 goes to the first bin. Lower is
     better.
 
-    The interval is of the same error on unlimited samples. Chance alone opens gaps, so that the value is too high,
-    above all for a calibrated model. Where that is no more than the standard error even if every gap were one of its
-    own standard errors smaller, the bias (of a folded normal in each bin) is taken off the interval, else there is
-    none: on so few samples most of the value is chance.
+    The interval is for the same error on unlimited samples. Chance alone makes gaps, so the value is biased upwards,
+    most of all for a calibrated model. The bias is that of a folded normal distribution in each bin, and it is
+    subtracted from the interval. There is no interval if the bias could exceed the standard error: that is checked with
+    every gap smaller by its own standard error. Then most of the value may be chance.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equations 2, 3 and 5; J. Bröcker,
     "Estimating reliability and resolution of probability forecasts through decomposition of the empirical score",
@@ -142,7 +143,7 @@ def expected_calibration_error(confidence: FloatArray, correct: BoolArray, *, bi
         bins: M.
 
     Raises:
-        ValueError: no samples, lengths that differ, bins below 1, or a confidence that is no probability.
+        ValueError: no samples, lengths that differ, bins below 1, or a confidence outside [0, 1].
 
     >>> estimate = expected_calibration_error(np.array([0.9, 0.9, 0.6]), np.array([True, False, True]))
     >>> round(estimate.value, 6)
@@ -154,7 +155,7 @@ def expected_calibration_error(confidence: FloatArray, correct: BoolArray, *, bi
     certainty = np.minimum(np.asarray(confidence, dtype=np.float64), 1.0)
     place = confidence_bins(certainty, bins)
     gap: NDArray[np.float64] = flags(correct, "correct") - certainty
-    found = _calibration_interval(value, place, gap, bins) if n > 1 else "1 sample is too few for one"
+    found = _calibration_interval(value, place, gap, bins) if n > 1 else "1 sample is too few"
     if isinstance(found, str):
         return Estimate(value, None, None, n, found)
     return Estimate(value, *found, n)
@@ -177,12 +178,12 @@ def _calibration_interval(
     if error < FLAT:
         return ALIKE.format(units="samples")
     if most > error or bias > half:
-        return f"{n:,} samples in {bins} bins show gaps by chance, up to {100 * most:.1f} points of it"
+        return f"with {n:,} samples in {bins} bins, chance alone may explain {100 * most:.1f} points"
     return max(0.0, value - bias - half), min(1.0, value - bias + half)
 
 
 def _folded_bias(mean: NDArray[np.float64], error: NDArray[np.float64]) -> float:
-    """How much larger the size of normal numbers is on average than the size of their means, summed."""
+    """The bias of the sum of absolute values of normal variables: sum of E|X| - |E X|."""
     from scipy.special import ndtr
 
     ratio = np.divide(mean, error, out=np.full(len(mean), np.inf), where=error > 0)
@@ -191,7 +192,7 @@ def _folded_bias(mean: NDArray[np.float64], error: NDArray[np.float64]) -> float
 
 
 def calibration_error_statistic(confidence: FloatArray, correct: BoolArray, *, bins: int = ECE_BINS) -> SortedStatistic:
-    """`expected_calibration_error` of the samples as often as they were drawn."""
+    """`expected_calibration_error` for any weights of the samples."""
     certainty = real_scores(confidence, "confidence")
     right = flags(correct, "correct")
     n = same_length(confidence=certainty, correct=right)
@@ -219,7 +220,7 @@ def calibration_error_statistic(confidence: FloatArray, correct: BoolArray, *, b
 
 
 def confidence_bins(confidence: FloatArray, bins: int = ECE_BINS) -> NDArray[np.int64]:
-    """Which bin of equal width each confidence falls into: (m / M, (m + 1) / M] is bin m, and 0 goes to the first.
+    """The bin of equal width of each confidence: bin m is (m / M, (m + 1) / M], and 0 goes to the first.
 
     Args:
         confidence: (N,) in [0, 1].
@@ -236,12 +237,12 @@ def per_class(top_indices: IntArray, labels: IntArray, num_classes: int) -> list
     """Recall (with Wilson's interval), precision and F1 of each class, for top-1 predictions.
 
     Args:
-        top_indices: (N, K) classes, best first; only the first column counts.
+        top_indices: (N, K) classes, best first; only the first column is used.
         labels: (N,) true classes.
         num_classes: the number of rows.
 
     Returns:
-        One row a class, in order, absent classes included.
+        One row for each class, in order, including classes without samples.
 
     Raises:
         ValueError: no samples, lengths that differ, or an index outside [0, num_classes).

@@ -1,8 +1,8 @@
-"""Is one model worse than another? Tests and intervals of the difference of a metric on the very same samples.
+"""Tests and intervals for the difference of a metric between two models on the same samples. The gate uses them.
 
-Answers that are right or wrong in both models drop out, so that a paired test sees drops which the two models' own
-intervals do not. Shares of right answers get McNemar's exact test, everything else a bootstrap that draws the same
-samples for both (:mod:`vlmbench.metrics.paired_bootstrap`).
+A paired test ignores samples that both models answer rightly or both wrongly. So it finds drops that the two models'
+own intervals hide. Shares of right answers get McNemar's exact test. All other metrics get a bootstrap that draws the
+same samples for both models (:mod:`vlmbench.metrics.paired_bootstrap`).
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from vlmbench.metrics.tango import score_interval, score_statistic
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate minus baseline of one metric on the same n samples, in the metric's own unit and direction.
+    """Candidate minus baseline for one metric on the same n samples, in the metric's own unit and direction.
 
     Attributes:
         baseline: the baseline's value.
-        candidate: the candidate's.
+        candidate: the candidate's value.
         value: candidate - baseline.
-        ci95: the difference's two-sided 95 % interval; None where a single sample, or none, could define one.
-        p_value: two-sided, of no difference.
-        n: how many samples (images) were paired; of a class, those that have a say in its number.
-        differing: of these, how many were answered differently so far as the metric sees.
+        ci95: the two-sided 95% interval of the difference; None if fewer than two samples could define it.
+        p_value: two-sided; the hypothesis is that there is no difference.
+        n: the number of paired samples (images); for a class, of those that its number depends on.
+        differing: the number of them whose answers differ in a way that can change the metric.
         error: the standard error of ``value``; nan without an interval.
         method: "mcnemar" for shares of right answers, else "bootstrap".
         gained: samples that turned from wrong to right; None with a bootstrap.
         lost: samples that turned from right to wrong; None with a bootstrap.
-        degrees: of freedom of the error's estimate; a handful of differing samples tells little of it.
-        largest: how much the metric changes, at most, if every sample's answer does.
-        identical: answers and scores are the same throughout: one and the same behaviour, without any doubt.
-        rounding: so they are, but that scores, and the values made of them, differ by rounding.
+        degrees: the degrees of freedom of ``error``. They are few if few samples differ.
+        largest: the largest possible change of the metric, if every answer changes.
+        identical: all answers and scores are equal, so the two models behave the same.
+        rounding: all answers are equal, and scores and values differ only by rounding.
     """
 
     baseline: float
@@ -56,22 +56,23 @@ class Difference:
     rounding: bool = False
 
     def p_below(self, bound: float) -> float:
-        """How surely the true difference is below ``bound``: the p-value, doubled to compare with a two-sided one, of
-        a difference as low as this if it were ``bound``.
+        """The p-value of a difference as low as this one if the true difference were ``bound``. It is doubled, so
+        that it compares with a two-sided p-value.
 
-        At 0 it is ``p_value`` if the difference is negative. It never falls where ``bound`` does.
+        With a bound of 0 it is ``p_value`` if the difference is negative. A lower ``bound`` never gives a lower
+        p-value.
         """
         return self._p(bound, upwards=False)
 
     def p_above(self, bound: float) -> float:
-        """The same of a true difference above ``bound``."""
+        """As :meth:`p_below`, for a difference as high as this one."""
         return self._p(bound, upwards=True)
 
     def detectable(self, significance: float = 0.05, power: float = 0.8) -> float:
         """The smallest true drop that a test at this significance finds with this power on such samples.
 
-        It is taken from the standard error that was observed; and where fewer samples differ than a test needs before
-        it can find anything, from how many would have to, all in one direction.
+        It follows from the observed standard error. If fewer samples differ than the test needs to find anything, it
+        follows from the number that would have to differ, all in one direction.
 
         Raises:
             ValueError: significance or power lies outside (0, 1).
@@ -85,10 +86,11 @@ class Difference:
             return math.inf
         quantile = ndtri if math.isinf(self.degrees) else (lambda share: stdtrit(self.degrees, share))
         by_error = float((quantile(1 - significance / 2) + ndtri(power)) * self.error)
-        # So many of one direction have to turn up, and they do with this power if so many are expected (Poisson).
+        # The number of differing samples in one direction that the test needs, and the expected number (Poisson) that
+        # reaches it with this power.
         fewest = _fewest_in_one_direction(self.method, significance)
         wanted = float(gammaincinv(fewest, power))
-        if self.method == "bootstrap" and self.differing >= wanted:  # by how much they do, the error says
+        if self.method == "bootstrap" and self.differing >= wanted:  # the standard error tells by how much
             return by_error
         return max(by_error, self.largest * wanted / self.n)
 
@@ -106,21 +108,21 @@ class Difference:
         if bound == 0:
             return exact
         score = _score_p(surplus, deficit, self.n, sign * bound)
-        # More than a tolerance is harder to show than more than nothing; the score test alone may forget that.
+        # A drop beyond a tolerance is harder to show than any drop; the score test alone may not respect that.
         return max(score, exact) if sign * bound > 0 else min(score, exact)
 
 
 def mcnemar_difference(baseline_right: BoolArray, candidate_right: BoolArray, *, identical: bool = False) -> Difference:
-    """The difference of two shares of right answers: McNemar's exact test and Tango's score interval.
+    """The difference of two shares of right answers, with McNemar's exact test and Tango's score interval.
 
-    The interval holds 0 wherever the exact test does not reject it, so that the two never contradict each other.
+    The interval contains 0 whenever the exact test does not reject 0, so that the two never contradict each other.
 
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947), with the binomial distribution itself in place of its approximation.
+    Psychometrika 12 (1947), with the exact binomial distribution instead of its approximation.
 
     Args:
         baseline_right: (n,) whether the baseline was right.
-        candidate_right: (n,) whether the candidate was, of the same samples.
+        candidate_right: (n,) the same for the candidate.
         identical: see :class:`Difference`.
 
     Raises:
@@ -158,19 +160,19 @@ def mcnemar_difference(baseline_right: BoolArray, candidate_right: BoolArray, *,
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, each adjusted for the others: those at or below a have a family-wise error of a.
+    """Adjust p-values of several tests. Rejecting those at or below a has a family-wise error of at most a.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 
     Raises:
-        ValueError: one of them is no probability.
+        ValueError: a value is not in [0, 1].
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
     for p in p_values:
         if not 0 <= p <= 1:
-            raise ValueError(f"{p} is no p-value: it must lie in [0, 1]")
+            raise ValueError(f"{p} is not a p-value: a p-value lies in [0, 1]")
     adjusted = [0.0] * len(p_values)
     highest = 0.0
     for done, place in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
@@ -180,15 +182,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def student_tail(surplus: float, error: float, degrees: float) -> float:
-    """The chance of a surplus as large as this or larger."""
+    """The probability of a surplus of at least this size."""
     from scipy.special import ndtr, stdtr
 
     return float(ndtr(-surplus / error) if math.isinf(degrees) else stdtr(degrees, -surplus / error))
 
 
 def least_p(differing: int) -> float:
-    """The smallest p-value that so many differing samples can give: that all are for the worse, or all for the better,
-    though each might as well have gone the other way.
+    """The smallest p-value that this number of differing samples can give: all of them differ in one direction, while
+    both directions are equally likely.
     """
     return float(min(1.0, 2.0 ** (1 - differing)))
 
@@ -198,17 +200,18 @@ def _t_p(surplus: float, error: float, degrees: float) -> float:
 
 
 def _exact_p(surplus: int, deficit: int) -> float:
-    """McNemar's exact test that the surplus is not larger by chance, doubled."""
+    """The two-sided p-value of McNemar's exact test for this surplus."""
     from scipy.special import bdtr
 
     return min(1.0, 2 * float(bdtr(deficit, surplus + deficit, 0.5)))
 
 
 def _score_p(surplus: int, deficit: int, n: int, bound: float) -> float:
-    """Tango's test that (surplus - deficit) / n lies above the bound by chance, doubled.
+    """Tango's test that (surplus - deficit) / n lies above the bound; the p-value is doubled.
 
-    With a correction of one pair, as in McNemar's own statistic: without it, where few pairs disagree, the test errs
-    twice as often as it says; with it, never more often (all tables of up to 400 pairs, tests/metrics).
+    It has a correction of one pair, as McNemar's own statistic has. Without the correction, the test errs twice as
+    often as stated if few pairs disagree. With it, the test never errs more often than stated (for all tables of up to
+    400 pairs, tests/metrics).
     """
     from scipy.special import ndtr
 
@@ -218,7 +221,7 @@ def _score_p(surplus: int, deficit: int, n: int, bound: float) -> float:
 
 
 def _fewest_in_one_direction(method: Literal["mcnemar", "bootstrap"], significance: float) -> int:
-    """How many samples have to differ, all for the worse, before a test finds them."""
+    """The number of samples that must differ, all of them for the worse, before a test finds a drop."""
     count = 1
     while True:
         chance = _exact_p(count, 0) if method == "mcnemar" else _t_p(math.sqrt(count), 1.0, max(count - 1.0, 1.0))

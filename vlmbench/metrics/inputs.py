@@ -1,4 +1,4 @@
-"""What metrics accept: the array types, and checks whose messages name the first offending sample."""
+"""Array types that metrics accept, and checks of them. A message names the first wrong sample."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def class_indices(values: IntArray, name: str, *, num_classes: int | None = None, ndim: int = 1) -> NDArray[np.int64]:
-    """Class indices as int64, each at least 0 and below `num_classes` where that is given.
+    """Class indices as int64, each at least 0 and, if `num_classes` is given, below it.
 
     Raises:
         ValueError: no samples, the wrong number of axes, not integers, or an index out of range.
@@ -32,7 +32,7 @@ def class_indices(values: IntArray, name: str, *, num_classes: int | None = None
 
 
 def real_scores(values: FloatArray, name: str, *, ndim: int = 1) -> NDArray[np.float64]:
-    """Scores as float64, none of them NaN.
+    """Scores as float64 without NaN.
 
     Raises:
         ValueError: no samples, the wrong number of axes, or a NaN.
@@ -45,7 +45,7 @@ def real_scores(values: FloatArray, name: str, *, ndim: int = 1) -> NDArray[np.f
 
 
 def flags(values: BoolArray, name: str, *, ndim: int = 1) -> BoolArray:
-    """Booleans; numbers are accepted where each is 0 or 1.
+    """Booleans. Numbers are accepted if each is 0 or 1.
 
     Raises:
         ValueError: no samples, the wrong number of axes, or a value that is neither 0 nor 1.
@@ -55,14 +55,14 @@ def flags(values: BoolArray, name: str, *, ndim: int = 1) -> BoolArray:
         return array
     other = (array != 0) & (array != 1)
     if other.any():
-        # VOC marks "difficult" with a third value; read as True it would silently change the metric.
+        # VOC marks "difficult" with a third value. Read as True, it would silently change the metric.
         first = _first(other)
         raise ValueError(f"{name}{list(first)} is {array[first]}; it must be 0 or 1")
     return array.astype(np.bool_)
 
 
 def same_length(**arrays: NDArray[Any]) -> int:
-    """The length that all these arrays share along their first axis.
+    """The common length of these arrays along their first axis.
 
     Raises:
         ValueError: they differ.
@@ -78,7 +78,7 @@ def _of_rank(values: NDArray[Any], name: str, ndim: int) -> NDArray[Any]:
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
     if array.size == 0:
-        raise ValueError(f"{name} holds no samples (shape {array.shape}); a metric needs at least one")
+        raise ValueError(f"{name} has no samples (shape {array.shape}); a metric needs at least one")
     return array
 
 

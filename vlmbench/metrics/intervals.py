@@ -1,8 +1,9 @@
-"""Wilson's interval of a proportion, and metrics as functions of how often each sample counts.
+"""Wilson's interval of a proportion, and metrics as functions of the samples' weights. All metrics use it.
 
-Such a metric is written once: all ones give its value, zeros leave samples out (:mod:`vlmbench.metrics.jackknife`),
-multinomial counts are a resample (:mod:`vlmbench.metrics.paired_bootstrap`). Weightings come in blocks, so that memory
-does not grow with them.
+A sample's weight is how often it counts. A metric of weights is written once: weights of 1 give its value, weights of 0
+leave samples out (:mod:`vlmbench.metrics.jackknife`), and multinomial counts are a resample
+(:mod:`vlmbench.metrics.paired_bootstrap`). Weights come in blocks of B rows, so that memory does not grow with their
+number.
 """
 
 from __future__ import annotations
@@ -19,42 +20,42 @@ from numpy.typing import NDArray
 from vlmbench.metrics.base import CONFIDENCE, RESAMPLES
 
 Weights: TypeAlias = NDArray[np.int32]
-"""(B, n): how often each of n samples counts in each of B weightings."""
+"""(B, n): the weights of n samples, B times."""
 
 WeightedStatistic: TypeAlias = Callable[[Weights], NDArray[np.float64]]
-"""(B, n) weights to (B,) values, nan where the metric is undefined under such weights."""
+"""(B, n) weights to (B,) values; nan if the metric is undefined for these weights."""
 
 WeightedStatistics: TypeAlias = Callable[[Weights], NDArray[np.float64]]
-"""(B, n) weights to (B, C) values of C statistics that share work, nan where one is undefined."""
+"""(B, n) weights to (B, C) values of C statistics that share work; nan for those that are undefined."""
 
 
 @dataclass(frozen=True)
 class SortedStatistic:
-    """A weighted statistic of samples that are sorted so that alike ones lie side by side.
+    """A weighted statistic of sorted samples: equal ones are neighbours.
 
-    Called, it takes the weights of the samples as they came.
+    A call takes the weights in the samples' original order.
 
     Attributes:
-        order: (n,) the sample in each place.
-        of_sorted: the statistic of weights in that order.
+        order: (n,) the original index of each sorted sample.
+        of_sorted: the statistic of weights in sorted order.
     """
 
     order: NDArray[np.intp]
     of_sorted: WeightedStatistic
 
     def __call__(self, weights: Weights) -> NDArray[np.float64]:
-        """(B, n) weights of the samples as they came to (B,) values."""
+        """(B, n) weights in the original order to (B,) values."""
         return self.of_sorted(weights[:, self.order])
 
 
-# Statistics gather a block a few times over: one that fits the cache takes half the time of a 32 MiB one.
+# Statistics read a block several times. A block that fits the processor's cache takes half the time of one of 32 MiB.
 BLOCK_BYTES = 2**20
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval of a proportion of n trials, without continuity correction.
 
-    Unlike the normal approximation it stays inside [0, 1] and keeps its width at 0 % and 100 %.
+    Unlike the normal approximation, it stays inside [0, 1] and has a width at 0% and 100%.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927).
@@ -75,20 +76,20 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
 
 
 def effective_wilson(proportion: float, n: float, quantile: float) -> tuple[float, float]:
-    """Wilson's interval of a proportion that is as uncertain as one of n independent trials.
+    """Wilson's interval of a proportion that is as uncertain as that of n independent trials.
 
-    n need not be whole: it is the effective number of trials where these come in clusters or strata.
+    n need not be whole: for clusters or strata it is the effective number of trials.
 
     Args:
         proportion: in [0, 1].
         n: above 0.
-        quantile: standard errors to each side.
+        quantile: the number of standard errors on each side.
     """
     scale = 1 + quantile * quantile / n
     centre = (proportion + quantile * quantile / (2 * n)) / scale
     spread = proportion * (1 - proportion) / n + quantile * quantile / (4 * n * n)
     margin = quantile / scale * math.sqrt(spread)
-    # Exact at the ends, where rounding would leave 1e-17 or 1 - 1e-16.
+    # Exact at 0 and 1, where rounding would give 1e-17 or 1 - 1e-16.
     low = 0.0 if proportion == 0 else max(0.0, min(centre - margin, proportion))
     high = 1.0 if proportion == 1 else min(1.0, max(centre + margin, proportion))
     return low, high
@@ -105,13 +106,13 @@ def resampled(
 ) -> NDArray[np.float64]:
     """Statistics on resamples of n samples, drawn with replacement.
 
-    The same seed, n and resamples draw the same counts, whatever the statistics and the block size.
+    The same seed, n and resamples give the same draws, for any statistics and block size.
 
     Args:
-        statistics: maps (B, n) counts to (B, count) values, nan where one is undefined.
+        statistics: maps (B, n) counts to (B, count) values; nan for those that are undefined.
         n: the number of samples.
-        count: how many statistics there are.
-        rows: resamples a block; None: as many as fit into `BLOCK_BYTES`.
+        count: the number of statistics.
+        rows: the resamples in a block; None: as many as fit into `BLOCK_BYTES`.
 
     Returns:
         (resamples, count).

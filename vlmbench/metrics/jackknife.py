@@ -1,8 +1,9 @@
-"""Intervals of metrics that are no proportion: the metric without each sample in turn, and on random halves.
+"""Jackknife intervals, for metrics that are not proportions. The other modules of this folder use them.
 
-A percentile or BCa bootstrap is not used: drawn twice, a sample supports itself, and classes with few samples vanish
-from draws. Of a mean average precision on 50 samples, percentiles held the truth in a quarter of the simulated data
-sets and BCa in two of three (docs/intervals.md).
+The jackknife computes the metric without each sample in turn; random halves show the bias. A bootstrap with percentiles
+or BCa is not used: it draws samples twice, so that they support themselves, and classes with few samples vanish from
+draws. For mean average precision on 50 samples, the percentile interval contained the truth in a quarter of the
+simulated datasets, and BCa in two thirds (docs/intervals.md).
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from numpy.typing import NDArray
 
 from vlmbench.metrics.base import ALIKE, CONFIDENCE, FLAT, NOT_ASKED, Estimate
 from vlmbench.metrics.intervals import BLOCK_BYTES, WeightedStatistic, WeightedStatistics, Weights
+from vlmbench.wording import counted, either
 
 GROUPS = 200
-"""Of more samples than this, random groups of about equal size are left out in turn."""
+"""The number of random groups, of about equal size, that are left out in turn if there are more samples."""
 SPLITS = 25
-"""Random splits into two halves, on which bias is seen."""
+"""The number of random splits into halves that estimate the bias."""
 Scale = Literal["fraction", "rank"]
 LEAST: dict[Scale, int] = {"fraction": 20, "rank": 200}
-"""With fewer samples there is no interval. Of a hundred images the one that makes a mean rank is often absent."""
+"""The fewest samples for an interval. One image can decide a mean rank, and a hundred images often lack it."""
 LEAST_WEIGHTY: dict[Scale, float] = {"fraction": 2.0, "rank": 8.0}
-"""As many samples of equal weight must at least decide a value: with fewer the interval says next to nothing, and of
-ranks, where one of 500 outweighs all others, it is wrong."""
+"""The fewest samples (the effective number, as if they had equal weight) that may decide a value. With fewer, the
+interval says almost nothing; for ranks, where one sample of 500 can outweigh the rest, it is wrong."""
 MOST_BIAS = 2.0
-"""Half-widths of an interval by which a value may be biased. Beyond, the bias itself is too uncertain."""
+"""The largest bias that an interval allows, in half-widths. A larger bias is itself too uncertain."""
 
 
 def jackknife_estimate(
@@ -65,32 +67,33 @@ def jackknife_estimates(
     interval: bool = True,
     rows: int | None = None,
 ) -> list[Estimate]:
-    """The values of weighted statistics with their 95 % intervals, or why there is none.
+    """The values of weighted statistics with their 95% intervals, or with the reasons for missing intervals.
 
-    What an interval is to hold: the number on unlimited samples of the same kind, over the classes that are defined
-    here. The standard error is the jackknife's (of more than :data:`GROUPS` samples, that of random groups). The bias
-    is how far the metric moves from the whole to random halves, which for a bias that falls as 1 / n is the bias of the
-    whole; leaving out single samples shows no bias of maxima, such as those in an interpolated precision. Both are put
-    on the scale of the logit (of ranks: the logarithm), and Student's quantile has the degrees of freedom that the
-    standard error's own uncertainty gives, which are few if few samples decide. A value that is biased by more than the
-    half-width is itself an end: the interval is stretched to it.
+    An interval is for the value on unlimited samples of the same kind, over the classes that are defined in these
+    samples. The standard error is the jackknife's; with more than :data:`GROUPS` samples, random groups are left out.
+    The bias is the difference between the metric of all samples and its mean over random halves. If bias falls as
+    1 / n, this difference is the bias. (Leaving out single samples does not show the bias of maxima, such as those of
+    an interpolated precision.) Both are computed on the logit of the value, or on the logarithm of a rank. The interval
+    uses Student's quantile with the degrees of freedom that follow from the uncertainty of the standard error; they are
+    few if few samples decide the value. If the bias exceeds the half-width, the interval is extended to the value.
 
-    There is no interval if there are too few samples, if a few of them decide the value, if leaving some out leaves
-    nothing to measure or changes nothing, or if the value is biased far beyond what chance does.
+    There is no interval if there are too few samples, if a few samples decide the value, if the metric without some
+    samples is undefined or unchanged, or if the bias is far larger than chance explains.
 
     Source: B. Efron, C. Stein, "The jackknife estimate of variance", Ann. Statist. 9 (1981); F. E. Satterthwaite,
     Biometrics Bulletin 2 (1946), for the degrees 2 G / (kurtosis - 1); P. J. McCarthy, "Pseudo-replication: half
     samples", Rev. Int. Stat. Inst. 37 (1969).
 
     Args:
-        statistics: maps (B, n) weights to (B, C) values, nan where one is undefined. They depend on no weight's scale.
+        statistics: maps (B, n) weights to (B, C) values; nan for those that are undefined. Scaling all weights of a row
+            must not change its values.
         n: the number of samples.
-        undefined: C, why each has no value, if it has none.
-        units: what is left out, for a reason's words.
+        undefined: C reasons, each used if that value is undefined.
+        units: the plural noun for samples in a reason.
         scale: what the values are.
-        seed: of groups and halves.
-        interval: whether there is to be one.
-        rows: weightings a block; None: as many as fit into the cache.
+        seed: seeds the groups and halves.
+        interval: whether to compute an interval.
+        rows: the rows of weights in a block; None: as many as fit into the cache.
 
     Raises:
         ValueError: n is below 1.
@@ -102,7 +105,7 @@ def jackknife_estimates(
     if not interval:
         without = NOT_ASKED
     elif n < LEAST[scale]:
-        without = f"{n} {units if n != 1 else units.removesuffix('s')} {'are' if n != 1 else 'is'} too few for one"
+        without = f"{counted(n, units.removesuffix('s'), units)} {either(n, 'is', 'are')} too few"
     elif np.isnan(values).all():
         without = ""
     else:
@@ -125,11 +128,11 @@ def jackknife_estimates(
 def _interval(
     value: float, left_out: NDArray[np.float64], halves: NDArray[np.float64], units: str, scale: Scale
 ) -> tuple[float, float] | str:
-    """The interval, or why there is none."""
+    """The interval, or the reason why it is missing."""
     from scipy.special import stdtrit
 
     if np.isnan(left_out).any():
-        return f"too few {units} show what it measures"
+        return f"too few {units} contain what it measures"
     count = len(left_out)
     moved = left_out - left_out.mean()
     squares = float((moved**2).sum())
@@ -138,16 +141,16 @@ def _interval(
         return ALIKE.format(units=units)
     weighty = squares**2 / float((moved**4).sum())
     if weighty < LEAST_WEIGHTY[scale]:
-        return f"a few {units} decide it"
+        return f"a few {units} decide the value"
     slope = value * (1 - value) if scale == "fraction" else value
     if slope < FLAT:
-        return f"it is at its bound, and the {units} do not tell how far others would differ"
+        return f"the value is the best or worst possible, and these {units} do not show how much others would vary"
     degrees = max(1.0, min(count - 1, 2 * count / max(count / weighty - 1, FLAT)))
     bias = _bias(value, halves)
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
     if abs(bias) > MOST_BIAS * half:
         far = f"{100 * abs(bias):.1f} points" if scale == "fraction" else f"{abs(bias):.1f}"
-        return f"so few {units} make it about {far} too {'high' if bias > 0 else 'low'}, far more than chance does"
+        return f"with few {units} it is about {far} too {'high' if bias > 0 else 'low'}, much more than chance explains"
     ends = [_moved(value, (sign * half - bias) / slope, scale) for sign in (-1, 1)]
     return min(ends[0], value), max(ends[1], value)
 
@@ -158,9 +161,9 @@ def _bias(value: float, halves: NDArray[np.float64]) -> float:
 
 
 def _moved(value: float, by: float, scale: Scale) -> float:
-    """A value so far along its logit or logarithm, where no end leaves the metric's range."""
+    """A value moved by this much on the scale of the logit or logarithm. The result stays in the metric's range."""
     if scale == "rank":
-        return max(1.0, value * math.exp(min(by, 700.0)))  # no float holds e^710
+        return max(1.0, value * math.exp(min(by, 700.0)))  # e^710 exceeds the largest float
     odds = math.log(value / (1 - value)) + by
     return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
 
@@ -170,7 +173,7 @@ def _over(statistics: WeightedStatistics, blocks: Callable[[int], Iterable[Weigh
 
 
 def _without_each(n: int, seed: int) -> Callable[[int], Iterator[Weights]]:
-    """Each sample left out in turn, or each of :data:`GROUPS` random groups."""
+    """Weights that leave out each sample in turn, or each of :data:`GROUPS` random groups."""
     group = np.arange(n) if n <= GROUPS else np.random.default_rng(seed).permutation(n) % GROUPS
     count = min(n, GROUPS)
 
@@ -182,7 +185,7 @@ def _without_each(n: int, seed: int) -> Callable[[int], Iterator[Weights]]:
 
 
 def _halves(n: int, seed: int) -> Callable[[int], Iterator[Weights]]:
-    """Both halves of :data:`SPLITS` random splits."""
+    """Weights of both halves of :data:`SPLITS` random splits."""
 
     def blocks(rows: int) -> Iterator[Weights]:
         generator = np.random.default_rng([seed, 1])

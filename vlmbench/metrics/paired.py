@@ -1,4 +1,7 @@
-"""Differences between models that answered the same samples, all pairs at once."""
+"""Standard errors of the differences between models on the same samples, for all pairs of models at once.
+
+Rankings use them to tell which models the data can tell apart.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 ADDED = 2
-"""Samples that are added to every two models' answers, one to each side."""
+"""The number of imaginary samples that are added to every pair of models, one in favour of each."""
 
 
 def difference_errors(contributions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard errors of the differences between every two models' means.
 
-    Samples that two models get right or wrong together say nothing about which is better, and drop out: on one test set
-    the error is smaller than that of two independent sets, the more so the more alike the models are.
+    Samples that both models get right, or both wrong, do not show which model is better. So the error on one test set
+    is smaller than the error on two independent test sets, and the more alike the models are, the smaller it is.
 
-    Two samples on which the models differ, once to each side, are added: without them four samples of one side would
-    tell models apart at 95%, which the exact test does from six on, and two would where there are no others.
+    Two imaginary samples on which the models differ are added, one in favour of each. Without them, four differing
+    samples in one direction would tell models apart at 95%, while the exact test needs six; if no other samples exist,
+    two would suffice.
     Source: for 0/1 answers D. Bonett, R. Price, "Adjusted Wald confidence interval for a difference of binomial
-    proportions based on paired data", Journal of Educational and Behavioral Statistics 37 (2012). Its shrunken
-    difference is put into the error instead, so that the difference itself is compared with 1.96 errors.
+    proportions based on paired data", Journal of Educational and Behavioral Statistics 37 (2012). Its shrinkage
+    of the difference is part of the error here, so that the difference itself is compared with 1.96 errors.
 
     Args:
-        contributions: (M, N) what each of N samples contributes to each of M models' metric, a mean over samples.
+        contributions: (M, N) the contribution of each of N samples to the metric of each of M models. The metric is
+            the mean of its contributions.
 
     Returns:
-        (M, M), symmetric, zeros on the diagonal; positive between models that never differ, too.
+        (M, M), symmetric, with zeros on the diagonal. It is positive even between models that never differ.
 
     Raises:
         ValueError: there are fewer than two samples.
@@ -48,13 +53,14 @@ def difference_errors(contributions: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def class_mean_contributions(correct: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What each sample contributes to the mean of class recalls, around each class's own recall.
+    """The contribution of each sample to the mean of class recalls, minus the mean of its class.
 
-    The spread of such a mean is that within classes alone; means are taken out, so only errors are to be computed.
+    The spread of that mean comes only from the spread within classes. The class means are subtracted, so these values
+    serve to compute errors, not means.
 
     Args:
-        correct: (N,) whether each sample was answered rightly.
-        labels: (N,) its class.
+        correct: (N,) whether each answer is right.
+        labels: (N,) the class of each sample.
     """
     _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     recalls = np.bincount(classes, weights=correct) / sizes

@@ -1,4 +1,4 @@
-"""The bootstrap of a difference: both models on the same draws of the samples."""
+"""The bootstrap of a difference: both models are evaluated on the same draws of the samples. The gate uses it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vlmbench.metrics.inputs import BoolArray
 from vlmbench.metrics.intervals import BLOCK_BYTES, WeightedStatistic, WeightedStatistics, Weights, resampled
 
 UNSEEN = 0.05
-"""Where no sample differs, the share of samples that does is bounded so that a larger one would have shown itself with
-a chance of 1 - UNSEEN: at most about 3 / n (the rule of three)."""
+"""If no sample differs, the share of differing samples is bounded by about 3 / n (the rule of three): a larger share
+would have shown a differing sample with a probability of 1 - UNSEEN."""
 LEFT_OUT = 256
-"""Samples that are left out in turn to see how much each counts, at most."""
+"""The most samples that are left out in turn to measure how much each of them counts."""
 UNTRIED = 5.0
-"""As many samples are taken to count in a statistic of whose samples none was left out: so few of them differ."""
+"""The assumed effective number of samples of a statistic if no sample of it was left out, because so few differ."""
 
 
 def bootstrap_difference(
@@ -36,25 +36,27 @@ def bootstrap_difference(
 ) -> Difference:
     """The difference of any metric of two models, both evaluated on the same draws of the samples.
 
-    The standard error is the spread of the resampled differences. Interval and p-values are Student's around the
-    difference itself: they agree with each other, and a handful of samples is not taken for evidence, as resampled
-    quantiles would take it; nor are a few that all change alike, in which there is no spread (:func:`least_p`). The
-    degrees of freedom are one less than the samples that differ, or than as many as would weigh as much where some
-    count for more than others: those of small classes in a mean over classes, those with large objects in an IoU. With
-    shares c of the difference they are (sum c²)² / sum c⁴, c found by leaving a sample out (as F. E. Satterthwaite,
-    Biometrics Bulletin 2 (1946) has it for sums of variances). Where no sample differs there is no spread, and the
-    interval is bounded by the rule of three (:data:`UNSEEN`) times ``largest``.
+    The standard error is the spread of the resampled differences. Interval and p-values come from Student's
+    distribution around the difference, so that they agree with each other. Quantiles of the resamples are not used:
+    they would take a handful of samples for evidence. A few samples that all change in the same way have no spread;
+    :func:`least_p` bounds their p-value.
+
+    The degrees of freedom are the number of differing samples minus one. If some samples count more than others, such
+    as those of small classes in a mean over classes, or those with large objects in an IoU, the effective number
+    replaces the number: (sum c²)² / sum c⁴, where c is a sample's share of the difference, found by leaving the sample
+    out (F. E. Satterthwaite, Biometrics Bulletin 2 (1946), for sums of variances). If no sample differs, there is no
+    spread, and the interval is the rule of three (:data:`UNSEEN`) times ``largest``.
 
     Source: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), sections 6.2, 11.2 and 12.2.
 
     Args:
-        baseline: maps (B, n) counts to (B,) values, nan where it is undefined.
-        candidate: likewise, its samples in the same order.
+        baseline: maps (B, n) counts to (B,) values; nan if the metric is undefined.
+        candidate: the same, with its samples in the same order.
         n: the number of samples.
-        differing: (n,) whether the two answered it differently.
+        differing: (n,) whether the two answers differ.
         largest, identical: see :class:`Difference`.
         resamples: 2 or more.
-        rows: resamples a block; None: as many as fit into the cache.
+        rows: the resamples in a block; None: as many as fit into the cache.
 
     Raises:
         ValueError: n is below 1, resamples below 2, differing is of another length, or one of the two values is
@@ -72,7 +74,7 @@ def bootstrap_difference(
         rows=rows,
     )
     if difference is None:
-        raise ValueError("the metric is undefined on these samples: there is no difference to speak of")
+        raise ValueError("the metric is undefined on these samples, so it has no difference")
     return difference
 
 
@@ -89,21 +91,21 @@ def bootstrap_differences(
     resamples: int = RESAMPLES,
     rows: int | None = None,
 ) -> list[Difference | None]:
-    """As :func:`bootstrap_difference`, for C statistics of the same draws, as those of C classes.
+    """As :func:`bootstrap_difference`, for C statistics on the same draws, such as one for each class.
 
     Args:
-        baseline: maps (B, n) counts to (B, C) values, nan where one is undefined.
-        candidate: likewise.
-        differing: (n, C) whether the two answered a sample differently so far as each statistic sees.
-        sizes: C, how many samples have a say in each, as those of a class; None: all n.
+        baseline: maps (B, n) counts to (B, C) values; nan for those that are undefined.
+        candidate: the same.
+        differing: (n, C) whether the two answers differ in a way that can change each statistic.
+        sizes: C, the number of samples that each statistic depends on, such as those of a class; None: all n.
 
     Returns:
-        C differences; None where a statistic is undefined in one of the two.
+        C differences; None for a statistic that is undefined for one of the two models.
     """
     if resamples < 2:
         raise ValueError(f"the spread of a difference needs two resamples or more, got {resamples}")
     if len(differing) != n:
-        raise ValueError(f"{len(differing)} samples are said to differ or not, of {n}")
+        raise ValueError(f"differing has {len(differing)} rows for {n} samples")
     count = differing.shape[1]
     rows = rows or max(1, BLOCK_BYTES // (n * np.dtype(np.int32).itemsize))
 
@@ -153,14 +155,14 @@ def _by_spread(
     share = (1 + CONFIDENCE) / 2
     p_value = 1.0
     interval: tuple[float, float] | None
-    if n == 1 or math.isnan(sd):  # one sample is the same in every draw
+    if n == 1 or math.isnan(sd):  # with one sample, all draws are equal
         sd, interval = math.nan, None
     elif identical:
         interval = (0.0, 0.0)
     elif sd > 0:
         half = float(stdtrit(degrees, share)) * sd
         interval = value - half, value + half
-    else:  # not a draw in which the two differ otherwise than they do here
+    else:  # all draws have the same difference
         half = largest * (1 - UNSEEN ** (1 / n))
         interval, sd, degrees = (value - half, value + half), half / float(ndtri(share)), math.inf
     if interval is not None and not identical:
@@ -168,7 +170,7 @@ def _by_spread(
         low, high = interval
         if p_value > 1 - CONFIDENCE:
             low, high = min(low, 0.0), max(high, 0.0)
-        # Of a handful of samples Student's interval is wider than the metric's range.
+        # With a handful of samples, Student's interval is wider than the metric's range.
         interval = max(low, min(value, -largest)), min(high, max(value, largest))
     return Difference(
         baseline=before,
@@ -187,10 +189,10 @@ def _by_spread(
 
 
 def _spread(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R, C) to (C,) standard deviations over the draws in which a difference is defined; nan of fewer than two."""
+    """(R, C) to (C,) standard deviations over the draws with a defined difference; nan for fewer than two draws."""
     defined = ~np.isnan(differences)
     counts = defined.sum(axis=0)
-    # Around the first one, so that draws which are all alike have a spread of exactly 0.
+    # Around the first draw, so that equal draws have a spread of exactly 0.
     centred = np.where(defined, differences - np.nan_to_num(differences[:1]), 0.0)
     mean = centred.sum(axis=0) / np.maximum(counts, 1)
     squares = (np.where(defined, centred - mean, 0.0) ** 2).sum(axis=0)
@@ -200,14 +202,14 @@ def _spread(differences: NDArray[np.float64]) -> NDArray[np.float64]:
 def _weighty(
     both: WeightedStatistics, value: NDArray[np.float64], differing: BoolArray, seed: int, rows: int
 ) -> NDArray[np.float64]:
-    """(C,) how many samples of equal weight would tell as much as those that differ; at most as many as differ.
+    """(C,) the effective number of differing samples, as if they had equal weight; at most the number that differs.
 
     Args:
         both: (B, n) counts to (B, 2 C), the baseline's values first.
         value: (C,) the differences.
         differing: (n, C).
-        seed: of the choice of those that are left out in turn.
-        rows: so many at once.
+        seed: seeds the choice of the samples that are left out.
+        rows: how many samples are left out in a block.
     """
     n, count = differing.shape
     chosen = np.flatnonzero(differing.any(axis=1))
@@ -220,7 +222,9 @@ def _weighty(
         weights[np.arange(len(part)), part] = 0
         without = both(weights)
         shares[start : start + len(part)] = without[:, count:] - without[:, :count] - value
-    shares = np.where(differing[chosen], np.nan_to_num(shares), 0.0)  # nan: nothing is left without this sample
+    shares = np.where(
+        differing[chosen], np.nan_to_num(shares), 0.0
+    )  # nan: without this sample the statistic is undefined
     squares, fourths = (shares**2).sum(axis=0), (shares**4).sum(axis=0)
     numbers, tried = differing.sum(axis=0), differing[chosen].sum(axis=0)
     weighty = numbers.astype(np.float64)

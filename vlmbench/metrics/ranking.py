@@ -1,12 +1,13 @@
 """Metrics of how well scores rank samples: average precision (two kinds) and the area under the ROC curve.
 
-A class has (N,) scores, higher for more positive, and (N,) booleans, whether a sample shows it; C classes have (N, C)
-of each. Values are fractions in [0, 1], nan where no sample is positive. A ValueError says that there are no samples,
-that shapes differ, or which score is NaN.
+Multi-label classification and the AUC of classification use them. One class has (N,) scores, higher for more positive,
+and (N,) booleans: whether a sample shows the class. C classes have (N, C) of each. Values are fractions in [0, 1], and
+nan if no sample is positive. A ValueError names what is wrong: no samples, shapes that differ, or a NaN score.
 
-Equal scores are one threshold everywhere. An interval is of the number on unlimited samples of the same kind, over the
-classes that are defined here. It takes 250 passes over all classes and samples: a quarter of a second for 20 classes of
-5,000 samples, a minute or two for 1,000 classes of 50,000. Beside the scores it keeps one index for each.
+Equal scores always form one threshold. An interval is for the value on unlimited samples of the same kind, over the
+classes that are defined in these samples. It takes 250 passes over all classes and samples: a quarter of a second for
+20 classes and 5,000 samples, a minute or two for 1,000 classes and 50,000 samples. Besides the scores it keeps one
+index for each score.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from vlmbench.metrics.thresholds import (
 )
 
 NO_POSITIVE = "no sample is positive for any class"
-ONE_KIND = "no class has both samples that show it and samples that do not"
+ONE_KIND = "no class has both positive and negative samples"
 
 
 def average_precision_11_point(scores: FloatArray, positive: BoolArray) -> float:
-    """PASCAL VOC 2007's: the best precision at recall t or more, averaged over t = 0, 0.1, ..., 1.
+    """PASCAL VOC 2007's average precision: the best precision at recall t or more, averaged over t = 0, 0.1, ..., 1.
 
-    Recalls are compared as integers, so that 3/10 reaches t = 0.3, which rounding may deny it.
+    Recalls are compared as integers, so that 3/10 reaches t = 0.3 in spite of rounding.
 
     Source: M. Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", IJCV 88 (2010),
     equations 1 and 2; VOC2007 devkit `VOCcode/VOCevalcls.m`, which orders equal scores by its sort.
@@ -55,10 +56,10 @@ def average_precision_11_point(scores: FloatArray, positive: BoolArray) -> float
 
 
 def average_precision(scores: FloatArray, positive: BoolArray) -> float:
-    """The precision at each positive, averaged over the positives: the curve's area without interpolation.
+    """The precision at each positive, averaged over the positives: the area under the curve, without interpolation.
 
-    Equals `sklearn.metrics.average_precision_score`, and, where scores are distinct, LAION-AI/CLIP_benchmark
-    `clip_benchmark/metrics/zeroshot_classification.py`, which orders equal scores as its sort leaves them.
+    Equals `sklearn.metrics.average_precision_score`. If all scores differ, it equals LAION-AI/CLIP_benchmark
+    `clip_benchmark/metrics/zeroshot_classification.py` too, which leaves the order of equal scores to its sort.
 
     >>> round(average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])), 4)
     0.8333
@@ -67,9 +68,10 @@ def average_precision(scores: FloatArray, positive: BoolArray) -> float:
 
 
 def roc_auc(scores: FloatArray, positive: BoolArray) -> float:
-    """The chance that a positive outscores a negative, ties counted half: the area under the ROC curve.
+    """The probability that a positive scores higher than a negative, with ties as one half: the area under the ROC
+    curve.
 
-    It is nan where all samples are positive, too.
+    It is also nan if all samples are positive.
 
     Equals `sklearn.metrics.roc_auc_score`. Source: J. A. Hanley, B. J. McNeil, Radiology 143 (1982).
 
@@ -84,54 +86,56 @@ def mean_average_precision_11_point(
 ) -> Estimate:
     """`average_precision_11_point` averaged over the classes with a positive, with a jackknife interval over samples.
 
-    A class without a positive has no recall and is left out, and where all of its positives are left out.
+    A class without a positive has no recall and does not count. The same holds in the jackknife, when all of its
+    positives are left out.
     """
     statistic = mean_average_precision_11_point_statistic(scores, targets)
     return _estimate(statistic, len(scores), NO_POSITIVE, seed, interval)
 
 
 def mean_average_precision_11_point_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
-    """`mean_average_precision_11_point` of the samples as often as they were drawn."""
+    """`mean_average_precision_11_point` for any weights of the samples."""
     return macro(eleven_point, _multilabel(scores, targets))
 
 
 def mean_average_precision(scores: FloatArray, targets: BoolArray, *, seed: int = 0, interval: bool = True) -> Estimate:
     """`average_precision` averaged over the classes with a positive, with a jackknife interval over samples.
 
-    A class without a positive has no recall and is left out, and where all of its positives are left out.
-    (CLIP_benchmark counts such a class as 0.)
+    A class without a positive has no recall and does not count. The same holds in the jackknife, when all of its
+    positives are left out. (CLIP_benchmark counts such a class as 0.)
     """
     statistic = mean_average_precision_statistic(scores, targets)
     return _estimate(statistic, len(scores), NO_POSITIVE, seed, interval)
 
 
 def mean_average_precision_statistic(scores: FloatArray, targets: BoolArray) -> WeightedStatistic:
-    """`mean_average_precision` of the samples as often as they were drawn."""
+    """`mean_average_precision` for any weights of the samples."""
     return macro(precision_at_positives, _multilabel(scores, targets))
 
 
 def class_average_precision_statistics(scores: FloatArray, targets: BoolArray) -> WeightedStatistics:
-    """Each class's `average_precision` of the samples as often as they were drawn: (B, C), nan without a positive."""
+    """Each class's `average_precision` for any weights of the samples: (B, C), nan without a positive."""
     return by_class(precision_at_positives, _multilabel(scores, targets))
 
 
 def mean_roc_auc(scores: FloatArray, truth: IntArray | BoolArray, *, seed: int = 0, interval: bool = True) -> Estimate:
     """`roc_auc` averaged over the classes with both positives and negatives, with a jackknife interval over samples.
 
-    What is ranked depends on the task:
+    The ranked scores depend on the task:
 
     - `truth` (N,), two classes: one AUC, of class 1, by `scores[:, 1] - scores[:, 0]`. Softmax keeps the
-      order of this difference at any temperature: it is the AUC of the probability, as no one column is.
-    - `truth` (N,), more classes: each class against the rest by its own column, as given. Probabilities give
-      `sklearn.metrics.roc_auc_score(multi_class="ovr", average="macro")`; raw cosines rank samples otherwise.
-    - `truth` (N, C): multi-label; each column of targets by its own column of scores.
+      order of this difference at any temperature, so it is the AUC of the probability. No single column has that
+      property.
+    - `truth` (N,), more classes: each class against the rest, by its own column unchanged. Probabilities give
+      `sklearn.metrics.roc_auc_score(multi_class="ovr", average="macro")`; raw cosines rank samples differently.
+    - `truth` (N, C): multi-label. Each column of targets is ranked by its own column of scores.
 
     Args:
         scores: (N, C).
         truth: (N,) class indices, or (N, C) booleans.
 
     Returns:
-        nan without an interval where no class has both positives and negatives.
+        nan without an interval if no class has both positives and negatives.
 
     Raises:
         ValueError: no samples, shapes that differ, a NaN score, a label outside [0, C), or labels with C = 1.
@@ -141,7 +145,7 @@ def mean_roc_auc(scores: FloatArray, truth: IntArray | BoolArray, *, seed: int =
 
 
 def mean_roc_auc_statistic(scores: FloatArray, truth: IntArray | BoolArray) -> WeightedStatistic:
-    """`mean_roc_auc` of the samples as often as they were drawn."""
+    """`mean_roc_auc` for any weights of the samples."""
     if np.ndim(truth) == 2:
         return macro(area_under_roc, _multilabel(scores, np.asarray(truth)))
     columns = real_scores(scores, "scores", ndim=2)

@@ -1,13 +1,13 @@
-"""RareAct's mean weighted and mean sampled average precision: rankings in which no video speaks more than once.
+"""RareAct's mean weighted and mean sampled average precision, which count each video once. The task kind uses them.
 
-Of each action only some rows are ranked: its own annotated clips, and every other action's positive clips. Clips of one
-video are near copies, so that plain average precision would count some videos many times over.
+For each action only some rows are ranked: the clips that were annotated for it, and the positive clips of all other
+actions. Clips of one video are nearly copies, so that plain average precision would count some videos many times.
 
-Scores are (N, C), of every row for every action; ``ranked`` comes from :func:`action_rows`. A ValueError says that
-there are no rows, that no action has a positive, or which score is NaN.
+Scores are (N, C): of each row for each action. ``ranked`` comes from :func:`action_rows`. A ValueError names what is
+wrong: no rows, no action with a positive, or a NaN score.
 
 Source: A. Miech et al., "RareAct: A video dataset of unusual interactions", arXiv 2008.01018 (2020);
-antoine77340/RareAct `compute_score.py`, whose numbers these are (up to its unseeded sampling).
+antoine77340/RareAct `compute_score.py`, which gives the same numbers, apart from its unseeded sampling.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics, We
 from vlmbench.metrics.jackknife import jackknife_estimate
 
 NEGATIVE, POSITIVE = 0, 1
-"""Annotations of a clip for its action; above them are the hard negatives (only the verb is right, only the noun is, or
-both are but not together)."""
+"""Annotations of a clip for its action. Higher values are hard negatives: only the verb is right, only the noun is, or
+both occur but not together."""
 
 SAMPLINGS = 100  # the authors' README: "mSAP (n=100)"
 
@@ -35,11 +35,11 @@ class ActionRows:
     """The R rows that are ranked for one action.
 
     Attributes:
-        action: its index.
-        rows: (R,) which rows.
-        positive: (R,) which of them show it.
-        videos: (R,) the video of each.
-        units: (R,) 0 ... U - 1: rows of one video in one group (positive, negative, hard negative) are one unit.
+        action: the action's index.
+        rows: (R,) the indices of the rows.
+        positive: (R,) whether each row shows the action.
+        videos: (R,) the video of each row.
+        units: (R,) 0 ... U - 1: rows of one video in one group (positive, negative, hard negative) form one unit.
     """
 
     action: int
@@ -50,26 +50,27 @@ class ActionRows:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """(R,): a unit's rows share a weight of 1."""
+        """(R,): the rows of a unit share a weight of 1."""
         return 1 / np.bincount(self.units)[self.units]
 
 
 def action_rows(
     actions: IntArray, annotations: IntArray, videos: IntArray, verbs: Sequence[str], nouns: Sequence[str]
 ) -> list[ActionRows]:
-    """What is ranked for each action that has a positive.
+    """The rows to rank, for each action that has a positive.
 
-    For an action, the other actions' positives are hard negatives where verb or noun is the same, else negatives.
+    For an action, positives of an action with the same verb or noun are hard negatives. Positives of all other actions
+    are negatives.
 
     Args:
         actions: (N,) the action that each row was annotated for.
-        annotations: (N,) 0 negative, 1 positive, more: hard negative.
+        annotations: (N,) 0: negative, 1: positive, above 1: hard negative.
         videos: (N,) the video of each row.
-        verbs: C, of each action.
-        nouns: C; no two actions share both words.
+        verbs: C, the verb of each action.
+        nouns: C, the noun of each action. No two actions share both words.
 
     Raises:
-        ValueError: no rows, lengths that differ, an index out of range, or two actions of the same words.
+        ValueError: no rows, lengths that differ, an index out of range, or two actions with the same words.
     """
     asked = class_indices(actions, "actions", num_classes=len(verbs))
     marks = class_indices(annotations, "annotations")
@@ -92,9 +93,9 @@ def action_rows(
 
 
 def weighted_average_precision(scores: FloatArray, rows: ActionRows) -> float:
-    """One action's: average precision in which a video's rows of one group share a weight of 1.
+    """The average precision of one action. The rows of one video in one group share a weight of 1.
 
-    The scores are (N,), of every row for this action. Equals `sklearn.metrics.average_precision_score` with those
+    The scores are (N,): of each row for this action. Equals `sklearn.metrics.average_precision_score` with those
     sample weights.
     """
     return float(_areas(real_scores(scores, "scores")[rows.rows], rows.positive, rows.weights[None])[0])
@@ -105,8 +106,8 @@ def mean_weighted_average_precision(
 ) -> Estimate:
     """mWAP: `weighted_average_precision` averaged over the actions with a positive.
 
-    The interval is of the number on unlimited videos of the same kind, over the actions with a positive here. The
-    jackknife leaves out videos, not rows: the clips of a video come and go together.
+    The interval is for the value on unlimited videos of the same kind, over the actions that have a positive in these
+    rows. The jackknife leaves out whole videos, not single rows.
     """
     statistic = mean_weighted_average_precision_statistic(scores, ranked)
     videos = len(drawn_videos(ranked))
@@ -122,12 +123,12 @@ def mean_weighted_average_precision(
 
 
 def drawn_videos(ranked: Sequence[ActionRows]) -> NDArray[np.int64]:
-    """(V,) the videos that have a say, ascending: what the bootstrap draws."""
+    """(V,) the videos that are ranked for some action, ascending: the bootstrap draws them."""
     return np.unique(np.concatenate([rows.videos for rows in ranked]))
 
 
 def mean_weighted_average_precision_statistic(scores: FloatArray, ranked: Sequence[ActionRows]) -> WeightedStatistic:
-    """mWAP of draws of videos: (B, V) counts to (B,). An action of whose positives no video was drawn is left out."""
+    """mWAP of draws of videos: (B, V) counts to (B,). Actions without a drawn video of a positive do not count."""
     each = weighted_average_precision_statistics(scores, ranked)
 
     def mean(weights: Weights) -> NDArray[np.float64]:
@@ -158,13 +159,13 @@ def weighted_average_precision_statistics(scores: FloatArray, ranked: Sequence[A
 def mean_sampled_average_precision(
     scores: FloatArray, ranked: Sequence[ActionRows], *, seed: int = 0, samplings: int = SAMPLINGS
 ) -> Estimate:
-    """mSAP: average precision of one random row a video and group, averaged over samplings, then over actions.
+    """mSAP: average precision with one random row for each video and group, averaged over samplings, then over actions.
 
-    The sampling is the authors', with a seed. There is no interval: its spread over samplings would say nothing of
-    other videos.
+    The sampling is the authors', with a seed. There is no interval: the spread over samplings does not show the spread
+    over other videos.
 
     Raises:
-        ValueError: samplings below 1, too.
+        ValueError: samplings below 1, or a reason that the module names.
     """
     columns = _checked(scores, ranked)
     if samplings < 1:
@@ -179,7 +180,7 @@ def mean_sampled_average_precision(
         weights = np.zeros((samplings, len(rows.rows)))
         np.put_along_axis(weights, picked, 1.0, axis=1)
         values.append(_areas(columns[rows.rows, rows.action], rows.positive, weights).mean())
-    return Estimate(float(np.mean(values)), None, None, len(columns), "none is defined for it; see mwap")
+    return Estimate(float(np.mean(values)), None, None, len(columns), "it has no interval by definition; see mwap")
 
 
 def _checked(scores: FloatArray, ranked: Sequence[ActionRows]) -> NDArray[np.float64]:
@@ -192,7 +193,7 @@ def _checked(scores: FloatArray, ranked: Sequence[ActionRows]) -> NDArray[np.flo
 def _areas(
     scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(B,) average precisions under (B, R) weights; equal scores are one threshold; nan without a positive's weight."""
+    """(B,) average precisions for (B, R) weights. Equal scores form one threshold. nan if no positive has a weight."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     ranked = weights[:, order]

@@ -1,4 +1,4 @@
-"""What a number of samples can tell, before anything is measured."""
+"""What a number of samples can detect, before anything is measured. `tasks show` and `doctor` print it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from statistics import NormalDist
 from vlmbench.metrics.base import CONFIDENCE
 
 POWER = 0.8
-"""The usual chance with which a true difference should be found."""
+"""The usual probability of finding a true difference."""
 DIFFERING = 0.05
-"""A share of differing answers as a retrained or quantised model's: two releases are much alike."""
+"""A typical share of differing answers between two releases, such as a model and its quantised version."""
 
 
 def worst_half_width(n: int) -> float:
-    """Half of Wilson's interval of a proportion of one half, where it is widest: z / (2 sqrt(n + z^2)).
+    """Half the width of Wilson's interval at a proportion of one half, its widest: z / (2 sqrt(n + z^2)).
 
     >>> round(worst_half_width(1000), 4)
     0.0309
@@ -30,11 +30,11 @@ def detectable_difference(n: int, differing: float = DIFFERING) -> float | None:
     Biometrics 43 (1987): z_a sqrt(d / n) + z_b sqrt((d - x^2) / n) = x, solved for x.
 
     Args:
-        n: samples.
-        differing: d, the share of them that one model has right and the other wrong.
+        n: the number of samples.
+        differing: d, the share of samples that one model answers rightly and the other wrongly.
 
     Returns:
-        None where even a model that loses all of the differing samples would not be found.
+        None if even a model that loses all differing samples would not be found.
 
     >>> round(detectable_difference(1000), 3)
     0.02
@@ -48,12 +48,11 @@ def detectable_difference(n: int, differing: float = DIFFERING) -> float | None:
 
 
 def resolution_text(n: int) -> str:
-    """Both in a sentence: "±3.1 points at worst (95%); …"."""
+    """Both numbers in a sentence: "±3.1 points at worst (95%); …"."""
     bound = f"±{worst_half_width(n):.1%}".removesuffix("%") + f" points at worst ({CONFIDENCE:.0%})"
     difference = detectable_difference(n)
     if difference is None:
-        return f"{bound}; too few to tell apart two models that differ on {DIFFERING:.0%} of the samples"
+        return f"{bound}; too few samples to tell apart two models that differ on {DIFFERING:.0%} of them"
     shown = f"{difference:.1%}".removesuffix("%")
-    return (
-        f"{bound}; of two models that differ on {DIFFERING:.0%} of the samples, {shown} points show ({POWER:.0%} power)"
-    )
+    pair = f"two models that differ on {DIFFERING:.0%} of the samples"
+    return f"{bound}; detects a difference of {shown} points between {pair} ({POWER:.0%} power)"

@@ -1,11 +1,12 @@
 """Metrics of cross-modal retrieval, from the rank of each query's best true match.
 
-A rank is the best true match's place among the candidates, from 1. Queries come in groups: the captions of one image
-are about the same picture, so they count together. A ValueError says that there are no queries, that lengths differ, or
-which rank or k is below 1.
+A rank is the place of the best true match among the candidates, counted from 1. Queries form groups: the captions of
+one image are about one picture, so they belong together. A ValueError names what is wrong: no queries, lengths that
+differ, or a rank or k below 1.
 
-Intervals are of the number on other images with their captions from the same source, as many as here: a larger gallery
-is another question. (Simulated data sets of this size, galleries drawn anew, bear that out: docs/intervals.md.)
+Intervals are for the value on other images and captions from the same source, with a gallery of the same size, because
+the size of the gallery is part of the question. Simulations with new galleries of the same size confirm the intervals
+(docs/intervals.md).
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from vlmbench.metrics.jackknife import jackknife_estimate
 
 IMAGES = "images"
 DEFINED = ""
-"""No reason is ever needed: with a query there is a rank."""
+"""The value is always defined, so there is no reason to state."""
 
 
 def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0) -> Estimate:
     """The share of queries with a true match among their k best candidates.
 
-    It is 1 or 0 a query, however many matches there are, as `clip_benchmark/metrics/zeroshot_retrieval.py` in
-    LAION-AI/CLIP_benchmark has it and CLIP-like papers report it. The interval is Wilson's where each group has one
-    query, or all queries went one way; else the jackknife's over groups.
+    A query counts 1 or 0, for any number of true matches, as in `clip_benchmark/metrics/zeroshot_retrieval.py` of
+    LAION-AI/CLIP_benchmark and in CLIP's and later papers. The interval is Wilson's if each group has one query or if
+    all queries have the same result. Otherwise it is a jackknife over groups.
 
     Args:
         ranks: (Q,).
-        groups: (Q,) the image each query belongs to.
-        k: how many of the best candidates count.
+        groups: (Q,) the image of each query.
+        k: the number of best candidates that count.
 
     >>> recall_at_k(np.array([1, 3, 2, 9]), np.array([0, 0, 1, 1]), k=2).value
     0.5
@@ -52,7 +53,7 @@ def recall_at_k(ranks: IntArray, groups: IntArray, k: int, *, seed: int = 0) -> 
 
 
 def recall_at_k_statistic(ranks: IntArray, groups: IntArray, k: int) -> WeightedStatistic:
-    """`recall_at_k` of the groups, in ascending order, as often as they were drawn."""
+    """`recall_at_k` for any weights of the groups, which are in ascending order."""
     place, dense, n = _queries(ranks, groups)
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
@@ -67,15 +68,15 @@ def mean_recall_at_k(
     *,
     seed: int = 0,
 ) -> Estimate:
-    """The mean of image-to-text and text-to-image recall@k; a jackknife over images, each with its captions.
+    """The mean of image-to-text and text-to-image recall@k, with a jackknife over images with their captions.
 
     DataComp's `mean_recall@1` (mlfoundations/datacomp, tasklist.yml).
 
     Args:
-        image_ranks: (I,) of image queries.
-        caption_ranks: (Q,) of caption queries.
-        caption_images: (Q,) each caption's image, an index into `image_ranks`; every image has one or more.
-        k: how many of the best candidates count.
+        image_ranks: (I,) the ranks of image queries.
+        caption_ranks: (Q,) the ranks of caption queries.
+        caption_images: (Q,) the image of each caption, an index into `image_ranks`. Every image has at least one.
+        k: the number of best candidates that count.
 
     Raises:
         ValueError: an image has no caption.
@@ -94,13 +95,13 @@ def mean_recall_at_k(
 def mean_recall_at_k_statistic(
     image_ranks: IntArray, caption_ranks: IntArray, caption_images: IntArray, k: int
 ) -> WeightedStatistic:
-    """`mean_recall_at_k` of the images as often as they were drawn."""
+    """`mean_recall_at_k` for any weights of the images."""
     if k < 1:
         raise ValueError(f"recall@k needs k of 1 or more, got {k}")
     images, _, n = _queries(image_ranks, np.arange(len(image_ranks)))
     place, owners, owning = _queries(caption_ranks, caption_images)
     if owning != n or int(np.max(caption_images)) != n - 1:
-        raise ValueError(f"captions must be of the images 0 to {n - 1}, each with one or more; they are of {owning}")
+        raise ValueError(f"every image from 0 to {n - 1} needs a caption; the captions belong to {owning}")
     image_hits = (images <= k).astype(np.float64)
     caption_hits = np.bincount(owners, weights=place <= k, minlength=n)
     captions = np.bincount(owners, minlength=n)
@@ -113,7 +114,7 @@ def mean_recall_at_k_statistic(
 
 
 def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0) -> Estimate:
-    """The mean place of the best true match; lower is better. A jackknife over groups.
+    """The mean place of the best true match, with a jackknife over groups. Lower is better.
 
     >>> mean_rank(np.array([1, 3, 2, 10]), np.array([0, 0, 1, 1])).value
     4.0
@@ -124,17 +125,17 @@ def mean_rank(ranks: IntArray, groups: IntArray, *, seed: int = 0) -> Estimate:
 
 
 def mean_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
-    """`mean_rank` of the groups, in ascending order, as often as they were drawn."""
+    """`mean_rank` for any weights of the groups, which are in ascending order."""
     place, dense, n = _queries(ranks, groups)
     return _mean_over_queries(place.astype(np.float64), dense, n)
 
 
 def median_rank(ranks: IntArray, groups: IntArray) -> Estimate:
-    """The median place of the best true match, as `numpy.median`; lower is better.
+    """The median place of the best true match, as `numpy.median` gives it. Lower is better.
 
-    The interval's ends are the ranks below which one half of the queries may lie, within the error of that share over
-    groups. Ranks are whole numbers: it holds the truth more often than 95 %, and there is none if both ends are one
-    rank.
+    The interval's ends are the quantiles of the ranks at one half minus and plus the sampling error of that share, over
+    groups. Ranks are whole numbers, so the interval contains the truth more often than in 95% of cases. There is no
+    interval if both ends are the same rank.
 
     Source: R. S. Woodruff, "Confidence intervals for medians and other position measures", JASA 47 (1952).
 
@@ -149,12 +150,12 @@ def median_rank(ranks: IntArray, groups: IntArray) -> Estimate:
     first = float(ordered[max(0, math.ceil(low * len(place)) - 1)])
     last = float(ordered[min(len(place) - 1, math.floor(high * len(place)))])
     if first == last:
-        return Estimate(value, None, None, n, f"both its ends are rank {first:.0f}")
+        return Estimate(value, None, None, n, f"both ends are rank {first:.0f}")
     return Estimate(value, min(first, value), max(last, value), n)
 
 
 def median_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatistic:
-    """`median_rank` of the groups, in ascending order, as often as they were drawn."""
+    """`median_rank` for any weights of the groups, which are in ascending order."""
     place, dense, _ = _queries(ranks, groups)
     order = np.argsort(place, kind="stable")
     ordered, owners = place[order].astype(np.float64), dense[order]
@@ -171,17 +172,17 @@ def median_rank_statistic(ranks: IntArray, groups: IntArray) -> WeightedStatisti
 
 
 def _queries(ranks: IntArray, groups: IntArray) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Ranks, groups as 0 to n - 1, and n."""
+    """The checked ranks, the groups numbered from 0 to n - 1, and n."""
     place = class_indices(ranks, "ranks")
     if place.min() < 1:
-        raise ValueError(f"ranks count from 1, got {int(place.min())}")
+        raise ValueError(f"ranks count from 1, but one is {int(place.min())}")
     same_length(ranks=place, groups=class_indices(groups, "groups"))
     found, dense = np.unique(groups, return_inverse=True)
     return place, dense.astype(np.int64), len(found)
 
 
 def _share(statistic: WeightedStatistic, n: int, seed: int) -> Estimate:
-    """A share of queries, in n groups. If all went one way, as many groups are what is known of it."""
+    """The interval of a share of queries in n groups. If all queries have one result, each group is one trial."""
     found = jackknife_estimate(statistic, n, undefined=DEFINED, units=IMAGES, seed=seed)
     if found.value not in (0.0, 1.0):
         return found
@@ -190,7 +191,7 @@ def _share(statistic: WeightedStatistic, n: int, seed: int) -> Estimate:
 
 
 def _independent(hits: NDArray[np.bool_], groups: NDArray[np.int64], n: int) -> float:
-    """How many independent queries would tell their share as well as queries in n groups do."""
+    """The effective number of queries: as many independent ones would give the share the same error."""
     share, sizes = float(hits.mean()), np.bincount(groups, minlength=n)
     apart = np.bincount(groups, weights=hits, minlength=n) - share * sizes
     squares = float((apart**2).sum())

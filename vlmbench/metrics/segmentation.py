@@ -1,11 +1,12 @@
-"""Semantic segmentation: intersections and unions summed over the dataset, then divided, class by class.
+"""Metrics of semantic segmentation: each class's intersections and unions are summed over the dataset, then divided.
 
-The field's mean IoU is that of one confusion matrix over all pixels of all images. The mean of each image's own mean
-IoU is another number: there a class counts as often as images show it, and a small object as much as a large one.
+The field computes mean IoU from one confusion matrix over all pixels of all images. The mean of the images' own mean
+IoUs is a different number: there a class counts once for each image that shows it, and a small object counts as much as
+a large one.
 
-Of each image only three counts a class are kept, so memory does not grow with pixels: 5,000 images of 171 classes are
-20 MB. Intervals are over images, not pixels: the pixels of one image are anything but independent. They are of the
-number on unlimited images of the same kind, over the classes that are defined here.
+Three counts for each class and image are kept, so memory does not grow with pixels: 5,000 images and 171 classes take
+20 MB. Intervals are over images, because the pixels of one image are not independent. They are for the value on
+unlimited images of the same kind, over the classes that are defined in these images.
 
 Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015, section 4.1.2
 (VOC devkit VOCevalseg.m); open-mmlab/mmsegmentation mmseg/evaluation/metrics/iou_metric.py.
@@ -31,11 +32,11 @@ Sums = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """Pixels of N images in C classes, those to be ignored left out everywhere.
+    """Counts of the scored pixels of N images in C classes. Ignored pixels are in no count.
 
     Attributes:
-        intersection: (N, C) pixels of the class that were predicted as it.
-        predicted: (N, C) pixels predicted as the class.
+        intersection: (N, C) pixels of the class that were predicted as this class.
+        predicted: (N, C) pixels that were predicted as the class.
         truth: (N, C) pixels of the class.
     """
 
@@ -54,14 +55,14 @@ class PixelCounts:
 
 @dataclass(frozen=True)
 class SegmentationRow:
-    """One class over the dataset; fractions in [0, 1].
+    """One class over the dataset. Values are fractions in [0, 1].
 
     Attributes:
         index: the class.
-        images: how many images have it in their truth.
-        iou: intersection over union; None where it is neither in the truth nor in a prediction.
-        accuracy: the share of its pixels that were predicted as it; None where it has none.
-        precision: the share of its predictions that are true; None where it was never predicted.
+        images: the number of images whose truth has the class.
+        iou: intersection over union; None if neither truth nor prediction has the class.
+        accuracy: the share of the class's pixels that were predicted as it; None if it has no pixel.
+        precision: the share of its predicted pixels that are true; None if it was never predicted.
     """
 
     index: int
@@ -75,10 +76,10 @@ def pixel_counts(predicted: IntArray, truth: IntArray, num_classes: int, *, igno
     """The counts of one image.
 
     Args:
-        predicted: (H, W) classes; what they are where the truth is ignored does not matter.
-        truth: (H, W) classes, or ``ignore_label`` where nothing is scored.
+        predicted: (H, W) classes. Values at ignored pixels do not matter.
+        truth: (H, W) classes, or ``ignore_label`` for pixels that are not scored.
         num_classes: C.
-        ignore_label: no class's index.
+        ignore_label: a value outside [0, C).
 
     Returns:
         Counts with N = 1.
@@ -109,7 +110,7 @@ def joined(parts: Sequence[PixelCounts]) -> PixelCounts:
     """The counts of several images, in order.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the list is empty.
     """
     return PixelCounts(
         np.concatenate([part.intersection for part in parts]),
@@ -119,56 +120,56 @@ def joined(parts: Sequence[PixelCounts]) -> PixelCounts:
 
 
 def mean_iou(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
-    """Intersection over union of each class over the whole dataset, mean over classes; a jackknife over images.
+    """The mean over classes of the intersection over union over the whole dataset, with a jackknife over images.
 
-    A class that no scored pixel has and none was predicted as (a union of 0) is left out of the mean, as mmseg's
-    nanmean leaves it out. One that was predicted but is nowhere counts as 0, as there. In a resample likewise.
-    Undefined where nothing is scored.
+    A class with a union of 0 (in no scored pixel of truth or prediction) does not count, as in mmseg's nanmean. A class
+    that was predicted but is in no truth counts as 0, as in mmseg. The same holds when images are left out. The value
+    is undefined if no pixel is scored.
     """
     return _estimate(mean_iou_statistic(counts), counts, seed, interval)
 
 
 def mean_iou_statistic(counts: PixelCounts) -> WeightedStatistic:
-    """`mean_iou` of the images as often as they were drawn."""
+    """`mean_iou` for any weights of the images."""
     return _over_images(counts, _mean_iou)
 
 
 def pixel_accuracy(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
-    """The share of scored pixels whose class was predicted (mmseg's aAcc); a jackknife over images."""
+    """The share of scored pixels whose class was predicted (mmseg's aAcc), with a jackknife over images."""
     return _estimate(pixel_accuracy_statistic(counts), counts, seed, interval)
 
 
 def pixel_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
-    """`pixel_accuracy` of the images as often as they were drawn."""
+    """`pixel_accuracy` for any weights of the images."""
     return _over_images(counts, _pixel_accuracy)
 
 
 def mean_accuracy(counts: PixelCounts, *, seed: int = 0, interval: bool = True) -> Estimate:
-    """The share of each class's pixels that were predicted as it, mean over the classes that have any (mmseg's mAcc); a
-    jackknife over images."""
+    """The share of each class's pixels that were predicted as it, averaged over classes with pixels (mmseg's mAcc). The
+    interval is a jackknife over images."""
     return _estimate(mean_accuracy_statistic(counts), counts, seed, interval)
 
 
 def mean_accuracy_statistic(counts: PixelCounts) -> WeightedStatistic:
-    """`mean_accuracy` of the images as often as they were drawn."""
+    """`mean_accuracy` for any weights of the images."""
     return _over_images(counts, _mean_accuracy)
 
 
 def class_iou_statistics(counts: PixelCounts) -> WeightedStatistics:
-    """Each class's IoU over the images as often as they were drawn: (B, C), nan where a class has no union."""
+    """Each class's IoU for any weights of the images: (B, C), nan for a class with a union of 0."""
     return _over_images(counts, _class_ious)
 
 
 def image_mean_ious(counts: PixelCounts) -> NDArray[np.float64]:
-    """(N,): each image's own mean IoU, over the classes in its truth or prediction; nan where nothing is scored.
+    """(N,): each image's own mean IoU over the classes in its truth or prediction; nan if none of its pixels is scored.
 
-    For looking at single images. Their mean is not the dataset's mean IoU.
+    It serves to look at single images. The mean of these values is not the dataset's mean IoU.
     """
     return _mean_iou(*_floats(counts))
 
 
 def image_pixel_accuracies(counts: PixelCounts) -> NDArray[np.float64]:
-    """(N,): each image's own pixel accuracy; nan where nothing is scored."""
+    """(N,): each image's own pixel accuracy; nan if none of its pixels is scored."""
     return _pixel_accuracy(*_floats(counts))
 
 
@@ -195,10 +196,11 @@ def segmentation_rows(counts: PixelCounts) -> list[SegmentationRow]:
 
 
 def random_mean_iou(counts: PixelCounts) -> float | None:
-    """The mean IoU of classes drawn at random, each equally likely, for every pixel: the ratio of expected counts.
+    """The mean IoU if every pixel gets a random class, all equally likely: the ratio of the expected counts.
 
-    Of a class's t of all P scored pixels, t / C are met, and its union is t + (P - t) / C. The expectation of the ratio
-    differs from this by terms of the order of 1 / P. None where nothing is scored.
+    A class with t of all P scored pixels has an expected intersection of t / C and an expected union of t + (P - t) /
+    C. The expectation of the ratio differs from the ratio of expectations by terms of order 1 / P. None if no pixel is
+    scored.
     """
     truth = counts.truth.sum(axis=0).astype(np.float64)
     pixels = truth.sum()
@@ -211,7 +213,7 @@ def _estimate(statistic: WeightedStatistic, counts: PixelCounts, seed: int, inte
     return jackknife_estimate(
         statistic,
         len(counts),
-        undefined="no pixel of any mask is scored: all are ignored",
+        undefined="no pixel is scored, because the masks ignore all pixels",
         units="images",
         seed=seed,
         interval=interval,
@@ -222,7 +224,7 @@ def _over_images(counts: PixelCounts, measure: Callable[[Sums, Sums, Sums], NDAr
     whole = _floats(counts)
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
-        drawn = weights.astype(np.float64)  # sums of pixels stay exact: they are far below 2**53
+        drawn = weights.astype(np.float64)  # sums of pixels are far below 2**53, so they stay exact
         intersection, predicted, truth = (drawn @ each for each in whole)
         return measure(intersection, predicted, truth)
 
@@ -252,7 +254,7 @@ def _pixel_accuracy(intersection: Sums, predicted: Sums, truth: Sums) -> NDArray
 
 
 def _mean_of_defined(part: Sums, whole: Sums) -> NDArray[np.float64]:
-    """Mean over the classes whose whole is not 0; nan where there are none."""
+    """The mean over the classes whose whole is not 0; nan if there is no such class."""
     defined = whole > 0
     shares = np.where(defined, part / np.where(defined, whole, 1), 0)
     return _ratio(shares.sum(axis=1), defined.sum(axis=1))

@@ -1,4 +1,4 @@
-"""The interval of a mean of proportions, such as that of the classes' recalls."""
+"""The interval of a mean of proportions, such as the mean of class recalls."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from vlmbench.metrics.intervals import effective_wilson
 
 
 def mean_of_proportions(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> tuple[float, float]:
-    """The 95 % interval of the mean of C proportions, each of its own trials; the C classes are fixed.
+    """The 95% interval of the mean of C classes' proportions. Each class has its own trials; the classes are fixed.
 
-    Wilson's, of as many trials as would give the mean the variance that it has: the sum of the classes' own. With few
-    trials a class is often all right or all wrong and seems not to vary. So its proportion is drawn towards the mean by
-    one trial, s = (hits + mean) / (n + 1), and its variance is s (1 - s) (n + 1) / n^2, which is nearly unbiased at the
-    mean. Classes with a single trial vary as much as they do among themselves (collapsed strata: more than they really
-    vary, if their true proportions differ). At a mean of 0 or 100 % the number of trials is that of equally hard
-    classes.
+    It is Wilson's interval with an effective number of trials: the number that gives the mean its variance, which is
+    the sum of the classes' variances. A class with few trials often has only successes or only failures, and then seems
+    not to vary. So its proportion moves towards the mean by one trial, s = (hits + mean) / (n + 1), and its variance is
+    s (1 - s) (n + 1) / n^2, which is nearly unbiased at the mean. The variance of classes with a single trial is the
+    variance among these classes (collapsed strata; too large if their true proportions differ). At a mean of 0 or 100%
+    the number of trials is that of equally difficult classes.
 
     Source: X. Yan, X. G. Su, "Stratified Wilson and Newcombe confidence intervals for multiple binomial proportions",
     Statistics in Biopharmaceutical Research 2 (2010); W. G. Cochran, "Sampling Techniques" (1977), sections 5.4, 5A.12.
 
     Args:
-        hits: (C,) how many trials of each class succeeded.
-        trials: (C,) how many there were, 1 or more.
+        hits: (C,) the successful trials of each class.
+        trials: (C,) all trials of each class, at least 1.
 
     >>> [round(end, 3) for end in mean_of_proportions(np.array([9, 5]), np.array([10, 10]))]
     [0.489, 0.85]
@@ -43,7 +43,7 @@ def mean_of_proportions(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> t
 
 
 def _variance(hits: NDArray[np.int64], trials: NDArray[np.int64], mean: float) -> float:
-    """Of the sum of the shares."""
+    """The variance of the sum of the proportions."""
     several = trials > 1
     counts = trials[several]
     drawn = (hits[several] + mean) / (counts + 1)
@@ -51,5 +51,5 @@ def _variance(hits: NDArray[np.int64], trials: NDArray[np.int64], mean: float) -
     lone = hits[~several]
     if len(lone) == 0:
         return own
-    alike = lone.min() == lone.max()  # these say nothing of how they vary
+    alike = lone.min() == lone.max()  # equal results do not show how they vary
     return own + len(lone) * (mean * (1 - mean) if alike else float(lone.var(ddof=1)))

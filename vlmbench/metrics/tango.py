@@ -1,8 +1,8 @@
 """Tango's score test and interval for the difference of two paired proportions.
 
 Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
-design", Statistics in Medicine 17 (1998), 891-908. Of the paired intervals it keeps its coverage best where few pairs
-disagree, even where none does.
+design", Statistics in Medicine 17 (1998), 891-908. Among paired intervals, it keeps its coverage best if few pairs
+disagree, or none. Comparisons of accuracies use it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from statistics import NormalDist
 from vlmbench.metrics.base import CONFIDENCE
 
 HALVINGS = 54
-"""Until two bounds differ in the last digit of a double."""
+"""Enough halvings for two bounds to differ only in the last digit of a double."""
 ROUNDING = 1e-9
-"""Differences closer than this are not told apart."""
+"""Smaller differences count as rounding."""
 
 
 def score_statistic(gained: int, lost: int, n: int, bound: float, *, correction: float = 0.0) -> float:
-    """How many standard errors the observed difference lies above ``bound``, were ``bound`` the true one.
+    """How many standard errors lie between the observed difference and ``bound``, if ``bound`` is the true difference.
 
-    The standard error is that of the likeliest rates of disagreement under which the true difference is ``bound``. At 0
-    it is McNemar's statistic, (gained - lost) / sqrt(gained + lost).
+    The standard error is that of the most likely rates of disagreement with a true difference of ``bound``. With a
+    bound of 0 the result is McNemar's statistic, (gained - lost) / sqrt(gained + lost).
 
     Args:
         gained: pairs that only the second got right.
         lost: pairs that only the first got right.
         n: all pairs.
-        bound: the difference that is tested, in (-1, 1).
-        correction: as many pairs are taken off the surplus: counts are whole, and a normal distribution is not.
+        bound: the difference to test, in (-1, 1).
+        correction: the number of pairs to subtract from the surplus, because counts are whole and a normal
+            distribution is continuous.
 
     >>> round(score_statistic(4, 12, 100, 0.0), 6)
     -2.0
@@ -39,7 +40,7 @@ def score_statistic(gained: int, lost: int, n: int, bound: float, *, correction:
     c = -lost * bound * (1 - bound)
     likeliest_loss = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
     variance = n * (2 * likeliest_loss + bound * (1 - bound))
-    if variance <= 0:  # no pair, or every pair, disagrees and is said to: what is left is rounding
+    if variance <= 0:  # no pair or every pair disagrees, as the bound states: the rest is rounding
         return 0.0 if abs(surplus) < ROUNDING * n else math.copysign(math.inf, surplus)
     return surplus / math.sqrt(variance)
 
@@ -48,7 +49,7 @@ def score_interval(gained: int, lost: int, n: int, confidence: float = CONFIDENC
     """The differences (second - first) that the two-sided score test does not reject.
 
     Raises:
-        ValueError: n is below 1, the pairs that disagree are more than n, or confidence lies outside (0, 1).
+        ValueError: n is below 1, more than n pairs disagree, or confidence lies outside (0, 1).
 
     >>> [round(end, 4) for end in score_interval(4, 12, 100)]
     [-0.1656, -0.0018]
@@ -61,7 +62,7 @@ def score_interval(gained: int, lost: int, n: int, confidence: float = CONFIDENC
     value = (gained - lost) / n
 
     def end(outermost: float) -> float:
-        """By halving, not with scipy.optimize, whose import takes longer than most comparisons."""
+        """Found by halving: importing scipy.optimize takes longer than most comparisons."""
         rejected, kept = outermost, value
         for _ in range(HALVINGS):
             middle = (rejected + kept) / 2

@@ -1,8 +1,8 @@
-"""Weighted counts over samples sorted by score, and the three statistics made of them.
+"""Weighted counts over samples sorted by score, and the three statistics of :mod:`~vlmbench.metrics.ranking`.
 
-Samples of equal score are one threshold, in no order: nothing here depends on how they were listed. Only the
-thresholds that hold a positive are kept, as the others change none of the three statistics. Counts stay
-integers as long as they can, and a resample needs no sorting: one class costs samples x resamples steps.
+Samples with equal scores form one threshold, so the order of the input does not matter. Only thresholds with a positive
+are kept: the others change none of the three statistics. Counts stay integers as long as possible, and a resample needs
+no sorting: one class takes samples x resamples steps.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ VOC_RECALL_STEPS = 10  # recall 0, 0.1, ..., 1: Everingham et al. 2010, equation
 
 @dataclass(frozen=True)
 class Ranking:
-    """One class's samples by descending score, with the G runs of equal score that hold a positive.
+    """The samples of one class by descending score, with the G runs of equal scores that contain a positive.
 
     Args:
         order: (N,) samples, best first.
         positives: (P,) the positive samples, best first.
         groups: (G,) where each run begins within `positives`.
         starts: (G,) where each run begins within `order`.
-        stops: (G,) where it ends.
+        stops: (G,) where each run ends within `order`.
     """
 
     order: NDArray[np.intp]
@@ -43,7 +43,7 @@ class Ranking:
         return np.add.reduceat(weights[:, self.positives], self.groups, axis=1, dtype=np.int32)
 
     def ranked(self, weights: Weights) -> NDArray[np.int32]:
-        """(B, N + 1): the samples above each place, of either kind."""
+        """(B, N + 1): the number of samples above each place, positive or not."""
         total = np.zeros((len(weights), len(self.order) + 1), dtype=np.int32)
         np.cumsum(weights[:, self.order], axis=1, out=total[:, 1:])
         return total
@@ -53,7 +53,7 @@ RankingStatistic: TypeAlias = Callable[[Ranking, Weights], NDArray[np.float64]]
 
 
 def rank(scores: NDArray[np.float64], positive: BoolArray) -> Ranking:
-    """Sort (N,) scores without NaN, and find the runs of equal score that hold one of the (N,) positives."""
+    """Sort (N,) scores without NaN, and find the runs of equal scores that contain a positive."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     runs = np.concatenate(([0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]))
@@ -64,7 +64,7 @@ def rank(scores: NDArray[np.float64], positive: BoolArray) -> Ranking:
 
 
 def macro(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> WeightedStatistic:
-    """The mean over classes of a statistic; classes where it is nan are left out, resample by resample."""
+    """The mean of a statistic over classes. In each resample, classes with nan do not count."""
     usable = [ranking for ranking in rankings if len(ranking.positives)]
 
     def mean(weights: Weights) -> NDArray[np.float64]:
@@ -80,7 +80,7 @@ def macro(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> WeightedS
 
 
 def by_class(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> WeightedStatistics:
-    """(B, C) values of a statistic of C classes, nan where it is undefined."""
+    """(B, C) values of a statistic of C classes; nan if it is undefined."""
 
     def columns(weights: Weights) -> NDArray[np.float64]:
         undefined = np.full(len(weights), np.nan)
@@ -92,7 +92,7 @@ def by_class(statistic: RankingStatistic, rankings: Sequence[Ranking]) -> Weight
 
 
 def eleven_point(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
-    """(B,) values of `ranking.average_precision_11_point`, nan where no positive was drawn."""
+    """(B,) values of `ranking.average_precision_11_point`; nan if no positive was drawn."""
     true_positives, precision, positives = _curve(ranking, weights)
     total = np.zeros(len(weights))
     for step in range(VOC_RECALL_STEPS + 1):
@@ -102,7 +102,7 @@ def eleven_point(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
 
 
 def precision_at_positives(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
-    """(B,) values of `ranking.average_precision`, nan where no positive was drawn."""
+    """(B,) values of `ranking.average_precision`; nan if no positive was drawn."""
     true_positives, precision, positives = _curve(ranking, weights)
     hits = np.diff(true_positives, axis=1, prepend=0)
     return _ratio((hits * precision).sum(axis=1), positives)
@@ -112,13 +112,13 @@ def _curve(ranking: Ranking, weights: Weights) -> tuple[NDArray[np.int64], NDArr
     """(B, G) true positives and precision at each threshold with a positive, and (B,) positives in all."""
     true_positives = np.cumsum(ranking.hits(weights), axis=1, dtype=np.int64)
     retrieved = ranking.ranked(weights)[:, ranking.stops]
-    # Nothing drawn so far means no true positive either: 0 / 1 adds nothing.
+    # If no sample was drawn so far, there is no true positive either, and 0 / 1 adds nothing.
     precision = true_positives / np.maximum(retrieved, 1)
     return true_positives, precision, _last(true_positives)
 
 
 def area_under_roc(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
-    """(B,) values of `ranking.roc_auc`, nan where either kind was not drawn."""
+    """(B,) values of `ranking.roc_auc`; nan if no positive or no negative was drawn."""
     hits = ranking.hits(weights).astype(np.int64)
     true_positives = np.cumsum(hits, axis=1)
     positives = _last(true_positives)
@@ -126,7 +126,7 @@ def area_under_roc(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
     negatives = samples[:, -1] - positives
     above = samples[:, ranking.starts] - (true_positives - hits)
     through = samples[:, ranking.stops] - true_positives
-    # A negative above a positive loses the pair, one beside it half: counted twice, to stay in integers.
+    # A negative above a positive loses the pair; with equal scores it loses half. Counted twice, to stay in integers.
     lost_twice = (hits * (above + through)).sum(axis=1)
     pairs_twice = 2 * positives * negatives
     return _ratio(pairs_twice - lost_twice, pairs_twice)
@@ -137,7 +137,7 @@ def _last(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _ratio(numerator: NDArray[np.int64] | NDArray[np.float64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Their quotient, nan where the denominator is 0."""
+    """The quotient; nan if the denominator is 0."""
     quotient = np.full(len(numerator), np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator > 0)
     return quotient

@@ -1,4 +1,7 @@
-"""What a remark is, how code makes one (:func:`say`), and who gathers them (:func:`gathered_remarks`)."""
+"""Remarks: what a remark is, how code makes one (:func:`say`), and how a run collects them (:func:`gathered_remarks`).
+
+Every room makes remarks. ``run`` collects those of each pair into its record.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vlmbench.errors import VlmbenchWarning
 from vlmbench.markup import one_line
+from vlmbench.wording import counted, either
 
 EXAMPLES = 3
-"""A remark names at most this many."""
+"""The most examples that a remark names."""
 MOST = 100
-"""A record has at most this many different remarks, and one that counts the rest."""
+"""The most different remarks of a record. One more counts the rest."""
 _LONGEST_EXAMPLE = 120
 _LONGEST_BRIEF = 120
 _LONGEST_TEXT = 600
@@ -32,12 +36,12 @@ class Code:
     """One kind of remark.
 
     Attributes:
-        name: stable, in words joined by hyphens; it stands in records, in tables' footnotes and in the documentation.
-        meaning: when a result has it, in one sentence, for the documentation.
-        unranked: whether a number with this remark answers another question than its task card asks, or is known to
-            be wrong, so that rankings leave it out.
-        not_strict: why ``vlmbench run --strict`` lets it pass. Empty: it does not.
-        everywhere: it holds for a whole run rather than for one task, so that a table may say it once.
+        name: words joined by hyphens. It never changes. Records, footnotes of tables and the documentation use it.
+        meaning: when a result has it, in a sentence or two for the documentation.
+        unranked: whether rankings leave the number out, because it answers a question that differs from the task card's
+            or is known to be wrong.
+        not_strict: why the remark passes ``vlmbench run --strict``. Empty: the remark fails the pair.
+        everywhere: whether it holds for a whole run and not for one task, so that a table may show it once.
     """
 
     name: str
@@ -52,9 +56,9 @@ class Remark(BaseModel):
 
     Attributes:
         code: the name of its :class:`Code`.
-        text: one plain sentence with numbers, without the examples and without a full stop.
+        text: one plain sentence with numbers. It has no examples and no full stop.
         brief: the same in a few words, for tables.
-        count: how many files, images, classes, … it is about.
+        count: the number of files, images, classes, … that it is about.
         examples: up to three of them.
         unranked: see :class:`Code`.
         everywhere: see :class:`Code`.
@@ -73,7 +77,7 @@ class Remark(BaseModel):
     @field_validator("text")
     @classmethod
     def _short_text(cls, text: str) -> str:
-        """A record's file may come from anybody: what it says stays on its line, in bounds."""
+        """Keep the text short and on one line: a record's file may come from anyone."""
         return one_line(text, _LONGEST_TEXT)
 
     @field_validator("brief")
@@ -95,7 +99,7 @@ class Remark(BaseModel):
 
 
 Text = str | Callable[[int], str]
-"""A sentence, or what makes it of the count."""
+"""A sentence, or a function from the count to the sentence."""
 
 
 def remark(
@@ -105,9 +109,9 @@ def remark(
 
     Args:
         text: one plain sentence: subject, verb, object; with numbers.
-        brief: a few words for tables; without, the code's name in words.
-        examples: of what it is about; the three that come first in the order of the alphabet are kept.
-        unranked: this one takes its number out of rankings, though not every remark of the code does.
+        brief: a few words for tables. The default is the code's name in words.
+        examples: what it is about, such as file names. The first three in alphabetical order are kept.
+        unranked: rankings leave this number out, although other remarks of this code do not have that effect.
     """
     return Remark(
         code=code.name,
@@ -129,12 +133,12 @@ def bounded(remarks: tuple[Remark, ...]) -> tuple[Remark, ...]:
 
 
 def _more(count: int, *, unranked: bool) -> Remark:
-    text = f"{count:,} more remark{'s are' if count != 1 else ' is'} left out"
+    text = f"{counted(count, 'more remark')} {either(count, 'is', 'are')} not listed"
     return Remark(code="warning", text=text, brief=text, count=count, unranked=unranked)
 
 
 class Gathered:
-    """What was said, each once; threads may add to it. Of different remarks above :data:`MOST`, the rest is counted."""
+    """Collects remarks, each once. Several threads may add to it. It counts those that come after :data:`MOST`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -143,7 +147,7 @@ class Gathered:
         self._unranked_left_out = False
 
     def add(self, part: _Part) -> None:
-        """Remarks of one code with the same words are one remark: counts are added, examples joined."""
+        """Add a remark. Remarks with the same code and words become one: counts are added and examples joined."""
         with self._lock:
             known = self._parts.get(part.key)
             if known is None and len(self._parts) >= MOST:
@@ -154,7 +158,7 @@ class Gathered:
 
     @property
     def remarks(self) -> list[Remark]:
-        """In the order in which they came."""
+        """The remarks in the order in which they were made."""
         with self._lock:
             parts, left_out = list(self._parts.values()), len(self._left_out)
         more = [_more(left_out, unranked=self._unranked_left_out)] if left_out else []
@@ -172,7 +176,7 @@ class _Part:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What is made of the count by the same function is one text, whatever the count; a fixed one is itself."""
+        """What two parts of one remark share: a function that makes the text, or the fixed text, count and examples."""
         if callable(self.text):
             return self.code.name, getattr(self.text, "__code__", self.text)
         return self.code.name, self.text, self.count, self.examples
@@ -201,10 +205,11 @@ _GATHERED: ContextVar[Gathered | None] = ContextVar("vlmbench_remarks", default=
 def say(
     code: Code, text: Text, *, brief: Text = "", count: int = 1, examples: Iterable[str] = (), unranked: bool = False
 ) -> None:
-    """Make a remark, for whoever gathers them; if no one does, it is a :class:`~vlmbench.errors.VlmbenchWarning`.
+    """Make a remark. The surrounding :func:`gathered_remarks` collects it; without one, it becomes a
+    :class:`~vlmbench.errors.VlmbenchWarning`.
 
-    Where the same happens to one image after the other, ``text`` and ``brief`` are functions of the count: then every
-    call of the code adds to one remark. The arguments are those of :func:`remark`.
+    If the same thing happens to many images, let ``text`` and ``brief`` be functions of the count: then all calls
+    become one remark. The arguments are those of :func:`remark`.
     """
     part = _Part(code, text, brief, count, tuple(nsmallest(EXAMPLES, set(examples))), unranked)
     gathered = _GATHERED.get()
@@ -216,13 +221,13 @@ def say(
 
 @contextmanager
 def gathered_remarks(code: Code, gathered: Gathered | None = None) -> Iterator[Gathered]:
-    """Gather what is said inside, in threads too that :func:`in_this_context` starts.
+    """Collect the remarks made inside the ``with`` block, also in threads that :func:`in_this_context` starts.
 
-    Other libraries' warnings go to the log.
+    Warnings of other libraries go to the log.
 
     Args:
-        code: of what is said as a :class:`~vlmbench.errors.VlmbenchWarning`, by code that knows no codes.
-        gathered: where they are gathered; None: in a new one.
+        code: the code of each :class:`~vlmbench.errors.VlmbenchWarning`, which has no code of its own.
+        gathered: the collection to add to. None: a new one.
     """
     gathered = Gathered() if gathered is None else gathered
 
@@ -247,5 +252,5 @@ R = TypeVar("R")
 
 
 def in_this_context(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, for one call in another thread: what it says is gathered where this was called."""
+    """Wrap a function for one call in another thread: its remarks are collected in the caller's collection."""
     return partial(copy_context().run, function)

@@ -362,7 +362,7 @@ def test_a_table_of_captions(tmp_path: Path) -> None:
     )
     columns = {"image": cells, "text": ["a", "b", "c"], "caption": ["x", None, "z"]}
     datasets.Dataset.from_dict(columns, features=one).to_parquet(str(tmp_path / "one" / "test.parquet"))
-    with pytest.raises(LabelError, match=r"which is the caption_column\? several may be it: caption, text"):
+    with pytest.raises(LabelError, match=r"which is the caption_column\? several fit: caption, text"):
         opened(tmp_path / "one", kind="hub", split="test")
     dataset = opened(tmp_path / "one", kind="hub", split="test", caption_column="text")
     assert [sample.target for sample in dataset.samples] == [("a",), ("b",), ("c",)]

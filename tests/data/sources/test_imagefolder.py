@@ -299,7 +299,7 @@ def test_folders_named_in_another_encoding_are_no_prompts(tmp_path: Path) -> Non
     root = two_classes(tmp_path / "set")
     os.mkdir(os.fsencode(root) + b"/caf\xe9")
     write_folder(root / os.fsdecode(b"caf\xe9"), {"1.png": image_bytes(1)})
-    with pytest.raises(LabelError, match="is no Unicode text"):
+    with pytest.raises(LabelError, match="is not Unicode text"):
         prompt_set(named_tasks(f"imagefolder:{root}").cards[0], opened(root), TaskOptions())
     own = ("kitten", "bistro", "seal")
     dataset, _ = remarked(lambda: opened(root, SourceContext(own_names=own)))

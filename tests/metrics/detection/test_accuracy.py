@@ -37,7 +37,7 @@ def test_all_right_has_a_lower_end() -> None:
 def test_two_images_are_too_few() -> None:
     labels, image = np.zeros(100, dtype=int), np.repeat([0, 1], 50)
     estimate = mean_class_accuracy(image == 0, labels, image, 2)
-    assert (estimate.value, estimate.low, estimate.reason) == (0.5, None, "2 images are too few for one")
+    assert (estimate.value, estimate.low, estimate.reason) == (0.5, None, "2 images are too few")
 
 
 def test_lengths_must_agree() -> None:

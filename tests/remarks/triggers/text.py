@@ -62,7 +62,7 @@ TRIGGERS = {
     ),
     "unfilled-places": Trigger(
         _words(["ox", "{name}"]),
-        "1 class name has braces that nothing fills; it stays as it is: '{name}'",
+        "1 class name has braces that vlmbench does not fill; the model reads the braces: '{name}'",
         "1 class name with braces",
     ),
     "repeated-card-names": Trigger(

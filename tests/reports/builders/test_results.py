@@ -167,7 +167,7 @@ def test_what_lacks_a_value_or_an_interval_says_why() -> None:
             "metrics": {
                 "ap": MetricValue(value=None, n=3, reason="the data has no object"),
                 "ap_small": MetricValue(value=None, n=3, reason="the data has no small object to find"),
-                "ar1": MetricValue(value=0.5, n=3, reason="3 images are too few for one"),
+                "ar1": MetricValue(value=0.5, n=3, reason="3 images are too few"),
                 "ar10": MetricValue(value=0.5, n=3),
             },
             "main_metric": "ap",
@@ -178,7 +178,7 @@ def test_what_lacks_a_value_or_an_interval_says_why() -> None:
     assert shown == {
         "ap": ("–", "no value: the data has no object"),
         "ap_small": ("–", "no value: the data has no small object to find"),
-        "ar1": ("50.0", "no interval: 3 images are too few for one"),
+        "ar1": ("50.0", "no interval: 3 images are too few"),
         "ar10": ("50.0", ""),
     }
     assert [row.get("reason", "") for row in table.data] == [metric.reason for metric in record.metrics.values()]

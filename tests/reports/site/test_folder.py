@@ -112,7 +112,6 @@ def test_somebody_elses_file_in_a_site_is_not_written_over(tmp_path: Path) -> No
         write(root, "about.html")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
 def test_two_builds_do_not_write_one_folder(tmp_path: Path) -> None:
     with site_folder(tmp_path / "site") as folder:
         folder.write("index.html", "first")

@@ -108,7 +108,7 @@ def test_true_boxes_are_named_by_their_colour(folder: Path, protocol: dict[str, 
     assert [value(outcome, name) for name in ("ap", "mean_class_accuracy_top1")] == pytest.approx([1.0, 1.0])
     assert outcome.metrics["mean_class_accuracy_top1"].n == 6
     assert outcome.metrics["mean_class_accuracy_top1"].chance == pytest.approx(1 / 3)
-    assert outcome.metrics["ap"].n == 4 and outcome.metrics["ap"].reason == "4 images are too few for one"
+    assert outcome.metrics["ap"].n == 4 and outcome.metrics["ap"].reason == "4 images are too few"
     assert [(row.name, row.n, row.values["ap"]) for row in outcome.per_class] == [
         ("red", 3, pytest.approx(1.0)),
         ("green", 2, pytest.approx(1.0)),

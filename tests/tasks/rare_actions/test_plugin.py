@@ -64,8 +64,8 @@ def test_a_run_measures_what_the_authors_script_does(request_: RunRequest) -> No
     mean = sum(expected.values()) / 3  # nothing shows "open tree"
     assert record.metrics["mwap"].value == pytest.approx(mean) and record.metrics["msap"].value == pytest.approx(mean)
     assert record.metrics["mwap"].n == 8 and record.metrics["mwap"].chance and record.metrics["msap"].chance
-    assert record.metrics["mwap"].reason == "6 videos are too few for one"
-    assert record.metrics["msap"].reason == "none is defined for it; see mwap"
+    assert record.metrics["mwap"].reason == "6 videos are too few"
+    assert record.metrics["msap"].reason == "it has no interval by definition; see mwap"
     assert [(row.name, row.n) for row in record.per_class] == [("cut phone", 1), ("wash phone", 1), ("drop egg", 1)]
     assert record.per_class[1].values["weighted_average_precision"] == pytest.approx(expected[1])
     assert record.task.protocol["frames_per_clip"] == 1 and record.task.protocol["templates"] == ["{}"]

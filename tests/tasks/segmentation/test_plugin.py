@@ -368,7 +368,7 @@ def test_a_run_writes_a_record_and_finds_it_again(request_: RunRequest, folder: 
     table = pq.read_table(first.path.with_suffix(".parquet"))
     counts = PixelCounts(*(np.array(table[name].to_pylist()) for name in ("intersection", "predicted", "truth")))
     assert mean_iou(counts).value == record.main.value, "a gate can compute the metric again"
-    assert record.main.ci95 is None and record.main.reason == mean_iou(counts).reason == "6 images are too few for one"
+    assert record.main.ci95 is None and record.main.reason == mean_iou(counts).reason == "6 images are too few"
     (again,) = run(request_)
     assert again.status == "found" and again.record == record and not toy_dense.LOADED[0].text_calls
 

@@ -1,4 +1,7 @@
-"""The hub's client, kept quiet: it lists a repository's files and links them into a snapshot."""
+"""List a repository's files and link them into a snapshot, through ``huggingface_hub``.
+
+The other modules of this folder use it. The client's own bars and warnings are silenced here.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ _SHA256, _SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 def list_files(repo: Repo) -> Listing:
-    """Every file of the repository; of its cached snapshot if offline or where the hub cannot be reached.
+    """List every file of the repository.
+
+    The cached snapshot answers if the repository is offline or if the hub cannot be reached.
 
     Raises:
         MissingDataError: neither the hub nor the cache has it, or access is not granted.
@@ -48,19 +53,21 @@ def list_files(repo: Repo) -> Listing:
                 pass  # the first error says more: the user did not ask to be offline
         raise trouble from error
     if not info.sha:
-        raise DataError(f"hub {repo.id!r}: {hub_name()} named no commit", hint="Check HF_ENDPOINT.")
+        raise DataError(f"hub {repo.id!r}: {hub_name()} answered without naming a commit", hint="Check HF_ENDPOINT.")
     return Listing(tuple(_remote_file(sibling, repo) for sibling in info.siblings or ()), repo, info.sha)
 
 
 def select(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:
-    """The files that match one of the patterns, as the hub's client understands them."""
+    """Select the files that match one of the patterns, by the client's own rules."""
     from huggingface_hub.utils import filter_repo_objects
 
     return list(filter_repo_objects(files, allow_patterns=list(patterns), key=lambda file: file.path))
 
 
 def snapshot(repo: Repo, patterns: Sequence[str]) -> Path:
-    """The folder of a repository's commit, with the matching files linked into it; what is not cached is downloaded.
+    """Link the matching files of a commit into its folder, and return the folder.
+
+    Files that are not cached are downloaded, unless the repository is offline.
 
     Raises:
         MissingDataError, DataError: as :func:`list_files`; also when the disk is full or the cache read-only.
@@ -85,7 +92,7 @@ def snapshot(repo: Repo, patterns: Sequence[str]) -> Path:
 
 def _cached(repo: Repo, trouble: VlmbenchError | None = None) -> Listing:
     offline = replace(repo, offline=True)
-    folder = snapshot(offline, [])  # no file in particular: only where the snapshot is
+    folder = snapshot(offline, [])  # it asks for no file: only the folder is wanted
     listed = recall(repo.id, folder.name)
     if listed is not None:
         return Listing(listed, offline, folder.name, trouble)
@@ -95,7 +102,7 @@ def _cached(repo: Repo, trouble: VlmbenchError | None = None) -> Listing:
 
 
 def _cached_file(path: Path, name: str) -> RemoteFile:
-    """What the cache itself says of a file: the client names a blob by the hub's hash, and links to it."""
+    """Describe a cached file by its link: the client names the content by the hub's hash of it."""
     blob = os.path.basename(os.readlink(path)) if path.is_symlink() else ""
     if _SHA256.fullmatch(blob):
         return RemoteFile(name, sha256=blob)
@@ -104,7 +111,7 @@ def _cached_file(path: Path, name: str) -> RemoteFile:
 
 def _remote_file(sibling: Any, repo: Repo) -> RemoteFile:
     if not lies_inside(sibling.rfilename):
-        raise DataError(f"hub {repo.id!r}: it lists {sibling.rfilename!r}, which is outside of it")
+        raise DataError(f"hub {repo.id!r}: it lists {sibling.rfilename!r}, and that path leads outside of it")
     large = sibling.lfs
     if large is None:
         return RemoteFile(sibling.rfilename, sibling.size, git_sha1=sibling.blob_id)
@@ -138,7 +145,7 @@ _QUIET = _QuietClient()
 
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """Silence the client's own bars and warnings: vlmbench shows progress itself, and explains errors."""
+    """Silence the client's own bars and warnings, since vlmbench shows progress and explains errors itself."""
     _QUIET.enter()
     try:
         yield
@@ -147,7 +154,7 @@ def quiet_client() -> Iterator[None]:
 
 
 def _silence() -> Callable[[], None]:
-    """Silence the client; returns what restores its settings."""
+    """Silence the client. Returns a function that restores its settings."""
     from huggingface_hub import utils
 
     verbosity, hidden = utils.logging.get_verbosity(), utils.are_progress_bars_disabled()

@@ -1,4 +1,7 @@
-"""Whether a cache that answers for the hub has all that a run reads: half of a dataset is never scored as the whole."""
+"""Check that the cache has every file that a run reads, when the cache answers instead of the hub.
+
+Part of a dataset is never scored as the whole. :mod:`vlmbench.data.hub.transfer` and ``lookup`` use this.
+"""
 
 from __future__ import annotations
 
@@ -11,46 +14,49 @@ from vlmbench.data.hub.client import select
 from vlmbench.data.hub.repo import Listing, cache_folder, in_snapshot
 from vlmbench.data.labels import listing as named
 from vlmbench.errors import MissingDataError
+from vlmbench.wording import counted
 
 _OF_HOW_MANY = re.compile(r"(?P<before>.*)-(?P<number>\d+)-of-(?P<count>\d+)(?!\d)")
-"""As ``push_to_hub`` names a table's files; what follows may be a hash of each one's own."""
+"""The names that ``push_to_hub`` gives to a table's files. A hash of the single file may follow."""
 
 
 def check_complete(listing: Listing, patterns: Sequence[str]) -> None:
-    """Refuse a cache that lacks some of the files, or some of a numbered sequence if the files are not known.
+    """Refuse a cache that lacks files.
+
+    If the list of files is not known, a cache is refused in which numbered files have a gap.
 
     Raises:
         MissingDataError: files are missing or shorter than they should be; names them.
     """
     files = select(listing.files, patterns)
     absent = [file.path for file in files if in_snapshot(listing, file) is None]
-    how_many = f"{len(absent)} of {len(files)} files"
+    how_many = f"{len(absent)} of {counted(len(files), 'file')}"
     if not listing.whole:
         absent = gaps(file.path for file in files)
-        how_many = f"by their numbers, at least {len(absent)} files"
+        how_many = f"by their numbers, at least {counted(len(absent), 'file')}"
     if absent:
         raise MissingDataError(
             f"hub {listing.repo.id!r}: not completely in the cache {cache_folder()}: {how_many} missing "
-            f"({named(absent)}), and --offline (or HF_HUB_OFFLINE) forbids to download them",
+            f"({named(absent)}), and --offline (or HF_HUB_OFFLINE) forbids downloading them",
             hint="Fetch them where the hub can be reached: vlmbench fetch TASK.",
         )
 
 
 def doubts(listing: Listing) -> list[str]:
-    """What a reader of the numbers should know where the cache answered for the hub, in words."""
+    """Say what a reader of the numbers should know when the cache answered instead of the hub."""
     said = []
     if listing.trouble is not None:
         said.append(f"{listing.trouble.message}; the cache answered, with commit {listing.commit[:12]}")
     if not listing.whole:
         said.append(
-            f"hub {listing.repo.id!r}: whether the cache has all of it is not known, as no list of its files came with "
-            "it; vlmbench fetch, where the hub can be reached, makes sure"
+            f"hub {listing.repo.id!r}: it is not known whether the cache has all files, because it has no list of "
+            "them; run vlmbench fetch where the hub can be reached"
         )
     return said
 
 
 def gaps(paths: Iterable[str]) -> list[str]:
-    """The files that are missing by the numbers of the others.
+    """Name the files that are missing, by the numbers of the files that are there.
 
     >>> gaps(["data/test-00000-of-00003.parquet", "data/test-00002-of-00003.parquet", "data/train-0-of-1.parquet"])
     ['data/test-00001-of-00003.parquet']

@@ -1,4 +1,7 @@
-"""Which data of some tasks must be downloaded, and downloading it, so that a run needs no network afterwards."""
+"""Plan which data of some tasks must be downloaded, and download it, so that a run needs no network afterwards.
+
+``vlmbench fetch`` uses this module.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from vlmbench.data.remote import Advance, Download, FileKey, Remote, RemoteData,
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
+from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task whose data of one role is asked for, and what a run of it would tell its source."""
+    """A task whose data of one role is wanted, with the context that a run would give to its source."""
 
     card: TaskCard
     context: SourceContext
@@ -30,7 +34,7 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """The task's name, and the role where it is another than the one that is scored."""
+        """The task's name, and the role unless it is the scored one."""
         return self.card.name if self.role == "test" else f"{self.card.name} ({self.role})"
 
 
@@ -40,12 +44,12 @@ class TaskPlan:
 
     Attributes:
         state: "on disk" if it needs no download, the source's name (such as "hub") if its data is elsewhere, "by hand"
-            if no copy elsewhere is known, "failed" if it cannot be had.
-        source: the source that a run will use; None if there is none.
+            if no copy elsewhere is known, "failed" if the data is not available.
+        source: the source that a run will use; None if there is no usable source.
         remote: where the source's data comes from; None if it is on disk.
         files: its files.
-        jobs: those of them that are to be downloaded.
-        verified: what the hashes of the cached ones showed; None if they were not asked for.
+        jobs: the files that must be downloaded.
+        verified: the result of hashing the cached files; None if that was not asked for.
         notes: what a reader of the numbers should know.
         problem: why it is "by hand" or "failed".
     """
@@ -68,12 +72,12 @@ class TaskPlan:
 
     @property
     def revision(self) -> str | None:
-        """The exact version that a run reads, such as a commit; None if there is none, or if it is on disk."""
+        """The exact version that a run reads, such as a commit; None if the data has no versions or is on disk."""
         return self.data.revision if self.data else None
 
     @property
     def damaged(self) -> tuple[RemoteFile, ...]:
-        """Cached files that are not what they should be; empty if they were not verified."""
+        """Cached files whose content is wrong; empty if they were not verified."""
         return self.verified.damaged if self.verified else ()
 
     @property
@@ -83,7 +87,7 @@ class TaskPlan:
 
     @property
     def to_fetch(self) -> int:
-        """Bytes of them that are still to come."""
+        """Bytes that must still be downloaded."""
         return sum(job.missing for job in self.jobs)
 
 
@@ -93,7 +97,7 @@ class FetchPlan:
 
     Attributes:
         tasks: in the order they were asked for.
-        room: the folders that downloads go to, with the bytes free in each. Without any download, the hub's.
+        room: the folders that downloads go to, with the free bytes of each; the hub's cache if nothing is downloaded.
     """
 
     tasks: tuple[TaskPlan, ...]
@@ -101,12 +105,12 @@ class FetchPlan:
 
     @property
     def jobs(self) -> list[Download]:
-        """Every file to download, once: tasks may share a repository."""
+        """Every file to download, listed once even if tasks share it."""
         return list({job.key: job for task in self.tasks for job in task.jobs}.values())
 
     @property
     def discarded(self) -> list[Path]:
-        """Every cached file that is to be replaced by another download, once."""
+        """Every cached file that a new download replaces, listed once."""
         return [path for folder in self.room for path in self._discarded_in(folder)]
 
     @property
@@ -128,7 +132,7 @@ class FetchPlan:
         return sum(job.missing for job in jobs.values())
 
     def check_space(self) -> None:
-        """Refuse what cannot fit.
+        """Refuse downloads that do not fit on the disk.
 
         Raises:
             DataError: more is to be downloaded than the disk has room for.
@@ -137,7 +141,7 @@ class FetchPlan:
             needed = self.to_fetch_into(folder)
             if needed > free + sum(path.stat().st_size for path in self._discarded_in(folder)):
                 raise DataError(
-                    f"no room: {needed / 2**20:,.1f} MiB are to be fetched, and {folder} has {free / 2**20:,.1f} MiB "
+                    f"no room: {needed / 2**20:,.1f} MiB must be fetched, and {folder} has {free / 2**20:,.1f} MiB "
                     "free",
                     hint="Free some, move the cache to a larger disk (HF_HOME for the hub's), or name fewer tasks.",
                 )
@@ -157,11 +161,11 @@ class FetchPlan:
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What became of one task's data.
+    """The result for one task's data.
 
     Attributes:
-        samples: how many the dataset has, opened from the disk alone; None if it cannot be.
-        notes: the warnings when it was opened.
+        samples: the number of samples, with the dataset opened from the disk alone; None if it cannot be opened.
+        notes: the warnings that opening it gave.
         problem: why it cannot be opened.
     """
 
@@ -172,18 +176,18 @@ class TaskOutcome:
 
     @property
     def expected(self) -> int | None:
-        """How many samples the card says there are; None if the dataset has that many."""
+        """The number of samples that the card states, if the dataset has another number; otherwise None."""
         said = self.plan.wanted.card.samples if self.plan.wanted.role == "test" else None
         return said if self.samples is not None and said != self.samples else None
 
 
 def plan_fetch(wanted: Sequence[Wanted], *, workers: int, verify: bool = False) -> FetchPlan:
-    """Look for every task's data in the order of its sources, on disk or elsewhere; nothing is downloaded.
+    """Look for every task's data on disk and elsewhere, in the order of its sources. Nothing is downloaded.
 
     Args:
-        workers: how many are looked up at once.
-        verify: take the hash of every cached file too, and plan to replace those that are damaged. Otherwise only their
-            sizes are compared: what vlmbench downloads is verified before it is in the cache.
+        workers: how many tasks are looked up at once.
+        verify: hash every cached file too, and plan to replace the damaged ones. Otherwise only sizes are compared,
+            since vlmbench verifies each file when it downloads it.
     """
     plans: list[TaskPlan | None] = [None] * len(wanted)
     for index, found in in_parallel(partial(_plan_task, verify=verify), wanted, workers=workers):
@@ -201,13 +205,13 @@ def _free(folder: Path) -> int:
 
 
 def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOutcome]:
-    """Replace what is damaged, download what is missing, then open every dataset from the disk alone, as a run will.
+    """Replace damaged files, download missing ones, then open every dataset from the disk alone, as a run will.
 
     Args:
-        advance: told of bytes as they arrive, from several threads.
+        advance: called with the number of bytes that have arrived, from several threads.
 
     Returns:
-        One outcome a task; what fails is in it, and the others go on.
+        One outcome for each task. A failure is part of its outcome, and the other tasks go on.
     """
     for path in plan.discarded:
         discard(path)
@@ -219,7 +223,7 @@ def carry_out(plan: FetchPlan, *, workers: int, advance: Advance) -> list[TaskOu
 
 
 def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
-    """The first source that is there, as :func:`~vlmbench.data.open.open_dataset` would choose it."""
+    """Plan the first source that is there, which :func:`~vlmbench.data.open.open_dataset` would choose too."""
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     elsewhere = False
     for spec in wanted.card.sources_by_role[wanted.role]:
@@ -249,7 +253,7 @@ def _by_hand(card: TaskCard, problem: MissingDataError) -> MissingDataError:
 def _plan_remote(wanted: Wanted, spec: SourceSpec, remote: Remote, *, verify: bool) -> TaskPlan:
     data = remote.look_up(spec, offline=wanted.context.offline)
     if data.offline:
-        data.check()  # nothing can be added to the cache, so it must be complete
+        data.check()  # nothing can be added to the cache, so the cache must be complete
     verified = data.verify() if verify else None
     plan = TaskPlan(
         wanted, spec.kind, spec, remote, data, tuple(data.files), verified=verified, notes=tuple(data.notes)
@@ -261,9 +265,9 @@ def _plan_remote(wanted: Wanted, spec: SourceSpec, remote: Remote, *, verify: bo
 
 def _damaged_for_good(spec: SourceSpec, remote: Remote, damaged: Sequence[RemoteFile]) -> DataError:
     return DataError(
-        f"{spec.kind} {spec.location!r}: {len(damaged)} damaged in the cache {remote.cache_folder()}: "
+        f"{spec.kind} {spec.location!r}: {counted(len(damaged), 'file')} damaged in the cache {remote.cache_folder()}: "
         f"{named(file.path for file in damaged)}",
-        hint="Nothing was removed. Online, the same command replaces what is damaged.",
+        hint="Nothing was removed. Online, the same command replaces the damaged files.",
     )
 
 

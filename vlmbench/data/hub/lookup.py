@@ -1,4 +1,7 @@
-"""Which files of a hub repository a run reads, and all that planning and fetching ask of them."""
+"""Decide which files of a hub repository a run reads, and look them up on the hub or in the cache.
+
+The ``hub`` source and ``vlmbench fetch`` use it.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from vlmbench.data.remote import RemoteFile, Verified, verify_files
 from vlmbench.errors import DataError, MissingDataError
 
 CARD_FILES = ("README.md", "*.yaml", "dataset_infos.json")
-"""What ``datasets`` looks at beside the data: configurations and features."""
+"""Files that ``datasets`` reads besides the data, for configurations and features."""
 
 
 @dataclass(frozen=True)
 class RepositoryData:
-    """What a run reads of a repository: a :class:`~vlmbench.data.remote.RemoteData`."""
+    """The files of a repository that a run reads, as a :class:`~vlmbench.data.remote.RemoteData`."""
 
     listing: Listing
     patterns: tuple[str, ...]
@@ -56,8 +59,8 @@ class RepositoryData:
     def verify(self) -> Verified:
         """Compare every cached file with the hub's hash of it.
 
-        If the cache answers for the hub, the hash is what the hub said earlier, or the name under which the client
-        keeps the file, which is its hash.
+        If the cache answers instead of the hub, the hash comes from the hub's last list. Without a list it is the name
+        under which the client keeps the file.
         """
         cached = [(file, path) for file in self.files if (path := self.cached(file))]
         return verify_files(f"hub {self.listing.repo.id!r}", cached)
@@ -70,15 +73,15 @@ class HubRemote:
     """The hub as a :class:`~vlmbench.data.remote.Remote`."""
 
     def is_remote(self, spec: SourceSpec) -> bool:
-        """Whether the location is a repository, not a folder."""
+        """Whether the location names a repository and not a folder."""
         return not spec.location.startswith(("/", "~", "."))
 
     def look_up(self, spec: SourceSpec, *, offline: bool) -> RepositoryData:
-        """A repository's files, and the patterns of those that a run reads. What is fetched is decided here alone.
+        """List a repository's files and choose those that a run reads. Only this decides what is fetched.
 
         Raises:
-            MissingDataError: not there, not cached while offline, or no access.
-            DataError: no such revision, or ``data_files`` matches nothing.
+            MissingDataError: the repository does not exist, is not cached while offline, or refuses access.
+            DataError: the revision does not exist, or ``data_files`` matches nothing.
         """
         with quiet_client():
             found = list_files(Repo(spec.location, spec.revision, offline))
@@ -96,7 +99,7 @@ def _patterns(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
     if split not in splits:
         raise MissingDataError(
             f"hub {spec.location!r}: no split {split!r}; it has {listing(splits)}",
-            hint="Name one as `split` of the card's source. Offline, only what was fetched before is known.",
+            hint="Name one as `split` of the card's source. Offline, only splits that were fetched before are known.",
         )
     return [*METADATA_FILES, f"{split}/nshards.txt", f"{split}/*.tar"]
 
@@ -108,7 +111,7 @@ def splits_in_tars(files: Sequence[str]) -> list[str]:
 
 
 def split_files(files: Sequence[str], split: str, spec: SourceSpec) -> list[str]:
-    """Patterns of a table's files for this split; empty where only ``datasets`` can tell them."""
+    """Patterns of a table's files for this split; empty if only ``datasets`` can find them."""
     asked = spec.options.get("data_files")
     if asked is not None:
         patterns = [asked] if isinstance(asked, str) else list(asked)

@@ -1,8 +1,8 @@
-"""The list of a repository's files, kept beside them: so that the hub's cache alone can tell what it lacks.
+"""Keep the hub's list of a repository's files beside the cached files, so that the cache alone can tell what it lacks.
 
-The client's cache has what was fetched, and does not say what else there was. So whenever a hub was asked, its answer
-is kept as ``vlmbench/<commit>.json`` in the repository's folder of that cache: the client passes it over there,
-and it comes along when HF_HOME is copied to a machine without network.
+The client's cache does not say which files it lacks. So the hub's answer is kept as ``vlmbench/<commit>.json`` in the
+repository's folder of the cache. The client ignores it there, and it is copied with HF_HOME to a machine without a
+network. The client's own list (``get_cached_repo_tree``, version 2.4) has no SHA-256, so it cannot verify files.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _VERSION = 1
 
 
 def remember(listing: Listing) -> None:
-    """Keep what the hub said a commit has.
+    """Keep the hub's list of a commit's files.
 
-    A cache that cannot be written is no failure: it may be shared, and hold all that is needed. It is only not known
-    then whether it does.
+    If the cache cannot be written, the list is not kept, and a message is logged. It is not an error: the cache may be
+    shared, and complete.
     """
     path = _path(listing.repo.id, listing.commit)
     said = {"version": _VERSION, "repository": listing.repo.id, "commit": listing.commit}
@@ -46,19 +46,19 @@ def remember(listing: Listing) -> None:
 
 
 def recall(repo_id: str, commit: str) -> tuple[RemoteFile, ...] | None:
-    """What the hub once said a commit has; None where it was never asked, or the note of it is broken."""
+    """Read the kept list of a commit's files; None if no list was kept or if it is broken."""
     path = _path(repo_id, commit)
     try:
         said = json.loads(read_bytes(path))
         if (said["version"], said["repository"], said["commit"]) != (_VERSION, repo_id, commit):
-            raise ValueError("it is about something else, or of another vlmbench")
+            raise ValueError("it is about another commit, or another version wrote it")
         files = tuple(RemoteFile(**file) for file in said["files"])
         if not all(lies_inside(file.path) for file in files):
             raise ValueError("it lists files outside of the repository")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        logging.getLogger(__name__).info("%s is passed over: %r", path, error)
+        logging.getLogger(__name__).info("%s is ignored: %r", path, error)
         return None
     return files
 

@@ -1,4 +1,7 @@
-"""Work in threads that never outlive the program: Ctrl-C leaves at once, also from a download that hangs."""
+"""Run work in threads that end with the program, so that Ctrl-C ends a hanging download at once.
+
+``vlmbench fetch`` plans and downloads with it. The program would wait for threads of ``concurrent.futures``.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,12 @@ R = TypeVar("R")
 def in_parallel(
     work: Callable[[T], R], items: Sequence[T], *, workers: int, stop: Event | None = None
 ) -> Iterator[tuple[int, R | BaseException]]:
-    """Do the work for every item. Yields (the item's index, result or the exception raised), as they are done.
-
-    Threads of an executor are waited for when the program ends; these are not.
+    """Do the work for every item. Yields (the item's index, its result or exception) in the order of completion.
 
     Args:
         work: called from several threads at once.
-        items: what to do it for, started in this order.
-        stop: set when the caller leaves early, by an exception too; no further item is started then.
+        items: the items, started in this order.
+        stop: it is set when the caller leaves early, also by an exception; then no further item is started.
     """
     stop = stop or Event()
     todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
@@ -39,7 +40,7 @@ def in_parallel(
                 return
             try:
                 done.put((index, work(item)))
-            # The caller's to judge, and the caller waits for it: a panic of native code is no Exception.
+            # The caller waits for every item and judges its error. A panic of native code is not an Exception.
             except BaseException as error:
                 done.put((index, error))
 

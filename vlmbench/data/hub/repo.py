@@ -1,14 +1,23 @@
-"""A dataset repository on a Hugging Face hub and its files, on the hub and in the cache of the hub's client."""
+"""A dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
+
+The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by content and ``snapshots/`` by commit.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
 from vlmbench.paths import user_path
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ABANDONED_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Repo:
     Attributes:
         id: ``org/name``.
         revision: a commit, branch or tag; None: the main branch.
-        offline: only the cache may be asked.
+        offline: only the cache may answer.
     """
 
     id: str
@@ -31,11 +40,11 @@ class Listing:
     """The files that a repository has.
 
     Attributes:
-        files: all of them, of every split.
-        repo: the repository that was asked for; offline if the cache answered.
-        commit: what the revision means now.
-        trouble: why the cache answered although the hub was asked.
-        whole: False if the repository's files are not known: then these are the ones that the cache has.
+        files: all files, of every split.
+        repo: the repository that was asked for; its ``offline`` is true if the cache answered.
+        commit: the commit that the revision names now.
+        trouble: why the hub did not answer, if the cache had to.
+        whole: False if the list of files is not known: then ``files`` are those in the cache.
     """
 
     files: tuple[RemoteFile, ...]
@@ -46,7 +55,7 @@ class Listing:
 
     @property
     def key(self) -> tuple[str, str]:
-        """(repository, commit): equal for equal files."""
+        """(repository, commit): equal for listings of the same files."""
         return self.repo.id, self.commit
 
     @property
@@ -56,7 +65,7 @@ class Listing:
 
 
 def lies_inside(path: str) -> bool:
-    """Whether a file of this path lies inside of its repository."""
+    """Whether this path stays inside its repository."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts
 
@@ -73,7 +82,7 @@ def hub_name() -> str:
 
 
 def env_offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids to ask the hub."""
+    """Whether HF_HUB_OFFLINE forbids asking the hub."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
@@ -88,38 +97,38 @@ def cache_folder() -> Path:
 
 def repo_folder(repo_id: str) -> Path:
     """Where the client keeps a dataset repository: ``blobs/`` by content, ``snapshots/`` by commit."""
-    from huggingface_hub.file_download import repo_folder_name
-
-    return cache_folder().joinpath(repo_folder_name(repo_id=repo_id, repo_type="dataset"))
+    return cache_folder() / "--".join(("datasets", *repo_id.split("/")))
 
 
 def cached_path(listing: Listing, file: RemoteFile) -> Path | None:
-    """Where the cache has the file in its full length; None if it does not.
+    """Find the file in the cache, in its full length; None if the cache does not have it.
 
-    It may be there under another commit or name: then it only needs to be linked.
+    The file may be there under another commit or name. Then it only needs a link.
     """
     return in_snapshot(listing, file) or _whole(_blob(listing, file), file)
 
 
 def in_snapshot(listing: Listing, file: RemoteFile) -> Path | None:
-    """Where the commit's snapshot has the file in its full length; None if it does not."""
+    """Find the file in the commit's snapshot, in its full length; None if it is not there."""
     return _whole(repo_folder(listing.repo.id) / "snapshots" / listing.commit / file.path, file)
 
 
-def partial_bytes(listing: Listing, file: RemoteFile) -> int:
-    """How much of the file an earlier download left behind."""
+def remove_abandoned(listing: Listing, file: RemoteFile) -> None:
+    """Remove the parts of this file that killed downloads left. Since version 2 the client never uses them again.
+
+    A part that was written to within the last hour stays: another process may be writing it.
+    """
     blob = _blob(listing, file)
-    partial = blob and partial_path(blob)
-    return partial.stat().st_size if partial and partial.is_file() else 0
-
-
-def partial_path(blob: Path) -> Path:
-    """The unfinished download of a blob; clients before version 2 name theirs so too, and leave them."""
-    return blob.with_name(f"{blob.name}.incomplete")
+    if blob is None or not _HASH.fullmatch(blob.name):
+        return
+    for part in blob.parent.glob(f"{blob.name}.*.incomplete"):
+        with suppress(OSError):  # another process was faster, or the cache cannot be written: the download will say so
+            if part.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                part.unlink()
 
 
 def _blob(listing: Listing, file: RemoteFile) -> Path | None:
-    """The hub's client names a blob by its hash."""
+    """Where the client keeps the file's content: under the name of its hash."""
     name = file.sha256 or file.git_sha1
     return repo_folder(listing.repo.id) / "blobs" / name if name else None
 

@@ -1,4 +1,7 @@
-"""Images and labels in the columns of a table that the ``datasets`` library can read."""
+"""Read images and labels from the columns of a table that the ``datasets`` library can read.
+
+The ``hub`` source uses it for repositories and folders without tar files.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +59,9 @@ def read_table(
 
     Args:
         folder: a repository's snapshot, or any folder of Parquet, JSON, CSV or image files.
-        info: as the dataset will tell it; names the split.
-        spec: with the options ``name``, ``image_column``, ``label_column`` and ``caption_column``.
-        data_files: patterns of the split's files; empty: as the folder's card or file names say.
+        info: what the dataset will report about itself; it names the split.
+        spec: the source, with the options ``name``, ``image_column``, ``label_column`` and ``caption_column``.
+        data_files: patterns of the split's files; if empty, the folder's card or file names decide.
 
     Raises:
         MissingDependencyError: ``datasets`` is not installed.
@@ -76,7 +79,7 @@ def read_table(
     names = getattr(inner, "names", None)
     if names is None and context.target == "classes":
         raise LabelError(
-            f"{place}: the lists in {label_column!r} may be class indices or 0/1 vectors: nothing says which",
+            f"{place}: the lists in {label_column!r} may be class indices or 0/1 vectors: the table does not say which",
             hint="Multi-label tables need a column of lists of ClassLabel.",
         )
     targets = [
@@ -124,7 +127,7 @@ def _load(folder: Path, info: SourceInfo, spec: SourceSpec, data_files: Sequence
                 name=spec.options.get("name"),
                 split=info.split,
                 data_files={info.split: list(data_files)} if data_files else None,
-                # The counts of a card are for all of its splits; here is only one.
+                # A card counts the samples of all its splits, and only one is loaded.
                 verification_mode="no_checks",
             )
     except Exception as error:  # builders fail with ValueError, FileNotFoundError, ArrowInvalid, ...
@@ -155,7 +158,7 @@ def _choose(option: str, found: list[str], table: Any, spec: SourceSpec, place: 
         return str(asked)
     if len(found) == 1:
         return found[0]
-    what = f"several may be it: {listing(found)}" if found else f"none is; columns: {listing(table.features)}"
+    what = f"several fit: {listing(found)}" if found else f"no column fits; columns: {listing(table.features)}"
     raise kind(f"{place}: which is the {option}? {what}", hint=f"Name it in the card: options: {{{option}: …}}.")
 
 

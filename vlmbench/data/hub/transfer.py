@@ -1,15 +1,13 @@
-"""Downloads from a hub: resumed, tried again, and verified before they are in the cache.
+"""Download a repository's files into the cache of the hub's client, side by side, and verify each one.
 
-The hub's client would download too, but it compares only sizes, and since version 2 what was broken off begins anew.
-So a file is fetched here into the client's own cache, under its lock and its names: the client then finds it and only
-links it. Files of the Xet store are left to the client; their hash is taken afterwards.
+``huggingface_hub`` does the transfer, by ``hf_hub_download`` for each file: with its lock, its names in the cache, its
+retries, and its Xet storage. It compares only sizes, so each file is hashed here as soon as it has arrived.
+``vlmbench fetch`` and the ``hub`` source use this module.
 """
 
 from __future__ import annotations
 
 import inspect
-import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,25 +15,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import Any
 
 from vlmbench.data.hub.client import quiet_client, select, snapshot
 from vlmbench.data.hub.complete import check_complete
 from vlmbench.data.hub.errors import explain, is_network_error
 from vlmbench.data.hub.manifest import remember
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, cached_path, endpoint, partial_bytes, partial_path, repo_folder
+from vlmbench.data.hub.repo import Listing, cached_path, endpoint, remove_abandoned
 from vlmbench.data.remote import Advance, FileKey, RemoteFile, discard, mismatch
 from vlmbench.errors import DataError, VlmbenchError
 
 WORKERS = 8
-"""Files downloaded at once, the client's own default."""
+"""How many files are downloaded at once: the client's own default."""
 ATTEMPTS = 3
+"""How often a file is tried that arrives damaged, whose connection breaks, or for which the hub answers 5xx.
+
+Since version 2 the client goes on by itself where a broken connection stopped. Older ones leave the part, and the next
+attempt goes on from there.
+"""
 RETRY_PAUSE_S = 1.0
-_WRITE_BYTES = 1 << 18
-"""What is received but not yet written is lost when a download breaks off: the client's 10 MiB is a lot to lose."""
-_BLOB_NAME = re.compile(r"[0-9a-fA-F]{16,128}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Job:
     @property
     def missing(self) -> int:
         """How many bytes are still to come."""
-        return max((self.file.size or 0) - partial_bytes(self.listing, self.file), 0)
+        return self.file.size or 0
 
 
 def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
@@ -63,8 +62,8 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
         The folder of the commit's snapshot; its name is the commit.
 
     Raises:
-        MissingDataError, DataError: as :func:`~vlmbench.data.hub.client.list_files`; also when the disk is full,
-            the cache read-only, or a file's content not what the hub says.
+        MissingDataError, DataError: as :func:`~vlmbench.data.hub.client.list_files`; also if the disk is full,
+            the cache is read-only, or a file's content is not what the hub says.
     """
     jobs = missing_files(listing, patterns)
     if jobs:
@@ -76,7 +75,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
 
 
 def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
-    """The matching files that the cache does not have; none where only the cache may be asked."""
+    """The matching files that the cache lacks; empty if only the cache may answer."""
     if listing.repo.offline:
         return []
     wanted = select(listing.files, patterns)
@@ -84,11 +83,11 @@ def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
 
 
 def link(listing: Listing, patterns: Sequence[str]) -> Path:
-    """The snapshot's folder once its files are in the cache, known to the client as the revision's.
+    """Link the cached files into the snapshot's folder, as the revision's files, and return the folder.
 
     Raises:
         MissingDataError: files are missing, and the hub cannot be asked.
-        DataError: the revision means another commit by now.
+        DataError: the revision names another commit now.
     """
     try:
         if listing.repo.offline:
@@ -99,7 +98,7 @@ def link(listing: Listing, patterns: Sequence[str]) -> Path:
     if folder.name != listing.commit:
         raise DataError(
             f"hub {listing.repo.id!r}: changed from {listing.commit[:12]} to {folder.name[:12]} while it was fetched",
-            hint="The same command again fetches what is new.",
+            hint="Run the same command again; it fetches the new files.",
         )
     if not listing.repo.offline:
         remember(listing)
@@ -110,12 +109,13 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
     """Download files side by side, each once.
 
     Args:
-        wanted: lists of files that are of use only together, such as one task's; they may share some. Where one file
-            fails, no more are begun of those that no other list needs.
+        wanted: lists of files that are useful only together, such as one task's files. Lists may share files. If a
+            file fails, no further file is started that no other list needs.
         advance: called from several threads.
 
     Returns:
-        What went wrong, by file. A file that was not begun is not in it, but another of each of its lists is.
+        The error of each file that failed. A file that was not started has no error, but another file of each of its
+        lists has one.
     """
     jobs = list({job.key: job for files in wanted for job in files}.values())
     lists_with: dict[FileKey, set[int]] = {job.key: set() for job in jobs}
@@ -134,10 +134,10 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
         if not lists_with[job.key] <= hopeless:
             _download(job, advance, stop)
 
-    with quiet_client(), _small_writes():
+    with quiet_client():
         for listing in {job.listing.key: job.listing for job in jobs}.values():
             try:
-                snapshot(listing.repo, [])  # so that the client knows what is missing, should this break off
+                snapshot(listing.repo, [])  # then the client knows what is missing if this stops early
                 remember(listing)
             except VlmbenchError as error:
                 for job in jobs:
@@ -150,75 +150,44 @@ def transfer(wanted: Sequence[Sequence[Job]], *, workers: int, advance: Advance)
 
 
 def _download(job: Job, advance: Advance, stop: Event) -> None:
-    """One file into the cache, with further attempts after what may pass."""
-    meter = _Meter(advance, job.missing)
+    """Download one file into the cache and verify it; a cached copy of another length is replaced.
+
+    Raises:
+        DataError: the file arrived damaged in every attempt.
+    """
+    meter = _Meter(advance, job.missing, stop)
+    remove_abandoned(job.listing, job.file)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _attempt(job, meter, stop)
+            path = _through_the_client(job, meter)
         except Exception as error:
             if attempt == ATTEMPTS or stop.is_set() or not _may_pass(error):
                 raise
+            meter.restart(job.missing)
             time.sleep(RETRY_PAUSE_S * attempt)
-        else:
+            continue
+        wrong = mismatch(path, job.file)
+        if wrong is None:
             meter.finish()
             return
+        discard(path)
+        meter.restart(job.missing)
+    raise DataError(
+        f"hub {job.listing.repo.id!r}: {job.file.path} arrived damaged, {ATTEMPTS} times: {wrong}",
+        hint="It was removed again. Check the network (a proxy?) and HF_ENDPOINT (a mirror that is behind?).",
+    )
 
 
 def _may_pass(error: Exception) -> bool:
-    status = getattr(getattr(error, "response", None), "status_code", 0)
-    return isinstance(error, _WrongContentError) or is_network_error(error) or status >= 500
+    """Whether another attempt may succeed: the connection broke, or the hub answered that it is in trouble itself."""
+    return is_network_error(error) or getattr(getattr(error, "response", None), "status_code", 0) >= 500
 
 
-def _attempt(job: Job, meter: _Meter, stop: Event) -> None:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock
-
-    repo, file = job.listing.repo, job.file
-    url = hf_hub_url(repo.id, file.path, repo_type="dataset", revision=job.listing.commit, endpoint=endpoint())
-    found = get_hf_file_metadata(url)
-    if getattr(found, "xet_file_data", None) or not _BLOB_NAME.fullmatch(found.etag or ""):
-        _through_the_client(job, meter)
-        return
-    blob = repo_folder(repo.id) / "blobs" / found.etag
-    lock = repo_folder(repo.id).parent / ".locks" / repo_folder(repo.id).name / f"{blob.name}.lock"
-    for folder in (blob.parent, lock.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(str(lock)):
-        if blob.is_file() and file.size in (None, blob.stat().st_size):
-            return  # another process was faster
-        partial = partial_path(blob)
-        _continue(partial, found.location or url, url, file.size if file.size is not None else found.size, meter, stop)
-        _check(partial, job, meter)
-        os.replace(partial, blob)
-
-
-def _continue(partial: Path, address: str, url: str, size: int | None, meter: _Meter, stop: Event) -> None:
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
-
-    headers = build_hf_headers()
-    if urlsplit(address).netloc != urlsplit(url).netloc:  # a content network, which must not see the token
-        headers.pop("authorization", None)
-    if size is not None and partial.is_file() and partial.stat().st_size > size:
-        partial.unlink()
-    with partial.open("ab") as stream:
-        http_get(
-            address,
-            _CountedFile(stream, meter, stop),
-            resume_size=stream.tell(),
-            headers=headers,
-            expected_size=size,
-            displayed_filename=partial.name,
-        )
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _through_the_client(job: Job, meter: _Meter) -> None:
+def _through_the_client(job: Job, meter: _Meter) -> Path:
     from huggingface_hub import hf_hub_download
 
     settings: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # not before version 1
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # not in old versions
         settings["tqdm_class"] = meter.as_bar()
     path = hf_hub_download(
         job.listing.repo.id,
@@ -228,35 +197,7 @@ def _through_the_client(job: Job, meter: _Meter) -> None:
         endpoint=endpoint(),
         **settings,
     )
-    _check(Path(path), job, meter)
-
-
-class _WrongContentError(DataError):
-    """A file that arrived whole and is not what it should be."""
-
-
-def _check(path: Path, job: Job, meter: _Meter) -> None:
-    wrong = mismatch(path, job.file)
-    if wrong is None:
-        return
-    discard(path)
-    meter.restart(job.file.size or 0)
-    raise _WrongContentError(
-        f"hub {job.listing.repo.id!r}: {job.file.path} arrived damaged, {ATTEMPTS} times: {wrong}",
-        hint="It was removed again. Check the network (a proxy?) and HF_ENDPOINT (a mirror that is behind?).",
-    )
-
-
-@contextmanager
-def _small_writes() -> Iterator[None]:
-    from huggingface_hub import constants
-
-    before = constants.DOWNLOAD_CHUNK_SIZE
-    constants.DOWNLOAD_CHUNK_SIZE = min(before, _WRITE_BYTES)
-    try:
-        yield
-    finally:
-        constants.DOWNLOAD_CHUNK_SIZE = before
+    return Path(path)
 
 
 @contextmanager
@@ -271,23 +212,34 @@ def _bar(label: str, total: int) -> Iterator[Advance]:
 
 
 class _Meter:
-    """How much of one file has arrived. It reports differences, so that the sum over all files is right."""
+    """How much of one file has arrived. It reports differences, so that the sum over all files is right.
 
-    def __init__(self, advance: Advance, expected: int) -> None:
+    A client older than version 1 takes no bar for a single file: then the file counts when it is complete.
+    """
+
+    def __init__(self, advance: Advance, expected: int, stop: Event) -> None:
         self._advance = advance
         self._left = expected
+        self._stop = stop
 
     def add(self, count: int) -> None:
         self._left -= count
         self._advance(count)
 
     def restart(self, size: int) -> None:
-        self.add(self._left - size)
+        """Take back what was reported: the file starts again."""
+        if self._left != size:
+            self.add(self._left - size)
 
     def finish(self) -> None:
+        """Report what was not reported yet, such as a file that another process has downloaded meanwhile."""
         self.add(self._left)
 
     def as_bar(self) -> type:
+        """A stand-in for tqdm's class, for the client: it tells this meter each piece that arrives.
+
+        Its ``update`` ends the download with an ``InterruptedError`` once the caller has left.
+        """
         meter = self
 
         class Bar:
@@ -301,6 +253,8 @@ class _Meter:
                 pass
 
             def update(self, count: float | None = 1) -> None:
+                if meter._stop.is_set():
+                    raise InterruptedError("the download was given up")
                 meter.add(int(count or 0))
 
             def _ignore(self, *_: object, **__: object) -> None:
@@ -310,30 +264,3 @@ class _Meter:
             set_description = set_description_str = refresh = close = _ignore
 
         return Bar
-
-
-class _CountedFile:
-    """The file that a download is written to: it counts bytes, keeps them, and stops once the caller has left."""
-
-    def __init__(self, stream: BinaryIO, meter: _Meter, stop: Event) -> None:
-        self._stream = stream
-        self._meter = meter
-        self._stop = stop
-        self.seek = stream.seek
-        self.tell = stream.tell
-
-    def write(self, chunk: bytes) -> int:
-        """Write through to the disk's cache, which outlives this process."""
-        if self._stop.is_set():
-            raise InterruptedError("the download was given up")
-        written = self._stream.write(chunk)
-        self._stream.flush()
-        self._meter.add(len(chunk))
-        return written
-
-    def truncate(self) -> int:
-        """The server does not resume: the file starts again."""
-        before = os.fstat(self._stream.fileno()).st_size
-        after = self._stream.truncate()
-        self._meter.add(after - before)
-        return after

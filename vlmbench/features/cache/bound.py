@@ -1,9 +1,11 @@
-"""Keeping the cache under its limit while a run writes to it.
+"""Keep the cache under its limit while a run writes to it.
 
-Room is made at three costs, the cheapest first: other spaces that no run has open, the least recently used first; then
-this space's own rows from before this run, the oldest first, but none that this run was served; and where neither is
-left, nothing more is kept. Rows of this run are never dropped for others of this run: a dataset larger than the limit
-would then push out its own beginning, and its next run would find nothing.
+Room is made in three steps, the cheapest first. First, other spaces are removed that no run has open, the least
+recently used first. Then rows of this space are dropped that are older than this run and that it did not use, the
+oldest first. If there is still no room, nothing more is kept. Rows of this run are never dropped for other rows of this
+run: a dataset larger than the limit would push out its own beginning, and its next run would find nothing.
+
+:class:`~vlmbench.features.cache.space.FeatureSpace` asks a :class:`Bound` before each write.
 """
 
 from __future__ import annotations
@@ -16,27 +18,27 @@ from vlmbench.features.cache.files import evict, file_bytes, total_bytes
 _STEP_BYTES = 64 * 2**20
 _STEPS = 64
 _ROW_OVERHEAD_BYTES = 512
-"""What a vector takes beside its values: its key twice, and its share of half-filled pages."""
+"""What a vector takes besides its values: its key twice, and its share of half-filled pages."""
 _ROWS_A_TRANSACTION = 100
 _MOST_MARKS = 2**26
 
 
 class Bound:
-    """The limit of the cache's folder, as one space that is being written keeps it.
+    """The size limit of the cache's folder, kept by one space while it is written.
 
-    Sizes are looked at once a step (a 64th of the limit, at most 64 MiB), and a step below the limit is aimed at: one
-    run keeps it, and several at once exceed it by no more than a step each.
+    Sizes are read once a step (a 64th of the limit, at most 64 MiB), and the target is one step below the limit. So one
+    run stays under the limit, and each further run at the same time exceeds it by at most a step.
 
     Args:
         limit: bytes that the whole folder may take.
-        log_bytes: what the space's write-ahead log takes of them.
+        log_bytes: bytes of them that the space's write-ahead log takes.
     """
 
     def __init__(self, space: Path, limit: int, log_bytes: int, connection: sqlite3.Connection) -> None:
         self._space = space
         self._step = min(limit // _STEPS, _STEP_BYTES)
-        # The log is folded into the file after the transaction that fills it, so it takes that one more; and a wrong
-        # estimate must not put the folder above its limit, which would cost a whole space when the run ends.
+        # SQLite empties the log only after the transaction that fills it, so the log is counted twice. A step is kept
+        # free because a folder above its limit would cost a whole space when the run ends.
         self._limit = limit - 2 * log_bytes - self._step
         self._budget = 0
         first, last = connection.execute(
@@ -47,13 +49,13 @@ class Bound:
         self._served = bytearray(min(self._end - self._first, _MOST_MARKS))
 
     def served(self, row: int) -> None:
-        """This run was served a row: it stays. May be called from any thread."""
+        """Mark a row as used by this run, so that it stays. May be called from any thread."""
         place = row - self._first
         if 0 <= place < len(self._served):
             self._served[place] = 1
 
     def admits(self, connection: sqlite3.Connection, vectors: int, vector_bytes: int) -> bool:
-        """Whether so many vectors still fit, after making room for them where there is none.
+        """Whether this number of vectors fits, after making room for them if necessary.
 
         Raises:
             sqlite3.Error: the space cannot be read or written.
@@ -71,7 +73,7 @@ class Bound:
         return self._budget >= 0
 
     def _room(self, connection: sqlite3.Connection) -> int:
-        """Bytes that may be written still: pages of this file that hold nothing count as room."""
+        """Bytes that may still be written. Empty pages of this file count as room."""
         others = total_bytes(self._space.parent) - file_bytes(self._space)
         pages, free, size = (
             int(connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -80,7 +82,7 @@ class Bound:
         return self._limit - others - (pages - free) * size
 
     def _drop_rows(self, connection: sqlite3.Connection, size: int) -> bool:
-        """Drop old rows until so many bytes are free for others. Returns whether there were any."""
+        """Drop old rows until ``size`` bytes are free. Returns whether any row was dropped."""
         dropped = 0
         while dropped < size:
             rows = connection.execute(

@@ -1,4 +1,8 @@
-"""Connections to one cache file: as many as work at the same time, each lent to one thread after the other."""
+"""Connections to one cache file, lent to one thread at a time.
+
+:class:`~vlmbench.features.cache.space.FeatureSpace` reads and writes through them. There are as many as threads that
+work at the same time.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ _PAGE_BYTES = 16_384
 
 
 class Connections:
-    """What reads and writes one SQLite file, from any thread.
+    """Lends connections to one SQLite file to any thread.
 
     Args:
-        path: the file; made where it is not there, unless :meth:`read_only` was called.
-        log_bytes: how large the write-ahead log grows before it is folded into the file.
+        path: the file; it is made if it does not exist, unless :meth:`read_only` was called.
+        log_bytes: how large the write-ahead log grows before SQLite moves it into the file.
     """
 
     def __init__(self, path: Path, log_bytes: int) -> None:
@@ -32,7 +36,7 @@ class Connections:
 
     @contextmanager
     def lent(self) -> Iterator[sqlite3.Connection]:
-        """A connection for this thread alone, until the block ends.
+        """Lend a connection to this thread alone, until the block ends.
 
         Raises:
             sqlite3.Error: the file cannot be opened.
@@ -49,18 +53,18 @@ class Connections:
                 current = generation == self._generation
                 if current:
                     self._idle.append(connection)
-            if not current:  # closed meanwhile
+            if not current:  # the file was closed meanwhile
                 connection.close()
 
     def read_only(self) -> None:
-        """Open the file for reading from now on: another user's, one on a read-only mount or on a full disk."""
+        """Open the file only for reading from now on: it is another user's, or on a read-only mount or a full disk."""
         self.close()
-        # Without a write-ahead log at hand SQLite would have to make one, unless it is told that nobody writes. Should
-        # somebody write after all, a row that is read half-changed fails its check.
+        # If there is no write-ahead log, SQLite would have to make one, unless it is told that no process writes. If a
+        # process does write, a row that is read half-changed fails its check.
         self._mode = "mode=ro" if os.path.exists(f"{self._path}-wal") else "immutable=1"
 
     def close(self) -> None:
-        """Close every connection; one that is lent, when it comes back."""
+        """Close every connection. A connection that is lent is closed when it comes back."""
         with self._lock:
             self._generation += 1
             idle, self._idle = self._idle, []
@@ -73,9 +77,9 @@ class Connections:
         if self._mode:
             return connection
         try:
-            connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new file; an older one keeps its own
-            # Readers and the writer do not wait for each other, and commits need no sync: after a power loss the last
-            # ones may be gone, which costs only a recomputation.
+            connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new file; an older file keeps its page size
+            # Readers and the writer do not wait for each other, and commits need no sync. After a power loss the last
+            # commits may be lost, which costs only a recomputation.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint={self._log_pages}")

@@ -1,4 +1,7 @@
-"""The feature cache as files in a folder: where it is, what it holds and saved, and how it is kept to its size."""
+"""The feature cache as files in a folder: where it is, what it holds, what it saved, and how it is kept small.
+
+``vlmbench cache`` and each run use this module.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,15 @@ def cache_root() -> Path:
 
 
 def features_folder(root: Path | None = None) -> Path:
-    """Where the features lie in a cache; None: in :func:`cache_root`."""
+    """The folder of the features in a cache. Without a root it is in :func:`cache_root`."""
     return (root or cache_root()) / "features"
 
 
 def limit_bytes() -> int:
-    """The size the cache is kept under: ``VLMBENCH_CACHE_GIB`` gibibytes, 20 by default.
+    """The largest size of the cache in bytes: ``VLMBENCH_CACHE_GIB`` gibibytes, 20 by default.
 
     Raises:
-        UsageError: the variable holds no number above 0.
+        UsageError: the variable is not a number above 0.
     """
     own = os.environ.get("VLMBENCH_CACHE_GIB")
     if not own:
@@ -51,11 +54,11 @@ def limit_bytes() -> int:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a space's encoder cost and what the cache spared it, over all runs.
+    """How long a space's encoder worked and what the cache saved, over all runs.
 
     Attributes:
-        encoded: vectors computed and timed.
-        seconds: what they took.
+        encoded: vectors that were computed and timed.
+        seconds: the time that took.
         hits: vectors served from the cache instead.
     """
 
@@ -65,7 +68,7 @@ class Usage:
 
     @property
     def saved_seconds(self) -> float:
-        """What the hits would have taken at the mean measured pace: an estimate; 0 where nothing was ever timed."""
+        """Estimated time of the hits at the mean measured pace; 0 if nothing was ever timed."""
         return self.hits * self.seconds / self.encoded if self.encoded else 0.0
 
 
@@ -74,7 +77,7 @@ class SpaceInfo:
     """What one cache file holds.
 
     Attributes:
-        description: the space in words (model, precision, …), as it was opened.
+        description: what identifies the space (model, precision, …), stored when it was made.
         size: bytes on disk.
         last_used: seconds since the epoch.
         usage: what was encoded, and what was served instead.
@@ -89,7 +92,7 @@ class SpaceInfo:
 
 
 def spaces(folder: Path | None = None) -> list[SpaceInfo]:
-    """What the cache holds, the most recently used first."""
+    """Every space of the cache, the most recently used first."""
     found = []
     for path, size, used in _files(folder):
         description, vectors, usage = _peek(path)
@@ -109,19 +112,19 @@ def file_bytes(path: Path) -> int:
 
 @dataclass(frozen=True)
 class Cleared:
-    """What clearing did: bytes freed, and the spaces that were left because a run has them open."""
+    """The result of clearing: bytes freed, and the number of spaces that stayed because a run has them open."""
 
     freed: int
     in_use: int
 
 
 def clear(root: Path | None = None, *, model: str | None = None, unused_days: float | None = None) -> Cleared:
-    """Remove cached features; with no choice made, all of them and what was remembered of datasets.
+    """Remove cached features. Without a choice all are removed, and the stored fingerprints of datasets too.
 
     Args:
         root: the cache; None: :func:`cache_root`.
-        model: only those of models whose name fits this pattern (``*`` and ``?``).
-        unused_days: only those that no run has opened for so many days.
+        model: only features of models whose name matches this pattern (``*`` and ``?``).
+        unused_days: only spaces that no run has opened for this number of days.
     """
     freed = in_use = 0
     oldest = time.time() - unused_days * _SECONDS_A_DAY if unused_days is not None else None
@@ -139,7 +142,7 @@ def clear(root: Path | None = None, *, model: str | None = None, unused_days: fl
 
 
 def evict(limit: int, folder: Path | None = None) -> int:
-    """Remove the spaces that were used longest ago, but none that a run has open, until the rest fits.
+    """Remove the least recently used spaces until the rest fits. A space that a run has open stays.
 
     Returns:
         The bytes freed.
@@ -154,7 +157,7 @@ def evict(limit: int, folder: Path | None = None) -> int:
 
 
 def remove_unused(path: Path) -> int | None:
-    """Remove a cache file. Returns the bytes freed; None where a run has it open, or it is not ours to remove."""
+    """Remove a cache file. Returns the bytes freed; None if a run has it open or this user may not remove it."""
     try:
         lock = hold_alone(path)
     except OSError:  # a folder that cannot be written: nothing can be removed from it
@@ -167,7 +170,7 @@ def remove_unused(path: Path) -> int | None:
 
 
 def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
-    """(path, bytes, seconds since the epoch) of those that are still there: other runs may evict at the same time."""
+    """(path, bytes, seconds since the epoch) of each file. Files that another run removes meanwhile are left out."""
     found = []
     for path in _found(folder or features_folder(), "*.sqlite"):
         try:
@@ -181,7 +184,7 @@ def _files(folder: Path | None) -> list[tuple[Path, int, float]]:
 def _found(folder: Path, pattern: str) -> list[Path]:
     try:
         return sorted(folder.glob(pattern))
-    except OSError:  # its name is too long, say: then nothing was ever kept there
+    except OSError:  # for example its name is too long: then nothing was ever kept there
         return []
 
 
@@ -200,13 +203,13 @@ def _unlink(path: Path) -> int:
     size = _size(path)
     try:
         path.unlink()
-    except OSError:  # another run was faster, or the file is not ours to remove: nothing freed here
+    except OSError:  # another run was faster, or this user may not remove the file
         return 0
     return size
 
 
 def _peek(path: Path) -> tuple[Mapping[str, object], int, Usage]:
-    for mode in ("mode=rw", "immutable=1"):  # the second where the folder cannot be written
+    for mode in ("mode=rw", "immutable=1"):  # the second if the folder cannot be written
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=1.0)) as connection:
                 (text,) = connection.execute("SELECT description FROM space").fetchone()
@@ -221,5 +224,5 @@ def _usage(connection: sqlite3.Connection) -> Usage:
     try:
         encoded, seconds, hits = connection.execute("SELECT encoded, seconds, hits FROM usage").fetchone()
         return Usage(int(encoded), float(seconds), int(hits))
-    except (sqlite3.Error, TypeError, ValueError):  # made by a version that did not count, or damaged
+    except (sqlite3.Error, TypeError, ValueError):  # another version made it, which did not count, or it is damaged
         return Usage()

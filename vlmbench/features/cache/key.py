@@ -1,4 +1,7 @@
-"""The key of a feature space: everything that can change a feature, the code that makes it included."""
+"""The key of a feature space: everything that can change a feature, with the code that makes it.
+
+:class:`~vlmbench.features.run_cache.RunCache` opens spaces with it.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ FEATURE_CODE: tuple[str, ...] = (
     "data/shown.py",
     "rgb.py",
 )
-"""What makes features of bytes and texts: folders with all that is below them, and single files.
+"""The code that makes features from bytes and texts: folders with everything below them, and single files.
 
-A test follows the imports of these files and fails if one on the way is missing here."""
+A test follows the imports of these files and fails if a file on the way is missing here."""
 _ID_LENGTH = 16
 
 
 def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> dict[str, Any]:
-    """Everything that can change a feature, as the cache's key.
+    """Collect everything that can change a feature, as the cache's key.
 
-    The code that makes features is part of it, since a checkout changes between versions. Of a third party's adapter
-    it is the adapter's file, or the folder of its package.
+    The code that makes features is part of the key, because a checkout can change without a new version number. For an
+    adapter from another package, the code is the adapter's file or the folder of its package.
     """
     identity, card = model.identity, model.card
     return {
@@ -58,7 +61,7 @@ def code_sha256(package: Path) -> str:
     """The hash of the code in :data:`FEATURE_CODE`.
 
     Raises:
-        FileNotFoundError: a listed file or folder is missing, so that a change of it would not be noticed.
+        FileNotFoundError: a listed file or folder is missing, so its changes would not be noticed.
     """
     return _files_sha256(feature_code(package), package)
 
@@ -67,26 +70,26 @@ def feature_code(package: Path) -> list[Path]:
     """The files that :data:`FEATURE_CODE` lists, in order.
 
     Raises:
-        FileNotFoundError: one is missing, or a folder holds no code.
+        FileNotFoundError: a file is missing, or a folder holds no code.
     """
     found: list[Path] = []
     for name in FEATURE_CODE:
         place = package / name
         files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
         if not files or not all(file.is_file() for file in files):
-            raise FileNotFoundError(f"{place}: the feature cache's key lists it, and it is not there")
+            raise FileNotFoundError(f"{place}: the feature cache's key needs it, and it does not exist")
         found += files
     return found
 
 
 def source_sha256(kind: type) -> str:
-    """The hash of the file that defines a class; empty where there is no such file."""
+    """The hash of the file that defines a class; empty if there is no file."""
     file = _file_of(kind)
     return sha256(file.read_bytes()).hexdigest()[:_ID_LENGTH] if file else ""
 
 
 def _adapter_code(kind: type) -> str:
-    """The hash of an adapter's code: its file, or all code in the folder of the package that it is part of."""
+    """The hash of an adapter's code: its file, or all code in the folder of its package."""
     file = _file_of(kind)
     if file is None or not getattr(sys.modules[kind.__module__], "__package__", None):
         return source_sha256(kind)
@@ -99,7 +102,7 @@ def _file_of(kind: type) -> Path | None:
 
 
 def _files_sha256(paths: Iterable[Path], root: Path) -> str:
-    """Over the files' contents and their places under ``root``: two folders may have files of one name."""
+    """Hash the files' contents and their paths below ``root``. Paths count because two folders may share file names."""
     found: Sequence[tuple[str, str]] = [
         (path.relative_to(root).as_posix(), sha256(path.read_bytes()).hexdigest()) for path in paths
     ]

@@ -1,9 +1,12 @@
-"""Which cache files are in use: a lock beside each, shared by the runs that have it open, exclusive to remove it.
+"""Locks that mark cache files as in use. Runs that have a file open share its lock; removing it needs the lock alone.
 
-SQLite allows no one to remove a database that another process has open: a connection opened later would meet another
-file under the same name, beside the first one's write-ahead log. So eviction asks here first. The lock is on a file of
-its own, since closing any handle of the database would drop SQLite's locks on it. The system releases a lock when its
-process ends, however it ends.
+A SQLite database must not be removed while another process has it open: a later connection would open a new file of the
+same name beside the old file's write-ahead log. So eviction asks here first. The lock is on a file of its own, because
+closing any handle of the database would drop SQLite's own locks. The system releases a lock when its process ends, even
+after ``kill -9``.
+
+``filelock`` cannot do this. Its ``FileLock`` is never shared. Its ``ReadWriteLock`` (version 4.3) can be released only
+by the thread that took it, lets a second process in once the lock's file is removed, and takes 1.2 ms instead of 35 µs.
 """
 
 from __future__ import annotations
@@ -25,10 +28,10 @@ class SpaceLock:
         self._handle = handle
 
     def release(self, *, remove: bool = False) -> None:
-        """Let go; ``remove`` the lock's file too, which only the holder of an exclusive lock may do."""
+        """Release the lock. ``remove`` deletes its file too; only the holder of an exclusive lock may do that."""
         if self._handle is not None:
             if remove:
-                with suppress(OSError):  # a folder that cannot be written: an empty file stays
+                with suppress(OSError):  # the folder cannot be written: an empty file stays
                     self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
@@ -46,7 +49,7 @@ def hold(space: Path) -> SpaceLock:
 
 
 def hold_alone(space: Path) -> SpaceLock | None:
-    """The right to remove a cache file, or None while any run has it open.
+    """Take the right to remove a cache file. Returns None while any run has the file open.
 
     Raises:
         OSError: the lock's file cannot be made.
@@ -68,9 +71,9 @@ def _take(space: Path, *, exclusive: bool) -> SpaceLock | None:
             return None
         except FileNotFoundError:
             current = False
-        except OSError:  # a file system without locks: rows are checked when they are read, so only time is at stake
+        except OSError:  # a file system without locks: damaged rows are found when they are read
             os.close(handle)
             return SpaceLock(path, None)
         if current:
             return SpaceLock(path, handle)
-        os.close(handle)  # removed between opening and locking: whoever comes now meets another file
+        os.close(handle)  # the file was removed between opening and locking; the next attempt makes a new one

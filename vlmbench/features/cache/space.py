@@ -1,11 +1,11 @@
-"""The feature cache: vectors on disk under the hash of everything that can change them.
+"""The feature cache: vectors on disk, under the hash of everything that can change them.
 
 A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type, code
 and library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a
-prompt's text to a float32 vector, with a CRC-32 over space, key, value and note. A note says what the user must know of
-the image or text each time its vector is used, such as that a text was cut. SQLite gives atomic writes, safe readers
-beside a writer, and survives ``kill -9``; a row that fails its check is computed again with a warning. SQLite wants a
-local disk: on a cluster, point ``VLMBENCH_CACHE`` at one.
+prompt's text to a float32 vector, with a CRC-32 over space, key, value and note. A note tells the
+user something each time the vector is used, such as that a text was cut. SQLite gives atomic writes, safe readers
+beside a writer, and survives ``kill -9``. A row that fails its check is computed again, with a warning. SQLite needs a
+local disk: on a cluster, set ``VLMBENCH_CACHE`` to a folder on one.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from vlmbench.remarks.codes import FEATURE_CACHE
 
 Vector = npt.NDArray[np.float32]
 _FORMAT = 3
-"""Of the file: part of its name, so that versions of different formats never meet in one."""
+"""The version of the file format. It is part of the file's name, so versions with other formats use other files."""
 _SET_UP_SECONDS = 60.0
 _KEYS_A_QUERY = 900
-"""SQLite took no more than 999 values a query before its version 3.32."""
+"""Before its version 3.32, SQLite took at most 999 values a query."""
 _LOG_BYTES = 4 * 2**20
 _BROKEN = ("malformed", "not a database")
-"""What SQLite says of a file that it can never read again."""
+"""Words of SQLite's errors for a file that it can never read again."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the cache holds of one image or text.
+    """What the cache holds for one image or text.
 
     Attributes:
         vector: (D,) float32.
-        note: what was found out on the way to it and must be said each time that it is used; empty where nothing was.
+        note: what the user must be told each time the vector is used; empty if there is nothing to tell.
     """
 
     vector: Vector
@@ -57,25 +57,25 @@ class Kept:
 
 
 class ForeignSpaceError(sqlite3.DatabaseError):
-    """A cache file that says it holds another encoder's vectors: somebody copied or renamed it."""
+    """A cache file whose content belongs to another encoder, because it was copied or renamed."""
 
 
 def content_key(content: bytes) -> bytes:
-    """The key of an image file or of a prompt's UTF-8 text: its SHA-256, 32 bytes."""
+    """The key of an image file or of a prompt's UTF-8 text: the SHA-256 of it, 32 bytes."""
     return sha256(content).digest()
 
 
 class FeatureSpace:
-    """The cached vectors of one encoder. Reads from any thread; writes from the thread that opened it.
+    """The cached vectors of one encoder. Any thread may read; only the thread that opened it may write.
 
-    A cache that cannot be used never stops a run: one that cannot be written (read-only, full, at its limit) is read
-    only, one that is broken beyond reading is made anew or turned off, each with one warning.
+    A cache that cannot be used never stops a run. If it cannot be written (read-only, full, at its limit), it is only
+    read. If it is broken, it is made again or turned off. Each case gives one warning.
 
     Args:
         folder: the cache's ``features`` folder.
         description: everything that can change a vector; its hash names the file.
         dim: length of the vectors.
-        limit: bytes that the whole folder may take, see :class:`~vlmbench.features.cache.bound.Bound`; None: any.
+        limit: bytes that the whole folder may take, see :class:`~vlmbench.features.cache.bound.Bound`; None: no limit.
 
     Attributes:
         usable: whether it can be read.
@@ -110,14 +110,14 @@ class FeatureSpace:
                 self._turn_off(error)
 
     def _set_up(self) -> None:
-        """Make the tables where they are not there yet, waiting for another run that is doing the same."""
+        """Make the tables if they do not exist. Waits for another run that does the same."""
         deadline = time.monotonic() + _SET_UP_SECONDS
         while True:
             try:
                 with self._connections.lent() as connection:
                     self._create(connection)
                 return
-            except sqlite3.OperationalError as error:  # SQLite's own waiting does not cover the switch to WAL
+            except sqlite3.OperationalError as error:  # SQLite itself does not wait while another run switches to WAL
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
@@ -144,11 +144,11 @@ class FeatureSpace:
             raise ForeignSpaceError("it holds the features of another encoder")
 
     def get(self, key: bytes) -> Kept | None:
-        """What is held under this key, or None where it is not held or fails its check."""
+        """Read one key. Returns None if the cache does not hold it or if its row fails the check."""
         return self.get_many([key]).get(key)
 
     def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
-        """What is held under those keys and sound; damaged rows are left out, with a remark."""
+        """Read several keys. Damaged rows are left out, with a remark."""
         found: dict[bytes, Kept] = {}
         damaged = 0
         for start in range(0, len(keys), _KEYS_A_QUERY):
@@ -177,9 +177,9 @@ class FeatureSpace:
             return []
 
     def put(self, keys: Sequence[bytes], vectors: Vector, notes: Mapping[bytes, str] | None = None) -> None:
-        """Keep vectors, (N, D) float32, under their N keys, and the notes on some of them.
+        """Store vectors, (N, D) float32, under their N keys, with the notes on some of them.
 
-        Each call is a transaction of its own: no other run ever waits for more than one batch.
+        Each call is one transaction, so another run never waits for more than one batch.
         """
         if not self.writable:
             return
@@ -202,9 +202,9 @@ class FeatureSpace:
             self._fail_to_write(error)
 
     def count(self, *, encoded: int, seconds: float, hits: int) -> None:
-        """Add to what ``vlmbench cache info`` tells: vectors encoded and their seconds, and vectors served instead.
+        """Add to the counts of ``vlmbench cache info``: vectors encoded, their seconds, and vectors served.
 
-        Once a pair, not once a vector; not kept where the cache cannot be written.
+        Called once a pair, not once a vector. Nothing is counted if the cache cannot be written.
         """
         if not self.writable or not (encoded or hits):
             return
@@ -218,20 +218,20 @@ class FeatureSpace:
             self._fail_to_write(error)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self.usable = self.writable = False  # first: nothing new is begun; what a thread reads just now it gets
+        """Close the file."""
+        self.usable = self.writable = False  # first: no thread starts anything new; a read in progress ends
         self._connections.close()
         if lock := self._taken():
             lock.release()
 
     def close_and_hold(self) -> SpaceLock | None:
-        """Let go of the file, and keep others from removing it until the lock is released; None where there is none."""
+        """Close the file and return its lock, which keeps other runs from removing it; None if there is no lock."""
         lock = self._taken()
         self.close()
         return lock
 
     def _taken(self) -> SpaceLock | None:
-        """The lock, which is nobody else's from now on: threads that meet a broken file at once release it once."""
+        """Take the lock out of this object, so that threads which find a broken file at once release it only once."""
         with self._turning:
             lock, self._in_use = self._in_use, None
         return lock
@@ -240,18 +240,18 @@ class FeatureSpace:
         return zlib.crc32(note, zlib.crc32(value, zlib.crc32(key, self._seed)))
 
     def _open_read_only(self, error: Exception) -> bool:
-        """Read what cannot be written: another user's cache, a read-only mount, a full disk."""
+        """Open a cache that can only be read: another user's, on a read-only mount, or on a full disk."""
         self._connections.read_only()
         try:
             with self._connections.lent() as connection:
                 self._check_description(connection)
-        except sqlite3.Error:  # what is said is why it could not be written, the error that came first
+        except sqlite3.Error:  # the first error is reported: why it could not be written
             return False
         self._stop_writing(str(error))
         return True
 
     def _make_anew(self, error: Exception) -> None:
-        """Remove a file that is broken beyond reading, and begin again."""
+        """Remove a file that can never be read again, and make a new one."""
         self._connections.close()
         if not self._remove():
             self._turn_off(error)

@@ -1,1 +1,1 @@
-"""Average precision of boxes: pycocotools' matches, and what is read off them for any weighting of the images."""
+"""Metrics of detection: pycocotools' matches, and the numbers computed from them for any weights of the images."""

@@ -1,4 +1,4 @@
-"""Naming given boxes: accuracy averaged over classes."""
+"""Accuracy of classifying given boxes, averaged over classes. The detection task uses it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from vlmbench.metrics.strata import mean_of_proportions
 def mean_class_accuracy(
     hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, *, seed: int = 0, interval: bool = True
 ) -> Estimate:
-    """The share of each class's boxes that are named rightly, averaged over the classes that have boxes.
+    """The share of each class's boxes that are classified rightly, averaged over the classes that have boxes.
 
-    Source: wusize/CLIPSelf src/training/zero_shot.py. The interval is of the number on unlimited images of the same
-    kind, over the classes that have boxes here. The jackknife leaves out images, not boxes: those of one image are not
-    independent.
+    Source: wusize/CLIPSelf src/training/zero_shot.py. The interval is for the value on unlimited images of the same
+    kind, over the classes that have boxes in these images. The jackknife leaves out images, not boxes, because the
+    boxes of one image are not independent.
 
     Args:
-        hits: (N,) whether a box's class was among the answers.
-        labels: (N,) its class.
-        image: (N,) its image, in [0, images).
-        images: how many there are.
+        hits: (N,) whether the class of each box was among its answers.
+        labels: (N,) the class of each box.
+        image: (N,) the image of each box, in [0, images).
+        images: the number of images.
 
     Raises:
         ValueError: lengths differ.
@@ -42,7 +42,7 @@ def mean_class_accuracy(
     )
     if found.value not in (0.0, 1.0) or not interval:
         return found
-    # All one way: each image that has a class is what is known of it.
+    # All answers are right, or all are wrong: each image of a class counts as one trial.
     shown = np.unique(np.stack([labels, image]), axis=1)[0]
     trials = np.unique(shown, return_counts=True)[1]
     low, high = mean_of_proportions(trials * int(found.value), trials)
@@ -50,7 +50,7 @@ def mean_class_accuracy(
 
 
 def mean_class_accuracy_statistic(hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int) -> WeightedStatistic:
-    """`mean_class_accuracy` of the images as often as they were drawn.
+    """`mean_class_accuracy` for any weights of the images.
 
     Raises:
         ValueError: lengths differ.
@@ -70,8 +70,9 @@ def mean_class_accuracy_statistic(hits: NDArray[np.bool_], labels: Ints, image: 
 def class_accuracy_statistics(
     hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, classes: int
 ) -> WeightedStatistics:
-    """The share of each class's boxes that are named rightly, of the images as often as they were drawn: (B, C), nan
-    where a class has no box.
+    """The share of each class's boxes that are classified rightly, for any weights of the images.
+
+    Returns (B, C) values; nan for a class without boxes.
     """
     boxes, right = _by_image(hits, labels, image, images, classes)
 
@@ -84,7 +85,7 @@ def class_accuracy_statistics(
 
 
 def _by_image(hits: NDArray[np.bool_], labels: Ints, image: Ints, images: int, classes: int) -> tuple[Floats, Floats]:
-    """(I, C) each: the boxes of every class in every image, and those named rightly."""
+    """(I, C) each: the boxes of every class in every image, and those that are classified rightly."""
     if not len(hits) == len(labels) == len(image):
         raise ValueError(f"lengths differ: hits {len(hits)}, labels {len(labels)}, image {len(image)}")
     boxes, right = np.zeros((images, classes)), np.zeros((images, classes))

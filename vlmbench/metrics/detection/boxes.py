@@ -1,4 +1,4 @@
-"""What is evaluated: true boxes and predicted ones, as flat arrays over all images, checked when they are made."""
+"""True and predicted boxes as flat arrays over all images. They are checked when they are made."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class BoxTruth:
     Attributes:
         images: I.
         classes: C.
-        image: (G,) each object's image, in [0, I). Images are in the order in which equal scores are ranked:
-            pycocotools sorts them by id.
-        label: (G,) its class, in [0, C).
+        image: (G,) each object's image, in [0, I). Predictions with equal scores are ranked in the order of their
+            images; pycocotools sorts images by id.
+        label: (G,) each object's class, in [0, C).
         xywh: (G, 4) left, top, width, height.
-        area: (G,) as the data states it; decides small, medium or large.
-        crowd: (G,) never a miss, and a prediction in it is no false positive.
+        area: (G,) the area that the data states. It decides whether an object is small, medium or large.
+        crowd: (G,) whether the box covers many objects. It is never a miss, and a prediction inside it is not a false
+            positive.
 
     Raises:
         ValueError: lengths differ, an index is out of range, or a number is not finite.
@@ -45,13 +46,13 @@ class BoxTruth:
 
 @dataclass(frozen=True)
 class BoxPredictions:
-    """D predictions. The order of equal scores in one image is that of the rows.
+    """D predictions. Predictions with equal scores in one image are ranked in the order of the rows.
 
     Attributes:
         image: (D,) as in :class:`BoxTruth`.
         label: (D,) as in :class:`BoxTruth`.
         xywh: (D, 4) left, top, width, height.
-        score: (D,) higher is surer.
+        score: (D,) higher is more certain.
 
     Raises:
         ValueError: lengths differ, or a score or coordinate is not finite.
@@ -68,11 +69,12 @@ class BoxPredictions:
 
 @dataclass(frozen=True)
 class Federation:
-    """What LVIS knows of classes that are not annotated in every image (Gupta et al. 2019, section 2).
+    """What LVIS states about classes that are not annotated in every image (Gupta et al. 2019, section 2).
 
     Attributes:
-        absent: (image, class) pairs of which the class is known not to be there.
-        partial: (image, class) pairs of which not every object is annotated: what matches none of them is ignored.
+        absent: (image, class) pairs; the class is known to be absent from the image.
+        partial: (image, class) pairs; not every object of the class is annotated in the image, so unmatched predictions
+            are ignored.
     """
 
     absent: frozenset[tuple[int, int]] = field(default_factory=frozenset)
@@ -99,5 +101,5 @@ def _check_range(values: Ints, count: int, name: str) -> None:
 
 
 def places_in_runs(begins: Ints, count: int) -> Ints:
-    """Each of ``count`` rows' place, from 0, in its run; runs begin at the rows ``begins``, the first of them 0."""
+    """The place of each of ``count`` rows in its run, from 0. Runs begin at the rows ``begins``, the first at row 0."""
     return np.arange(count) - np.repeat(begins, np.diff(np.append(begins, count)))

@@ -1,4 +1,4 @@
-"""What average precision and recall would be by chance: the same answers, but the classes of the objects shuffled."""
+"""Chance levels of average precision and recall: the same answers, with the objects' classes shuffled."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from vlmbench.metrics.detection.matching import match_boxes
 from vlmbench.metrics.detection.measures import BoxMeasure, box_values
 
 _PREDICTIONS = 30_000
-"""Matched in all shuffles together: small data, whose chance varies, is shuffled often, and large data once."""
+"""The number of predictions to match in all shuffles together. Small data, whose chance level varies, is shuffled
+often; large data is shuffled once."""
 _MOST = 20
 
 
 def chance_by_shuffling(
     truth: BoxTruth, found: BoxPredictions, measures: Mapping[str, BoxMeasure], *, seed: int = 0
 ) -> dict[str, float]:
-    """Every measure's mean over shuffles of the objects' classes; nan where it has no object.
+    """The mean of every measure over shuffles of the objects' classes; nan if it has no object.
 
-    Boxes, images and areas stay as they are, and every class keeps its number of objects; crowds keep their class. So
-    it is what a model gets whose answers have nothing to do with what is in the boxes. It means something where the
-    boxes are given: where a model finds its own, what it gets by chance depends on where it looks.
+    Boxes, images and areas do not change, every class keeps its number of objects, and crowds keep their class. So this
+    is the score of a model whose answers do not depend on the content of the boxes. It is meaningful if the boxes are
+    given. If a model finds its own boxes, its score by chance depends on where it looks.
     """
     random = np.random.default_rng(seed)
     single = np.flatnonzero(~truth.crowd)

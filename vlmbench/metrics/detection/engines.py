@@ -1,4 +1,4 @@
-"""Other implementations of COCO's evaluation, for the whole data at once: numbers without intervals."""
+"""Other implementations of COCO's evaluation (`--set evaluator=…`). They give numbers without intervals."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ENGINES: dict[str, tuple[str, str, str]] = {
     "faster-coco-eval": ("faster_coco_eval", "COCO", "COCOeval_faster"),
     "hotcoco": ("hotcoco", "COCO", "COCOeval"),
 }
-"""Name to its module, the class of annotations and the class that evaluates."""
+"""The name of each implementation to its module, its class of annotations and its class that evaluates."""
 
 
 def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, float]:
-    """COCO's twelve numbers as another implementation of :data:`ENGINES` has them; nan where there is no object.
+    """COCO's twelve numbers, computed by an implementation of :data:`ENGINES`; nan if there is no object.
 
     Raises:
         ModuleNotFoundError: its package is not installed.
     """
     module_name, annotations, evaluator = ENGINES[engine]
     module = importlib.import_module(module_name)
-    with contextlib.redirect_stdout(io.StringIO()):  # they print tables
+    with contextlib.redirect_stdout(io.StringIO()):  # these packages print tables
         ground = getattr(module, annotations)(coco_dataset(truth))
         results = coco_results(found)
         run = getattr(module, evaluator)(ground, ground.loadRes(results), "bbox")
@@ -39,7 +39,7 @@ def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[s
 
 
 def coco_dataset(truth: BoxTruth) -> dict[str, Any]:
-    """The objects as COCO's JSON has them, everything numbered from 1."""
+    """The objects in the form of COCO's JSON, with all ids counted from 1."""
     return {
         "info": {},
         "licenses": [],
@@ -62,7 +62,7 @@ def coco_dataset(truth: BoxTruth) -> dict[str, Any]:
 
 
 def coco_results(found: BoxPredictions) -> list[dict[str, Any]]:
-    """The predictions as COCO's results file has them, everything numbered from 1."""
+    """The predictions in the form of COCO's results file, with all ids counted from 1."""
     return [
         {
             "image_id": int(found.image[row]) + 1,

@@ -1,8 +1,9 @@
 """pycocotools' greedy matching, for all images, classes, ranges of areas and thresholds at once.
 
-Predictions of one class in one image take objects in turn, the best first; those of other images and classes cannot
-take theirs. So the first of every image and class choose together, then the second, and so on: as many steps as one
-image has predictions of one class that overlap an object at all, each a few calls of NumPy.
+Predictions of one class in one image choose objects in turn, the best prediction first. Other images and classes have
+other objects. So the first predictions of all images and classes choose together, then all second ones, and so on. The
+number of steps is the largest number of predictions of one class in one image that overlap an object, and each step
+takes a few calls of NumPy.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from numpy.typing import NDArray
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Floats, Ints, places_in_runs
 
 ALMOST_ONE = 1 - 1e-10
-"""No threshold is above it: ``evaluateImg`` of pycocotools."""
+"""The highest threshold in use, as in ``evaluateImg`` of pycocotools."""
 PAIRS_AT_ONCE = 2**18
-"""Overlaps computed at once, so that memory does not grow with the boxes of an image."""
+"""The number of overlaps to compute at once, so that memory does not grow with the number of boxes in an image."""
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """P pairs of a prediction and an object of its image and class that overlap enough for one threshold at least.
+    """P pairs of a prediction and an object of the same image and class that overlap enough for at least one threshold.
 
-    Sorted by step, then by prediction, the object that is chosen before others last.
+    They are sorted by step, then by prediction. The preferred object of a prediction comes last.
 
     Attributes:
-        prediction: (P,) row of the prediction.
-        object: (P,) row of the object.
-        reached: (P,) how many thresholds the overlap reaches; they ascend.
-        step: (P,) when the prediction chooses.
+        prediction: (P,) the row of the prediction.
+        object: (P,) the row of the object.
+        reached: (P,) the number of thresholds (in ascending order) that the overlap reaches.
+        step: (P,) the step in which the prediction chooses.
     """
 
     prediction: Ints
@@ -43,20 +44,20 @@ class _Pairs:
 def match_greedily(
     truth: BoxTruth, found: BoxPredictions, wanted: NDArray[np.bool_], thresholds: Floats
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which prediction finds an object, and whether it is one that was to be found.
+    """Which predictions are matched with an object, and whether that object counts as one to find.
 
-    A prediction takes the object that it overlaps most of those still free, at the threshold or above; of equal ones
-    the last. Objects that are to be found go before all others, and a crowd is never taken. Source: ``evaluateImg`` of
+    A prediction takes the free object with the largest overlap at or above the threshold; of equal overlaps, the last
+    one. Objects to find come before all others, and a crowd stays free. Source: ``evaluateImg`` of
     pycocotools' ``COCOeval``, and ``bbIou`` of its ``maskApi.c``.
 
     Args:
         truth: G objects.
-        found: D predictions, those of one class and image side by side, the best first.
-        wanted: (A, G) whether an object is to be found, in each of A ranges of areas.
+        found: D predictions. Those of one class and image are neighbours, the best first.
+        wanted: (A, G) whether each object is one to find, in each of A ranges of areas.
         thresholds: (T,) ascending.
 
     Returns:
-        Two of (A, T, D): the prediction is matched; and it is so with an object that is to be found.
+        Two arrays (A, T, D): whether the prediction is matched; whether it is matched with an object to find.
     """
     areas, levels = len(wanted), len(thresholds)
     matched = np.zeros((areas, levels, len(found.image)), dtype=bool)
@@ -68,7 +69,7 @@ def match_greedily(
         prediction, objects = pairs.prediction[part], pairs.object[part]
         begins = np.flatnonzero(np.diff(prediction, prepend=-1))
         count = len(objects)
-        rank = np.arange(1, count + 1)[:, None, None] + count * first[objects]  # those to be found above the others
+        rank = np.arange(1, count + 1)[:, None, None] + count * first[objects]  # objects to find before the others
         free = ~taken[objects] | truth.crowd[objects, None, None]
         free &= (pairs.reached[part, None] > np.arange(levels))[:, None, :]
         best = np.maximum.reduceat(np.where(free, rank, 0), begins, axis=0)
@@ -103,7 +104,7 @@ def _pairs(truth: BoxTruth, found: BoxPredictions, thresholds: Floats) -> _Pairs
 
 
 def _overlaps(boxes: Floats, objects: Floats, crowd: NDArray[np.bool_]) -> Floats:
-    """Intersection over union of (P, 4) boxes and as many objects, over the box alone where it is a crowd."""
+    """Intersection over union of (P, 4) boxes and P objects. For a crowd, the union is the area of the box."""
     low = np.maximum(boxes[:, :2], objects[:, :2])
     high = np.minimum(boxes[:, 2:] + boxes[:, :2], objects[:, 2:] + objects[:, :2])
     sides = high - low
@@ -116,7 +117,7 @@ def _overlaps(boxes: Floats, objects: Floats, crowd: NDArray[np.bool_]) -> Float
 
 
 def _places(prediction: Ints, group: Ints) -> Ints:
-    """(P,) each pair's prediction's place among those of its group that have a pair."""
+    """(P,) the place of each pair's prediction among the predictions of its group that have a pair."""
     having, pair = np.unique(prediction, return_inverse=True)
     begins = np.flatnonzero(np.diff(group[having], prepend=-1))
     place: Ints = places_in_runs(begins, len(having))[pair]
@@ -130,12 +131,12 @@ def _steps(pairs: _Pairs) -> Iterator[slice]:
 
 
 def _blocks(counts: Ints) -> Iterator[Ints]:
-    """Rows that have any, as many at once as give :data:`PAIRS_AT_ONCE` or so."""
+    """Blocks of the rows with pairs. A block has about :data:`PAIRS_AT_ONCE` pairs."""
     rows = np.flatnonzero(counts)
     block = np.cumsum(counts[rows]) // PAIRS_AT_ONCE
     yield from np.split(rows, np.flatnonzero(np.diff(block)) + 1)
 
 
 def _shifts(starts: Ints, counts: Ints) -> Ints:
-    """What to add to the running number of each row's pairs to get the places of its objects."""
+    """The number to add to the running number of each row's pairs to get the places of its objects."""
     return starts - (np.cumsum(counts) - counts)

@@ -1,4 +1,4 @@
-"""Which prediction finds which object, by the rules of COCO and LVIS, class by class."""
+"""Matches of predictions with objects by the rules of COCO and LVIS, class by class."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ AREAS: dict[str, tuple[float, float]] = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e5**2),
 }
-"""Square pixels, both ends included; thresholds and ranges are those of pycocotools' and lvis' ``Params``."""
+"""In square pixels, with both ends included. Thresholds and ranges are those of ``Params`` in pycocotools and lvis."""
 COCO_PER_CLASS = 100
-"""Predictions of one class in one image that count (``maxDets``)."""
+"""The most predictions of one class in one image that count (``maxDets``)."""
 LVIS_PER_IMAGE = 300
-"""Predictions of all classes in one image that count (``max_dets``)."""
+"""The most predictions of all classes in one image that count (``max_dets``)."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class ClassMatches:
     """One class's D predictions in one range of areas, best score first, at T thresholds.
 
     Attributes:
-        image: (D,) of each prediction.
-        place: (D,) its place among those of its class and image, from 0.
-        matched: (T, D) it found an object.
-        counted: (T, D) it is a true or a false positive, not ignored.
-        positives: (P,) the image of each object that is to be found.
+        image: (D,) the image of each prediction.
+        place: (D,) the place of each prediction among those of its class and image, from 0.
+        matched: (T, D) whether the prediction is matched with an object.
+        counted: (T, D) whether the prediction is a true or false positive, and not ignored.
+        positives: (P,) the image of each object to find.
     """
 
     image: Ints
@@ -48,9 +48,9 @@ class Matches:
     """Matches of every class that has an object.
 
     Attributes:
-        images: how many there are.
-        by_area: name of the range to class to its matches.
-        objects: (C,) objects to be found of each class, of any size.
+        images: the number of images.
+        by_area: the name of a range of areas to each class's matches.
+        objects: (C,) the number of objects to find in each class, of any size.
     """
 
     images: int
@@ -59,20 +59,20 @@ class Matches:
 
 
 def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation | None = None) -> Matches:
-    """Match predictions with objects, greedily by score, class by class and image by image, as pycocotools does.
+    """Match predictions with objects, greedily by score, for each class and image, as pycocotools does.
 
-    With a federation the rules are LVIS': at most :data:`LVIS_PER_IMAGE` predictions an image instead of
-    :data:`COCO_PER_CLASS` a class; those of classes that are neither annotated in the image nor known to be absent do
-    not count, and unmatched ones of partly annotated classes are ignored. Source: lvis-dataset/lvis-api eval.py. That
-    package itself is not used: its ``accumulate`` needs ``np.float``, which NumPy dropped in 1.24.
+    With a federation the rules are LVIS'. At most :data:`LVIS_PER_IMAGE` predictions count in an image, instead of
+    :data:`COCO_PER_CLASS` in a class. Predictions of classes that are neither annotated in the image nor known to be
+    absent do not count. Unmatched predictions of partly annotated classes are ignored. Source: lvis-dataset/lvis-api
+    eval.py. That package itself is not used: its ``accumulate`` needs ``np.float``, which NumPy dropped in 1.24.
 
     Args:
         truth: the objects.
-        found: the predictions; those of classes without any object have no influence.
-        federation: what is known of absent and partly annotated classes; None: COCO's rules.
+        found: the predictions. Those of classes without objects do not matter.
+        federation: which classes are absent or partly annotated; None: COCO's rules.
     """
     found = _limited(found, truth, federation)
-    order = np.lexsort((-found.score, found.image, found.label))  # stable: equal scores keep their order
+    order = np.lexsort((-found.score, found.image, found.label))  # a stable sort: equal scores keep their order
     found = _rows(found, order)
     place = _places(found)
     if federation is None:
@@ -84,7 +84,7 @@ def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation |
     matched, counted = match_greedily(truth, found, to_find, IOU_THRESHOLDS)
     own_area = found.xywh[:, 2] * found.xywh[:, 3]
     partial = _in_pairs(found, federation.partial if federation is not None else frozenset())
-    for row, (low, high) in enumerate(ranges):  # unmatched ones are mistakes, but for those of other sizes
+    for row, (low, high) in enumerate(ranges):  # unmatched predictions are mistakes, except those of other sizes
         counted[row] |= ~matched[row] & (own_area >= low) & (own_area <= high) & ~partial
     return Matches(
         images=truth.images,
@@ -104,7 +104,7 @@ def _by_class(
     by_area: dict[str, dict[int, ClassMatches]] = {name: {} for name in AREAS}
     for label in np.unique(truth.label[to_find.any(axis=0)]).tolist():
         first, last = np.searchsorted(found.label, [label, label + 1]).tolist()
-        order = first + np.argsort(-found.score[first:last], kind="stable")  # over images in their order, as there
+        order = first + np.argsort(-found.score[first:last], kind="stable")  # as pycocotools
         objects = np.flatnonzero(truth.label == label)
         for row, classes in enumerate(by_area.values()):
             positives = truth.image[objects[to_find[row, objects]]]
@@ -139,7 +139,7 @@ def _in_pairs(found: BoxPredictions, pairs: frozenset[tuple[int, int]]) -> NDArr
 
 
 def _places(found: BoxPredictions) -> Ints:
-    """(D,) each prediction's place among those of its class and image, which lie side by side."""
+    """(D,) the place of each prediction among those of its class and image, which are neighbours."""
     changes = np.ones(len(found.image), dtype=bool)
     changes[1:] = (np.diff(found.image) != 0) | (np.diff(found.label) != 0)
     return places_in_runs(np.flatnonzero(changes), len(changes))

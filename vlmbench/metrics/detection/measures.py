@@ -1,4 +1,4 @@
-"""The numbers of COCO and LVIS, each a mean over classes, with jackknife intervals over images."""
+"""The numbers of COCO and LVIS: means over classes, with jackknife intervals over images."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from vlmbench.metrics.intervals import Weights
 from vlmbench.metrics.jackknife import jackknife_estimates
 
 ROWS = 256
-"""Weightings at once: each block costs a few calls a class, and of large data few classes fill them."""
+"""The rows of weights in a block. Each block takes a few calls for each class."""
 
 
 @dataclass(frozen=True)
 class BoxMeasure:
-    """One number.
+    """The definition of one number.
 
     Attributes:
         kind: average precision or average recall.
-        area: which objects.
-        threshold: the index of one overlap threshold; None: the mean over all.
-        per_class: for recall, so many predictions of each class and image; None: all that count.
-        classes: only these; None: all.
+        area: the range of areas of the objects.
+        threshold: the index of one overlap threshold; None: the mean over all thresholds.
+        per_class: for recall: the number of predictions of each class and image that count; None: all.
+        classes: the classes that count; None: all.
     """
 
     kind: Literal["ap", "ar"]
@@ -52,15 +52,15 @@ COCO_MEASURES: dict[str, BoxMeasure] = {
     **{f"ar{count}": BoxMeasure("ar", per_class=count) for count in (1, 10, COCO_PER_CLASS)},
     **_RECALLS_BY_AREA,
 }
-"""The twelve of ``COCOeval.summarize``, in its order."""
+"""The twelve numbers of ``COCOeval.summarize``, in its order."""
 LVIS_MEASURES: dict[str, BoxMeasure] = {**_PRECISIONS, "ar300": BoxMeasure("ar"), **_RECALLS_BY_AREA}
-"""Those of ``LVISEval.summarize`` but for the frequency groups, which need the classes'."""
+"""The numbers of ``LVISEval.summarize``, except those of the frequency groups, which depend on the data."""
 FREQUENCIES = {"rare": "r", "common": "c", "frequent": "f"}
-"""LVIS' groups of classes, by how many training images show them: up to 10, up to 100, more."""
+"""LVIS' groups of classes by the number of training images that show them: up to 10, up to 100, more."""
 
 
 def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: Weights) -> Floats:
-    """(B, I) draws to (B, M) values, nan where a measure has no object in any class."""
+    """(B, I) draws to (B, M) values; nan if a measure has no object in any class."""
     tables: dict[tuple[str, str, int | None], dict[int, Floats]] = {}
     result = np.full((len(weights), len(measures)), np.nan)
     draws = np.ascontiguousarray(weights.T)
@@ -82,7 +82,7 @@ def box_values(matches: Matches, measures: Mapping[str, BoxMeasure], weights: We
 
 
 def class_values(matches: Matches, measure: BoxMeasure, classes: int, weights: Weights) -> Floats:
-    """(B, I) draws to (B, C) values of each class, nan where it has no object. The measure's groups do not matter."""
+    """(B, I) draws to (B, C) values of each class; nan if it has no object. ``Measure.classes`` does not matter."""
     result = np.full((len(weights), classes), np.nan)
     for label, values in _by_class(matches, measure, np.ascontiguousarray(weights.T)).items():
         result[:, label] = _of_class(measure, values)
@@ -92,11 +92,11 @@ def class_values(matches: Matches, measure: BoxMeasure, classes: int, weights: W
 def box_estimates(
     matches: Matches, measures: Mapping[str, BoxMeasure], *, seed: int = 0, interval: bool = True
 ) -> dict[str, Estimate]:
-    """Every measure with its 95 % interval, from one jackknife over images.
+    """Every measure with its 95% interval, from one jackknife over images.
 
-    Without an image the rest is evaluated as pycocotools would: classes without an object there are left out of the
-    mean, as COCO leaves out those that the data lacks. The interval is of the number on unlimited images of the same
-    kind, over the classes that have an object here.
+    When images are left out, the rest is evaluated as pycocotools would do it: classes without objects do not count in
+    the mean. The interval is for the value on unlimited images of the same kind, over the classes that have an object
+    in these images.
     """
     found = jackknife_estimates(
         lambda weights: box_values(matches, measures, weights),
@@ -111,7 +111,7 @@ def box_estimates(
 
 
 def undefined(measure: BoxMeasure) -> str:
-    """Why a measure has no value, if it has none."""
+    """The reason for a missing value of a measure."""
     size = "" if measure.area == "all" else f" {measure.area}"
     of = "" if measure.classes is None else " of its classes"
     return f"the data has no{size} object{of} to find"

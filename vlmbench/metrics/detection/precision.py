@@ -1,7 +1,8 @@
 """Average precision and recall of one class from its matches, for many weightings of the images at once.
 
-COCO's average precision only looks at places where an object is found: between two of them precision falls, and recall
-stands still. So a resample needs the number of predictions up to each such place, not a curve over all of them.
+COCO's average precision depends only on the places in the ranking where an object is found: between two such places,
+precision falls and recall stays. So a resample needs the number of predictions up to each such place, not the whole
+curve.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from vlmbench.metrics.detection.boxes import Floats, Ints
 from vlmbench.metrics.detection.matching import ClassMatches
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""At which precision is read off: ``recThrs`` of pycocotools."""
+"""The recalls at which precision is taken: ``recThrs`` of pycocotools."""
 
 
 def average_precisions(matches: ClassMatches, draws: NDArray[np.int32]) -> Floats:
-    """COCO's average precision, with every image counted as often as it was drawn.
+    """COCO's average precision for any weights of the images.
 
-    Precision at a recall is the highest at that recall or above, averaged over 101 recalls. With weights of one it is
-    pycocotools' ``accumulate`` to rounding.
+    The precision at a recall is the highest precision at this recall or above; it is averaged over 101 recalls. With
+    weights of 1 it equals pycocotools' ``accumulate`` up to rounding.
 
     Args:
-        matches: of one class.
-        draws: (I, B) how often each image was drawn in each of B resamples. In this order, all that is gathered of an
-            image lies side by side.
+        matches: the matches of one class.
+        draws: (I, B) the weight of each image in each of B resamples. With images first, the weights of one image are
+            neighbours in memory.
 
     Returns:
-        (B, T), nan where no object was drawn.
+        (B, T); nan if no object was drawn.
     """
     positives = draws[matches.positives].sum(axis=0, dtype=np.int64)
     hits = matches.matched & matches.counted
@@ -53,15 +54,15 @@ def average_precisions(matches: ClassMatches, draws: NDArray[np.int32]) -> Float
 
 
 def recalls(matches: ClassMatches, draws: NDArray[np.int32], per_class: int | None = None) -> Floats:
-    """The share of objects that is found, with every image counted as often as it was drawn.
+    """The share of objects that are found, for any weights of the images.
 
     Args:
-        matches: of one class.
+        matches: the matches of one class.
         draws: (I, B), as for :func:`average_precisions`.
-        per_class: only so many of the best predictions of each image; None: all.
+        per_class: the number of best predictions of each image that count; None: all.
 
     Returns:
-        (B, T), nan where no object was drawn.
+        (B, T); nan if no object was drawn.
     """
     hits = matches.matched & matches.counted
     if per_class is not None:
@@ -73,13 +74,13 @@ def recalls(matches: ClassMatches, draws: NDArray[np.int32], per_class: int | No
 
 
 def _counts_up_to(places: Ints, chosen: Ints, image: Ints, draws: NDArray[np.int32]) -> NDArray[np.int32]:
-    """How often predictions were drawn up to each place, itself included.
+    """The weight of all counted predictions up to and including each place.
 
     Args:
         places: (P,) ascending.
-        chosen: (M,) ascending: the predictions that count.
-        image: (D,) of every prediction.
-        draws: (I, B).
+        chosen: (M,) the predictions that count, ascending.
+        image: (D,) the image of each prediction.
+        draws: (I, B) weights.
 
     Returns:
         (B, P).
@@ -90,22 +91,22 @@ def _counts_up_to(places: Ints, chosen: Ints, image: Ints, draws: NDArray[np.int
     sums = np.zeros((len(places), draws.shape[1]), dtype=np.int32)
     filled = ends > starts
     if filled.any():
-        # reduceat sums from each start to the next; behind the last place nothing is wanted.
+        # reduceat sums from each start to the next. The sum behind the last place is not needed.
         sums[filled] = np.add.reduceat(drawn[: ends[-1]], starts[filled], axis=0, dtype=np.int32)
     return _summed(sums)
 
 
 def _summed(rows: NDArray[np.int32]) -> NDArray[np.int32]:
-    """(P, B) to running sums (B, P). Transposed first: NumPy runs along the last axis several times as fast."""
+    """(P, B) to running sums (B, P). They are transposed first: NumPy is several times faster along the last axis."""
     return np.ascontiguousarray(rows.T).cumsum(axis=1, dtype=np.int32)
 
 
 def _interpolated(found: NDArray[np.int32], counted: NDArray[np.int32], positives: NDArray[np.int64]) -> Floats:
-    """(B, P) objects found and predictions counted up to each place to (B,) average precisions."""
+    """From (B, P) found objects and counted predictions up to each place to (B,) average precisions."""
     precision = found / (counted + np.spacing(1))
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = found / np.maximum(positives, 1)[:, None]
-    # How many of the 101 recalls are reached: the nearest hundredth decides, its exact value included.
+    # The number of the 101 recalls that are reached. A recall that equals a hundredth reaches it.
     nearest = np.rint(recall * (len(RECALLS) - 1)).astype(np.intp)
     reached = nearest + (RECALLS[nearest] <= recall)
     newly = np.diff(reached, axis=1, prepend=0)

@@ -1,8 +1,12 @@
-"""Building a network whose weights a checkpoint is about to overwrite, without drawing random ones first.
+"""Build a network without drawing the random weights that a checkpoint is about to overwrite.
 
 A library builds a network with random weights and then loads the checkpoint over them. Drawing takes longer than
-reading and leaves nothing behind: without it a ViT-B/32 of 151 M weights is there after 0.54 s instead of 1.2 s, on two
-cores.
+reading the file: without it a ViT-B/32 of 151 M weights is ready after 0.54 s instead of 1.2 s, on two cores. The
+adapter of open_clip uses this.
+
+Building on torch's meta device, then ``to_empty`` and ``load_state_dict(assign=True)``, is faster and wrong: it loses
+buffers that no checkpoint holds. Of the 33 architectures of open_clip with up to 151 M weights that build offline, 29
+came out different, most in their attention mask. With this module none did.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ N = TypeVar("N", bound=nn.Module)
 DRAWS: frozenset[Callable[..., Any]] = frozenset(
     {
         *(Tensor.normal_, Tensor.uniform_),
-        # Those of torch.nn.init that a mode sees as a whole, and not through the methods above.
+        # A mode sees these functions of torch.nn.init themselves, and not the methods above that they call.
         *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_),
     }
 )
@@ -28,10 +32,10 @@ DRAWS: frozenset[Callable[..., Any]] = frozenset(
 
 
 def build_without_init(build: Callable[[], N]) -> N:
-    """What ``build`` returns, a network with its checkpoint loaded, where parameters are not drawn at random before.
+    """Call ``build``, which returns a network with its checkpoint loaded, but draw no random parameters in it.
 
-    A parameter that was to be drawn is filled with NaN instead. Where one is left afterwards the checkpoint does not
-    hold that parameter, and the network is built again, with all of its random numbers.
+    A parameter is filled with NaN instead of random numbers. If a NaN is left afterwards, the checkpoint lacks that
+    parameter, and the network is built again, with all its random numbers.
     """
     with _SkipInit():
         network = build()
@@ -39,15 +43,15 @@ def build_without_init(build: Callable[[], N]) -> N:
 
 
 class _SkipInit(TorchFunctionMode):
-    """Fills parameters with NaN where they would be drawn.
+    """Fills parameters with NaN instead of random numbers.
 
-    With NaN alone, since what draws again while a number is out of bounds (torch.nn.init.trunc_normal_) is then done.
+    NaN also ends functions that draw again while a number is out of bounds (torch.nn.init.trunc_normal_).
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        drawn = args[0] if args else (kwargs or {}).get("tensor")  # how the functions of torch.nn.init call it
+        drawn = args[0] if args else (kwargs or {}).get("tensor")  # the functions of torch.nn.init call it so
         if func not in DRAWS or not isinstance(drawn, nn.Parameter):
             return func(*args, **(kwargs or {}))
         drawn.detach().fill_(math.nan)
@@ -64,7 +68,7 @@ def nan_weights(network: nn.Module) -> list[str]:
 
 
 def _lacks_weights(network: nn.Module) -> bool:
-    """Whether a number of a parameter or buffer is NaN: then their sum is. Of 151 M weights that takes 30 ms."""
+    """Whether a parameter or buffer has a NaN, found by its sum. For 151 M weights this takes 30 ms."""
     tensors = [*network.parameters(), *network.buffers()]
     sums = [tensor.detach().sum(dtype=torch.float32) for tensor in tensors if tensor.is_floating_point()]
     return bool(torch.stack(sums).isnan().any()) if sums else False

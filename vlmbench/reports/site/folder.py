@@ -1,15 +1,19 @@
-"""The site's folder. It knows which files a build wrote, so that the next build removes old pages and no other file."""
+"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+
+``vlmbench leaderboard`` writes its site through it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
+from filelock import FileLock, Timeout
+
 from vlmbench.errors import StoreError, UsageError
-from vlmbench.features.cache.lock import hold_alone
 from vlmbench.files import check_regular, read_text
 
 SPACE = ".vlmbench-site"
@@ -19,7 +23,9 @@ JOURNAL = f"{SPACE}.log"
 """The file that lists the files of a running or interrupted build, one JSON string per line."""
 PART = f"{SPACE}.part"
 """A file that is being written, before it takes its place."""
-OURS = frozenset({MANIFEST, JOURNAL, PART, f"{SPACE}.lock"})
+LOCK = f"{SPACE}.lock"
+"""Held while a build writes, and removed at its end."""
+OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 
 
 @contextmanager
@@ -37,13 +43,15 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
         StoreError: it cannot be written.
     """
     _known(root)  # refuse a folder of other files before a lock file is written to it
+    lock = FileLock(root / LOCK)
     with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = hold_alone(root / SPACE)
-    if lock is None:
-        raise UsageError(
-            f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
-        )
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another build is writing {str(root)!r}", hint="Wait for it, or choose another folder with -o."
+            ) from None
     try:
         known = _known(root)
         _save(root, known)
@@ -52,7 +60,9 @@ def site_folder(root: Path) -> Iterator[SiteFolder]:
             yield folder
         folder.finish()
     finally:
-        lock.release(remove=True)
+        with suppress(OSError):  # Windows removes no open file: there it stays, empty
+            (root / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 class SiteFolder:
@@ -112,7 +122,7 @@ class SiteFolder:
 def _known(root: Path) -> frozenset[str]:
     """The files of an earlier build, and of an interrupted one.
 
-    Names that lead out of the folder are left out.
+    Names that lead out of the folder are ignored, because another program may have written them there.
     """
     if not root.exists():
         return frozenset()

@@ -1,4 +1,7 @@
-"""A table in a window: which columns stay, how wide they are, and where a table goes on below itself."""
+"""The layout of a table in a terminal: which columns stay, how wide they are, and where a wide table is split.
+
+:mod:`.render` prints what is laid out here.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from vlmbench.reports.cells import SIGNS, Cell, Label, Score
 from vlmbench.reports.table_data import Column, Table
 
 LONGEST_CELL = 28
-"""Columns of a window that a cell may ask for before it is folded: names are rarely longer, remarks are sentences."""
+"""The width that a text cell may need before it is folded. Names are rarely longer; remarks are sentences."""
 NARROWEST = 8
-"""Cells of a column that folds, at least: in windows narrower than that, lines run over."""
+"""The smallest width of a column whose text is folded. In a window that is too narrow for it, lines run over."""
 _RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
 _PLAIN_PLACES = {0: "", 1: "*", 2: "+"}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A cell as a terminal has it: its words, and what hangs behind them."""
+    """A cell as a terminal shows it: its words, and what follows them."""
 
     text: str
     sign: str = ""
@@ -34,7 +37,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Widths:
-    """Cells of one column: its words, its intervals and its marks stand under each other."""
+    """The widths of one column's three parts: words, intervals and marks. Each part is aligned over all rows."""
 
     text: int
     spread: int = 0
@@ -42,25 +45,25 @@ class Widths:
 
     @property
     def all(self) -> int:
-        """Of the column, with the gap before its intervals."""
+        """The width of the whole column, with the gap before its intervals."""
         return self.text + self.marks + self.spread + (self.spread > 0)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Columns beside each other, with their places in the table."""
+    """Columns that are shown beside each other, by their places in the table."""
 
     places: Sequence[int]
     widths: Sequence[Widths]
 
 
 def pieces(table: Table, *, styled: bool) -> list[list[Piece]]:
-    """Every cell as words and marks; styles show what is best and second, or, without styles, signs do."""
+    """Every cell as words and marks. Styles mark the best and second best; without styles, signs do."""
     return [[_piece(table, cell, styled=styled) for cell in row] for row in table.rows]
 
 
 def superscript(letters: str) -> str:
-    """The letters of footnotes, raised where Unicode has them so."""
+    """The letters of footnotes as superscripts, as far as Unicode has them."""
     return letters.translate(_RAISED)
 
 
@@ -87,10 +90,10 @@ def _look(score: Score) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """What of a table a window shows.
+    """The part of a table that a window shows.
 
     Attributes:
-        places: of the columns that stay.
+        places: the places of the columns that stay.
         sections: headings between rows, by the index of the row that follows.
         dropped: headings of columns for which there was no room.
     """
@@ -101,7 +104,7 @@ class Choice:
 
 
 def choice(table: Table, rows: Sequence[Sequence[Piece]], width: int | None) -> Choice:
-    """Everything, where it fits; else a column that may head its rows does so, and spare columns leave."""
+    """Choose what is shown. If it is too wide, a column becomes headings over its rows, and spare columns leave."""
     used = [i for i in range(len(table.columns)) if not rows or any(row[i].text for row in rows)]
     if width is None:
         return Choice(used, table.sections)
@@ -117,18 +120,18 @@ def choice(table: Table, rows: Sequence[Sequence[Piece]], width: int | None) -> 
 
 
 def _fits(columns: Sequence[Column], rows: Sequence[Sequence[Piece]], places: Collection[int], width: int) -> bool:
-    """Whether columns need not fold any cell."""
+    """Whether the columns fit without folding a cell."""
     return _room(_natural(columns[i], [row[i] for row in rows], whole=False) for i in places) <= width
 
 
 def _headings(rows: Sequence[Sequence[Piece]], place: int) -> dict[int, str]:
-    """A column's texts where they change."""
+    """The texts of a column at the rows where they change, as headings."""
     texts = [" ".join(f"{row[place].sign}{row[place].text}{row[place].marks}".split()) for row in rows]
     return {i: text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]}
 
 
 def _roomy(table: Table, rows: Sequence[Sequence[Piece]], used: Sequence[int], width: int) -> list[int]:
-    """The columns for which there is room: spare ones leave, the sparest first."""
+    """The columns for which there is room. Spare columns leave, those with the highest ``spare`` first."""
     least = {i: _least(table.columns[i], [row[i] for row in rows]) for i in used}
     stay = list(used)
     for index in sorted((i for i in used if table.columns[i].spare), key=lambda i: -table.columns[i].spare):
@@ -139,9 +142,10 @@ def _roomy(table: Table, rows: Sequence[Sequence[Piece]], used: Sequence[int], w
 
 
 def blocks(table: Table, rows: Sequence[Sequence[Piece]], shown: Sequence[int], width: int) -> list[Block]:
-    """The shown columns side by side, or in several blocks below each other that repeat the columns which name rows.
+    """Put the shown columns side by side, or in several blocks below each other if the window is too narrow.
 
-    A table without such columns stays in one block; its text columns are folded to fit.
+    Each block repeats the columns that name rows. A table without such columns stays in one block, and its text columns
+    are folded to fit.
     """
     columns = table.columns
     natural = {i: _natural(columns[i], [row[i] for row in rows], whole=True) for i in shown}
@@ -162,7 +166,7 @@ def blocks(table: Table, rows: Sequence[Sequence[Piece]], shown: Sequence[int], 
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Text in lines that fit: broken at spaces; a word longer than a line behind a hyphen or its like, or anywhere.
+    """Break text into lines that fit: at spaces. A longer word is broken behind a hyphen or similar sign, or anywhere.
 
     >>> folded("not above chance", 10), folded("conse-efficientnet-lite2", 14)
     (['not above', 'chance'], ['conse-', 'efficientnet-', 'lite2'])
@@ -189,7 +193,7 @@ def _breakable(paragraph: str, width: int) -> Iterator[str]:
 
 
 def heading_lines(name: str, width: int) -> list[str]:
-    """A heading in lines that fit, broken behind hyphens, underscores and spaces."""
+    """Break a heading into lines that fit, behind hyphens, underscores and spaces."""
     lines = [""]
     for part in _parts(name):
         if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
@@ -203,14 +207,14 @@ def _parts(name: str) -> list[str]:
 
 
 def _least(column: Column, cells: Sequence[Piece]) -> int:
-    """What a column needs, a long text folded and a long heading broken."""
+    """The width that a column needs if its long texts are folded and a long heading is broken."""
     if column.align == "left":
         return max(cell_len(column.name), min(_widths(cells).all, LONGEST_CELL))
     return max(_widths(cells).all, *(cell_len(part.strip()) for part in _parts(column.name)))
 
 
 def _natural(column: Column, cells: Sequence[Piece], *, whole: bool) -> Widths:
-    """What a column needs so that no cell is folded, nor its heading where that is ``whole`` or of a text column."""
+    """The widths that a column needs so that no cell is folded. With ``whole``, its heading is not broken either."""
     own = _widths(cells)
     if whole or column.align == "left":
         heading = cell_len(printable(column.name))

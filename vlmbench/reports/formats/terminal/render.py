@@ -1,7 +1,8 @@
-"""A table as a terminal shows it, in time that grows with its rows alone.
+"""Print a table to a terminal. ``vlmbench report`` and every command that shows a table uses it.
 
-Rich's own table measures and wraps every cell as styled text, which takes seconds for ten thousand rows. Here a cell is
-padded where it fits its column, and only one that does not is left to Rich to fold.
+Rich's own table measures and wraps every cell as styled text: of nine columns, 10,000 rows take 23 s of processor time
+instead of 2.2 s, and 50 rows 80 ms instead of 12 ms. It also has no headings over several columns or between rows. Here
+a cell is padded if it fits its column, and Rich folds only longer ones.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from vlmbench.reports.formats.terminal.layout import (
 from vlmbench.reports.table_data import Column, Table
 
 PIPED_WIDTH = 160
-"""Columns that a table may use where the output is no terminal and no width is given."""
+"""The width of a table if the output is not a terminal and no width is given."""
 _PLAIN, _STRONG, _BAD, _TITLE = Style(), Style(bold=True), Style(bold=True, color="red"), Style(italic=True)
 _QUIET, _GROUP = Style(dim=True), Style(bold=True, color="yellow")
 _LOOKS = {
@@ -53,12 +54,13 @@ Line = list[tuple[str, Style]]
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """Headings over a rule over rows, columns two cells apart. Cells are text, never markup or control codes.
+    """A table that Rich can print: headings, a rule, and rows. Cells are text, never markup or control codes.
 
     Attributes:
-        table: what is shown. A column with nothing in it is left out.
-        width: columns of the window, where it is known: where they are too few, spare columns give way and are named
-            below, then headings are broken, then the table goes on below itself, and text is folded. Numbers never are.
+        table: the table. Empty columns are left out.
+        width: the width of the window; None if it is not known. In a narrow window, spare columns are left out and
+            named below the table. Then headings are broken, then the table is split into blocks below each other, and
+            text is folded. Numbers are never folded.
     """
 
     table: Table
@@ -66,11 +68,11 @@ class TerminalTable:
 
     @property
     def columns(self) -> list[Column]:
-        """Those that are shown."""
+        """The columns that are shown."""
         return [self.table.columns[i] for i in choice(self.table, pieces(self.table, styled=True), self.width).places]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What Rich prints."""
+        """Lay the table out, for Rich to print."""
         styled = console.is_terminal and not console.is_dumb_terminal
         rows = pieces(self.table, styled=styled)
         shown = choice(self.table, rows, self.width)
@@ -127,7 +129,7 @@ def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[L
     for number in range(height):
         line = [(" ", _PLAIN)]
         for part, column, own in zip(parts, columns, widths, strict=True):
-            above = number - (height - len(part))  # headings stand on the rule
+            above = number - (height - len(part))  # the last line of each heading is just above the rule
             text = part[above] if above >= 0 else ""
             gap = " " * (own.all - cell_len(text))
             line.append((f"{gap}{text}  " if column.align == "right" else f"{text}{gap}  ", _STRONG))
@@ -135,7 +137,7 @@ def _headings(columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[L
 
 
 def _over(group: str, room: int) -> str:
-    """A heading over several columns, with a rule on both sides where there is room for one."""
+    """A heading over several columns, with a rule on both sides if there is room."""
     if cell_len(group) > room:
         return set_cell_size(group, room - 1) + "…"
     if not group or cell_len(group) + 2 > room:
@@ -144,7 +146,7 @@ def _over(group: str, room: int) -> str:
 
 
 def _lines(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[Widths]) -> Iterator[Line]:
-    """One row's lines."""
+    """The lines of one row."""
     parts = [_folded(cell.text, cell.sign, own.text) for cell, own in zip(cells, widths, strict=True)]
     for number, texts in enumerate(zip_longest(*parts, fillvalue="")):
         line: Line = [(" ", _PLAIN)]
@@ -162,7 +164,7 @@ def _lines(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[W
             spread = f" {cell.spread if first else ''}".ljust(own.spread + 1) if own.spread else ""
             last = number == len(part) - 1
             marks = cell.marks if (last if column.align == "left" else first) else ""
-            if column.align == "left":  # marks of text stand at its end
+            if column.align == "left":  # marks follow the end of the text
                 line += [(marks, _PLAIN), (room, _PLAIN), (" " * (own.marks - len(marks)) + "  ", _PLAIN)]
             else:
                 line += [(marks.ljust(own.marks), _PLAIN), (spread, _QUIET), ("  ", _PLAIN)]
@@ -170,7 +172,7 @@ def _lines(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[W
 
 
 def _printed(line: Line, console: Console | None = None, width: int | None = None) -> Iterator[Segment]:
-    """A line's segments, neighbours of one style in one; with a width, folded to it."""
+    """The segments of a line, with neighbours of one style joined. If a width is given, the line is folded to it."""
     if console is not None and width is not None and sum(cell_len(text) for text, _ in line) > width:
         ((text, style),) = line
         for folded in Text(text).wrap(console, width, overflow="fold"):
@@ -187,7 +189,7 @@ def _printed(line: Line, console: Console | None = None, width: int | None = Non
 
 
 def _folded(text: str, sign: str, width: int) -> list[str]:
-    """A cell's lines; what follows the first stands under its text, not under its sign."""
+    """The lines of a cell. Further lines are indented to the text, not to its sign."""
     if cell_len(text) + len(sign) <= width and "\n" not in text and "\t" not in text:
         return [sign + text]
     lines = folded(text, width - len(sign))
