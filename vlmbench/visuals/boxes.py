@@ -28,6 +28,7 @@ from vlmbench.visuals.canvas import (
 from vlmbench.visuals.colours import FAINT, INK, PAPER, Colour, class_colour
 from vlmbench.visuals.text import class_label, fitting, font
 from vlmbench.visuals.text_labels import Rectangle, TextLabel, place_labels
+from vlmbench.wording import counted
 
 MOST_PREDICTIONS = 12
 """Predictions drawn, the surest first: a detector gives hundreds, most of them with very low scores."""
@@ -87,7 +88,7 @@ def draw_boxes(image: Image, predicted: BoxSet, true: BoxSet, class_names: Seque
         raise ValueError("predictions need scores")
     for boxes in (predicted, true):
         if len(boxes.labels) and not 0 <= boxes.labels.min() <= boxes.labels.max() < len(class_names):
-            raise ValueError(f"the label of a box is outside of the {len(class_names)} classes")
+            raise ValueError(f"the label of a box is outside of the {counted(len(class_names), 'class', 'classes')}")
     wide = image.width > _WIDE * image.height
     small = shown(image, (_STACKED_WIDTH, _SIDE) if wide else (_SIDE, _SIDE), PANEL_THINNEST)
     scale = small.width / image.width, small.height / image.height
