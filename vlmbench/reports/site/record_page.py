@@ -201,7 +201,7 @@ def asked_sentence(record: Record, title: str) -> str:
         return f"{record.imported.program} asked {record.model.name} the task {title} ({kind})."
     where = Path(data.location).name if Path(data.location).is_absolute() else data.location
     of = f"of {data.source} {where!r}" + (f", split {data.split!r}" if data.split else "")
-    classes = f" and {counted(len(record.per_class), 'class', 'classes')}" if record.per_class else ""
+    classes = f", with {counted(len(record.per_class), 'class', 'classes')}" if record.per_class else ""
     on = f"on {counted(data.samples, 'sample')} {of}{classes}"
     return f"vlmbench asked {record.model.name} the task {title} ({kind}), {on}."
 

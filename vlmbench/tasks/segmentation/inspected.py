@@ -50,7 +50,7 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
         badness=1 - ious,
         order="The list begins with the images whose own mean IoU is lowest. The classes of an answer begin with the "
         "one that has most wrong pixels; a tick marks a class that is in the image. A record keeps no predicted masks, "
-        "so the pictures show the true classes; `vlmbench run --save-visuals N` draws predictions.",
+        "so the pictures show the true classes; vlmbench run --save-visuals N draws the predictions.",
         reason=lambda row: f"mean IoU {100 * ious[row]:.1f}",
         truth=truth,
         answer=answer,
