@@ -75,6 +75,10 @@ def load_checked(target: str, what: str, origin: str) -> Any:
         raise PluginError(f"{what} ({origin}) cannot be loaded: {error}") from error
 
 
+_AS_CLOSE = 0.1
+"""A name this much less alike than the closest one is not named beside it: it would only distract."""
+
+
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """A sentence with the closest of the known names, or with all of them if they are few.
 
@@ -82,8 +86,11 @@ def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """
     names = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.6)
+    wanted = name.casefold()
+    close = difflib.get_close_matches(wanted, list(folded), n=limit, cutoff=0.6)
     if close:
+        likeness = [difflib.SequenceMatcher(None, match, wanted).ratio() for match in close]
+        close = [match for match, alike in zip(close, likeness, strict=True) if alike > likeness[0] - _AS_CLOSE]
         return f"Did you mean {' or '.join(repr(folded[match]) for match in close)}?"
     if 0 < len(names) <= 12:
         return f"Known: {', '.join(names)}."

@@ -79,7 +79,7 @@ def test_no_window_is_so_narrow_that_anything_is_cut_off(columns: str, results: 
 
 def test_what_no_row_matches_is_said(results: Path) -> None:
     said = report("results", "--results", results, "-m", "nobody", where=results, code=2).stderr
-    assert "nothing to show of what was asked for" in said and "--models" in said
+    assert "no result matches these options" in said and "--models" in said
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])

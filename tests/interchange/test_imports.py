@@ -294,9 +294,13 @@ def test_the_command_counts_what_it_took_and_fails_where_something_was_left_out(
     good, bad = write(tmp_path / "a.json", EVALUATION), write(tmp_path / "b.json", "{")
     runs = ["--results", str(tmp_path / "runs")]
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(good), str(good), *runs])
-    assert (done.exit_code, done.stdout) == (0, "") and "records 1, models 1" in done.stderr
+    assert (done.exit_code, done.stdout) == (0, "") and "Imported 1 record of 1 model" in done.stderr
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(bad), str(good), *runs])
-    assert done.exit_code == 1 and "b.json: cannot be read" in done.stderr and "records 1, models 1" in done.stderr
+    assert (
+        done.exit_code == 1
+        and "b.json: cannot be read" in done.stderr
+        and "Imported 1 record of 1 model" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])

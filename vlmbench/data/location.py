@@ -13,6 +13,7 @@ from vlmbench import files
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import DataError, MissingDataError
+from vlmbench.files import is_folder
 from vlmbench.paths import user_path
 from vlmbench.wording import listed
 
@@ -96,6 +97,14 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
         where = f"{', '.join(layouts)} (looked in {listed([*map(str, roots(context))])})"
     relative = [layout for layout in layouts if not user_path(layout).is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
+
+
+def nearest_hint(path: Path) -> str:
+    """Up to where an absolute path exists: a typing error is behind that."""
+    there = next((parent for parent in path.parents if is_folder(parent)), None)
+    if there is None:
+        return "Check the path."
+    return f"Check the path: {there} exists, and {path.relative_to(there).parts[0]!r} is not in it."
 
 
 def read_text(file: Path) -> str:

@@ -10,10 +10,11 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
 from vlmbench.data.base import ImageDataset, Source, SourceContext, as_source
 from vlmbench.data.labels import check_dataset
-from vlmbench.data.location import roots
+from vlmbench.data.location import nearest_hint, roots
 from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
-from vlmbench.wording import either, listed
+from vlmbench.wording import listed
 
 _COLUMNS = 80
 _FIELDS = ("folders", "other_locations", "split", "revision")
@@ -139,6 +140,8 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
 
 def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | None:
     if not any(error.looked_for for _, error in absent):
-        return None
-    what = either(len(absent), "it", "one of these layouts")
-    return f"With --data-root DIR, name the folder that holds {what}."
+        path = user_path(absent[0][0].location)
+        return nearest_hint(path) if len(absent) == 1 and path.is_absolute() else None
+    if len(absent) == 1:
+        return "Check the path, or name the folder that has it with --data-root DIR."
+    return "Name the folder that has one of these layouts with --data-root DIR."

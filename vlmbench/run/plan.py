@@ -152,7 +152,16 @@ def _check_options(options: TaskOptions, plugins: Collection[TaskPlugin]) -> Non
     settable = frozenset(name for plugin in plugins for name in plugin.protocol_fields)
     for name in options.protocol:
         if name not in settable:
-            raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
+            raise UsageError(f"none of these tasks has {name!r} to set", hint=_settable(name, settable))
+
+
+def _settable(name: str, known: frozenset[str]) -> str:
+    """What ``--set`` takes, the nearest name first."""
+    if not known:
+        return "Their kinds of task have nothing to set."
+    near = did_you_mean(name, known)
+    every = f"These can be set: {', '.join(sorted(known))}. See `vlmbench tasks show TASK` for their values."
+    return f"{near} {every}" if near.startswith("Did") else every
 
 
 def check_data_root(data_root: Path | None) -> None:

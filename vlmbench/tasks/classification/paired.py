@@ -29,6 +29,7 @@ from vlmbench.metrics.ranking import (
     mean_roc_auc_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.classification.inspected import inspected
 
 _COLUMNS = ("label", "labels", "top", "top_scores", "confidence", "scale", "scores")
 _ANSWERS = ("top", "confidence")
@@ -183,4 +184,5 @@ PAIRING = Pairing(
     contributions=contributions,
     changes=changes,
     confidences=Confidences(("label", "top", "confidence"), _confidences),
+    inspected=inspected,
 )

@@ -26,6 +26,7 @@ from vlmbench.metrics.detection.measures import (
     class_values,
 )
 from vlmbench.records import Record
+from vlmbench.tasks.detection.inspected import inspected
 from vlmbench.tasks.detection.rearranged import rearranged
 
 _COLUMNS = (
@@ -177,4 +178,6 @@ def _pairs(table: pa.Table, name: str) -> frozenset[tuple[int, int]]:
     return frozenset(zip(owners(lengths).tolist(), labels.astype(int).tolist(), strict=True))
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=_SCORES, rearranged=rearranged)
+PAIRING = Pairing(
+    measured, columns=_COLUMNS, answers=_ANSWERS, scores=_SCORES, rearranged=rearranged, inspected=inspected
+)

@@ -20,6 +20,7 @@ from vlmbench.metrics.rare_actions import (
     weighted_average_precision_statistics,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.rare_actions.inspected import inspected
 
 _COLUMNS = ("label", "annotation", "video", "verb", "noun", "scores")
 _ANSWERS = ("scores",)
@@ -80,4 +81,6 @@ def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDA
     return seen
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=(Scores("scores"),), ranked=True)
+PAIRING = Pairing(
+    measured, columns=_COLUMNS, answers=_ANSWERS, scores=(Scores("scores"),), ranked=True, inspected=inspected
+)

@@ -18,6 +18,7 @@ from vlmbench.metrics.retrieval import (
     recall_at_k_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.retrieval.inspected import inspected
 
 _COLUMNS = ("captions", "image_to_text_rank", "text_to_image_ranks")
 _ANSWERS = ("image_to_text_rank", "text_to_image_ranks", "top_captions", "top_image")
@@ -95,5 +96,11 @@ def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str])
 
 
 PAIRING = Pairing(
-    measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True, contributions=contributions, changes=changes
+    measured,
+    columns=_COLUMNS,
+    answers=_ANSWERS,
+    ranked=True,
+    contributions=contributions,
+    changes=changes,
+    inspected=inspected,
 )

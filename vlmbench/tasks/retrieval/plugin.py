@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from vlmbench.cards import TaskCard, check_templates, fill_template
+from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
@@ -37,29 +36,10 @@ from vlmbench.tasks.base import (
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
+from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
-
-
-class RetrievalProtocol(BaseModel):
-    """What a card's ``protocol``, and the user, may set.
-
-    Attributes:
-        template: what is encoded for a caption, ``{}``. The caption as it is, is what CLIP_benchmark encodes; CLIP's
-            paper put "a photo of" before it (section 3.1).
-        captions_per_image: how many captions of each image are used, from the first; None: all.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    template: str = "{}"
-    captions_per_image: int | None = Field(default=None, ge=1)
-
-    @field_validator("template")
-    @classmethod
-    def _has_a_place(cls, template: str) -> str:
-        check_templates([template])
-        return template
 
 
 @dataclass(frozen=True)

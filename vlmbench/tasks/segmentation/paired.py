@@ -18,6 +18,7 @@ from vlmbench.metrics.segmentation import (
     pixel_accuracy_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.segmentation.inspected import inspected
 
 _COLUMNS = ("intersection", "predicted", "truth")
 _ANSWERS = ("intersection", "predicted")
@@ -64,4 +65,4 @@ def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str])
     )
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, changes=changes)
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, changes=changes, inspected=inspected)

@@ -122,7 +122,7 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
         names = listing(file.parent.name for file in in_splits)
         raise DataError(
             f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}",
-            hint=f"Name one: {one_of([argument(spec.kind, file.parent) for file in in_splits])}.",
+            hint=f"Name the split: {one_of([argument(spec.kind, file.parent) for file in in_splits])}.",
         )
     if in_splits:
         return in_splits[0]

@@ -148,7 +148,7 @@ def _the_only(root: Path, pairs: list[FolderPair], place: str) -> tuple[Path, Fo
         names = listing(pair.list or pair.split or "a part without a name" for pair in pairs)
         raise DataError(
             f"{place}: {root} has {len(pairs)} splits ({names}), and it is not stated which to use",
-            hint=f"Name one: {commands_of(root, pairs, _KIND)}.",
+            hint=f"Name the split: {commands_of(root, pairs, _KIND)}.",
         )
     folders = sorted({f"{pair.images}/ with {pair.masks}/" for pair in pairs})
     raise DataError(
