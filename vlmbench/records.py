@@ -135,7 +135,7 @@ class TaskInfo(_Part):
     plugin: str
     """The kind of task, such as "classification"."""
     version: str
-    """The version of the card, a dot, and the version of the kind of task. Numbers of two versions are not comparable."""
+    """The version of the card, a dot, and the version of the kind. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
     """The data that was scored."""
     other_data: dict[str, DatasetInfo] = {}
@@ -275,7 +275,7 @@ class RunInfo(_Part):
     """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
     of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The largest amount of memory in use while the pair was answered: of the tensors on a CUDA device, otherwise of the
+    """The largest amount of memory in use while the pair was answered: of tensors on a CUDA device, otherwise of the
     process, with the model and everything loaded before. None if the system does not tell."""
     device: str
     """The device of torch, such as "cpu" or "cuda:0"."""
