@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 import toy_adapter
+from command_line import command
 from data.layouts import image_bytes
 from torch import Tensor, nn
 from torchvision import transforms
@@ -24,6 +25,7 @@ from vlmbench.features.cache.files import features_folder
 from vlmbench.models.memory.given import GivenModel, unwrapped
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.records import Record
+from vlmbench.run.executors import EXECUTORS
 from vlmbench.store import ResultStore
 
 NORMAL = transforms.Compose(
@@ -253,3 +255,17 @@ def test_open_clip_is_as_its_adapter_makes_it(
     half: Any = vlmbench.as_model(copy.deepcopy(network).bfloat16(), tokenizer=tokenizer).load()
     close = torch.nn.functional.cosine_similarity(half.encode_image(mine[None]), given.encode_image(mine[None]))
     assert close > 0.99 and half.encode_text(["a cat"]).dtype == torch.float32
+
+
+def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(EXECUTORS, "_entries", {**EXECUTORS._entries, "elsewhere": lambda argument: object()})
+    for model, task in ((toy_adapter.toy(), "demo-digits"), ("toy:a", images())):
+        with pytest.raises(UsageError, match="cannot be sent to the processes of the executor 'elsewhere'"):
+            vlmbench.evaluate(model, task, executor="elsewhere")
+    done = command("run", "-m", "memory:CLIP", "-t", "demo-digits", "--device", "cpu", "--results", "unused-runs")
+    assert done.returncode and "was a model in the memory of a Python process" in done.stderr
+
+
+def test_the_peak_of_memory_that_the_caller_may_measure_is_left_alone() -> None:
+    assert evaluated(toy_adapter.toy()).run.peak_memory_bytes is None
