@@ -11,7 +11,6 @@ import huggingface_hub.constants
 import pytest
 import torch
 from data.hub_server import Hub, running_hub
-from make_record import make_record
 from models.tiny import CONFIG
 from safetensors.torch import load_file
 from safetensors.torch import save as save_bytes
@@ -22,6 +21,7 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetched_revision
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
 from vlmbench.records import ModelInfo
+from vlmbench.testing.toy_records import make_record
 
 
 @pytest.fixture

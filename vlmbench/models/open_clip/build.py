@@ -104,6 +104,8 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
             load_state(network, state)
         if late_size:
             _set_size(network, late_size)
+        if seed is not None:
+            _draw_the_rest(network)
         return network
 
     with open_clip_log() as said, torch.random.fork_rng(devices=[]):
@@ -128,6 +130,14 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     config["quick_gelu"] = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
     revision = fetched_revision(files.files[0]) if files else None
     return Built(network.eval().requires_grad_(False), config, revision)
+
+
+def _draw_the_rest(network: Any) -> None:
+    """Draw the weights that open_clip leaves as the memory was: a CoCa's projection to captions, which gives no feature
+    but is part of the hash of all weights."""
+    projection = getattr(getattr(network, "text_decoder", None), "text_projection", None)
+    if projection is not None:
+        torch.nn.init.normal_(projection, std=projection.shape[0] ** -0.5)
 
 
 def _set_size(network: Any, size: int | tuple[int, int]) -> None:
