@@ -35,8 +35,7 @@ class Layout:
         anything: whether it takes a file of another name if none of these exists.
         foreign: beginnings of names that belong to another library. Such files are ignored.
         suffixes: the suffixes that it looks for. If ``anything`` is set and no such file exists, files of other
-        suffixes
-            are taken; otherwise those files are only compared with the chosen one.
+            suffixes are taken; otherwise those files are only compared with the chosen one.
     """
 
     library: str
