@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from make_record import make_record
 
 from vlmbench import record_checks
 from vlmbench.errors import RecordError
 from vlmbench.records import ClassResult, Record
 from vlmbench.store import ResultStore, Unreadable, parse_record
+from vlmbench.testing.toy_records import make_record
 
 
 def normal() -> Record:

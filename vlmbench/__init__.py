@@ -14,6 +14,8 @@ from vlmbench._version import __version__
 
 if TYPE_CHECKING:
     from vlmbench.api import evaluate, load_model, load_task
+    from vlmbench.frames.predictions import predictions_frame
+    from vlmbench.frames.results import results_frame
     from vlmbench.gate.compare import compare
     from vlmbench.records import Record
 
@@ -22,10 +24,21 @@ _LAZY = {
     "evaluate": "vlmbench.api",
     "load_model": "vlmbench.api",
     "load_task": "vlmbench.api",
+    "predictions_frame": "vlmbench.frames.predictions",
+    "results_frame": "vlmbench.frames.results",
     "Record": "vlmbench.records",
 }
 
-__all__ = ["Record", "__version__", "compare", "evaluate", "load_model", "load_task"]
+__all__ = [
+    "Record",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load_model",
+    "load_task",
+    "predictions_frame",
+    "results_frame",
+]
 
 
 def __getattr__(name: str) -> Any:

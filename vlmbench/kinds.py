@@ -29,6 +29,8 @@ class TaskKind:
         protocol: the pydantic model of a card's ``protocol`` and of ``--set``, or its place; None: nothing can be set.
         paired: its :class:`~vlmbench.answers.measured.Pairing`, or its place; None if two runs cannot be compared
             sample by sample.
+        frames: its views in pandas, a tuple of :class:`~vlmbench.answers.frame_rows.FrameRows`, the usual one first,
+            or its place; None: a frame shows the columns of its prediction tables.
         sources: the sources whose data is of this kind if no card says otherwise. ``-t KIND:PATH`` reads with the
             first.
         hub_task: the identifier and the title of the task on the Hugging Face hub; None: the kind's own name.
@@ -43,6 +45,7 @@ class TaskKind:
     truth: tuple[str, ...] = ()
     protocol: str | object | None = None
     paired: str | object | None = None
+    frames: str | object | None = None
     sources: tuple[str, ...] = ()
     hub_task: tuple[str, str] | None = None
     hub_metrics: tuple[tuple[str, str], ...] = ()
@@ -72,7 +75,15 @@ class TaskKind:
         """
         return self._load("protocol")
 
-    def _load(self, part: Literal["plugin", "protocol", "paired"]) -> object | None:
+    def load_frames(self) -> object | None:
+        """The views in pandas, imported; None where the kind declares none.
+
+        Raises:
+            PluginError, MissingDependencyError: they cannot be imported.
+        """
+        return self._load("frames")
+
+    def _load(self, part: Literal["plugin", "protocol", "paired", "frames"]) -> object | None:
         target: object | None = getattr(self, part)
         if isinstance(target, str):
             origin = "vlmbench" if target.startswith("vlmbench.") else "its package"

@@ -52,7 +52,7 @@ def test_what_cannot_be_paired_says_why(single: tuple[np.ndarray, list[np.ndarra
         difference(good, answers(table, {"acc1": right - 0.01}), "acc1")
     with pytest.raises(UnpairableError, match="ece is undefined"):
         difference(good, good, "ece")
-    with pytest.raises(UnpairableError, match="does not say how samples make it up"):
+    with pytest.raises(UnpairableError, match="does not state how samples contribute to it"):
         difference(good, good, "novel")
     with pytest.raises(UnpairableError, match="has no acc5"):
         difference(good, good, "acc5")

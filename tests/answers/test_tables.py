@@ -39,7 +39,7 @@ def test_samples_are_paired_whatever_their_order(order: list[int], kept: list[bo
     before, after = table_of([0, 1, 2, 0, 1, 2]), table_of([0, 1, 2, 0, 1, 2], seed=1)
     shown = [row for row in order if kept[row]]
     if not shown:
-        with pytest.raises(UnpairableError, match="not one is the same"):
+        with pytest.raises(UnpairableError, match="have none in common"):
             align(before, after.take(pa.array(shown, pa.int64())), PLUGIN)
         return
     aligned = align(before, after.take(shown), PLUGIN)
@@ -144,10 +144,10 @@ def test_a_table_that_is_not_the_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="3 rows, but its record states 4"):
         read_answers(record.model_copy(update={"predictions": stated.model_copy(update={"rows": 4})}), tmp_path)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 broken")
-    with pytest.raises(RecordError, match="not the predictions that its record was written with"):
+    with pytest.raises(RecordError, match="do not belong to the record beside them"):
         read_answers(record, tmp_path)
     broken = stated.model_copy(update={"sha256": sha256(b"PAR1 broken").hexdigest()})
-    with pytest.raises(RecordError, match="no Parquet file that can be read"):
+    with pytest.raises(RecordError, match="cannot be read as a Parquet file"):
         read_answers(record.model_copy(update={"predictions": broken}), tmp_path)
     (tmp_path / "x.parquet").unlink()
     with pytest.raises(RecordError, match="cannot be read: No such file"):

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from baseline_entries import answers
 from command_line import Finished, command
-from make_record import make_failure, make_record
 
 from vlmbench.gate.baselines import store as baselines
 from vlmbench.records import Imported, Predictions
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure, make_record
 
 
 def baseline(*arguments: object, where: Path, code: int = 0) -> Finished:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from command_line import Finished, command
-from make_record import ROWS, make_failure
 from report_cases import answered
 
 from vlmbench.cli.console import stdout, write_output
 from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_failure
 
 
 def report(*arguments: object, where: Path, code: int = 0, columns: str = "200") -> Finished:

@@ -1,4 +1,4 @@
-"""What models answered, sample by sample, read back from the tables beside records and held against each other.
+"""Models' answers, sample by sample: read from the Parquet files beside records, and compared.
 
-NumPy and Arrow only: whoever compares two runs needs neither the models nor the data.
+It needs NumPy and Arrow only: a comparison of two runs needs neither the models nor the data.
 """

@@ -1,8 +1,8 @@
-"""Whether two runs answered alike but for rounding: every score within its tolerance, and the same decisions.
+"""Whether the answers of two runs differ only by rounding. The gate uses it.
 
-A decision is what a sample's answer comes down to: the class, the rank, the pixels, the label of a box. Numbers that
-are made of the scores themselves, such as average precisions, must be the same to within the tolerance as well: where
-two scores have changed places, they are not.
+They do if every score is within its tolerance and all decisions are equal. A decision is the answer to a sample: its
+class, its rank, its pixels, or the label of a box. Numbers computed from the scores, such as average precisions, must
+also be equal within the tolerance: if two scores change places, such numbers change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vlmbench.answers.tables import Aligned
 
 
 def rounding(aligned: Aligned, own: Pairing) -> Rounding | None:
-    """By how much the scores of two tables differ, where that is rounding and no decision differs; else None."""
+    """How much the scores of two tables differ, if they differ only by rounding and no decision differs; else None."""
     if aligned.only_baseline or aligned.only_candidate or not own.scores:
         return None
     before = aligned.baseline
@@ -35,7 +35,7 @@ def rounding(aligned: Aligned, own: Pairing) -> Rounding | None:
 
 
 def same_values(before: Measured, after: Measured) -> bool:
-    """Whether a metric, and each class's share of it, is the same in both but for rounding."""
+    """Whether a metric and its value for each class are equal in both, apart from rounding."""
     if not abs(after.value - before.value) <= TOLERANCE:
         return False
     if before.right is not None and after.right is not None and not np.array_equal(before.right, after.right):

@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as arrays: plain, lists of one length, lists of any."""
+"""Columns of Arrow tables as NumPy arrays: numbers, lists of one length, lists of any length."""
 
 from __future__ import annotations
 
@@ -18,45 +18,48 @@ def column(table: pa.Table, name: str) -> pa.Array:
     """One column, in one piece.
 
     Raises:
-        RecordError: there is none of that name.
+        RecordError: the table has no column of that name.
     """
     if name not in table.column_names:
         raise RecordError(
             f"the predictions have no column {name!r}",
-            hint="They are of an older or foreign version: run the pair again with --force.",
+            hint="Another version or program wrote them. Run the pair again with --force.",
         )
     found = table[name].combine_chunks()
     return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
 
 
 def numbers(table: pa.Table, name: str) -> NDArray[Any]:
-    """(N,) of a column of numbers."""
+    """A column of numbers as an (N,) array."""
     return plain(column(table, name))
 
 
 def rows(table: pa.Table, name: str) -> NDArray[Any]:
-    """(N, K) of a column of lists that are all of length K.
+    """A column of lists of length K as an (N, K) array.
 
     Raises:
-        RecordError: their lengths differ, or there is no such column.
+        RecordError: the lengths differ, or there is no such column.
     """
     flat, lengths = runs(table, name)
     if len(lengths) and (lengths != lengths[0]).any():
-        raise RecordError(f"the lists of column {name!r} are not all of one length")
-    return flat.reshape(len(lengths), -1)
+        raise RecordError(f"the lists of column {name!r} have different lengths")
+    if len(lengths):
+        return flat.reshape(len(lengths), -1)
+    kind = column(table, name).type
+    return flat.reshape(0, kind.list_size if pa.types.is_fixed_size_list(kind) else 0)
 
 
 def runs(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The items of a column of lists, one after the other, and (N,) how long each list is."""
+    """The items of a column of lists in one array, and the (N,) lengths of the lists."""
     lists = column(table, name)
     lengths = plain(pc.list_value_length(lists)).astype(np.int64)
     return plain(lists.flatten()), lengths
 
 
 def flat_numbers(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
-    """All numbers of a column, of lists of any depth, one after the other, and (N,) how many each row has.
+    """All numbers of a column of nested lists in one array, and the (N,) counts of each row.
 
-    None where one is missing, or where they are no numbers.
+    None if a value is missing or not a number.
     """
     values = column(table, name)
     lengths = np.ones(len(values), dtype=np.int64)
@@ -72,24 +75,24 @@ def flat_numbers(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.i
 
 
 def boxes(table: pa.Table, name: str) -> NDArray[np.float64]:
-    """(G, 4) of a column of lists of boxes, one after the other."""
+    """A column of lists of boxes as one (G, 4) array."""
     corners = column(table, name).flatten().flatten()
     return plain(corners).astype(np.float64).reshape(-1, 4)
 
 
 def owners(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which list each item is of."""
+    """The index of the list that each item belongs to."""
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
 def row_bytes(table: pa.Table, name: str) -> Sequence[bytes]:
-    """N, equal where the values of a column are: numbers, strings, or lists of either, however they are stored."""
+    """N keys of a column's values (numbers, strings, or lists of them): equal values have equal keys."""
     values = column(table, name)
     if _is_list(values.type):
         lengths = plain(pc.list_value_length(values)).astype(np.int64)
         items = values.flatten()
         if _is_list(items.type):
-            lengths = lengths * (len(items.flatten()) // max(len(items), 1))  # boxes: four numbers each
+            lengths = lengths * (len(items.flatten()) // max(len(items), 1))  # a box is four numbers
             items = items.flatten()
         if pa.types.is_integer(items.type) or pa.types.is_floating(items.type) or pa.types.is_boolean(items.type):
             return _cut(_comparable(plain(items)), lengths)
@@ -101,7 +104,7 @@ def row_bytes(table: pa.Table, name: str) -> Sequence[bytes]:
 
 
 def plain(values: pa.Array) -> NDArray[Any]:
-    """Numbers as NumPy has them. Arrow's own way imports pandas first, which takes longer than a comparison does."""
+    """Numbers as a NumPy array. Arrow's own method imports pandas, which takes longer than a comparison."""
     kind = values.type
     if values.null_count or not len(values) or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return np.asarray(values.to_numpy(zero_copy_only=False))
@@ -114,7 +117,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _comparable(values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers of any width as int64; others as float32, which is what models answer in."""
+    """Integers of any width as int64; other numbers as float32, the precision of models' answers."""
     return values.astype(np.float32 if np.issubdtype(values.dtype, np.floating) else np.int64)
 
 

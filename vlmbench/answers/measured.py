@@ -1,4 +1,7 @@
-"""What a table of predictions gives a comparison: a metric of any draw of its samples, and of each class."""
+"""What a comparison needs of a table of predictions: a metric for any draw of the samples, and for each class.
+
+Each kind of task states it in its ``paired.py``; the gate and rankings use it.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ClassShares:
-    """Each class's share of right answers among its own samples.
+    """The share of right answers among the samples of each class.
 
     Attributes:
-        value: what it is called in the record's class table.
+        value: its name in the record's class table.
         labels: (n,) the class of each sample.
-        right: (n,) whether it was answered rightly.
+        right: (n,) whether the answer to each sample is right.
     """
 
     value: str
@@ -35,14 +38,14 @@ class ClassShares:
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """A number of each of C classes on any draw of the samples.
+    """A number for each of C classes, for any draw of the samples.
 
     Attributes:
-        value: what it is called in the record's class table.
+        value: its name in the record's class table.
         statistics: (B, n) counts to (B, C) values.
-        seen: (n, C, ...) what each class's number depends on, of every sample.
-        sizes: (C,) samples with a say in each class's number: those that show it.
-        rows: resamples a block; None: as many as fit into the cache.
+        seen: (n, C, ...) the part of each sample that each class's number depends on.
+        sizes: (C,) the number of samples that each class's number depends on: those that show the class.
+        rows: the resamples in a block; None: as many as fit into the cache.
     """
 
     value: str
@@ -57,13 +60,13 @@ class Measured:
     """One metric of n samples (rows of a table).
 
     Attributes:
-        n: how many.
+        n: the number of samples.
         statistic: (B, n) counts to (B,) values.
-        seen: (n, ...) what the metric depends on, of every sample.
-        right: (n,) whether each was answered rightly, where the metric is the share that were.
-        largest: how much the metric changes, at most, if every answer does.
-        rows: resamples a block; None: as many as fit into the cache.
-        classes: makes the same of each class; None where there are none.
+        seen: (n, ...) the part of each sample that the metric depends on.
+        right: (n,) whether each answer is right, if the metric is the share of right answers; else None.
+        largest: the largest possible change of the metric, if every answer changes.
+        rows: the resamples in a block; None: as many as fit into the cache.
+        classes: a function that makes the same for each class; None if there are no classes.
     """
 
     n: int
@@ -76,17 +79,17 @@ class Measured:
 
     @property
     def value(self) -> float:
-        """The metric itself, nan where it is undefined."""
+        """The metric of all samples; nan if it is undefined."""
         return float(self.statistic(np.ones((1, self.n), dtype=np.int32))[0])
 
 
 @dataclass(frozen=True)
 class FromColumns(Generic[T]):
-    """Something that a table of predictions holds, and the columns that it takes.
+    """Something computed from columns of a table of predictions.
 
     Attributes:
-        columns: those that are read.
-        compute: makes it of them. Raises :class:`~vlmbench.errors.RecordError` where one is missing.
+        columns: the columns that it reads.
+        compute: computes it. Raises :class:`~vlmbench.errors.RecordError` if a column is missing.
     """
 
     columns: tuple[str, ...]
@@ -98,10 +101,10 @@ class SampleChanges:
     """How the answers to N samples changed from one run to another.
 
     Attributes:
-        gain: (N,) how much better each answer became; a loss is negative, and 0 is no change worth a line.
-        baseline: a row's answer in words.
-        candidate: likewise.
-        truth: what the right answer was; "" where the others say it.
+        gain: (N,) how much better each answer became. A loss is negative; 0 is a change too small to list.
+        baseline: the baseline's answer to a row, in words.
+        candidate: the candidate's answer to a row, in words.
+        truth: the right answer; "" if the other two state it.
     """
 
     gain: NDArray[np.float64]
@@ -111,36 +114,36 @@ class SampleChanges:
 
 
 Contributions = FromColumns[NDArray[np.float64]]
-"""(N,) each sample's contribution to a metric that is their mean."""
+"""(N,) the contribution of each sample to a metric, which is their mean."""
 Decisions: TypeAlias = Callable[[pa.Table], Sequence[NDArray[Any]]]
-"""Of a table what was decided in each sample: arrays with a row a sample."""
+"""From a table to the decisions: arrays with one row for each sample."""
 Confidences = FromColumns[tuple[NDArray[np.float64], NDArray[np.bool_]]]
-"""(N,) how sure the model was of each answer, a probability; and (N,) whether it was right."""
+"""(N,) the model's probability of each answer, and (N,) whether the answer is right."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """What the tables of one kind of task say sample by sample, of one run and of two.
+    """What the tables of one kind of task state for each sample, in one run and in two runs.
 
     Attributes:
-        measured: of a record, its table and a metric's name what a comparison needs of that metric; None where the
-            metric is unknown. Raises UnpairableError where the metric is no function of the samples' answers.
-        columns: columns of the tables that ``measured`` reads, where they are there.
-        answers: columns that hold the answers. Where they all agree, so does the models' behaviour.
-        scores: columns that rounding may move. Two runs are of one behaviour if their scores agree within its
-            tolerance and their decisions are the same. Empty: only if all answers are the same to the last bit.
-        decisions: what was decided in each sample, of tables that both have the same columns; None: all of
-            ``answers`` and ``columns`` that are no scores.
-        rearranged: of two tables of the same samples in the same order the second, items of its lists in the order
-            that they have in the first, if rounding may have changed it.
-        ranked: answers are places among all the other samples, so that both runs need the very same samples.
-        contributions: of a metric's name each sample's contribution to it, by which tables tell models apart; None
-            where the metric is no mean over samples.
-        changes: of two tables of the same samples in the same order, and the classes' names, how each sample changed;
-            None where their columns do not say it.
-        confidences: for a reliability curve beside the metric ``ece``; None: the answers have no confidences.
-        inspected: of one table and the classes' names how wrong each answer is, for the worst samples of ``vlmbench
-            show``; None where its columns do not tell.
+        measured: from a record, its table and a metric's name to what a comparison needs of that metric; None if the
+            metric is unknown. Raises UnpairableError if the metric is not a function of the samples' answers.
+        columns: the columns of the tables that ``measured`` reads if they exist.
+        answers: the columns that contain the answers. If they are all equal, the models behave the same.
+        scores: the columns that rounding may change. Two runs behave the same if their scores agree within the
+            tolerance and their decisions are equal. Empty: only if all answers are equal to the last bit.
+        decisions: the decisions in each sample, for tables that have the same columns; None: all of ``answers`` and
+            ``columns`` except scores.
+        rearranged: for two tables with the same samples in the same order: the second table, with the items of its
+            lists in the order of the first. Rounding may have changed their order.
+        ranked: whether answers are places among all other samples, so that both runs need exactly the same samples.
+        contributions: from a metric's name to each sample's contribution, by which rankings tell models apart; None if
+            the metric is not a mean over samples.
+        changes: for two tables with the same samples in the same order, and the names of the classes: how each sample
+            changed; None if the columns do not show it.
+        confidences: for a reliability curve beside the metric ``ece``; None if there are no confidences.
+        inspected: from one table and the names of the classes: how wrong each answer is, for the worst samples of
+            ``vlmbench show``; None if the columns do not show it.
     """
 
     measured: Callable[[Record, pa.Table, str], Measured | None]
@@ -157,13 +160,13 @@ class Pairing:
 
 
 def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:
-    """Where two arrays of one shape have other values, over all but the first ``kept`` axes."""
+    """Whether two arrays of one shape differ, reduced over all axes but the first ``kept``."""
     other = np.asarray(first != second)
     return np.asarray(other.any(axis=tuple(range(kept, other.ndim))), dtype=bool)
 
 
 def objects(values: Sequence[bytes]) -> NDArray[np.object_]:
-    """(n,) bytes of any length."""
+    """An (n,) array of bytes of any length."""
     result = np.empty(len(values), dtype=object)
     result[:] = values
     return result

@@ -1,4 +1,4 @@
-"""The difference of two runs in one metric, and in each class's share of it."""
+"""The difference of two runs in one metric, and in the number of each class. The gate uses it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vlmbench.records import Record
 
 _ALWAYS = ("sample", "content")
 SAME_VALUE = 1e-6
-"""A metric computed again from the table is the record's, to this much."""
+"""The largest difference between a metric computed from the table and the record's value."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class ClassDifference:
     """One class in two runs.
 
     Attributes:
-        index: its place among the classes.
+        index: the index of the class.
         name: its name in the baseline's record.
-        n: samples (of detection and segmentation: images) with a say in it.
-        value: which number of the class tables it is: "recall", "iou", "ap".
-        difference: of that number.
+        n: the number of samples (in detection and segmentation: images) that its number depends on.
+        value: the number's name in the class table: "recall", "iou", "ap".
+        difference: the difference of that number.
     """
 
     index: int
@@ -47,12 +47,12 @@ class PairedMetric:
     """One metric of two runs on the samples that both answered.
 
     Attributes:
-        record: the baseline's.
-        metric: its name in both records.
-        baseline: what is held against.
-        candidate: what is held against it, its samples in the same order.
-        identical: both are of one and the same behaviour, to the last bit.
-        rounding: by how much their scores differ, where that is rounding and nothing else differs.
+        record: the baseline's record.
+        metric: the metric's name in both records.
+        baseline: the baseline's answers.
+        candidate: the candidate's answers, with the samples in the same order.
+        identical: whether both have the same answers and scores, to the last bit.
+        rounding: how much the scores differ, if they differ only by rounding and nothing else differs.
     """
 
     record: Record
@@ -90,12 +90,12 @@ class PairedMetric:
         return self._told(found)
 
     def class_differences(self, *, seed: int = 0, resamples: int = RESAMPLES) -> list[ClassDifference]:
-        """Each class's difference: of recalls, average precisions or IoUs, whichever goes with the metric.
+        """The difference for each class, in the number that belongs to the metric: recall, average precision or IoU.
 
-        Classes that are undefined in one of the two are left out; a task without classes has none.
+        Classes that are undefined in one of the two runs are left out. A task without classes gives an empty list.
 
         Raises:
-            UnpairableError: the classes of one are of single-label data, those of the other are not.
+            UnpairableError: only one of the two runs has classes of single-label data.
         """
         if self.baseline.classes is None or self.candidate.classes is None:
             return []
@@ -105,7 +105,9 @@ class PairedMetric:
         elif isinstance(before, ClassStatistics) and isinstance(after, ClassStatistics):
             found = _of_statistics(before, after, self, seed, resamples)
         else:
-            raise UnpairableError(f"{self.record.task.name}: classes of single-label and multi-label data")
+            raise UnpairableError(
+                f"{self.record.task.name}: one run has single-label classes, the other multi-label classes"
+            )
         names = [row.name for row in self.record.per_class]
         return [
             ClassDifference(
@@ -116,7 +118,7 @@ class PairedMetric:
 
     @property
     def _is_one(self) -> bool:
-        """Whether there is nothing to be in doubt about: both are of one behaviour, rounding aside."""
+        """Whether both behave the same, apart from rounding."""
         return self.identical or self.rounding is not None
 
     def _told(self, found: Difference) -> Difference:
@@ -131,12 +133,12 @@ def pair(
 ) -> PairedMetric:
     """One metric of two runs, measured on the samples that both answered.
 
-    Tables that are ``aligned`` already are not aligned again. ``exact``: scores that differ by no more than rounding
-    are a difference like any other, as of two runs that are known to be of unlike precisions or transforms.
+    Tables that are already ``aligned`` are not aligned again. With ``exact``, differences the size of rounding count as
+    differences, for two runs that are known to have different precisions or transforms.
 
     Raises:
-        UnpairableError: the two have no sample in common, are of two plugins, or the metric cannot be paired.
-        RecordError: a table does not give its record's value.
+        UnpairableError: the two runs have no common sample, belong to two kinds of task, or the metric cannot be
+        paired. RecordError: a table and its record give different values.
     """
     first, second = baseline.record.task, candidate.record.task
     if first.plugin != second.plugin:
@@ -145,7 +147,7 @@ def pair(
     aligned = aligned or align(baseline.table, candidate.table, first.plugin)
     if pairing(first.plugin).ranked and (aligned.only_baseline or aligned.only_candidate):
         raise UnpairableError(
-            f"{first.name}: ranks among other images cannot be compared; {_missing(aligned)}",
+            f"{first.name}: ranks among different sets of images cannot be compared; {_missing(aligned)}",
             hint="Run both on the same samples.",
         )
     if aligned.baseline is not baseline.table:
@@ -160,10 +162,10 @@ def pair(
 
 
 def pairing(plugin: str) -> Pairing:
-    """What the tables of a kind of task say sample by sample.
+    """The pairing of a kind of task: what its tables state for each sample.
 
     Raises:
-        UnpairableError: they cannot be: the kind is not installed, or has no way.
+        UnpairableError: the kind is not installed, or has no pairing.
     """
     kind = known_kind(plugin)
     try:
@@ -179,26 +181,26 @@ def measured(answers: Answers, metric: str) -> Measured:
     """What a comparison needs of a metric.
 
     Raises:
-        UnpairableError: the metric is no function of the single samples' answers, or is unknown.
-        RecordError: the table is not what this kind of task writes.
+        UnpairableError: the metric is unknown, or is not a function of the single samples' answers.
+        RecordError: this kind of task does not write such a table.
     """
     task = answers.record.task
     try:
         found = pairing(task.plugin).measured(answers.record, answers.table, metric)
     except RecordError as error:
         raise RecordError(f"{answers.where}: {error.message}", hint=error.hint) from error
-    except (ValueError, IndexError) as error:  # numbers that no run writes
+    except (ValueError, IndexError) as error:  # values that a run never writes
         raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
     if found is None:
         raise UnpairableError(
-            f"{task.name}: {metric} cannot be compared sample by sample: a {task.plugin} task does not say how "
-            "samples make it up"
+            f"{task.name}: {metric} cannot be compared sample by sample: a {task.plugin} task does not state how "
+            "samples contribute to it"
         )
     return found
 
 
 def pairing_columns(plugin: str) -> tuple[str, ...]:
-    """The columns of a kind's tables that comparisons read, where they are there; all others may be left out.
+    """The columns of a kind's tables that comparisons read if they exist. Comparisons need no other column.
 
     Raises:
         UnpairableError: its answers cannot be paired.
@@ -208,7 +210,7 @@ def pairing_columns(plugin: str) -> tuple[str, ...]:
 
 
 def same_behaviour(aligned: Aligned, plugin: str) -> bool:
-    """Whether two tables of a kind of task agree in every answer and score that they keep."""
+    """Whether two tables of a kind of task have the same answers and scores."""
     own = pairing(plugin)
     return identical(aligned, own.answers, own.columns)
 
@@ -219,11 +221,11 @@ def _missing(aligned: Aligned) -> str:
 
 
 def _checked(answers: Answers, metric: str) -> Measured:
-    """A metric of a whole table, which must be what its record says.
+    """A metric of a whole table, checked against the record.
 
     Raises:
-        UnpairableError: the record has no such metric, or it is undefined.
-        RecordError: the table gives another value.
+        UnpairableError: the record has no such metric, or the metric is undefined.
+        RecordError: the table and the record give different values.
     """
     record = answers.record
     stated = record.metrics.get(metric)
@@ -237,7 +239,7 @@ def _checked(answers: Answers, metric: str) -> Measured:
     found = measured(answers, metric)
     try:
         value = found.value
-    except ValueError as error:  # numbers that no run writes, such as an image without captions
+    except ValueError as error:  # values that a run never writes, such as an image without captions
         raise RecordError(f"{answers.where}: {metric} cannot be computed from it: {error}") from error
     if not abs(value - stated.value) <= SAME_VALUE:
         raise RecordError(

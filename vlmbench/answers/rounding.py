@@ -1,10 +1,10 @@
-"""How far scores of two runs may lie apart and still be one model's: the rounding of float32, and nothing else.
+"""The tolerance within which two scores differ only by the rounding of float32. Comparisons use it.
 
-The same model at another batch size, thread count or machine adds up its products in another order. Over batch sizes of
-1, 8 and 64 and one and two threads that moves the cosines of the demo's CLIP by up to 4e-7 and its probabilities by
-1.2e-6, in the units below; those of a ViT-B/32 of random weights by 1e-7. The smallest real changes that were tried
-(8-bit weights, bf16, another resize, a mean that is off by 0.01) move some cosine of every task by 3e-3 or more.
-:data:`TOLERANCE` lies between, with room for deeper models.
+The same model with another batch size, thread count or machine adds its products in another order. Batch sizes of 1, 8
+and 64 with one and two threads change the cosines of the demo's CLIP by up to 4e-7 and its probabilities by 1.2e-6, in
+the units below; they change those of a ViT-B/32 with random weights by 1e-7. The smallest real changes that were tried
+(8-bit weights, bf16, another resize, a mean that is wrong by 0.01) change some cosine of every task by at least 3e-3.
+:data:`TOLERANCE` lies between, with a margin for deeper models.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from vlmbench.answers.columns import flat_numbers
 
 TOLERANCE = 1e-5
-"""How far two scores may lie apart, in the unit of their kind (:data:`ScoreKind`)."""
+"""The largest difference of two scores by rounding, in the unit of their kind (:data:`ScoreKind`)."""
 LOGIT_SCALE = 100.0
-"""What CLIP models multiply cosines with, at most, before a softmax: a probability p moves p (1 - p) times as much."""
+"""The largest factor of CLIP models between cosines and a softmax. A probability p changes p (1 - p) times as much."""
 _STEPS = 4
-"""Of float32, that a probability may be off by in itself."""
+"""The rounding of float32 in a probability itself."""
 _SHARE = 0.01
-"""Of the spread of all scores: what is more than this is no rounding, however small the scores are."""
+"""A share of the spread of all scores. A larger difference is not rounding, even if the scores are small."""
 
 ScoreKind: TypeAlias = Literal["similarity", "probability", "box"]
-"""Similarity: cosines and logits; the unit is 1, or the largest score of the sample where that is more. Probability:
-the unit is what a logit's change of :data:`LOGIT_SCALE` makes of it. Box: left, top, width and height; the unit is how
-far the box reaches from the image's corner."""
+"""Similarity: cosines and logits; the unit is 1, or the largest score of the sample if that is larger. Probability: the
+unit is its change if a logit changes by :data:`LOGIT_SCALE`. Box: left, top, width and height; the unit is the largest
+distance of the box from the image's corner."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Scores:
     """A column of scores, or of lists of them, which rounding may move.
 
     Attributes:
-        column: its name.
-        kind: what it holds.
-        optional: tables may be without it.
+        column: the column's name.
+        kind: the kind of its scores.
+        optional: whether tables may lack it.
     """
 
     column: str
@@ -50,11 +50,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Rounding:
-    """Two runs that agree but for rounding.
+    """Two runs that differ only by rounding.
 
     Attributes:
-        largest: how far two scores lie apart at most, in the unit of their kind; at most :data:`TOLERANCE`.
-        column: which scores.
+        largest: the largest difference of two scores, in the unit of their kind; at most :data:`TOLERANCE`.
+        column: the column with that difference.
     """
 
     largest: float
@@ -62,9 +62,9 @@ class Rounding:
 
 
 def largest_distance(baseline: pa.Table, candidate: pa.Table, scores: Scores) -> float | None:
-    """How far the scores of two tables of the same samples lie apart at most, in the unit of their kind.
+    """The largest difference between the scores of two tables of the same samples, in the unit of their kind.
 
-    None where they cannot be held against each other: of other numbers, missing, or not finite.
+    None if they cannot be compared: their counts differ, or some are missing or not finite.
     """
     found = [flat_numbers(table, scores.column) for table in (baseline, candidate)]
     if found[0] is None or found[1] is None:
@@ -78,13 +78,13 @@ def largest_distance(baseline: pa.Table, candidate: pa.Table, scores: Scores) ->
 def distances(
     before: NDArray[Any], after: NDArray[Any], lengths: NDArray[np.int64], kind: ScoreKind
 ) -> NDArray[np.float64]:
-    """(M,) how far each of two scores lies from the other, in the unit of their kind; inf where that has no meaning.
+    """(M,) the differences of scores, in the unit of their kind; inf if a difference is undefined.
 
     Args:
-        before: (M,) scores, sample after sample; of boxes four numbers each.
-        after: likewise.
-        lengths: (N,) how many of them each sample has.
-        kind: what they are.
+        before: (M,) scores, sample after sample; a box has four numbers.
+        after: the same of the other table.
+        lengths: (N,) the number of scores of each sample.
+        kind: the kind of the scores.
     """
     first, second = before.astype(np.float64), after.astype(np.float64)
     most = max(map(_spread, (first, second))) or np.inf
@@ -95,8 +95,8 @@ def distances(
 
 
 def _spread(values: NDArray[np.float64]) -> float:
-    """What a unit of similarities is at most; 0 if the scores are equal but for rounding, or only one: then nothing
-    says how small they are."""
+    """An upper bound of the unit of similarities. It is 0 if all scores are equal apart from rounding, or if there is
+    only one score: then their scale is unknown."""
     finite = values[np.isfinite(values)]
     if len(finite) == 0 or np.ptp(finite) <= _STEPS * np.finfo(np.float32).eps * np.abs(finite).max():
         return 0.0

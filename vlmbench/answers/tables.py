@@ -1,4 +1,7 @@
-"""A record with its table of predictions, and two such tables brought to the same samples in the same order."""
+"""A record with its table of predictions, and two such tables aligned to the same samples in the same order.
+
+Comparisons, rankings and ``show`` read predictions here.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,20 @@ from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.files import read_bytes
 from vlmbench.kinds import known_kind
 from vlmbench.records import Record, Summary, lies_beside
+from vlmbench.wording import counted
 
 Places: TypeAlias = NDArray[np.intp]
-"""Of rows in a table."""
+"""The indices of rows in a table."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A record and its table of predictions, one row a sample.
+    """A record and its table of predictions, one row for each sample.
 
     Attributes:
         record: the record.
-        table: the table, in any order; its columns are those that pairing needs, at least.
-        where: what messages call it: a file, or a baseline's name.
+        table: the table, in any order. It has at least the columns that pairing needs.
+        where: its name in messages: a file, or the name of a baseline.
     """
 
     record: Record
@@ -42,11 +46,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two tables of the same samples in the same order, the baseline's.
+    """Two tables of the same samples in the order of the baseline.
 
     Attributes:
-        baseline: N rows.
-        candidate: N rows.
+        baseline: the baseline's N rows.
+        candidate: the candidate's N rows.
         only_baseline: ids of samples that the candidate lacks.
         only_candidate: ids of samples that the baseline lacks.
     """
@@ -61,19 +65,19 @@ def read_answers(record: Record, folder: Path) -> Answers:
     """A record's answers, from the file beside it.
 
     Raises:
-        UnpairableError: it was imported, and has none.
-        RecordError: the file is missing, broken, elsewhere, or not the record's own.
+        UnpairableError: the record was imported and has no answers.
+        RecordError: the file is missing, broken, in another folder, or belongs to another record.
     """
     path = predictions_path(record, folder)
     return Answers(record, read_table(path, record), str(path))
 
 
 def predictions_path(record: Summary, folder: Path) -> Path:
-    """Where the table of a record that lies in this folder is.
+    """The path of the table of a record in this folder.
 
     Raises:
-        UnpairableError: the record was imported, and has none.
-        RecordError: it names one in another place.
+        UnpairableError: the record was imported and has no table.
+        RecordError: the record names a file in another folder.
     """
     name = f"{record.model.name} on {record.task.name}"
     if record.predictions is None:
@@ -83,18 +87,18 @@ def predictions_path(record: Summary, folder: Path) -> Path:
         )
     if not lies_beside(record.predictions.file):
         raise RecordError(
-            f"{name}: its predictions {record.predictions.file!r} are no file beside it",
+            f"{name}: its predictions {record.predictions.file!r} are not a file beside it",
             hint="Run the pair again with --force.",
         )
     return folder / record.predictions.file
 
 
 def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None) -> pa.Table:
-    """The table beside a record, checked against the hash and the rows that the record states; with ``columns``, only
-    these, where they are there.
+    """The table beside a record, checked against the record's hash and number of rows. With ``columns``, it has only
+    these columns, if they exist.
 
     Raises:
-        RecordError: the file is missing, broken, or not the record's own.
+        RecordError: the file is missing, broken, or belongs to another record.
     """
     again = "Run the pair again with --force."
     try:
@@ -103,27 +107,27 @@ def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None
         raise RecordError(f"{path}: the predictions cannot be read: {error.strerror or error}", hint=again) from error
     stated = record.predictions
     if stated is None or sha256(content).hexdigest() != stated.sha256:
-        raise RecordError(f"{path}: these are not the predictions that its record was written with", hint=again)
+        raise RecordError(f"{path}: these predictions do not belong to the record beside them", hint=again)
     try:
-        file = pq.ParquetFile(BytesIO(content))  # pq.read_table imports pandas, for half a second
+        file = pq.ParquetFile(BytesIO(content))  # pq.read_table would import pandas, which takes half a second
         wanted = None if columns is None else set(columns) & set(file.schema_arrow.names)
         table = file.read(columns=None if wanted is None else sorted(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise RecordError(f"{path}: no Parquet file that can be read: {str(error).rstrip('. ')}", hint=again) from error
+        raise RecordError(f"{path}: cannot be read as a Parquet file: {str(error).rstrip('. ')}", hint=again) from error
     if table.num_rows != stated.rows:
         raise RecordError(f"{path}: {table.num_rows:,} rows, but its record states {stated.rows:,}", hint=again)
     return table
 
 
 def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
-    """Pair the rows of two tables by what the samples are, whatever their order.
+    """Pair the rows of two tables by the content of their samples, in any order.
 
-    A sample is its content with its truth. Where several are the same, those of the same id go together, then the rest
-    in the order of their ids: sources may name the same files differently. The kind of
-    task (``plugin``) knows where the truth is; of one that is not installed, a sample is its content alone.
+    Two samples are the same if content and truth are equal. Of several equal samples, those with equal ids form pairs;
+    the rest are paired in the order of their ids, because sources may give the same files different names. The kind of
+    task (``plugin``) knows which columns are the truth. If the kind is not installed, only the content counts.
 
     Raises:
-        UnpairableError: not one sample is in both.
+        UnpairableError: the tables have no common sample.
         RecordError: a table has no content column.
     """
     kind = known_kind(plugin)
@@ -133,9 +137,9 @@ def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
     rows, others = _partners(firsts, names, seconds, other_names)
     if not len(rows):
         raise UnpairableError(
-            f"of the baseline's {baseline.num_rows:,} samples and the candidate's {candidate.num_rows:,} "
-            "not one is the same",
-            hint="They are of other data, or of other labels.",
+            f"the baseline's {counted(baseline.num_rows, 'sample')} and the candidate's "
+            f"{counted(candidate.num_rows, 'sample')} have none in common",
+            hint="They come from different data, or have different labels.",
         )
     return Aligned(
         baseline=_taken(baseline, rows),
@@ -146,12 +150,12 @@ def align(baseline: pa.Table, candidate: pa.Table, plugin: str) -> Aligned:
 
 
 def identical(aligned: Aligned, answers: Iterable[str], others: Iterable[str] = ()) -> bool:
-    """Whether two tables are of one and the same behaviour.
+    """Whether two tables have the same answers.
 
     Args:
         aligned: the tables.
-        answers: both have all these columns, and in every row the same in each.
-        others: likewise, but that a table may be without.
+        answers: columns that both must have, with equal values in every row.
+        others: columns that both may lack, or have with equal values in every row.
     """
     if aligned.only_baseline or aligned.only_candidate:
         return False
@@ -164,7 +168,7 @@ def identical(aligned: Aligned, answers: Iterable[str], others: Iterable[str] = 
 
 
 def _keys(table: pa.Table, truth: Sequence[str]) -> list[tuple[bytes, ...]]:
-    """Of each row what the sample is."""
+    """A key of the sample of each row."""
     parts: list[Sequence[bytes]] = [row_bytes(table, "content")]
     parts += [row_bytes(table, name) for name in truth if name in table.column_names]
     return list(zip(*parts, strict=True))
@@ -173,7 +177,7 @@ def _keys(table: pa.Table, truth: Sequence[str]) -> list[tuple[bytes, ...]]:
 def _partners(
     firsts: Sequence[Hashable], names: Sequence[str], seconds: Sequence[Hashable], other_names: Sequence[str]
 ) -> tuple[Places, Places]:
-    """(P,) rows of the first table, in its order, and (P,) those of the second that go with them."""
+    """(P,) rows of the first table, in its order, and the (P,) rows of the second table that belong to them."""
     named = _in_turn(list(zip(firsts, names, strict=True)), list(zip(seconds, other_names, strict=True)))
     left = sorted(_rest(len(firsts), named[0]), key=names.__getitem__)
     right = sorted(_rest(len(seconds), named[1]), key=other_names.__getitem__)
@@ -185,11 +189,11 @@ def _partners(
 
 
 def _in_turn(firsts: Sequence[Hashable], seconds: Sequence[Hashable]) -> tuple[Places, Places]:
-    """Where both have the same: the first of a kind here with the first of it there, the second with the second, ..."""
+    """Pairs of equal samples: the first with the first, the second with the second, and so on."""
     codes = {value: code for code, value in enumerate(dict.fromkeys(chain(firsts, seconds)))}
 
     def numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
-        """(n,) a number of its own for the first of a kind, the second, ..."""
+        """(n,) a different number for the first of equal keys, the second, and so on."""
         kinds = np.fromiter((codes[value] for value in values), np.int64, len(values))
         return _earlier(kinds) * len(codes) + kinds
 
@@ -198,7 +202,7 @@ def _in_turn(firsts: Sequence[Hashable], seconds: Sequence[Hashable]) -> tuple[P
 
 
 def _earlier(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) how many of a kind come before each."""
+    """(n,) the number of equal keys before each key."""
     order = np.argsort(kinds, kind="stable")
     starts = np.flatnonzero(np.diff(kinds[order], prepend=-1))
     earlier = np.empty(len(kinds), dtype=np.int64)
@@ -207,7 +211,7 @@ def _earlier(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _rest(count: int, rows: Places) -> list[int]:
-    """All rows but these."""
+    """All rows except these."""
     left = np.ones(count, dtype=bool)
     left[rows] = False
     return [int(row) for row in np.flatnonzero(left)]

@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from make_record import make_failure
 from report_cases import HOSTILE
 from reports.site.records_of_many import CLASSES, make_answer
 
@@ -22,6 +21,7 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.site import assets as site_assets
 from vlmbench.reports.site import build_site
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure
 
 NUMBER = Published("PaperNet", "cifar10", "acc1", 0.9, "A Paper, Table 1", "with prompts of its own", table="det")
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05\x08"

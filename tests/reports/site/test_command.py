@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_record import make_record
 
 from vlmbench.cli.run import parse_settings
 from vlmbench.records import BadSample, Record
 from vlmbench.reports.site.command import ONE_LINE, command
+from vlmbench.testing.toy_records import make_record
 
 
 def words(record: Record, cards: tuple[str, ...] = ("m",)) -> list[str]:

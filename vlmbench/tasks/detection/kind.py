@@ -15,6 +15,7 @@ KIND = TaskKind(
     truth=("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
     protocol="vlmbench.tasks.detection.protocol:DetectionProtocol",
     paired="vlmbench.tasks.detection.paired:PAIRING",
+    frames="vlmbench.tasks.detection.frames:FRAMES",
     sources=("boxes", "coco"),
     hub_task=("zero-shot-object-detection", "Zero-Shot Object Detection"),
     place=4,

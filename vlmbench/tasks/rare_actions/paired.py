@@ -1,4 +1,4 @@
-"""Metrics of RareAct from its tables, which keep what the data says of each clip. What is drawn is the video."""
+"""Metrics of RareAct from tables of predictions, for comparisons. The bootstrap draws videos."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ANSWERS = ("scores",)
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it.
+    """A metric of a table; None if this kind of task does not know the metric.
 
     Raises:
-        UnpairableError: the metric draws samples of its own.
+        UnpairableError: the metric draws clips at random.
     """
     if metric == "msap":
         raise UnpairableError(
-            f"{record.task.name}: msap draws one clip a video at random, which leaves nothing to pair",
+            f"{record.task.name}: msap draws one clip a video at random, so two runs cannot be paired",
             hint="Compare by mwap, which weighs the clips of a video instead.",
         )
     if metric != "mwap":

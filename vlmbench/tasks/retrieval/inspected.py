@@ -47,8 +47,8 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=np.log(images) + late,
-        order="The list begins with the worst ranks: the ranks of an image for its own captions, and the rank of the best "
-        "of them for the image (the mean logarithm of both).",
+        order="The list begins with the worst ranks: the ranks of an image for its own captions, and the rank of the "
+        "best of them for the image (the mean logarithm of both).",
         reason=lambda row: f"its best caption is at rank {images[row]:,} of {every_caption:,}",
         truth=truth,
         answer=answer,

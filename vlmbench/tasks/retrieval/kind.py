@@ -20,6 +20,7 @@ KIND = TaskKind(
     truth=("captions",),
     protocol="vlmbench.tasks.retrieval.protocol:RetrievalProtocol",
     paired="vlmbench.tasks.retrieval.paired:PAIRING",
+    frames="vlmbench.tasks.retrieval.frames:FRAMES",
     sources=("captions",),
     hub_task=("image-text-retrieval", "Image-Text Retrieval"),
     place=2,

@@ -122,7 +122,7 @@ class RetrievalQuestion:
         )
 
     def tell_of_few_captions(self) -> None:
-        """Say how many images have fewer captions than the protocol takes."""
+        """Make a remark about images with fewer captions than the protocol uses."""
         wanted = self.settings.captions_per_image or 0
         few = [self.dataset.samples[index].id for index in self.indices if len(self._captions(index)) < wanted]
         if few:
@@ -222,17 +222,17 @@ class Retrieval:
         return "captions"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics, and words for classes, of which there are none here."""
+        """Refuse unknown metrics and card fields about classes, because retrieval has no classes."""
         where = f"task {card.name!r}"
         check_known_metrics(card.metrics, MEASURES, where=where)
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",
-                hint="Leave out classes, multi_label and templates; around captions goes protocol: {template: …}.",
+                hint="Leave out classes, multi_label and templates; for captions, set `protocol: {template: …}`.",
             )
         settle_protocol(RetrievalProtocol, card, options)
         if options.visuals:
-            font_path()  # raises where the user's own is none
+            font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""

@@ -12,6 +12,7 @@ KIND = TaskKind(
     truth=("truth",),
     protocol="vlmbench.tasks.segmentation.protocol:SegmentationProtocol",
     paired="vlmbench.tasks.segmentation.paired:PAIRING",
+    frames="vlmbench.tasks.segmentation.frames:FRAMES",
     sources=("masks",),
     hub_task=("image-segmentation", "Zero-Shot Semantic Segmentation"),
     hub_metrics=(("miou", "mean_iou"),),
