@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import Finished, command
-from make_record import make_failure, make_record
 
 from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.entry import Entry
@@ -22,6 +21,7 @@ from vlmbench.records import ClassResult, Imported, MetricValue, Predictions, Re
 from vlmbench.remarks.base import remark
 from vlmbench.remarks.codes import FILES_PASSED_OVER
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure, make_record
 
 ODD = '<script>alert(1)</script> & "cats"'
 
