@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import StoreError
-from vlmbench.records import ClassResult, Failure, Record, Summary, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult, Failure, Record, Summary
 from vlmbench.reports.builders.results import results_table
 from vlmbench.store import ResultStore, Unreadable
 from vlmbench.testing.toy_records import ROWS, make_failure, make_record

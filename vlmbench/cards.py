@@ -38,21 +38,32 @@ class ModelCard(_Card):
     """How to load one pretrained VLM, and facts about it (the columns of the survey).
 
     Attributes:
-        adapter: the adapter that loads it; "none" if it cannot be loaded, and ``weights`` then says why.
-        spec: the weights that the adapter loads.
-        options: other options of the adapter.
-        method: the card of the survey's method to which the model belongs.
+        name: what the model is called on the command line and in tables.
+        adapter: what loads it; "none" if nothing can, and ``weights`` then says why.
+        spec: what the adapter loads.
+        options: what else the adapter understands.
+        title: a name for people.
+        description: what the model is, in a sentence or two.
+        method: the card of the survey's method that it is a model of.
         objective: contrastive, generative, alignment, or several of them (the survey's Table 3).
         framework: two-tower, two-leg or one-tower (the survey's section 3.3).
         architecture: its name in the library that builds it, or in its paper.
-        data_size: the number of image-text pairs in its training data, as its authors print it ("400M").
-        samples_seen: the number of pairs seen in training, with repeats.
+        image_encoder: the kind of image encoder.
+        text_encoder: the kind of text encoder.
+        training_data: what it was trained on.
+        data_size: how many image-text pairs it was trained on, as its authors print it ("400M").
+        samples_seen: how many pairs passed in training, repeats included.
         image_size: the side of its input, in pixels.
-        parameters: the number of parameters of both encoders and of the parts between them.
-        gflops: the operations for one image and one text.
-        weights: whether the method's own weights are public; None if the card itself is a set of weights.
-        weights_at: where the weights are, or a note about it.
-        models: cards to run instead.
+        embedding_dim: the length of its embeddings.
+        parameters: of both encoders and what joins them.
+        gflops: of one image and one text.
+        weights: whether the method's own weights can be had; None where the card itself is a set of weights.
+        weights_at: where, or what is known of it.
+        models: cards to run in its place.
+        licence: of the weights.
+        paper: its address or title.
+        url: where the model is described.
+        notes: what else a user must know.
     """
 
     noun = "model card"
@@ -128,11 +139,15 @@ class TaskCard(_Card):
 
     noun = "task card"
     name: str = Field(min_length=1)
+    """What the task is called on the command line and in tables."""
     plugin: str = DEFAULT_KIND
+    """The kind of task: classification, retrieval, segmentation, detection or rare_actions."""
     version: int = Field(default=1, ge=1)
     """Raised whenever the card's numbers stop being comparable with older ones."""
     title: str | None = None
+    """A name for people."""
     description: str = ""
+    """What the task asks, in a sentence or two."""
     sources: list[SourceSpec] = Field(min_length=1)
     """The sources of the test role, in the order in which they are tried."""
     train: list[SourceSpec] | None = Field(default=None, min_length=1)
@@ -146,14 +161,21 @@ class TaskCard(_Card):
     templates: list[str] | None = None
     """Prompts with ``{}`` or ``{c}`` for the class name; None: the prompts of the data, else "a photo of a {}."."""
     multi_label: bool = False
+    """Whether an image may have several classes. It is then scored by average precision."""
     protocol: dict[str, Any] = {}
     """The choices that the kind of task leaves open. The fields are those of the kind's protocol."""
     metrics: list[str] = Field(min_length=1)
+    """The metrics to compute; by default the usual ones of the kind of task."""
     main_metric: str
+    """The metric that tables show; by default the first."""
     licence: str | None = None
+    """Of the data."""
     citation: str | None = None
+    """The paper to cite."""
     source_url: str | None = None
+    """Where the data comes from."""
     notes: str = ""
+    """What a reader of the number must know: the protocol's source, and known faults of the data."""
 
     @property
     def sources_by_role(self) -> Mapping[Role, list[SourceSpec]]:

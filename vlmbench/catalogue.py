@@ -240,10 +240,18 @@ def runnable_models(name: str, read: Callable[[Path], ModelCard] = read_model) -
         UsageError: the card, or every card that matches, has no adapter.
     """
     found = find_models(name, read)
-    runnable = [card for card in found if card.runnable]
-    if not runnable:
-        raise _cannot_run(found[0])
-    return runnable
+    return [card for card in found if card.runnable] or [runnable(found[0])]
+
+
+def runnable(card: ModelCard) -> ModelCard:
+    """The card, if it can be run.
+
+    Raises:
+        UsageError: it has no adapter; says what to run instead.
+    """
+    if not card.runnable:
+        raise _cannot_run(card)
+    return card
 
 
 _WHY_NOT = {

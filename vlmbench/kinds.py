@@ -29,8 +29,8 @@ class TaskKind:
         protocol: the pydantic model of a card's ``protocol`` and of ``--set``, or its place; None: nothing can be set.
         paired: its :class:`~vlmbench.answers.measured.Pairing`, or its place; None if two runs cannot be compared
             sample by sample.
-        frames: its views in pandas, a tuple of :class:`~vlmbench.answers.frame_rows.FrameRows`, the usual one first,
-            or its place; None: a frame shows the columns of its prediction tables.
+        frames: its views in pandas, a tuple of :class:`~vlmbench.answers.frame_rows.FrameRows` with the usual one
+            first, or their place; None: a frame shows the columns of its prediction tables unchanged.
         sources: the sources whose data is of this kind if no card says otherwise. ``-t KIND:PATH`` reads with the
             first.
         hub_task: the identifier and the title of the task on the Hugging Face hub; None: the kind's own name.
@@ -67,6 +67,14 @@ class TaskKind:
         """
         return self._load("paired")
 
+    def load_frames(self) -> object | None:
+        """The views in pandas, imported; None if the kind declares none.
+
+        Raises:
+            PluginError, MissingDependencyError: they cannot be imported.
+        """
+        return self._load("frames")
+
     def load_protocol(self) -> object | None:
         """The model of the protocol, imported; None if nothing can be set.
 
@@ -74,14 +82,6 @@ class TaskKind:
             PluginError, MissingDependencyError: it cannot be imported.
         """
         return self._load("protocol")
-
-    def load_frames(self) -> object | None:
-        """The views in pandas, imported; None where the kind declares none.
-
-        Raises:
-            PluginError, MissingDependencyError: they cannot be imported.
-        """
-        return self._load("frames")
 
     def _load(self, part: Literal["plugin", "protocol", "paired", "frames"]) -> object | None:
         target: object | None = getattr(self, part)

@@ -19,7 +19,8 @@ from pathlib import Path
 from pydantic_core import from_json, to_json
 
 from vlmbench.errors import RecordError
-from vlmbench.records import Failure, Summary, lies_beside, safe_name
+from vlmbench.paths import lies_beside, safe_name
+from vlmbench.records import Failure, Summary
 
 _LONGEST_REASON = 300
 

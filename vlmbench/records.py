@@ -1,14 +1,11 @@
-"""The schema of a record: the answer of one model to one task, and everything that can change the answer.
+"""The schema of a record: what one model answered to one task, and everything that can change the answer.
 
-Runs write records; reports, the gate, exports and the site read them. Values are fractions in [0, 1].
-:mod:`vlmbench.store` keeps records on disk.
+Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables
+and comparisons read them. The texts below the fields are shown in the documentation.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -36,7 +33,7 @@ FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
-"""A count that every program can hold exactly."""
+"""A number of things; small enough for a number in JSON."""
 
 
 class _Part(BaseModel):
@@ -47,21 +44,33 @@ class ModelInfo(_Part):
     """The model as it was loaded."""
 
     name: str
+    """The name of the model card, or ``ADAPTER:SPEC``."""
     adapter: str
+    """The adapter that loaded the model, such as "open_clip"."""
     spec: str
+    """What the adapter loaded: an architecture with its weights, a folder or a hub repository."""
     options: dict[str, Any] = {}
+    """The options of the model card."""
     weights_sha256: str
+    """The hash of all weights as they were loaded, whatever file they came from."""
     parameters: Count
+    """The number of parameters."""
     architecture: str
+    """The class of the network and its whole configuration."""
     preprocess: str
+    """The image transform, with every number in it."""
     tokenizer: str
+    """The tokenizer, with its vocabulary's hash and its context length, if it has them."""
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
+    """What the model can do besides encoding whole images and texts, such as "DenseEncoder"."""
     embedding_dim: Count | None = None
-    """This, the scale and the bias are None if the model is not a dual encoder, for example a detector."""
+    """The length of an embedding. It is None for a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
+    """The factor by which cosines are multiplied to give logits; None as for ``embedding_dim``."""
     logit_bias: float | None = None
+    """The number that is added to logits; None as for ``embedding_dim``."""
     revision: str | None = None
     """The commit of the hub repository from which the weights were downloaded."""
 
@@ -72,9 +81,8 @@ class ModelInfo(_Part):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The identity of the model without its name: weights, architecture, image transform, tokenizer. Models with
-        equal
-        keys give equal features for equal inputs."""
+        """What identifies the model besides its name: weights, architecture, image transform, tokenizer. With equal
+        keys, equal inputs give equal features."""
         return self.weights_sha256, self.architecture, self.preprocess, self.tokenizer
 
     _saved_as: str = PrivateAttr(default="")
@@ -86,7 +94,7 @@ class ModelInfo(_Part):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that a user may use for the model."""
+        """Every name that a user may write for it."""
         return tuple(dict.fromkeys((self.name, self.saved_as)))
 
     def renamed(self, name: str) -> Self:
@@ -100,35 +108,42 @@ class DatasetInfo(_Part):
     """The data that was read."""
 
     source: str
+    """The kind of source that read the data, such as "imagefolder"."""
     location: str
+    """The place that the source was given: a path, a hub repository or a name."""
     revision: str | None = None
+    """The commit of a hub dataset."""
     split: str | None = None
+    """The split that was read, if the layout has splits."""
     samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
     drawn_from: Count | None = None
-    """Samples of the data before ``--limit``; None in older records."""
+    """The number of samples in the data, before ``--limit``; None in older records."""
     standard_samples: Count | None = None
-    """Samples of the card's standard split."""
+    """The number of samples in the card's standard split."""
     fingerprint: str
-    """A hash over the content and the label of every sample used."""
+    """A hash of the content and label of every sample used."""
     reading_rules: Count = 1
-    """The version of the rules that turned files into samples and pixels, see
-    :data:`vlmbench.data.base.READING_RULES`."""
+    """The version of the rules from files to samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
 
 
 class TaskInfo(_Part):
     """The question that was asked."""
 
     name: str
+    """The name of the task card, or ``KIND:PATH``."""
     plugin: str
+    """The kind of task, such as "classification"."""
     version: str
-    """``card.plugin``: the card's version, then the plugin's. Numbers of two versions are not comparable."""
+    """The version of the card, a dot, and the version of the kind. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
-    """The data that was scored (the test role)."""
+    """The data that was scored."""
     other_data: dict[str, DatasetInfo] = {}
-    """Other data that was used for the answer, by role ("train", "val"). Empty in a zero-shot record."""
+    """Other data that the answer was made with, by role ("train", "val"). It is empty in a zero-shot record."""
     prompts_sha256: str
+    """The hash of class names, templates and all that makes prompts of them."""
     protocol: dict[str, Any] = {}
+    """How the task was carried out: the card's protocol with what the user set."""
 
     @model_serializer(mode="wrap")
     def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -138,7 +153,7 @@ class TaskInfo(_Part):
 
 _LONGEST_REASON = 200
 Reason: TypeAlias = Annotated[str, AfterValidator(lambda text: one_line(text, _LONGEST_REASON))]
-"""A reason that tables show. A record's file may come from anywhere, so the text is kept short and on one line."""
+"""Text that tables show. A record's file may come from anyone, so the text is cut and kept on one line."""
 
 
 def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
@@ -148,21 +163,25 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 class MetricValue(_Part):
     """One number.
 
-    ``value`` is None if the data cannot define it (no positive sample, or only one class). ``ci95`` is None if the
-    samples do not tell how far other samples would differ (there are too few, or a few decide everything).
-    ``docs/intervals.md`` says what each interval covers.
+    ``value`` is None if the data cannot define it (no positive sample, only one class). ``ci95`` is None if the samples
+    say too little about other samples (they are too few, or a few decide everything). ``docs/intervals.md`` says what
+    each interval means.
     """
 
     value: float | None
+    """The number; a fraction between 0 and 1 unless ``unit`` says otherwise."""
     ci95: tuple[float, float] | None = None
+    """The two ends of the 95 % interval."""
     n: Count
+    """The number of samples that the value is computed from."""
     higher_is_better: bool = True
+    """Whether a larger value is a better one. For ranks it is false."""
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
     chance: float | None = None
     """The value of random answers; None if it is unknown."""
     reason: Reason = ""
-    """Why there is no value, or no interval, in plain words. It is empty in records of older versions."""
+    """Why there is no value, or no interval, in plain words. Older records do not say."""
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -187,10 +206,13 @@ class ClassResult(_Part):
     """The result of one class."""
 
     name: str
+    """The name of the class."""
     n: Count
+    """The number of its samples, boxes or images, as the kind of task counts them."""
     values: dict[str, _Number | None]
+    """Each value by the name of its metric."""
     ci95: tuple[_Number, _Number] | None = None
-    """The interval of the first value."""
+    """The 95 % interval of the first value."""
     reason: Reason = ""
     """Why values are None, in plain words."""
 
@@ -203,9 +225,11 @@ class Predictions(_Part):
     """The Parquet file beside the record."""
 
     file: str
+    """Its name, in the folder of the record."""
     rows: Count
+    """The number of its rows."""
     sha256: str
-    """The hash of the file. It shows whether the file belongs to the record."""
+    """The hash of the file. It shows whether the record and the file belong together."""
 
 
 class Imported(_Part):
@@ -214,85 +238,89 @@ class Imported(_Part):
     program: str = Field(alias="from")
     """The program: "clip_benchmark" or "open_clip"."""
     file: str
-    """The name of the file, without its folder."""
+    """The name of the file, without the folder."""
     sha256: str
     """The hash of its content."""
 
 
 class CacheUse(_Part):
-    """How many features came from the cache (hits), and how many were computed (misses). For clips, each frame
-    counts."""
+    """How many features came from the cache, and how many were computed. For clips, frames are counted."""
 
     image_hits: Count = 0
+    """Images whose features came from the cache."""
     image_misses: Count = 0
+    """Images whose features were computed."""
     text_hits: Count = 0
+    """Texts whose features came from the cache."""
     text_misses: Count = 0
+    """Texts whose features were computed."""
 
 
 class RunInfo(_Part):
     """How the answer was computed. Times are wall-clock seconds."""
 
     started: str
+    """When the question was asked: date and time with the time zone (ISO 8601)."""
     seconds: dict[str, float]
-    """Seconds by stage. ``total`` is the time from the question to the answer. ``record`` comes after it: the time to
-    bring
-    the answer into the form of a record. Stages of the main thread, one after the other: ``text`` (tokens, forward,
-    cache), ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``,
-    ``cache_write``, ``ranking``, ``metrics``, and in older records ``pictures``, which are now drawn later. Stages of
-    the worker threads, summed over the threads: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess``, and
-    ``truth`` (what a task loads beside each image, its preprocessing included). ``images`` is the whole image stage,
-    with the work between two batches."""
+    """The time of each stage. ``total`` is the time from the question to the answer. ``record`` comes after it and
+    brings the answer into the form that is kept.
+
+    The main thread does these one after the other: ``text`` (tokens, forward, cache), ``image_wait`` for the workers,
+    ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``, ``ranking`` and ``metrics``. Older
+    records have ``pictures`` too, which are now drawn later. The worker threads do these at the same time, and the
+    times of all threads are added: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess`` and ``truth`` (what
+    a task loads beside each image, with its preprocessing). ``images`` is the whole image stage, with everything that
+    was done between two batches."""
     images_per_second: float | None
-    """Over the whole image stage (read, decode, encode); frames if samples are clips. None if the cache gave any image
-    that
-    was not computed for this pair."""
+    """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
+    of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The highest memory use while the pair was answered. On a CUDA device, the memory of tensors; elsewhere, the
-    memory of
-    the process, with the model and everything loaded before. None if the system does not tell."""
+    """The largest amount of memory in use while the pair was answered: of tensors on a CUDA device, otherwise of the
+    process, with the model and everything loaded before. None if the system does not tell."""
     device: str
+    """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
-    """The name of the GPU, or of the processor with the number of cores to use. None in older records."""
+    """The name of the GPU, or of the processor with the number of cores to use; None in older records."""
     precision: str
+    """The precision of the forward passes: "fp32", "bf16" or "fp16"."""
     batch_size: Count
+    """Images in one forward pass, as asked for; batches that do not fit are halved."""
     workers: Count | None = None
-    """Decoding threads; None in older records."""
+    """The number of threads that decode images; None in older records."""
     limit: Count | None = None
     """The size of the random subset; None if everything was scored."""
     drawn: Literal["at random", "by class"] | None = None
-    """How the subset was drawn. By class: each class keeps its proportion. None in older records."""
+    """How that subset was drawn; by class: each class in its proportion. None in older records."""
     seed: int = Field(ge=0)
+    """The seed of the subset and of everything else that is drawn."""
     settings: dict[str, Any] = {}
-    """The fields of the task's protocol that the user set."""
+    """The fields of the protocol that the user set."""
     cache: CacheUse
-
-
-def speed_text(images_per_second: float) -> str:
-    """A speed as text, with three significant digits.
-
-    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
-    ('0.0123', '10.0', '57.0', '1,230')
-    """
-    rounded = float(f"{images_per_second:.3g}")
-    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
-    return f"{rounded:,.{decimals}f}"
+    """How many features came from the cache."""
 
 
 class Environment(_Part):
     """The software that computed the answer."""
 
     vlmbench: str
+    """The version of vlmbench."""
     python: str
+    """The version of Python."""
     platform: str
+    """The operating system and its version."""
     packages: dict[str, str]
+    """The version of each package that may change a number."""
     git: str | None = None
+    """The commit of the code, if it runs from a Git checkout."""
 
 
 class BadSample(_Part):
     """A sample left out under ``--skip-bad``."""
 
     id: str
+    """The name of the sample, such as its path."""
     reason: str
+    """Why it could not be used."""
     content: str | None = None
     """The hex SHA-256 of its file; None if the file could not be read."""
 
@@ -301,23 +329,32 @@ class Summary(_Part):
     """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    """The version of the schema."""
     id: str
+    """The run id: a hash of all that a number depends on. The same question has the same id on any machine."""
     model: ModelInfo
+    """The model."""
     task: TaskInfo
+    """The question and its data."""
     metrics: dict[str, MetricValue]
+    """Every metric by its name."""
     main_metric: str
+    """The name of the metric that tables show."""
     predictions: Predictions | None
-    """None if the record was imported: it cannot be compared sample by sample."""
+    """The file of answers. It is None for an imported record, whose answers cannot be paired."""
     imported: Imported | None = None
-    """Set if another program asked the question. What its file does not state is empty, zero or unknown here."""
+    """The file of another program, if that program computed the number. What it lacks is empty, zero or unknown."""
     run: RunInfo
+    """How the answer was computed."""
     environment: Environment
+    """Where it was computed."""
     remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
     """How the question was asked, then what happened. Empty in records from before remarks and in imported ones: read
     remarks with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
     """What happened, as sentences, for programs that do not know remarks."""
     bad_samples: list[BadSample] = []
+    """The samples that were left out, because they could not be used."""
 
     @property
     def main(self) -> MetricValue:
@@ -336,36 +373,27 @@ class Record(Summary):
     """The answer of one model to one task."""
 
     per_class: list[ClassResult] = []
+    """The result of each class, in label order."""
 
 
 class Failure(_Part):
-    """A pair without an answer, and the reason. It is not a record: it holds nothing else."""
+    """A pair that gave no answer, with the reason. It is kept beside records and is not one of them."""
 
     schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
+    """The version of the schema."""
     model: str
+    """The name of the model."""
     task: str
+    """The name of the task."""
     status: Literal["failed", "unsupported"]
+    """Whether it went wrong, or the model cannot be asked such a question."""
     error: str
     """The exception's class name."""
     message: str
+    """What went wrong."""
     hint: str | None = None
+    """What to do about it."""
     started: str
+    """When the pair began: date and time with the time zone (ISO 8601)."""
     environment: Environment
-
-
-def safe_name(name: str) -> str:
-    """A file name for any string: readable, without separators, and different for different names.
-
-    Names of plain characters stay as they are. A name that had to be changed gets a hash of the original.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
-    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
-
-
-def lies_beside(file: str) -> bool:
-    """Whether a name in a record is a file in the record's own folder. A record may come from anywhere, so this is
-    checked."""
-    return _PLAIN.fullmatch(file) is not None
+    """Where it ran."""

@@ -68,7 +68,7 @@ def test_one_source_that_is_nowhere_is_one_line(tmp_path: Path, monkeypatch: pyt
         open_dataset([folder("pets")], SourceContext())
     assert str(raised.value).splitlines() == [
         f"imagefolder 'pets': not found at {tmp_path}/pets",
-        "With --data-root DIR, name the folder that holds it.",
+        "Check the path, or name the folder that has it with --data-root DIR.",
     ]
     with pytest.raises(MissingDataError) as raised:
         open_dataset([folder(tmp_path / "pets")], SourceContext())

@@ -142,7 +142,7 @@ class Pairing:
         changes: for two tables with the same samples in the same order, and the names of the classes: how each sample
             changed; None if the columns do not show it.
         confidences: for a reliability curve beside the metric ``ece``; None if there are no confidences.
-        inspected: from one table and the names of the classes: how wrong each answer is, for the worst samples of
+        inspected: from one table and the names of the classes to how wrong each answer is, for the worst samples of
             ``vlmbench show``; None if the columns do not show it.
     """
 

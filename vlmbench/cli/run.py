@@ -165,7 +165,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results, profile=profile)
+    show_outcomes(outcomes, request.results or DEFAULT_RESULTS, profile=profile)
     return outcomes
 
 

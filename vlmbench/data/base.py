@@ -7,8 +7,8 @@ one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -106,7 +106,10 @@ class ImageDataset(Protocol):
         """
 
     def state(self) -> str:
-        """A cheap hash that changes when the files change: of names, sizes, times and revision, not of content."""
+        """A cheap hash that changes when the files change: of names, sizes, times and revision, not of content.
+
+        Empty if only the content shows a change. Then nothing is kept about the dataset from one run to the next.
+        """
 
 
 @runtime_checkable
@@ -253,6 +256,7 @@ class SourceContext:
         class_names: the card's class names, in label order; None if the card leaves them to the data.
         target: the kind of target that the task needs.
         own_names: the class names that the user gives, in any order; None if the user gives no names.
+        objects: datasets that the caller has in memory, by the location in the card's source.
     """
 
     data_root: Path | None = None
@@ -260,6 +264,7 @@ class SourceContext:
     class_names: tuple[str, ...] | None = None
     target: TargetKind = "class"
     own_names: tuple[str, ...] | None = None
+    objects: Mapping[str, ImageDataset] = field(default_factory=dict)
 
     @property
     def classes(self) -> int | None:

@@ -14,7 +14,7 @@ from vlmbench.data.location import nearest_hint, roots
 from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
-from vlmbench.wording import either, listed
+from vlmbench.wording import listed
 
 _COLUMNS = 80
 _FIELDS = ("folders", "other_locations", "split", "revision")
@@ -142,5 +142,6 @@ def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | N
     if not any(error.looked_for for _, error in absent):
         path = user_path(absent[0][0].location)
         return nearest_hint(path) if len(absent) == 1 and path.is_absolute() else None
-    what = either(len(absent), "it", "one of these layouts")
-    return f"With --data-root DIR, name the folder that holds {what}."
+    if len(absent) == 1:
+        return "Check the path, or name the folder that has it with --data-root DIR."
+    return "Name the folder that has one of these layouts with --data-root DIR."

@@ -32,8 +32,8 @@ class RunCache:
         self._held: list[SpaceLock] = []
 
     def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        """The cache space of one of the model's encoders; None without a cache."""
-        if not self._use_cache:
+        """The cache space of one of the model's encoders; None without a cache, or for a model without an identity."""
+        if not self._use_cache or not model.identity.answers_again:
             return None
         if self._model is not model:
             self.close_model()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vlmbench.gate.outcome import Check, Demand
 from vlmbench.gate.policy import Settings
-from vlmbench.records import Record, RunInfo, speed_text
+from vlmbench.records import Record, RunInfo
+from vlmbench.wording import speed_text
 
 _MEASURE_AGAIN = "run it again with --force --no-cache"
 

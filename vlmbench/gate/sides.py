@@ -13,9 +13,9 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import BASELINES, baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.paths import user_path
+from vlmbench.paths import safe_name, user_path
 from vlmbench.record_checks import check_place
-from vlmbench.records import Failure, Record, safe_name
+from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
 

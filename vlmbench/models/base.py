@@ -49,6 +49,8 @@ class ModelIdentity:
         libraries: the version of each package whose code computes the features.
         revision: the commit of the hub repository from which the weights were fetched; None for local files. It is no
             part of a run's id, because the weights' hash is.
+        stated: whether the other fields determine the features completely. False for an object whose code is unknown:
+            then no earlier result counts as its answer.
     """
 
     weights_sha256: str
@@ -58,6 +60,12 @@ class ModelIdentity:
     tokenizer: str
     libraries: Mapping[str, str]
     revision: str | None = None
+    stated: bool = True
+
+    @property
+    def answers_again(self) -> bool:
+        """Whether cached features and earlier records may stand for what the model would answer now."""
+        return self.stated and bool(self.weights_sha256)
 
 
 class Model(Protocol):

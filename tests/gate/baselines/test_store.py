@@ -23,7 +23,8 @@ from vlmbench.gate.baselines.store import (
     open_baseline,
     save_baseline,
 )
-from vlmbench.records import ClassResult, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult
 from vlmbench.testing.toy_records import make_record
 
 

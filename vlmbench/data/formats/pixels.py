@@ -134,7 +134,28 @@ def decode_rgb(data: bytes, sample_id: str, shown: Callable[[Turn], bool] | None
     """
     opened = _Opened(data)
     image = decode_image(data, sample_id, opened.look)
-    facts = [Fact("first")] if opened.several else []
+    first = (Fact("first"),) if opened.several else ()
+    found = _as_rgb(image, sample_id, opened, shown)
+    return replace(found, facts=(*first, *found.facts))
+
+
+def picture_rgb(image: Image.Image, sample_id: str) -> RgbImage:
+    """A picture in memory as 8-bit RGB, by the same rules as a file that holds it.
+
+    Raises:
+        BadSampleError: it cannot be loaded or converted.
+    """
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # of a file that Pillow has opened and not yet read
+        raise BadSampleError(sample_id, f"cannot be decoded: {error}") from error
+    return _as_rgb(image, sample_id, _Opened(b""), None)
+
+
+def _as_rgb(image: Image.Image, sample_id: str, opened: _Opened, shown: Callable[[Turn], bool] | None) -> RgbImage:
+    facts: list[Fact] = []
     try:
         rgb = to_rgb(image, opened.depth)
     except (OSError, ValueError, EOFError) as error:  # Pillow opened the image, but cannot convert it

@@ -21,7 +21,8 @@ from vlmbench.files import read_bytes
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
-from vlmbench.records import Predictions, Record, lies_beside, safe_name
+from vlmbench.paths import lies_beside, safe_name
+from vlmbench.records import Predictions, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import parse_record
 

@@ -7,7 +7,7 @@ activation and the image transform. :mod:`.activation_and_transform` chooses the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +36,7 @@ from vlmbench.models.open_clip.text import (
 )
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
+from vlmbench.models.towers.described import described, one_line_repr
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
 from vlmbench.paths import user_path
 from vlmbench.rgb import as_rgb
@@ -79,25 +80,39 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
 class OpenClipModel:
     """An open_clip network as a ``VisionLanguageModel``.
 
+    Args:
+        built: the network, in evaluation mode, on any device.
+        transform: an image to what the network takes; None: the network's own. With another transform the model offers
+            no features of patches, since those take the network's own colours.
+
     Attributes:
         network: the open_clip module, for capabilities that use more of its parts.
     """
 
-    def __init__(self, card: ModelCard, built: Built, tokenizer: Any, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        built: Built,
+        tokenizer: Any,
+        device: torch.device,
+        transform: Callable[[PIL.Image.Image], Tensor] | None = None,
+    ) -> None:
         network = cast(Any, built.network)
         self.card = card
         self.device = device
         self.embedding_dim = int(built.config["embed_dim"])
         self.logit_scale = float(network.logit_scale.exp().item())
         self.logit_bias = 0.0 if network.logit_bias is None else float(network.logit_bias.item())
-        transform = PreprocessCfg(**network.visual.preprocess_cfg)
-        self._transform = image_transform_v2(transform, is_train=False)
+        colours = PreprocessCfg(**network.visual.preprocess_cfg)
+        own_transform = image_transform_v2(colours, is_train=False)
+        self._transform = own_transform if transform is None else transform
+        is_own = repr(self._transform) == repr(own_transform)
         self._tokenizer = tokenizer
         self.identity = ModelIdentity(
             weights_sha256=state_sha256(network),
             parameters=count_parameters(network),
             architecture=f"open_clip.{type(network).__name__} {json.dumps(built.config, sort_keys=True)}",
-            preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
+            preprocess=f"{colours} {one_line_repr(self._transform)}" if is_own else described(self._transform),
             tokenizer=describe_tokenizer(tokenizer),
             libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
             revision=built.revision,
@@ -107,7 +122,7 @@ class OpenClipModel:
         offered = {
             "PrefixTextEncoder": causal or masked_text_encoder(network, tokenizer),
             "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
-            "DenseEncoder": dense_encoder(card.name, network, transform),
+            "DenseEncoder": dense_encoder(card.name, network, colours) if is_own else None,
             "BytePixels": open_clip_bytes(self._transform),
             "TokenReader": token_reader(tokenizer),
         }

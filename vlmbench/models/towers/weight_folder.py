@@ -34,7 +34,8 @@ class Layout:
         preferred: the names that it looks for, in its documented order.
         anything: whether it takes a file of another name if none of these exists.
         foreign: beginnings of names that belong to another library. Such files are ignored.
-        suffixes: the suffixes that it looks for. If ``anything`` is set and no such file exists, files of other suffixes
+        suffixes: the suffixes that it looks for. If ``anything`` is set and no such file exists, files of other
+        suffixes
             are taken; otherwise those files are only compared with the chosen one.
     """
 

@@ -8,7 +8,6 @@ safetensors files, and reads ``.bin`` files with ``weights_only``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from vlmbench.models.transformers.checkpoint import (
     refuse_wordless,
 )
 from vlmbench.models.transformers.families import FAMILIES
-from vlmbench.models.transformers.family import Family
+from vlmbench.models.transformers.family import Family, without_heads
 from vlmbench.models.transformers.files import (
     fetched_weights,
     fitting_state,
@@ -87,7 +86,7 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
                 hint=f"It knows {listed(list(FAMILIES))}.{in_open_clip(spec, offline=options.offline)}",
             )
         _check_top_k(card, family)
-        family = _without_heads(family, config)
+        family = without_heads(family, config.architectures)
         architecture = getattr(transformers, family.network)
         network, info = _weights(card, options, spec, architecture, config, common)
         refuse_nan(spec, network)
@@ -107,7 +106,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
     kind = TransformersDualEncoder if family.encodes_images else TransformersModel
     device = torch.device(options.device)
     revision = cached_revision(spec, common["revision"])
-    return kind(card, family, network.float(), tokenizer, processor, device, revision)
+    network = network.float().eval().requires_grad_(False)
+    return kind(card, family, network, tokenizer, processor, device, revision)
 
 
 def _weights(
@@ -150,13 +150,6 @@ def _weights(
     refuse_adapter_weights(spec, list(info["unexpected_keys"]))
     refuse_incomplete(spec, info)
     return network, info
-
-
-def _without_heads(family: Family, config: Any) -> Family:
-    """The family without its heads, if the checkpoint was saved from the bare towers."""
-    if family.network == "AutoModel" or not config.architectures or family.network in config.architectures:
-        return family
-    return replace(family, network="AutoModel", towers="", capabilities={})
 
 
 def _check_top_k(card: ModelCard, family: Family) -> None:

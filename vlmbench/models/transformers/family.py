@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 TextEnd = Literal["eos", "eos unless 2", "highest id"]
@@ -39,3 +39,14 @@ class Family:
     any_image_size: bool = False
     encodes_images: bool = True
     capabilities: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
+
+
+def without_heads(family: Family, classes: Sequence[str] | None) -> Family:
+    """The family of a network that has the bare towers alone: it is asked as what it is, and can do no more.
+
+    Args:
+        classes: the names of the classes that the network was saved from, or is of; None or empty if they are unknown.
+    """
+    if family.network == "AutoModel" or not classes or family.network in classes:
+        return family
+    return replace(family, network="AutoModel", towers="", capabilities={})

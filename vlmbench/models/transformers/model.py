@@ -31,6 +31,9 @@ class TransformersModel:
 
     It serves families whose checkpoints have no trained projection of whole images.
 
+    Args:
+        network: the transformers module, float32, in evaluation mode; it is moved to ``device``.
+
     Attributes:
         network: the transformers module, for capabilities that use more of its parts.
         towers: the part of the network that encodes images and texts.
@@ -70,7 +73,7 @@ class TransformersModel:
             revision=revision,
         )
         self._tell_of_case()
-        self.network.to(device).eval().requires_grad_(False)
+        self.network.to(device)
         with torch.inference_mode():
             self.embedding_dim = int(self.project_text(["a"]).shape[-1])
         causal = CausalTextEncoder(self) if _reads_from_the_left(family, tokenizer) else None

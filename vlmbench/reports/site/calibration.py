@@ -12,7 +12,8 @@ from vlmbench.answers.paired_metric import pairing
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.files import check_regular
 from vlmbench.metrics.classification import ECE_BINS, confidence_bins
-from vlmbench.records import Summary, lies_beside
+from vlmbench.paths import lies_beside
+from vlmbench.records import Summary
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vlmbench.cards import TaskCard
-from vlmbench.records import speed_text
 from vlmbench.reports.facts import count
 from vlmbench.reports.site.model_page import Facts, ModelPage
+from vlmbench.wording import speed_text
 
 
 def model_details(page: ModelPage) -> Facts:

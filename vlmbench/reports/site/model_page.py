@@ -13,7 +13,8 @@ from typing import Any
 
 from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
-from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name, speed_text
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import lacking, remarks_on
@@ -24,6 +25,7 @@ from vlmbench.reports.site.headings import ModelHeading
 from vlmbench.reports.site.names import anchor
 from vlmbench.reports.site.pictures import Picture, pictures
 from vlmbench.store import ResultStore
+from vlmbench.wording import speed_text
 
 CLASSES_SHOWN = 20
 """With more classes, a page shows only the best and the worst; a CSV file has all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 
-from vlmbench.records import safe_name
+from vlmbench.paths import safe_name
 
 
 def page_names(names: Iterable[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.records import safe_name
+from vlmbench.paths import safe_name
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 24
