@@ -165,7 +165,7 @@ def test_without_its_data_the_page_names_the_samples(tmp_path: Path, photos: Pat
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read"), (b"PAR1 no table", "not the predictions that its record was written")],
+    [(None, "cannot be read"), (b"PAR1 no table", "do not belong to the record")],
 )
 def test_a_record_without_its_predictions_still_has_a_page(
     tmp_path: Path, record: Path, content: bytes | None, said: str

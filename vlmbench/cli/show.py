@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlmbench.cli.console import print_line, print_note, write_output
+from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import OutputError, unexpected
 from vlmbench.paths import user_path
 from vlmbench.wording import counted
@@ -112,12 +113,14 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
     from vlmbench.reports.site.record_page import Data, data_problem
 
     try:
-        with gathered_remarks(WARNING):  # the record has them
+        with heavy_imports():  # a task's plugin imports torch
             from vlmbench.data.open import open_dataset
             from vlmbench.run.opened import source_context
             from vlmbench.run.plan import check_data_root
             from vlmbench.tasks import task_plugin
 
+            task_plugin(record.task.plugin)
+        with gathered_remarks(WARNING):  # the record has them
             root = user_path(data_root) if data_root else None
             check_data_root(root)
             card = _task_of(record)
