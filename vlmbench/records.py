@@ -135,7 +135,7 @@ class TaskInfo(_Part):
     plugin: str
     """The kind of task, such as "classification"."""
     version: str
-    """The version of the card, a dot, and the version of the kind of task. Numbers of two versions are not comparable."""
+    """The card's version, a dot, and the kind of task's version. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
     """The data that was scored."""
     other_data: dict[str, DatasetInfo] = {}
@@ -275,8 +275,8 @@ class RunInfo(_Part):
     """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
     of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The largest amount of memory in use while the pair was answered: of the tensors on a CUDA device, otherwise of the
-    process, with the model and everything loaded before. None if the system does not tell."""
+    """The most memory in use while the pair was answered: by the tensors on a CUDA device, otherwise by the process, with
+    the model and everything loaded before. None if the system does not tell."""
     device: str
     """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
