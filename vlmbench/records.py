@@ -275,8 +275,8 @@ class RunInfo(_Part):
     """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
     of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The most memory in use while the pair was answered: by the tensors on a CUDA device, otherwise by the process, with
-    the model and everything loaded before. None if the system does not tell."""
+    """The most memory in use while the pair was answered: by the tensors on a CUDA device, otherwise by the process,
+    with the model and everything loaded before. None if the system does not tell."""
     device: str
     """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
