@@ -28,7 +28,7 @@ from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
-"""The schema before remarks: a record of it holds warnings alone, which say less."""
+"""The schema before remarks: its records hold only warnings, which tell less."""
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
@@ -72,11 +72,11 @@ class ModelInfo(_Part):
     logit_bias: float | None = None
     """The number that is added to logits; None as for ``embedding_dim``."""
     revision: str | None = None
-    """The commit of the hub repository from which the weights were fetched."""
+    """The commit of the hub repository from which the weights were downloaded."""
 
     @model_serializer(mode="wrap")
     def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of local weights are written as they were before it was kept."""
+        """Leave an empty revision out, so that records of local weights stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
 
     @property
@@ -98,14 +98,14 @@ class ModelInfo(_Part):
         return tuple(dict.fromkeys((self.name, self.saved_as)))
 
     def renamed(self, name: str) -> Self:
-        """The same under another name, for a table."""
+        """The same model under another name, for a table."""
         copy = self.model_copy(update={"name": name})
         copy._saved_as = self.saved_as
         return copy
 
 
 class DatasetInfo(_Part):
-    """The data as it was read."""
+    """The data that was read."""
 
     source: str
     """The kind of source that read the data, such as "imagefolder"."""
@@ -128,14 +128,14 @@ class DatasetInfo(_Part):
 
 
 class TaskInfo(_Part):
-    """The question as it was asked."""
+    """The question that was asked."""
 
     name: str
     """The name of the task card, or ``KIND:PATH``."""
     plugin: str
     """The kind of task, such as "classification"."""
     version: str
-    """The card's version, a dot, and the kind of task's version. Numbers of two versions are not comparable."""
+    """The version of the card, a dot, and the version of the kind. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
     """The data that was scored."""
     other_data: dict[str, DatasetInfo] = {}
@@ -147,7 +147,7 @@ class TaskInfo(_Part):
 
     @model_serializer(mode="wrap")
     def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the test role alone are written as they were before there were roles."""
+        """Leave empty roles out, so that records of the test role stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value or name != "other_data"}
 
 
@@ -185,12 +185,12 @@ class MetricValue(_Part):
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What lacks nothing is written as it was before there were reasons."""
+        """Leave an empty reason out, so that complete metrics stay as older versions wrote them."""
         return _reasoned(dump(self))
 
 
 class _FiniteInFiles:
-    """A number that JSON may not have as NaN or infinity; what a run computes is written as null then."""
+    """A number that may not be NaN or infinite in a file. A run writes null for such a number."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -275,8 +275,8 @@ class RunInfo(_Part):
     """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
     of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The most memory in use while the pair was answered: by the tensors on a CUDA device, otherwise by the process,
-    with the model and everything loaded before. None if the system does not tell."""
+    """The largest amount of memory in use while the pair was answered: of tensors on a CUDA device, otherwise of the
+    process, with the model and everything loaded before. None if the system does not tell."""
     device: str
     """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
@@ -300,7 +300,7 @@ class RunInfo(_Part):
 
 
 class Environment(_Part):
-    """Where it ran."""
+    """The software that computed the answer."""
 
     vlmbench: str
     """The version of vlmbench."""
@@ -322,11 +322,11 @@ class BadSample(_Part):
     reason: str
     """Why it could not be used."""
     content: str | None = None
-    """The hex SHA-256 of its file; None where that could not be read."""
+    """The hex SHA-256 of its file; None if the file could not be read."""
 
 
 class Summary(_Part):
-    """A record without its classes: nine tenths of the file, for which most tables have no use."""
+    """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
     """The version of the schema."""
@@ -349,10 +349,10 @@ class Summary(_Part):
     environment: Environment
     """Where it was computed."""
     remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
-    """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
-    them with :func:`vlmbench.asked.remarks_of`."""
+    """How the question was asked, then what happened. Empty in records from before remarks and in imported ones: read
+    remarks with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
-    """What happened, in sentences, for programs that read records and know no remarks."""
+    """What happened, as sentences, for programs that do not know remarks."""
     bad_samples: list[BadSample] = []
     """The samples that were left out, because they could not be used."""
 
@@ -363,14 +363,14 @@ class Summary(_Part):
 
     @model_validator(mode="after")
     def _has_its_main_metric(self) -> Summary:
-        """Every reader asks for it. What else a file must hold to be read: :mod:`vlmbench.record_checks`."""
+        """Every reader needs the main metric. :mod:`vlmbench.record_checks` has the other checks of a file."""
         if self.main_metric not in self.metrics:
             raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
         return self
 
 
 class Record(Summary):
-    """One (model, task) pair's answer."""
+    """The answer of one model to one task."""
 
     per_class: list[ClassResult] = []
     """The result of each class, in label order."""

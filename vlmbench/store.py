@@ -69,6 +69,10 @@ class ResultStore:
         """The folder of the records of one (model, task) pair."""
         return self.root / safe_name(model) / safe_name(task)
 
+    def file(self, model: str, task: str, run_id: str) -> Path:
+        """The place of a record's file, whether it is there or not."""
+        return self.folder(model, task) / f"{run_id}.json"
+
     def write(self, record: Record, predictions: bytes | None) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.
 

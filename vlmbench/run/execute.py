@@ -23,6 +23,7 @@ from vlmbench.run.pair import PairAnswer, answer_job, failed
 from vlmbench.run.pictures import PictureDrawer, draws_nothing
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
+from vlmbench.run.stores import NoStore, RecordStore
 from vlmbench.store import ResultStore
 
 
@@ -36,10 +37,10 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
         UsageError: the device or the precision cannot be used.
         StoreError: results cannot be written.
     """
-    store = ResultStore(request.results)
+    store: RecordStore = ResultStore(request.results) if request.results is not None else NoStore()
     store.check_writable()
     executor = find_executor(request.executor)
-    state = ProcessState(request.settings, listener, plan.tasks)
+    state = ProcessState(request.settings, listener, plan.tasks, plan.objects)
     for task in plan.tasks:
         for remark in task.remarks:
             listener.remark(task.card.name, remark)
@@ -92,7 +93,7 @@ class _Driver:
 
     plan: Plan
     request: RunRequest
-    store: ResultStore
+    store: RecordStore
     listener: Listener
 
     @property
@@ -157,10 +158,11 @@ class _Driver:
 
     def _found(self, record: Record, plan_id: str) -> PairResult:
         """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
-        path = self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
+        path = self.store.file(record.model.name, record.task.name, record.id)
         self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
-            there = "those of an earlier run are kept" if self.store.visuals(record).is_dir() else "there are none"
+            folder = self.store.visuals(record)
+            there = "those of an earlier run are kept" if folder is not None and folder.is_dir() else "there are none"
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"
@@ -175,4 +177,4 @@ class _Driver:
         if not self.request.options.visuals or result.record is None:
             return result
         folder = self.store.visuals(result.record)
-        return replace(result, visuals=folder) if folder.is_dir() else result
+        return replace(result, visuals=folder) if folder is not None and folder.is_dir() else result

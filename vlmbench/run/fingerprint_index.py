@@ -43,7 +43,8 @@ class FingerprintIndex:
         kept = [index for index in indices if dataset.samples[index].id not in skipped]
         key = self._key(dataset, kept)
         if key not in self._known:
-            self._known[key] = self._stored(key) or fingerprint(
+            stored = self._stored(key) if dataset.state() else None
+            self._known[key] = stored or fingerprint(
                 (content_sha256(dataset, index), dataset.samples[index].target) for index in kept
             )
         return self._known[key]
@@ -58,7 +59,7 @@ class FingerprintIndex:
             return
         key = self._key(dataset, indices)
         self._known[key] = content_fingerprint
-        if self._folder is None:
+        if self._folder is None or not state:  # without a state, a later run could not tell that it is the same data
             return
         temporary = self._folder / f".{key}.{socket.gethostname()}.{os.getpid()}"
         try:
@@ -80,7 +81,8 @@ class FingerprintIndex:
 
     @staticmethod
     def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:
-        digest = sha256(f"{dataset.info.kind} {dataset.info.location} {dataset.state()}\n".encode())
+        state = dataset.state() or f"object {id(dataset)}"  # a run holds its datasets, so the number is of one alone
+        digest = sha256(f"{dataset.info.kind} {dataset.info.location} {state}\n".encode())
         for index in indices:  # the same files may be read for other labels: captions instead of classes, say
             digest.update(f"{index} {dataset.samples[index].target!r}\n".encode())
         return digest.hexdigest()

@@ -26,6 +26,7 @@ class RunSettings:
         trust_remote_code: let hub repositories run their own code.
         plugins: Python files that register adapters, sources or tasks; a new process runs them first.
         strict: a pair with a remark that is strict fails.
+        measure_memory: measure the peak of memory, for which the system's count of it begins anew.
     """
 
     data_root: Path | None = None
@@ -39,6 +40,7 @@ class RunSettings:
     trust_remote_code: bool = False
     plugins: tuple[Path, ...] = ()
     strict: bool = False
+    measure_memory: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From names on the command line to cards, once: what each argument stands for, and how much of it is asked."""
+"""From names and objects to cards, each once: which models and tasks are asked, and how much of each task."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from vlmbench.catalogue import (
     named_tasks,
     read_model,
     read_task,
+    runnable,
     runnable_models,
     tell_of_broken,
 )
+from vlmbench.data.memory.given import GivenTask
 from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
+from vlmbench.models.memory.given import GivenModel
 from vlmbench.tasks.base import TaskOptions
 
 
@@ -35,19 +38,50 @@ class AskedTask:
     broken: CardError | None = None
 
 
-def resolve_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
-    """The model cards that some ``-m`` arguments stand for, each once; each card file is read once.
+G = TypeVar("G", GivenModel, GivenTask)
+ModelAsked = str | ModelCard | GivenModel
+"""A model as a run is asked for it: what ``-m`` takes, a card made in Python, or an object."""
+TaskAsked = str | TaskCard | GivenTask
+"""A task as a run is asked for it: what ``-t`` takes, a card made in Python, or a dataset in memory."""
+
+
+def resolve_models(models: Iterable[ModelAsked]) -> tuple[ModelCard, ...]:
+    """The cards of the models that a run is asked for, each once; each card file is read once.
 
     Raises:
         UsageError: two different ones have one name, or one cannot be run.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.find_models`.
     """
     read = cache(read_model)
-    return _unique((card for name in names for card in runnable_models(name, read)), "model")
+
+    def cards(model: ModelAsked) -> list[ModelCard]:
+        if isinstance(model, GivenModel):
+            return [model.card]
+        return runnable_models(model, read) if isinstance(model, str) else [runnable(model)]
+
+    listed = [(card, model) for model in models for card in cards(model)]
+    _refuse_two_objects(((card.name, model) for card, model in listed), "model")
+    return _unique((card for card, _ in listed), "model")
+
+
+def given_objects(asked: Iterable[ModelAsked | TaskAsked], kind: type[G]) -> dict[str, G]:
+    """The objects among what a run is asked for, by the name of their card."""
+    return {each.card.name: each for each in asked if isinstance(each, kind)}
+
+
+def _refuse_two_objects(named: Iterable[tuple[str, object]], kind: str) -> None:
+    """Refuse an object beside something else of its name: their records would take each other's place."""
+    by_name: dict[str, object] = {}
+    for name, each in named:
+        other = by_name.setdefault(name, each)
+        if other is not each and isinstance(other, GivenModel | GivenTask) | isinstance(each, GivenModel | GivenTask):
+            raise UsageError(
+                f"two different {kind}s are named {name!r}", hint=f"Name one of them: as_{kind}(…, name='…')."
+            )
 
 
 def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
-    """The task cards that some ``-t`` arguments stand for, each once; each card file is read once.
+    """The cards of the tasks that are asked for by name, each once; each card file is read once.
 
     Raises:
         UsageError: two different ones have one name.
@@ -58,21 +92,21 @@ def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
     return _unique((card for _, named in found for card in named.cards), "task")
 
 
-def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
-    """The task cards that some arguments stand for, each once, and what is asked of each.
+def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
+    """The cards of the tasks that a run is asked for, each once, and what is asked of each.
 
     A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
 
     Args:
-        names: of ``-t``: tasks or suites.
-        suites: of ``--suite``: suites only.
+        tasks: tasks or suites by name, cards and objects.
+        suites: the names of suites alone.
 
     Raises:
         UsageError: two different cards have one name, one is asked on two different subsets, or a way to draw a subset
             is named and none of the tasks is asked on one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
-    named = _named(names, suites)
+    named = _named(tasks, suites)
     broken = {name: error for _, found in named for name, error in found.broken}
     asked: dict[str, TaskOptions] = {}
     for name, found in named:
@@ -95,12 +129,20 @@ def _all_cards(named: NamedTasks) -> list[TaskCard]:
     return [*named.cards, *(make_task(name, DEFAULT_KIND, nameless) for name, _ in named.broken)]
 
 
-def _named(names: Iterable[str], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:
+def _named(tasks: Iterable[TaskAsked], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:
     read = cache(read_task)
-    return [
-        *((name, named_tasks(name, read)) for name in names),
-        *((name, named_suite(name, read)) for name in suites),
-    ]
+    found: list[tuple[str, NamedTasks]] = []
+    sources: list[tuple[str, object]] = []
+    for task in tasks:
+        if isinstance(task, str):
+            named, name = named_tasks(task, read), task
+        else:
+            card = task.card if isinstance(task, GivenTask) else task
+            named, name = NamedTasks((card,)), card.name
+        found.append((name, named))
+        sources += [(card.name, task) for card in named.cards]
+    _refuse_two_objects(sources, "task")
+    return [*found, *((name, named_suite(name, read)) for name in suites)]
 
 
 def _sampled(options: TaskOptions, sample: SuiteSample) -> TaskOptions:

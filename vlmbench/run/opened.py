@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +36,20 @@ class OpenedTask:
 
 
 def open_task(
-    card: TaskCard, plugin: TaskPlugin, options: TaskOptions, data_root: Path | None, *, offline: bool = False
+    card: TaskCard,
+    plugin: TaskPlugin,
+    options: TaskOptions,
+    data_root: Path | None,
+    *,
+    offline: bool = False,
+    objects: Mapping[str, ImageDataset] | None = None,
 ) -> OpenedTask:
-    """Open the data of every role that the question needs, and no other, and make the question."""
-    context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names)
+    """Open the data of every role that the question needs, and no other, and make the question.
+
+    Args:
+        objects: the datasets that the caller holds in memory, by the location in their card's source.
+    """
+    context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
         try:
             datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
@@ -69,6 +80,7 @@ def source_context(
     *,
     offline: bool = False,
     own_names: tuple[str, ...] | None = None,
+    objects: Mapping[str, ImageDataset] | None = None,
 ) -> SourceContext:
     """What a task's sources are opened with: its class names and the user's, and what its plugin asks of the data."""
     return SourceContext(
@@ -77,4 +89,5 @@ def source_context(
         class_names=tuple(card.classes) if card.classes else None,
         target=plugin.target(card),
         own_names=own_names,
+        objects=objects or {},
     )

@@ -158,6 +158,8 @@ def _earlier(pair: _Pair) -> EarlierRecord | None:
     Data is looked at only where a record exists whose id fits everything but the data. What reading it makes known is
     in the record; if none fits, the question is asked, which reads it again.
     """
+    if not pair.model.identity.answers_again:
+        return None
     with gathered_remarks(WARNING):
         for earlier in pair.job.earlier:
             fingerprints = _fingerprints_of(earlier, pair.data)
@@ -208,7 +210,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         settings=dict(pair.settings),
         started=started,
         predictions_sha256=sha256(predictions).hexdigest(),
-        peak_memory_bytes=asked.memory.peak(),
+        peak_memory_bytes=asked.memory.peak() if asked.memory else None,
     )
     for said in record.remarks:
         if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, and not said yet
@@ -225,7 +227,7 @@ class _Asked:
     """An answer with what it took: the engine, the memory, and what was said on the way."""
 
     engine: FeatureEngine
-    memory: PeakMemory
+    memory: PeakMemory | None
     outcome: Outcome
     said: list[Remark] = field(default_factory=list)
 
@@ -236,7 +238,7 @@ def _ask(pair: _Pair) -> _Asked:
     try:
         with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
-            memory = PeakMemory(str(pair.model.device))
+            memory = PeakMemory(str(pair.model.device)) if pair.job.settings.measure_memory else None
             with engine.timed("total"):
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from vlmbench.errors import StoreError
 from vlmbench.records import Record
-from vlmbench.store import ResultStore
+from vlmbench.run.stores import RecordStore
 from vlmbench.tasks.base import DrawPictures
 
 
@@ -24,7 +24,7 @@ class PictureDrawer:
         in_background: draw in a thread, one pair behind the run.
     """
 
-    def __init__(self, store: ResultStore, note: Callable[[str], None], *, in_background: bool) -> None:
+    def __init__(self, store: RecordStore, note: Callable[[str], None], *, in_background: bool) -> None:
         self._store = store
         self._note = note
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vlmbench-pictures") if in_background else None

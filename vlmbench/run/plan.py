@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.memory.given import GivenTask
 from vlmbench.data.open import checked_source
 from vlmbench.errors import CardError, UsageError
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
+from vlmbench.models.memory.given import GivenModel
 from vlmbench.registry import did_you_mean
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
+from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ask_tasks, resolve_models
+from vlmbench.run.names import ModelAsked, TaskAsked, ask_tasks, given_objects, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
@@ -25,9 +28,9 @@ class RunRequest:
     """What the user asked for, in one place: the command line and :func:`vlmbench.evaluate` both make one.
 
     Attributes:
-        models: card names, patterns, YAML files or ``ADAPTER:SPEC``.
-        tasks: card or suite names, patterns, YAML files or ``KIND:PATH``.
-        results: where records go.
+        models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
+        tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
+        results: where records go; None: nowhere, they are returned alone.
         options: limit, seed, class names and templates.
         force: run pairs whose record exists.
         suites: names or YAML files of suites, and of no task.
@@ -38,9 +41,9 @@ class RunRequest:
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
 
-    models: tuple[str, ...]
-    tasks: tuple[str, ...]
-    results: Path
+    models: tuple[ModelAsked, ...]
+    tasks: tuple[TaskAsked, ...]
+    results: Path | None
     data_root: Path | None = None
     device: str = "auto"
     precision: str = "fp32"
@@ -57,6 +60,7 @@ class RunRequest:
     plugins: tuple[Path, ...] = ()
     strict: bool = False
     pictures_in_background: bool = False
+    measure_memory: bool = True
 
     @property
     def settings(self) -> RunSettings:
@@ -67,17 +71,24 @@ class RunRequest:
         for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name} must be a whole number above 0, or None, not {value!r}")
+        if self.results is None and self.options.visuals:
+            raise UsageError("pictures need a folder, and this run keeps none", hint="Name one: results=DIR.")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every model against every task, in the order they were named."""
+    """Every model against every task, in the order they were named.
+
+    Attributes:
+        objects: the models that the caller holds in memory, by the name of their card.
+    """
 
     models: tuple[ModelCard, ...]
     tasks: tuple[OpenedTask, ...]
+    objects: Mapping[str, GivenModel] = field(default_factory=dict)
 
 
-def import_adapters(models: Sequence[str]) -> None:
+def import_adapters(models: Sequence[ModelAsked]) -> None:
     """Import the adapters of these models, with the packages that they need. Nothing is written.
 
     Raises:
@@ -98,15 +109,23 @@ def make_plan(request: RunRequest) -> Plan:
     """
     check_precision(request.precision)
     resolve_device(request.device)
-    find_executor(request.executor)
+    executor = find_executor(request.executor)
     models = resolve_models(request.models)
+    objects = given_objects(request.models, GivenModel)
+    datasets = {name: task.dataset for name, task in given_objects(request.tasks, GivenTask).items()}
+    if (objects or datasets) and not isinstance(executor, InThisProcess):
+        raise UsageError(
+            f"models and datasets in memory cannot be sent to the processes of the executor {request.executor!r}",
+            hint="Use the executor 'local'; or save them, and name their files.",
+        )
     asked = ask_tasks(request.tasks, request.suites, request.options)
     if not models or not asked:
         raise UsageError(
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
         )
     for model in models:
-        ADAPTERS.get(model.adapter)
+        if model.name not in objects:
+            ADAPTERS.get(model.adapter)
     plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
     for task in asked:
         if task.broken is None:
@@ -116,11 +135,19 @@ def make_plan(request: RunRequest) -> Plan:
     return Plan(
         models,
         tuple(
-            open_task(task.card, plugins[task.card.name], task.options, request.data_root, offline=request.offline)
+            open_task(
+                task.card,
+                plugins[task.card.name],
+                task.options,
+                request.data_root,
+                offline=request.offline,
+                objects=datasets,
+            )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)
             for task in asked
         ),
+        objects,
     )
 
 
@@ -152,7 +179,16 @@ def _check_options(options: TaskOptions, plugins: Collection[TaskPlugin]) -> Non
     settable = frozenset(name for plugin in plugins for name in plugin.protocol_fields)
     for name in options.protocol:
         if name not in settable:
-            raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
+            raise UsageError(f"none of these tasks has {name!r} to set", hint=_settable(name, settable))
+
+
+def _settable(name: str, known: frozenset[str]) -> str:
+    """What ``--set`` takes, the nearest name first."""
+    if not known:
+        return "Their kinds of task have nothing to set."
+    near = did_you_mean(name, known)
+    every = f"These can be set: {', '.join(sorted(known))}. See `vlmbench tasks show TASK` for their values."
+    return f"{near} {every}" if near.startswith("Did") else every
 
 
 def check_data_root(data_root: Path | None) -> None:

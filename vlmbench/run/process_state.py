@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import torch
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.errors import VlmbenchError, unexpected
@@ -13,6 +15,7 @@ from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
+from vlmbench.models.memory.given import GivenModel
 from vlmbench.registry import load_plugin_file
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks
 from vlmbench.remarks.codes import WARNING
@@ -35,6 +38,7 @@ class ProcessState:
     Args:
         listener: told of loading, notes and progress.
         opened: tasks that are open already.
+        objects: the models that the caller holds in memory, by the name of their card.
 
     Attributes:
         opened: the tasks that are open by now.
@@ -45,8 +49,15 @@ class ProcessState:
         UsageError: the device or the precision cannot be used, or the cache's limit is no number.
     """
 
-    def __init__(self, settings: RunSettings, listener: Listener, opened: Iterable[OpenedTask] = ()) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        listener: Listener,
+        opened: Iterable[OpenedTask] = (),
+        objects: Mapping[str, GivenModel] | None = None,
+    ) -> None:
         self.settings = settings
+        self._objects = {name: given.load for name, given in (objects or {}).items()}
         self.listener = listener
         self.contents = FingerprintIndex(cache_root() / "fingerprints" if settings.use_cache else None)
         self._device = resolve_device(settings.device)
@@ -100,9 +111,10 @@ class ProcessState:
 
     def engine(self, model: Model) -> FeatureEngine:
         """A new engine around the model at work, for one pair."""
+        on_cpu = torch.device(model.device).type == "cpu"
         settings = EngineSettings(
             precision=self._precision,
-            batch_size=self.settings.batch_size or (CPU_BATCH if self._device == "cpu" else ACCELERATOR_BATCH),
+            batch_size=self.settings.batch_size or (CPU_BATCH if on_cpu else ACCELERATOR_BATCH),
             workers=self.settings.workers,
             skip_bad=self.settings.skip_bad,
         )
@@ -124,12 +136,15 @@ class ProcessState:
 
     def _loaded(self, card: ModelCard) -> Model | VlmbenchError:
         options = LoadOptions(
-            device=self._device, offline=self.settings.offline, trust_remote_code=self.settings.trust_remote_code
+            device=self._device,
+            offline=self.settings.offline,
+            trust_remote_code=self.settings.trust_remote_code,
         )
         said = Gathered()
         try:
             with gathered_remarks(WARNING, said):
-                return ADAPTERS.get(card.adapter)(card, options)
+                in_memory = self._objects.get(card.name)
+                return in_memory() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # an adapter's own bug
             return unexpected(error)
         finally:

@@ -1,4 +1,6 @@
-"""What the reader has: folders of frames, and frames of two cameras."""
+"""The reader's clips: folders of frames of two cameras."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -6,13 +8,12 @@ from data.layouts import image_bytes, write_folder
 
 
 def prepare(folder: Path) -> None:
-    classes = ("archery", "diving")
-    films = {f"{name}/clip/frame{number}.jpg": number for name in classes for number in range(1, 4)}
-    write_folder(folder / "films", {path: image_bytes(number, "JPEG") for path, number in films.items()})
-    sides = {
-        f"{name}/clip/{side}_{number}.jpg": number
-        for name in classes
-        for side in ("left", "right")
-        for number in (1, 2)
-    }
-    write_folder(folder / "stereo", {path: image_bytes(number, "JPEG") for path, number in sides.items()})
+    write_folder(
+        folder / "clips",
+        {
+            f"{action}/clip/{side}_{number}.jpg": image_bytes(number)
+            for action in ("walk", "run")
+            for side in ("left", "right")
+            for number in (1, 2, 3)
+        },
+    )

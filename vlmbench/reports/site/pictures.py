@@ -1,4 +1,4 @@
-"""Pictures of answers, from beside a record into the site."""
+"""Finds the pictures of answers beside a record, for the pages of models and records."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Picture:
 
     Attributes:
         source: the file beside the record.
-        path: where it lies in the site.
-        title: what it shows.
+        path: its path in the site.
+        title: its title.
         width: in pixels, as is the height.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer
@@ -25,6 +25,16 @@ class Executor(Protocol):
             jobs: made one after the other as they are taken; those of one model follow each other.
             state: of the driver's own process, with the datasets that the plan has opened.
         """
+
+
+@runtime_checkable
+class InThisProcess(Protocol):
+    """The capability of executors that carry out every job in the process that calls them.
+
+    They alone can be given models and datasets that the caller holds in memory.
+    """
+
+    in_this_process: Literal[True]
 
 
 ExecutorFactory = Callable[[str], Executor]

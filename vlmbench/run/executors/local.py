@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable
+from typing import Literal
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UsageError
@@ -14,6 +15,8 @@ from vlmbench.run.process_state import ProcessState
 
 class LocalExecutor:
     """See :class:`~vlmbench.run.executors.base.Executor`."""
+
+    in_this_process: Literal[True] = True
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
         """The answers in the order of the jobs, each job taken when the one before is recorded."""
