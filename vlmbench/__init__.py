@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from vlmbench._version import __version__
 
 if TYPE_CHECKING:
-    from vlmbench.api import as_model, as_task, evaluate, load_model, load_task
+    from vlmbench.api import EvaluationError, as_model, as_task, evaluate, load_model, load_task
     from vlmbench.frames.predictions import predictions_frame
     from vlmbench.frames.results import results_frame
     from vlmbench.gate.compare import compare
     from vlmbench.records import Record
 
 _LAZY = {
+    "EvaluationError": "vlmbench.api",
     "as_model": "vlmbench.api",
     "as_task": "vlmbench.api",
     "compare": "vlmbench.gate.compare",
@@ -34,6 +35,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "EvaluationError",
     "Record",
     "__version__",
     "as_model",
