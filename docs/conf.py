@@ -40,5 +40,5 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# Parts of annotations that are no names in the module that writes them.
-nitpick_ignore_regex = [("py:class", r"func=.*|NDArray|np\..*|pd\..*|Path|Place")]
+# A part of pydantic's annotations, which is no name.
+nitpick_ignore_regex = [("py:class", r"func=.*")]

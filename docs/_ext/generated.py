@@ -60,9 +60,9 @@ def _plain_if_it_exists(
     """Leave a name of Python without a link if it exists but has no entry on the page; else the warning stays."""
     if node.get("refdomain") != "py":
         return None
-    scopes = [node.get("py:module") or "", "builtins", "typing"]
-    names = [node["reftarget"], *(f"{scope}.{node['reftarget']}" for scope in scopes if scope)]
-    return text if any(python_reference.exists(name) for name in names) else None
+    target, scopes = node["reftarget"], {node.get("py:module") or "vlmbench", *python_reference.public_modules()}
+    known = python_reference.exists(target) or python_reference.exists(f"builtins.{target}")
+    return text if known or any(python_reference.names(scope, target) for scope in scopes) else None
 
 
 def _google_style(app: Sphinx, what: Any, name: str, obj: object, options: Options, lines: list[str]) -> None:

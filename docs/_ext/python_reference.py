@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -30,6 +33,26 @@ def entry(name: str) -> str:
         directive, options = "automodule", ["   :members:"]
     lines = [f".. {directive}:: vlmbench.{name}{signature}", *options]
     return f"## {name}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "\n```"
+
+
+def public_modules() -> set[str]:
+    """The modules that define the public names."""
+    return {getattr(getattr(vlmbench, name), "__module__", "vlmbench") for name in vlmbench.__all__}
+
+
+def names(module: str, dotted: str) -> bool:
+    """Whether a module knows a name: defined or imported there, for types only or for all."""
+    return exists(f"{module}.{dotted}") or dotted.partition(".")[0] in _bound(module)
+
+
+@cache
+def _bound(module: str) -> frozenset[str]:
+    """Every name that the text of a module defines or imports."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(importlib.import_module(module)))))
+    imported = [alias for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names]
+    assigned = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    defined = [node.name for node in nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    return frozenset([*(alias.asname or alias.name for alias in imported), *assigned, *defined])
 
 
 def exists(name: str) -> bool:
