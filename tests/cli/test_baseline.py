@@ -105,7 +105,7 @@ def test_list_and_show_say_what_there_is(folder: Path) -> None:
     data = json.loads(baseline("show", "v1", "--json", where=folder).stdout)
     assert data["bytes"] == sum(data["files"].values()) and len(data["records"]) == 4
     assert "Did you mean 'v1'" in baseline("show", "v", where=folder, code=2).stderr
-    assert "is no name" in baseline("show", "../v1", where=folder, code=2).stderr
+    assert "cannot be the name" in baseline("show", "../v1", where=folder, code=2).stderr
 
 
 def test_a_committed_baseline_is_shown_by_its_revision(folder: Path) -> None:

@@ -74,7 +74,7 @@ def demo(root: Path) -> Conformance:
     return check_source("demo", "scenes")
 
 
-BY_HAND = {"hub", "rareact", "torchvision"}
+BY_HAND = {"hub", "memory", "rareact", "torchvision"}
 """They need a server, tables of annotations, or a library's own layout; their own tests open and read them."""
 LAYOUTS: dict[str, Callable[[Path], Conformance]] = {
     make.__name__: make for make in (imagefolder, filelist, captions, boxes, coco, voc, masks, frames, wds, demo)

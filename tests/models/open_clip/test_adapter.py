@@ -225,7 +225,7 @@ def test_local_folder_loads(open_model, write_weights, tmp_path):
         (folder / "aaa.safetensors").unlink()
         open_model(f"local-dir:{folder}")
     (folder / "zzz.bin").unlink()
-    with pytest.raises(ModelError, match="no weights in"):
+    with pytest.raises(ModelError, match="has no weight file"):
         open_model(f"local-dir:{folder}")
 
 

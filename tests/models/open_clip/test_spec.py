@@ -64,5 +64,5 @@ def test_local_folder(tmp_path):
         parse_spec(f"local-dir:{tmp_path}")
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert parse_spec(f"local-dir:{tmp_path}").location == str(tmp_path)
-    with pytest.raises(ModelError, match="followed by nothing"):
+    with pytest.raises(ModelError, match="nothing follows"):
         parse_spec("local-dir:")
