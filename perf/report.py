@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from side_by_side import Way, show, take_turns
 
+from vlmbench.paths import safe_name
 from vlmbench.records import (
     CacheUse,
     ClassResult,
@@ -30,7 +31,6 @@ from vlmbench.records import (
     Record,
     RunInfo,
     TaskInfo,
-    safe_name,
 )
 
 TASKS, CLASSES = 50, (10, 37, 47, *[100] * 6, 1000)

@@ -3,6 +3,8 @@
 >>> import vlmbench
 >>> records = vlmbench.evaluate("demo-clip", "demo-scenes")  # doctest: +SKIP
 >>> print(records[0].main.value)  # doctest: +SKIP
+
+``evaluate`` takes names, and models and datasets in memory that ``as_model`` and ``as_task`` make ready.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from vlmbench._version import __version__
 
 if TYPE_CHECKING:
-    from vlmbench.api import evaluate, load_model, load_task
+    from vlmbench.api import EvaluationError, as_model, as_task, evaluate, load_model, load_task
     from vlmbench.frames.predictions import predictions_frame
     from vlmbench.frames.results import results_frame
     from vlmbench.gate.compare import compare
     from vlmbench.records import Record
 
 _LAZY = {
+    "EvaluationError": "vlmbench.api",
+    "as_model": "vlmbench.api",
+    "as_task": "vlmbench.api",
     "compare": "vlmbench.gate.compare",
     "evaluate": "vlmbench.api",
     "load_model": "vlmbench.api",
@@ -30,8 +35,11 @@ _LAZY = {
 }
 
 __all__ = [
+    "EvaluationError",
     "Record",
     "__version__",
+    "as_model",
+    "as_task",
     "compare",
     "evaluate",
     "load_model",

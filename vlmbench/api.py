@@ -1,37 +1,68 @@
-"""The Python API behind ``import vlmbench``: the same power as the command line."""
+"""The Python API behind ``import vlmbench``: what the command line does, and models and datasets in memory besides."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
+from vlmbench.data.memory.given import GivenTask, as_task
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
+from vlmbench.models.memory.given import GivenModel, as_model
+from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.paths import user_path
 from vlmbench.records import Record
 from vlmbench.registry import load_plugin_file
+from vlmbench.run.asked import AnyModel, AnyTask, asked_models, asked_tasks
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
+from vlmbench.wording import counted
 
-__all__ = ["compare", "evaluate", "load_model", "load_task"]
+__all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "load_model", "load_task"]
 
-Names = str | Iterable[str]
+RESULTS = "results/runs"
+"""Where records of named models and tasks go if the caller names no folder."""
+
+
+class Unset(Enum):
+    """An argument that was left out, where None means something."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class EvaluationError(VlmbenchError):
+    """A pair of :func:`evaluate` that failed; the other pairs were carried out.
+
+    Attributes:
+        records: those of the other pairs, models first.
+    """
+
+    def __init__(self, message: str, *, hint: str | None, records: Sequence[Record]) -> None:
+        super().__init__(message, hint=hint)
+        self.records = tuple(records)
 
 
 def evaluate(
-    models: Names,
-    tasks: Names,
+    models: AnyModel | Iterable[AnyModel],
+    tasks: AnyTask | Iterable[AnyTask],
     *,
-    results: str | Path = "results/runs",
+    results: str | Path | Literal[Unset.UNSET] | None = UNSET,
     data_root: str | Path | None = None,
     limit: int | None = None,
     stratified: bool = False,
@@ -44,15 +75,23 @@ def evaluate(
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
-    """Evaluate every model on every task; records found on disk are not computed again.
+    """Evaluate every model on every task; a record that is on disk already is not computed again.
+
+    It can be called in the middle of training. The process is the same afterwards, even if the evaluation fails or is
+    interrupted: the mode of each submodule, buffers, gradients, random states, torch's settings. Objects stay on their
+    device, and are used in this process alone.
 
     Args:
-        models: what ``vlmbench run -m`` takes.
-        tasks: what ``vlmbench run -t`` takes.
-        results: where records go.
+        models: what ``vlmbench run -m`` takes; a ``ModelCard``; what :func:`as_model` makes of a module; an object with
+            the protocol :class:`~vlmbench.models.base.Model`; or a list of those.
+        tasks: what ``vlmbench run -t`` takes; a ``TaskCard``; what :func:`as_task` makes of a dataset; a dataset of
+            torch or a ``datasets.Dataset`` that states its class names; a list of (image, label) pairs; or a list of
+            those.
+        results: the folder where records go; None: they are returned, and nothing is written. If it is left out:
+            ``results/runs`` for names and cards, None as soon as one model or dataset is an object.
         data_root: where datasets are looked up.
         limit: score a seeded random subset of this size.
-        stratified: that subset has every class in its proportion, where each sample has one class.
+        stratified: that subset has every class in its proportion, if each sample has one class.
         seed: of that subset and of the bootstrap.
         class_names: used instead of the card's.
         templates: used instead of the card's.
@@ -63,19 +102,25 @@ def evaluate(
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
     Returns:
-        One record a pair, models first.
+        One record for each pair of a model and a task, models first.
 
     Raises:
-        VlmbenchError: the request is wrong, or a pair failed (the others' records are on disk).
+        EvaluationError: a pair failed; it has the records of the others.
+        VlmbenchError: the request is wrong.
     """
     plugin_files = tuple(user_path(plugin).absolute() for plugin in plugins)
     for path in plugin_files:
         load_plugin_file(path)
+    models_asked, tasks_asked = asked_models(models), asked_tasks(tasks)
+    given = [each for each in models_asked if isinstance(each, GivenModel)]
+    in_memory = bool(given) or any(isinstance(task, GivenTask) for task in tasks_asked)
+    if results is UNSET:
+        results = None if in_memory else RESULTS
     try:
         request = RunRequest(
-            models=_names(models),
-            tasks=_names(tasks),
-            results=user_path(results),
+            models=models_asked,
+            tasks=tasks_asked,
+            results=user_path(results) if results is not None else None,
             data_root=user_path(data_root) if data_root is not None else None,
             options=TaskOptions(
                 limit=limit,
@@ -88,12 +133,13 @@ def evaluate(
                 transfer=transfer,
             ),
             plugins=plugin_files,
-            **settings,
+            **{"measure_memory": not in_memory, **settings},
         )
     except TypeError as error:
         raise UsageError(f"evaluate: {error}") from error
-    outcomes = execute(make_plan(request), request, NotesAsWarnings())
-    return [_record(outcome) for outcome in outcomes]
+    with undisturbed(module for model in given for module in model.modules):
+        outcomes = execute(make_plan(request), request, NotesAsWarnings())
+    return _records(outcomes)
 
 
 def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> Model:
@@ -108,10 +154,6 @@ def load_task(name: str) -> TaskCard:
     return _one(find_tasks(name), name)
 
 
-def _names(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(texts, str):
         raise UsageError(f"evaluate: {name} is a list of texts, and {texts!r} is one text")
@@ -123,13 +165,22 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 def _one(cards: list[CardT], name: str) -> CardT:
     if len(cards) != 1:
-        raise UsageError(f"{name!r} stands for {len(cards)} cards; name one of them")
+        raise UsageError(f"{name!r} stands for {counted(len(cards), 'card')}; name one of them")
     return cards[0]
 
 
-def _record(outcome: PairResult) -> Record:
-    if outcome.record is not None:
-        return outcome.record
-    failure = outcome.failure
-    message = failure.message if failure else "no record"
-    raise VlmbenchError(f"{outcome.model} on {outcome.task}: {message}", hint=failure.hint if failure else None)
+def _records(outcomes: Sequence[PairResult]) -> list[Record]:
+    """The records of a run.
+
+    Raises:
+        EvaluationError: the first pair that has none.
+    """
+    records = [outcome.record for outcome in outcomes if outcome.record is not None]
+    for outcome in outcomes:
+        if outcome.record is None:
+            failure = outcome.failure
+            message = failure.message if failure else "no record"
+            raise EvaluationError(
+                f"{outcome.model} on {outcome.task}: {message}", hint=failure.hint if failure else None, records=records
+            )
+    return records

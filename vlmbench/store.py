@@ -21,8 +21,9 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import RecordError, StoreError
 from vlmbench.files import is_regular, read_bytes, regular_sha256
+from vlmbench.paths import safe_name
 from vlmbench.record_checks import check_content, check_place, cut
-from vlmbench.records import Failure, Record, Summary, safe_name
+from vlmbench.records import Failure, Record, Summary
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"
@@ -67,6 +68,10 @@ class ResultStore:
     def folder(self, model: str, task: str) -> Path:
         """The folder of the records of one (model, task) pair."""
         return self.root / safe_name(model) / safe_name(task)
+
+    def file(self, model: str, task: str, run_id: str) -> Path:
+        """The place of a record's file, whether it is there or not."""
+        return self.folder(model, task) / f"{run_id}.json"
 
     def write(self, record: Record, predictions: bytes | None) -> Path:
         """Write a record and its predictions; an older record of the same id is replaced.

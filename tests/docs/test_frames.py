@@ -12,7 +12,6 @@ import nbformat
 import pytest
 from frames_table import PAGE, page
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from make_record import make_record
 
 from vlmbench.reports.builders.survey_results import survey_results_table
 from vlmbench.reports.entries import Entries
@@ -20,6 +19,7 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_view import TableView
 from vlmbench.reports.tables.classification import SURVEY
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_record
 
 NOTEBOOK = PAGE.parent / "notebooks" / "table6.ipynb"
 

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from gate_cases import answers, labels, record_of, table, write
-from make_record import make_failure, make_record
 
 import vlmbench
 from vlmbench.errors import RecordError, UsageError
@@ -16,6 +15,7 @@ from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.sides import side_at
 from vlmbench.records import Imported
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure, make_record
 
 
 @pytest.fixture

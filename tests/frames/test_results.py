@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from broken_records import mixed_folder
 from gate_cases import answers, labels, table, write
-from make_record import make_failure, make_record
 
 import vlmbench
 from vlmbench import store as store_module
@@ -27,6 +26,7 @@ from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.sides import side_at
 from vlmbench.records import Record, Summary
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure, make_record
 from vlmbench.transfer import ZERO_SHOT
 
 SCHEMA = """

@@ -10,7 +10,6 @@ import pandas
 import pytest
 import yaml
 from huggingface_hub import ModelCard as HubCard
-from make_record import ROWS, make_failure, make_record
 from pandas._libs.parsers import STR_NA_VALUES
 from typer.testing import CliRunner
 
@@ -22,6 +21,7 @@ from vlmbench.records import REMARKLESS, BadSample, Imported, Record
 from vlmbench.reports.formats.csv import MISSING, to_csv
 from vlmbench.reports.table_data import Table
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_failure, make_record
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_record import ROWS, make_record
 from published_numbers import in_table
 from typer.testing import CliRunner
 
@@ -30,6 +29,7 @@ from vlmbench.records import Record
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_record
 
 EVALUATION = {
     "dataset": "wds/vtab/pets",
@@ -294,9 +294,13 @@ def test_the_command_counts_what_it_took_and_fails_where_something_was_left_out(
     good, bad = write(tmp_path / "a.json", EVALUATION), write(tmp_path / "b.json", "{")
     runs = ["--results", str(tmp_path / "runs")]
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(good), str(good), *runs])
-    assert (done.exit_code, done.stdout) == (0, "") and "records 1, models 1" in done.stderr
+    assert (done.exit_code, done.stdout) == (0, "") and "Imported 1 record of 1 model" in done.stderr
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(bad), str(good), *runs])
-    assert done.exit_code == 1 and "b.json: cannot be read" in done.stderr and "records 1, models 1" in done.stderr
+    assert (
+        done.exit_code == 1
+        and "b.json: cannot be read" in done.stderr
+        and "Imported 1 record of 1 model" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])
@@ -312,6 +316,9 @@ def test_names_lead_to_cards() -> None:
     assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
     assert task_name("wds/imagenet_w") == "clip_benchmark:wds/imagenet_w"
     assert task_name("birdsnap") == "clip_benchmark:birdsnap", "one of our cards' names, but not theirs for it"
+    others = ("eurosat", "caltech101", "vtab/sun397", "wds/vtab/sun397")
+    assert [task_name(other) for other in others] == [f"clip_benchmark:{other}" for other in others], "other samples"
+    assert task_name("wds/vtab/eurosat") == "eurosat-vtab" and task_name("wds/sun397") == "sun397-all"
     without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
     assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
     assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"

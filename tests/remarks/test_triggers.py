@@ -22,8 +22,9 @@ from vlmbench.store import ResultStore
 _FILES = sorted((Path(__file__).parent / "triggers").glob("*.py"))
 PARTS: list[dict[str, Trigger]] = [importlib.import_module(f"remarks.triggers.{file.stem}").TRIGGERS for file in _FILES]
 TRIGGERS = {name: trigger for part in PARTS for name, trigger in part.items()}
-NO_RUN = {"imported", "several-models"}
-"""What no run says: tests of their own are below."""
+NO_RUN = {"imported", "several-models", "no-identity", "weights-precision", "dataset-transform"}
+"""What no run of the command line says: tests of their own are below, and of objects in ``models/memory/`` and
+``data/memory/``."""
 
 
 def test_every_code_has_a_trigger() -> None:

@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 
 import pytest
-from make_record import make_failure
 from report_cases import answered, asked, entries, numbers
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from vlmbench.reports.registry import OPTIONS, TABLES, check_options, check_tabl
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
 from vlmbench.reports.tables.classification import SURVEY as CLASSIFICATION
+from vlmbench.testing.toy_records import make_failure
 
 
 def texts(table: Table, *headings: str) -> list[list[str]]:

@@ -30,6 +30,7 @@ def test_every_setting_of_a_job_is_the_requests() -> None:
         trust_remote_code=True,
         plugins=(Path("mine.py"),),
         strict=True,
+        measure_memory=False,
     )
     assert all(getattr(asked, spec.name) != spec.default for spec in fields(RunSettings))
     values = {spec.name: getattr(asked, spec.name) for spec in fields(RunSettings)}

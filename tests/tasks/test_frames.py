@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from make_record import make_record
 
 from vlmbench.answers.frame_rows import FrameRows
 from vlmbench.frames.predictions import _view_frame, frame_views
 from vlmbench.kinds import KINDS
 from vlmbench.records import ClassResult, Record
+from vlmbench.testing.toy_records import make_record
 
 NAMES = ("cat", "dog", "fish")
 IDS = {"sample": pa.array(["x", "y"]), "content": pa.array(["c1", "c2"])}

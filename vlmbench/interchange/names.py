@@ -63,6 +63,10 @@ TASKS: Mapping[str, str] = {
     "winogavil": "winogavil",
 }
 
+OTHER_SAMPLES = frozenset({"caltech101", "eurosat", "vtab/sun397"})
+"""Datasets of CLIP_benchmark whose last name is in :data:`TASKS`, and whose samples are not those of the card there:
+``caltech101`` and ``eurosat`` have all images, the cards VTAB's test split; for ``vtab/sun397`` it is reversed."""
+
 METRICS: Mapping[str, str] = {
     # Only names that differ.
     "jaccard_score_10-12": "jaccard_10_12",
@@ -142,7 +146,8 @@ def task_name(dataset: str) -> str:
 
     A name of theirs that happens to be one of our cards' is no such knowledge.
     """
-    return TASKS.get(dataset.rpartition("/")[2], f"clip_benchmark:{dataset}")
+    unknown = f"clip_benchmark:{dataset}"
+    return unknown if dataset.removeprefix("wds/") in OTHER_SAMPLES else TASKS.get(dataset.rpartition("/")[2], unknown)
 
 
 def metric_name(theirs: str) -> str:

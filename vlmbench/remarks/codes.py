@@ -107,6 +107,11 @@ NO_OBJECTS = Code(
     not_strict="The other classes' values are correct, and any other evaluator gives the same.",
 )
 
+DATASET_TRANSFORM = Code(
+    "dataset-transform",
+    "The dataset was an object in memory that transforms its images itself, before the model's own transform.",
+)
+
 # Pixels.
 SCALED_VALUES = Code(
     "scaled-values", "Images with more than 8 bits a channel, or with floating-point values, were scaled to 8 bits."
@@ -212,6 +217,19 @@ SEVERAL_WEIGHTS = Code(
 )
 MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight. The library's fixed value was used.")
 CASE_KEPT = Code("case-kept", "The tokenizer keeps upper case, but this model family was trained on lower-case text.")
+NO_IDENTITY = Code(
+    "no-identity",
+    "The model was an object in memory without a stated identity. vlmbench used no cached feature and no earlier "
+    "record.",
+    not_strict="The number is complete. Only the work was done again.",
+    everywhere=True,
+)
+WEIGHTS_PRECISION = Code(
+    "weights-precision",
+    "The model was an object in memory with 16-bit weights, and it ran in 16 bits.",
+    not_strict="The user gave the model in this type.",
+    everywhere=True,
+)
 SEVERAL_MODELS = Code(
     "several-models",
     "The results folder has records of several models with this name. The newest model has the name. An older model "

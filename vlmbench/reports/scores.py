@@ -113,6 +113,8 @@ def reason(failure: Failure, *, most: int | None = None) -> str:
     message = failure.message
     if most is not None:
         message = message.removeprefix(f"{failure.model} cannot be asked {failure.task}: ")
+        if failure.error == "StrictError":  # the lines above the table have the remarks
+            message = message.partition(": ")[0]
     return first_line(message, most=most) or failure.error
 
 

@@ -1,4 +1,4 @@
-"""Carrying out a plan: an executor answers its jobs, the driver here records what they gave and lists what failed."""
+"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from vlmbench.run.pair import PairAnswer, answer_job, failed
 from vlmbench.run.pictures import PictureDrawer, draws_nothing
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
+from vlmbench.run.stores import NoStore, RecordStore
 from vlmbench.store import ResultStore
 
 
 def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
-    """Run every pair of a plan. A pair that fails is noted and the rest goes on.
+    """Run every pair of a plan. If a pair fails, its failure is written and the other pairs continue.
 
     Returns:
-        One result a pair, models first.
+        One result for each pair, models first.
 
     Raises:
         UsageError: the device or the precision cannot be used.
         StoreError: results cannot be written.
     """
-    store = ResultStore(request.results)
+    store: RecordStore = ResultStore(request.results) if request.results is not None else NoStore()
     store.check_writable()
     executor = find_executor(request.executor)
-    state = ProcessState(request.settings, listener, plan.tasks)
+    state = ProcessState(request.settings, listener, plan.tasks, plan.objects)
     for task in plan.tasks:
         for remark in task.remarks:
             listener.remark(task.card.name, remark)
@@ -60,15 +61,15 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
 
 
 def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Generator[PairAnswer, None, None]:
-    """One answer a job: what an executor leaves out is a failure, and a record that was found must still be there.
+    """One answer for each job. A job without an answer is a failure, and a record that was found must still exist.
 
     Raises:
-        PluginError: the executor answers a job twice, or one that it was not given.
+        PluginError: the executor answers a job twice, or a job that it did not get.
     """
     open_jobs = set(range(driver.pairs))
     for answer in executor.run(driver.jobs(), state):
         if answer.number not in open_jobs:
-            raise PluginError(f"the executor answered job {answer.number} twice, or without being asked")
+            raise PluginError(f"the executor answered job {answer.number} twice, or did not get this job")
         open_jobs.remove(answer.number)
         if answer.found is not None:
             record = driver.on_disk(answer.number, answer.found)
@@ -82,17 +83,17 @@ def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Genera
 
 
 def _would_fail(record: Record) -> bool:
-    """Whether ``--strict`` must ask again: the record says too little, or something that may have been mended since."""
+    """Whether ``--strict`` must ask again: the record lacks remarks, or has a strict one whose cause may be gone."""
     return not knows_remarks(record) or any(map(is_strict, record.remarks))
 
 
 @dataclass(frozen=True)
 class _Driver:
-    """Makes the jobs of a plan and writes down their answers: no other part of a run writes results."""
+    """Makes the jobs of a plan and writes their answers. No other part of a run writes results."""
 
     plan: Plan
     request: RunRequest
-    store: ResultStore
+    store: RecordStore
     listener: Listener
 
     @property
@@ -100,7 +101,7 @@ class _Driver:
         return len(self.plan.models) * len(self.plan.tasks)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, models first, each made when it is taken."""
+        """All jobs, models first. Each job is made when the executor takes it."""
         return (self.job(number) for number in range(self.pairs))
 
     def job(self, number: int) -> Job:
@@ -112,14 +113,14 @@ class _Driver:
         return self.plan.models[number // len(self.plan.tasks)], self.plan.tasks[number % len(self.plan.tasks)]
 
     def _earlier(self, model: ModelCard, task: OpenedTask) -> Iterator[EarlierRecord]:
-        """The pair's records that may answer it, the one that left out fewest samples first."""
+        """The pair's records that may answer it. The record with the fewest left-out samples comes first."""
         records = self.store.pair_records(model.name, task.card.name)
         for record in sorted(records, key=lambda record: len(record.bad_samples)):
             if self._may_answer(record, task):
                 yield EarlierRecord.of(record)
 
     def _may_answer(self, record: Record, task: OpenedTask) -> bool:
-        """Whether a record fits what is known without model and data, so that little data is read in vain."""
+        """Whether a record fits everything that is known without model and data. It avoids reading data for nothing."""
         return (
             record.task.version == task_version(task.card, task.plugin)
             and record.task.dataset.reading_rules == READING_RULES
@@ -129,7 +130,7 @@ class _Driver:
         )
 
     def on_disk(self, number: int, identifier: str) -> Record | None:
-        """The complete record; None if it has been removed or replaced since its job was made."""
+        """The complete record; None if it was removed or replaced after its job was made."""
         model, task = self._pair(number)
         return self.store.find(model.name, task.card.name, identifier)
 
@@ -156,11 +157,12 @@ class _Driver:
         return PairResult(record.model.name, record.task.name, "done", record, path=path)
 
     def _found(self, record: Record, plan_id: str) -> PairResult:
-        """The pair's answer as it lies on disk; of pictures, those of the run that wrote it."""
-        path = self.store.folder(record.model.name, record.task.name) / f"{record.id}.json"
+        """The pair's record on disk, with the pictures of the run that wrote it."""
+        path = self.store.file(record.model.name, record.task.name, record.id)
         self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
-            there = "those of an earlier run are kept" if self.store.visuals(record).is_dir() else "there are none"
+            folder = self.store.visuals(record)
+            there = "those of an earlier run stay" if folder is not None and folder.is_dir() else "it has no pictures"
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"
@@ -175,4 +177,4 @@ class _Driver:
         if not self.request.options.visuals or result.record is None:
             return result
         folder = self.store.visuals(result.record)
-        return replace(result, visuals=folder) if folder.is_dir() else result
+        return replace(result, visuals=folder) if folder is not None and folder.is_dir() else result

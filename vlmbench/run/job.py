@@ -1,4 +1,4 @@
-"""A job: one pair of a plan with all that it takes to answer it in any process."""
+"""A job: one pair of a plan with everything that any process needs to answer it. Executors get jobs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How the jobs of a run are carried out; nothing here but the precision may change a number.
+    """How the jobs of a run are carried out. Of these settings, only the precision may change a number.
 
     Attributes:
-        data_root: where datasets are looked up.
+        data_root: the folder in which datasets are looked up.
         device: a torch device, or "auto".
         precision: "fp32", "bf16" or "fp16".
-        batch_size: images a forward pass; None chooses by device.
+        batch_size: the images in a forward pass; None: chosen by device.
         offline: ask no hub.
-        skip_bad: leave out undecodable samples.
+        skip_bad: leave out samples that cannot be decoded.
         use_cache: keep and reuse features on disk.
-        workers: decoding threads; None: one a core.
+        workers: the number of decoding threads; None: one for each core.
         trust_remote_code: let hub repositories run their own code.
-        plugins: Python files that register adapters, sources or tasks; a new process runs them first.
-        strict: a pair with a remark that is strict fails.
+        plugins: Python files that register adapters, sources or tasks. A new process runs them first.
+        strict: whether a pair with a strict remark fails.
+        measure_memory: whether to measure the peak of memory, which resets the system's count.
     """
 
     data_root: Path | None = None
@@ -39,16 +40,17 @@ class RunSettings:
     trust_remote_code: bool = False
     plugins: tuple[Path, ...] = ()
     strict: bool = False
+    measure_memory: bool = True
 
 
 @dataclass(frozen=True)
 class EarlierRecord:
-    """What a job must know of a record of its pair to tell whether it would write the same again.
+    """The facts about an earlier record by which a job decides whether it would write the same record again.
 
     Attributes:
-        fingerprint: of the samples it scored.
-        other_fingerprints: role and fingerprint of what else it was made with.
-        bad_samples: what it left out.
+        fingerprint: the fingerprint of the scored samples.
+        other_fingerprints: the roles and fingerprints of other samples that it used.
+        bad_samples: the samples that were left out.
     """
 
     id: str
@@ -58,7 +60,7 @@ class EarlierRecord:
 
     @classmethod
     def of(cls, record: Record) -> EarlierRecord:
-        """What it must know of this one."""
+        """The facts about this record."""
         others = tuple((role, data.fingerprint) for role, data in record.task.other_data.items())
         return cls(record.id, record.task.dataset.fingerprint, others, tuple(record.bad_samples))
 
@@ -69,8 +71,8 @@ class Job:
 
     Attributes:
         number: its place in the plan.
-        earlier: the pair's complete records on disk that may answer it already, the one that left out fewest samples
-            first; empty where the pair is to be run in any case.
+        earlier: the pair's complete records on disk that may already answer it. The record with the fewest left-out
+            samples comes first. Empty if the pair must run in any case.
     """
 
     number: int

@@ -1,4 +1,7 @@
-"""Who is told how a run goes on: what a listener is, what became of a pair, and the listener of Python callers."""
+"""Listeners, which are told about the progress of a run, and the result of a pair.
+
+The command line has a listener with progress bars; :class:`NotesAsWarnings` is the one of Python callers.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ Status = Literal["done", "found", "failed", "unsupported"]
 
 @dataclass(frozen=True)
 class PairResult:
-    """What became of one pair.
+    """The result of one pair.
 
     Attributes:
         status: done now, found on disk, failed, or unsupported.
-        record: the answer, where there is one.
-        failure: the reason, where there is none.
-        path: the file that holds either.
-        visuals: the folder of the pictures that were asked for; None where there are none, or not yet.
-        exit_code: what this alone would leave the program with: 2 where the pair names something that does not exist.
+        record: the answer, if there is one.
+        failure: the reason, if there is no answer.
+        path: the file of the record or failure.
+        visuals: the folder of the requested pictures; None if there are no pictures yet.
+        exit_code: the exit code of this result alone: 2 if the pair names something that does not exist.
     """
 
     model: str
@@ -40,13 +43,13 @@ class PairResult:
 
 
 class Listener(Progress, Protocol):
-    """Told how a run goes on."""
+    """Is told about the progress of a run."""
 
     def loading(self, model: ModelCard) -> None:
         """A model is being loaded."""
 
     def pair_started(self, model: str, task: str) -> None:
-        """A pair's work begins."""
+        """The work on a pair begins."""
 
     def pair_finished(self, result: PairResult) -> None:
         """A pair is done, found or failed. Its pictures may still be drawn."""
@@ -59,7 +62,7 @@ class Listener(Progress, Protocol):
 
 
 class NotesAsWarnings(Silent):
-    """The listener for callers that want only the records: notes become Python warnings, all else is ignored."""
+    """The listener of callers that want only the records. Notes become Python warnings; the rest is ignored."""
 
     loading = pair_started = pair_finished = Silent.ignore
 

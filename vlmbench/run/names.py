@@ -1,4 +1,4 @@
-"""From names on the command line to cards, once: what each argument stands for, and how much of it is asked."""
+"""From names and objects to cards: the models and tasks of a run, each once, and how much of each task is asked."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from vlmbench.catalogue import (
     named_tasks,
     read_model,
     read_task,
+    runnable,
     runnable_models,
     tell_of_broken,
 )
+from vlmbench.data.memory.given import GivenTask
 from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
+from vlmbench.models.memory.given import GivenModel
 from vlmbench.tasks.base import TaskOptions
 
 
 @dataclass(frozen=True)
 class AskedTask:
-    """A task card and what is asked of it: the user's options, with the sample of the suite that named the task.
+    """A task card with its options: the user's options, and the sample of the suite that named the task.
 
     Attributes:
-        broken: why the card cannot be read, where a pattern or a suite names it; then it has a name and no more.
+        broken: why the card cannot be read, if a pattern or a suite names it. Such a card has only a name.
     """
 
     card: TaskCard
@@ -35,22 +38,53 @@ class AskedTask:
     broken: CardError | None = None
 
 
-def resolve_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
-    """The model cards that some ``-m`` arguments stand for, each once; each card file is read once.
+G = TypeVar("G", GivenModel, GivenTask)
+ModelAsked = str | ModelCard | GivenModel
+"""A model in any form that a run takes: an argument of ``-m``, a card made in Python, or an object."""
+TaskAsked = str | TaskCard | GivenTask
+"""A task in any form that a run takes: an argument of ``-t``, a card made in Python, or a dataset in memory."""
+
+
+def resolve_models(models: Iterable[ModelAsked]) -> tuple[ModelCard, ...]:
+    """The cards of a run's models, each once. Each card file is read once.
 
     Raises:
-        UsageError: two different ones have one name, or one cannot be run.
+        UsageError: two different models have one name, or a model cannot be run.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.find_models`.
     """
     read = cache(read_model)
-    return _unique((card for name in names for card in runnable_models(name, read)), "model")
+
+    def cards(model: ModelAsked) -> list[ModelCard]:
+        if isinstance(model, GivenModel):
+            return [model.card]
+        return runnable_models(model, read) if isinstance(model, str) else [runnable(model)]
+
+    listed = [(card, model) for model in models for card in cards(model)]
+    _refuse_two_objects(((card.name, model) for card, model in listed), "model")
+    return _unique((card for card, _ in listed), "model")
+
+
+def given_objects(asked: Iterable[ModelAsked | TaskAsked], kind: type[G]) -> dict[str, G]:
+    """The objects among a run's models or tasks, by the name of their card."""
+    return {each.card.name: each for each in asked if isinstance(each, kind)}
+
+
+def _refuse_two_objects(named: Iterable[tuple[str, object]], kind: str) -> None:
+    """Refuse an object whose name something else has too: their records would replace each other."""
+    by_name: dict[str, object] = {}
+    for name, each in named:
+        other = by_name.setdefault(name, each)
+        if other is not each and isinstance(other, GivenModel | GivenTask) | isinstance(each, GivenModel | GivenTask):
+            raise UsageError(
+                f"two different {kind}s are named {name!r}", hint=f"Name one of them: as_{kind}(…, name='…')."
+            )
 
 
 def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
-    """The task cards that some ``-t`` arguments stand for, each once; each card file is read once.
+    """The cards of tasks that are given by name, each once. Each card file is read once.
 
     Raises:
-        UsageError: two different ones have one name.
+        UsageError: two different tasks have one name.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     found = _named(names, ())
@@ -58,21 +92,22 @@ def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
     return _unique((card for _, named in found for card in named.cards), "task")
 
 
-def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
-    """The task cards that some arguments stand for, each once, and what is asked of each.
+def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
+    """The cards of a run's tasks, each once, with their options.
 
-    A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
+    The size of the scored sample comes from the options, otherwise from the suite. Both may state how it is drawn.
 
     Args:
-        names: of ``-t``: tasks or suites.
-        suites: of ``--suite``: suites only.
+        tasks: tasks or suites by name, cards and objects.
+        suites: names of suites, not of tasks.
 
     Raises:
-        UsageError: two different cards have one name, one is asked on two different subsets, or a way to draw a subset
-            is named and none of the tasks is asked on one.
+        UsageError: two different cards have one name, a task has two different subsets, or the options state how to
+        draw
+            a subset but no task has one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
-    named = _named(names, suites)
+    named = _named(tasks, suites)
     broken = {name: error for _, found in named for name, error in found.broken}
     asked: dict[str, TaskOptions] = {}
     for name, found in named:
@@ -80,27 +115,35 @@ def ask_tasks(names: Iterable[str], suites: Iterable[str], options: TaskOptions)
         for card in _all_cards(found):
             if asked.setdefault(card.name, own) != own:
                 raise UsageError(
-                    f"task {card.name!r} is asked on two different subsets, once by {name!r}",
+                    f"task {card.name!r} is named with two different subsets, once by {name!r}",
                     hint="Name it once, or set the subset for all with --limit N --stratified.",
                 )
     if asked and options.stratified and all(own.limit is None for own in asked.values()):
-        raise UsageError("--stratified says how a subset is drawn, and there is none", hint="Add --limit N.")
+        raise UsageError("--stratified states how to draw a subset, but no subset is drawn", hint="Add --limit N.")
     cards = _unique((card for _, found in named for card in _all_cards(found)), "task")
     return tuple(AskedTask(card, asked[card.name], broken.get(card.name)) for card in cards)
 
 
 def _all_cards(named: NamedTasks) -> list[TaskCard]:
-    """The cards, and for each that is broken one that has its name alone, so that its pairs can fail under it."""
+    """The cards. A broken card becomes a card with only its name, so that its pairs can fail with that name."""
     nameless = SourceSpec(kind="none", location="")
     return [*named.cards, *(make_task(name, DEFAULT_KIND, nameless) for name, _ in named.broken)]
 
 
-def _named(names: Iterable[str], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:
+def _named(tasks: Iterable[TaskAsked], suites: Iterable[str]) -> Sequence[tuple[str, NamedTasks]]:
     read = cache(read_task)
-    return [
-        *((name, named_tasks(name, read)) for name in names),
-        *((name, named_suite(name, read)) for name in suites),
-    ]
+    found: list[tuple[str, NamedTasks]] = []
+    sources: list[tuple[str, object]] = []
+    for task in tasks:
+        if isinstance(task, str):
+            named, name = named_tasks(task, read), task
+        else:
+            card = task.card if isinstance(task, GivenTask) else task
+            named, name = NamedTasks((card,)), card.name
+        found.append((name, named))
+        sources += [(card.name, task) for card in named.cards]
+    _refuse_two_objects(sources, "task")
+    return [*found, *((name, named_suite(name, read)) for name in suites)]
 
 
 def _sampled(options: TaskOptions, sample: SuiteSample) -> TaskOptions:
@@ -112,7 +155,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 
 def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
-    """Cards named twice count once; two different cards of one name would write over each other's records."""
+    """Each card once. Two different cards with one name are refused: their records would replace each other."""
     by_name: dict[str, CardT] = {}
     for card in cards:
         if by_name.setdefault(card.name, card) != card:

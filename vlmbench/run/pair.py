@@ -1,6 +1,6 @@
-"""One job to one answer: a record with its predictions, or why there is none.
+"""Answers one job: a record with its predictions, or a failure. Executors call it.
 
-It knows nothing of who called it, and writes nothing to the results store.
+It does not depend on its caller, and writes nothing to the results store.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import DrawPictures, Outcome, Question, TaskPlugin, question_data, settings_in_use
+from vlmbench.wording import counted
 
 UNIQUE_COLUMNS = ("sample", "content")
-"""Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
+"""Columns without a dictionary: their values never repeat, so a dictionary only costs memory."""
 
 
 @dataclass(frozen=True)
 class PairAnswer:
-    """What a job gave.
+    """The answer to a job.
 
     Attributes:
         status: done, found among the earlier records, failed, or unsupported.
-        record: where it is done; the driver adds the one that was found.
+        record: the record of a job that is done. The driver adds the record that was found.
         predictions: the Parquet file beside the record.
-        pictures: draws the pictures that were asked for; None where there are none.
+        pictures: draws the requested pictures; None if no pictures were requested.
         found: the id of the earlier record that answers the job.
-        failure: where it failed or is unsupported.
-        exit_code: what this alone would leave the program with.
+        failure: the reason, if the job failed or is unsupported.
+        exit_code: the exit code of this answer alone.
     """
 
     number: int
@@ -62,27 +63,27 @@ class PairAnswer:
 
 
 def answer_job(job: Job, state: ProcessState) -> PairAnswer:
-    """Carry out one job. Whatever goes wrong is its failure, and never the run's.
+    """Carry out one job. Any error becomes a failure of the job and does not stop the run.
 
     Args:
-        state: what this process has loaded and opened so far.
+        state: the models and datasets that this process has loaded.
     """
     started = datetime.now(timezone.utc)
     try:
         pair = _load(job, state)
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
-    except Exception as error:  # a model's or plugin's own bug too: the pair's failure, not the run's
+    except Exception as error:  # a bug in a model or plugin too: it fails the pair, not the run
         return failed(job, unexpected(error), started)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A job with its model loaded and its question made.
+    """A job with its loaded model and its question.
 
     Attributes:
-        settings: what the user set of the task's protocol and plays a part.
-        unused: of what plays none.
+        settings: the fields of the protocol that the user set and the question uses.
+        unused: a remark on fields that the question does not use.
     """
 
     job: Job
@@ -99,7 +100,7 @@ class _Pair:
 
     @property
     def known_remarks(self) -> tuple[Remark, ...]:
-        """What is known before the question is asked, and holds for a record that was found as well."""
+        """The remarks that are known before the question is asked. They hold for a found record too."""
         return (*self.state.model_remarks, *self.task.remarks, *self.unused)
 
     @property
@@ -136,28 +137,31 @@ def _load(job: Job, state: ProcessState) -> _Pair:
 
 
 def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
-    """Refuse, under ``--strict``, what a careful user wants to know: before any work if it is known by then.
+    """Refuse strict remarks under ``--strict``, before any work if they are known by then.
 
     Raises:
-        StrictError: something strict was remarked.
+        StrictError: there is a strict remark.
     """
     strict = [remark for remark in remarks if is_strict(remark)] if pair.job.settings.strict else []
     if strict:
         said = "; ".join(f"{remark.sentence} [{remark.code}]" for remark in strict[:5])
         if len(strict) > 5:
             said += f"; and {len(strict) - 5} more"
-        count = f"{len(strict)} remark{'s' * (len(strict) != 1)}"
+        count = counted(len(strict), "remark")
         raise StrictError(
-            f"{count} under --strict: {said}", hint="Mend what they say, or run without --strict and read the record."
+            f"{count} under --strict: {said}",
+            hint="Fix the causes, or run without --strict and read the record.",
         )
 
 
 def _earlier(pair: _Pair) -> EarlierRecord | None:
-    """The record that this pair would write again.
+    """The earlier record that this pair would write again.
 
-    Data is looked at only where a record exists whose id fits everything but the data. What reading it makes known is
-    in the record; if none fits, the question is asked, which reads it again.
+    Data is read only if there is a record whose id fits everything but the data. Remarks of that reading are in the
+    record. If no record fits, the question is asked, which reads the data again.
     """
+    if not pair.model.identity.answers_again:
+        return None
     with gathered_remarks(WARNING):
         for earlier in pair.job.earlier:
             fingerprints = _fingerprints_of(earlier, pair.data)
@@ -172,7 +176,7 @@ def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, Chosen]) -> dic
 
 
 def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _Pair) -> bool:
-    """Whether the data is what the record used, and what it left out would be left out again."""
+    """Whether the data is the same as the record's, and the same samples would be left out again."""
     if earlier.bad_samples and not pair.job.settings.skip_bad:
         return False
     left_out = {bad.id: bad.content for bad in earlier.bad_samples}
@@ -184,7 +188,7 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
                 return False
             if pair.state.contents.get(data.dataset, data.indices, frozenset(left_out)) != fingerprints[role]:
                 return False
-    except BadSampleError:  # a sample that was used can no longer be read
+    except BadSampleError:  # a sample that the record used can no longer be read
         return False
     return True
 
@@ -208,10 +212,10 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         settings=dict(pair.settings),
         started=started,
         predictions_sha256=sha256(predictions).hexdigest(),
-        peak_memory_bytes=asked.memory.peak(),
+        peak_memory_bytes=asked.memory.peak() if asked.memory else None,
     )
     for said in record.remarks:
-        if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, and not said yet
+        if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, but not yet remarked
             pair.state.listener.remark(pair.name, said)
     _check_strict(pair, record.remarks)
     for role, data in pair.data.items():
@@ -222,21 +226,21 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
 
 @dataclass(frozen=True)
 class _Asked:
-    """An answer with what it took: the engine, the memory, and what was said on the way."""
+    """An answer with its costs: the engine, the memory, and the remarks made on the way."""
 
     engine: FeatureEngine
-    memory: PeakMemory
+    memory: PeakMemory | None
     outcome: Outcome
     said: list[Remark] = field(default_factory=list)
 
 
 def _ask(pair: _Pair) -> _Asked:
-    """The plugin's answer; the listener hears what was said even where there is none."""
+    """The plugin's answer. The listener gets the remarks even if the plugin fails."""
     said = Gathered()
     try:
         with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
-            memory = PeakMemory(str(pair.model.device))
+            memory = PeakMemory(str(pair.model.device)) if pair.job.settings.measure_memory else None
             with engine.timed("total"):
                 outcome = pair.question.answer(engine)
             pair.state.count_features(engine)
@@ -249,7 +253,7 @@ def _ask(pair: _Pair) -> _Asked:
 def _settings_used(
     job: Job, plugin: TaskPlugin, question: Question, model: Model
 ) -> tuple[Mapping[str, Any], tuple[Remark, ...]]:
-    """What the user set of the task's protocol and plays a part, and a remark on what plays none."""
+    """The fields of the protocol that the user set and the question uses, and a remark on the unused ones."""
     in_use = settings_in_use(question, model)
     chosen = {name: value for name, value in job.options.protocol.items() if name in plugin.protocol_fields}
     used = {name: value for name, value in chosen.items() if name in in_use}
@@ -275,14 +279,14 @@ def _fingerprints(outcome: Outcome, data: Mapping[Role, Chosen]) -> dict[Role, s
 
 
 def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint: str) -> bytes:
-    """Predictions as a Parquet file that says of itself what they are."""
+    """Predictions as a Parquet file whose metadata describes them."""
     described = {
         "run_id": identifier,
         "model": pair.model.card.name,
         "task": pair.question.card.name,
         "dataset_fingerprint": content_fingerprint,
     }
-    sink = BytesIO()  # hands its bytes over without a copy
+    sink = BytesIO()  # returns its bytes without a copy
     described_table = table.replace_schema_metadata({"vlmbench": json.dumps(described)})
     repeating = [name for name in table.column_names if name not in UNIQUE_COLUMNS]
     pq.write_table(described_table, sink, compression="zstd", use_dictionary=repeating)
@@ -290,7 +294,7 @@ def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint:
 
 
 def failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
-    """The answer of a job that has none."""
+    """The answer to a job that failed."""
     unsupported = isinstance(error, UnsupportedError)
     failure = Failure(
         model=job.model.name,

@@ -1,20 +1,23 @@
-"""From names to a plan: every model and task resolved and checked before any work starts."""
+"""From a request to a plan: resolves and checks every model and task before any work starts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.memory.given import GivenTask
 from vlmbench.data.open import checked_source
 from vlmbench.errors import CardError, UsageError
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
+from vlmbench.models.memory.given import GivenModel
 from vlmbench.registry import did_you_mean
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
+from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ask_tasks, resolve_models
+from vlmbench.run.names import ModelAsked, TaskAsked, ask_tasks, given_objects, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
@@ -22,25 +25,25 @@ from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the user asked for, in one place: the command line and :func:`vlmbench.evaluate` both make one.
+    """The user's request. The command line and :func:`vlmbench.evaluate` both make one.
 
     Attributes:
-        models: card names, patterns, YAML files or ``ADAPTER:SPEC``.
-        tasks: card or suite names, patterns, YAML files or ``KIND:PATH``.
-        results: where records go.
+        models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
+        tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
+        results: the folder of records; None: records are only returned.
         options: limit, seed, class names and templates.
-        force: run pairs whose record exists.
-        suites: names or YAML files of suites, and of no task.
-        executor: who carries the pairs out: ``NAME`` or ``NAME:ARGUMENT``.
-        pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, and the times
-            and memory in its records are not to be compared.
+        force: run pairs even if their record exists.
+        suites: names or YAML files of suites, not of tasks.
+        executor: the executor of the pairs: ``NAME`` or ``NAME:ARGUMENT``.
+        pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, but the times
+            and memory in its records cannot be compared.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
 
-    models: tuple[str, ...]
-    tasks: tuple[str, ...]
-    results: Path
+    models: tuple[ModelAsked, ...]
+    tasks: tuple[TaskAsked, ...]
+    results: Path | None
     data_root: Path | None = None
     device: str = "auto"
     precision: str = "fp32"
@@ -57,28 +60,36 @@ class RunRequest:
     plugins: tuple[Path, ...] = ()
     strict: bool = False
     pictures_in_background: bool = False
+    measure_memory: bool = True
 
     @property
     def settings(self) -> RunSettings:
-        """What each of its jobs must know of it."""
+        """The settings that each job gets."""
         return RunSettings(**{spec.name: getattr(self, spec.name) for spec in fields(RunSettings)})
 
     def __post_init__(self) -> None:
         for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name} must be a whole number above 0, or None, not {value!r}")
+        if self.results is None and self.options.visuals:
+            raise UsageError("pictures need a results folder, but this run has none", hint="Name one: results=DIR.")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every model against every task, in the order they were named."""
+    """Every model with every task, in the order in which they were named.
+
+    Attributes:
+        objects: models in memory, by the name of their card.
+    """
 
     models: tuple[ModelCard, ...]
     tasks: tuple[OpenedTask, ...]
+    objects: Mapping[str, GivenModel] = field(default_factory=dict)
 
 
-def import_adapters(models: Sequence[str]) -> None:
-    """Import the adapters of these models, with the packages that they need. Nothing is written.
+def import_adapters(models: Sequence[ModelAsked]) -> None:
+    """Import the adapters of these models with the packages that they need. Nothing is written.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: as :func:`make_plan`.
@@ -90,23 +101,31 @@ def import_adapters(models: Sequence[str]) -> None:
 def make_plan(request: RunRequest) -> Plan:
     """Resolve names, check cards and open every dataset. No model is loaded.
 
-    A dataset that cannot be opened becomes its task's ``problem``: its pairs fail with that reason while others go on.
-    So does a broken card that a suite or a pattern names.
+    A dataset that cannot be opened becomes the ``problem`` of its task: its pairs fail with that reason, and others
+    continue. The same holds for a broken card that a suite or a pattern names.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
     """
     check_precision(request.precision)
     resolve_device(request.device)
-    find_executor(request.executor)
+    executor = find_executor(request.executor)
     models = resolve_models(request.models)
+    objects = given_objects(request.models, GivenModel)
+    datasets = {name: task.dataset for name, task in given_objects(request.tasks, GivenTask).items()}
+    if (objects or datasets) and not isinstance(executor, InThisProcess):
+        raise UsageError(
+            f"models and datasets in memory cannot be sent to the processes of the executor {request.executor!r}",
+            hint="Use the executor 'local'; or save them, and name their files.",
+        )
     asked = ask_tasks(request.tasks, request.suites, request.options)
     if not models or not asked:
         raise UsageError(
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
         )
     for model in models:
-        ADAPTERS.get(model.adapter)
+        if model.name not in objects:
+            ADAPTERS.get(model.adapter)
     plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
     for task in asked:
         if task.broken is None:
@@ -116,11 +135,19 @@ def make_plan(request: RunRequest) -> Plan:
     return Plan(
         models,
         tuple(
-            open_task(task.card, plugins[task.card.name], task.options, request.data_root, offline=request.offline)
+            open_task(
+                task.card,
+                plugins[task.card.name],
+                task.options,
+                request.data_root,
+                offline=request.offline,
+                objects=datasets,
+            )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)
             for task in asked
         ),
+        objects,
     )
 
 
@@ -128,9 +155,9 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
     """Refuse a card that can never work, before any data is touched.
 
     Raises:
-        UnknownNameError: a source of it, of any role, is of no known kind.
+        UnknownNameError: a source of any role has an unknown kind.
         UsageError: a source does not understand an option or field of its entry.
-        CardError, UsageError: what its plugin says, or a protocol field that its kind does not have.
+        CardError, UsageError: its plugin refuses it, or its kind does not have a protocol field of the card.
     """
     for sources in card.sources_by_role.values():
         for spec in sources:
@@ -138,28 +165,37 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
     check_transfer(card, plugin, options)
     plugin.check(card, options)
     if unknown := sorted(set(card.protocol) - plugin.protocol_fields):
-        raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
+        raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol field {unknown[0]!r}")
 
 
 def _check_options(options: TaskOptions, plugins: Collection[TaskPlugin]) -> None:
-    """Refuse what the user set and no task can use."""
+    """Refuse options of the user that no task can use."""
     prompts_given = options.class_names is not None or options.templates is not None
     if prompts_given and not any(plugin.class_prompts for plugin in plugins):
         raise UsageError(
-            "none of these tasks has class names or templates of its own to replace",
-            hint="What goes around a caption is set with --set template='a photo of {}'.",
+            "none of these tasks has class names or templates that could be replaced",
+            hint="To put words around captions, use --set template='a photo of {}'.",
         )
     settable = frozenset(name for plugin in plugins for name in plugin.protocol_fields)
     for name in options.protocol:
         if name not in settable:
-            raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
+            raise UsageError(f"none of these tasks has {name!r} to set", hint=_settable(name, settable))
+
+
+def _settable(name: str, known: frozenset[str]) -> str:
+    """A hint with the names that ``--set`` takes, the most similar first."""
+    if not known:
+        return "Their kinds of task have nothing to set."
+    near = did_you_mean(name, known)
+    every = f"These can be set: {', '.join(sorted(known))}. See `vlmbench tasks show TASK` for their values."
+    return f"{near} {every}" if near.startswith("Did") else every
 
 
 def check_data_root(data_root: Path | None) -> None:
-    """Refuse a ``--data-root`` that is not there.
+    """Refuse a ``--data-root`` that does not exist.
 
     Raises:
-        UsageError: it is no folder.
+        UsageError: it is not a folder.
     """
     if data_root is not None and not data_root.is_dir():
-        raise UsageError(f"--data-root {str(data_root)!r} is no folder")
+        raise UsageError(f"--data-root {str(data_root)!r} is not a folder")

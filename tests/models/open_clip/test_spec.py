@@ -31,7 +31,7 @@ def test_specs(spec, source):
 
 def test_weights_may_be_an_option():
     assert parse_spec("ViT-B-32", "openai") == Source("ViT-B-32", tag="openai")
-    with pytest.raises(ModelError, match="Keep one"):
+    with pytest.raises(ModelError, match="Remove one"):
         parse_spec("ViT-B-32/openai", "laion2b_s34b_b79k")
 
 

@@ -24,8 +24,10 @@ from models.tiny import (
 from said import remarked, sentences
 from torch.nn.functional import normalize
 
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, UsageError
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
+from vlmbench.models.memory.given import as_model
+from vlmbench.models.memory.undisturbed import undisturbed
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -269,3 +271,29 @@ def test_code_in_a_checkpoint_is_not_run_unasked(tmp_path):
 def test_unknown_options_are_refused(clip_folder):
     with pytest.raises(ModelError, match="revision"):
         open_folder(clip_folder, revison="main")
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_network_in_memory_is_as_the_adapter_makes_it(kind: str, clip_folder: Path, siglip_folder: Path) -> None:
+    folder = clip_folder if kind == "clip" else siglip_folder
+    loaded: Any = open_folder(folder)
+    network = transformers.AutoModel.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    image = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8))
+    texts = ["a", "b b"]
+    with undisturbed([network]), torch.inference_mode():
+        given: Any = as_model(network, processor, tokenizer).load()
+        pixels = given.preprocess(image)[None]
+        assert given.capabilities.keys() == loaded.capabilities.keys()
+        assert given.identity.weights_sha256 == loaded.identity.weights_sha256
+        assert (given.logit_scale, given.logit_bias) == (loaded.logit_scale, loaded.logit_bias)
+        assert torch.equal(given.encode_image(pixels), loaded.encode_image(loaded.preprocess(image)[None]))
+        assert torch.equal(given.encode_text(texts), loaded.encode_text(texts))
+        half: Any = as_model(network.bfloat16(), processor, tokenizer).load()
+        assert (half.encode_image(pixels) * given.encode_image(pixels.bfloat16()).float()).sum() > 0.99
+        assert ((half.encode_text(texts) * loaded.encode_text(texts)).sum(dim=1) > 0.98).all()
+    assert network.training is False and all(parameter.requires_grad for parameter in network.parameters())
+    network.config.model_type = "unheard-of"
+    with pytest.raises(UsageError, match="how texts are padded for model type 'unheard-of'"):
+        as_model(network, processor, tokenizer)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from make_record import make_record
-
 from vlmbench.reports.builders.profile import profile_table
+from vlmbench.testing.toy_records import make_record
 
 SECONDS = {
     "images": 8.0,

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, CacheUse, MetricValue
 from vlmbench.reports.builders.results import results_table
@@ -20,6 +19,7 @@ from vlmbench.reports.formats.md import to_markdown
 from vlmbench.reports.scores import interval_text, score_text
 from vlmbench.reports.table_data import Table
 from vlmbench.store import Unreadable
+from vlmbench.testing.toy_records import make_failure, make_record
 
 
 def texts(table: Table) -> list[list[str]]:

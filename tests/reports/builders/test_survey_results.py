@@ -7,7 +7,6 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
-from make_record import make_failure
 from published_numbers import printed_table
 from report_cases import answered, asked, entries, numbers
 
@@ -19,6 +18,7 @@ from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.published import Published, published
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
+from vlmbench.testing.toy_records import make_failure
 
 PRINTED = {
     "classification": (

@@ -1,14 +1,13 @@
-"""CLIP-like models of open_clip: every architecture, tag, local checkpoint, local folder and hub repository it loads.
+"""The adapter of open_clip: it loads every architecture, tag, local checkpoint, local folder and hub repository.
 
-A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. What a spec leaves open
-(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform`, with a
-remark.
+A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. A spec does not fix the
+activation and the image transform. :mod:`.activation_and_transform` chooses them, with remarks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +36,7 @@ from vlmbench.models.open_clip.text import (
 )
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
+from vlmbench.models.towers.described import described, one_line_repr
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
 from vlmbench.paths import user_path
 from vlmbench.rgb import as_rgb
@@ -54,17 +54,17 @@ OPTIONS: Mapping[str, Kinds] = {
     "state_dict": (str,),
     "weights_file": (str,),
 }
-"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``),
-``weights_file`` one of a folder's files by its name. ``random_seed`` draws the weights instead of loading them,
-for tests and parity checks; the spec is then ``ARCH``."""
+"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``).
+``weights_file`` picks one of a folder's files by its name. ``random_seed`` makes random weights instead of loading
+them, for tests and parity checks; the spec is then ``ARCH``."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
-    """The adapter.
+    """Load a model.
 
     Raises:
-        UnknownNameError: no such architecture or tag.
-        ModelError: an unknown option; weights that are missing, corrupt, of another architecture, or not to be fetched.
+        UnknownNameError: there is no such architecture or tag.
+        ModelError: an option is unknown; weights are missing, corrupt, of another architecture, or not to be fetched.
         MissingDependencyError: the tokenizer or a tower needs a package that is not installed.
     """
     check_options(card, OPTIONS)
@@ -78,27 +78,41 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
 
 
 class OpenClipModel:
-    """An open_clip network behind the ``VisionLanguageModel`` protocol.
+    """An open_clip network as a ``VisionLanguageModel``.
+
+    Args:
+        built: the network, in evaluation mode, on any device.
+        transform: an image to what the network takes; None: the network's own. With another transform the model offers
+            no features of patches, since those take the network's own colours.
 
     Attributes:
-        network: the open_clip module itself, for capabilities that need more of it.
+        network: the open_clip module, for capabilities that use more of its parts.
     """
 
-    def __init__(self, card: ModelCard, built: Built, tokenizer: Any, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        built: Built,
+        tokenizer: Any,
+        device: torch.device,
+        transform: Callable[[PIL.Image.Image], Tensor] | None = None,
+    ) -> None:
         network = cast(Any, built.network)
         self.card = card
         self.device = device
         self.embedding_dim = int(built.config["embed_dim"])
         self.logit_scale = float(network.logit_scale.exp().item())
         self.logit_bias = 0.0 if network.logit_bias is None else float(network.logit_bias.item())
-        transform = PreprocessCfg(**network.visual.preprocess_cfg)
-        self._transform = image_transform_v2(transform, is_train=False)
+        colours = PreprocessCfg(**network.visual.preprocess_cfg)
+        own_transform = image_transform_v2(colours, is_train=False)
+        self._transform = own_transform if transform is None else transform
+        is_own = repr(self._transform) == repr(own_transform)
         self._tokenizer = tokenizer
         self.identity = ModelIdentity(
             weights_sha256=state_sha256(network),
             parameters=count_parameters(network),
             architecture=f"open_clip.{type(network).__name__} {json.dumps(built.config, sort_keys=True)}",
-            preprocess=f"{transform} {' '.join(repr(self._transform).split())}",
+            preprocess=f"{colours} {one_line_repr(self._transform)}" if is_own else described(self._transform),
             tokenizer=describe_tokenizer(tokenizer),
             libraries=library_versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers"),
             revision=built.revision,
@@ -108,7 +122,7 @@ class OpenClipModel:
         offered = {
             "PrefixTextEncoder": causal or masked_text_encoder(network, tokenizer),
             "PackedTextEncoder": packed_text_encoder(network, tokenizer, causal),
-            "DenseEncoder": dense_encoder(card.name, network, transform),
+            "DenseEncoder": dense_encoder(card.name, network, colours) if is_own else None,
             "BytePixels": open_clip_bytes(self._transform),
             "TokenReader": token_reader(tokenizer),
         }
@@ -143,6 +157,6 @@ def _tokenizer(source: Source, built: Built, context_length: int | None, *, offl
     except Exception as error:  # a fetch can fail in any way
         if source.schema == "local-dir":
             folder = Path(source.location).absolute()
-            raise ModelError(f"no tokenizer can be read from {folder}: {error}") from error
+            raise ModelError(f"{folder}: the tokenizer cannot be read: {error}") from error
         repository = built.config["text_cfg"].get("hf_tokenizer_name")
         raise fetch_error(f"the tokenizer of {source.name}", error, offline=offline, repository=repository) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vlmbench.errors import LONGEST_IN_TABLE
-from vlmbench.records import Failure, Summary, speed_text
+from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
@@ -29,7 +29,7 @@ from vlmbench.reports.scores import (
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import Unreadable
-from vlmbench.wording import counted
+from vlmbench.wording import counted, speed_text
 
 COLUMNS = (
     Column("model", heads=True),

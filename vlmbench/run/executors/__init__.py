@@ -1,4 +1,4 @@
-"""Executors: who carries the jobs of a plan out. One file each."""
+"""Executors, which carry out the jobs of a plan. One file each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def find_executor(name: str) -> Executor:
     """The executor of ``NAME`` or ``NAME:ARGUMENT``.
 
     Raises:
-        UnknownNameError: there is none of this name.
-        UsageError: it does not take this argument.
+        UnknownNameError: no executor has this name.
+        UsageError: the executor does not accept this argument.
         PluginError, MissingDependencyError: its code cannot be imported.
     """
     named, _, argument = name.partition(":")

@@ -13,6 +13,7 @@ KIND = TaskKind(
         *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
     ),
     truth=("truth_labels", "truth_boxes", "truth_areas", "truth_crowds", "absent", "partial"),
+    protocol="vlmbench.tasks.detection.protocol:DetectionProtocol",
     paired="vlmbench.tasks.detection.paired:PAIRING",
     frames="vlmbench.tasks.detection.frames:FRAMES",
     sources=("boxes", "coco"),

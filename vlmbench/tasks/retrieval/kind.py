@@ -18,6 +18,7 @@ KIND = TaskKind(
         ),
     ),
     truth=("captions",),
+    protocol="vlmbench.tasks.retrieval.protocol:RetrievalProtocol",
     paired="vlmbench.tasks.retrieval.paired:PAIRING",
     frames="vlmbench.tasks.retrieval.frames:FRAMES",
     sources=("captions",),

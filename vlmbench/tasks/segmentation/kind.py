@@ -10,6 +10,7 @@ KIND = TaskKind(
     plugin="vlmbench.tasks.segmentation.plugin:PLUGIN",
     metrics=("miou", "pixel_accuracy", "mean_accuracy"),
     truth=("truth",),
+    protocol="vlmbench.tasks.segmentation.protocol:SegmentationProtocol",
     paired="vlmbench.tasks.segmentation.paired:PAIRING",
     frames="vlmbench.tasks.segmentation.frames:FRAMES",
     sources=("masks",),

@@ -1,0 +1,162 @@
+"""The items of a caller's dataset: which part is the image, which the label, and what a label says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vlmbench.class_names import listing
+from vlmbench.data.base import Target, TargetKind
+from vlmbench.errors import DataError, LabelError
+from vlmbench.registry import did_you_mean
+
+IMAGE_KEYS = ("image", "img", "images", "picture", "jpg", "png", "pixel_values")
+LABEL_KEYS = ("label", "labels", "target", "targets", "class", "cls", "y")
+CAPTION_KEYS = ("caption", "captions", "sentences", "text", "texts")
+
+Key = str | int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where in an item image and label are.
+
+    Attributes:
+        image, label: a key of a dict or a place in a tuple, as the caller named it; None: the usual ones.
+        captions: whether the label is a caption or several.
+    """
+
+    image: Key | None = None
+    label: Key | None = None
+    captions: bool = False
+
+    def image_of(self, item: Any, where: str) -> Any:
+        """The image of an item.
+
+        Raises:
+            DataError: it has none.
+        """
+        return _part(item, self.image, IMAGE_KEYS, 0, f"{where}: its image", "image")
+
+    def label_of(self, item: Any, where: str) -> Any:
+        """The label of an item, or its captions.
+
+        Raises:
+            DataError: it has none.
+        """
+        usual = CAPTION_KEYS if self.captions else LABEL_KEYS
+        return _part(item, self.label, usual, 1, f"{where}: its {'caption' if self.captions else 'label'}", "label")
+
+
+def _part(item: Any, key: Key | None, usual: Sequence[str], place: int, what: str, option: str) -> Any:
+    if isinstance(item, Mapping):
+        found = [name for name in usual if name in item] if key is None else [key] if key in item else []
+        if len(found) == 1:
+            return item[found[0]]
+        several = f"is in one of the keys {listing(map(str, found))}" if found else "is in none of its keys"
+        raise DataError(
+            f"{what} {several}: it has {listing(map(str, item))}", hint=f"Name the key: as_task(dataset, {option}='…')."
+        )
+    if isinstance(item, tuple | list):
+        at = place if key is None else key
+        if isinstance(at, int) and -len(item) <= at < len(item):
+            return item[at]
+        raise DataError(
+            f"{what} is not at {at!r} of a {type(item).__name__} of {len(item)}",
+            hint=f"An item is a pair of an image and a label. Name the place: as_task(dataset, {option}=…).",
+        )
+    raise DataError(
+        f"{what} is not known, since the item is a {type(item).__name__}",
+        hint="An item is a pair (image, label) or a dict. Labels that are kept apart: as_task(images, labels).",
+    )
+
+
+def as_target(label: Any, target: TargetKind, classes: Sequence[str] | None, where: str) -> Target:
+    """What is true of a sample, as the caller's label says it.
+
+    Args:
+        target: "class": the label is a class index, or a class name if the names are known; "classes": a list of those,
+            or an array of 0 and 1 with a place for each class; "captions": a text or a list of texts.
+
+    Raises:
+        LabelError: the label says no such thing.
+    """
+    if target == "captions":
+        return _captions(label, where)
+    if target == "class":
+        return _class(label, classes, where)
+    if _is_array(label) and not isinstance(label, list | tuple):
+        return _of_vector(np.asarray(_plain(label)), classes, where)
+    if not isinstance(label, list | tuple | set | frozenset):
+        raise LabelError(
+            f"{where}: its label is {label!r}, not a list of class indices",
+            hint="Several classes an image are a list of indices each. For one class an image, leave multi_label out.",
+        )
+    return tuple(sorted({_class(each, classes, where) for each in label}))
+
+
+def _class(label: Any, classes: Sequence[str] | None, where: str) -> int:
+    plain = _plain(label)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        return plain
+    if isinstance(plain, str):
+        return _named(plain, classes, where)
+    several = isinstance(plain, list | tuple | set) or getattr(plain, "ndim", 0) > 0
+    hint = "Labels are whole numbers from 0, in the order of the class names."
+    if several:
+        hint = "Several classes an image are asked with as_task(…, multi_label=True)."
+    elif isinstance(plain, float) and plain.is_integer():
+        hint = f"A real number may be anything: give int({plain}) if it is a class index."
+    raise LabelError(f"{where}: its label is {_shown(plain)}, not a class index", hint=hint)
+
+
+def _named(label: str, classes: Sequence[str] | None, where: str) -> int:
+    if classes is None:
+        raise LabelError(
+            f"{where}: its label is the text {label!r}, and no class names say which class that is",
+            hint="Give them: as_task(dataset, classes=['cat', 'dog']). Captions are asked with captions=True.",
+        )
+    if classes.count(label) != 1:
+        hint = did_you_mean(label, classes) or f"The class names are {listing(map(repr, classes))}."
+        raise LabelError(f"{where}: its label {label!r} is not one of the {len(classes)} class names", hint=hint)
+    return classes.index(label)
+
+
+def _of_vector(values: Any, classes: Sequence[str] | None, where: str) -> tuple[int, ...]:
+    wanted = len(classes) if classes is not None else None
+    fits = values.ndim == 1 and (wanted is None or len(values) == wanted)
+    if not fits or not np.isin(values, (0, 1)).all():
+        places = f"{wanted} places" if wanted is not None else "a place for each class"
+        raise LabelError(
+            f"{where}: its label is an array of the shape {values.shape}, not of {places} with 0 and 1",
+            hint="Give the indices of its classes as a list instead.",
+        )
+    return tuple(int(index) for index in np.flatnonzero(values))
+
+
+def _captions(label: Any, where: str) -> tuple[str, ...]:
+    texts = [label] if isinstance(label, str) else label
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise LabelError(f"{where}: its captions are {_shown(label)}, not a text or a list of texts")
+    return tuple(text.strip() for text in texts)
+
+
+def _is_array(label: Any) -> bool:
+    return isinstance(label, np.ndarray) or hasattr(label, "detach")
+
+
+def _plain(label: Any) -> Any:
+    """A number of NumPy or a tensor of one number as Python's own."""
+    if hasattr(label, "detach"):
+        label = label.detach().cpu().numpy()
+    if isinstance(label, np.generic) or (isinstance(label, np.ndarray) and label.ndim == 0):
+        return label.item()
+    return label
+
+
+def _shown(label: Any) -> str:
+    shape = getattr(label, "shape", None)
+    return f"an array of the shape {tuple(shape)}" if shape else repr(label)[:80]

@@ -1,0 +1,151 @@
+"""One image as the caller holds it (a picture, an array, a tensor, a path, a file's bytes) to an encoded image file.
+
+The file is a binary PPM: lossless, and written and read in less than a millisecond. No library is imported for a tensor
+or an array: each is known by what it can do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vlmbench.data.formats import netpbm
+from vlmbench.data.formats.pixels import Fact, picture_rgb, say_facts
+from vlmbench.data.image_files import read_file
+from vlmbench.errors import BadSampleError, DataError
+from vlmbench.paths import user_path
+
+_CHANNELS = (1, 3, 4)
+_WHITE = 255
+_OVERSHOOT = 0.1
+"""By how much real numbers may leave the range from 0 to 1: resizing by a cubic filter overshoots so far."""
+_BYTES = "Give pixels as uint8 from 0 to 255."
+_RAW = "Give the images before any transform, since the model's own is applied: set the dataset's transform to None."
+
+
+def encoded(image: Any, sample_id: str) -> bytes:
+    """The image as a file's bytes.
+
+    What a reader must know of the conversion, such as the range of real numbers, becomes a remark.
+
+    Raises:
+        BadSampleError: this image cannot be used.
+        DataError: no image of this kind can be used; says what to do.
+    """
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        return read_file(user_path(Path(image)), sample_id)
+    if isinstance(image, Mapping) and {"bytes", "path"} & image.keys():  # an undecoded cell of the datasets library
+        stored = image.get("bytes")
+        return encoded(stored if stored is not None else image.get("path"), sample_id)
+    if isinstance(image, Image.Image):
+        return _picture(image, sample_id)
+    if image is None:
+        raise BadSampleError(sample_id, "its image is None")
+    return _picture(_from_array(image, sample_id), sample_id)
+
+
+def _picture(image: Image.Image, sample_id: str) -> bytes:
+    found = picture_rgb(image, sample_id)
+    if not all(found.image.size):
+        raise BadSampleError(sample_id, f"the image has no pixels: {found.image.width} x {found.image.height}")
+    say_facts(found.facts, sample_id)
+    return netpbm.encode(found.image)
+
+
+def _from_array(image: Any, sample_id: str) -> Image.Image:
+    is_tensor = hasattr(image, "detach")
+    pixels = _as_array(image, sample_id)
+    pixels = _channels_last(pixels, sample_id, channels_first=is_tensor)
+    if pixels.dtype == np.uint16 and pixels.ndim == 2:
+        return Image.fromarray(pixels)
+    if pixels.dtype == bool:
+        return Image.fromarray(pixels.astype(np.uint8) * _WHITE)
+    if pixels.dtype.kind == "f":
+        return Image.fromarray(_from_unit_range(pixels, sample_id))
+    return Image.fromarray(_from_bytes(pixels, sample_id))
+
+
+def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
+    if hasattr(image, "detach"):
+        image = image.detach().cpu()
+        if str(image.dtype) == "torch.bfloat16":  # which NumPy does not have
+            image = image.float()
+        image = image.numpy()
+    if not isinstance(image, np.ndarray):
+        raise DataError(
+            f"sample {sample_id!r}: its image is a {type(image).__name__}",
+            hint="An image is a PIL image, an array, a tensor, a path or a file's bytes.",
+        )
+    if image.dtype.kind not in "buif":
+        raise DataError(f"sample {sample_id!r}: its image is an array of {image.dtype}, not of pixels")
+    if image.dtype.kind in "ui" and image.dtype.itemsize > 1 and image.dtype != np.uint16:
+        return _narrowed(image, sample_id)
+    found: NDArray[Any] = image
+    return found
+
+
+def _narrowed(pixels: NDArray[Any], sample_id: str) -> NDArray[Any]:
+    """Whole numbers of a wide type, such as int64, that are those of 8 bits."""
+    low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
+    if low < 0 or high > _WHITE:
+        raise DataError(
+            f"sample {sample_id!r}: its pixels are whole numbers ({pixels.dtype}) from {low} to {high}, not 0 to 255",
+            hint=_BYTES,
+        )
+    return pixels.astype(np.uint8)
+
+
+def _channels_last(pixels: NDArray[Any], sample_id: str, *, channels_first: bool) -> NDArray[Any]:
+    """(H, W) or (H, W, 3 or 4). An array has its channels last, a tensor first, unless only the other can be.
+
+    Raises:
+        DataError: it has no such shape.
+    """
+    if pixels.ndim == 3:
+        first, last = pixels.shape[0] in _CHANNELS, pixels.shape[2] in _CHANNELS
+        if first and (channels_first or not last):
+            pixels = pixels.transpose(1, 2, 0)
+        if pixels.shape[2] == 1:
+            pixels = pixels[:, :, 0]
+    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS):
+        return np.ascontiguousarray(pixels)
+    raise DataError(
+        f"sample {sample_id!r}: its image has the shape {pixels.shape}",
+        hint="An array of an image is (H, W) or (H, W, 3), a tensor (H, W) or (3, H, W).",
+    )
+
+
+def _from_unit_range(pixels: NDArray[Any], sample_id: str) -> NDArray[np.uint8]:
+    """Real numbers from 0 to 1 to bytes, as torchvision's ToTensor made them of bytes.
+
+    Raises:
+        BadSampleError: some are not finite.
+        DataError: they are from another range, as after Normalize.
+    """
+    if not np.isfinite(pixels).all():
+        raise BadSampleError(sample_id, "its pixels hold NaN or infinity")
+    low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+        normalised = low < 0
+        raise DataError(
+            f"sample {sample_id!r}: its pixels are real numbers from {low:.4g} to {high:.4g}, not from 0 to 1"
+            + (", so they seem to be normalised already" if normalised else ""),
+            hint=_RAW if normalised else _BYTES,
+        )
+    say_facts((Fact("scaled", "from 0 to 1, as the values suggest"),), sample_id)
+    rounded: NDArray[np.uint8] = np.rint(pixels.clip(0, 1) * _WHITE).astype(np.uint8)
+    return rounded
+
+
+def _from_bytes(pixels: NDArray[Any], sample_id: str) -> NDArray[np.uint8]:
+    if pixels.dtype != np.uint8:
+        raise DataError(f"sample {sample_id!r}: its pixels are of type {pixels.dtype}", hint=_BYTES)
+    return pixels

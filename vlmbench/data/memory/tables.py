@@ -1,0 +1,84 @@
+"""Tables of the ``datasets`` library: images as they are stored, labels and class names from the label's column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlmbench.class_names import listing
+from vlmbench.data.memory.items import CAPTION_KEYS, IMAGE_KEYS, LABEL_KEYS, Columns
+from vlmbench.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class TableParts:
+    """What a table holds: its images by row, the label of each row, and class names."""
+
+    image: Callable[[int], Any]
+    labels: Sequence[Any]
+    classes: tuple[str, ...] | None
+
+
+def is_table(data: Any) -> bool:
+    """Whether it is of the ``datasets`` library, which need not be installed."""
+    return type(data).__module__.split(".")[0] == "datasets"
+
+
+def table_parts(table: Any, columns: Columns) -> TableParts:
+    """Images and labels of a table. Its formats and transforms are left out: images are those that it stores.
+
+    Raises:
+        UsageError: it is several splits, or can only be read from start to end.
+        DataError: nothing tells which column has the images or the labels.
+    """
+    _refuse_other_kinds(table)
+    plain = table.with_format(None)
+    kinds = {name: getattr(feature, "feature", feature) for name, feature in plain.features.items()}
+    image = _column(columns.image, [n for n, kind in kinds.items() if type(kind).__name__ == "Image"], kinds, "image")
+    label = _label_column(columns, kinds)
+    names = getattr(kinds[label], "names", None)
+    pictures = plain.select_columns([image])
+    if type(kinds[image]).__name__ == "Image":
+        from datasets import Image
+
+        pictures = pictures.cast_column(image, Image(decode=False))
+    labels = plain.select_columns([label])[:][label]
+    return TableParts(lambda row: pictures[row][image], labels, tuple(names) if names else None)
+
+
+def _refuse_other_kinds(table: Any) -> None:
+    kind = type(table).__name__
+    if kind in ("DatasetDict", "IterableDatasetDict"):
+        first = next(iter(table), "test")
+        raise UsageError(
+            f"as_task: this is a {kind} of the splits {listing(map(repr, table))}",
+            hint=f"Give one of them: dataset[{first!r}].",
+        )
+    if not hasattr(table, "with_format") or not hasattr(table, "__len__"):
+        raise UsageError(
+            f"as_task: a {kind} can only be read from start to end, and a run reads samples by their number",
+            hint="Load it without streaming=True, or take some: datasets.Dataset.from_list(list(dataset.take(1000))).",
+        )
+
+
+def _label_column(columns: Columns, kinds: dict[str, Any]) -> str:
+    if columns.captions:
+        found = [name for name in CAPTION_KEYS if getattr(kinds.get(name), "dtype", None) == "string"]
+        return _column(columns.label, found, kinds, "label")
+    found = [name for name, kind in kinds.items() if type(kind).__name__ == "ClassLabel"]
+    usual = [name for name in LABEL_KEYS if name in kinds]
+    return _column(columns.label, found or usual, kinds, "label")
+
+
+def _column(asked: str | int | None, found: list[str], kinds: dict[str, Any], what: str) -> str:
+    if asked is not None:
+        if asked not in kinds:
+            raise DataError(f"as_task: no column {asked!r}; the table has {listing(kinds)}")
+        return str(asked)
+    usual = [name for name in found if name in (IMAGE_KEYS if what == "image" else (*LABEL_KEYS, *CAPTION_KEYS))]
+    chosen = found if len(found) == 1 else usual
+    if len(chosen) == 1:
+        return chosen[0]
+    several = f"may be any of {listing(found)}" if found else f"is not known; the table has {listing(kinds)}"
+    raise DataError(f"as_task: the column of the {what} {several}", hint=f"Name it: as_task(dataset, {what}='…').")

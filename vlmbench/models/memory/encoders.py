@@ -1,0 +1,144 @@
+"""A module of any library as a dual encoder: its transform, its tokenizer and its two encoders, called plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlmbench.cards import ModelCard
+from vlmbench.errors import ModelError
+from vlmbench.models.base import ModelIdentity, Pixels
+from vlmbench.models.memory.inputs import Prepare, Tokenize
+from vlmbench.models.towers.described import described_shortly
+from vlmbench.models.towers.token_reader import TextTokens
+from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
+
+Encode = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the caller gave of a model; None if it was left out."""
+
+    module: nn.Module
+    transform: Any = None
+    tokenizer: Any = None
+    encode_image: Encode | None = None
+    encode_text: Encode | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
+
+
+class ModuleModel:
+    """A module behind the ``VisionLanguageModel`` protocol, with the weights that it has now.
+
+    It runs outside torch's inference mode, without gradients: a module that keeps what it computed for later, such as a
+    table of positions, can still be trained afterwards. Pixels are brought to the type of the weights, and features are
+    made float32 before they are scaled to unit length.
+
+    Args:
+        image: pixels (B, 3, H, W) to features (B, D).
+        text: what the tokenizer gives to features (N, D).
+        reader: tells how many tokens texts have, if that is known.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        parts: Parts,
+        prepare: Prepare,
+        tokenize: Tokenize,
+        image: Encode,
+        text: Encode,
+        reader: TextTokens | None = None,
+    ) -> None:
+        module = parts.module
+        self.card = card
+        self.device = module_device(module)
+        self.network = module
+        self.logit_scale, self.logit_bias = logit_factors(parts)
+        self._prepare, self._tokenize, self._image, self._text = prepare, tokenize, image, text
+        self._dtype = weights_dtype(module)
+        self.identity = ModelIdentity(
+            weights_sha256=state_sha256(module),
+            parameters=count_parameters(module),
+            architecture=described_shortly(module),
+            preprocess=prepare.described,
+            tokenizer=tokenize.described,
+            libraries=library_versions("torchvision", "open_clip_torch", "timm", "transformers", "tokenizers"),
+        )
+        self.embedding_dim = int(self.encode_text(["a"]).shape[-1])
+        offered = {"BytePixels": prepare.byte_pixels, "TokenReader": reader}
+        self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
+
+    def preprocess(self, image: PIL.Image.Image) -> Pixels:
+        return self._prepare(image)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        with _outside_inference_mode():
+            return _unit_rows(self._image(pixels.to(self._dtype, copy=True)), "encode_image")
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        if not texts:
+            return torch.zeros(0, self.embedding_dim, device=self.device)
+        with _outside_inference_mode():
+            return _unit_rows(self._text(self._tokenize(texts, self.device)), "encode_text")
+
+
+@contextmanager
+def _outside_inference_mode() -> Iterator[None]:
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def _unit_rows(output: Any, what: str) -> Tensor:
+    """Features of any length, as a library returns them, to float32 rows of unit length.
+
+    Raises:
+        ModelError: it is no tensor of rows.
+    """
+    for name in ("pooler_output", "image_embeds", "text_embeds"):
+        if not isinstance(output, Tensor) and getattr(output, name, None) is not None:
+            output = getattr(output, name)
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        raise ModelError(
+            f"{what} of the module returned {found}, not features (B, D)",
+            hint="Give as_model a function that returns them: encode_image=…, encode_text=….",
+        )
+    return F.normalize(output.float(), dim=-1)
+
+
+def module_device(module: nn.Module) -> torch.device:
+    """Where a module is: the device of its first parameter or buffer; the CPU if it has neither."""
+    first = next(iter([*module.parameters(), *module.buffers()]), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def weights_dtype(module: nn.Module) -> torch.dtype:
+    """The floating-point type that a module computes in: that of its first convolution or linear layer.
+
+    Scales and positions often stay float32 in a module that is otherwise in 16 bits.
+    """
+    layers = [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear)]
+    floats = (value.dtype for value in (*layers, *module.parameters()) if value.dtype.is_floating_point)
+    return next(floats, torch.float32)
+
+
+def logit_factors(parts: Parts) -> tuple[float, float]:
+    """Scale, exp'd, and bias of the logits, as the caller gave them or as the module has them."""
+    scale, bias = (getattr(parts.module, name, None) for name in ("logit_scale", "logit_bias"))
+    stated = parts.logit_scale
+    if stated is None:
+        stated = float(scale.exp().item()) if isinstance(scale, Tensor) and scale.numel() == 1 else 1.0
+    added = parts.logit_bias
+    if added is None:
+        added = float(bias.item()) if isinstance(bias, Tensor) and bias.numel() == 1 else 0.0
+    return stated, added

@@ -1,0 +1,161 @@
+"""A training loop stays as it was: what an evaluation changes in a process is put back, whatever ends it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import ImageFile
+from torch import Tensor, nn
+
+
+@contextmanager
+def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Evaluate inside, with the settings of a new process, and find everything outside as it was.
+
+    Inside, the modules are in evaluation mode and their parameters want no gradient, autocast is off, new tensors are
+    float32 and on the CPU, and float32 is not shortened to TensorFloat-32. Put back at the end, after an error or
+    Ctrl-C too: all of that, the mode of each submodule, buffers, the number of torch's threads, and the random states
+    of Python, NumPy and torch, on the CPU and on each accelerator.
+
+    Args:
+        modules: those that are evaluated.
+    """
+    with ExitStack() as put_back:
+        put_back.callback(_random_states())
+        put_back.callback(_settings())
+        for module in dict.fromkeys(modules):
+            put_back.callback(_buffers(module))
+            put_back.callback(_modes(module))
+            put_back.callback(_wanted_gradients(module))
+            module.eval()
+        put_back.enter_context(torch.inference_mode(False))
+        put_back.enter_context(torch.enable_grad())
+        put_back.enter_context(torch.device("cpu"))
+        for kind in _device_types():
+            put_back.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+def _device_types() -> list[str]:
+    """The types of device whose autocast a caller may have turned on."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+def _random_states() -> Callable[[], None]:
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    on_cuda: Any = torch.cuda
+    cuda = on_cuda.get_rng_state_all() if on_cuda.is_initialized() else None
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+
+    def put_back() -> None:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            on_cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+    return put_back
+
+
+def _settings() -> Callable[[], None]:
+    """Set what a new process has, and give what sets it as it was."""
+    threads, dtype, truncated = torch.get_num_threads(), torch.get_default_dtype(), ImageFile.LOAD_TRUNCATED_IMAGES
+    cudnn, matmul = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    benchmark, allow_tf32, precisions = cudnn.benchmark, _cudnn_allows_tf32(), _float32_precisions()
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    cudnn.benchmark, cudnn.allow_tf32 = False, True  # the forward pass turns TensorFloat-32 off itself
+
+    def put_back() -> None:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        ImageFile.LOAD_TRUNCATED_IMAGES = truncated
+        torch.set_float32_matmul_precision(matmul)
+        cudnn.benchmark = benchmark
+        if allow_tf32 is not None:
+            cudnn.allow_tf32 = allow_tf32
+        for place, precision in precisions:
+            if place.fp32_precision != precision:
+                place.fp32_precision = precision
+
+    return put_back
+
+
+def _cudnn_allows_tf32() -> bool | None:
+    """None if the caller chose by torch's newer settings: then torch refuses to read this older one."""
+    try:
+        return bool(torch.backends.cudnn.allow_tf32)
+    except RuntimeError:
+        return None
+
+
+def _float32_precisions() -> list[tuple[Any, str]]:
+    """The places where torch keeps how exact float32 is by its newer settings (2.9 and later), and what they say."""
+    backends: Any = torch.backends
+    rooms = [(backends.cuda, "matmul"), *((backends.cudnn, name) for name in ("conv", "rnn"))]
+    rooms += [(backends.mkldnn, name) for name in ("matmul", "conv")]
+    places: list[Any] = [getattr(room, name, None) for room, name in rooms]
+    return [(place, place.fp32_precision) for place in places if hasattr(place, "fp32_precision")]
+
+
+def _modes(root: nn.Module) -> Callable[[], None]:
+    modes = [(module, module.training) for module in root.modules()]
+
+    def put_back() -> None:
+        try:
+            for module, training in modes:  # parents come first, and set the mode of all below them
+                if module.training != training:
+                    module.train(training)  # by the module's own method, which may do more than set a flag
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    return put_back
+
+
+def _wanted_gradients(root: nn.Module) -> Callable[[], None]:
+    """Let no parameter want a gradient: torch chooses by it how it multiplies matrices, which changes last digits."""
+    wanted = [parameter for parameter in root.parameters() if parameter.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+
+    def put_back() -> None:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+
+    return put_back
+
+
+def _buffers(root: nn.Module) -> Callable[[], None]:
+    kept = [
+        (module, name, buffer, _version(buffer), buffer.detach().clone())
+        for module in root.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+
+    def put_back() -> None:
+        for module, name, buffer, version, values in kept:
+            if _version(buffer) != version or version is None:
+                with torch.no_grad():
+                    buffer.copy_(values)
+            module._buffers[name] = buffer
+
+    return put_back
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often a tensor was written to; torch does not count it for tensors of its inference mode."""
+    return None if tensor.is_inference() else tensor._version

@@ -1,0 +1,76 @@
+"""Sorts the arguments of :func:`vlmbench.evaluate`: one thing or several; names, cards and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from torch import nn
+
+from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.memory.given import GivenTask, as_task
+from vlmbench.errors import UsageError
+from vlmbench.models.base import Model
+from vlmbench.models.memory.given import GivenModel, as_model, has_protocol
+from vlmbench.run.names import ModelAsked, TaskAsked
+
+
+class Numbered(Protocol):
+    """A dataset in memory: items by number, such as a ``torch.utils.data.Dataset``."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+AnyModel = ModelAsked | Model
+"""A model by name, as a card, or as an object."""
+AnyTask = TaskAsked | Numbered
+"""A task by name, as a card, or as a dataset that states its class names."""
+
+
+def asked_models(models: AnyModel | Iterable[AnyModel]) -> tuple[ModelAsked, ...]:
+    """The models of a call, in the form that a run takes.
+
+    Raises:
+        UsageError: an argument is not a model, or is a module without its transform and tokenizer.
+    """
+    return tuple(_model(model) for model in _models(models))
+
+
+def asked_tasks(tasks: AnyTask | Iterable[AnyTask]) -> tuple[TaskAsked, ...]:
+    """The tasks of a call, in the form that a run takes.
+
+    Raises:
+        UsageError, DataError, LabelError: an argument is not a task; see :func:`~vlmbench.data.memory.given.as_task`.
+    """
+    return tuple(task if isinstance(task, str | TaskCard | GivenTask) else as_task(task) for task in _tasks(tasks))
+
+
+def _models(models: Any) -> Iterable[Any]:
+    if isinstance(models, str | ModelCard | GivenModel | nn.Module) or has_protocol(models):
+        return (models,)
+    if not isinstance(models, Iterable):
+        return (models,)  # not a model: the error names its type
+    return tuple(models)
+
+
+def _model(model: Any) -> ModelAsked:
+    if isinstance(model, str | ModelCard | GivenModel):
+        return model
+    if isinstance(model, nn.Module) and not has_protocol(model):
+        raise UsageError(
+            f"a module ({type(model).__name__}) needs its transform and its tokenizer",
+            hint="Give them together: vlmbench.as_model(module, transform, tokenizer).",
+        )
+    return as_model(model)
+
+
+def _tasks(tasks: Any) -> Iterable[Any]:
+    if isinstance(tasks, Iterator | set | frozenset):
+        tasks = tuple(tasks)
+    if not isinstance(tasks, list | tuple):
+        return (tasks,)
+    first = tasks[0] if tasks else None
+    # A list of samples is one dataset. A list of tasks contains names, cards or datasets.
+    return (tasks,) if isinstance(first, tuple | Mapping) and not hasattr(first, "card") else tasks
