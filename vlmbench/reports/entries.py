@@ -5,11 +5,9 @@ Every table, the leaderboard, the exports and the data frames start from it.
 
 from __future__ import annotations
 
-import gc
 import json
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,8 +42,7 @@ def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = F
         every: older answers to the same question, and failures that a later record has replaced, stay, too; names are
             as the records have them.
     """
-    with _collector_paused():
-        known = list(entries)
+    known = list(entries)
     sound, left_out = [], [f"left out: {entry.reason}" for entry in known if isinstance(entry, Unreadable)]
     for entry in known:
         if isinstance(entry, Summary):
@@ -68,18 +65,6 @@ def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = F
             last = failed.setdefault((entry.model, entry.task), entry)
             failed[entry.model, entry.task] = max(last, entry, key=lambda failure: failure.started)
     return Entries(records, list(failed.values()), left_out)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without Python's search for cycles while records are read: they have none, and it took a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _no_numbers(record: Summary) -> list[str]:
