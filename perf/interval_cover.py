@@ -2,7 +2,8 @@
 
 python perf/interval_cover.py [--sizes 50 500 5000] [--datasets 400 300 60] [--bca 100 40 0] [--only NAME ...]
 
-Beside each of ours: SciPy's BCa bootstrap (999 resamples) on the first data sets of the same size. Prints Markdown.
+Beside each of vlmbench's intervals: SciPy's BCa bootstrap (999 resamples) on the first data sets of the same size.
+Prints Markdown.
 """
 
 from __future__ import annotations

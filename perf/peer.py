@@ -48,7 +48,7 @@ def make_checkpoint(path: Path) -> None:
 def write_shards(
     root: Path, images: Sequence[tuple[Path, int]], names: Sequence[str], templates: Sequence[str], *, shards: int = 1
 ) -> None:
-    """Labelled images in clip-benchmark's webdataset layout, dealt out to so many shards."""
+    """Labelled images in clip-benchmark's webdataset layout, distributed over ``shards`` shards."""
     (root / "test").mkdir(parents=True, exist_ok=True)
     (root / "classnames.txt").write_text("\n".join(names) + "\n")
     written = "\n".join(template.replace("{}", "{c}") for template in templates)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from side_by_side import Way, show, take_turns
 
+from vlmbench.paths import safe_name
 from vlmbench.records import (
     CacheUse,
     ClassResult,
@@ -30,7 +31,6 @@ from vlmbench.records import (
     Record,
     RunInfo,
     TaskInfo,
-    safe_name,
 )
 
 TASKS, CLASSES = 50, (10, 37, 47, *[100] * 6, 1000)
@@ -125,6 +125,12 @@ def report(folder: Path, table: str, kind: str) -> int:
     return len(subprocess.run(command, check=True, capture_output=True).stdout.splitlines())
 
 
+def frame(folder: Path) -> int:
+    """``results_frame`` in a process of its own: how many rows it has."""
+    code = "import sys, vlmbench; print(len(vlmbench.results_frame(sys.argv[1])))"
+    return int(subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True).stdout)
+
+
 def main() -> None:
     """Write the records, and time the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,6 +149,7 @@ def main() -> None:
         }
         ways = [Way("json.loads of every file", partial(parse_alone, folder))]
         ways += [Way(f"vlmbench report {arguments}", run) for arguments, run in formats.items()]
+        ways.append(Way("vlmbench.results_frame", partial(frame, folder)))
         timings = take_turns(ways, asked.repetitions)
         bytes_read = sum(path.stat().st_size for path in files)
     show(

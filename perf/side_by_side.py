@@ -52,7 +52,7 @@ class Timing(Generic[T]):
 
 
 def take_turns(ways: Sequence[Way[T]], repetitions: int, *, warm_up: bool = False) -> list[Timing[T]]:
-    """Each way in turn, so many times over; one unmeasured turn first where ``warm_up`` asks for it."""
+    """Run each way in turn and repeat; with ``warm_up``, one turn without measurement comes first."""
     if warm_up:
         for way in ways:
             way.run()

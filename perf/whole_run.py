@@ -4,8 +4,8 @@
                              [--images N] [--classes N] [--work DIR] [--peer-python PYTHON]
 
 ``vlmbench run`` and ``clip_benchmark eval`` as a user starts them, on one seeded random ViT-B/32 checkpoint, the same
-images, class names and templates, float32 on the CPU, each with its own defaults otherwise. Three runs of ours: cold
-(nothing cached), warm (features cached by the cold run, no records), and again (the records are on disk). The peer
+images, class names and templates, float32 on the CPU, each with its own defaults otherwise. Three runs of vlmbench:
+cold (nothing cached), warm (features cached by the cold run, no records), and again (the records are on disk). The peer
 caches nothing: each of its runs is the same work.
 
     imagenet   1,000 images, 1,000 classes x 80 templates
@@ -146,7 +146,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--peer-classes", type=int, default=100, help="classes that the peer's head is built for")
-    parser.add_argument("--images", type=int, help="so many images of each data set instead of all")
+    parser.add_argument("--images", type=int, help="number of images of each data set (default: all)")
     parser.add_argument("--classes", type=int, default=1000, help="of ImageNet")
     add_peer_arguments(parser)
     arguments = parser.parse_args()

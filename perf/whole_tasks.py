@@ -54,8 +54,8 @@ def make_case(case: str, data: Path, *, images: int | None, classes: int) -> lis
     Args:
         case: a name of :data:`CASES`.
         data: the folder with ``imagenet-sample/val`` and ``cifar10/test``.
-        images: so many of each data set, spread over the classes; None: all.
-        classes: of ImageNet, the first so many.
+        images: how many of each data set, spread over the classes; None: all.
+        classes: how many of ImageNet's classes, from the first.
     """
     return [make(data, images, classes) for make in CASES[case]]
 

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
 import pytest
 from hypothesis import settings
 from repository import TEST_DATA
@@ -52,12 +50,8 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
     """Make an image folder of noise: ``make_folder({"cat": 3, "dog": 2})``."""
 
     def make(classes: dict[str, int], name: str = "images", seed: int = 0) -> Path:
-        random = np.random.default_rng(seed)
-        for folder, count in classes.items():
-            (tmp_path / name / folder).mkdir(parents=True, exist_ok=True)
-            for index in range(count):
-                pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-                PIL.Image.fromarray(pixels).save(tmp_path / name / folder / f"{index:03}.png")
-        return tmp_path / name
+        from vlmbench.testing.toy_data import write_image_folder
+
+        return write_image_folder(tmp_path / name, classes, seed=seed)
 
     return make

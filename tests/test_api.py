@@ -30,7 +30,7 @@ def test_what_cannot_be_is_an_error_of_ours(make_folder: Callable[..., Path], tm
         vlmbench.evaluate("toy:a", task, results=tmp_path, limit=0)
     with pytest.raises(UsageError, match="class_names is a list of texts, and 'cat, dog' is one text"):
         vlmbench.evaluate("toy:a", task, results=tmp_path, class_names="cat, dog")
-    with pytest.raises(UsageError, match=r"the list of class names: entry 2 is no text: ' '"):
+    with pytest.raises(UsageError, match=r"the list of class names: entry 2 is empty or not text: ' '"):
         vlmbench.evaluate("toy:a", task, results=tmp_path, class_names=["cat", " "])
     with pytest.raises(VlmbenchError, match="toy:a@crash on imagefolder"):
         vlmbench.evaluate("toy:a@crash", task, results=tmp_path)

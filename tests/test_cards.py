@@ -103,7 +103,7 @@ def test_a_model_without_a_card() -> None:
 def test_a_folder_without_a_kind_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as caught:
         find_tasks(str(tmp_path))
-    assert "There is a folder of this name: say what it holds, as imagefolder:PATH" in str(caught.value.hint)
+    assert "There is a folder of this name. Name what it holds: imagefolder:PATH" in str(caught.value.hint)
 
 
 def test_unknown_names_suggest() -> None:
@@ -257,7 +257,7 @@ def test_the_name_inside_a_misnamed_card_leads_to_its_file(with_broken_cards: Pa
     for find in (find_models, find_tasks):
         with pytest.raises(UnknownNameError) as caught:
             find("other")
-        assert "own-misnamed.yaml" in (caught.value.hint or "") and "make them equal" in (caught.value.hint or "")
+        assert "own-misnamed.yaml" in (caught.value.hint or "") and "make both names equal" in (caught.value.hint or "")
 
 
 def test_a_broken_suite_stops_only_itself(with_broken_cards: Path) -> None:

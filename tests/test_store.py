@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_record import ROWS, make_failure, make_record
 
 from vlmbench.errors import StoreError
-from vlmbench.records import ClassResult, Failure, Record, Summary, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult, Failure, Record, Summary
 from vlmbench.reports.builders.results import results_table
 from vlmbench.store import ResultStore, Unreadable
+from vlmbench.testing.toy_records import ROWS, make_failure, make_record
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

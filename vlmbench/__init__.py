@@ -15,21 +15,38 @@ from typing import TYPE_CHECKING, Any
 from vlmbench._version import __version__
 
 if TYPE_CHECKING:
-    from vlmbench.api import as_model, as_task, evaluate, load_model, load_task
+    from vlmbench.api import EvaluationError, as_model, as_task, evaluate, load_model, load_task
+    from vlmbench.frames.predictions import predictions_frame
+    from vlmbench.frames.results import results_frame
     from vlmbench.gate.compare import compare
     from vlmbench.records import Record
 
 _LAZY = {
+    "EvaluationError": "vlmbench.api",
     "as_model": "vlmbench.api",
     "as_task": "vlmbench.api",
     "compare": "vlmbench.gate.compare",
     "evaluate": "vlmbench.api",
     "load_model": "vlmbench.api",
     "load_task": "vlmbench.api",
+    "predictions_frame": "vlmbench.frames.predictions",
+    "results_frame": "vlmbench.frames.results",
     "Record": "vlmbench.records",
 }
 
-__all__ = ["Record", "__version__", "as_model", "as_task", "compare", "evaluate", "load_model", "load_task"]
+__all__ = [
+    "EvaluationError",
+    "Record",
+    "__version__",
+    "as_model",
+    "as_task",
+    "compare",
+    "evaluate",
+    "load_model",
+    "load_task",
+    "predictions_frame",
+    "results_frame",
+]
 
 
 def __getattr__(name: str) -> Any:

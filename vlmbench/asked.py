@@ -1,4 +1,7 @@
-"""How a record's question was asked, as remarks: what its own fields say, whatever version wrote it."""
+"""Remarks made from a record's own fields: how its question was asked. Reports, the gate and the site read them.
+
+They are the same for a record of any version.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,26 @@ from collections.abc import Iterable, Iterator
 from vlmbench.records import REMARKLESS, Summary
 from vlmbench.remarks import codes
 from vlmbench.remarks.base import Remark, remark
+from vlmbench.wording import counted, either
 
 
 def remarks_of(record: Summary) -> tuple[Remark, ...]:
-    """What a reader must know beside a record's numbers: how it was asked, by its fields, then what happened."""
+    """All remarks of a record: how its question was asked, made from its fields; then what happened in the run."""
     return (*asked_remarks(record), *happened(record.remarks))
 
 
 def happened(remarks: Iterable[Remark]) -> Iterator[Remark]:
-    """Those remarks that no field of a record says."""
+    """The remarks that cannot be made from a record's fields."""
     return (said for said in remarks if said.code not in codes.FROM_FIELDS)
 
 
 def knows_remarks(record: Summary) -> bool:
-    """Whether a record says all that happened: neither older than remarks nor another program's."""
+    """Whether a record holds all remarks of its run. Older records and imported ones do not."""
     return record.schema_ != REMARKLESS and record.imported is None
 
 
 def asked_remarks(record: Summary) -> tuple[Remark, ...]:
-    """How the question was asked, if that differs from how its card asks it in full precision."""
+    """How the question was asked, if that differs from the card's question in full precision."""
     return tuple(
         [
             *_of_the_samples(record),
@@ -38,7 +42,7 @@ def asked_remarks(record: Summary) -> tuple[Remark, ...]:
 
 
 def other_size(task: str, standard: int, there: int) -> Remark:
-    """What is to be said of data that has another number of samples than its task's standard split."""
+    """The remark about data whose number of samples is not that of the task's standard split."""
     text = (
         f"the standard split of {task} has {standard:,} samples and this data has {there:,}, so that the number is not "
         "comparable with published ones"
@@ -53,10 +57,10 @@ def _of_the_samples(record: Summary) -> Iterator[Remark]:
     if limit is not None:
         whole = data.drawn_from if data.drawn_from is not None else standard
         known = f"{data.samples:,} of {whole:,} samples" if whole is not None else f"subset of {data.samples:,}"
-        counted = f"{data.samples:,} sample{'s' * (data.samples != 1)}"
+        size = counted(data.samples, "sample")
         if data.drawn_from is not None:
-            counted = f"{data.samples:,} of {data.drawn_from:,} samples"
-        text = f"a subset of {counted} was scored, drawn {drawn or 'at random'}"
+            size = f"{data.samples:,} of {counted(data.drawn_from, 'sample')}"
+        text = f"a subset of {size} was scored, drawn {drawn or 'at random'}"
         yield remark(codes.SUBSET, text, brief=f"{known}{by_class}", count=data.samples)
     elif standard is not None and not knows_remarks(record):
         there = data.samples + len(record.bad_samples)
@@ -97,10 +101,10 @@ def _of_the_protocol(record: Summary) -> Iterator[Remark]:
 def _of_the_bad_samples(record: Summary) -> Iterator[Remark]:
     bad = record.bad_samples
     if bad:
-        are = "sample was" if len(bad) == 1 else "samples were"
         yield remark(
             codes.BAD_SAMPLES,
-            f"{len(bad):,} {are} left out, because {'it' if len(bad) == 1 else 'they'} could not be used",
+            f"{counted(len(bad), 'sample')} {either(len(bad), 'was', 'were')} left out, because "
+            f"{either(len(bad), 'it', 'they')} could not be used",
             brief=f"{len(bad):,} bad left out",
             count=len(bad),
             examples=(f"{sample.id} ({sample.reason})" for sample in bad),

@@ -1,6 +1,6 @@
-"""Model cards, task cards and suites: the schemas of the YAML files.
+"""The schemas of model cards, task cards and suites, and the reading of their YAML files.
 
-Where cards are found is :mod:`vlmbench.catalogue`'s matter.
+:mod:`vlmbench.catalogue` finds the files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vlmbench.errors import CardError
 from vlmbench.files import read_text
 from vlmbench.kinds import DEFAULT_KIND, known_kind
 
-try:  # the C loader is ten times faster and just as safe, where libyaml is there
+try:  # the C loader is ten times faster and equally safe; it needs libyaml
     from yaml import CSafeLoader as _Loader
 except ImportError:
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
@@ -31,28 +31,39 @@ class _Card(BaseModel):
 
 
 NO_ADAPTER = "none"
-"""The adapter of a card that is listed for what is known of it and cannot be run."""
+"""The adapter of a card that cannot be run and is listed for information."""
 
 
 class ModelCard(_Card):
-    """How to load one pretrained VLM, and what is known of it (the survey's columns).
+    """How to load one pretrained VLM, and facts about it (the columns of the survey).
 
     Attributes:
-        adapter: what loads it; "none" where nothing can, and ``weights`` then says why.
+        name: what the model is called on the command line and in tables.
+        adapter: what loads it; "none" if nothing can, and ``weights`` then says why.
         spec: what the adapter loads.
         options: what else the adapter understands.
+        title: a name for people.
+        description: what the model is, in a sentence or two.
         method: the card of the survey's method that it is a model of.
         objective: contrastive, generative, alignment, or several of them (the survey's Table 3).
         framework: two-tower, two-leg or one-tower (the survey's section 3.3).
         architecture: its name in the library that builds it, or in its paper.
+        image_encoder: the kind of image encoder.
+        text_encoder: the kind of text encoder.
+        training_data: what it was trained on.
         data_size: how many image-text pairs it was trained on, as its authors print it ("400M").
         samples_seen: how many pairs passed in training, repeats included.
         image_size: the side of its input, in pixels.
+        embedding_dim: the length of its embeddings.
         parameters: of both encoders and what joins them.
         gflops: of one image and one text.
         weights: whether the method's own weights can be had; None where the card itself is a set of weights.
         weights_at: where, or what is known of it.
         models: cards to run in its place.
+        licence: of the weights.
+        paper: its address or title.
+        url: where the model is described.
+        notes: what else a user must know.
     """
 
     noun = "model card"
@@ -85,13 +96,13 @@ class ModelCard(_Card):
 
     @property
     def runnable(self) -> bool:
-        """Whether there is anything to load."""
+        """Whether the model can be loaded."""
         return self.adapter != NO_ADAPTER
 
     @model_validator(mode="after")
     def _says_why_it_cannot_run(self) -> ModelCard:
         if not self.runnable and self.weights is None:
-            raise ValueError("a card without an adapter says in weights whether there are any")
+            raise ValueError("a card without an adapter must say in `weights` whether its weights are public")
         return self
 
 
@@ -102,12 +113,12 @@ class SourceSpec(_Card):
         kind: a registered source ("imagefolder", "torchvision", "frames", "captions", "wds", "hub", …).
         location: a path (relative ones are looked up under ``--data-root``), a class of torchvision, a hub repository
             or a set's name.
-        other_locations: for folders and lists of files, other names under which people keep the very same layout.
-        split: the split to read, where the layout has splits.
+        other_locations: for folders and lists of files, other common names of the same layout.
+        split: the split to read, if the layout has splits.
         revision: the commit of a hub repository.
-        folders: for folders of images or clips, the class folders' names in label order, where they are not the class
-            names.
-        options: whatever else the source understands.
+        folders: for folders of images or clips, the names of the class folders in label order, if they differ from the
+            class names.
+        options: other options of the source.
     """
 
     kind: str
@@ -120,7 +131,7 @@ class SourceSpec(_Card):
 
 
 Role = Literal["test", "train", "val"]
-"""Which part a dataset plays in a question: what is scored, what a model is adapted with, what choices are made on."""
+"""What a dataset is used for: scoring (test), adapting a model (train), or making choices (val)."""
 
 
 class TaskCard(_Card):
@@ -128,32 +139,43 @@ class TaskCard(_Card):
 
     noun = "task card"
     name: str = Field(min_length=1)
+    """What the task is called on the command line and in tables."""
     plugin: str = DEFAULT_KIND
+    """The kind of task: classification, retrieval, segmentation, detection or rare_actions."""
     version: int = Field(default=1, ge=1)
     """Raised whenever the card's numbers stop being comparable with older ones."""
     title: str | None = None
+    """A name for people."""
     description: str = ""
+    """What the task asks, in a sentence or two."""
     sources: list[SourceSpec] = Field(min_length=1)
-    """Of the test role, in the order they are tried."""
+    """The sources of the test role, in the order in which they are tried."""
     train: list[SourceSpec] | None = Field(default=None, min_length=1)
-    """Where the samples are that a model may be adapted with; None: the card states none."""
+    """The sources of samples to adapt a model with; None: the card names none."""
     val: list[SourceSpec] | None = Field(default=None, min_length=1)
-    """Where the samples are that choices may be made on."""
+    """The sources of samples to make choices on."""
     samples: int | None = Field(default=None, ge=1)
-    """How many samples the standard split has; another count is a warning in the record."""
+    """The number of samples of the standard split; another number is a remark in the record."""
     classes: list[str] | None = None
-    """Class names in label order; None: as the data states them."""
+    """Class names in label order; None: the class names of the data."""
     templates: list[str] | None = None
-    """Prompts with ``{}`` or ``{c}`` for the class name; None: the data's own, else "a photo of a {}."."""
+    """Prompts with ``{}`` or ``{c}`` for the class name; None: the prompts of the data, else "a photo of a {}."."""
     multi_label: bool = False
+    """Whether an image may have several classes. It is then scored by average precision."""
     protocol: dict[str, Any] = {}
-    """How the task is carried out, where its kind leaves a choice; the kind's own plugin knows the fields."""
+    """The choices that the kind of task leaves open. The fields are those of the kind's protocol."""
     metrics: list[str] = Field(min_length=1)
+    """The metrics to compute; by default the usual ones of the kind of task."""
     main_metric: str
+    """The metric that tables show; by default the first."""
     licence: str | None = None
+    """Of the data."""
     citation: str | None = None
+    """The paper to cite."""
     source_url: str | None = None
+    """Where the data comes from."""
     notes: str = ""
+    """What a reader of the number must know: the protocol's source, and known faults of the data."""
 
     @property
     def sources_by_role(self) -> Mapping[Role, list[SourceSpec]]:
@@ -164,7 +186,7 @@ class TaskCard(_Card):
     @model_validator(mode="before")
     @classmethod
     def _usual_metrics(cls, data: Any) -> Any:
-        """Metrics are the kind of task's own where the card names none, and the main one is the first."""
+        """Without metrics in the card, take those of the kind of task; the main metric is the first one."""
         if not isinstance(data, dict):
             return data
         kind = known_kind(str(data.get("plugin", DEFAULT_KIND)))
@@ -176,7 +198,7 @@ class TaskCard(_Card):
     @field_validator("classes", "templates", mode="before")
     @classmethod
     def _texts_are_quoted(cls, listed: Any) -> Any:
-        """YAML reads ``no``, ``on``, ``3`` and an empty entry as something else than text."""
+        """YAML does not read ``no``, ``on``, ``3`` and an empty entry as text."""
         for number, entry in enumerate(listed if isinstance(listed, list) else (), 1):
             if not isinstance(entry, str):
                 was = "empty" if entry is None else f"the {type(entry).__name__} {entry!r}"
@@ -197,16 +219,16 @@ class TaskCard(_Card):
 
 
 def make_task(name: str, plugin: str, source: SourceSpec) -> TaskCard:
-    """The card of data that has none: its kind of task's own metrics and prompts."""
+    """A card for data without a card: with the metrics and prompts of its kind of task."""
     return TaskCard.model_validate({"name": name, "plugin": plugin, "sources": [source]})
 
 
 class SuiteSample(_Card):
-    """How much of each task a suite asks.
+    """The subset of each task that a suite asks.
 
     Attributes:
-        size: samples of each task; of smaller ones all.
-        by: "class" for a stratified subset, where each sample has one class; None: at random.
+        size: samples of each task; a smaller task is scored whole.
+        by: "class" for a stratified subset, if each sample has one class; None: at random.
     """
 
     size: int = Field(ge=1)
@@ -222,7 +244,7 @@ class Suite(_Card):
     description: str = ""
     tasks: list[str] = Field(min_length=1)
     sample: SuiteSample | None = None
-    """A seeded subset instead of all samples; the user's own limit takes its place."""
+    """A seeded subset instead of all samples. The user's own --limit replaces it."""
 
 
 def check_templates(templates: list[str] | None) -> None:
@@ -244,7 +266,7 @@ _PLACE = re.compile(r"\{c?\}")
 
 
 def fill_template(template: str, class_name: str) -> str:
-    """The prompt of one class. Plain replacement, once: braces elsewhere and in the name mean nothing."""
+    """The prompt of one class. The place is replaced once; other braces, and braces in the name, stay."""
     return _PLACE.sub(lambda _: class_name, template)
 
 
@@ -255,7 +277,7 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file, loaded safely.
 
     Raises:
-        CardError: the file cannot be read or is no YAML.
+        CardError: the file cannot be read or is not YAML.
     """
     try:
         text = read_text(path)
@@ -268,12 +290,12 @@ def read_yaml(path: Path) -> Any:
         raise CardError(
             f"{path}:{error.line}: {error.key!r} is there twice, first in line {error.first}", hint="Keep one of them."
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
         raise CardError(f"{path}: not valid YAML: {error}") from error
 
 
 class RepeatedKeyError(yaml.YAMLError):
-    """A key that stands twice in one mapping; lines are counted from 1."""
+    """A key that is twice in one mapping. Lines are counted from 1."""
 
     def __init__(self, key: object, first: int, line: int) -> None:
         super().__init__(f"{key!r} is there twice, in lines {first} and {line}")
@@ -281,17 +303,17 @@ class RepeatedKeyError(yaml.YAMLError):
 
 
 _OF_MERGES = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
-"""Keys that stand for no value (``<<`` and ``=``)."""
+"""Keys that are YAML syntax (``<<`` and ``=``)."""
 
 
 class _UniqueKeys(_Loader):
-    """A safe loader that refuses what YAML forbids and PyYAML takes in silence: of two equal keys it keeps the last."""
+    """A safe loader that refuses repeated keys. YAML forbids them; PyYAML silently keeps the last one."""
 
     def flatten_mapping(self, node: Any) -> None:
-        """Called first of every mapping, and once more of one that is merged into another (``<<``)."""
+        """PyYAML calls it first for every mapping, and again for a mapping that is merged into another (``<<``)."""
         if not getattr(node, "keys_are_unique", False):
             self._refuse_repeated(node)
-            node.keys_are_unique = True  # before merged keys come in, which a mapping's own may replace
+            node.keys_are_unique = True  # before merged keys are added: a mapping may replace those
         super().flatten_mapping(node)
 
     def _refuse_repeated(self, node: Any) -> None:
@@ -306,11 +328,11 @@ class _UniqueKeys(_Loader):
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML text says, loaded safely.
+    """The content of a YAML text, loaded safely.
 
     Raises:
-        RepeatedKeyError: a mapping, however deep, has a key twice.
-        yaml.YAMLError, ValueError, RecursionError: it is no YAML.
+        RepeatedKeyError: a mapping at any depth has a key twice.
+        yaml.YAMLError, ValueError, RecursionError: the text is not YAML.
     """
     return yaml.load(text, Loader=_UniqueKeys)  # a safe loader, C or Python
 
@@ -319,7 +341,7 @@ def parse_card(schema: type[C], data: Any, *, where: str) -> C:
     """A card from plain data.
 
     Raises:
-        CardError: the data does not fit the schema; every misfit is listed.
+        CardError: the data does not fit the schema. The message lists every problem.
     """
     if not isinstance(data, dict):
         raise CardError(f"{where}: a {schema.noun} is a mapping of fields, not {type(data).__name__}")

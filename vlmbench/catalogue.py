@@ -1,7 +1,7 @@
-"""Where cards are found, and how a name on the command line becomes one.
+"""Finds cards: the folders that hold them, and the cards that a name on the command line means.
 
-Cards ship inside the package (a wheel holds them under ``vlmbench/_shipped``; a source checkout and an editable
-install find them at the top of the repository). ``VLMBENCH_CARDS`` adds folders of one's own, each laid out like the
+Cards are a part of the package. A wheel has them in ``vlmbench/_shipped``; a source checkout and an editable install
+have them at the top of the repository. ``VLMBENCH_CARDS`` adds folders of the user, each with the layout of the
 repository: ``model_cards/*.yaml``, ``tasks/**/*.yaml``, ``tasks/suites/*.yaml``.
 """
 
@@ -31,7 +31,7 @@ def shipped_root() -> Path:
 
 
 def card_roots() -> list[Path]:
-    """Every folder searched for cards, the user's own first.
+    """Every folder that is searched for cards, the user's own folders first.
 
     Raises:
         UsageError: ``VLMBENCH_CARDS`` names a folder that does not exist.
@@ -39,13 +39,13 @@ def card_roots() -> list[Path]:
     own = [user_path(part) for part in os.environ.get("VLMBENCH_CARDS", "").split(os.pathsep) if part]
     for root in own:
         if not root.is_dir():
-            raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is no folder")
+            raise UsageError(f"VLMBENCH_CARDS names {str(root)!r}, which is not a folder")
     return [*own, shipped_root()]
 
 
 @dataclass(frozen=True)
 class CardFiles(Mapping[str, Path]):
-    """Names to their files. A name that two files have is known, and only its own lookup fails.
+    """Names and their files. If two files have one name, only the lookup of this name fails.
 
     Attributes:
         paths: every file of a name.
@@ -57,8 +57,8 @@ class CardFiles(Mapping[str, Path]):
         """The file of a name.
 
         Raises:
-            KeyError: there is none.
-            CardError: there are two.
+            KeyError: no file has this name.
+            CardError: two files have it.
         """
         first, *others = self.paths[name]
         if others:
@@ -103,7 +103,7 @@ def task_cards(pattern: str = "*") -> list[TaskCard]:
 
 
 def known_task(name: str) -> TaskCard | None:
-    """The task card of this name; None where there is none, or where it is broken, which is a warning."""
+    """The task card of this name; None if there is no such card, or if it is broken (then there is a warning)."""
     files = task_card_files()
     return next(iter(_sound(files, [name], read_task)), None) if name in files else None
 
@@ -131,13 +131,14 @@ def _sound(files: CardFiles, names: Iterable[str], read: Callable[[Path], C]) ->
 
 
 def tell_of_broken(broken: Iterable[tuple[str, CardError]]) -> None:
-    """Warn of cards that cannot be read: what is asked of the others goes on."""
+    """Warn of cards that cannot be read. The other cards are used."""
     for _, error in broken:
-        warnings.warn(f"left out: {error.message}", VlmbenchWarning, stacklevel=1)  # of one place, so said once
+        # The level makes it always the same place, so that Python shows each warning once.
+        warnings.warn(f"left out: {error.message}", VlmbenchWarning, stacklevel=1)
 
 
 def find_suite(name: str) -> Suite | None:
-    """The suite of this name, or in this YAML file; None where it is no suite's."""
+    """The suite of this name, or in this YAML file; None if it is not a suite's."""
     if name.endswith((".yaml", ".yml")):
         data = read_yaml(user_path(name))
         return parse_card(Suite, data, where=name) if isinstance(data, dict) and "tasks" in data else None
@@ -155,7 +156,7 @@ def read_model(path: Path) -> ModelCard:
     """The model card in a YAML file.
 
     Raises:
-        CardError: it cannot be read, is no model card, or has another name than its file.
+        CardError: it cannot be read, is not a model card, or has another name than its file.
     """
     return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
 
@@ -164,7 +165,7 @@ def read_task(path: Path) -> TaskCard:
     """The task card in a YAML file.
 
     Raises:
-        CardError: it cannot be read, is no task card, or has another name than its file.
+        CardError: it cannot be read, is not a task card, or has another name than its file.
     """
     return _task_card(read_yaml(path), path)
 
@@ -177,18 +178,18 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 
 def _named_after_file(card: CardT, path: Path) -> CardT:
-    """Files are found by their name, so a card of another name could never be asked for."""
+    """Refuse a card whose name is not that of its file: cards are found by their files."""
     if card.name != path.stem:
         raise CardError(f"{path}: the card is named {card.name!r}, its file {path.stem!r}", hint="Make them equal.")
     return card
 
 
 def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> list[ModelCard]:
-    """The model cards that one ``-m`` argument stands for.
+    """The model cards that one ``-m`` argument means.
 
     Args:
         name: a card's name, a shell pattern of names, a YAML file, or ``ADAPTER:SPEC`` with no card needed.
-        read: in place of :func:`read_model`, one that remembers what it has read.
+        read: reads a card; a caching variant of :func:`read_model`.
 
     Raises:
         UnknownNameError: nothing has that name.
@@ -209,30 +210,34 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
             raise broken[0][1]
         tell_of_broken(broken)
         return cards
-    hints = [
-        _misnamed(name, files) or did_you_mean(name, files),
-        "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
-        "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k.",
-    ]
-    raise UnknownNameError(f"unknown model {name!r}", hint=" ".join(filter(None, hints)))
+    near = _misnamed(name, files) or did_you_mean(name, files)
+    hint = (
+        f"{near} `vlmbench models` lists all cards."
+        if near
+        else "List cards with `vlmbench models`, or name a model without a card as ADAPTER:SPEC, "
+        "e.g. open_clip:ViT-B-32/laion2b_s34b_b79k."
+    )
+    raise UnknownNameError(f"unknown model {name!r}", hint=hint)
 
 
 def _misnamed(name: str, files: CardFiles) -> str:
-    """Which file has a card of this name, although it is not named after it; "" where none has."""
+    """A hint if a file of another name holds the card of this name; "" otherwise."""
     for path in (path for paths in files.paths.values() for path in paths):
         with suppress(CardError, OSError, UnicodeDecodeError):
             data = read_yaml(path) if path.is_file() and name in path.read_text(encoding="utf-8") else None
             if isinstance(data, dict) and data.get("name") == name:
-                return f"The card of that name is in {path}, and a file is found by its own name: make them equal."
+                return f"The card of that name is in {path}, but its file has another name: make both names equal."
     return ""
 
 
 def runnable_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> list[ModelCard]:
-    """As :func:`find_models`, of cards that can be run: a pattern passes over the others, a name insists.
+    """As :func:`find_models`, but only cards that can be run. Other cards are skipped if a pattern matches them, and
+    are an
+    error if they are named.
 
     Raises:
         UnknownNameError, CardError: as :func:`find_models`.
-        UsageError: the card has no adapter, or all that match have none.
+        UsageError: the card, or every card that matches, has no adapter.
     """
     found = find_models(name, read)
     return [card for card in found if card.runnable] or [runnable(found[0])]
@@ -253,7 +258,7 @@ _WHY_NOT = {
     "public": "its weights are public, but no adapter reads them",
     "reproduction": "its own weights are not public",
     "not public": "its weights are not public",
-    "unknown": "no public weights of it are known here",
+    "unknown": "vlmbench knows of no public weights",
 }
 
 
@@ -263,17 +268,17 @@ def _cannot_run(card: ModelCard) -> UsageError:
     instead = (
         f"Run {' or '.join(card.models[:3])} instead{', or another of its models' if card.models[3:] else ''}."
         if card.models
-        else "It is listed for its published numbers. An adapter of your own (--plugin) can read weights that you have."
+        else "It is listed for its published numbers. If you have its weights, write an adapter for them (--plugin)."
     )
     return UsageError(f"model {card.name!r} cannot be run: {reason}{where}", hint=instead)
 
 
 @dataclass(frozen=True)
 class NamedTasks:
-    """What one ``-t`` argument stands for.
+    """The task cards that one ``-t`` argument means.
 
     Attributes:
-        suite: the suite that lists them; None where the name is no suite's.
+        suite: the suite that lists them; None if the name is not a suite's.
         broken: the names of a pattern's or a suite's cards that cannot be read, and why.
     """
 
@@ -283,7 +288,7 @@ class NamedTasks:
 
 
 def find_tasks(name: str) -> list[TaskCard]:
-    """The task cards that one ``-t`` argument stands for; see :func:`named_tasks`. A broken one is a warning."""
+    """The task cards that one ``-t`` argument means; see :func:`named_tasks`. A broken one is a warning."""
     named = named_tasks(name)
     tell_of_broken(named.broken)
     return list(named.cards)
@@ -295,7 +300,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
     Args:
         name: a card's name, a suite's name, a shell pattern of card names, a YAML file of either, or ``KIND:PATH``
             for a folder, videos, captions, boxes or a webdataset that have no card.
-        read: in place of :func:`read_task`, one that remembers what it has read.
+        read: reads a card; a caching variant of :func:`read_task`.
 
     Raises:
         UnknownNameError: nothing has that name.
@@ -315,7 +320,7 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
         return _named(files, found, read)
     ways = "imagefolder:PATH, masks:PATH, boxes:PATH, captions:PATH, frames:PATH or wds:PATH"
     if (path := user_path(name)).exists():
-        hint = f"There is a {'folder' if path.is_dir() else 'file'} of this name: say what it holds, as {ways}."
+        hint = f"There is a {'folder' if path.is_dir() else 'file'} of this name. Name what it holds: {ways}."
     else:
         near = _misnamed(name, files) or did_you_mean(name, [*files, *suite_paths])
         hint = f"{f'{near} ' if near else ''}List tasks with `vlmbench tasks`, or name your own data as {ways}."
@@ -323,10 +328,10 @@ def named_tasks(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
 
 
 def named_suite(name: str, read: Callable[[Path], TaskCard] = read_task) -> NamedTasks:
-    """As :func:`named_tasks`, of a name that must be a suite's.
+    """As :func:`named_tasks`, but the name must be that of a suite.
 
     Raises:
-        UnknownNameError: it is no suite's.
+        UnknownNameError: no suite has this name.
         CardError: as :func:`named_tasks`.
     """
     in_file = name.endswith((".yaml", ".yml"))
@@ -346,18 +351,18 @@ def _task_of_data(name: str) -> TaskCard:
 
 
 def _check_text(name: str) -> None:
-    """Refuse a name that no card and no record can hold.
+    """Refuse a name that cannot be written into a card or a record.
 
     Raises:
-        UsageError: it has bytes that are no text in this locale.
+        UsageError: it has bytes that are not text in this locale.
     """
     try:
         name.encode()
     except UnicodeEncodeError as error:
         shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
         raise UsageError(
-            f"{shown!r} has bytes that are no text here",
-            hint="Set LC_ALL=C.UTF-8, or PYTHONUTF8=1; or rename what has bytes that are no UTF-8.",
+            f"{shown!r} has bytes that are not text in this locale",
+            hint="Set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or rename the file.",
         ) from error
 
 

@@ -1,4 +1,7 @@
-"""Class names that are ids: WordNet's become words, all others are remarked, since they say nothing to a model."""
+"""Class names that are ids, such as ``n01440764``: WordNet ids become words, and other ids become a remark.
+
+An id means nothing to a model. Prompts and class folders use this module.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from vlmbench.catalogue import read_task, task_card_files
 from vlmbench.class_names import are_counted, numbers_of, without_leading_id
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IDS_AS_PROMPTS, WORDNET_NAMES
+from vlmbench.wording import counted, either
 
 _IMAGENET = "imagenet1k"
 _WORDNET = re.compile(r"n[0-9]{8}", re.IGNORECASE)
@@ -26,16 +30,17 @@ _WORD_AND_NUMBER = re.compile(
 _NUMBER_AND_NAME = re.compile(r"([0-9]{1,18})[-_. ]+[^-_. 0-9].*", re.DOTALL)
 _TOKEN = re.compile(r"[0-9A-Za-z]{8,}")
 _CHANGES_IN_A_TOKEN = 3
-"""From letters to digits or back. Type names of machines have fewer ("A300B4" is shorter than a token)."""
+"""A random token changes at least this often between letters and digits. Names of machines, such as aircraft, change
+less often, or are shorter than a token ("A300B4")."""
 
 
 def is_number(name: str) -> bool:
-    """Whether a class name is a number and no more."""
+    """Whether a class name is only a number."""
     return _NUMBER.fullmatch(name.strip()) is not None
 
 
 def is_id(name: str) -> bool:
-    """Whether a class name is an id by its form: WordNet's or Freebase's, a hash, a UUID, ``id_0012``.
+    """Whether a class name has the form of an id: of WordNet or Freebase, a hash, a UUID, ``id_0012``.
 
     >>> [is_id(name) for name in ("n99999999", "id_0012", "a3f09c1e77", "/m/01g317", "A300B4", "facade", "737-200")]
     [True, True, True, True, False, False, False]
@@ -51,20 +56,20 @@ def _is_random_token(text: str) -> bool:
 
 
 def has_wordnet_ids(names: Sequence[str]) -> bool:
-    """Whether class names are WordNet ids, whose sorted order is that of ImageNet's labels."""
+    """Whether all class names are WordNet ids. ImageNet's labels are in the sorted order of these ids."""
     return all(_WORDNET.fullmatch(name) for name in names)
 
 
 @cache
 def imagenet_names() -> Mapping[str, str]:
-    """ImageNet's class names by their WordNet ids, as the card of ImageNet-1k has them."""
+    """ImageNet's class names by their WordNet ids, from the task card of ImageNet-1k."""
     card = read_task(task_card_files()[_IMAGENET])
     folders = next(source.folders for source in card.sources if source.folders)
     return dict(zip(folders or (), card.classes or (), strict=True))
 
 
 def words_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The names with WordNet ids replaced by ImageNet's names, or by the name that follows the id."""
+    """The class names, where ImageNet's name, or the name that follows the id, replaces each WordNet id."""
     if not any(_WORDNET.match(name) for name in names):
         return tuple(names)
     return tuple(_word_of(name) for name in names)
@@ -77,38 +82,42 @@ def _word_of(name: str) -> str:
 
 
 def told_words_of(names: Sequence[str]) -> tuple[str, ...]:
-    """As :func:`words_of`, with a remark of what was replaced."""
+    """The same as :func:`words_of`, with a remark about the replaced ids."""
     words = words_of(names)
     replaced = [f"{name} = {word!r}" for name, word in zip(names, words, strict=True) if name != word]
     if replaced:
-        one = len(replaced) == 1
+        count = len(replaced)
         say(
             WORDNET_NAMES,
-            f"{len(replaced):,} class name{'s' * (not one)} {'has' if one else 'have'} a WordNet id, and the prompts "
-            f"have {'its name' if one else 'their names'} instead",
-            brief=f"{len(replaced):,} WordNet id{'s' * (not one)} read as names",
-            count=len(replaced),
+            f"{counted(count, 'class name')} {either(count, 'has', 'have')} a WordNet id, and the prompts use "
+            f"{either(count, 'the name of that id', 'the names of these ids')} instead",
+            brief=f"{counted(count, 'WordNet id')} read as {either(count, 'a name', 'names')}",
+            count=count,
             examples=replaced,
         )
     return words
 
 
 def tell_of_ids(names: Sequence[str], *, from_card: bool) -> None:
-    """Make a remark of class names that are numbers or ids; of numbers only if no card means them."""
+    """Make a remark about class names that are numbers or ids.
+
+    Args:
+        from_card: the names are a card's; then numbers are meant, and only ids get a remark.
+    """
     ids = [name for name in names if is_id(name)]
     if from_card:
         return _tell(ids, "is an id", "are ids")
     _tell([name for name in names if is_number(name)], "is a bare number", "are bare numbers")
     if are_counted(numbers_of(names)) and not any(map(is_number, names)):
-        return _tell(names, "is numbered", "are the same but for their numbers")
+        return _tell(names, "is numbered", "differ only in their numbers")
     _tell(ids, "is an id", "are ids")
     if not ids and _begin_with_numbers(names):
-        _tell(names, "begins with a number", "begin with numbers that count them")
+        _tell(names, "begins with a number", "begin with consecutive numbers")
     return None
 
 
 def _begin_with_numbers(names: Sequence[str]) -> bool:
-    """Whether all have numbers before them that count them ("001.Albatross", "002.Auk")."""
+    """Whether all names begin with consecutive numbers ("001.Albatross", "002.Auk")."""
     leading = [match[1] for match in map(_NUMBER_AND_NAME.fullmatch, names) if match is not None]
     return len(leading) == len(names) and are_counted([int(number) for number in leading])
 
@@ -116,12 +125,12 @@ def _begin_with_numbers(names: Sequence[str]) -> bool:
 def _tell(found: Sequence[str], singular: str, plural: str) -> None:
     if not found:
         return
-    one = len(found) == 1
-    what = f"{len(found):,} class name{'s' * (not one)} {singular if one else plural}"
+    count = len(found)
+    what = f"{counted(count, 'class name')} {either(count, singular, plural)}"
     say(
         IDS_AS_PROMPTS,
-        f"{what}, and the prompts are made of {'it' if one else 'them'}; --classnames gives words",
+        f"{what}, and the prompts are made of {either(count, 'it', 'them')}; with --classnames you can give words",
         brief=what,
-        count=len(found),
+        count=count,
         examples=map(repr, found),
     )

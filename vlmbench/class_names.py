@@ -1,4 +1,7 @@
-"""Class names compared: what makes two of them the same, in which order folders are, and whose name is whose."""
+"""Compares class names: which names are equal, how folders are ordered, and which given name belongs to which class.
+
+Datasets, prompts and the checks of labels use it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from vlmbench.errors import LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CLASS_ORDER
+from vlmbench.wording import counted, either, listed
 
 LISTED = 10
-"""How many names or differences a message lists before it says how many more there are."""
+"""A message lists at most this many names or differences, and then the number of the others."""
 _ONE_NUMBER = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _LEADING_ID = re.compile(r"(?:n[0-9]{8}|[0-9]+)[-_. ]+(?=[^-_. ])", re.IGNORECASE)
 
 
 def normalise(name: str) -> str:
-    """A class name as it is compared: case, ``_``, ``-`` and runs of blanks make no difference."""
+    """A class name in the form in which names are compared: without letter case, ``_``, ``-`` and double spaces."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
@@ -31,14 +35,12 @@ def without_leading_id(name: str) -> str:
 
 
 def listing(items: Iterable[str]) -> str:
-    """The first :data:`LISTED` items, and how many more there are."""
-    every = list(items)
-    more = len(every) - LISTED
-    return ", ".join(every[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    """The first :data:`LISTED` items, and the number of the others."""
+    return listed(list(items), most=LISTED)
 
 
 def numbers_of(names: Sequence[str]) -> list[int] | None:
-    """The numbers of names that are the same but for a number each; None where they are not.
+    """The numbers in names that differ only in one number each; None if the names differ in something else.
 
     >>> numbers_of(["0", "10", "2"]), numbers_of(["c07", "c08"]), numbers_of(["7", "07"]), numbers_of(["a1", "b2"])
     ([0, 10, 2], [7, 8], None, None)
@@ -51,12 +53,12 @@ def numbers_of(names: Sequence[str]) -> list[int] | None:
 
 
 def are_counted(numbers: Sequence[int] | None) -> bool:
-    """Whether the numbers are 0 to N - 1 or 1 to N, in any order: then they are the labels themselves."""
+    """Whether the numbers are 0 to N - 1 or 1 to N, in any order. Then they are labels."""
     return numbers is not None and sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
 
 
 def label_order(names: Iterable[str]) -> list[str]:
-    """The names in the order of their labels: sorted; by their numbers if they are the same but for these.
+    """The names in the order of their labels: by their numbers if they differ only in these, else alphabetical.
 
     >>> label_order(["10", "9", "1"]), label_order(["b10", "b9"]), label_order(["tench", "eel 2"])
     (['1', '9', '10'], ['b9', 'b10'], ['eel 2', 'tench'])
@@ -69,20 +71,21 @@ def label_order(names: Iterable[str]) -> list[str]:
 def own_in_order(
     own: Sequence[str], stated: Sequence[str], *, place: str, order_stated: bool, from_card: bool = False
 ) -> tuple[str, ...]:
-    """The user's names for the classes, in the classes' order.
+    """The class names that the user gives, in label order.
 
-    Names that are the same after :func:`normalise` (or but for a number or id before the data's) belong together,
-    whatever their order. Without such names, the user's are taken in the order in which they stand.
+    A given name belongs to the class whose stated name is equal after :func:`normalise`, also without a number or id
+    before the stated name. The order of the given names then does not matter. If no name matches, the given names are
+    taken in the order in which they are given.
 
     Args:
-        own: the user's names.
+        own: the names that the user gives.
         stated: the names that the data or the card states, in label order.
-        order_stated: the order of the labels is stated somewhere, and not merely that of sorted folders. Then a list
-            that has the same names at the same places may have other words for the rest.
-        from_card: a card states the names, so that their order is known to whoever asks it.
+        order_stated: the data states the order of the labels (it is not just that of sorted folders). Then the given
+            names may differ from the stated ones, as long as no matching name is at another place.
+        from_card: a card states the names, so that the user can look up their order.
 
     Raises:
-        LabelError: some names have a match, and others have none.
+        LabelError: some names have a match, and others do not.
     """
     for key in (normalise, lambda name: normalise(without_leading_id(name))):
         if (found := _paired(own, stated, key)) is not None:
@@ -90,8 +93,7 @@ def own_in_order(
     ours, theirs = [normalise(name) for name in own], [normalise(name) for name in stated]
     common = set(ours) & set(theirs)
     if not common:
-        counted = are_counted(numbers_of(stated))
-        if not (from_card or counted) and len(own) == len(stated):
+        if not (from_card or are_counted(numbers_of(stated))) and len(own) == len(stated):
             _tell_of_order(own, stated, place)
         return tuple(own)
     if order_stated and len(own) == len(stated) and not _moved(ours, theirs):
@@ -100,8 +102,8 @@ def own_in_order(
 
 
 _UNPAIRED_HINT = (
-    "Class names are matched by name, whatever their order: correct those without a match. For other words than the "
-    "data's, write a card that lists `classes` in label order, and for folders `folders` in its source."
+    "Class names are matched by name, in any order: correct those that have no match. To use other words than the data "
+    "does, write a card that lists `classes` in label order and, for folders, `folders` in its source."
 )
 
 
@@ -116,29 +118,42 @@ def _paired(own: Sequence[str], stated: Sequence[str], key: Callable[[str], str]
 
 
 def _moved(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether a class's name stands at another class's place, and not at its own."""
+    """Whether a name that is in both lists is at another place in each."""
     in_place = {name for name, other in zip(ours, theirs, strict=True) if name == other}
     return bool((set(ours) & set(theirs)) - in_place)
 
 
 def _unpaired(own: Sequence[str], stated: Sequence[str], common: set[str], place: str) -> str:
     parts = [
-        f"{len(names)} {what}: {listing(map(repr, names))}"
-        for names, what in (
-            ([name for name in own if normalise(name) not in common], "of the given names match no class"),
-            ([name for name in stated if normalise(name) not in common], "of the classes have no given name"),
+        f"{counted(len(names), noun, nouns)} {either(len(names), *what)}: {listing(map(repr, names))}"
+        for names, noun, nouns, what in (
+            (
+                [name for name in own if normalise(name) not in common],
+                "given name",
+                None,
+                ("matches no class", "match no class"),
+            ),
+            (
+                [name for name in stated if normalise(name) not in common],
+                "class",
+                "classes",
+                ("has no given name", "have no given name"),
+            ),
         )
         if names
     ]
-    counts = f"{len(own)} given names for {len(stated)} classes, of which some occur more often than the others"
+    counts = (
+        f"{counted(len(own), 'given name')} for {counted(len(stated), 'class', 'classes')}, and some names occur in "
+        "one of the lists more often than in the other"
+    )
     return f"{place}: the given class names do not fit the classes ({'; '.join(parts) or counts})"
 
 
 def _tell_of_order(own: Sequence[str], stated: Sequence[str], place: str) -> None:
     say(
         CLASS_ORDER,
-        f"none of the {len(own):,} given class names is a name in {place}, so that their order could not be checked; "
-        "they were taken in the order of the data's names",
+        f"none of the {len(own):,} given class names occurs in {place}, so their order could not be checked; the first "
+        "name was given to the first class of the data, the second to the second, and so on",
         brief="order of class names not checked",
         count=len(own),
         examples=(f"{name!r} for {found!r}" for name, found in zip(own, stated, strict=True)),

@@ -1,7 +1,7 @@
-"""What every kind of task is, without torch: its title, metrics, columns, sources, and where its code is.
+"""The descriptor of a kind of task: its title, metrics, columns and sources, and where its code is. It needs no torch.
 
-A kind is one folder below :mod:`vlmbench.tasks`, and this descriptor of it lies there in ``kind.py``. Cards, answers,
-the gate, reports and exports ask the descriptor and hold no list of kinds.
+A kind is one folder below :mod:`vlmbench.tasks`, and its descriptor is in ``kind.py`` there. Cards, answers, the gate,
+reports and exports read the descriptor; they have no list of kinds.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ class TaskKind:
     """One kind of task.
 
     Attributes:
-        name: what cards call it in ``plugin``.
-        title: for people, as a heading.
-        plugin: its :class:`~vlmbench.tasks.base.TaskPlugin`, or where that is as ``"module:attribute"``.
-        metrics: what a card measures that names no metrics; the first is the main one. Empty: a card names its own.
-        truth: columns of its tables of predictions that say what was to be answered, where they are there. Together
-            with a sample's content they are what the sample is.
-        paired: its :class:`~vlmbench.answers.measured.Pairing`, or where that is; None where two runs cannot be
-            compared sample by sample.
-        sources: sources whose data is asked this kind's question where no card says otherwise; the first is the source
-            of ``-t KIND:PATH``.
-        hub_task: a hub's identifier of the task and its title there; None: the kind's own name.
-        hub_metrics: metrics with the hub's identifiers of them; the others keep their names.
-        place: of its heading among others, lowest first.
+        name: the value of ``plugin`` in cards.
+        title: the heading for people.
+        plugin: its :class:`~vlmbench.tasks.base.TaskPlugin`, or its place as ``"module:attribute"``.
+        metrics: the metrics of a card that names none; the first is the main one. Empty: every card names its own.
+        truth: the columns of its prediction tables that hold the right answers; a table may lack some. A sample is
+            identified by them and by its content.
+        protocol: the pydantic model of a card's ``protocol`` and of ``--set``, or its place; None: nothing can be set.
+        paired: its :class:`~vlmbench.answers.measured.Pairing`, or its place; None if two runs cannot be compared
+            sample by sample.
+        frames: its views in pandas, a tuple of :class:`~vlmbench.answers.frame_rows.FrameRows` with the usual one
+            first, or their place; None: a frame shows the columns of its prediction tables unchanged.
+        sources: the sources whose data is of this kind if no card says otherwise. ``-t KIND:PATH`` reads with the
+            first.
+        hub_task: the identifier and the title of the task on the Hugging Face hub; None: the kind's own name.
+        hub_metrics: metrics with their identifiers on the hub; other metrics keep their names.
+        place: the position of its heading, lowest first.
     """
 
     name: str
@@ -40,7 +43,9 @@ class TaskKind:
     plugin: str | object
     metrics: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
+    protocol: str | object | None = None
     paired: str | object | None = None
+    frames: str | object | None = None
     sources: tuple[str, ...] = ()
     hub_task: tuple[str, str] | None = None
     hub_metrics: tuple[tuple[str, str], ...] = ()
@@ -55,15 +60,31 @@ class TaskKind:
         return self._load("plugin")
 
     def load_paired(self) -> object | None:
-        """How two runs are paired, imported; None where they cannot be.
+        """The way to pair two runs, imported; None if they cannot be paired.
 
         Raises:
             PluginError, MissingDependencyError: it cannot be imported.
         """
         return self._load("paired")
 
-    def _load(self, part: Literal["plugin", "paired"]) -> object | None:
-        target: object | None = self.plugin if part == "plugin" else self.paired
+    def load_frames(self) -> object | None:
+        """The views in pandas, imported; None if the kind declares none.
+
+        Raises:
+            PluginError, MissingDependencyError: they cannot be imported.
+        """
+        return self._load("frames")
+
+    def load_protocol(self) -> object | None:
+        """The model of the protocol, imported; None if nothing can be set.
+
+        Raises:
+            PluginError, MissingDependencyError: it cannot be imported.
+        """
+        return self._load("protocol")
+
+    def _load(self, part: Literal["plugin", "protocol", "paired", "frames"]) -> object | None:
+        target: object | None = getattr(self, part)
         if isinstance(target, str):
             origin = "vlmbench" if target.startswith("vlmbench.") else "its package"
             found: object = load_checked(target, f"{part} of the kind of task {self.name!r}", origin)
@@ -72,7 +93,7 @@ class TaskKind:
 
 
 DEFAULT_KIND = "classification"
-"""Of cards that name none, and of data whose source no kind claims."""
+"""The kind of cards that name no kind, and of data whose source belongs to no kind."""
 
 KINDS: Registry[TaskKind] = Registry(
     "kind of task", modules_in("tasks", "KIND", file="kind"), group="vlmbench.tasks", expects=TaskKind
@@ -80,7 +101,7 @@ KINDS: Registry[TaskKind] = Registry(
 
 
 def known_kind(name: str) -> TaskKind | None:
-    """The kind of this name; None for one that is not installed here, as a foreign record may have, or is broken."""
+    """The kind of this name; None if it is not installed here or is broken."""
     try:
         return KINDS.get(name) if name in KINDS else None
     except (PluginError, MissingDependencyError) as error:
@@ -99,5 +120,5 @@ def kind_titles() -> Mapping[str, str]:
 
 
 def kind_of_source(source: str) -> str:
-    """The kind that claims the data of a source; the default kind where none does."""
+    """The kind to which a source's data belongs; the default kind if no kind lists the source."""
     return next((kind.name for kind in kinds() if source in kind.sources), DEFAULT_KIND)

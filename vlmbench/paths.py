@@ -1,4 +1,4 @@
-"""Folders of the user: ``~`` in a path, and the folder for caches.
+"""Paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
 
 Every command calls :func:`settle_home` first, and each reader of a user's path calls :func:`user_path`.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
 import warnings
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import platformdirs
@@ -105,3 +107,20 @@ def _temporary(program: str) -> Path:
             hint="Set VLMBENCH_CACHE or HOME to your own folder.",
         )
     return folder
+
+
+def safe_name(name: str) -> str:
+    """A file name for any string: readable, without separators, and different for different names.
+
+    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
+    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
+
+
+def lies_beside(file: str) -> bool:
+    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    return _PLAIN.fullmatch(file) is not None

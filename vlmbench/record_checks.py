@@ -1,6 +1,7 @@
-"""What of a record's file no schema can check: keys that stand twice, numbers that are none, another record's place.
+"""Checks of a record's file that its schema cannot make: repeated keys, NaN and infinity, a file in the wrong place.
 
-A folder may hold thousands of records, so that their thousands of classes are not looked at one by one.
+The store calls them for each record that it reads. A folder may hold thousands of records, so the classes of a record,
+which may be thousands too, are not checked one by one.
 """
 
 from __future__ import annotations
@@ -18,27 +19,28 @@ from pathlib import Path
 from pydantic_core import from_json, to_json
 
 from vlmbench.errors import RecordError
-from vlmbench.records import Failure, Summary, lies_beside, safe_name
+from vlmbench.paths import lies_beside, safe_name
+from vlmbench.records import Failure, Summary
 
 _LONGEST_REASON = 300
 
 
 def cut(text: str) -> str:
-    """One line of bearable length: what a broken file says may be long."""
+    """A text on one line, cut to 300 characters: the content of a broken file may be long."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
 
 
 def check_place(entry: Summary | Failure, path: Path, *, folders: int = 2) -> None:
-    """Refuse a record or a note of a failure that lies where another belongs: a copy, or one that was renamed.
+    """Refuse a record, or the note of a failure, in another record's place: it was copied or renamed.
 
-    Its pictures and predictions would be looked for elsewhere, and its number would be shown twice.
+    Its pictures and predictions would not be found, and its number would be shown twice.
 
     Args:
-        folders: how many of the folders around the file are the store's: 2, the model's and the task's.
+        folders: how many of the folders around the file belong to the store: 2, the model's and the task's.
 
     Raises:
-        RecordError: the file's or its folders' names are not those of what it says.
+        RecordError: the names of the file and its folders do not fit the id, task and model in the file.
     """
     model, task = (entry.model, entry.task) if isinstance(entry, Failure) else (entry.model.name, entry.task.name)
     *_, model_folder, task_folder, file = ("", "", *os.fspath(path).split(os.sep))
@@ -56,36 +58,37 @@ _safe_name = lru_cache(maxsize=4096)(safe_name)
 
 
 def check_content(entry: Summary, data: bytes) -> None:
-    """Refuse a record that fits its schema, and whose file no run has written.
+    """Refuse a record that fits its schema but that no run can have written.
 
     Args:
-        entry: what was read.
-        data: the file's bytes.
+        entry: the record.
+        data: the bytes of its file.
 
     Raises:
-        RecordError: a key stands twice, a number is NaN or infinite, a name is no file's, or a time is none.
+        RecordError: a key is repeated, a number is NaN or infinite, a name is not a file name, or a time cannot be
+        read.
     """
     _check_keys(data)
     if place := next((place for place, numbers in _numbers(entry) if not _finite(numbers)), None):
         raise RecordError(f"{place} is not finite")
     for place, name in (("id", entry.id), ("predictions.file", entry.predictions.file if entry.predictions else "x")):
         if not lies_beside(name):
-            raise RecordError(f"{place} {name!r} is no name of a file beside the record")
+            raise RecordError(f"{place} {name!r} is not the name of a file beside the record")
     try:
         datetime.fromisoformat(entry.run.started.removesuffix("Z"))
     except ValueError as error:
-        raise RecordError(f"run.started {entry.run.started!r} is no time") from error
+        raise RecordError(f"run.started {entry.run.started!r} is not a time") from error
 
 
 _CLASSES = b'"per_class"'
 _GOES_ON = re.compile(rb"\]\s*,")
-"""What follows on a list, and in the rows of classes, as they are written, on none."""
+"""A comma after a list. In the rows of classes, as vlmbench writes them, no list has one."""
 
 
 def _check_keys(data: bytes) -> None:
-    """Which of two values of one key counts, no reader could tell.
+    """Refuse repeated keys: no reader could tell which of the two values counts.
 
-    The classes are nine tenths of a file and come last: then what stands before them has every other key.
+    The classes are nine tenths of a file and come last, so all other keys are in the part before them.
     """
     start = data.find(_CLASSES)
     if start < 0 or _GOES_ON.search(data, start) or not _is_distinct(data[:start] + _CLASSES + b": []}"):
@@ -93,9 +96,10 @@ def _check_keys(data: bytes) -> None:
 
 
 def _is_distinct(head: bytes) -> bool:
-    """Whether this is a JSON object without doubled keys: written again, it has as many quotation marks.
+    """Whether this is a JSON object without repeated keys: written again, it has the same number of quotation marks.
 
-    It is none if the classes are a part of something in the record. An escape could stand for a quotation mark.
+    False too if the classes are inside another part of the record, or if there is an escape, which could be a quotation
+    mark.
     """
     try:
         return b"\\u" not in head and to_json(from_json(head)).count(b'"') == head.count(b'"')
@@ -106,18 +110,18 @@ def _is_distinct(head: bytes) -> bool:
 def _refuse_doubled(data: bytes) -> None:
     try:
         json.loads(data, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         raise RecordError(str(error)) from error
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> None:
     if len(dict(pairs)) < len(pairs):
         key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise RecordError(f"the key {key!r} stands twice")
+        raise RecordError(f"the key {key!r} is there twice")
 
 
 def _numbers(entry: Summary) -> Iterator[tuple[str, object]]:
-    """Where numbers stand that JSON may have as NaN or infinity, and the numbers; of classes the schema has none."""
+    """The fields that JSON could fill with NaN or infinity, and their values. For classes the schema refuses both."""
     for name, metric in entry.metrics.items():
         yield f"metrics.{name}", (metric.value, metric.chance, metric.ci95)
     model, run = entry.model, entry.run

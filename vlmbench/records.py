@@ -1,13 +1,11 @@
-"""The record: what one (model, task) pair answered, and everything that can change the answer.
+"""The schema of a record: what one model answered to one task, and everything that can change the answer.
 
-Values are fractions in [0, 1]. Where records are kept is :mod:`vlmbench.store`'s matter.
+Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables
+and comparisons read them. The texts below the fields are shown in the documentation.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -30,12 +28,12 @@ from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
-"""The schema before remarks: a record of it holds warnings alone, which say less."""
+"""The schema before remarks: its records hold only warnings, which tell less."""
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
-"""How many there are of something: every program can hold it."""
+"""A number of things; small enough for a number in JSON."""
 
 
 class _Part(BaseModel):
@@ -46,96 +44,116 @@ class ModelInfo(_Part):
     """The model as it was loaded."""
 
     name: str
+    """The name of the model card, or ``ADAPTER:SPEC``."""
     adapter: str
+    """The adapter that loaded the model, such as "open_clip"."""
     spec: str
+    """What the adapter loaded: an architecture with its weights, a folder or a hub repository."""
     options: dict[str, Any] = {}
+    """The options of the model card."""
     weights_sha256: str
+    """The hash of all weights as they were loaded, whatever file they came from."""
     parameters: Count
+    """The number of parameters."""
     architecture: str
+    """The class of the network and its whole configuration."""
     preprocess: str
+    """The image transform, with every number in it."""
     tokenizer: str
+    """The tokenizer, with its vocabulary's hash and its context length, if it has them."""
     libraries: dict[str, str] = {}
     """Version of each package whose code makes the features."""
     capabilities: list[str]
+    """What the model can do besides encoding whole images and texts, such as "DenseEncoder"."""
     embedding_dim: Count | None = None
-    """This, scale and bias are None of a model that is no dual encoder, such as a detector."""
+    """The length of an embedding. It is None for a model that is no dual encoder, such as a detector."""
     logit_scale: float | None = None
+    """The factor by which cosines are multiplied to give logits; None as for ``embedding_dim``."""
     logit_bias: float | None = None
+    """The number that is added to logits; None as for ``embedding_dim``."""
     revision: str | None = None
-    """The commit of the hub repository from which the weights were fetched."""
+    """The commit of the hub repository from which the weights were downloaded."""
 
     @model_serializer(mode="wrap")
     def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of local weights are written as they were before it was kept."""
+        """Leave an empty revision out, so that records of local weights stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the model is, whatever its name: weights, architecture, image transform, tokenizer. With equal keys,
-        equal inputs give equal features."""
+        """What identifies the model besides its name: weights, architecture, image transform, tokenizer. With equal
+        keys, equal inputs give equal features."""
         return self.weights_sha256, self.architecture, self.preprocess, self.tokenizer
 
     _saved_as: str = PrivateAttr(default="")
 
     @property
     def saved_as(self) -> str:
-        """The name in the record's file, by which its place in a results folder is found."""
+        """The name in the record's file, which gives its place in a results folder."""
         return self._saved_as or self.name
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name by which a user may ask for it."""
+        """Every name that a user may write for it."""
         return tuple(dict.fromkeys((self.name, self.saved_as)))
 
     def renamed(self, name: str) -> Self:
-        """The same under another name, for a table."""
+        """The same model under another name, for a table."""
         copy = self.model_copy(update={"name": name})
         copy._saved_as = self.saved_as
         return copy
 
 
 class DatasetInfo(_Part):
-    """The data as it was read."""
+    """The data that was read."""
 
     source: str
+    """The kind of source that read the data, such as "imagefolder"."""
     location: str
+    """The place that the source was given: a path, a hub repository or a name."""
     revision: str | None = None
+    """The commit of a hub dataset."""
     split: str | None = None
+    """The split that was read, if the layout has splits."""
     samples: Count
     """Samples used: after ``--limit``, without the bad ones that were skipped."""
     drawn_from: Count | None = None
-    """Samples that the data has, of which ``--limit`` drew those; None in older records."""
+    """The number of samples in the data, before ``--limit``; None in older records."""
     standard_samples: Count | None = None
-    """How many the card's standard split has."""
+    """The number of samples in the card's standard split."""
     fingerprint: str
-    """Over the content and label of every sample used."""
+    """A hash of the content and label of every sample used."""
     reading_rules: Count = 1
-    """Which rules turned files into samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
+    """The version of the rules from files to samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
 
 
 class TaskInfo(_Part):
-    """The question as it was asked."""
+    """The question that was asked."""
 
     name: str
+    """The name of the task card, or ``KIND:PATH``."""
     plugin: str
+    """The kind of task, such as "classification"."""
     version: str
-    """``card.plugin``: the card's version, then the plugin's; numbers of two versions are not comparable."""
+    """The version of the card, a dot, and the version of the kind. Numbers of two versions are not comparable."""
     dataset: DatasetInfo
-    """What was scored: the test role."""
+    """The data that was scored."""
     other_data: dict[str, DatasetInfo] = {}
-    """By role ("train", "val"), what else the answer was made with. Nothing in a zero-shot record."""
+    """Other data that the answer was made with, by role ("train", "val"). It is empty in a zero-shot record."""
     prompts_sha256: str
+    """The hash of class names, templates and all that makes prompts of them."""
     protocol: dict[str, Any] = {}
+    """How the task was carried out: the card's protocol with what the user set."""
 
     @model_serializer(mode="wrap")
     def _without_empty_roles(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the test role alone are written as they were before there were roles."""
+        """Leave empty roles out, so that records of the test role stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value or name != "other_data"}
 
 
 _LONGEST_REASON = 200
 Reason: TypeAlias = Annotated[str, AfterValidator(lambda text: one_line(text, _LONGEST_REASON))]
-"""Words that tables show: a record's file may come from anybody, so they stay on their line, in bounds."""
+"""Text that tables show. A record's file may come from anyone, so the text is cut and kept on one line."""
 
 
 def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
@@ -145,30 +163,34 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 class MetricValue(_Part):
     """One number.
 
-    ``value`` is None where the data cannot define it (no positive sample, one class only), ``ci95`` where nothing
-    honest can be said of other samples (too few of them, or a few that decide all). What each interval is of:
-    ``docs/intervals.md``.
+    ``value`` is None if the data cannot define it (no positive sample, only one class). ``ci95`` is None if the samples
+    say too little about other samples (they are too few, or a few decide everything). ``docs/intervals.md`` says what
+    each interval means.
     """
 
     value: float | None
+    """The number; a fraction between 0 and 1 unless ``unit`` says otherwise."""
     ci95: tuple[float, float] | None = None
+    """The two ends of the 95 % interval."""
     n: Count
+    """The number of samples that the value is computed from."""
     higher_is_better: bool = True
+    """Whether a larger value is a better one. For ranks it is false."""
     unit: Literal["fraction", "rank"] = "fraction"
     """A rank counts from 1."""
     chance: float | None = None
-    """What answering at random would give; None where that is unknown."""
+    """The value of random answers; None if it is unknown."""
     reason: Reason = ""
-    """In plain words, why there is no value, or else no interval. Records from before it was kept say nothing."""
+    """Why there is no value, or no interval, in plain words. Older records do not say."""
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What lacks nothing is written as it was before there were reasons."""
+        """Leave an empty reason out, so that complete metrics stay as older versions wrote them."""
         return _reasoned(dump(self))
 
 
 class _FiniteInFiles:
-    """A number that JSON may not have as NaN or infinity; what a run computes is written as null then."""
+    """A number that may not be NaN or infinite in a file. A run writes null for such a number."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -181,15 +203,18 @@ _Number: TypeAlias = Annotated[float, _FiniteInFiles]
 
 
 class ClassResult(_Part):
-    """One class's share of the result."""
+    """The result of one class."""
 
     name: str
+    """The name of the class."""
     n: Count
+    """The number of its samples, boxes or images, as the kind of task counts them."""
     values: dict[str, _Number | None]
+    """Each value by the name of its metric."""
     ci95: tuple[_Number, _Number] | None = None
-    """Of the first value."""
+    """The 95 % interval of the first value."""
     reason: Reason = ""
-    """In plain words, why values are None."""
+    """Why values are None, in plain words."""
 
     @model_serializer(mode="wrap")
     def _without_reason(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -200,118 +225,136 @@ class Predictions(_Part):
     """The Parquet file beside the record."""
 
     file: str
+    """Its name, in the folder of the record."""
     rows: Count
+    """The number of its rows."""
     sha256: str
-    """Of the file: a record and a file that do not belong together are told apart."""
+    """The hash of the file. It shows whether the record and the file belong together."""
 
 
 class Imported(_Part):
-    """Another program's result file that a record was made of."""
+    """The result file of another program from which a record was made."""
 
     program: str = Field(alias="from")
-    """Whose it is: "clip_benchmark", "open_clip"."""
+    """The program: "clip_benchmark" or "open_clip"."""
     file: str
-    """Its name, without the folder."""
+    """The name of the file, without the folder."""
     sha256: str
-    """Of its content."""
+    """The hash of its content."""
 
 
 class CacheUse(_Part):
-    """How many features came from the cache, and how many were computed; of clips, those of their frames."""
+    """How many features came from the cache, and how many were computed. For clips, frames are counted."""
 
     image_hits: Count = 0
+    """Images whose features came from the cache."""
     image_misses: Count = 0
+    """Images whose features were computed."""
     text_hits: Count = 0
+    """Texts whose features came from the cache."""
     text_misses: Count = 0
+    """Texts whose features were computed."""
 
 
 class RunInfo(_Part):
     """How the answer was computed. Times are wall-clock seconds."""
 
     started: str
+    """When the question was asked: date and time with the time zone (ISO 8601)."""
     seconds: dict[str, float]
-    """By stage. ``total`` is the time from the question to the answer; ``record`` comes after it, to bring the answer
-    into the form it is kept in. Of the main thread, one after the other: ``text`` (tokens, forward, cache),
-    ``image_wait`` for the workers, ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``,
-    ``ranking``, ``metrics``, and in older records ``pictures``, which are now drawn later. Beside it, summed over the
-    worker threads: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess``, and ``truth`` (what a task loads
-    beside each image, its preprocessing included). ``images`` is the whole image stage, with whatever was done between
-    two batches."""
+    """The time of each stage. ``total`` is the time from the question to the answer. ``record`` comes after it and
+    brings the answer into the form that is kept.
+
+    The main thread does these one after the other: ``text`` (tokens, forward, cache), ``image_wait`` for the workers,
+    ``image_forward`` (to the device and back), ``crop_preprocess``, ``cache_write``, ``ranking`` and ``metrics``. Older
+    records have ``pictures`` too, which are now drawn later. The worker threads do these at the same time, and the
+    times of all threads are added: ``read``, ``hash``, ``cache_lookup``, ``decode``, ``preprocess`` and ``truth`` (what
+    a task loads beside each image, with its preprocessing). ``images`` is the whole image stage, with everything that
+    was done between two batches."""
     images_per_second: float | None
-    """Over the whole image stage (read, decode, encode), frames where samples are clips; None where any image came
-    from the cache that was not computed for this very pair."""
+    """The speed of the whole image stage (read, decode, encode); for clips, frames are counted. It is None if features
+    of an image came from the cache and were not computed for this pair."""
     peak_memory_bytes: Count | None = None
-    """The most memory in use while the pair was answered: on a CUDA device what its tensors took, else the process' own
-    (the model and all that was loaded before included). None where the system does not tell."""
+    """The largest amount of memory in use while the pair was answered: of tensors on a CUDA device, otherwise of the
+    process, with the model and everything loaded before. None if the system does not tell."""
     device: str
+    """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
-    """The GPU's name, or the processor's with the cores that were to be used; None in records from before it was
-    written down."""
+    """The name of the GPU, or of the processor with the number of cores to use; None in older records."""
     precision: str
+    """The precision of the forward passes: "fp32", "bf16" or "fp16"."""
     batch_size: Count
+    """Images in one forward pass, as asked for; batches that do not fit are halved."""
     workers: Count | None = None
-    """Decoding threads; None in records from before it was written down."""
+    """The number of threads that decode images; None in older records."""
     limit: Count | None = None
-    """The size of the random subset; None where everything was scored."""
+    """The size of the random subset; None if everything was scored."""
     drawn: Literal["at random", "by class"] | None = None
-    """How that subset was drawn: by class, each is in its proportion. None in older records."""
+    """How that subset was drawn; by class: each class in its proportion. None in older records."""
     seed: int = Field(ge=0)
+    """The seed of the subset and of everything else that is drawn."""
     settings: dict[str, Any] = {}
-    """What the user set of the task's protocol."""
+    """The fields of the protocol that the user set."""
     cache: CacheUse
-
-
-def speed_text(images_per_second: float) -> str:
-    """A speed as people read it, with three significant digits.
-
-    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
-    ('0.0123', '10.0', '57.0', '1,230')
-    """
-    rounded = float(f"{images_per_second:.3g}")
-    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
-    return f"{rounded:,.{decimals}f}"
+    """How many features came from the cache."""
 
 
 class Environment(_Part):
-    """Where it ran."""
+    """The software that computed the answer."""
 
     vlmbench: str
+    """The version of vlmbench."""
     python: str
+    """The version of Python."""
     platform: str
+    """The operating system and its version."""
     packages: dict[str, str]
+    """The version of each package that may change a number."""
     git: str | None = None
+    """The commit of the code, if it runs from a Git checkout."""
 
 
 class BadSample(_Part):
     """A sample left out under ``--skip-bad``."""
 
     id: str
+    """The name of the sample, such as its path."""
     reason: str
+    """Why it could not be used."""
     content: str | None = None
-    """The hex SHA-256 of its file; None where that could not be read."""
+    """The hex SHA-256 of its file; None if the file could not be read."""
 
 
 class Summary(_Part):
-    """A record without its classes: nine tenths of the file, for which most tables have no use."""
+    """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
+    """The version of the schema."""
     id: str
+    """The run id: a hash of all that a number depends on. The same question has the same id on any machine."""
     model: ModelInfo
+    """The model."""
     task: TaskInfo
+    """The question and its data."""
     metrics: dict[str, MetricValue]
+    """Every metric by its name."""
     main_metric: str
+    """The name of the metric that tables show."""
     predictions: Predictions | None
-    """None where the record was imported: nothing can be paired with it."""
+    """The file of answers. It is None for an imported record, whose answers cannot be paired."""
     imported: Imported | None = None
-    """Set where another program asked the question; what it did not write down is empty, zero or unknown here."""
+    """The file of another program, if that program computed the number. What it lacks is empty, zero or unknown."""
     run: RunInfo
+    """How the answer was computed."""
     environment: Environment
+    """Where it was computed."""
     remarks: Annotated[tuple[Remark, ...], AfterValidator(bounded)] = ()
-    """How the question was asked, then what happened. Empty in records from before remarks, and in imported ones: read
-    them with :func:`vlmbench.asked.remarks_of`."""
+    """How the question was asked, then what happened. Empty in records from before remarks and in imported ones: read
+    remarks with :func:`vlmbench.asked.remarks_of`."""
     warnings: list[str] = []
-    """What happened, in sentences, for programs that read records and know no remarks."""
+    """What happened, as sentences, for programs that do not know remarks."""
     bad_samples: list[BadSample] = []
+    """The samples that were left out, because they could not be used."""
 
     @property
     def main(self) -> MetricValue:
@@ -320,45 +363,37 @@ class Summary(_Part):
 
     @model_validator(mode="after")
     def _has_its_main_metric(self) -> Summary:
-        """Every reader asks for it. What else a file must hold to be read: :mod:`vlmbench.record_checks`."""
+        """Every reader needs the main metric. :mod:`vlmbench.record_checks` has the other checks of a file."""
         if self.main_metric not in self.metrics:
             raise RecordError(f"main_metric {self.main_metric!r} is not among its metrics {', '.join(self.metrics)}")
         return self
 
 
 class Record(Summary):
-    """One (model, task) pair's answer."""
+    """The answer of one model to one task."""
 
     per_class: list[ClassResult] = []
+    """The result of each class, in label order."""
 
 
 class Failure(_Part):
-    """A pair that gave no answer, and why. It is no record: nothing can be read from it but the reason."""
+    """A pair that gave no answer, with the reason. It is kept beside records and is not one of them."""
 
     schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
+    """The version of the schema."""
     model: str
+    """The name of the model."""
     task: str
+    """The name of the task."""
     status: Literal["failed", "unsupported"]
+    """Whether it went wrong, or the model cannot be asked such a question."""
     error: str
     """The exception's class name."""
     message: str
+    """What went wrong."""
     hint: str | None = None
+    """What to do about it."""
     started: str
+    """When the pair began: date and time with the time zone (ISO 8601)."""
     environment: Environment
-
-
-def safe_name(name: str) -> str:
-    """A file name for any string: readable, without separators, and different for different names.
-
-    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
-    return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-_PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
-
-
-def lies_beside(file: str) -> bool:
-    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
-    return _PLAIN.fullmatch(file) is not None
+    """Where it ran."""

@@ -1,8 +1,8 @@
 """One generic registry: lazy ``module:attribute`` entries, entry points, and "did you mean".
 
-Adapters, sources, task kinds, transfer methods and executors are each kept in one of these. What is built in is found
-by looking into a folder, so that a new file there is a new entry; listing names imports nothing. Third parties add
-theirs through an entry point group or by calling :meth:`Registry.register`.
+Adapters, sources, kinds of task, transfer methods and executors each have one of these. Built-in entries are the files
+of a folder, so a new file there is a new entry. Listing the names imports nothing. Other packages add entries through
+an entry point group or with :meth:`Registry.register`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _PACKAGE = Path(__file__).parent
 
 
 def modules_in(folder: str, attribute: str, *, file: str = "", beside: Collection[str] = ()) -> dict[str, str]:
-    """The entries that lie in a folder of this package: name to ``"module:attribute"``.
+    """The entries of one folder of this package: name to ``"module:attribute"``.
 
     Args:
         folder: below this package, such as ``"data/sources"``.
         attribute: what each module calls its entry.
         file: every subfolder that has a file of this name is an entry, named after the subfolder; without, every module
             of the folder is one, named after the module, with ``-`` for ``_``.
-        beside: modules of the folder that are no entries.
+        beside: modules of the folder that are not entries.
     """
     place = f"{_PACKAGE.name}.{folder.replace('/', '.')}"
     if file:
@@ -43,7 +43,7 @@ def modules_in(folder: str, attribute: str, *, file: str = "", beside: Collectio
 
 
 def load_target(target: str) -> Any:
-    """What ``"module:attribute"`` names, imported.
+    """Import what ``"module:attribute"`` names.
 
     Raises:
         ImportError, AttributeError: there is no such module or attribute.
@@ -53,14 +53,14 @@ def load_target(target: str) -> Any:
 
 
 def load_checked(target: str, what: str, origin: str) -> Any:
-    """What ``"module:attribute"`` names, imported; what goes wrong on the way is an error with a name.
+    """Import what ``"module:attribute"`` names, and turn any error on the way into one that names the entry.
 
     Args:
         what: for messages, such as ``"model adapter 'conse'"``.
-        origin: who registered it, "vlmbench" for what is built in.
+        origin: who registered it; "vlmbench" for a built-in entry.
 
     Raises:
-        MissingDependencyError: what is built in needs a package that is not installed.
+        MissingDependencyError: a built-in entry needs a package that is not installed.
         PluginError: it cannot be imported.
     """
     try:
@@ -75,15 +75,22 @@ def load_checked(target: str, what: str, origin: str) -> Any:
         raise PluginError(f"{what} ({origin}) cannot be loaded: {error}") from error
 
 
-def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
-    """A sentence naming the closest of the known names, or all of them where they are few.
+_AS_CLOSE = 0.1
+"""A name this much less alike than the closest one is not named beside it: it would only distract."""
 
-    Returns an empty string when nothing is known at all.
+
+def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
+    """A sentence with the closest of the known names, or with all of them if they are few.
+
+    It is empty if there are no known names.
     """
     names = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.6)
+    wanted = name.casefold()
+    close = difflib.get_close_matches(wanted, list(folded), n=limit, cutoff=0.6)
     if close:
+        likeness = [difflib.SequenceMatcher(None, match, wanted).ratio() for match in close]
+        close = [match for match, alike in zip(close, likeness, strict=True) if alike > likeness[0] - _AS_CLOSE]
         return f"Did you mean {' or '.join(repr(folded[match]) for match in close)}?"
     if 0 < len(names) <= 12:
         return f"Known: {', '.join(names)}."
@@ -127,11 +134,15 @@ class Registry(Generic[T]):
         self._entries[name] = entry
         self._origin[name] = origin
 
+    def remove(self, name: str) -> None:
+        """Take an entry out again; tests use it."""
+        del self._entries[name], self._origin[name]
+
     def get(self, name: str) -> T:
         """The entry of this name, imported if need be.
 
         Raises:
-            UnknownNameError: nobody registered the name.
+            UnknownNameError: no entry has this name.
             MissingDependencyError: a built-in entry needs a package that is not installed.
             PluginError: a third party's entry cannot be imported.
         """
@@ -160,7 +171,7 @@ class Registry(Generic[T]):
         return iter(sorted(self._entries))
 
     def usable(self) -> list[T]:
-        """Every entry that can be imported; a third party's that cannot is a warning."""
+        """Every entry that can be imported. Each of the others is a warning."""
         found = []
         for name in self:
             try:

@@ -1,10 +1,12 @@
-"""A picture of any mode to 8-bit RGB: one rule for every model and task.
+"""Converts a picture of any mode to 8-bit RGB, by the same rules for every model and task.
 
-- Samples of more than 8 bits and real numbers are scaled by their range to 0 … 255. The range is the one that the file
-  states (:func:`_stated`), else the smallest usual one that holds the picture's samples (:func:`_usual`).
-- Palettes, bits, grey, CMYK, YCbCr, Lab and HSV become RGB as Pillow converts them, before any resizing.
-- Transparent places get white behind them.
-- Colour profiles and gamma are left alone, as peers leave them.
+Datasets use it for every image, and models for pictures that a user gives.
+
+- Samples with more than 8 bits and real numbers are scaled from their range to 0 … 255. If the file states the range
+  (:func:`_stated`), that one is used; else the smallest usual range that holds the picture's samples (:func:`_usual`).
+- Pillow converts palettes, bits, grey, CMYK, YCbCr, Lab and HSV to RGB, before any resizing.
+- Transparent parts get a white background.
+- Colour profiles and gamma are not applied, as in CLIP_benchmark and torchvision.
 """
 
 from __future__ import annotations
@@ -21,21 +23,21 @@ from PIL import Image
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _LOWEST, _HIGHEST = (280, 340), (281, 341)
-"""Tags of TIFF: MinSampleValue and SMinSampleValue, MaxSampleValue and SMaxSampleValue."""
+"""TIFF tags of the range: MinSampleValue and SMinSampleValue, MaxSampleValue and SMaxSampleValue."""
 _WHITE_IS_ZERO = 0
 _UNSIGNED, _SIGNED = 1, 2
 
 _USUAL_BITS = (8, 10, 12, 14, 16)
 _OVERSHOOT = 0.1
-"""Share of a range by which real numbers may leave it: resampling with a cubic or Lanczos filter overshoots so far."""
+"""Real numbers may leave a range by this share of it, because cubic and Lanczos filters overshoot by that much."""
 _FACTORS = (257, 256, 64, 16, 4)
-"""From 8 bits to 16, to 14, 12 and 10."""
+"""Factors by which programs multiply 8-bit samples: to 16 bits (257 or 256), 14, 12 and 10 bits."""
 _DIM = 8
-"""Real numbers with fractions that stay below this are of no usual range: from 0 to 255 they would be black."""
+"""If all samples are below this and some have fractions, no range is usual: in 0 … 255 the picture would be black."""
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 _DARK = 64
-"""Upper bytes of 16 bits below this are of numbers that 14 bits hold."""
+"""If the upper bytes of 16-bit samples are below this, the samples fit into 14 bits."""
 _GREY_WITH_ALPHA = "LA;16B"
 _NATIVE = {"little": "B", "big": "L"}[sys.byteorder]
 _LOWER = {
@@ -44,18 +46,20 @@ _LOWER = {
     **{f"{colours};16N": f"{colours};16{_NATIVE}" for colours in ("RGB", "RGBA")},
     _GREY_WITH_ALPHA: "RGBA",
 }
-"""How the 16 bits of a file's samples lie, as Pillow names it, to what makes Pillow read the lower 8 instead."""
+"""Pillow's names of 16-bit sample layouts, each with the name that makes Pillow read the lower 8 bits instead."""
 
 Samples = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Range:
-    """The samples that become 0 and 255.
+    """A range of sample values, which is scaled to 0 … 255.
 
     Attributes:
-        stated: whether the file or its format states it; else it is guessed from the samples.
-        own: it is from this picture's smallest sample to its largest, for want of a usual one.
+        bottom: the value that becomes 0.
+        top: the value that becomes 255.
+        stated: whether the file or its format states the range; else it is guessed from the samples.
+        own: whether it goes from the smallest to the largest sample of this picture, because no usual range fits.
     """
 
     bottom: float
@@ -69,11 +73,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Rgb:
-    """A picture in RGB, and what it took to get there.
+    """A picture in RGB, with facts about its conversion.
 
     Attributes:
-        scaled: the range by which its samples were scaled; None for those of 8 bits.
-        transparent: whether white was put behind it.
+        scaled: the range from which its samples were scaled; None if they have 8 bits.
+        transparent: whether it got a white background.
     """
 
     image: Image.Image
@@ -83,11 +87,11 @@ class Rgb:
 
 @dataclass(frozen=True)
 class Depth:
-    """What a colour picture's file has beyond the 8 bits a sample that Pillow keeps.
+    """Facts about the file of a colour picture with more than the 8 bits per sample that Pillow keeps.
 
     Attributes:
-        scaled: the range by which Pillow scales.
-        samples: every bit of the samples, (H, W, 3 or 4); None if Pillow's are right.
+        scaled: the range that Pillow scales to 8 bits.
+        samples: reads all bits of the samples, (H, W, 3 or 4); None if Pillow's 8 bits are right.
     """
 
     scaled: Range
@@ -95,7 +99,7 @@ class Depth:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """A picture of any mode in RGB; one that is RGB already is returned as it is.
+    """A picture of any mode in RGB. A picture that is already RGB is returned unchanged.
 
     Raises:
         ValueError: some of its samples are not finite.
@@ -104,10 +108,13 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, depth: Depth | None = None) -> Rgb:
-    """As :func:`as_rgb`, with what it took.
+    """Convert a picture as :func:`as_rgb` does, and report how it was converted.
 
     Args:
-        depth: of a colour picture whose file has more than 8 bits a sample, of which Pillow keeps the upper 8.
+        depth: for a colour picture whose file has more than 8 bits per sample, because Pillow keeps only the upper 8.
+
+    Raises:
+        ValueError: some of its samples are not finite.
     """
     if image.mode in _DEEP:
         return _grey(image)
@@ -121,7 +128,7 @@ def to_rgb(image: Image.Image, depth: Depth | None = None) -> Rgb:
     scaled = depth.scaled if depth is not None else None
     if not image.has_transparency_data:
         return Rgb(image if image.mode == "RGB" else image.convert("RGB"), scaled)
-    # Pillow converts La, grey with its alpha multiplied in, to LA alone.
+    # Pillow converts La (grey, already multiplied by its alpha) only to LA.
     return _on_white((image.convert("LA") if image.mode == "La" else image).convert("RGBA"), scaled)
 
 
@@ -138,7 +145,7 @@ def _grey(image: Image.Image) -> Rgb:
         samples = samples.view(np.uint32)  # Pillow has no unsigned mode of 32 bits
     grey, scaled = _scaled(samples, _stated(image))
     if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        grey = 255 - grey  # Pillow sees to it for 8 bits and fewer
+        grey = 255 - grey  # Pillow inverts only pictures of 8 bits or fewer
     picture = Image.fromarray(grey)
     key = image.info.get("transparency")
     if image.format != "PNG" or not isinstance(key, int):
@@ -161,7 +168,10 @@ def _colours(samples: Samples, key: Any) -> Rgb:
 
 
 def _scaled(samples: Samples, stated: Range | None) -> tuple[NDArray[np.uint8], Range | None]:
-    """Samples of any type to bytes, and the range they were scaled by; None if all are 0, which is black by any."""
+    """Samples of any type as bytes, and the range from which they were scaled.
+
+    The range is None if all samples are 0: they are black in every range.
+    """
     low, high = float(samples.min()), float(samples.max())
     if not np.isfinite((low, high)).all():
         raise ValueError("some of its samples are not finite")
@@ -181,12 +191,12 @@ def _holds(found: Range, low: float, high: float) -> bool:
 def _usual(samples: Samples, low: float, high: float) -> Range:
     """The smallest usual range that holds the samples.
 
-    Of whole numbers that is 0 to the largest number of 8, 10, 12, 14, 16 or however many bits it takes, and with
-    numbers below 0 -128 to 127. Of others it is 0 to 1, -1 to 1, and then those of whole numbers; they may leave it a
-    little. Everything else goes from its own
-    smallest sample to its own largest.
+    For whole numbers, it goes from 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of as many bits as needed;
+    if some are negative, it is -128 to 127. For real numbers, it is 0 to 1, then -1 to 1, then a range of whole
+    numbers; the samples may leave it a little (:data:`_OVERSHOOT`). If none of these fits, it goes from the smallest to
+    the largest sample.
 
-    Samples of 8 bits that were multiplied by a factor have the range 0 to 255 times the factor, however dark they are.
+    For 8-bit samples that were multiplied by a factor, it is 0 to 255 times the factor, also in a dark picture.
     """
     whole = not np.issubdtype(samples.dtype, np.floating) or not np.mod(samples, 1).any()
     spare = 0.0 if whole else _OVERSHOOT
@@ -207,14 +217,17 @@ def _usual(samples: Samples, low: float, high: float) -> Range:
 
 
 def _factor(samples: Samples, high: float) -> int:
-    """By what samples of 8 bits were multiplied, if they were; else 0."""
+    """The factor by which 8-bit samples were multiplied; 0 if they were not."""
     common = int(np.gcd.reduce(samples.astype(np.int64), axis=None))
     found = [factor for factor in _FACTORS if common % factor == 0]
     return found[0] if found and high <= 255 * found[0] else 0
 
 
 def _of_bits(high: float) -> float:
-    """The largest number of the fewest usual bits that hold a number; above 16 bits, of the fewest bits."""
+    """The upper end of the smallest usual range that holds a number: 255, 1,023, 4,095, 16,383 or 65,535.
+
+    Above that, it is the largest number that has as many bits as the given one.
+    """
     usual = [bits for bits in _USUAL_BITS if high < 2**bits]
     bits = usual[0] if usual else math.ceil(high).bit_length()
     return float(2**bits - 1)
@@ -223,10 +236,10 @@ def _of_bits(high: float) -> float:
 def _stated(image: Image.Image) -> Range | None:
     """The range that a file or its format states.
 
-    Pillow itself brings the grey of PGM and JPEG 2000 to 16 bits. A TIFF's bits state it if they are 12. Its tags of
-    the smallest and the largest sample do so if the range is a usual one: many programs write there what occurs. PNG
-    states nothing: its standard has all 16 bits, and files with fewer are about; nor does its chunk sBIT, which tells
-    how many bits count, not which.
+    Pillow scales the grey of PGM and JPEG 2000 to 16 bits by itself. A TIFF with 12 bits per sample states 0 to 4095.
+    Its tags of the smallest and largest sample count only if they are a usual range, because many programs write the
+    values that occur in the picture there. A PNG states nothing: by its standard 16-bit samples use all 16 bits, but
+    files with fewer exist. Its chunk sBIT does not help: it states how many bits count, but not which.
     """
     if (image.format, image.mode) in (("PPM", "I"), ("JPEG2000", "I;16")):
         return Range(0, 65535, stated=True)
@@ -241,7 +254,7 @@ def _stated(image: Image.Image) -> Range | None:
 
 
 def _tag(image: Image.Image, tag: int) -> float | None:
-    """A TIFF's tag that is one number, or the same for every channel."""
+    """The value of a TIFF tag; None if it is missing, not a number, or not the same for all channels."""
     value = cast(Any, image).tag_v2.get(tag) if image.format == "TIFF" and hasattr(image, "tag_v2") else None
     values = set(value) if isinstance(value, tuple) else {value}
     found = values.pop() if len(values) == 1 else None
@@ -249,16 +262,16 @@ def _tag(image: Image.Image, tag: int) -> float | None:
 
 
 def depth_of(opened: Image.Image, again: Callable[[], Image.Image]) -> Depth | None:
-    """What a colour file has beyond 8 bits a sample; None if it has no more, or its decoder alone knows.
+    """Facts about a colour file with more than 8 bits per sample; None if it has 8, or only its decoder knows.
 
     Args:
-        opened: the picture, opened and not loaded yet.
+        opened: the picture, opened but not loaded.
         again: opens it once more.
     """
     if opened.mode not in ("RGB", "RGBA") or opened.format not in ("PNG", "TIFF", "PPM"):
         return None
     layouts = [_arguments(tile) for tile in cast(Any, opened).tile]
-    if opened.format == "PPM":  # Pillow scales by the largest value, which the file states
+    if opened.format == "PPM":  # Pillow scales from the largest value, which the file states
         highest = layouts[0][-1] if layouts else 0
         return Depth(Range(0, highest, stated=True)) if isinstance(highest, int) and highest > 255 else None
     if not layouts or not all(arguments[0] in _LOWER for arguments in layouts):
@@ -267,18 +280,18 @@ def depth_of(opened: Image.Image, again: Callable[[], Image.Image]) -> Depth | N
 
 
 def _all_bits(upper: Any, lower: Any) -> Samples:
-    """Every bit of the samples of a picture with 16 bits each, (H, W, 3 or 4), from two copies of it."""
+    """All bits of the samples of a 16-bit picture, (H, W, 3 or 4), from two opened copies of it."""
     grey = _arguments(lower.tile[0])[0] == _GREY_WITH_ALPHA
     lower.tile = [_of_lower_bits(tile) for tile in lower.tile]
     low = np.asarray(lower).astype(np.uint16)
-    if grey:  # its four bytes as they are
+    if grey:  # its samples are two 16-bit numbers, grey and alpha, in four bytes
         value, opacity = (low[..., first] << 8 | low[..., first + 1] for first in (0, 2))
         return np.stack([value, value, value, opacity], axis=-1)
     return cast(Samples, np.asarray(upper).astype(np.uint16) << 8 | low)
 
 
 def _arguments(tile: Any) -> tuple[Any, ...]:
-    """How a tile's bytes lie, and what else its decoder is told."""
+    """The arguments of a tile's decoder; the first is the layout of the bytes."""
     return tile[3] if isinstance(tile[3], tuple) else (tile[3],)
 
 

@@ -21,8 +21,9 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.errors import RecordError, StoreError
 from vlmbench.files import is_regular, read_bytes, regular_sha256
+from vlmbench.paths import safe_name
 from vlmbench.record_checks import check_content, check_place, cut
-from vlmbench.records import Failure, Record, Summary, safe_name
+from vlmbench.records import Failure, Record, Summary
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -33,3 +34,14 @@ def listed(names: Sequence[str], word: str = "and", most: int | None = None) -> 
     if most is not None and len(shown) > most:
         shown = [*shown[:most], f"{len(shown) - most:,} more"]
     return shown[0] if len(shown) == 1 else f" {word} ".join((", ".join(shown[:-1]), *shown[-1:])) if shown else ""
+
+
+def speed_text(images_per_second: float) -> str:
+    """A speed as people read it, with three significant digits.
+
+    >>> speed_text(0.012345), speed_text(9.999), speed_text(57.0), speed_text(1234.5)
+    ('0.0123', '10.0', '57.0', '1,230')
+    """
+    rounded = float(f"{images_per_second:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
+    return f"{rounded:,.{decimals}f}"

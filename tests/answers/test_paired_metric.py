@@ -66,7 +66,7 @@ def test_what_cannot_be_paired_says_why(single: tuple[np.ndarray, list[np.ndarra
     with pytest.raises(RecordError, match="here: the predictions have no column 'verb'"):
         difference(rare, rare, "mwap")
     engine = answers(table, {"ap": 0.5}, "detection", {"evaluator": "hotcoco"})
-    with pytest.raises(UnpairableError, match="hotcoco gives numbers of the whole data only"):
+    with pytest.raises(UnpairableError, match="hotcoco gives numbers for the whole dataset only"):
         difference(engine, engine, "ap")
 
 

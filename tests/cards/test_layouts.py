@@ -77,7 +77,7 @@ def test_objectnets_archive_has_200_folders_more(tmp_path: Path) -> None:
 def test_imagenet_where_the_data_root_is_its_folder(tmp_path: Path) -> None:
     card = CARDS["imagenet1k"]
     write_folder(tmp_path, {"val/cat/1.jpg": b""})
-    with pytest.raises(MissingDataError, match=r"val \(there, but with none of the 1000 class folders\)"):
+    with pytest.raises(MissingDataError, match=r"val \(it exists, but has none of the 1,000 class folders\)"):
         open_dataset(card.sources, context(card, tmp_path))
     write_folder(tmp_path, {f"val/{wnid}/1.jpg": b"" for wnid in (card.sources[0].folders or [])[:-1]})
     with pytest.raises(LabelError, match=r"1 missing: n15075141; 1 unexpected: cat"):

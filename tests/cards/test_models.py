@@ -142,7 +142,7 @@ def test_patterns_pass_over_what_cannot_run() -> None:
 
 
 def test_a_card_without_an_adapter_says_whether_there_are_weights(tmp_path: Path) -> None:
-    with pytest.raises(CardError, match="says in weights whether there are any"):
+    with pytest.raises(CardError, match="must say in `weights` whether its weights are public"):
         parse_card(ModelCard, {"name": "x", "adapter": "none"}, where="x.yaml")
     with pytest.raises(CardError, match="weights"):
         parse_card(ModelCard, {"name": "x", "adapter": "none", "weights": "maybe"}, where="x.yaml")

@@ -38,7 +38,7 @@ def worse(tmp_path: Path) -> Path:
 
 def test_the_text_says_what_was_compared_the_figures_and_the_verdict_last(worse: Path) -> None:
     lines = compare("old", "new", where=worse, code=1).stdout.splitlines()
-    assert lines[0] == "Comparing candidate new (m) against baseline old (m), by the default gate"
+    assert lines[0] == "Comparing candidate new (m) with baseline old (m), by the default gate"
     (row,) = [line.split() for line in lines if line.startswith(" cifar10")]
     assert row[:6] == ["cifar10", "regressed", "acc1", "90.00%", "85.00%", "−5.00"]
     assert "+0 −100" in " ".join(row) and "<0.001" in row

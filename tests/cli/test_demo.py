@@ -114,7 +114,7 @@ def test_what_lacks_a_package_is_left_out_and_told_in_one_line_before_any_work(
     )
     demo(results=tmp_path / "demo")
     (line,) = seen[0].splitlines()
-    assert "demo-photos, demo-digits, demo-faces, conse-efficientnet-lite2" in line
+    assert "demo-photos, demo-digits, demo-faces and conse-efficientnet-lite2" in line
     assert line.endswith("pip install 'vlmbench[demo]'")
 
 

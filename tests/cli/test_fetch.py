@@ -88,7 +88,7 @@ def test_another_number_of_samples_than_the_card_says_is_said(hub: Hub, tmp_path
         path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "samples": samples}))
         done = vlmbench("fetch", path)
         assert done.returncode == 0 and f"{mark} toy-set  3 samples" in done.stdout
-        assert ("where its card says 4" in done.stdout) == (samples == 4)
+        assert ("but the card states 4" in done.stdout) == (samples == 4)
     (task,) = json.loads(vlmbench("fetch", path, "--json").stdout)["tasks"]
     assert (task["samples"], task["card_samples"]) == (3, 4)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from make_record import make_record
 from rich.console import Console
 
 from vlmbench.cli import progress
 from vlmbench.records import MetricValue
 from vlmbench.run.listener import PairResult
+from vlmbench.testing.toy_records import make_record
 
 
 @pytest.mark.parametrize(

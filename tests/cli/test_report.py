@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from command_line import Finished, command
-from make_record import ROWS, make_failure
 from report_cases import answered
 
 from vlmbench.cli.console import stdout, write_output
 from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_failure
 
 
 def report(*arguments: object, where: Path, code: int = 0, columns: str = "200") -> Finished:
@@ -79,7 +79,7 @@ def test_no_window_is_so_narrow_that_anything_is_cut_off(columns: str, results: 
 
 def test_what_no_row_matches_is_said(results: Path) -> None:
     said = report("results", "--results", results, "-m", "nobody", where=results, code=2).stderr
-    assert "nothing to show of what was asked for" in said and "--models" in said
+    assert "no result matches these options" in said and "--models" in said
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])

@@ -11,7 +11,6 @@ import counting
 import pytest
 import yaml
 from command_line import command
-from registered import registered
 
 from vlmbench.cards import TaskCard
 from vlmbench.gate.compare import compare
@@ -23,6 +22,7 @@ from vlmbench.kinds import KINDS
 from vlmbench.reports.registry import FORMATS, TABLES, ReportFormat, ReportTable
 from vlmbench.reports.site.calibration import reliability
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.testing.one_entry import registered
 
 N = 400
 COUNTS = [row for row in range(N)]

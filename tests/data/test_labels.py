@@ -30,18 +30,18 @@ def test_equal_names_pass_after_normalisation() -> None:
 
 
 def test_another_number_of_classes_lists_the_surplus() -> None:
-    with pytest.raises(LabelError, match=r"3 classes, the card names 2.*\n.*'dog' \(data\)"):
+    with pytest.raises(LabelError, match=r"3 classes, but the card names 2.*\n.*'dog' \(data\)"):
         check_class_names(["cat", "dog", "eel"], ["cat", "eel"], place="x")
 
 
 @pytest.mark.parametrize("card_names_win", [True, False])
 def test_a_permutation_is_never_accepted(card_names_win: bool) -> None:
-    with pytest.raises(LabelError, match=r"another order.*0: 'dog' in the data, 'cat' in the card"):
+    with pytest.raises(LabelError, match=r"another order.*0: 'dog' in the data and 'cat' in the card"):
         check_class_names(["dog", "cat"], ["cat", "dog"], place="x", card_names_win=card_names_win)
 
 
 def test_renaming_must_be_asked_for() -> None:
-    with pytest.raises(LabelError, match=r"1: 'canine' in the data, 'dog' in the card[\s\S]*class_names: card"):
+    with pytest.raises(LabelError, match=r"1: 'canine' in the data and 'dog' in the card[\s\S]*class_names: card"):
         check_class_names(["cat", "canine"], ["cat", "dog"], place="x")
     check_class_names(["cat", "canine"], ["cat", "dog"], place="x", card_names_win=True)
 

@@ -68,11 +68,14 @@ def test_one_source_that_is_nowhere_is_one_line(tmp_path: Path, monkeypatch: pyt
         open_dataset([folder("pets")], SourceContext())
     assert str(raised.value).splitlines() == [
         f"imagefolder 'pets': not found at {tmp_path}/pets",
-        "Name the folder that has it with --data-root DIR.",
+        "Check the path, or name the folder that has it with --data-root DIR.",
     ]
     with pytest.raises(MissingDataError) as raised:
         open_dataset([folder(tmp_path / "pets")], SourceContext())
-    assert str(raised.value) == f"imagefolder '{tmp_path}/pets': not found at {tmp_path}/pets"
+    assert str(raised.value).splitlines() == [
+        f"imagefolder '{tmp_path}/pets': not found at {tmp_path}/pets",
+        f"Check the path: {tmp_path} exists, and 'pets' is not in it.",
+    ]
 
 
 def test_an_unknown_kind_is_said() -> None:
@@ -90,7 +93,7 @@ def test_a_permutation_of_the_cards_classes_is_refused(tmp_path: Path) -> None:
 def test_the_card_may_rename_classes_if_it_says_so(tmp_path: Path) -> None:
     root = write_wds(tmp_path, [0, 1, 2])
     names = named("sea lion", "sheepdog", "t-shirt")
-    with pytest.raises(LabelError, match=r"1: 'Border-Collie' in the data, 'sheepdog' in the card"):
+    with pytest.raises(LabelError, match=r"1: 'Border-Collie' in the data and 'sheepdog' in the card"):
         open_dataset([wds(root)], names)
     assert len(open_dataset([wds(root, options={"class_names": "card"})], names).samples) == 3
 
@@ -112,5 +115,5 @@ def test_no_samples_is_an_error() -> None:
         classes = templates = None
 
     SOURCES.register("empty", lambda spec, context: Empty())  # type: ignore[arg-type, return-value]
-    with pytest.raises(DataError, match="x 'y': there is not one sample"):
+    with pytest.raises(DataError, match="x 'y': it has no samples"):
         open_dataset([SourceSpec(kind="empty", location="y")], SourceContext())

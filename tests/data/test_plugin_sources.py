@@ -52,7 +52,7 @@ def test_what_a_source_does_not_know_is_refused(folder: Path) -> None:
     context = SourceContext(data_root=folder)
     with pytest.raises(UsageError, match=r"unknown option 'sufix'[\s\S]*Did you mean 'suffix'"):
         open_dataset([versions(options={"sufix": "jpg"})], context)
-    with pytest.raises(UsageError, match=r"`revision` means nothing to wds\nIt is for hub, versions\."):
+    with pytest.raises(UsageError, match=r"wds does not use `revision`\nThese sources use it: hub, versions\."):
         open_dataset([SourceSpec(kind="wds", location="x", revision="v2")], context)
     assert open_dataset([versions("bare-versions", options={"sufix": "jpg"})], context).samples  # not known, so allowed
 

@@ -42,7 +42,7 @@ def test_files_are_good_damaged_or_unknown(path: Path) -> None:
     good, bad, unknown = RemoteFile("a", git_sha1=GIT_SHA1), RemoteFile("b", sha256="0" * 64), RemoteFile("c", 6)
     assert verify_files("x", [(good, path), (bad, path), (unknown, path)]) == Verified((bad,), 1, 1)
     assert verify_files("x", []) == Verified((), 0, 0)
-    with pytest.raises(DataError, match="x: its 1 cached files cannot be verified: their hashes are not known"):
+    with pytest.raises(DataError, match="x: the hash of its cached file is not known"):
         verify_files("x", [(unknown, path)])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from toy_adapter import DIM
-from toy_dense import PATCH, ToyPatches, toy_model
+from toy_dense import toy_model
 
 from vlmbench.errors import ModelError, NonFiniteFeaturesError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.patches import patch_features
+from vlmbench.testing.toy_models import DIM
+from vlmbench.testing.toy_parts import PATCH, ToyPatches
 
 WINDOWS = list(torch.rand(5, 3, 2 * PATCH, 3 * PATCH, generator=torch.Generator().manual_seed(0)))
 

@@ -21,7 +21,7 @@ def test_budgets_are_kept_exceeded_or_said_to_be_unknown(tmp_path: Path) -> None
 
     slow, code = budgets("slow", images_per_second=8.0)
     assert code == 1 and slow.verdict == "unchanged" and [check.demand for check in slow.unmet] == ["min_speed_ratio"]
-    assert "ratio 0.80, at least 0.9" in slow.unmet[0].message
+    assert "ratio 0.80, the gate demands at least 0.9" in slow.unmet[0].message
     fast, code = budgets("fast", images_per_second=9.5)
     assert code == 1 and not fast.unmet and [check.demand for check in fast.unchecked] == ["max_memory_ratio"]
     cached, code = budgets("cached", images_per_second=None)
@@ -55,5 +55,5 @@ def test_memory_is_held_against_its_budget(tmp_path: Path) -> None:
         write(tmp_path / name, predictions, run__peak_memory_bytes=peak)
     found = compare(tmp_path / "old", tmp_path / "new", gate=rule(max_memory_ratio=1.1))
     assert (found.verdict, found.exit_code) == ("failed", 1)
-    assert one(found).unmet[0].message == "1,200 MiB at most after 1,000: ratio 1.20, at most 1.1 allowed"
+    assert one(found).unmet[0].message == "1,200 MiB at its peak, 1,000 before: ratio 1.20, at most 1.1 allowed"
     assert compare(tmp_path / "old", tmp_path / "new", gate=rule(max_memory_ratio=1.2)).exit_code == 0

@@ -49,7 +49,7 @@ def test_a_loss_of_just_what_is_allowed_is_allowed_whatever_rounding_makes_of_it
 def test_what_too_few_samples_leave_open_is_said_and_not_denied() -> None:
     few, sure = ("cat", 10, lost(10, 4, 10)), ("dog", 100, lost(100, 30, 100))
     found = floor_check(against_floor([few], FLOOR, "significant", 0.05), FLOOR)
-    assert found.met is True and "beyond chance; of 1 that did, too few samples" in found.message
+    assert found.met is True and "beyond chance; 1 class did, but with too few samples" in found.message
     broken = floor_check(against_floor([few, sure], FLOOR, "significant", 0.05), FLOOR)
     assert broken.met is False and "1 of 2 classes" in broken.message and "dog (-30.0)" in broken.message
     calm = floor_check(against_floor([("cat", 10, lost(10, 0, 10))], FLOOR, "significant", 0.05), FLOOR)

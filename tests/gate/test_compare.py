@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gate_cases import CLASSES, N, answers, gate, labels, one, rule, sides, table, two_sides, write
-from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.compare import compare
 from vlmbench.gate.gate_file import read_gate
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure
 
 
 def test_every_verdict_at_once_and_the_worst_decides(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_other_samples_are_counted_and_named_and_the_shared_ones_compared_on_req
     found = compare(tmp_path / "old", tmp_path / "new")
     (reason,) = one(found).mismatches
     assert found.exit_code == 3 and reason.kind == "samples"
-    assert "3,000 samples, 1,000 of them only here (s02000, s02001, s02002, …)" in reason.baseline
-    assert "2,000 samples, none of them only here" in reason.candidate
+    assert "3,000 samples, 1,000 of them only on this side (s02000, s02001, s02002, …)" in reason.baseline
+    assert "2,000 samples, all of them on both sides" in reason.candidate
     allowed = one(compare(tmp_path / "old", tmp_path / "new", allow=["samples"]))
     assert allowed.gain is not None and allowed.gain.samples == 2000 and allowed.overridden[0].kind == "samples"
     write(tmp_path / "fewer", table(answers(N, range(100))[:2000], labels(N)[:2000]))
@@ -197,7 +197,7 @@ def test_predictions_elsewhere_are_not_read(tmp_path: Path, file: str) -> None:
     record = json.loads(path.read_text())
     record["predictions"]["file"] = file
     path.write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=f"left out: {path}: .* is no name of a file beside the record"):
+    with pytest.raises(UsageError, match=f"left out: {path}: .* is not the name of a file beside the record"):
         compare(old, new)
 
 
@@ -230,7 +230,7 @@ def test_a_run_that_failed_after_its_record_was_written_is_not_passed(tmp_path: 
     assert compare(old, new).exit_code == 0, "it succeeded since"
     store.write_failure(make_failure("m", "t", "out of memory", started="2026-06-01T00:00:00+00:00"), "plan")
     found = compare(old, new)
-    assert found.exit_code == 3 and "last run failed" in one(found).mismatches[0].meaning
+    assert found.exit_code == 3 and "last run of this task failed" in one(found).mismatches[0].meaning
     assert "out of memory" in one(found).mismatches[0].meaning
     assert compare(new, old).exit_code == 0, "a baseline is what it was"
 
@@ -239,7 +239,7 @@ def test_records_of_two_releases_in_one_folder_are_noted(tmp_path: Path) -> None
     old, new = two_sides(tmp_path, {"a": (N, range(9), range(9)), "b": (N, range(9), range(9))})
     write(new, table(answers(N, range(9)), labels(N)), "m", "c", model__weights_sha256="other")
     (note,) = [note for note in compare(old, new).notes if "different models" in note]
-    assert note == "the candidate's records of m are of 2 different models: a (weights w), c (weights other)"
+    assert note == "the candidate's records of m come from 2 different models: a (weights w), c (weights other)"
 
 
 def test_a_task_that_only_the_candidate_has_is_noted_and_no_reason_to_fail(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_models_that_the_candidate_alone_has_are_named_and_fail_nothing(tmp_path
     found = compare(tmp_path / "old", tmp_path / "new")
     assert (one(found).candidate_model, found.exit_code) == ("m", 0)
     (note,) = found.notes
-    assert "left out: n, o" in note and "--candidate-model" in note
+    assert "not compared: n, o" in note and "--candidate-model" in note
     chosen = compare(tmp_path / "old", tmp_path / "new", candidate_model="o")
     assert one(chosen).candidate_model == "o" and not chosen.notes
 

@@ -77,7 +77,10 @@ def only(rows: Sequence[int]) -> pa.Table:
 def test_tables_tell_other_samples_from_other_labels() -> None:
     with pytest.raises(Incomparable) as error:
         gathered(entry(OLD), entry(only(range(90))))
-    assert kinds(error) == ["samples"] and "100 samples, 10 of them only here" in error.value.mismatches[0].baseline
+    assert (
+        kinds(error) == ["samples"]
+        and "100 samples, 10 of them only on this side" in error.value.mismatches[0].baseline
+    )
     assert not gathered(entry(OLD), entry(only(range(90))), "samples").same_samples
     relabelled = labels(N)
     relabelled[0] = 1

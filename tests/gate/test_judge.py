@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from gate_cases import answers, labels, record_of, table
-from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.entry import Entry
@@ -16,6 +15,7 @@ from vlmbench.gate.judge import CompareRequest, compare_sides
 from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import Side
+from vlmbench.testing.toy_records import make_failure
 
 N = 1000
 
@@ -78,7 +78,7 @@ def test_a_gain_that_is_demanded_and_not_there_fails_a_task_that_did_not_regress
     found = judged(side(entry(range(100))), side(entry(range(100))), gate)
     assert (found.verdict, found.tasks[0].verdict) == ("failed", "unchanged")
     (check,) = found.tasks[0].unmet
-    assert check.demand == "must_improve" and check.message.endswith("it is unchanged")
+    assert check.demand == "must_improve" and check.message.endswith("the task is unchanged")
 
 
 def test_a_class_below_its_floor_is_a_regression_whatever_the_whole_says() -> None:
@@ -98,7 +98,7 @@ def test_models_and_rules_that_nothing_is_compared_with_are_noted() -> None:
     old = side(entry([]), entry([], "n", "t"))
     found = judged(old, new, gate, baseline_model="m")
     text = "\n".join(found.notes)
-    assert "left out: other" in text and "rules[0] matches no task (nothing-*)" in text
+    assert "not compared: other" in text and "rules[0] matches no task (nothing-*)" in text
     assert found.baseline.records == 1 and found.baseline.models == ["m"]
 
 

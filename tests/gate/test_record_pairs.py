@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from make_record import make_record
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.mismatches import check_allowed, mismatches
 from vlmbench.gate.record_pairs import pair_entries
 from vlmbench.records import Record
+from vlmbench.testing.toy_records import make_record
 
 
 def entry(model: str = "m", task: str = "t", **fields: Any) -> Entry:

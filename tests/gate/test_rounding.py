@@ -95,13 +95,13 @@ def test_another_transform_precision_or_prompt_is_a_real_change(
     task = one(found)
     assert (found.exit_code, task.verdict, task.rounding) == (1, "inconclusive", None)
     assert task.unlike == ([] if part is None else [part])
-    assert part is None or f"but another {part}." in to_markdown(found)
+    assert part is None or f"but not the same {part}." in to_markdown(found)
 
 
 def test_other_weights_are_told_by_their_scores(tmp_path: Path) -> None:
     found = compare(*sides(tmp_path / "near", 1e-6, model__weights_sha256="saved again"))
     assert found.exit_code == 0 and one(found).rounding is not None
-    assert f"{REASON} The two sides have other weights." in to_markdown(found)
+    assert f"{REASON} The two sides have different weights." in to_markdown(found)
     assert compare(*sides(tmp_path / "far", 1e-3, model__weights_sha256="trained on")).exit_code == 1
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from gate_cases import answers, labels, table, write
-from make_record import make_failure
 
 from vlmbench.errors import UsageError
 from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.sides import read_side, side_at, side_label
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure
 
 
 @pytest.fixture

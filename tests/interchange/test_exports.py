@@ -10,7 +10,6 @@ import pandas
 import pytest
 import yaml
 from huggingface_hub import ModelCard as HubCard
-from make_record import ROWS, make_failure, make_record
 from pandas._libs.parsers import STR_NA_VALUES
 from typer.testing import CliRunner
 
@@ -22,6 +21,7 @@ from vlmbench.records import REMARKLESS, BadSample, Imported, Record
 from vlmbench.reports.formats.csv import MISSING, to_csv
 from vlmbench.reports.table_data import Table
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_failure, make_record
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -103,7 +103,9 @@ def test_what_keeps_a_number_from_being_the_dataset_s_is_in_its_name() -> None:
 
 
 def test_a_model_card_is_of_one_model() -> None:
-    with pytest.raises(UsageError, match="of one model, and these records are of 5: a, b, c, …"):
+    with pytest.raises(
+        UsageError, match="a model card describes one model, and these records are of 5: a, b, c and 2 more"
+    ):
         model_index([make_record(name, "t") for name in "abcdea"])
     assert yaml.safe_load(model_index([])) == {"model-index": []}
 
@@ -200,7 +202,7 @@ def test_export_takes_patterns_and_a_file(runs: Path, tmp_path: Path) -> None:
         (["--model", "nothing"], "no records to export"),
         (
             ["--format", "model-index"],
-            "a model card is of one model, and these records are of 3: clip-a, clip-b, siglip",
+            "a model card describes one model, and these records are of 3: clip-a, clip-b and siglip",
         ),
         (["--results", "/no/folder"], "no results folder"),
     ],

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_record import ROWS, make_record
 from published_numbers import in_table
 from typer.testing import CliRunner
 
@@ -30,6 +29,7 @@ from vlmbench.records import Record
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import newest
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import ROWS, make_record
 
 EVALUATION = {
     "dataset": "wds/vtab/pets",
@@ -126,24 +126,24 @@ def test_another_language_is_another_task(tmp_path: Path) -> None:
 
 BROKEN = [
     ("{", "cannot be read"),
-    ("[]", "which is an object"),
-    ("null", "which is an object"),
+    ("[]", "the JSON is not an object"),
+    ("null", "the JSON is not an object"),
     ("[" * 100_000, "cannot be read"),
     ('{"acc": 1}', "no dataset, model, pretrained, task"),
     (json.dumps({**EVALUATION, "metrics": {}}), "no metrics"),
     (json.dumps({**EVALUATION, "metrics": {" ": 0.5}}), "no metrics"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": 76.2}}), "acc1 is 76.2, no fraction"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": math.nan}}), "acc1 is nan, no fraction"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, no fraction"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": None}}), "acc1 is None, no fraction"),
-    (json.dumps({**EVALUATION, "task": "linear_probe"}), "'linear_probe', which is no zero-shot task"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": 10**400}}), "no fraction"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": -0.1}}), "acc1 is -0.1, no fraction"),
-    (json.dumps({**EVALUATION, "metrics": {"acc1": "x" * 1000}}), "xxx...xxxxxxxxxxxxx', no fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": 76.2}}), "acc1 is 76.2, which is not a fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": math.nan}}), "acc1 is nan, which is not a fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": True}}), "acc1 is True, which is not a fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": None}}), "acc1 is None, which is not a fraction"),
+    (json.dumps({**EVALUATION, "task": "linear_probe"}), "'linear_probe', which is not a zero-shot task"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": 10**400}}), "not a fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": -0.1}}), "acc1 is -0.1, which is not a fraction"),
+    (json.dumps({**EVALUATION, "metrics": {"acc1": "x" * 1000}}), "xxx...xxxxxxxxxxxxx', which is not a fraction"),
     (json.dumps({**EVALUATION, "model": 3}), "no model"),
     (json.dumps({**EVALUATION, "model": " "}), "no model"),
     (json.dumps({**EVALUATION, "dataset": "wds/"}), "no dataset"),
-    (json.dumps({**EVALUATION, "language": ["en"]}), "language is ['en'], no name of one"),
+    (json.dumps({**EVALUATION, "language": ["en"]}), "language is ['en'], which is not the name of a language"),
     (json.dumps({**EVALUATION, "model": "half a character: \ud800"}), "cannot be read"),
     ("", "cannot be read"),
 ]
@@ -260,19 +260,19 @@ def test_the_last_line_of_a_training_s_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.csv", "a,b\n1,2\n", "no results of open_clip"),
-        ("a.csv", "", "no results of open_clip"),
+        ("a.csv", "a,b\n1,2\n", "not results of open_clip"),
+        ("a.csv", "", "not results of open_clip"),
         ("a.csv", 'name,pretrained,Flickr\n"x', "cannot be read"),
         pytest.param("a.csv", "name,pretrained,Flickr," + "x" * 200_000, "cannot be read", id="a name too long"),
         pytest.param("a.csv", "name,pretrained,Flickr\nM," + "x" * 200_000, "cannot be read", id="a cell too long"),
-        ("a.csv", "ImageNet 1k,name,pretrained\n0.5\n", "line 2: not one field a column"),
-        ("a.csv", "name,pretrained,ImageNet 1k\nM,p,0.5,0.6\n", "line 2: not one field a column"),
-        ("a.csv", "name,pretrained,ImageNet 1k\nM,,0.5\n", "line 2: no pretrained"),
+        ("a.csv", "ImageNet 1k,name,pretrained\n0.5\n", "line 2: the row has more or fewer fields"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,p,0.5,0.6\n", "line 2: the row has more or fewer fields"),
+        ("a.csv", "name,pretrained,ImageNet 1k\nM,,0.5\n", "line 2: there is no pretrained"),
         ("a.jsonl", "", "no zero-shot results"),
         ("a.jsonl", '{"clip_val_loss": 3}', "no zero-shot results"),
         ("a.jsonl", "[1]", "no zero-shot results"),
         ("a.jsonl", "{", "cannot be read"),
-        ("a.jsonl", '{"imagenet-zeroshot-val-top1": 63}', "is 63, no fraction"),
+        ("a.jsonl", '{"imagenet-zeroshot-val-top1": 63}', "is 63, which is not a fraction"),
     ],
 )
 def test_what_is_not_open_clip_s_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -284,7 +284,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown importer 'clipbench'") as caught:
         imported(tmp_path, "clipbench")
     assert "clip_benchmark" in (caught.value.hint or "")
-    with pytest.raises(UsageError, match="no name of a model"):
+    with pytest.raises(UsageError, match="not a name for a model"):
         imported(tmp_path, "open_clip", write(tmp_path / "results.jsonl", "{}"), model="bytes that are no text: \udcff")
     with pytest.raises(UsageError, match="no file"):
         imported(tmp_path, "open_clip", tmp_path / "missing.csv")
@@ -294,9 +294,13 @@ def test_the_command_counts_what_it_took_and_fails_where_something_was_left_out(
     good, bad = write(tmp_path / "a.json", EVALUATION), write(tmp_path / "b.json", "{")
     runs = ["--results", str(tmp_path / "runs")]
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(good), str(good), *runs])
-    assert (done.exit_code, done.stdout) == (0, "") and "records 1, models 1" in done.stderr
+    assert (done.exit_code, done.stdout) == (0, "") and "Imported 1 record of 1 model" in done.stderr
     done = CliRunner().invoke(app, ["import", "clip_benchmark", str(bad), str(good), *runs])
-    assert done.exit_code == 1 and "b.json: cannot be read" in done.stderr and "records 1, models 1" in done.stderr
+    assert (
+        done.exit_code == 1
+        and "b.json: cannot be read" in done.stderr
+        and "Imported 1 record of 1 model" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "a|b&c%d", "🦊", "x" * 300])
@@ -312,6 +316,9 @@ def test_names_lead_to_cards() -> None:
     assert task_name("wds/vtab/cifar10") == task_name("cifar10") == "cifar10"
     assert task_name("wds/imagenet_w") == "clip_benchmark:wds/imagenet_w"
     assert task_name("birdsnap") == "clip_benchmark:birdsnap", "one of our cards' names, but not theirs for it"
+    others = ("eurosat", "caltech101", "vtab/sun397", "wds/vtab/sun397")
+    assert [task_name(other) for other in others] == [f"clip_benchmark:{other}" for other in others], "other samples"
+    assert task_name("wds/vtab/eurosat") == "eurosat-vtab" and task_name("wds/sun397") == "sun397-all"
     without = {"camelyon17", "dollar_street", "fmow", "geode", "iwildcam", "winogavil"}
     assert {theirs for theirs, ours in TASKS.items() if ours not in task_card_files()} == without
     assert metric_name("text_retrieval_recall@10") == "image_to_text_recall@10"

@@ -27,5 +27,5 @@ def test_each_part_of_a_dual_encoder_is_needed(missing: str) -> None:
 
 def test_what_else_the_model_can_be_asked_is_named() -> None:
     model = SimpleNamespace(card=ModelCard(name="finder", adapter="x"), capabilities={"Detector": object()})
-    with pytest.raises(UnsupportedError, match=r"finder: it does not .* can be asked for boxes"):
+    with pytest.raises(UnsupportedError, match=r"finder: it does not .* can be used for boxes"):
         dual_encoder(model)  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ import huggingface_hub.constants
 import pytest
 import torch
 from data.hub_server import Hub, running_hub
-from make_record import make_record
 from models.tiny import CONFIG
 from safetensors.torch import load_file
 from safetensors.torch import save as save_bytes
@@ -22,6 +21,7 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.models.hub_access import fetched_revision
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
 from vlmbench.records import ModelInfo
+from vlmbench.testing.toy_records import make_record
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_repository_of_transformers(hub, tmp_path: Path):
     weights = load_file(folder / "model.safetensors")
     weights["text_projection.weight"] = weights["text_projection.weight"].to(torch.int8)
     hub.repo("org/int8").commit({**content, "model.safetensors": save_bytes(weights, metadata={"format": "pt"})})
-    with pytest.raises(ModelError, match=r"org/int8: 1 of the weights are whole numbers.*text_projection"):
+    with pytest.raises(ModelError, match=r"org/int8: 1 weight is quantised to integers .*text_projection"):
         load_transformers(ModelCard(name="model", adapter="transformers", spec="org/int8"), LoadOptions())
     hub.repo("org/tuned").commit({**content, "adapter_config.json": b"{}"})
     with pytest.raises(ModelError, match=r"org/tuned: the repository holds an adapter[\s\S]*merge_and_unload"):

@@ -26,9 +26,9 @@ def test_known_options_pass():
     [
         ({"quickgelu": True}, "Did you mean 'quick_gelu'"),
         ({"zzz": True}, "Known: image_size, quick_gelu"),
-        ({"quick_gelu": 1}, "should be of type bool"),
-        ({"image_size": True}, "should be of type int or list"),
-        ({"image_size": None}, "should be of type int or list"),
+        ({"quick_gelu": 1}, "must be of type bool"),
+        ({"image_size": True}, "must be of type int or list"),
+        ({"image_size": None}, "must be of type int or list"),
     ],
 )
 def test_others_are_refused(options, message):

@@ -5,13 +5,13 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from make_record import make_record
 from pydantic import ValidationError
 
 from vlmbench.errors import VlmbenchWarning
 from vlmbench.records import Record
 from vlmbench.remarks.base import Code, Remark, gathered_remarks, in_this_context, remark, say
 from vlmbench.remarks.codes import CODES, WARNING, is_strict
+from vlmbench.testing.toy_records import make_record
 
 TOY = Code("toy", "A toy happened.")
 RANKLESS = Code("rankless", "A toy broke.", unranked=True, everywhere=True)

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from make_record import make_record
 from report_cases import asked
 
 from vlmbench.metrics.paired import difference_errors
@@ -22,6 +21,7 @@ from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.paired_errors import contributions, paired_errors
 from vlmbench.reports.table_view import TableView
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_record
 
 N = 400
 LABELS = np.arange(N) % 3

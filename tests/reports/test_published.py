@@ -45,9 +45,9 @@ def test_a_flagged_number_is_never_best_and_changes_no_other_s_place(
         (HEAD + "m,t,acc1,nan,s,,,x,\n", "line 2: value nan is not a fraction"),
         (HEAD + "m,t,acc1,half,s,,,x,\n", "line 2: could not convert"),
         (HEAD + "m,t,acc1,0.5,s,,,x,[1]\n", "line 2: variant '[1]' is not a JSON object"),
-        (HEAD + "m,t,acc1,0.5\n", "line 2: not one field a column"),
-        (HEAD + "m,t,acc1,0.5,s,,,x,,more\n", "line 2: not one field a column"),
-        ("a,b\n1,2\n", "its columns are a, b"),
+        (HEAD + "m,t,acc1,0.5\n", "line 2: the row has more or fewer fields"),
+        (HEAD + "m,t,acc1,0.5,s,,,x,,more\n", "line 2: the row has more or fewer fields"),
+        ("a,b\n1,2\n", "the columns are a, b"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 
 import pytest
-from make_record import make_failure
 from report_cases import answered, asked, entries, numbers
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from vlmbench.reports.registry import OPTIONS, TABLES, check_options, check_tabl
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
 from vlmbench.reports.tables.classification import SURVEY as CLASSIFICATION
+from vlmbench.testing.toy_records import make_failure
 
 
 def texts(table: Table, *headings: str) -> list[list[str]]:
@@ -52,7 +52,7 @@ def test_ranking_is_over_common_tasks_with_ties_said() -> None:
         ["1–2", "near", "89.5", "1.50", "75.0"],
         ["3", "far", "20.0", "3.00", "0.0"],
     ]
-    assert table.notes[0] == "tasks: cifar10, imagenet1k; 1 more: some model lacks them, so they do not count"
+    assert table.notes[0] == "tasks: cifar10 and imagenet1k; 1 other task does not count: some model lacks it"
 
 
 def test_ranking_over_chosen_tasks_names_who_lacks_them() -> None:
@@ -76,7 +76,7 @@ def test_ranking_says_where_models_were_not_asked_the_same_and_what_has_no_inter
     found = gather([a, other, exact])
     notes = ranking_table(asked(found)).notes
     assert "cifar10: not the same samples, version for all models" in notes
-    assert "no interval, so that a number counts as exact: c" in notes
+    assert "number without an interval, which counts as exact: c" in notes
     assert "not the same samples, version for all models" in task_table(asked(found, name="cifar10")).notes
 
 
@@ -111,7 +111,7 @@ def test_columns_that_nothing_fills_are_not_shown() -> None:
 
 def test_ranking_without_a_common_task_says_so() -> None:
     table = ranking_table(asked(gather([answered("a", "x", 0.5), answered("b", "y", 0.5)])))
-    assert table.rows == [] and "no task is common to all models" in table.notes[0]
+    assert table.rows == [] and "the models have no task in common" in table.notes[0]
 
 
 def test_coverage_counts_and_names_what_is_not_done() -> None:
@@ -164,17 +164,19 @@ def test_rows_of_one_task_keep_their_metrics_in_any_window() -> None:
 def test_a_models_failures_are_rows() -> None:
     table = model_table(asked(entries(), name="ours-large"))
     assert texts(table, "task", "measured")[-1] == ["my-photos", "failed"]
-    assert "the disk is full" in table.footnotes
+    assert "the disk is full (run of 2026-01-01 00:00)" in table.footnotes
 
 
 def test_a_failure_without_words_is_named_by_its_kind_in_every_table() -> None:
     silent = gather([make_failure("m", "t", message=""), make_failure("m", "u", message="\n \n")])
-    assert [row[-1] for row in task_table(asked(silent, name="t")).rows] == ["ModelError"]
-    assert list(model_table(asked(silent, name="m")).footnotes) == ["ModelError"]
+    silent_row = "ModelError (run of 2026-01-01 00:00)"
+    assert [row[-1] for row in task_table(asked(silent, name="t")).rows] == [silent_row]
+    assert list(model_table(asked(silent, name="m")).footnotes) == [silent_row]
     assert list(coverage_table(asked(silent)).footnotes) == ["t: ModelError", "u: ModelError"]
-    assert [row[-1] for row in results_table(silent).rows] == ["ModelError", "ModelError"]
+    assert [row[-1] for row in results_table(silent).rows] == [silent_row] * 2
     (datum,) = task_table(asked(silent, name="t")).data
-    assert datum == {"model": "m", "task": "t", "status": "failed", "reason": "ModelError"}
+    started = "2026-01-01T00:00:00+00:00"
+    assert datum == {"model": "m", "task": "t", "status": "failed", "reason": "ModelError", "started": started}
 
 
 def test_a_task_ranks_its_own_question_only() -> None:

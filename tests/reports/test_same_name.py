@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from make_record import make_failure, make_record
-
 from vlmbench.records import Imported, Record
 from vlmbench.reports.builders.results import results_table
 from vlmbench.reports.entries import gather, newest, remarks
 from vlmbench.reports.table_view import TableView
+from vlmbench.testing.toy_records import make_failure, make_record
 
 
 def of(weights: str, task: str, day: int, **model: Any) -> Record:

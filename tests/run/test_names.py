@@ -89,6 +89,6 @@ def test_suite_insists_on_a_suite(cards: Path, name: str, said: str) -> None:
 
 
 def test_a_way_to_draw_needs_a_subset(cards: Path) -> None:
-    with pytest.raises(UsageError, match="--stratified says how a subset is drawn, but no subset was asked for"):
+    with pytest.raises(UsageError, match="--stratified states how to draw a subset, but no subset is drawn"):
         ask_tasks(("both",), (), TaskOptions(stratified=True))
     assert ask_tasks(("ten",), (), TaskOptions(stratified=True))[0].options.limit == 10

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from make_record import make_record
 
 from vlmbench.errors import StoreError
 from vlmbench.records import Record
@@ -19,6 +18,7 @@ from vlmbench.run.pictures import PictureDrawer
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.store import ResultStore
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.testing.toy_records import make_record
 
 PNG = b"a picture"
 DRAW = "vlmbench.tasks.classification.plugin.draw_answers"

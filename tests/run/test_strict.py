@@ -67,7 +67,7 @@ def test_what_is_known_beforehand_fails_before_any_work(request_: RunRequest) ->
     result = only(replace(request_, options=TWICE))
     assert result.status == "failed" and result.exit_code == 1 and encoded() == 0
     assert result.failure is not None and result.failure.error == "StrictError"
-    assert result.failure.message.startswith("2 remarks under --strict: none of the 3 given class names is a name in ")
+    assert result.failure.message.startswith("2 remarks under --strict: none of the 3 given class names occurs in ")
     assert result.failure.message.endswith(
         " [class-order]; 1 class name occurs more than once: 'a' [repeated-class-names]"
     )

@@ -81,7 +81,7 @@ def test_the_users_limit_takes_the_place_of_the_suites(suite: str, tmp_path: Pat
 
 def test_one_task_on_two_subsets_is_refused(suite: str, tmp_path: Path) -> None:
     for tasks in (("own", suite), (suite, "own")):
-        with pytest.raises(UsageError, match=r"task 'own' is asked on two different subsets[\s\S]*--stratified"):
+        with pytest.raises(UsageError, match=r"task 'own' is named with two different subsets[\s\S]*--stratified"):
             run(tmp_path, *tasks)
     (record,) = run(tmp_path, suite, "own", options=TaskOptions(limit=10, stratified=True))
     assert record.run.limit == 10

@@ -19,7 +19,7 @@ LEAD = "the small striped shape that lies in the far upper left corner of the pi
 SHAPES = ["circle", "square", "star"]
 CUT = (
     "3 of 3 prompts are longer than the 32 tokens that the model reads, the longest has 39; their ends were cut off, "
-    "and 3 of them are now the same as another one"
+    "and 3 of them are now equal to another one"
 )
 CODES = ["texts-cut", "indistinct-classes"]
 
@@ -55,7 +55,7 @@ def test_a_warm_cache_says_what_a_cold_one_did(kind: str, tmp_path: Path) -> Non
     request = RunRequest(("demo-clip",), (task,), tmp_path / "runs", device="cpu")
     cold = said(request)
     assert [remark.code for remark in cold] == CODES and cold[0].text == CUT
-    assert cold[1].text == "3 of 3 class names are the same as another one to the model"
+    assert cold[1].text == "3 of 3 class names are equal to another one for the model"
     assert features_folder().exists()
     assert said(replace(request, force=True)) == cold
     assert said(replace(request, results=tmp_path / "other", precision="bf16"))[1:] == cold[1:]

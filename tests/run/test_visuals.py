@@ -81,7 +81,7 @@ def test_a_record_that_exists_is_not_drawn_but_said(request_: RunRequest) -> Non
     run(request_)
     found, notes = run(request_, visuals=6)
     assert found.status == "found" and found.visuals is None
-    assert len(notes) == 1 and "--force" in notes[0] and "the earlier run drew no pictures" in notes[0]
+    assert len(notes) == 1 and "--force" in notes[0] and "it has no pictures" in notes[0]
     forced, notes = run(replace(request_, force=True), visuals=6)
     assert names(forced.visuals) == {*CHARTS, "samples.png"} and notes == []
     again, notes = run(request_, visuals=6)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from make_record import make_record
 
 from vlmbench.gate.entry import Entry
 from vlmbench.records import Record
+from vlmbench.testing.toy_records import make_record
 
 
 def answers(tops: tuple[int, ...] = (0, 1, 2)) -> pa.Table:

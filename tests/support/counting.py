@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from make_record import make_record
 
 from vlmbench.answers.columns import numbers
 from vlmbench.answers.measured import FromColumns, Measured, Pairing, SampleChanges
 from vlmbench.kinds import TaskKind
 from vlmbench.records import MetricValue, Record, Summary
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_record
 
 
 def _right(table: pa.Table) -> np.ndarray[Any, Any]:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from make_record import make_record
 from numpy.typing import NDArray
 
 from vlmbench.gate.outcome import Comparison, TaskComparison
 from vlmbench.gate.policy import Gate
 from vlmbench.records import ClassResult, MetricValue, Predictions, Record
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_record
 
 CLASSES = ("cat", "dog", "fish", "newt", "crow")
 N = 3000

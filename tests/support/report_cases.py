@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from make_record import make_failure, make_record
-
 from vlmbench.records import MetricValue, Record
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_view import TableView
+from vlmbench.testing.toy_records import make_failure, make_record
 
 HOSTILE = (
     "<script>alert(1)</script>",

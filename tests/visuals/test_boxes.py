@@ -64,7 +64,7 @@ def test_boxes_that_do_not_fit_together_are_refused() -> None:
         BoxSet(np.zeros((2, 4)), np.zeros(1, dtype=int))
     with pytest.raises(ValueError, match="need scores"):
         draw_boxes(IMAGE, boxes((0, 0, 1, 1)), NONE, ["a"])
-    with pytest.raises(ValueError, match="none of the 1"):
+    with pytest.raises(ValueError, match="outside of the 1"):
         draw_boxes(IMAGE, NONE, boxes((0, 0, 1, 1), label=1), ["a"])
 
 

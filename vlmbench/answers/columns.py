@@ -43,7 +43,10 @@ def rows(table: pa.Table, name: str) -> NDArray[Any]:
     flat, lengths = runs(table, name)
     if len(lengths) and (lengths != lengths[0]).any():
         raise RecordError(f"the lists of column {name!r} have different lengths")
-    return flat.reshape(len(lengths), -1)
+    if len(lengths):
+        return flat.reshape(len(lengths), -1)
+    kind = column(table, name).type
+    return flat.reshape(0, kind.list_size if pa.types.is_fixed_size_list(kind) else 0)
 
 
 def runs(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vlmbench.answers.inspected import Inspected
 from vlmbench.answers.rounding import Scores
 from vlmbench.metrics.intervals import WeightedStatistic, WeightedStatistics
 from vlmbench.records import Record
@@ -141,6 +142,8 @@ class Pairing:
         changes: for two tables with the same samples in the same order, and the names of the classes: how each sample
             changed; None if the columns do not show it.
         confidences: for a reliability curve beside the metric ``ece``; None if there are no confidences.
+        inspected: from one table and the names of the classes to how wrong each answer is, for the worst samples of
+            ``vlmbench show``; None if the columns do not show it.
     """
 
     measured: Callable[[Record, pa.Table, str], Measured | None]
@@ -153,6 +156,7 @@ class Pairing:
     contributions: Callable[[str], Contributions | None] = lambda metric: None
     changes: Callable[[pa.Table, pa.Table, Sequence[str]], SampleChanges | None] = lambda *tables: None
     confidences: Confidences | None = None
+    inspected: Callable[[pa.Table, Sequence[str]], Inspected | None] = lambda *table: None
 
 
 def differ(first: NDArray[Any], second: NDArray[Any], kept: int = 1) -> NDArray[np.bool_]:

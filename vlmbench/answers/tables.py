@@ -22,7 +22,8 @@ from vlmbench.answers.columns import column, row_bytes
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.files import read_bytes
 from vlmbench.kinds import known_kind
-from vlmbench.records import Record, Summary, lies_beside
+from vlmbench.paths import lies_beside
+from vlmbench.records import Record, Summary
 from vlmbench.wording import counted
 
 Places: TypeAlias = NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""The C library's allocator in a run: memory that a forward pass frees is kept for the next one."""
+"""Sets the C library's memory allocator for a run: memory that one forward pass frees is kept for the next one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _REUSED, _KEPT = 256 * 2**20, 512 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Let malloc reuse blocks of up to 256 MiB; whether it will. Only glibc can be told so.
+    """Let malloc reuse blocks of up to 256 MiB. Returns whether it will; only glibc has this setting.
 
-    It otherwise takes each block above 32 MiB from the system and gives it back at once. A network's activations on a
-    CPU are such blocks, and the system clears every page of them again: a third of a small network's processor time.
+    Without it, malloc takes each block above 32 MiB from the system and gives it back at once. A network's activations
+    on a CPU are such blocks, and the system clears each of their pages every time. For a small network that is a third
+    of the processor time.
     """
     if sys.platform != "linux":
         return False

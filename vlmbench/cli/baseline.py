@@ -1,4 +1,4 @@
-"""``vlmbench baseline``: records kept for the gate, in files fit for Git."""
+"""``vlmbench baseline``: saves, lists and shows the records that ``vlmbench compare`` compares with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import size_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column
+from vlmbench.wording import counted
 
 if TYPE_CHECKING:
     from vlmbench.gate.baselines.store import Baseline
@@ -25,25 +26,27 @@ app = typer.Typer(no_args_is_help=True, help="Save, list or show the records tha
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
 _ROOT = Path("results/baselines")
 _NAMED = 5
-"""Older records that are named: a folder that saw many runs has hundreds."""
+"""Older records that are named one by one: a folder of many runs has hundreds."""
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("save")
 def save(
-    name: Annotated[str, typer.Argument(help="Its name: letters, digits, dots, dashes, underscores.")],
-    results: Annotated[Path, typer.Option(help="The results folder, or one model's in it.")] = Path("results/runs"),
+    name: Annotated[str, typer.Argument(help="The name of the baseline: letters, digits, dots, dashes, underscores.")],
+    results: Annotated[Path, typer.Option(help="The results folder, or one model's folder in it.")] = Path(
+        "results/runs"
+    ),
     models: Annotated[list[str], typer.Option("--model", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
     tasks: Annotated[
         list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")
     ] = [],  # noqa: B006
-    force: Annotated[bool, typer.Option("--force", help="Replace a baseline of this name, all of it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the whole baseline of this name.")] = False,
     root: _Root = _ROOT,
 ) -> None:
-    """Save the latest record of each model and task as a baseline, to be committed.
+    """Save the latest record of each model and task as a baseline.
 
-    It is a folder of small files: a record a task (JSON) and its answers (CSV, or Parquet above 2 MiB). The same
-    records make the same bytes.
+    A baseline is a folder of small files, to be committed to Git: for each task a record (JSON) and its answers (CSV,
+    or Parquet above 2 MiB). The same records make the same bytes.
     """
     from vlmbench.gate.baselines.store import LARGE_BYTES, check_name, newest_of_pairs, save_baseline
     from vlmbench.gate.sides import side_at
@@ -61,11 +64,15 @@ def save(
     ]
     paired = [entry for entry in wanted if entry.record.predictions is not None]
     if len(paired) < len(wanted):
-        notes.append(f"left out: {len(wanted) - len(paired)} imported, without predictions to pair")
+        left = counted(len(wanted) - len(paired), "imported record")
+        notes.append(f"left out: {left}, without predictions to pair")
     entries, others = newest_of_pairs(paired)
-    notes += [f"left out: {entry.where}: a later record of its model and task is saved" for entry in others[:_NAMED]]
+    notes += [
+        f"left out: {entry.where}: a later record of the same model and task is saved" for entry in others[:_NAMED]
+    ]
     if len(others) > _NAMED:
-        notes.append(f"left out: {len(others) - _NAMED:,} more of which a later record is saved")
+        left = counted(len(others) - _NAMED, "more record")
+        notes.append(f"left out: {left}, because a later record of the same model and task is saved")
     for note in notes:
         print_note(f"{note}")
     if not entries:
@@ -80,10 +87,13 @@ def save(
         replace=force,
         left_out=lambda error: print_note(f"left out: {error.message}"),
     )
-    print_line(f"Saved {_count(saved.entries)} in {saved.path}, {len(saved.sizes)} files, {size_text(saved.size)}")
+    print_line(
+        f"Saved {counted(len(saved.entries), 'record')} in {saved.path}, {counted(len(saved.sizes), 'file')}, "
+        f"{size_text(saved.size)}"
+    )
     if saved.size > LARGE_BYTES:
         print_note(
-            f"{size_text(saved.size)} is much for a Git repository, and every version of it stays there. Save "
+            f"{size_text(saved.size)} is a lot for a Git repository, which keeps every version. Save "
             f"fewer tasks (-t), run on a subset (--limit N --stratified), or keep it in Git LFS."
         )
 
@@ -98,7 +108,7 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
         try:
             saved.append(found := open_baseline(user_path(root) / name, broken_left_out=True))
             _name_left_out(found)
-        except RecordError as error:  # one broken baseline hides no other
+        except RecordError as error:  # show the other baselines
             print_note(f"left out: {error.message}")
     Listing(
         columns=[Column("name"), Column("models"), *(Column(name, "right") for name in ("tasks", "files", "size"))],
@@ -147,7 +157,7 @@ def show(
     print_table(table)
     if saved:
         largest = max(saved.sizes, key=lambda file: saved.sizes[file])
-        said = f"{len(saved.sizes)} files, {size_text(saved.size)}; the largest is {largest}"
+        said = f"{counted(len(saved.sizes), 'file')}, {size_text(saved.size)}; the largest is {largest}"
         print_line(f"{said}, {size_text(saved.sizes[largest])}")
 
 
@@ -170,10 +180,6 @@ def _models(saved: Baseline) -> list[str]:
 
 def _tasks(saved: Baseline) -> list[str]:
     return sorted({entry.record.task.name for entry in saved.entries})
-
-
-def _count(entries: Sequence[Entry]) -> str:
-    return "1 record" if len(entries) == 1 else f"{len(entries)} records"
 
 
 def _plain(saved: Baseline) -> dict[str, Any]:

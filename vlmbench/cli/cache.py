@@ -1,4 +1,4 @@
-"""``vlmbench cache``: what the feature cache holds and saved."""
+"""``vlmbench cache``: shows what the feature cache holds and how much time it saved, and clears it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from vlmbench.cli.console import print_aside, print_line, print_table
 from vlmbench.files import size_text
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.wording import counted, either
 
 if TYPE_CHECKING:
     from vlmbench.features.cache.files import SpaceInfo
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show where the cache is, what it holds and saved, and how large it may grow."""
+    """Show the cache's folder, content and limit, and the time that it saved."""
     from vlmbench.features.cache.files import cache_root, limit_bytes, spaces
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
@@ -32,10 +33,10 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     total = sum(space.size for space in held)
     print_line(f"{root}: {size_text(total)} of at most {size_text(limit)}")
     if not held:
-        print_aside("Nothing is cached yet: vlmbench run keeps the features it computes here.")
+        print_aside("Nothing is cached yet. vlmbench run keeps the features that it computes here.")
         return
     print_table(_table(held))
-    note = "saved: an estimate, hits times the measured seconds a vector. VLMBENCH_CACHE_GIB sets the limit."
+    note = "saved: an estimate, hits times the measured seconds per vector. VLMBENCH_CACHE_GIB sets the limit."
     print_aside(note)
 
 
@@ -43,21 +44,24 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 def clear_cache(
     model: Annotated[str | None, typer.Option(help="Only the features of models whose name fits this pattern.")] = None,
     older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", help="Only what no run has opened for so many days.", min=0)
+        float | None,
+        typer.Option(metavar="DAYS", help="Only the features that no run has opened for this number of days.", min=0),
     ] = None,
 ) -> None:
-    """Remove cached features, all of them or those chosen; records stay."""
+    """Remove cached features: all, or those that the options choose. Records stay."""
     from vlmbench.features.cache.files import clear
 
     cleared = clear(model=model, unused_days=older_than)
     print_line(f"freed {size_text(cleared.freed)}")
     if cleared.in_use:
-        files = "1 file was" if cleared.in_use == 1 else f"{cleared.in_use} files were"
-        print_aside(f"{files} left: a run has them open, or they are not yours to remove", "yellow")
+        files = f"{counted(cleared.in_use, 'file')} {either(cleared.in_use, 'was', 'were')}"
+        print_aside(
+            f"{files} left: a run is using {either(cleared.in_use, 'it', 'them')}, or permission is denied", "yellow"
+        )
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds in a readable unit."""
+    """A duration in a readable unit."""
     for limit, unit, divisor in ((60.0, "s", 1.0), (3600.0, "min", 60.0)):
         if seconds < limit:
             return f"{seconds / divisor:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""``vlmbench compare``: is the candidate worse than the baseline?"""
+"""``vlmbench compare``: tells whether a candidate is worse than a baseline, task by task, for people and for CI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vlmbench.gate.outcome import Comparison, TaskComparison
 
 TERMINAL = "text"
-"""The format that is printed in the window's width, and coloured."""
+"""The format for terminals: coloured, in the window's width."""
 _INDENT = "  "
 _LONGEST_NOTE = 1000
 _COLOURS = {
@@ -51,24 +51,29 @@ def _schema(asked: bool) -> None:
 
 def compare(
     baseline: Annotated[
-        str, typer.Argument(help="A results folder, a model's folder in it, a record, a baseline's NAME or REV:NAME.")
+        str,
+        typer.Argument(
+            help="A results folder, one model's folder in it, a record, or a saved baseline as NAME or REVISION:NAME."
+        ),
     ],
-    candidate: Annotated[str, typer.Argument(help="Likewise.")],
+    candidate: Annotated[str, typer.Argument(help="What is compared with it, named in the same way.")],
     gate: Annotated[Path | None, typer.Option("--gate", "-g", help="The gate file (YAML).")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="What it is written as.")] = TERMINAL,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
+    ] = None,
     write: Annotated[
-        list[str], typer.Option(help="FORMAT:FILE to write besides, such as junit:report.xml. Repeatable.")
+        list[str], typer.Option(help="FORMAT:FILE, such as junit:report.xml: write this file too. Repeatable.")
     ] = [],  # noqa: B006
     allow: Annotated[
         list[str],
         typer.Option(
-            help="Compare in spite of a difference: dataset, metric, precision, prompts, protocol, samples or version. "
-            "Repeatable."
+            help="Compare although the sides differ in dataset, metric, precision, prompts, protocol, samples or "
+            "version. Repeatable."
         ),
     ] = [],  # noqa: B006
     allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Let pass what too little data leaves open.")
+        bool, typer.Option("--allow-inconclusive", help="Exit with 0 if there are too few samples to tell.")
     ] = False,
     baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
@@ -79,11 +84,10 @@ def compare(
 ) -> None:
     """Compare two sides task by task, and say whether the candidate is worse.
 
-    Without a gate file no loss is accepted, and every task of the baseline must
-    be there.
+    Without a gate file, no loss is accepted, and the candidate must have every task of the baseline.
 
-    Exit code 0: passed. 1: a task regressed, a demand of the gate file is not
-    met, or the data cannot tell. 2: wrong input. 3: not comparable.
+    Exit code 0: passed. 1: a task regressed, a rule of the gate file is not met, or there are too few samples to tell.
+    2: wrong input. 3: not comparable.
 
     For example: vlmbench compare main results/runs --gate gate.yaml
     """
@@ -137,13 +141,13 @@ def _file(text: str) -> tuple[str, Path]:
 
 
 def _check_outputs(paths: list[Path]) -> None:
-    """Said before anything is compared: a comparison takes a while, and the second of two would replace the first."""
+    """Refuse files that cannot be written, and one file for two formats, before the comparison, which takes a while."""
     seen: set[Path] = set()
     for path in paths:
         if path.is_dir() or not path.parent.is_dir():
             reason = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
             raise UsageError(f"cannot write {str(path)!r}: {reason}")
-        if path.is_file() or not path.exists():  # a pipe or a device takes several
+        if path.is_file() or not path.exists():  # a pipe or a device can take several
             if path.resolve() in seen:
                 raise UsageError(f"{str(path)!r} is written twice", hint="Name another file for each format.")
             seen.add(path.resolve())
@@ -166,7 +170,7 @@ def _written(found: Comparison, format: str) -> str:
 
 
 def print_comparison(found: Comparison, console: Console) -> None:
-    """What was compared, the table, what is to be said of each task and what to do, and the verdict last."""
+    """Print what was compared, the table, a paragraph about each task, what to do, and the verdict as the last line."""
     from rich.text import Text
 
     from vlmbench.gate import figures, sentences
@@ -193,7 +197,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
 
 
 def _print_paragraph(console: Console, name: str, said: str, style: str = "") -> None:
-    """Lines that fit the window, without the blanks behind them that Rich's own padding would leave."""
+    """Print lines that fit the window, without the blanks at their ends that Rich's padding adds."""
     from rich.text import Text
 
     text = Text.assemble((f"{name}: " if name else "", "bold"), (said, style))

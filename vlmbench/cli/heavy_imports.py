@@ -1,4 +1,4 @@
-"""Starting a run: imports make millions of objects that live as long as the process, and Ctrl-C may come in them."""
+"""Imports of heavy packages at the start of a run: faster without the garbage collector, and safe to stop by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
-"""The exit code shells expect after Ctrl-C (128 + SIGINT)."""
+"""The exit code that shells expect after Ctrl-C (128 + SIGINT)."""
 INTERRUPTED_LINE = "Interrupted."
 _CURSOR_BACK = b"\r\x1b[K\x1b[?25h"
-"""A status line hides the cursor."""
+"""Clears the line and shows the cursor, which a status line hides."""
 
 
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """Import heavy packages in this block: the cycle collector rests meanwhile, and never looks at their objects again.
+    """Import heavy packages in this block. The garbage collector is off in it, and later skips the objects made there.
 
-    torch, open_clip and transformers leave about a million objects behind, none of them garbage. Collecting while they
-    come in, and once more at the process' end, is a second or two of a run that otherwise takes five. Ctrl-C ends the
-    process at once, see :func:`leaving_at_once`.
+    torch, open_clip and transformers leave about a million objects behind, none of them garbage. Collecting during
+    the imports, and once more at the end of the process, takes one or two seconds of a run that otherwise takes five.
+    Ctrl-C ends the process at once, see :func:`leaving_at_once`.
     """
     with resting_collector(), leaving_at_once():
         yield
@@ -31,7 +31,7 @@ def heavy_imports() -> Iterator[None]:
 
 @contextmanager
 def resting_collector() -> Iterator[None]:
-    """The cycle collector rests in this block, and never looks at the objects that are made in it."""
+    """Turn the garbage collector off in this block; later it skips the objects that were made in the block."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -44,14 +44,14 @@ def resting_collector() -> Iterator[None]:
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process in this block, in which nothing is written, with a line and no trace.
+    """Let Ctrl-C end the process at once, with one line and no stack trace. Nothing may be written in this block.
 
-    As an exception it would come in the middle of some package's import. Some catch it and go on; others are left half
-    imported, and fail later for a reason that says nothing.
+    As an exception, Ctrl-C would be raised in the middle of a package's import. Some packages catch it and go on;
+    others stay half imported, and fail later with a misleading error.
     """
     ours = (
         threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job's is ignored
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler  # it is ignored in a background job
     )
     if ours:
         signal.signal(signal.SIGINT, _leave)

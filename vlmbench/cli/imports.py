@@ -1,4 +1,4 @@
-"""``vlmbench import``: other programs' result files as records."""
+"""``vlmbench import``: makes records from the result files of other programs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 from vlmbench.cli.console import print_aside, print_error, print_note, stderr
 from vlmbench.cli.late_help import late_help
 from vlmbench.paths import user_path
+from vlmbench.wording import counted
 
 
 def _programs() -> str:
     from vlmbench.interchange.registry import IMPORTERS
 
-    return f"Whose files they are: {', '.join(IMPORTERS)}."
+    return f"The program that wrote the files: {', '.join(IMPORTERS)}."
 
 
 def _files_read() -> str:
@@ -28,16 +29,16 @@ ImportCommand = late_help(epilog=_files_read, program=_programs)
 
 
 def import_results(
-    program: Annotated[str, typer.Argument(help="Whose files they are.")],
+    program: Annotated[str, typer.Argument(help="The program that wrote the files.")],
     files: Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")],
     results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The model's name, for open_clip's results.jsonl.")
     ] = None,
 ) -> None:
-    """Take other programs' results as records, marked as imported.
+    """Make records from result files of another program. The records are marked as imported.
 
-    Files that are broken or of another program are named and skipped, and then the exit code is 1.
+    Files that are broken, or that another program wrote, are named and skipped. Then the exit code is 1.
     """
     from vlmbench.interchange.imports import import_files
     from vlmbench.store import ResultStore
@@ -50,7 +51,7 @@ def import_results(
     for error in outcome.skipped:
         print_error(error)
     models = {record.model.name for record in outcome.records}
-    said = f"imported into {results}: records {len(outcome.records):,}, models {len(models):,}"
-    print_aside(said, style="")
+    what = f"{counted(len(outcome.records), 'record')} of {counted(len(models), 'model')}"
+    print_aside(f"Imported {what} into {results}", style="")
     if outcome.skipped:
         raise typer.Exit(1)

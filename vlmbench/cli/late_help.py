@@ -1,4 +1,5 @@
-"""Help that registries make, when it is asked for: reading them would slow every other command down."""
+"""Help texts that list the entries of a registry, made when the help is printed. Loading registries earlier would slow
+down every command."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from typer.core import TyperCommand
 
 
 def late_help(*, epilog: Callable[[], str] | None = None, **texts: Callable[[], str]) -> type[TyperCommand]:
-    """A command that describes some of its parameters late.
+    """A command class that makes some of its help texts when the help is printed.
 
     Args:
-        epilog: makes what stands below the options, a paragraph a line.
-        texts: by the parameter's name, what makes its help.
+        epilog: makes the text below the options, one paragraph per line.
+        texts: by the parameter's name, the function that makes its help.
     """
 
     class LateHelpCommand(TyperCommand):

@@ -1,4 +1,4 @@
-"""``vlmbench leaderboard``: a static site from records."""
+"""``vlmbench leaderboard``: writes a static site from the records of a results folder."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import typer
 from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
 from vlmbench.paths import user_path
+from vlmbench.wording import counted
 
 
 def leaderboard(
     results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="The site's folder.")] = Path("site"),
-    published: Annotated[bool, typer.Option(help="Show published numbers beside those that were measured.")] = True,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write the site to.")] = Path("site"),
+    published: Annotated[bool, typer.Option(help="Show published numbers beside measured ones.")] = True,
     title: Annotated[str, typer.Option(help="The site's title.")] = "VLM leaderboard",
 ) -> None:
-    """Write a site that opens from a file or any web server: table, plots, a page for each model and each task.
+    """Write the leaderboard as a site: a table, plots, and a page for each model and each task.
 
-    It needs no network. A folder of an earlier build is brought up to date; other files in it stay.
+    The site opens from a file or from any web server, and loads nothing from the network. If the folder has an earlier
+    site, it is updated; other files in the folder stay.
     """
     results = user_path(results)
     if not results.is_dir():
@@ -29,7 +31,7 @@ def leaderboard(
 
 
 def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:
-    """Write the site, name what was left out of it, and print where it is."""
+    """Write the site, print a note for each record left out, and print the path of its first page."""
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
     from vlmbench.reports.site.assets import without_charts
@@ -40,6 +42,6 @@ def write_site(results: Path, output: Path, *, with_published: bool, title: str)
     built = build_site(results, output, published=numbers, title=title)
     for note in built.notes:
         print_note(f"{note}")
-    counted = f"{built.models:,} models, {built.tasks:,} tasks, {built.files:,} files"
-    print_aside(f"Leaderboard: {counted}")
+    parts = [counted(built.models, "model"), counted(built.tasks, "task"), counted(built.files, "file")]
+    print_aside(f"Leaderboard: {', '.join(parts)}")
     print_line(str(built.index))

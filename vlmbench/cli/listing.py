@@ -1,4 +1,4 @@
-"""Lists of cards and the fields of one, for people and for programs."""
+"""Prints lists of cards, and the fields of one card, as text or JSON. ``models``, ``tasks`` and ``baseline`` use it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 SHOWN_ITEMS = 12
-"""Items of a long list that are printed before the rest is counted."""
+"""Items of a long list that are printed; the others are counted."""
 
 
 def pattern_or_command(default: str) -> type[TyperGroup]:
-    """A group where ``vlmbench models PATTERN`` means ``vlmbench models list PATTERN``."""
+    """A group of commands in which ``vlmbench models PATTERN`` means ``vlmbench models list PATTERN``."""
 
     class PatternGroup(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # typer brings its own click
@@ -41,8 +41,8 @@ class Listing:
         columns: headings.
         rows: one cell a column.
         data: the same as plain values.
-        nothing: what to say where there is none.
-        hint: said under the table, or with ``nothing``.
+        nothing: the message for an empty list.
+        hint: printed under the table, or with ``nothing``.
     """
 
     columns: Sequence[Column]
@@ -55,7 +55,7 @@ class Listing:
         """Print it.
 
         Raises:
-            UsageError: there is nothing, and it is not JSON that was asked for.
+            UsageError: the list is empty, and JSON was not asked for.
         """
         if as_json:
             typer.echo(json.dumps(list(self.data), indent=1, ensure_ascii=False))
@@ -76,12 +76,12 @@ def _dumped(card: BaseModel) -> Mapping[str, Any]:
 def show_cards(
     cards: Sequence[CardT], *, as_json: bool, fields: Callable[[CardT], Mapping[str, Any]] = _dumped
 ) -> None:
-    """Cards with all their fields: a JSON array, or one after the other for people.
+    """Print cards with all their fields: as a JSON array, or one after the other as text.
 
     Args:
         cards: what is shown.
-        as_json: every field as it is, for programs.
-        fields: a card's fields as people read them.
+        as_json: print JSON with every field.
+        fields: gives the fields that the text shows.
     """
     if as_json:
         typer.echo(json.dumps([card.model_dump() for card in cards], indent=1, ensure_ascii=False))
@@ -93,7 +93,7 @@ def show_cards(
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
-    """One card, a field a line; long lists are cut and counted."""
+    """Print one card, one field per line. Long lists are cut, with the number of the other items."""
     from rich.table import Table
     from rich.text import Text
 

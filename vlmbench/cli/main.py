@@ -1,4 +1,4 @@
-"""The ``vlmbench`` command: its subcommands, and what becomes of errors."""
+"""The ``vlmbench`` command: registers the subcommands, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ with leaving_at_once():  # these imports take a moment
         models,
         report,
         run,
+        show,
         tasks,
     )
     from vlmbench.cli.console import print_aside, print_error, print_note
@@ -75,6 +76,7 @@ app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.command("report", cls=report.ReportCommand)(report.report)
+app.command("show")(show.show)
 app.command("compare", cls=compare.CompareCommand)(compare.compare)
 app.add_typer(baseline.app, name="baseline")
 app.command("leaderboard")(leaderboard.leaderboard)
@@ -100,7 +102,7 @@ def _root(
 
 
 def main() -> None:
-    """The console script. Errors of ours become a message and an exit code, never a stack trace."""
+    """The console script. Every error becomes a message and an exit code, never a stack trace."""
     warnings.showwarning = _show_warning
     try:
         settle_home()
@@ -110,10 +112,10 @@ def main() -> None:
     except KeyboardInterrupt:  # before a command began
         sys.stderr.write(f"{INTERRUPTED_LINE}\n")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the program that reads the output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # still a message, and the trace for who asks
+    except Exception as error:  # also a message; VLMBENCH_DEBUG shows the trace
         _leave(unexpected(error))
     finally:
         gc.freeze()  # the process ends: searching a million objects for garbage would take seconds
@@ -127,7 +129,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning of this package is a note; others look as Python shows them."""
+    """Show a warning of vlmbench as a note, and other warnings as Python does."""
     if issubclass(category, VlmbenchWarning):
         print_note(str(message))
     else:

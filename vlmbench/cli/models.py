@@ -1,4 +1,4 @@
-"""``vlmbench models``: the model cards."""
+"""``vlmbench models``: lists the model cards, and shows one in full."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_models(
     pattern: Annotated[str, typer.Argument(help="A part of the name, or a pattern such as 'clip-*'.")] = "*",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List model cards whose name matches, those that can be run first."""
+    """List the model cards whose name matches. Models that can be run come first."""
     from vlmbench.catalogue import model_cards
 
     cards = sorted(model_cards(pattern), key=lambda card: not card.runnable)
@@ -58,7 +58,7 @@ def show_model(
     name: Annotated[str, typer.Argument(help="A model card's name, a YAML file, or ADAPTER:SPEC.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what is known of one model."""
+    """Show the card of one model."""
     from vlmbench.catalogue import find_models
     from vlmbench.cli.listing import show_cards
 

@@ -19,11 +19,12 @@ from rich.text import Text
 
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
-from vlmbench.records import Record, speed_text
+from vlmbench.records import Record
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import remarks
 from vlmbench.reports.scores import interval_text, lacking, score_text
 from vlmbench.run.listener import PairResult, Status
+from vlmbench.wording import speed_text
 
 MARKS = {
     "done": ("✓", "green"),

@@ -1,4 +1,4 @@
-"""``vlmbench report``: tables from records and published numbers."""
+"""``vlmbench report``: prints or writes a table of records and published numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vlmbench.cli.console import print_error, print_note, print_table, write_out
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
 from vlmbench.paths import user_path
+from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help needs none of it
     from vlmbench.reports.registry import TableRequest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # the help needs none of it
 
 DEFAULT_RESULTS = Path("results/runs")
 TERMINAL = "text"
-"""The format that is printed in the window's width, and coloured."""
+"""The format for terminals: coloured, in the window's width."""
 PUBLISHED = ("auto", "all", "none")
 MOST_DIGITS = 6
 
@@ -47,29 +48,47 @@ ReportCommand = late_help(epilog=_contents, table=_tables, format=_formats)
 
 
 def report(
-    table: Annotated[str, typer.Argument(help="Which table.")] = "results",
-    name: Annotated[str, typer.Argument(help="Of the model or task; of methods: pre-training, transfer, …")] = "",
+    table: Annotated[str, typer.Argument(help="The table.")] = "results",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The model, the task, or the group of methods (pre-training, transfer, …) that the table is about."
+        ),
+    ] = "",
     results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(DEFAULT_RESULTS))] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="What it is written as.")] = TERMINAL,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
-    models: Annotated[list[str], typer.Option("--models", "-m", help="A model or pattern. Repeatable.")] = [],  # noqa: B006
-    tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="A task, pattern or suite. Repeatable.")] = [],  # noqa: B006
-    filter: Annotated[list[str], typer.Option(help="COLUMN=PATTERN, such as objective=Con*. Repeatable.")] = [],  # noqa: B006
-    columns: Annotated[str, typer.Option(help="Columns to show, separated by commas; fields in CSV and JSON.")] = "",
-    sort: Annotated[str, typer.Option(help="A column: best first, or A to Z. -COLUMN turns it around.")] = "",
-    group_by: Annotated[str, typer.Option(help="A column such as objective.")] = "",
-    intervals: Annotated[bool, typer.Option(help="95% intervals beside numbers.")] = True,
-    digits: Annotated[int, typer.Option(help="Decimals of percentages.", min=0, max=MOST_DIGITS)] = 1,
-    published: Annotated[str, typer.Option(help="Published numbers: auto, all or none.")] = "auto",
+    format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
+    ] = None,
+    models: Annotated[list[str], typer.Option("--models", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
+    tasks: Annotated[
+        list[str], typer.Option("--tasks", "-t", help="Only this task, pattern or suite. Repeatable.")
+    ] = [],  # noqa: B006
+    filter: Annotated[
+        list[str], typer.Option(help="Only rows that match COLUMN=PATTERN, such as objective=Con*. Repeatable.")
+    ] = [],  # noqa: B006
+    columns: Annotated[
+        str, typer.Option(help="The columns to show (in CSV and JSON: the fields), separated by commas.")
+    ] = "",
+    sort: Annotated[
+        str, typer.Option(help="Sort by a column: best first, or A to Z. -COLUMN reverses the order.")
+    ] = "",
+    group_by: Annotated[str, typer.Option(help="Group the rows by a column such as objective.")] = "",
+    intervals: Annotated[bool, typer.Option(help="Show 95% intervals beside numbers.")] = True,
+    digits: Annotated[int, typer.Option(help="Number of decimals of percentages.", min=0, max=MOST_DIGITS)] = 1,
+    published: Annotated[str, typer.Option(help="Which published numbers to show: auto, all or none.")] = "auto",
     flagged: Annotated[
-        bool, typer.Option(help="Published numbers with a known fault, marked and never ranked.")
+        bool, typer.Option(help="Show published numbers with a known fault. They are marked, and never ranked.")
     ] = True,
-    paired: Annotated[bool, typer.Option(help="Judge ties by the samples that records share.")] = True,
+    paired: Annotated[
+        bool, typer.Option(help="Decide whether two models differ by the samples that both answered.")
+    ] = True,
 ) -> None:
-    """Make a table of what a results folder and the literature hold.
+    """Print a table of the results in a folder, and of published numbers.
 
-    ● measured and ○ published numbers stand in one table; the best of what may be compared is bold, the second
-    underlined, and a number whose question differs says why. CSV and JSON have one row a number, as fractions.
+    ● marks measured numbers, ○ published ones. The best of the numbers that may be compared is bold, the second
+    underlined. If a number answers another question, a footnote says why. CSV and JSON have one row per number, as
+    fractions.
     """
     from vlmbench.reports.registry import FORMATS, check_options, check_table, make_table
     from vlmbench.reports.table_view import TableView, with_fields
@@ -100,7 +119,7 @@ def report(
 
 
 def _request(table: str, name: str, results: Path | None, view: TableView, suite_tasks: list[str]) -> TableRequest:
-    """What is asked of the folder; a table of the literature needs none, unless one was named."""
+    """The request for the table. A table of published numbers needs no results folder."""
     from vlmbench.reports.entries import Entries, gather
     from vlmbench.reports.registry import TABLES, TableRequest
     from vlmbench.store import ResultStore
@@ -122,7 +141,7 @@ def _request(table: str, name: str, results: Path | None, view: TableView, suite
 
 
 def _why_empty(request: TableRequest) -> UsageError:
-    """What a table without rows is due to, and what to do."""
+    """Why the table has no rows, and what to do."""
     if request.store is not None and not request.entries.records and not request.entries.failures:
         return UsageError(
             f"no records in {str(request.store.root)!r}", hint="Make some with `vlmbench run` or `vlmbench demo`."
@@ -131,19 +150,19 @@ def _why_empty(request: TableRequest) -> UsageError:
 
     left_out = [record for record in request.entries.records if is_unranked(record)]
     because = (
-        f" Of {len(request.entries.records):,} records {len(left_out):,} may have no rank, because of their remarks "
+        f" {len(left_out):,} of {counted(len(request.entries.records), 'record')} cannot be ranked because of remarks "
         f"({remarks(left_out[0])})."
         if left_out
         else ""
     )
     return UsageError(
-        "nothing to show of what was asked for",
+        "no result matches these options",
         hint=f"Widen --models, --tasks, --filter or --published, or make records with `vlmbench run`.{because}",
     )
 
 
 def _show(made: Table, nothing: UsageError, format: str, output: Path | None) -> None:
-    """Print a table or write it; one without rows is an error where people read it, and says so where programs do."""
+    """Print or write a table. Without rows, the terminal format is an error; formats for programs get a note."""
     from dataclasses import replace
 
     from vlmbench.reports.registry import FORMATS
@@ -157,7 +176,7 @@ def _show(made: Table, nothing: UsageError, format: str, output: Path | None) ->
         print_error(said, kind="note")
         made = replace(made, notes=[*made.notes, f"{nothing.message}. {nothing.hint}"])
     if format == TERMINAL and output is None:
-        print_table(made, crop=False)  # a number that is cut off is another number
+        print_table(made, crop=False)  # a number that is cut off would be read as another number
     else:
         write_output(FORMATS.get(format).write(made), output)
 

@@ -1,4 +1,4 @@
-"""``vlmbench run``: evaluate models on tasks."""
+"""``vlmbench run``: evaluates models on tasks, and prints the summary. The demo uses its functions too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RESULTS = Path("results/runs")
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
-"""What Ctrl-C in the middle of a run says."""
+"""The message after Ctrl-C in the middle of a run."""
 
 
 def run(
@@ -39,46 +39,63 @@ def run(
             "captions:PATH, frames:PATH, wds:PATH. Repeatable.",
         ),
     ] = [],  # noqa: B006
-    suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file, and no task's. Repeatable.")] = [],  # noqa: B006
-    results: Annotated[Path, typer.Option(help="Where records are written.")] = DEFAULT_RESULTS,
+    suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
+    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = DEFAULT_RESULTS,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or autocast to bf16 or fp16.")] = "fp32",
-    batch_size: Annotated[str, typer.Option(help="Images a forward pass, or auto.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Decoding threads.", min=1, show_default="one a core")] = None,
-    limit: Annotated[int | None, typer.Option(help="Score a seeded random subset of N samples.")] = None,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
+    batch_size: Annotated[str, typer.Option(help="Number of images in a forward pass, or auto.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Number of threads that decode images.", min=1, show_default="one per core")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Score a random subset of this number of samples; --seed draws it.")
+    ] = None,
     stratified: Annotated[
-        bool, typer.Option("--stratified", help="Draw that subset by class, each in its proportion.")
+        bool,
+        typer.Option("--stratified", help="Draw the subset of --limit by class, and keep the classes' proportions."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the subset and of the bootstrap.", min=0)] = 0,
-    classnames: Annotated[Path | None, typer.Option(help="File of class names, one a line, in label order.")] = None,
-    templates: Annotated[Path | None, typer.Option(help="File of prompts, one a line, {} for the class name.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random subset and of the bootstrap.", min=0)] = 0,
+    classnames: Annotated[
+        Path | None, typer.Option(help="A file of class names, one per line, in label order.")
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="A file of prompts, one per line, with {} for the class name.")
+    ] = None,
     readout: Annotated[
-        str | None, typer.Option(help="How patches are read out for dense tasks: short for --set readout=NAME.")
+        str | None, typer.Option(help="How patch features are read out for dense tasks. Short for --set readout=NAME.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="KEY=VALUE: a field of the tasks' protocol to replace. Repeatable."),
+        typer.Option(
+            "--set",
+            help="KEY=VALUE: replace a field of the protocol (listed by `vlmbench tasks show TASK`). Repeatable.",
+        ),
     ] = None,
     transfer: Annotated[
-        str, typer.Option(help="How models are adapted before they answer a classification task.")
+        str, typer.Option(help="The method that adapts models before they answer a classification task.")
     ] = "zero-shot",
     save_visuals: Annotated[
-        int, typer.Option(help="Draw the answers to N samples of each task, beside the record.", min=0)
+        int,
+        typer.Option(
+            help="Draw the answers to this number of samples of each task, in a folder beside the record.", min=0
+        ),
     ] = 0,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out undecodable samples, and count them.")
+        bool, typer.Option("--skip-bad", help="Leave out samples that cannot be decoded, and count them.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail every pair of which there is a remark: nothing is passed over.")
+        bool, typer.Option("--strict", help="Fail every pair that has a remark about its data, prompts or weights.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub; use only what is here.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run pairs whose record exists.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep cached features.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the models, tasks and data, and stop.")] = False,
-    profile: Annotated[bool, typer.Option("--profile", help="Show where each pair's time went.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use only files on this machine; ask no hub.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run pairs again even if their record exists.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not read or write the feature cache.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the models, tasks and data, and run nothing.")
+    ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show how long each stage of each pair took.")] = False,
     executor: Annotated[
-        str, typer.Option(help="Who carries the pairs out: local, this process one after the other.")
+        str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     trust_remote_code: Annotated[
@@ -128,7 +145,7 @@ def run(
 
 
 def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = False) -> list[PairResult]:
-    """Plan, run, and print the summary table; leaves with an exit code above 0 where a pair failed."""
+    """Plan, run, and print the summary table. Exits with a code above 0 if a pair failed."""
     with resting_collector():
         with leaving_at_once():
             from vlmbench.run.plan import import_adapters, make_plan
@@ -167,8 +184,7 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
 
 
 def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
-    """Print what became of a run; leaves with an exit code above 0 where a pair failed."""
-
+    """Print the results of a run. Exits with a code above 0 if a pair failed."""
     show_summary(outcomes, results, title=title)
     if profile:
         show_profiles(outcomes)
@@ -176,12 +192,14 @@ def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = 
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
     if all(outcome.status == "unsupported" for outcome in outcomes):
-        stderr().print("Nothing was run: no model can be asked any of these tasks in this way.", style="yellow")
+        stderr().print(
+            "Nothing was run: none of the models can answer any of these tasks with these options.", style="yellow"
+        )
         raise typer.Exit(2)
 
 
 def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
-    """One row a pair, and where the records are."""
+    """Print one row for each pair, and the folder of the records."""
     from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
@@ -190,7 +208,7 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
 
 
 def show_resolution(plan: Plan) -> None:
-    """What the plan's subsets can tell at worst, said of each size once."""
+    """Print the smallest difference that each size of subset in the plan can detect."""
     from vlmbench.metrics.resolution import resolution_text
 
     questions = [task.question for task in plan.tasks if task.question]
@@ -200,7 +218,7 @@ def show_resolution(plan: Plan) -> None:
 
 
 def show_profiles(outcomes: list[PairResult]) -> None:
-    """Where the time of each pair went that has a record; of one found on disk, when it ran."""
+    """Print the times of each pair that has a record. A record found on disk has the times of its own run."""
     from vlmbench.reports.builders.profile import profile_table
 
     for outcome in outcomes:
@@ -215,8 +233,7 @@ def show_profiles(outcomes: list[PairResult]) -> None:
 
 
 def show_pictures(outcomes: list[PairResult], results: Path) -> None:
-    """Where the pictures are that were asked for: the last line, since it is what one opens next."""
-
+    """Print the folder of the pictures. It is the last line, because the user opens it next."""
     folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
     if folders:
         place = folders[0] if len(folders) == 1 else f"{len(folders)} folders: {results}/*/*/*.visuals"
@@ -227,7 +244,7 @@ def parse_batch_size(text: str) -> int | None:
     """A batch size from the command line; None for auto.
 
     Raises:
-        UsageError: it is neither "auto" nor a number above 0.
+        UsageError: the text is neither "auto" nor a number above 0.
     """
     if text == "auto":
         return None
@@ -240,7 +257,7 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     """``KEY=VALUE`` from the command line; values as YAML has them (numbers, true, lists in brackets, words).
 
     Raises:
-        UsageError: no such form, a value that is no YAML, or a key that is set twice.
+        UsageError: the text is not KEY=VALUE, the value is not YAML, or a key is set twice.
     """
     import yaml
 
@@ -261,7 +278,7 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
 
 
 def read_lines(path: Path | None) -> tuple[str, ...] | None:
-    """A text file's lines, trimmed, empty ones at the end left out; None for no file.
+    """The trimmed lines of a text file, without empty lines at its end; None for no file.
 
     Raises:
         UsageError: the file cannot be read, is empty, or has an empty line in the middle, which would shift labels.

@@ -1,7 +1,8 @@
-"""``vlmbench tasks``: the task cards and suites."""
+"""``vlmbench tasks``: lists the task cards and suites, and shows one in full."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,15 +62,15 @@ def show_task(
 
 
 def _sample(suite: Suite) -> dict[str, object]:
-    """How much of each task it asks, and what so much can tell."""
+    """How many samples of each task the suite asks, and how large a difference they can detect."""
     from vlmbench.metrics.resolution import resolution_text
 
     if suite.sample is None:
         return {}
-    size, how = suite.sample.size, "by class where each sample has one" if suite.sample.by else "at random"
+    size, how = suite.sample.size, "by class if each sample has one class" if suite.sample.by else "at random"
     return {
-        "sample": f"{size:,} of each task, drawn {how} with --seed; of a smaller task all",
-        "can tell": f"with {size:,} samples: {resolution_text(size)}",
+        "sample": f"{size:,} of each task, drawn {how} with --seed; a smaller task is scored whole",
+        "detects": f"with {size:,} samples: {resolution_text(size)}",
     }
 
 
@@ -95,7 +96,30 @@ def _fields(card: TaskCard) -> dict[str, object]:
         "data" if role == "test" else f"{role} data": "\n".join(_place(*place) for place in enumerate(sources, start=1))
         for role, sources in card.sources_by_role.items()
     }
-    return {**{name: fields[name] for name in ("name", "plugin", "version")}, **data, **fields}
+    return {
+        **{name: fields[name] for name in ("name", "plugin", "version")},
+        **data,
+        **fields,
+        "can be set": _settable(card),
+    }
+
+
+def _settable(card: TaskCard) -> str:
+    """The fields that ``vlmbench run --set`` can replace, with the values that they have in this task."""
+    from pydantic import BaseModel, ValidationError
+
+    from vlmbench.kinds import known_kind
+
+    kind = known_kind(card.plugin)
+    protocol = kind.load_protocol() if kind else None
+    if not isinstance(protocol, type) or not issubclass(protocol, BaseModel):
+        return ""
+    try:
+        values = protocol.model_validate(card.protocol).model_dump(mode="json")
+    except ValidationError:  # the run tells what is wrong with the card
+        return ", ".join(protocol.model_fields)
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return "\n".join(f"--set {name}={text}" for name, text in texts.items())
 
 
 def _place(number: int, spec: SourceSpec) -> str:

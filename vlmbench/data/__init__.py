@@ -1,4 +1,4 @@
-"""Sources: where samples come from."""
+"""Datasets: the registry of sources, by the names that cards and the command line use."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 SOURCES: Registry[Source | OpenSource] = Registry(
     "data source", modules_in("data/sources", "SOURCE"), group="vlmbench.sources"
 )
-"""A third party may register a bare function too: see :func:`~vlmbench.data.base.as_source`."""
+"""Other packages may also register a plain function: see :func:`~vlmbench.data.base.as_source`."""

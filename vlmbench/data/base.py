@@ -1,4 +1,8 @@
-"""Samples and datasets: what every source hands to the tasks."""
+"""Samples, datasets and sources: the types that connect sources to tasks.
+
+Every source opens an :class:`ImageDataset` (or one of its extensions for clips, masks and boxes), and every task reads
+one.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +28,11 @@ class Box:
     Attributes:
         label: its class index.
         xywh: left, top, width and height in pixels, as COCO writes them.
-        area: in square pixels as the data states it (of the mask, in COCO), which decides small, medium or large.
-        crowd: the box holds many objects of the class (COCO's ``iscrowd``): never a miss, and no false positive in it.
-        id: the data's own, for reports.
+        area: square pixels, as the data states it (in COCO, the area of the mask). It decides whether the object counts
+            as small, medium or large.
+        crowd: the box holds many objects of the class (COCO's ``iscrowd``). It never counts as a miss, and a detection
+            in it never counts as a false positive.
+        id: the object's id in the data, for reports.
     """
 
     label: int
@@ -37,18 +43,24 @@ class Box:
 
 
 Target = int | tuple[int, ...] | tuple[str, ...] | tuple[Box, ...] | None
-"""What is true of a sample; which of them, says its :data:`TargetKind`."""
+"""The truth of a sample, in the form that :data:`TargetKind` names."""
 
 TargetKind = Literal["class", "classes", "captions", "annotated class", "boxes", "mask"]
-"""What a task needs to know of each sample: its class index; the indices of every class present (sorted, possibly
-none); its captions (one or more, in the data's order); the index of a class that it may or may not show, the data
-saying which (see :mod:`vlmbench.data.sources.rareact`); its objects (in the data's order, possibly none); or None, the
-truth being a mask beside the image (:class:`MaskDataset`)."""
+"""What a task needs to know about each sample:
+
+- ``class``: its class index;
+- ``classes``: the indices of all classes in it (sorted, possibly empty);
+- ``captions``: its captions (one or more, in the data's order);
+- ``annotated class``: the index of a class; the dataset states whether the sample shows it (see
+  :mod:`vlmbench.data.sources.rareact`);
+- ``boxes``: its objects (in the data's order, possibly empty);
+- ``mask``: None, because the truth is a mask file (see :class:`MaskDataset`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image's place and label. Its bytes are read by :meth:`ImageDataset.read` when they are needed.
+    """The name and the label of one image. :meth:`ImageDataset.read` reads its bytes when they are needed.
 
     Attributes:
         id: stable within the dataset and readable: a relative path, a webdataset key, a row number.
@@ -61,13 +73,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """Where a dataset came from, for the record.
+    """Where a dataset came from. The record keeps it.
 
     Attributes:
         kind: the source's registered name.
-        location: the folder, repository or set, as the user would recognise it.
+        location: the folder, repository or set, as the user writes it.
         revision: the commit of a hub repository; None for local files.
-        split: the split read, None where the layout has none.
+        split: the split that was read; None if the layout has no splits.
     """
 
     kind: str
@@ -82,9 +94,9 @@ class ImageDataset(Protocol):
     info: SourceInfo
     samples: Sequence[Sample]
     classes: tuple[str, ...] | None
-    """Class names in label order as the data states them; None where it states none."""
+    """Class names in label order, as the data states them; None if it states no names."""
     templates: tuple[str, ...] | None
-    """Prompt templates that come with the data; None where none do."""
+    """Prompt templates that come with the data; None if it has no templates."""
 
     def read(self, index: int) -> bytes:
         """The encoded image file of ``samples[index]``.
@@ -94,9 +106,9 @@ class ImageDataset(Protocol):
         """
 
     def state(self) -> str:
-        """A cheap hash that changes when the files do (names, sizes, times, revision): no content is read.
+        """A cheap hash that changes when the files change: of names, sizes, times and revision, not of content.
 
-        Empty if nothing but the content tells: then nothing is remembered of it from one run to the next.
+        Empty if only the content shows a change. Then nothing is kept about the dataset from one run to the next.
         """
 
 
@@ -105,9 +117,9 @@ class ClipDataset(ImageDataset, Protocol):
     """Labelled clips: each sample is the same number of frames of a video.
 
     Attributes:
-        frames_per_clip: N. Of a clip's n frames those at the centres of N equal segments are used, see
-            :func:`segment_centres`. Where N is 1, :meth:`ImageDataset.read` gives that frame; where it is more, no
-            single image stands for a clip, and ``read`` raises DataError.
+        frames_per_clip: N. Each clip gives the frames at the centres of N equal segments, see :func:`segment_centres`.
+            If N is 1, :meth:`ImageDataset.read` gives that frame. If N is greater, a clip has no single image, and
+            ``read`` raises DataError.
     """
 
     frames_per_clip: int
@@ -115,7 +127,7 @@ class ClipDataset(ImageDataset, Protocol):
     def read_frames(self, index: int) -> Iterator[bytes]:
         """The N frames of ``samples[index]`` in order of time, each an encoded image.
 
-        One call goes through the clip once, however many frames it gives, and holds one of them at a time.
+        One call goes through the clip once, for any number of frames, and keeps one frame in memory at a time.
 
         Raises:
             BadSampleError: one of them cannot be read.
@@ -129,8 +141,8 @@ class MaskDataset(ImageDataset, Protocol):
     ignore_label: int
     """Pixels of this value in :meth:`labels` are not scored."""
     mask_values: str
-    """How the files' values become labels, in words: two readings of the same files that differ have different words,
-    and so different runs."""
+    """A text that says how the files' values become labels. It is part of the run's identity, so that two different
+    readings of the same files are two runs."""
 
     def read_mask(self, index: int) -> bytes:
         """The encoded mask file of ``samples[index]``.
@@ -140,20 +152,25 @@ class MaskDataset(ImageDataset, Protocol):
         """
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """An encoded mask as (H, W) class indices, :attr:`ignore_label` where nothing is to be scored.
+        """An encoded mask as (H, W) class indices, with :attr:`ignore_label` at pixels that are not scored.
 
-        What is odd about it is remarked each time, so that whoever asks for an answer asks once.
+        Every call repeats the remarks about the mask, so a task calls it once per sample.
 
         Raises:
-            BadSampleError: it is no mask of this dataset: colours instead of indices, a value that is no class.
+            BadSampleError: it is not a mask of this dataset: it has colours instead of indices, or a value that is
+                not a class.
         """
 
 
 def segment_centres(count: int, frames: int) -> list[int]:
-    """Which of ``count`` frames stand for a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
+    """The indices of the frames that represent a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
 
-    One frame is the middle one, as CLIP takes it (Radford et al. 2021, appendix A.1); several are the centres of
-    equal segments. A clip with fewer frames than asked for gives some of them more than once.
+    A single frame is the middle one, as in CLIP (Radford et al. 2021, appendix A.1). Several frames are the centres of
+    equal segments. If the clip has fewer frames than are asked for, some of them are used more than once.
+
+    Args:
+        count: the number of frames in the clip.
+        frames: the number of frames to choose.
 
     >>> segment_centres(10, 1), segment_centres(9, 1), segment_centres(10, 4)
     ([5], [4], [1, 3, 6, 8])
@@ -162,15 +179,15 @@ def segment_centres(count: int, frames: int) -> list[int]:
 
 
 def frames_per_sample(dataset: ImageDataset) -> int:
-    """How many images a sample is: a clip's frames, else one."""
+    """The number of images in each sample: the frames per clip, or 1 for single images."""
     return dataset.frames_per_clip if isinstance(dataset, ClipDataset) else 1
 
 
 def sample_images(dataset: ImageDataset, index: int) -> Iterator[bytes]:
-    """The encoded images of one sample: the one, or a clip's frames in order.
+    """The encoded images of one sample: its image, or its clip's frames in order.
 
     Raises:
-        BadSampleError: one of them cannot be read, or the source gave another number of frames than it said.
+        BadSampleError: one of them cannot be read, or the number of frames is not ``frames_per_clip``.
     """
     if not isinstance(dataset, ClipDataset) or dataset.frames_per_clip == 1:
         yield dataset.read(index)
@@ -192,23 +209,25 @@ class Chosen:
 
 
 READING_RULES = 2
-"""The version of the rules by which files become samples and pixels, and of what is remarked of them.
+"""The version of the rules that turn files into samples, pixels and remarks.
 
-A fix that changes what an odd file gives raises it: a record of other rules is never found as an answer, so that the
-pair is asked again, under the id it had. Version 2 converts pixels by :mod:`vlmbench.data.formats.pixels`.
+A fix that changes the result for an unusual file raises this number. A record made by older rules is then not reused:
+the pair runs again, under the same run id. Version 2 converts pixels by :mod:`vlmbench.data.formats.pixels`.
 """
 HASH_BYTES = hashlib.sha256().digest_size
-"""Of a content hash."""
+"""The length of a content hash in bytes."""
 
 
 def sample_digest(digests: Sequence[bytes]) -> bytes:
-    """The content hash of a sample from its images' SHA-256: one image's is its own, several are hashed together."""
+    """The content hash of a sample, from the SHA-256 of its images: that of the only image, or a hash over several."""
     return digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
 
 
 def content_sha256(dataset: ImageDataset, index: int) -> str:
-    """The hex content hash of one sample: of its file's bytes; of a clip of several frames, over its frames' hashes;
-    of an image with a mask, over both files' hashes.
+    """The content hash of one sample in hex.
+
+    For one image it is the hash of the file's bytes; for a clip of several frames, the hash over the frames' hashes;
+    for an image with a mask, the hash over both files' hashes.
 
     Raises:
         BadSampleError: it cannot be read.
@@ -220,7 +239,7 @@ def content_sha256(dataset: ImageDataset, index: int) -> str:
 
 
 def content_if_readable(dataset: ImageDataset, index: int) -> str | None:
-    """The hex content hash of one sample, as :func:`content_sha256` gives it; None where it cannot be read."""
+    """The hex content hash of one sample, as :func:`content_sha256` gives it; None if it cannot be read."""
     try:
         return content_sha256(dataset, index)
     except BadSampleError:
@@ -232,12 +251,12 @@ class SourceContext:
     """What a source may use besides its own spec.
 
     Attributes:
-        data_root: the folder under which relative paths are looked up; None: only the working directory.
-        offline: never ask a hub; only its cache.
-        class_names: the card's class names, in label order; None where the card leaves them to the data.
-        own_names: the user's, in any order; None where the user gives none.
-        target: what each sample's target is to be.
-        objects: datasets that the caller holds in memory, by the location in the card's source.
+        data_root: the folder in which relative paths are looked up first; None: only in the working directory.
+        offline: never ask a hub, only its cache.
+        class_names: the card's class names, in label order; None if the card leaves them to the data.
+        target: the kind of target that the task needs.
+        own_names: the class names that the user gives, in any order; None if the user gives no names.
+        objects: datasets that the caller has in memory, by the location in the card's source.
     """
 
     data_root: Path | None = None
@@ -249,7 +268,7 @@ class SourceContext:
 
     @property
     def classes(self) -> int | None:
-        """How many classes there are to be, by the card or else the user; None where both leave it to the data."""
+        """The number of classes that the card or else the user states; None if neither states it."""
         names = self.class_names if self.class_names is not None else self.own_names
         return len(names) if names is not None else None
 
@@ -260,19 +279,19 @@ OpenSource = Callable[[SourceSpec, SourceContext], ImageDataset]
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of place where samples come from, and what of a card's ``sources`` entry means something to it.
+    """One kind of place where samples come from, with the fields and options of a card's entry that it uses.
 
-    An entry with a field or option that means nothing to its source is refused before the source is opened.
+    An entry that has a field or option which its source does not use is refused before the source is opened.
 
     Attributes:
         open: opens a dataset.
         options: the names of its options, or a function that gives them for one entry and may raise UsageError; None
-            if they are not known, so that none is refused.
-        folders: whether it reads ``folders``.
-        other_locations: whether it reads ``other_locations``.
-        split: whether it reads ``split``.
-        revision: whether it reads ``revision``.
-        remote: where its data comes from if that is not on this machine; None if it always is.
+            if they are not known, and then every option is allowed.
+        folders: whether it uses ``folders``.
+        other_locations: whether it uses ``other_locations``.
+        split: whether it uses ``split``.
+        revision: whether it uses ``revision``.
+        remote: how to get data that is not on this machine; None if its data is always on this machine.
     """
 
     open: OpenSource
@@ -293,10 +312,10 @@ class Source:
 
 
 def as_source(entry: Source | OpenSource) -> Source:
-    """A registered entry as a source. A bare function becomes one of which nothing is known, so nothing is refused.
+    """A registered entry as a source. A plain function becomes a source that allows every field and option.
 
     Raises:
-        PluginError: it is neither.
+        PluginError: it is neither a source nor a function.
     """
     if isinstance(entry, Source):
         return entry
@@ -306,13 +325,13 @@ def as_source(entry: Source | OpenSource) -> Source:
 
 
 def fingerprint(pairs: Iterable[tuple[str, Target]]) -> str:
-    """The hex SHA-256 of a dataset's content: which bytes carry which label, in any order, under any name.
+    """The SHA-256 in hex of a dataset's content: the samples' bytes and labels, without their order and names.
 
-    The same images through a folder, a webdataset or a hub repository have the same fingerprint; one byte or
-    one label changed gives another.
+    The same images and labels have the same fingerprint in a folder, a webdataset and a hub repository. If one byte or
+    one label changes, the fingerprint changes.
 
     Args:
-        pairs: (content hash as :func:`content_sha256` gives it, target) of every sample.
+        pairs: for each sample, its content hash from :func:`content_sha256` and its target.
     """
     digest = hashlib.sha256()
     for line in sorted(f"{content} {target!r}".encode() for content, target in pairs):  # UTF-8 sorts as its text does

@@ -1,4 +1,4 @@
-"""Images with boxes: what a source knows beyond each image's objects, as far as it says."""
+"""What datasets with boxes state besides the boxes: ids, sizes and LVIS' facts. Detection tasks use it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from vlmbench.data.base import Box, ImageDataset
 
 @dataclass(frozen=True)
 class BoxFacts:
-    """What the data says of its images and classes, beyond the boxes.
+    """What the data states about its images and classes, besides the boxes.
 
     Attributes:
-        image_ids: the data's own id of each sample, which results files name.
-        category_ids: the data's own id of each class, in label order.
-        frequencies: LVIS' group of each class ("r", "c" or "f"); None where the data has none.
-        absent: LVIS' ``neg_category_ids``: for each sample, the classes known not to be there; None where every class
-            is annotated in every image.
-        partial: LVIS' ``not_exhaustive_category_ids``: for each sample, the classes of which not every object is
-            annotated; None likewise.
-        sizes: the width and height of each sample as the data states them; None where it does not.
-        size_of: the same of a sample, found when it is asked, where the data's sizes may be wrong: what turns pictures
-            goes by them, and no picture of another size is refused.
+        image_ids: the id of each sample in the data, which results files name.
+        category_ids: the id of each class in the data, in label order.
+        frequencies: LVIS' frequency group of each class ("r", "c" or "f"); None if the data has no groups.
+        absent: LVIS' ``neg_category_ids``: for each sample, the classes that are known not to be in it; None if every
+            class is annotated in every image.
+        partial: LVIS' ``not_exhaustive_category_ids``: for each sample, the classes that have objects without a box;
+            None if every class is annotated in every image.
+        sizes: the width and height of each sample, as the data states them; None if it does not state them.
+        size_of: a function that looks up the stated size of one sample, for data whose sizes may be wrong. These sizes
+            decide whether a picture is turned, but a picture of another size is not refused.
     """
 
     image_ids: tuple[int, ...]
@@ -37,24 +37,25 @@ class BoxFacts:
 
 @runtime_checkable
 class BoxDataset(ImageDataset, Protocol):
-    """A dataset of boxes that knows more than its boxes."""
+    """A dataset that states facts besides its boxes."""
 
     facts: BoxFacts
 
 
 def facts_of(dataset: ImageDataset, classes: int) -> BoxFacts:
-    """The dataset's facts; where it has none, samples and classes are numbered from 1."""
+    """The dataset's facts. If it states none, samples and classes get the ids 1, 2, 3, …"""
     if isinstance(dataset, BoxDataset):
         return dataset.facts
     return BoxFacts(tuple(range(1, len(dataset.samples) + 1)), tuple(range(1, classes + 1)))
 
 
 class AnnotatedSizes:
-    """The size of the picture that each sample's boxes are of.
+    """The size of the picture to which each sample's boxes belong.
 
-    That is the size that the data states. Some tools, such as Label Studio's COCO export, state the size of the stored
-    file beside boxes of the picture as it is shown, turned by a quarter. A box outside the stated size and inside its
-    sides exchanged gives them away; then the stated sizes tell nothing, and boxes are taken to be of what is shown.
+    Usually it is the size that the data states. Some tools, such as Label Studio's COCO export, draw boxes on the
+    picture turned by a quarter, as its orientation tag asks, but state the size of the stored file. Such data is
+    recognised by a box that lies outside the stated size and fits if width and height are exchanged. Then the stated
+    sizes decide nothing, and the boxes are taken to belong to the turned pictures.
     """
 
     def __init__(self, dataset: ImageDataset, facts: BoxFacts) -> None:
@@ -67,7 +68,7 @@ class AnnotatedSizes:
 
     @property
     def told(self) -> bool:
-        """Whether the data states any."""
+        """Whether the data states sizes that can be trusted."""
         return not self.of_stored_files and (self._facts.sizes is not None or self._facts.size_of is not None)
 
     def __call__(self, index: int) -> tuple[int, int] | None:
@@ -76,17 +77,17 @@ class AnnotatedSizes:
         return self._facts.size_of(index) if self._facts.size_of is not None else None
 
     def fits(self, index: int, size: tuple[int, int]) -> bool:
-        """Whether a sample's boxes may be of a picture of this size."""
+        """Whether a sample's boxes may belong to a picture of this size."""
         stated = self._facts.sizes[index] if self._facts.sizes is not None else None
         return stated in (None, size) or (self.of_stored_files and stated == size[::-1])
 
 
 _CLEARLY_OUTSIDE = 0.05
-"""Share of a side by which a box leaves its picture for another reason than careless drawing."""
+"""A box that leaves its picture by more than this share of a side is not just drawn carelessly."""
 
 
 def _exchanged(size: tuple[int, int], boxes: Sequence[object]) -> bool:
-    """Whether boxes do not fit a picture of this size, and fit one with its sides exchanged."""
+    """Whether boxes do not fit into a picture of this size, but fit if width and height are exchanged."""
     if size[0] == size[1]:
         return False
     corners = [(x + width, y + height) for x, y, width, height in (box.xywh for box in boxes if isinstance(box, Box))]

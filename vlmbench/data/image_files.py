@@ -1,4 +1,4 @@
-"""Labelled image files: what every source of loose files hands on."""
+"""A dataset of labelled image files in a folder. Sources of loose files use it: folders, lists, COCO, VOC, captions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from vlmbench.errors import BadSampleError
 from vlmbench.files import NotRegularError, open_regular
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_IMAGES
+from vlmbench.wording import counted, either
 
 
 class ImageFiles:
-    """Image files below one folder. Holds their names only; each file is opened when it is read.
+    """Image files below one folder. It keeps only their names; each file is opened when it is read.
 
     Args:
-        files: (POSIX path relative to the root, target) of every sample; the path is its id.
-        said_by: the files that the targets come from.
-        facts: of boxes; then it is a :class:`~vlmbench.data.boxes.BoxDataset`.
+        files: for each sample, its POSIX path relative to the root and its target; the path is the sample's id.
+        annotations: the files that state the targets.
+        facts: facts about boxes; they make it a :class:`~vlmbench.data.boxes.BoxDataset`.
     """
 
     templates: tuple[str, ...] | None = None
@@ -33,11 +34,11 @@ class ImageFiles:
         info: SourceInfo,
         files: Sequence[tuple[str, Target]],
         classes: tuple[str, ...] | None,
-        said_by: Sequence[Path] = (),
+        annotations: Sequence[Path] = (),
         facts: BoxFacts | None = None,
     ) -> None:
         self._root = root
-        self._said_by = said_by
+        self._annotations = annotations
         self.info = info
         self._paths = [path for path, _ in files]
         self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
@@ -52,14 +53,14 @@ class ImageFiles:
     def state(self) -> str:
         places = zip(self.samples, self._paths, strict=True)
         images = ((f"{path}\0{sample.target}", self._root / path) for sample, path in places)
-        return files_state((*((path.name, path) for path in self._said_by), *images), salt=self._salt)
+        return files_state((*((path.name, path) for path in self._annotations), *images), salt=self._salt)
 
 
 def read_file(path: Path, sample_id: str) -> bytes:
     """The content of a sample's file.
 
     Raises:
-        BadSampleError: it cannot be read, or is no regular file.
+        BadSampleError: it cannot be read, or is not a regular file.
     """
     with regular_file(path, sample_id) as file:
         return file.read()
@@ -70,7 +71,8 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
     """A sample's file, open for reading.
 
     Raises:
-        BadSampleError: it cannot be opened or read, or is no regular file (opening a pipe would wait for ever).
+        BadSampleError: it cannot be opened or read, or is not a regular file (a pipe would make the program wait
+            for ever).
     """
     try:
         with open_regular(path) as file:
@@ -81,32 +83,31 @@ def regular_file(path: Path, sample_id: str) -> Iterator[BinaryIO]:
         raise BadSampleError(sample_id, f"cannot be read: {error.strerror or error}") from error
 
 
-def tell_of_missing(folder: Path, names: Sequence[str], said_by: Path) -> None:
-    """Warn at once of listed images that are not there: their turn may come hours later."""
-    say_missing([name for name in names if not (folder / name).is_file()], len(names), folder, said_by)
+def tell_of_missing(folder: Path, names: Sequence[str], list_file: Path) -> None:
+    """Make a remark of listed images that are not there, before the run starts: reading them may come hours later."""
+    say_missing([name for name in names if not (folder / name).is_file()], len(names), folder, list_file)
 
 
-def say_missing(absent: Sequence[str], listed: int, folder: Path, said_by: Path) -> None:
-    """As :func:`tell_of_missing`, of images that are known not to be there.
+def say_missing(absent: Sequence[str], listed: int, folder: Path, list_file: Path) -> None:
+    """Make the remark of :func:`tell_of_missing` for images that are known to be missing.
 
     Args:
-        listed: how many images there should be.
+        listed: how many images the file lists.
     """
     if absent:
-        one = len(absent) == 1
-        bad = "it is a bad sample, which stops" if one else "they are bad samples, which stop"
+        number = len(absent)
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {listed:,} images that {said_by} lists {'is' if one else 'are'} not in "
-            f"{folder}; {bad} the pair unless --skip-bad leaves {'it' if one else 'them'} out",
-            brief=f"{len(absent):,} image{'s' * (not one)} missing",
-            count=len(absent),
+            f"{number:,} of the {listed:,} images that {list_file} lists {either(number, 'is', 'are')} not in "
+            f"{folder}; this stops the pair unless --skip-bad leaves {either(number, 'it', 'them')} out",
+            brief=f"{counted(number, 'image')} missing",
+            count=number,
             examples=absent,
         )
 
 
 def readable(name: str) -> str:
-    """A file name as valid text: bytes that are no UTF-8 are spelled out, or no record could hold them."""
+    """A file name as valid text. Bytes that are not UTF-8 are written as escapes, because a record cannot hold them."""
     try:
         name.encode()
     except UnicodeEncodeError:

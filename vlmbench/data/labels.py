@@ -1,4 +1,7 @@
-"""Labels and class names, checked: a silent permutation is the worst error that a benchmark can make."""
+"""Checks of labels and class names, for every dataset that is opened.
+
+A wrong order of classes raises no error and makes every number wrong, so each dataset is compared with its card.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from vlmbench.class_names import normalise as normalise
 from vlmbench.data.base import Box, ImageDataset, MaskDataset, Sample, TargetKind
 from vlmbench.errors import DataError, LabelError
 from vlmbench.markup import is_blank
+from vlmbench.wording import counted, either
 
 TARGET_WORDS: dict[TargetKind, str] = {
-    "class": "one class an image",
-    "classes": "several classes an image (multi-label)",
+    "class": "one class per image",
+    "classes": "several classes per image (multi-label)",
     "captions": "captions",
     "boxes": "boxes",
     "mask": "a class for every pixel (a mask)",
@@ -29,20 +33,20 @@ def check_dataset(
     target: TargetKind,
     card_names_win: bool = False,
 ) -> None:
-    """Check what every source has to hold, whatever its layout.
+    """Check a dataset's samples, targets and class names. The checks are the same for every source.
 
     Args:
-        class_names: the card's, in label order; None where the card leaves them to the data.
-        target: what targets are to be.
-        card_names_win: the card renames the data's classes on purpose: only number and order are checked.
+        class_names: the card's, in label order; None if the card leaves them to the data.
+        target: the kind of target that the task needs.
+        card_names_win: the card renames the data's classes on purpose, so only number and order are checked.
 
     Raises:
         DataError: there are no samples.
-        LabelError: the data's class names contradict the card's, or a target is outside the allowed range.
+        LabelError: the data's class names contradict the card's, or a target is of the wrong kind or out of range.
     """
     place = f"{dataset.info.kind} {dataset.info.location!r}"
     if not dataset.samples:
-        raise DataError(f"{place}: there is not one sample")
+        raise DataError(f"{place}: it has no samples")
     if class_names is not None and dataset.classes is not None:
         check_class_names(dataset.classes, class_names, place=place, card_names_win=card_names_win)
     if target == "captions":
@@ -63,38 +67,39 @@ def check_class_names(
     """Compare the data's class names with the card's, label by label.
 
     Raises:
-        LabelError: another number of them, another order, or (unless the card's win) other names.
+        LabelError: the number or the order differs, or (unless ``card_names_win``) the names differ.
     """
     if len(found) != len(expected):
         raise LabelError(
-            f"{place}: the data has {len(found)} classes, the card names {len(expected)}",
+            f"{place}: the data has {counted(len(found), 'class', 'classes')}, but the card names {len(expected):,}",
             hint="Only in one of them: " + (listing(_only_in_one(found, expected)) or "none, some names repeat") + ".",
         )
     ours, theirs = [normalise(name) for name in expected], [normalise(name) for name in found]
     different = [label for label, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
     if not different:
         return
-    pairs = listing(f"{label}: {found[label]!r} in the data, {expected[label]!r} in the card" for label in different)
+    pairs = listing(f"{label}: {found[label]!r} in the data and {expected[label]!r} in the card" for label in different)
     if sorted(ours) == sorted(theirs):
         raise LabelError(
-            f"{place}: the data has the card's class names in another order ({len(different)}: {pairs})",
-            hint="Labels are positions in the data's order: put the card's classes in that order.",
+            f"{place}: the data has the card's class names in another order; {len(different):,} differ ({pairs})",
+            hint="A label is a position in the data's order: write the card's classes in that order.",
         )
     moved = {name for name in ours if ours.count(name) == 1} & {name for name in theirs if theirs.count(name) == 1}
     if card_names_win and not any(ours.index(name) != theirs.index(name) for name in moved):
         return
     raise LabelError(
-        f"{place}: {len(different)} of the data's class names contradict the card's ({pairs})",
+        f"{place}: {counted(len(different), 'class name')} of the data {either(len(different), 'differs', 'differ')} "
+        f"from the card's ({pairs})",
         hint="If the card renames these classes on purpose, add to its source: options: {class_names: card}. "
-        "Names that both have must still stand at the same labels.",
+        "Names that are in both must still have the same labels.",
     )
 
 
 def check_captions(samples: Sequence[Sample], *, place: str) -> None:
-    """Check that every sample has captions, none of them empty.
+    """Check that every sample has captions, and that no caption is empty.
 
     Raises:
-        LabelError: one has not; names the sample.
+        LabelError: a sample has no captions, an empty one, or another kind of target; names the sample.
     """
     for sample in samples:
         if not isinstance(sample.target, tuple):
@@ -107,10 +112,10 @@ def check_captions(samples: Sequence[Sample], *, place: str) -> None:
 
 
 def check_boxes(samples: Sequence[Sample], classes: int | None, *, place: str) -> None:
-    """Check that every sample has a list of boxes, each of a known class and of finite numbers.
+    """Check that every sample has a list of boxes, and that each box has a known class and finite numbers.
 
     Raises:
-        LabelError: one has not; names the sample.
+        LabelError: a sample has a wrong box or another kind of target; names the sample.
     """
     for sample in samples:
         if not isinstance(sample.target, tuple):
@@ -119,9 +124,15 @@ def check_boxes(samples: Sequence[Sample], classes: int | None, *, place: str) -
             if not isinstance(box, Box):
                 raise LabelError(f"{place}: sample {sample.id!r} is labelled with {box!r}, not with a box")
             if box.label < 0 or (classes is not None and box.label >= classes):
-                raise LabelError(f"{place}: sample {sample.id!r} has a box of class {box.label}, of {classes} classes")
+                allowed = _allowed(classes)
+                raise LabelError(
+                    f"{place}: sample {sample.id!r} has a box of class {box.label}, outside the allowed range {allowed}"
+                )
             if not all(map(math.isfinite, (*box.xywh, box.area))):
-                raise LabelError(f"{place}: sample {sample.id!r} has a box that is no box: {box.xywh}")
+                raise LabelError(
+                    f"{place}: sample {sample.id!r} has a box with a number that is not finite: {box.xywh}, area "
+                    f"{box.area}"
+                )
             if min(box.xywh[2:]) < 0:
                 raise LabelError(f"{place}: sample {sample.id!r} has a box of negative size: {box.xywh}")
 
@@ -130,11 +141,11 @@ def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str,
     """Check every sample's class or classes.
 
     Args:
-        classes: how many there are; None if unknown: then only negative labels are wrong.
+        classes: the number of classes; None if it is not known, and then only negative labels are wrong.
         target: "class" or "classes".
 
     Raises:
-        LabelError: a target of the wrong kind or out of range; names the sample.
+        LabelError: a target is of the wrong kind or out of range; names the sample.
     """
     for sample in samples:
         several = isinstance(sample.target, tuple)
@@ -147,12 +158,15 @@ def check_targets(samples: Sequence[Sample], classes: int | None, *, place: str,
             if not isinstance(label, int):
                 raise LabelError(f"{place}: sample {sample.id!r} is labelled with {label!r}, not with a class index")
             if label < 0 or (classes is not None and label >= classes):
-                allowed = f"0 to {classes - 1}" if classes is not None else "0 and up"
                 one_based = label == classes and not any(s.target == 0 for s in samples)
                 raise LabelError(
-                    f"{place}: sample {sample.id!r} has label {label}, outside the allowed range {allowed}",
+                    f"{place}: sample {sample.id!r} has label {label}, outside the allowed range {_allowed(classes)}",
                     hint="No sample has label 0: these labels seem to start at 1." if one_based else None,
                 )
+
+
+def _allowed(classes: int | None) -> str:
+    return f"0 to {classes - 1}" if classes is not None else "0 and up"
 
 
 def _only_in_one(found: Sequence[str], expected: Sequence[str]) -> list[str]:

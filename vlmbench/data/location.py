@@ -1,4 +1,4 @@
-"""Where a local source's files are: absolute, ``~``, under the data root, or under the working directory."""
+"""Finds the files of local sources: an absolute path, ``~``, below the data root, or below the working directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from vlmbench import files
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.errors import DataError, MissingDataError
+from vlmbench.files import is_folder
 from vlmbench.paths import user_path
+from vlmbench.wording import listed
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Place:
 
     Attributes:
         location: as the card writes it.
-        path: where that is.
+        path: the path that it means.
     """
 
     location: str
@@ -44,10 +46,10 @@ def candidates(location: str, context: SourceContext) -> list[Path]:
 
 
 def existing_places(spec: SourceSpec, context: SourceContext) -> Iterator[Place]:
-    """The places of the source that exist: all of the data root's before those of the working directory.
+    """The places of the source that exist: first those below the data root, then those below the working directory.
 
     Raises:
-        DataError: one may not be looked at.
+        DataError: this user may not look at one of them.
     """
     every = [
         [Place(location, path) for path in candidates(location, context)]
@@ -61,8 +63,8 @@ def find_local(spec: SourceSpec, context: SourceContext) -> Place:
     """The first place of the source that exists.
 
     Raises:
-        MissingDataError: none does; the message lists them.
-        DataError: one may not be looked at.
+        MissingDataError: none of them exists; the message lists them.
+        DataError: this user may not look at one of them.
     """
     found = next(existing_places(spec, context), None)
     if found is None:
@@ -71,10 +73,10 @@ def find_local(spec: SourceSpec, context: SourceContext) -> Place:
 
 
 def exists(place: Path) -> bool:
-    """Whether something is there.
+    """Whether a file or folder exists.
 
     Raises:
-        DataError: a folder on the way may not be entered, so that it is unknown.
+        DataError: it is not known, because this user may not enter a folder on the way.
     """
     try:
         return place.exists()
@@ -83,25 +85,33 @@ def exists(place: Path) -> bool:
 
 
 def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[str] | None = None) -> MissingDataError:
-    """The error of a local source of which nothing is there.
+    """The error for a local source that has no files at any of its places.
 
     Args:
-        looked_for: the layouts; None: the source's locations.
+        looked_for: the paths to name in the message; None: the source's locations.
     """
     layouts = looked_for if looked_for is not None else [spec.location, *spec.other_locations]
     if len(layouts) == 1 and looked_for is None:
         where = ", ".join(map(str, candidates(layouts[0], context)))
     else:
-        where = f"{', '.join(layouts)} (looked in {' and '.join(map(str, roots(context)))})"
+        where = f"{', '.join(layouts)} (looked in {listed([*map(str, roots(context))])})"
     relative = [layout for layout in layouts if not user_path(layout).is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
 
 
+def nearest_hint(path: Path) -> str:
+    """Up to where an absolute path exists: a typing error is behind that."""
+    there = next((parent for parent in path.parents if is_folder(parent)), None)
+    if there is None:
+        return "Check the path."
+    return f"Check the path: {there} exists, and {path.relative_to(there).parts[0]!r} is not in it."
+
+
 def read_text(file: Path) -> str:
-    """The text of a file that says something of a dataset.
+    """The text of a file that describes a dataset, such as a list or a file of class names.
 
     Raises:
-        DataError: it cannot be read, or is neither UTF-8 nor UTF-16 or UTF-32 with their mark.
+        DataError: it cannot be read, or it is neither UTF-8 nor UTF-16 or UTF-32 with a byte order mark.
     """
     try:
         return files.decoded_text(files.read_bytes(file, most=files.MOST_DATA_BYTES))
@@ -112,12 +122,21 @@ def read_text(file: Path) -> str:
 
 
 def argument(kind: str, place: Path | str) -> str:
-    """The command line's argument for a place, so that a shell takes it as it is: ``-t boxes:/data/my_set``."""
+    """The command line's argument for a place, quoted for a shell: ``-t boxes:/data/my_set``."""
     return f"-t {shlex.quote(f'{kind}:{place}')}"
 
 
+def one_of(arguments: Sequence[str], most: int | None = None) -> str:
+    """Arguments of which the user should take one, joined by "or" without commas, so that each can be copied.
+
+    Args:
+        most: name at most this many.
+    """
+    return " or ".join((*arguments[:most], *(["…"] if most is not None and len(arguments) > most else [])))
+
+
 def is_below(name: str) -> bool:
-    """Whether a path out of a file's content stays below the folder it is relative to, and can be a path at all."""
+    """Whether a path that was read from a file is a valid path that stays below the folder to which it is relative."""
     path = PurePosixPath(name)
     printable = name.strip() and "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
     return bool(printable) and not path.is_absolute() and ".." not in path.parts
@@ -127,8 +146,9 @@ def files_state(named: Iterable[tuple[str, Path]], *, salt: str = "") -> str:
     """A hash of names, sizes and times: the ``state()`` of a dataset of local files.
 
     Args:
-        named: (name that does not depend on where the dataset lies, path). One that is gone counts too.
-        salt: whatever else the dataset depends on.
+        named: for each file, a name that does not depend on where the dataset is, and the path. A missing file counts
+            too.
+        salt: a text of everything else that the dataset depends on.
     """
     digest = hashlib.sha256(salt.encode())
     for name, path in named:

@@ -1,4 +1,4 @@
-"""Open a task's dataset: the first of its sources that is there, checked."""
+"""Opens a task's dataset: the first of the card's sources that is there. The run's plan uses it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
 from vlmbench.data.base import ImageDataset, Source, SourceContext, as_source
 from vlmbench.data.labels import check_dataset
-from vlmbench.data.location import roots
+from vlmbench.data.location import nearest_hint, roots
 from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
+from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
+from vlmbench.wording import listed
 
 _COLUMNS = 80
 _FIELDS = ("folders", "other_locations", "split", "revision")
-"""Of a card's entry, and of :class:`~vlmbench.data.base.Source`, which says whether it reads them."""
+"""Fields of a card's entry. :class:`~vlmbench.data.base.Source` has an attribute of the same name for each, which says
+whether the source uses it."""
 
 
 def open_dataset(specs: Sequence[SourceSpec], context: SourceContext) -> ImageDataset:
     """The first source that is there, with its labels checked against the card.
 
-    A source that is there but broken is an error, not a reason to try the next one: two sources of one card
-    must never give different data without a word.
+    If a source is there but broken, it is an error, and the next one is not tried: otherwise the user would get data
+    from another source than expected, without notice.
 
     Args:
-        specs: the card's sources, in the order they are tried.
+        specs: the card's sources, in the order in which they are tried.
 
     Raises:
-        MissingDataError: none is there; lists every place looked at and how to get the data.
+        MissingDataError: none of them is there; the message lists every place and how to get the data.
         DataError, LabelError: the one that is there cannot be used as it is.
-        UsageError: one has a field or option that means nothing to its source.
-        UnknownNameError: no source of a kind is registered.
+        UsageError: an entry has a field or option that its source does not use.
+        UnknownNameError: a kind of source is not registered.
     """
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     for spec in specs:
@@ -49,8 +52,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     Raises:
         MissingDataError: it is not there.
         DataError, LabelError: it cannot be used as it is.
-        UsageError: it has a field or option that means nothing to its source.
-        UnknownNameError: no source of its kind is registered.
+        UsageError: it has a field or option that its source does not use.
+        UnknownNameError: its kind of source is not registered.
     """
     dataset = checked_source(spec).open(spec, context)
     check_dataset(
@@ -63,20 +66,23 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
 
 def checked_source(spec: SourceSpec) -> Source:
-    """The source of a card's entry, whose fields and options all mean something to it.
+    """The source of a card's entry, after a check that it uses every field and option of the entry.
 
-    A misspelt option would change nothing, silently.
+    Without the check, a misspelt option would be ignored silently.
 
     Raises:
-        UsageError: a field or option means nothing to the source.
-        UnknownNameError: no source of this kind is registered.
+        UsageError: the source does not use a field or option.
+        UnknownNameError: this kind of source is not registered.
     """
     source = as_source(SOURCES.get(spec.kind))
     place = f"{spec.kind} {spec.location!r}"
     known = source.options_of(spec)
     for field in _FIELDS:
         if getattr(spec, field) != SourceSpec.model_fields[field].default and not getattr(source, field):
-            raise UsageError(f"{place}: `{field}` means nothing to {spec.kind}", hint=f"It is for {_readers(field)}.")
+            raise UsageError(
+                f"{place}: the source {spec.kind} does not use `{field}`",
+                hint=f"These sources use it: {_users(field)}.",
+            )
     for option in spec.options:
         if known is not None and option not in known:
             hint = did_you_mean(option, known) or "It takes no options."
@@ -84,31 +90,31 @@ def checked_source(spec: SourceSpec) -> Source:
     return source
 
 
-def _readers(field: str) -> str:
-    """The names of the sources that read a field; a plugin that cannot be loaded is passed over, doctor tells of it."""
+def _users(field: str) -> str:
+    """The names of the sources that use a field. A plugin that cannot be loaded is left out; `doctor` reports it."""
     found = []
     for name in SOURCES:
         with suppress(VlmbenchError):
-            if getattr(SOURCES.get(name), field, False):  # unknown of a bare function
+            if getattr(SOURCES.get(name), field, False):  # a plain function does not say what it uses
                 found.append(name)
     return ", ".join(found)
 
 
 def nowhere(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> MissingDataError:
-    """What to say when none of some sources is there: every place looked at, and how to get the data."""
+    """The error if none of the sources is there: it lists every place, and how to get the data."""
     if len(absent) == 1 and absent[0][1].hint is not None:
         return absent[0][1]
     return MissingDataError(_places(absent, context), hint=_next_step(absent))
 
 
 def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: SourceContext) -> str:
-    """One line a layout: the folders that all of them are relative to are named once."""
+    """One line per layout, after one line with the folders that were searched."""
     if len(absent) == 1:
         return absent[0][1].message
     lines = ["the dataset is in none of its places:"]
     layouts = [(spec.kind, layout) for spec, error in absent for layout in error.looked_for or ()]
     if layouts:
-        lines.append(f"  looked in {' and '.join(map(str, roots(context)))} for")
+        lines.append(f"  looked in {listed([*map(str, roots(context))])} for")
         width = max(len(kind) for kind, _ in layouts)
         kinds = [kind for kind, _ in layouts]
         for (kind, layout), before in zip(layouts, ["", *kinds], strict=False):
@@ -116,8 +122,8 @@ def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: Sour
             lines += _wrapped(layout, first, " " * (len(first) + 2))
     for _, error in absent:
         if error.looked_for is None:
-            said = error.message if error.hint is None else f"{error.message}. {error.hint}"
-            lines += _wrapped(said, "  ", "    ")
+            text = error.message if error.hint is None else f"{error.message}. {error.hint}"
+            lines += _wrapped(text, "  ", "    ")
     return "\n".join(lines)
 
 
@@ -134,5 +140,8 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
 
 def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | None:
     if not any(error.looked_for for _, error in absent):
-        return None
-    return f"Name the folder that has {'it' if len(absent) == 1 else 'one of these layouts'} with --data-root DIR."
+        path = user_path(absent[0][0].location)
+        return nearest_hint(path) if len(absent) == 1 and path.is_absolute() else None
+    if len(absent) == 1:
+        return "Check the path, or name the folder that has it with --data-root DIR."
+    return "Name the folder that has one of these layouts with --data-root DIR."

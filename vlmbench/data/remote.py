@@ -1,6 +1,7 @@
-"""Protocols for sources whose data may be elsewhere, so that it is planned, fetched and verified as a hub's data.
+"""Protocols for sources whose data may have to be downloaded first.
 
-A source with such data names a :class:`Remote` in its :class:`~vlmbench.data.base.Source`.
+A source with such data names a :class:`Remote` in its :class:`~vlmbench.data.base.Source`. Plans, `vlmbench fetch` and
+`--verify` use it in the same way for the hub and for sources of other packages.
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ from typing import Any, Protocol
 
 from vlmbench.cards import SourceSpec
 from vlmbench.errors import DataError, VlmbenchError
+from vlmbench.wording import counted, either
 
 _CHUNK_BYTES = 1 << 20
 Advance = Callable[[int], None]
-"""Called with the number of bytes that have arrived; a negative number when a damaged file starts again."""
+"""Called with the number of bytes that have arrived; with a negative number if a damaged file starts again."""
 FileKey = tuple[str, ...]
-"""Equal for equal files, such as (repository, commit, path). No other source's keys may begin with the same item."""
+"""Identifies a file, such as (repository, commit, path): the same file has the same key. Its first part must differ
+from the first parts of other sources' keys."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file that is elsewhere, with its size and hash.
+    """One file to download, with the size and hash that it must have.
 
     Attributes:
-        path: its name there, relative to the dataset or repository.
-        size: bytes; None if unknown.
-        sha256: of the content, if known.
-        git_sha1: the git object id, if known.
+        path: its path in the dataset or repository.
+        size: in bytes; None if unknown.
+        sha256: the SHA-256 of the content; None if unknown.
+        git_sha1: the git object id; None if unknown.
     """
 
     path: str
@@ -40,10 +43,10 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Verified:
-    """The result of hashing some cached files.
+    """The result of comparing cached files with their known hashes.
 
     Attributes:
-        damaged: the files whose content is wrong.
+        damaged: the files whose content is not what it should be.
         good: the number of files whose content is right.
         unknown: the number of files without a known hash.
     """
@@ -66,7 +69,7 @@ class Download(Protocol):
 
 
 class RemoteData(Protocol):
-    """The data that a run reads from a source that is elsewhere: looked up, and not yet downloaded."""
+    """The files of one source that a run reads. They have been looked up, but not downloaded yet."""
 
     @property
     def revision(self) -> str | None:
@@ -74,7 +77,7 @@ class RemoteData(Protocol):
 
     @property
     def offline(self) -> bool:
-        """Whether only the cache answered, so that nothing can be downloaded or replaced."""
+        """Whether the files were looked up in the cache only. Then nothing can be downloaded or replaced."""
 
     @property
     def files(self) -> Sequence[RemoteFile]:
@@ -82,72 +85,73 @@ class RemoteData(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a reader of the numbers should know."""
+        """Sentences about the data that a reader of the results should know."""
 
     def missing(self) -> Sequence[Download]:
-        """The files that the cache does not have; empty when offline."""
+        """The files that the cache does not have; an empty list when offline."""
 
     def again(self, file: RemoteFile) -> Download:
-        """A second download of a file whose cached copy is damaged."""
+        """A new download of a file whose cached copy is damaged."""
 
     def cached(self, file: RemoteFile) -> Path | None:
-        """Where the cache has the file; None if it does not. :func:`discard` can remove it."""
+        """The path of the cached copy, which :func:`discard` can remove; None if the cache does not have the file."""
 
     def verify(self) -> Verified:
-        """Take the hash of every cached file; :func:`verify_files` does it.
+        """Compare every cached file with its known hash. :func:`verify_files` can be used for it.
 
         Raises:
             DataError: no cached file has a known hash.
         """
 
     def check(self) -> None:
-        """Make sure that all files are in the cache and ready to be opened offline.
+        """Check that all files are in the cache and can be opened offline.
 
         Raises:
-            MissingDataError, DataError: some are not.
+            MissingDataError, DataError: some files are not there, or cannot be opened.
         """
 
 
 class Remote(Protocol):
-    """Where a source's data comes from when it is not on this machine."""
+    """How a source gets data that is not on this machine."""
 
     def is_remote(self, spec: SourceSpec) -> bool:
-        """Whether the data of this spec is elsewhere; otherwise the source is opened from the disk."""
+        """Whether this spec's data has to be downloaded; if not, the source opens it from the disk."""
 
     def look_up(self, spec: SourceSpec, *, offline: bool) -> RemoteData:
-        """Find out which files a run of this spec reads, and download none.
+        """Find out which files a run of this spec reads, without downloading them.
 
         Args:
             offline: ask the cache only.
 
         Raises:
-            MissingDataError: not there, or not cached while offline.
-            DataError: there, but not usable.
+            MissingDataError: the data does not exist, or is not in the cache while offline.
+            DataError: the data exists, but cannot be used.
         """
 
-    # Any: a remote is given its own downloads only.
+    # Any: a remote gets only downloads that it made itself.
     def transfer(
         self, wanted: Sequence[Sequence[Any]], *, workers: int, advance: Advance
     ) -> Mapping[FileKey, VlmbenchError]:
-        """Download files into the cache, each once.
+        """Download files into the cache, each file once.
 
         Args:
-            wanted: lists of :class:`Download` of this remote; a list is of use only as a whole, such as one task's.
-            advance: told of bytes as they arrive; may be called from several threads.
+            wanted: lists of this remote's downloads. A list, such as that of one task, is useful only if all its files
+                arrive.
+            advance: called with the number of bytes that arrive, from several threads.
 
         Returns:
-            What went wrong, by file.
+            The error of each file that could not be downloaded.
         """
 
     def cache_folder(self) -> Path:
-        """Where downloads are kept; need not exist yet."""
+        """The folder where downloads are kept. It need not exist yet."""
 
 
 def mismatch(path: Path, file: RemoteFile) -> str | None:
-    """Say what is wrong with a file's content; None if it is right, or if neither size nor hash is known."""
+    """A phrase that says what is wrong with a file's content; None if it is right, or no size and hash are known."""
     size = path.stat().st_size
     if file.size is not None and size != file.size:
-        return f"it has {size:,} bytes instead of {file.size:,}"
+        return f"it has {counted(size, 'byte')} instead of {file.size:,}"
     if file.sha256:
         digest, expected = hashlib.sha256(), file.sha256
     elif file.git_sha1:
@@ -162,7 +166,7 @@ def mismatch(path: Path, file: RemoteFile) -> str | None:
 
 
 def verify_files(place: str, cached: Sequence[tuple[RemoteFile, Path]]) -> Verified:
-    """Compare cached files with their known hashes. Nothing is changed.
+    """Compare cached files with their known hashes. No file is changed.
 
     Raises:
         DataError: no cached file has a known hash.
@@ -170,7 +174,8 @@ def verify_files(place: str, cached: Sequence[tuple[RemoteFile, Path]]) -> Verif
     known = [(file, path) for file, path in cached if file.sha256 or file.git_sha1]
     if cached and not known:
         raise DataError(
-            f"{place}: its {len(cached)} cached files cannot be verified: their hashes are not known",
+            f"{place}: the hash of its {either(len(cached), 'cached file is', f'{len(cached):,} cached files is')} not "
+            "known, so that nothing can be verified",
             hint="Use --verify online, or leave it out.",
         )
     damaged = tuple(file for file, path in known if mismatch(path, file) is not None)
@@ -178,7 +183,7 @@ def verify_files(place: str, cached: Sequence[tuple[RemoteFile, Path]]) -> Verif
 
 
 def discard(path: Path) -> None:
-    """Remove a cached file: a link in a snapshot, and the file that it leads to."""
+    """Remove a cached file. If it is a link in a snapshot, remove the link and the file to which it leads."""
     while path.is_symlink():
         target = path.parent / path.readlink()
         path.unlink()

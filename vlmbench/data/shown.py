@@ -1,9 +1,9 @@
-"""Whole pictures as their annotations see them: turned as their orientation tag asks, or as they are stored.
+"""Decides for pictures with boxes or masks whether their orientation tag is applied. Detection and segmentation use it.
 
-Annotation tools show a picture turned and keep boxes and masks as shown, and readers such as detectron2's turn it too.
-So a tag is applied, unless the size that the data states for its annotations, or the mask's own, is that of the stored
-picture. Where the size tells nothing, of a half turn, a mirror image or a square picture, other pictures of the same
-dataset decide, if their sizes tell.
+Annotation tools turn a picture as its tag asks and store boxes and masks of the turned picture; readers such as
+detectron2's turn it too. So the tag is applied, unless the size that the data states, or the size of the mask, is that
+of the stored picture. For a half turn, a mirror image or a square picture both sizes are equal and decide nothing. Then
+other pictures of the same dataset decide, if their sizes differ.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from vlmbench.data.formats.pixels import RgbImage, Size, Turn, decode_rgb, turn_
 from vlmbench.errors import BadSampleError, LabelError
 
 AnnotatedSize = Callable[[int], Size | None]
-"""The size of the picture that a sample's annotations are of, if the data tells; asked of pictures with a tag."""
+"""Gives the size of the picture to which a sample's annotations belong; None if the data does not state it. It is
+called only for pictures with an orientation tag."""
 _WITNESSES = 5
-"""Pictures that decide for those whose size tells nothing: the first, by majority."""
+"""The number of pictures that decide, by majority, for those whose own size decides nothing."""
 _LOOKED_AT = 2_000
-"""Samples among which they are looked for, so that a large dataset is not read twice for one picture."""
+"""Only this many samples are searched for them, so that a large dataset is not read twice for one picture."""
 
 
 class ShownPictures:
-    """The pictures of a dataset as their annotations see them. Threads may share it.
+    """The pictures of a dataset in the orientation in which they were annotated. Threads may share it.
 
     Args:
-        annotated: None where the data states no sizes.
+        annotated: None if the data states no sizes.
     """
 
     def __init__(self, dataset: ImageDataset, annotated: AnnotatedSize | None) -> None:
@@ -38,7 +39,7 @@ class ShownPictures:
         self._lock = threading.Lock()
 
     def decode(self, index: int, data: bytes) -> RgbImage:
-        """One sample's picture, from its bytes.
+        """The picture of one sample, decoded from its bytes.
 
         Raises:
             BadSampleError: see :func:`~vlmbench.data.formats.pixels.decode_rgb`.
@@ -62,10 +63,10 @@ class ShownPictures:
         return 2 * sum(votes) >= len(votes)
 
     def _told(self, index: int) -> bool | None:
-        assert self._annotated is not None  # _is_shown has seen to it
+        assert self._annotated is not None  # _is_shown checks it first
         try:
             (data,) = sample_images(self._dataset, index)
             turn = turn_in(data)
             return turn.shows(self._annotated(index)) if turn is not None else None
-        except (BadSampleError, LabelError):  # it is told of when it is asked
+        except (BadSampleError, LabelError):  # the error is reported when the sample itself is read
             return None

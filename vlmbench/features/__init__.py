@@ -1,1 +1,4 @@
-"""The engine: text batches, image batches, precision, out-of-memory, and the feature cache."""
+"""Features of images and texts: batches, precision, lack of memory, and the feature cache.
+
+Tasks and runs use it through :class:`vlmbench.features.engine.FeatureEngine`.
+"""

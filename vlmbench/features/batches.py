@@ -1,4 +1,4 @@
-"""Batches that shrink when memory runs out, and the checks on what comes back."""
+"""Encoding in batches that are halved if memory runs out, and checks of the features. The encoders here use it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from torch import Tensor
 from vlmbench.errors import ModelError, NonFiniteFeaturesError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import OUT_OF_MEMORY
+from vlmbench.wording import counted, either
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def halving(call: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
-    """Call with a batch; where memory runs out, with its halves, and so on down to single items.
+    """Call with a batch. If memory runs out, call with its halves, and so on down to single items.
 
     Args:
         call: has no side effects, since it may be called again with parts of the batch.
         items: the batch, N >= 1.
 
     Returns:
-        What the calls that went through returned, in order.
+        What the successful calls returned, in order.
 
     Raises:
-        ModelError: one item alone does not fit.
+        ModelError: a single item does not fit into memory.
     """
     try:
         return [call(items)]
@@ -41,22 +42,22 @@ def halving(call: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
         half = len(items) // 2
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    say(OUT_OF_MEMORY, f"a batch of {len(items)} did not fit into memory, and the run went on with {half}")
+    say(OUT_OF_MEMORY, f"a batch of {len(items)} did not fit into memory, so the run continued with batches of {half}")
     return [*halving(call, items[:half]), *halving(call, items[half:])]
 
 
 def encode_halving(encode: Callable[[Sequence[T]], Tensor], items: Sequence[T]) -> Tensor:
-    """A batch of N items, encoded to (N, …) in the parts that fit into memory; see :func:`halving`."""
+    """Encode a batch of N items to (N, …), in parts that fit into memory; see :func:`halving`."""
     return rows_of(halving(encode, items))
 
 
 def rows_of(parts: Sequence[Tensor]) -> Tensor:
-    """Parts one after the other, along their first dimension; a single one as it is, without a copy."""
+    """Join parts along their first dimension. A single part is returned without a copy."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def checked(features: Tensor, names: Sequence[str], dim: int, *, renormalise: bool) -> Tensor:
-    """Features as float32 on the CPU, checked to be what the model promised.
+    """Check an encoder's features, and return them as float32 on the CPU.
 
     Args:
         features: (N, D) as the encoder returned them.
@@ -65,7 +66,7 @@ def checked(features: Tensor, names: Sequence[str], dim: int, *, renormalise: bo
         renormalise: bring rows back to unit length in float32 (autocast normalises in 16 bits).
 
     Raises:
-        ModelError: another shape, or rows far from unit length.
+        ModelError: the shape is wrong, or rows are far from unit length.
         NonFiniteFeaturesError: a row holds NaN or infinity.
     """
     if tuple(features.shape) != (len(names), dim):
@@ -76,7 +77,8 @@ def checked(features: Tensor, names: Sequence[str], dim: int, *, renormalise: bo
         first = names[int((~finite).nonzero()[0, 0])]
         count = int((~finite).sum())
         raise NonFiniteFeaturesError(
-            f"{count} of {len(names)} features are NaN or infinite, the first of {first!r}",
+            f"{count} of {counted(len(names), 'feature')} {either(count, 'is', 'are')} NaN or infinite, "
+            f"the first for {first!r}",
             hint="The weights may be corrupt; with fp16, try --precision bf16 or fp32.",
         )
     norms = rows.norm(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The engine: one loaded model, its caches and its settings, asked by the tasks for features and capabilities."""
+"""The engine: one loaded model with its caches and settings. Tasks ask it for features and for capabilities."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ R = TypeVar("R")
 
 @dataclass
 class FeatureEngine:
-    """A model at work on one pair: made anew for each, around a model that is loaded once.
+    """A loaded model that works on one pair of model and task. Each pair gets a new engine; the model is loaded once.
 
     Attributes:
-        spaces: where features are looked up and kept; None: nowhere.
-        tally: what happened to the images so far.
-        text_use: where the prompts' features came from.
+        spaces: the caches of features; None: features are not cached.
+        tally: counts and times of the images so far.
+        text_use: how many prompts' features came from the cache, and how many were computed.
     """
 
     model: Model
@@ -52,7 +52,7 @@ class FeatureEngine:
     text_use: CacheUse = field(default_factory=CacheUse)
 
     def timed(self, stage: str) -> AbstractContextManager[None]:
-        """Add the time of the block to a stage."""
+        """Add the time that the block takes to a stage."""
         return self.tally.clock.timed(stage)
 
     @property
@@ -67,10 +67,10 @@ class FeatureEngine:
 
     @cached_property
     def encoders(self) -> VisionLanguageModel:
-        """The model, as one that encodes images and texts.
+        """The model, if it encodes images and texts.
 
         Raises:
-            UnsupportedError: it is none.
+            UnsupportedError: it is not a dual encoder.
         """
         return dual_encoder(self.model)
 
@@ -78,7 +78,7 @@ class FeatureEngine:
         return self.spaces.of(self.encoders, encoder) if self.spaces else None
 
     def texts(self, texts: Sequence[str], *, called: Called = "text") -> Tensor:
-        """N texts to (N, D) float32 on the CPU, unit length; :func:`~vlmbench.features.texts.encode.encode_texts`."""
+        """Encode N texts to (N, D) float32 on the CPU, unit length, with :func:`.texts.encode.encode_texts`."""
         space = self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
@@ -96,11 +96,11 @@ class FeatureEngine:
         return features
 
     def tell_of_same_classes(self, features: Tensor, names: Sequence[str], owners: Sequence[int] | None = None) -> None:
-        """Remark on classes whose features, (C, D) on the CPU, are equal but for rounding; :mod:`.texts.same`."""
+        """Remark on classes whose features, (C, D) on the CPU, differ only by rounding; see :mod:`.texts.same`."""
         tell_of_indistinct(groups_of_equals(features, TOLERANCES[self.settings.precision]), names, owners)
 
     def tell_of_labels(self, labels: Sequence[str], names: Sequence[str], owners: Sequence[int] | None = None) -> None:
-        """Remark on the prompts that a capability of the model reads by itself: those cut, and classes the same.
+        """Remark on prompts that were cut and on equal classes, if a capability of the model reads the prompts itself.
 
         Args:
             labels: one prompt for each of the C names.
@@ -116,7 +116,7 @@ class FeatureEngine:
         tell_of_indistinct(groups(labels), names, owners)
 
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
-        """The chosen samples' features in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
+        """Encode the chosen samples in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
         space = self._space("image")
         with self.timed("images"):
             yield from encode_images(
@@ -130,7 +130,7 @@ class FeatureEngine:
         load: Callable[[int, PIL.Image.Image], Truth[T]],
         annotated: AnnotatedSize | None = None,
     ) -> Generator[Picture[T], None, None]:
-        """The chosen samples, decoded, with their truth; :func:`~vlmbench.features.images.decoded.stream_pictures`."""
+        """Decode the chosen samples and load their truth, with :func:`.images.decoded.stream_pictures`."""
         with self.timed("images"):
             yield from stream_pictures(
                 dataset,
@@ -143,7 +143,7 @@ class FeatureEngine:
             )
 
     def pixels(self, images: Sequence[PIL.Image.Image]) -> Tensor:
-        """Image features of pictures at hand, such as crops: N images to (N, D) float32 on the CPU, unit length.
+        """Encode N images in memory, such as crops, to (N, D) float32 on the CPU, unit length.
 
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
@@ -166,22 +166,22 @@ class FeatureEngine:
         return ImageEncoder(self.encoders, self.settings.precision, self.tally)
 
     def ask(self, call: Callable[[Sequence[T]], R], inputs: Sequence[T], *, gradients: bool = False) -> list[R]:
-        """What a capability of the model answers to N inputs.
+        """Ask a capability of the model for its answers to N inputs.
 
-        It is asked in batches of the settings' size, in their precision, and in halves where memory runs out; the time
-        counts as the model's. Whether the answers are what the capability promises is for the caller to check.
+        The settings give the batch size and the precision. If memory runs out, the batch is halved. The time counts as
+        the model's. The caller must check that the answers keep the capability's promises.
 
         Args:
-            call: B inputs to their answers: a tensor of B rows, a list, or anything else. It has no side effects,
-                since after a lack of memory it is called again.
-            inputs: images, tensors, or what else the capability takes.
-            gradients: keep what a backward pass needs; by default it is not kept.
+            call: maps B inputs to their answers: a tensor of B rows, a list, or anything else. It must have no side
+                effects, because it is called again if memory runs out.
+            inputs: images, tensors, or other inputs of the capability.
+            gradients: keep what a backward pass needs.
 
         Returns:
             The answers of each call, in order; :func:`~vlmbench.features.batches.rows_of` joins tensors.
 
         Raises:
-            ModelError: one input alone does not fit into memory.
+            ModelError: a single input does not fit into memory.
         """
         answers: list[R] = []
         for start in range(0, len(inputs), self.settings.batch_size):
@@ -191,5 +191,5 @@ class FeatureEngine:
         return answers
 
     def cache_use(self) -> CacheUse:
-        """Hits and misses so far, images and prompts together."""
+        """The cache's hits and misses so far, of images and of prompts."""
         return self.text_use.model_copy(update={"image_hits": self.tally.hits, "image_misses": self.tally.computed})

@@ -1,4 +1,4 @@
-"""Patch features through the engine, checked to be what a dense encoder promises."""
+"""Patch features of images, computed through the engine and checked. The dense tasks use it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vlmbench.models.base import DenseEncoder
 
 
 def patch_features(engine: FeatureEngine, encoder: DenseEncoder, windows: Sequence[Tensor], readout: str) -> Tensor:
-    """Patch features of windows of one size: N of (3, H, W) to (N, D, h, w) float32 on the model's device.
+    """Encode N windows of one size (3, H, W) to patch features (N, D, h, w), float32 on the model's device.
 
     Raises:
-        ModelError: one window alone does not fit into memory, or the encoder returned another shape.
+        ModelError: a single window does not fit into memory, or the encoder returned a wrong shape.
         NonFiniteFeaturesError: a feature is NaN or infinite.
     """
 

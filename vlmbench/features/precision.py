@@ -1,4 +1,4 @@
-"""Devices and floating-point precision."""
+"""Devices and floating-point precision: names given by the user are checked, and forward passes run in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_precision(name: str) -> Precision:
-    """A precision by its name.
+    """Check the name of a precision.
 
     Raises:
         UsageError: there is no such precision.
@@ -28,13 +28,13 @@ def check_precision(name: str) -> Precision:
 
 
 def resolve_device(name: str) -> str:
-    """The torch device a name stands for.
+    """Find the torch device of a name.
 
     Args:
         name: "auto" (the first CUDA device, else Apple's, else the CPU), or a torch device.
 
     Raises:
-        UsageError: there is no such device on this machine.
+        UsageError: this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -51,9 +51,9 @@ def resolve_device(name: str) -> str:
 
 @contextmanager
 def forward_pass(device: torch.device, precision: Precision, *, gradients: bool = False) -> Iterator[None]:
-    """Run a model, under autocast where a lower precision was asked for; with gradients only where they are asked for.
+    """Run a model in the block, under autocast for bf16 and fp16, and without gradients by default.
 
-    fp32 means fp32: TensorFloat-32, which cuDNN's convolutions use unasked, is off.
+    fp32 is true fp32: TensorFloat-32, which cuDNN's convolutions use by default, is switched off.
     """
     allowed = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""How the engine says how far it is, without knowing who listens."""
+"""The protocol by which the engine reports its progress. The terminal's progress bar implements it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener. Stages follow each other; a stage's total is known when it starts."""
+    """A listener to progress. One stage runs at a time, and its total is known when it starts."""
 
     def start(self, stage: str, total: int) -> None:
         """A stage of ``total`` items begins."""
 
     def advance(self, items: int) -> None:
-        """So many more items are done."""
+        """This number of further items is done."""
 
 
 class Silent:
     """The listener that ignores everything."""
 
     def ignore(self, *_: object, **__: object) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     start = advance = ignore

@@ -1,4 +1,4 @@
-"""The feature cache as a run uses it: opened once a model, counted once a pair, held until the run ends."""
+"""The feature cache of one run: it opens once for each model, counts after each pair, and is held until the end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vlmbench.records import CacheUse
 
 
 class RunCache:
-    """The cache spaces of one run, each opened when a pair first asks for its features.
+    """The cache spaces of one run. Each is opened when a pair first asks for its features.
 
-    What the run used stays until it ends, so models of one run never evict each other.
+    Spaces that the run used are kept until it ends, so models of one run never evict each other.
 
     Raises:
-        UsageError: the cache's limit is no number.
+        UsageError: the cache's limit is not a number.
     """
 
     def __init__(self, use_cache: bool, precision: Precision) -> None:
@@ -32,7 +32,7 @@ class RunCache:
         self._held: list[SpaceLock] = []
 
     def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        """The space of an encoder of the model at work; None without a cache, or for a model without an identity."""
+        """The cache space of one of the model's encoders; None without a cache, or for a model without an identity."""
         if not self._use_cache or not model.identity.answers_again:
             return None
         if self._model is not model:
@@ -44,20 +44,20 @@ class RunCache:
         return self._open[encoder]
 
     def count(self, tally: ImageTally, texts: CacheUse, text_seconds: float) -> None:
-        """Note what a pair encoded and was served, for ``vlmbench cache info``."""
+        """Add a pair's encoded items and cache hits to the counts that ``vlmbench cache info`` shows."""
         if space := self._open.get("image"):
             space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
         if space := self._open.get("text"):
             space.count(encoded=texts.text_misses, seconds=text_seconds, hits=texts.text_hits)
 
     def close_model(self) -> None:
-        """The model at work is done."""
+        """Close the spaces of the current model, and hold them until the run ends."""
         self._held += [lock for space in self._open.values() if (lock := space.close_and_hold())]
         self._open.clear()
         self._model = None
 
     def finish(self) -> None:
-        """The run is done: nothing is held any more, and the cache is brought under its limit."""
+        """End the run: release all spaces, and evict until the cache is below its limit."""
         self.close_model()
         for lock in self._held:
             lock.release()

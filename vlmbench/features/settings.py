@@ -1,4 +1,4 @@
-"""How features are computed."""
+"""The settings by which the engine computes features. Runs make them from the user's options."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vlmbench.features.workers import default_workers
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How features are computed; nothing here but the precision may change a number.
+    """How features are computed. Only the precision may change a number.
 
     Attributes:
         precision: fp32, or autocast to bf16 or fp16.
-        batch_size: images a forward pass.
-        workers: decoding threads; None: one a core.
+        batch_size: images in one forward pass.
+        workers: decoding threads; None: one for each core, at most 16.
         skip_bad: leave out samples that cannot be decoded instead of failing.
     """
 

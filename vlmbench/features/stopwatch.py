@@ -1,4 +1,4 @@
-"""Seconds by stage, added from any thread."""
+"""Seconds of each stage, counted from any thread. The engine and its worker threads use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from time import perf_counter
 
 
 class Stopwatch:
-    """What stages took. Of stages that run in several threads at once it is their sum, which may exceed wall clock."""
+    """The seconds of each stage. A stage in several threads gets their sum, which may exceed the wall-clock time."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -17,7 +17,7 @@ class Stopwatch:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to a stage, also where it fails."""
+        """Add the time that the block takes to a stage, even if the block fails."""
         started = perf_counter()
         try:
             yield
@@ -29,6 +29,6 @@ class Stopwatch:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
     def seconds(self) -> dict[str, float]:
-        """Every stage so far."""
+        """The seconds of every stage so far."""
         with self._lock:
             return dict(self._seconds)

@@ -1,8 +1,8 @@
-"""Worker threads that stay a bounded way ahead.
+"""Worker threads that prepare items before they are needed, up to a limit. The image streams use it.
 
-Pillow and torch release the interpreter lock while they decode and resize, so threads keep the cores busy without the
-start-up, copying and clean-up that worker processes cost. They are started as work comes, never more than there are
-items.
+Pillow and torch release the interpreter lock while they decode and resize. So threads keep the cores busy, without the
+cost of starting worker processes, copying to them and cleaning up. A thread starts when there is work for it, so there
+are never more threads than items.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ THREAD_NAME = "vlmbench-decode"
 
 
 def default_workers() -> int:
-    """Decoding threads when nobody says how many: one a core that this process may use, at most 16."""
+    """The default number of decoding threads: one for each core that this process may use, at most 16."""
     return min(16, usable_cores())
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which in a container or a job are fewer than there are."""
+    """The number of cores that this process may use. In a container or a job the machine may have more."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(
     prepare: Callable[[int], T], indices: Sequence[int], workers: int, ahead: int, clock: Stopwatch
 ) -> Generator[T, None, None]:
-    """Results in order, at most ``ahead`` of them waiting (never fewer than there are workers).
+    """Prepare items in threads, and yield the results in order.
 
     Args:
-        workers: how many threads, at most.
-        ahead: how many results may be under way.
-        clock: the time that the caller waits for results goes to its stage ``image_wait``.
+        workers: the largest number of threads.
+        ahead: the largest number of results in preparation or waiting; at least ``workers`` are allowed.
+        clock: its stage ``image_wait`` gets the time for which the caller waits for results.
     """
     todo = iter(indices)
     torch_threads = torch.get_num_threads()
@@ -56,10 +56,13 @@ def in_threads(
             queue.extend(pool.submit(in_this_context(prepare), index) for index in islice(todo, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(torch_threads)  # what threads started later begin with; _alone has changed it
+        torch.set_num_threads(torch_threads)  # threads started later begin with this number, and _alone changed it
 
 
 def _alone() -> None:
-    """torch keeps a team of threads for each thread that calls it. Those of the workers would fight the encoder's for
-    the same cores: a worker's own share of the work is one thread."""
+    """Let a worker's torch calls use one thread.
+
+    torch keeps a pool of threads for each thread that calls it. The workers' pools would compete with the encoder's
+    pool for the same cores.
+    """
     torch.set_num_threads(1)

@@ -1,16 +1,17 @@
-"""Budgets: speed and memory as ratios, wherever both sides were measured alike."""
+"""Budgets of a gate file: speed and memory as ratios, if both sides were measured in the same way."""
 
 from __future__ import annotations
 
 from vlmbench.gate.outcome import Check, Demand
 from vlmbench.gate.policy import Settings
-from vlmbench.records import Record, RunInfo, speed_text
+from vlmbench.records import Record, RunInfo
+from vlmbench.wording import speed_text
 
 _MEASURE_AGAIN = "run it again with --force --no-cache"
 
 
 def check_budgets(baseline: Record, candidate: Record, settings: Settings) -> list[Check]:
-    """The budgets that the settings name, met, exceeded, or not to be checked and why."""
+    """The result of each budget in the settings: met, exceeded, or not checked, with the reason."""
     checks = []
     if settings.min_speed_ratio is not None:
         checks.append(_speed(baseline.run, candidate.run, settings.min_speed_ratio))
@@ -31,7 +32,8 @@ def _speed(before: RunInfo, after: RunInfo, limit: float) -> Check:
         return _unknown("min_speed_ratio", limit, f"speed was not measured: the baseline's is {old:g} images a second")
     ratio = new / old
     figures = (
-        f"{speed_text(new)} images a second after {speed_text(old)}: ratio {ratio:.2f}, at least {limit:g} demanded"
+        f"{speed_text(new)} images a second, {speed_text(old)} before: ratio {ratio:.2f}, "
+        f"the gate demands at least {limit:g}"
     )
     return Check(demand="min_speed_ratio", met=ratio >= limit, message=figures, limit=limit, found=ratio)
 
@@ -42,18 +44,20 @@ def _memory(before: RunInfo, after: RunInfo, limit: float) -> Check:
     old, new = before.peak_memory_bytes, after.peak_memory_bytes
     if not old or new is None:
         side = "of both sides" if not old and new is None else "of the baseline" if not old else "of the candidate"
-        reason = f"the record {side} does not have it (an older version, or a system that does not tell)"
+        reason = f"the record {side} does not state it (an older version wrote it, or the system does not report it)"
         return _unknown("max_memory_ratio", limit, f"memory was not measured: {reason}; run it again")
     if (before.images_per_second is None) != (after.images_per_second is None):
         reason = f"features of one side came from the cache; {_MEASURE_AGAIN}"
         return _unknown("max_memory_ratio", limit, f"memory cannot be compared: {reason}")
     ratio = new / old
-    figures = f"{new / 2**20:,.0f} MiB at most after {old / 2**20:,.0f}: ratio {ratio:.2f}, at most {limit:g} allowed"
+    figures = (
+        f"{new / 2**20:,.0f} MiB at its peak, {old / 2**20:,.0f} before: ratio {ratio:.2f}, at most {limit:g} allowed"
+    )
     return Check(demand="max_memory_ratio", met=ratio <= limit, message=figures, limit=limit, found=ratio)
 
 
 def _unlike(before: RunInfo, after: RunInfo) -> str:
-    """What of the circumstances differs that speed and memory hang on."""
+    """The differences between two runs that affect speed and memory, such as the device."""
     facts = (
         ("device", before.device, after.device),
         ("precision", before.precision, after.precision),
@@ -61,7 +65,7 @@ def _unlike(before: RunInfo, after: RunInfo) -> str:
         ("workers", before.workers, after.workers),
     )
     unlike = [f"{name} {old} and {new}" for name, old, new in facts if old != new]
-    # Records from before it was written down do not name it.
+    # Older records do not name the processor.
     if None not in (before.processor, after.processor) and before.processor != after.processor:
         unlike.append(f"processor {before.processor} and {after.processor}")
     return ", ".join(unlike)

@@ -1,4 +1,4 @@
-"""Classes: a floor under each, and those that changed most."""
+"""Changes of single classes: the floor (`max_class_drop`) under each class, and the classes that changed most."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from vlmbench.gate.policy import Amount, Evidence
 from vlmbench.metrics.difference import Difference, holm
 from vlmbench.metrics.tango import ROUNDING
 from vlmbench.records import ClassResult
+from vlmbench.wording import counted
 
 SHOWN = 10
-"""Classes that are shown of each direction."""
+"""The number of classes to show in each direction."""
 LEAST = 0.0005
-"""A change that is not shown as 0.0 points."""
+"""The smallest change that is shown: smaller ones would print as 0.0 points."""
 _NAMED = 3
 
 
 def class_changes(before: Sequence[ClassResult], after: Sequence[ClassResult]) -> list[ClassChange]:
-    """Each class's change, from the records' own class results; classes that one side cannot measure have none.
+    """Each class's change, from the class tables of the records. Classes without a value on one side are left out.
 
-    Two classes may have one name ("crane"), so that places tell which is which wherever both sides have as many.
+    Two classes may have one name ("crane"), so classes are matched by index if both sides have the same number.
     """
     by_name = {result.name: result for result in after}
     partners = after if len(before) == len(after) else [by_name.get(result.name) for result in before]
@@ -43,11 +44,11 @@ def against_floor(
 
     Args:
         classes: names, samples and differences (candidate - baseline, higher is better).
-        floor: what a class may lose.
-        evidence: "significant": a class has lost more only where that is no chance, over all classes and tasks;
-            "observed": where it has in these samples.
-        significance: of the first kind.
-        tasks: how many have a floor: each gets its share of the significance (Bonferroni).
+        floor: the largest allowed loss of a class.
+        evidence: "significant": a class breaks the floor only if chance does not explain its loss, over all classes and
+            tasks; "observed": it breaks the floor if it lost more in these samples.
+        significance: for "significant".
+        tasks: the number of tasks with a floor. Each gets an equal share of the significance (Bonferroni).
     """
     p_values = holm([difference.p_below(-floor.of(difference.baseline)) for _, _, difference in classes])
     return [
@@ -67,14 +68,15 @@ def against_floor(
 
 
 def floor_check(changes: Sequence[ClassChange], floor: Amount) -> Check:
-    """Whether every class kept to the floor."""
+    """Whether every class stayed above the floor."""
     broken = sorted((change for change in changes if change.broken), key=lambda change: change.change)
     limit = _amount(floor)
     if not changes:
-        return Check(demand="max_class_drop", met=True, message="there are no classes that could lose anything")
+        return Check(demand="max_class_drop", met=True, message="the task has no classes with results")
     if not broken:
         unsure = sum(_is_beyond(change.change, change.baseline, floor) for change in changes)
-        but = f" beyond chance; of {unsure:,} that did, too few samples tell whether it is more" if unsure else ""
+        lost = f" beyond chance; {counted(unsure, 'class', 'classes')} did, but with too few samples to exclude chance"
+        but = lost if unsure else ""
         return Check(demand="max_class_drop", met=True, message=f"no class lost more than {limit}{but}")
     named = ", ".join(f"{change.name} ({100 * change.change:+.1f})" for change in broken[:_NAMED])
     more = f" and {len(broken) - _NAMED:,} more" if len(broken) > _NAMED else ""
@@ -88,7 +90,7 @@ def floor_check(changes: Sequence[ClassChange], floor: Amount) -> Check:
 
 
 def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
-    """Those that broke a floor, and those that lost and gained most; the greatest loss first, gains last."""
+    """The classes that broke a floor, and those that lost or gained most: the largest loss first, gains last."""
     moved = [change for change in changes if abs(change.change) >= LEAST]
     ordered = sorted(moved, key=lambda change: (change.change, change.name))
     losses = [change for change in ordered if change.change < 0]
@@ -98,7 +100,7 @@ def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
 
 
 def _is_beyond(change: float, baseline: float, floor: Amount) -> bool:
-    """Whether more was lost in these samples than the floor allows; 0.7 - 0.75 is a loss of 0.05, not of more."""
+    """Whether the loss in these samples exceeds the floor, apart from rounding (0.7 - 0.75 is a loss of 0.05)."""
     return change < -floor.of(baseline) - ROUNDING
 
 

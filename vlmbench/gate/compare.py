@@ -1,4 +1,4 @@
-"""``vlmbench.compare``: is this release worse?"""
+"""``vlmbench.compare``: is a release worse than its baseline? The command ``compare`` calls it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ def compare(
     baselines: str | Path = BASELINES,
     begun: Callable[[str], None] = lambda task: None,
 ) -> Comparison:
-    """Compare two sides task by task, their answers paired sample by sample.
+    """Compare two sides task by task. Their answers are paired sample by sample.
 
     Args:
-        baseline: a results folder, one model's folder in it, a record, a saved baseline's name, or REVISION:NAME.
-        candidate: likewise.
-        gate: a gate file, or what one holds; None: every task of the baseline, and no loss is accepted.
-        allow: kinds of difference to compare in spite of: dataset, samples, prompts, protocol, version, metric,
-            precision.
-        allow_inconclusive: too little data is no failure.
+        baseline: a results folder, one model's folder in it, a record, the name of a saved baseline, or REVISION:NAME.
+        candidate: the same.
+        gate: a gate file, or its content as a mapping; None: the default gate, which demands every task of the
+            baseline and accepts no loss.
+        allow: kinds of difference that do not prevent a comparison: dataset, samples, prompts, protocol, version,
+            metric, precision.
+        allow_inconclusive: too little data does not fail the gate.
         baseline_model: only this model of the baseline.
         candidate_model: only this model of the candidate.
         baselines: the folder of saved baselines.
-        begun: told of each task before its answers are read.
+        begun: called with each task before its answers are read.
 
     Returns:
-        Every task's verdict, and one over all with the exit code that the command would leave.
+        Every task's verdict, and one verdict over all with the exit code of the command.
 
     Raises:
         UsageError: a side or the gate file cannot be read, or no models or tasks can be paired.

@@ -1,4 +1,4 @@
-"""One record of a side, with a way to read the answers that it stands on."""
+"""One record of a side, with a function that reads its answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, wherever it lies: a results folder, a baseline, a Git revision.
+    """A record from a results folder, a baseline or a Git revision.
 
     Attributes:
         record: the record.
-        table: reads the table of its answers. Raises :class:`~vlmbench.errors.RecordError` where that is missing,
-            broken, or not the record's own, :class:`~vlmbench.errors.UnpairableError` where there is none.
-        where: the place, as messages name it.
+        table: reads the table of its answers. Raises :class:`~vlmbench.errors.RecordError` if the table is missing,
+            broken, or belongs to another record, and :class:`~vlmbench.errors.UnpairableError` if the record has none.
+        where: its place, as messages name it.
     """
 
     record: Record

@@ -1,4 +1,7 @@
-"""What two records and their answers say of a task: in what they differ, and by how much."""
+"""The evidence for one task: how two records differ, and the measured difference of their answers.
+
+:mod:`~vlmbench.gate.judge` makes verdicts from it.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,13 @@ from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
 from vlmbench.records import MetricValue, Record
+from vlmbench.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAMED = 3
-"""Samples that are named of those which one side lacks."""
+"""The number of samples to name if one side lacks samples."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,20 @@ class Evidence:
     """A task's answers, measured.
 
     Attributes:
-        baseline: the record.
-        candidate: the record.
-        metric: what was compared.
-        unit: of the metric.
-        higher_is_better: its direction.
+        baseline: the baseline's record.
+        candidate: the candidate's record.
+        metric: the compared metric.
+        unit: the metric's unit.
+        higher_is_better: the metric's direction.
         difference: candidate minus baseline, on the samples of both.
-        same_samples: neither side has samples of its own.
+        same_samples: whether both sides have the same samples.
         flips: the samples that changed most.
-        overridden: differences that were let pass.
-        rounding: by how much scores differ, where that is rounding and no decision differs.
-        equal: parts of the two models that are the same.
-        unlike: parts that are not.
-        classes: names, samples and differences; None where they were not asked for, or cannot be had.
-        no_classes: why not.
+        overridden: differences that ``allow`` permits.
+        rounding: how much scores differ, if they differ only by rounding and no decision differs.
+        equal: parts of the two models that are equal.
+        unlike: parts of the two models that differ.
+        classes: names, samples and differences; None if they were not asked for or are not available.
+        no_classes: why they are not available.
     """
 
     baseline: Record
@@ -64,11 +68,11 @@ class Evidence:
 
 
 class Incomparable(Exception):
-    """Two records that are not to be compared, or cannot be.
+    """Two records cannot be compared.
 
     Args:
-        mismatches: why.
-        overridden: what was let pass nonetheless.
+        mismatches: the reasons.
+        overridden: differences that ``allow`` permits.
     """
 
     def __init__(self, mismatches: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> None:
@@ -81,14 +85,14 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
     """Compare two records, then their answers.
 
     Raises:
-        Incomparable: they differ in something that is not allowed, or their answers cannot be paired.
+        Incomparable: they differ in something that ``allow`` does not permit, or their answers cannot be paired.
     """
     before, after = baseline.record, candidate.record
     found = mismatches(before, after, settings.metric)
     metric = settings.metric or before.main_metric
     found += _lacking(metric, before, after)
     if any(each.kind not in (*allow, "dataset") for each in found):
-        raise _incomparable(found, allow)  # whatever the answers are: they need not be read
+        raise _incomparable(found, allow)  # the answers need not be read
     sides, aligned, unlike = _answers(baseline, candidate, found)
     found = [each for each in found if each.kind != "dataset"] + unlike
     reasons = _incomparable(found, allow)
@@ -122,12 +126,12 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
 
 
 def _lacking(metric: str, before: Record, after: Record) -> list[Mismatch]:
-    """The metric, where a side does not have it or its data could not define it."""
+    """The mismatch of a metric that a side lacks, or that has no value on a side."""
     old, new = before.metrics.get(metric), after.metrics.get(metric)
     if old is not None and old.value is not None and new is not None and new.value is not None:
         return []
     both = ", ".join(sorted(before.metrics.keys() & after.metrics.keys())) or "none"
-    remedy = f"It must have a value on both sides. Metrics of both: {both}."
+    remedy = f"The metric must have a value on both sides. Metrics of both sides: {both}."
     return [mismatch("answers", f"metrics.{metric}", _value(old), _value(new), remedy)]
 
 
@@ -148,10 +152,10 @@ def _incomparable(found: Sequence[Mismatch], allow: Sequence[Kind]) -> Incompara
 def _answers(
     baseline: Entry, candidate: Entry, found: Sequence[Mismatch]
 ) -> tuple[tuple[Answers, Answers], Aligned, list[Mismatch]]:
-    """The tables, a sample's answers side by side, and in what the samples differ.
+    """The two tables with their samples aligned, and how the samples differ.
 
-    The records' fingerprints tell only that something differs: the tables tell whether it is which samples were scored,
-    or what is said of them.
+    The records' fingerprints show only that the data differs. The tables show whether the samples or their labels
+    differ.
     """
     try:
         old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
@@ -167,7 +171,7 @@ def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[
     if not (aligned.only_baseline or aligned.only_candidate):
         return differ
     if differ and set(old["content"].to_pylist()) == set(new["content"].to_pylist()):
-        return differ  # the same files, of which other labels are said
+        return differ  # the same files with different labels
     before, after = (_lone(names) for names in (aligned.only_baseline, aligned.only_candidate))
     return [mismatch("samples", "samples", f"{_count(old)}, {before}", f"{_count(new)}, {after}")]
 
@@ -186,9 +190,9 @@ def _unpaired(error: UnpairableError | RecordError) -> Mismatch:
 
 
 def _count(table: pa.Table) -> str:
-    return f"{table.num_rows:,} samples"
+    return counted(table.num_rows, "sample")
 
 
 def _lone(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-    return f"{len(names):,} of them only here ({shown})" if names else "none of them only here"
+    return f"{len(names):,} of them only on this side ({shown})" if names else "all of them on both sides"

@@ -1,4 +1,4 @@
-"""What every format shows of a comparison in a table: names, values, differences and their p-values as text."""
+"""The text of a comparison's table: names, values, differences and p-values. Every format uses it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from vlmbench.markup import one_line
 
 DASH = "–"
 HEADINGS = ("task", "verdict", "metric", "baseline", "candidate", "change in points [95%]", "p", "flips")
-"""Of the columns that :func:`cells` fills. The verdict stands beside the task: it is what is asked."""
+"""The headings of the columns of :func:`cells`. The verdict comes next to the task, because readers look for it."""
 LEGEND = (
-    "p: how often chance alone would show such a loss beyond the tolerance, or such a gain, adjusted for the number of "
-    "tasks (Holm). "
-    "flips: samples that turned right (+) and wrong (−)."
+    "p: the probability that chance alone shows such a loss beyond the tolerance, or such a gain, adjusted for the "
+    "number of tasks (Holm). "
+    "flips: samples that became right (+) and wrong (−)."
 )
 _ORDER = ("regressed", "not comparable", "inconclusive", "improved", "unchanged")
 _LONGEST = 160
-"""Characters of a foreign name that are shown: a name may be anything."""
+"""The most characters of a foreign name to show."""
 _SMALLEST_P = 0.001
 
 
 def short(text: str, most: int = _LONGEST) -> str:
-    """A foreign name on one line, without control codes, cut where it is too long to be one."""
-    return one_line(text.encode("utf-8", "replace").decode(), most)  # a file's name may be no text
+    """A foreign name on one line, without control characters, cut if it is too long."""
+    return one_line(text.encode("utf-8", "replace").decode(), most)  # a file's name may not be valid text
 
 
 def title(task: TaskComparison) -> str:
@@ -30,7 +30,7 @@ def title(task: TaskComparison) -> str:
 
 
 def models(task: TaskComparison) -> str:
-    """The model, or both where they differ."""
+    """The model, or both models if they differ."""
     before, after = short(task.baseline_model), short(task.candidate_model)
     return before if before == after else f"{before} → {after}"
 
@@ -46,7 +46,7 @@ def change(task: TaskComparison, number: float | None) -> str:
     """A signed difference in points, or ranks."""
     if number is None:
         return DASH
-    return f"{round(number * _scale(task), 2) + 0.0:+.2f}".replace("-", "−")  # rounding may be below 0
+    return f"{round(number * _scale(task), 2) + 0.0:+.2f}".replace("-", "−")  # rounding may give -0
 
 
 def amount(task: TaskComparison, number: float) -> str:
@@ -59,12 +59,12 @@ def amount(task: TaskComparison, number: float) -> str:
 
 
 def difference(task: TaskComparison) -> str:
-    """The candidate's value minus the baseline's, with its 95 % interval; a loss of a rank is a larger number."""
+    """The candidate's value minus the baseline's, with its 95% interval. For ranks, a loss is a larger number."""
     if task.gain is None:
         return DASH
     low_high = interval(task)
     shown = change(task, _raw(task, task.gain.value))
-    unit = " ranks" if task.unit == "rank" else ""  # the heading says points
+    unit = " ranks" if task.unit == "rank" else ""  # the heading states the unit, points
     return f"{shown}{unit}" if low_high is None else f"{shown}{unit} [{low_high[0]}, {low_high[1]}]"
 
 
@@ -77,19 +77,19 @@ def interval(task: TaskComparison) -> tuple[str, str] | None:
 
 
 def p_value(task: TaskComparison) -> str:
-    """The adjusted p-value of what is seen: of a loss beyond the tolerance, or of a gain."""
+    """The adjusted p-value of the observed change: of a loss beyond the tolerance, or of a gain."""
     if task.gain is None:
         return DASH
     return p_text(told_p(task.gain))
 
 
 def told_p(gain: Gain) -> float:
-    """Of a loss where there is one, else of a gain."""
+    """The p-value of a loss if the value fell, else of a gain."""
     return gain.p_worse if gain.value < 0 else gain.p_better
 
 
 def flips(task: TaskComparison) -> str:
-    """Samples gained and lost; where a metric knows no right and wrong, samples that differ."""
+    """The samples gained and lost; for a metric without right and wrong, the number of samples that differ."""
     gain = task.gain
     if gain is None:
         return DASH
@@ -99,13 +99,13 @@ def flips(task: TaskComparison) -> str:
 
 
 def metric(task: TaskComparison) -> str:
-    """The metric's name, with a sign where lower is better."""
+    """The metric's name, with a mark if lower is better."""
     name = short(task.metric or DASH)
     return name if task.higher_is_better else f"{name} ↓"
 
 
 def verdict(task: TaskComparison) -> str:
-    """The verdict in a cell: with what else failed, or passed by leave."""
+    """The verdict in a cell, with a note if a demand failed or the gate tolerates the verdict."""
     if task.unmet and task.verdict != "regressed":
         return f"{task.verdict}, demand not met"
     return f"{task.verdict} (tolerated)" if task.tolerated and task.verdict == "inconclusive" else task.verdict
@@ -126,22 +126,22 @@ def cells(task: TaskComparison) -> list[str]:
 
 
 def of_several_models(comparison: Comparison) -> bool:
-    """Whether a row must say of which model it is."""
+    """Whether rows must name their model."""
     return len({models(task) for task in comparison.tasks}) > 1
 
 
 def worst_first(comparison: Comparison) -> list[TaskComparison]:
-    """The tasks in the order in which one wants to read of them."""
+    """The tasks in reading order: the worst first."""
     return sorted(comparison.tasks, key=lambda task: (is_fine(task), _ORDER.index(task.verdict)))
 
 
 def is_fine(task: TaskComparison) -> bool:
-    """Whether nothing needs to be said of a task."""
+    """Whether a task needs no comment."""
     return task.verdict in ("improved", "unchanged") and not (task.unmet or task.unchecked or task.overridden)
 
 
 def p_text(p: float) -> str:
-    """A p-value, but none smaller than a thousandth."""
+    """A p-value as text; below a thousandth as "<0.001"."""
     return f"<{_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.3f}".rstrip("0").rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""The samples that two sides answered most differently, from their aligned tables."""
+"""The samples whose answers differ most between the two sides, from their aligned tables."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LOSSES, GAINS = 10, 5
-"""Samples shown. Who looks at a release looks for what it lost."""
+"""The number of samples to show of losses and of gains: losses matter more in a release."""
 
 
 def flipped_samples(
     baseline: pa.Table, candidate: pa.Table, plugin: str, class_names: Sequence[str]
 ) -> list[SampleFlip]:
-    """The samples that changed most, losses first, each the greatest first; none where the kind does not tell.
+    """The samples that changed most: losses first, then gains, the largest change first. Empty if the kind of task does
+    not state changes.
 
-    Both tables hold the same samples in the same order.
+    Both tables have the same samples in the same order.
 
     Raises:
         UnpairableError: answers of this kind cannot be compared.
@@ -34,8 +35,8 @@ def flipped_samples(
         changes = pairing(plugin).changes(baseline, candidate, class_names)
     except VlmbenchError:
         raise
-    except Exception as error:  # a third party's bug: the verdict is worth having without it
-        message = f"the samples of {plugin} tasks that changed are not shown: {unexpected(error).message}"
+    except Exception as error:  # a bug in a third party's code: the verdict is useful without the samples
+        message = f"the changed samples of {plugin} tasks are not shown: {unexpected(error).message}"
         warnings.warn(message, VlmbenchWarning, stacklevel=2)
         return []
     if changes is None:
@@ -53,6 +54,6 @@ def flipped_samples(
 
 
 def _greatest(values: NDArray[Any], most: int) -> list[int]:
-    """The rows of the greatest values above 0; of equal ones, in their order."""
+    """The rows of the largest values above 0. Equal values stay in order."""
     order = np.argsort(-values, kind="stable")[:most]
     return [int(row) for row in order if values[row] > 0]

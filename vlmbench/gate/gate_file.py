@@ -1,4 +1,4 @@
-"""Reading a gate file, with the line of whatever is wrong in it."""
+"""Reads gate files (`compare --gate FILE`). Errors name the line in the file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _AMOUNTS = ("tolerance", "margin", "max_class_drop")
 _UNKNOWN = "extra_forbidden"
 _NO_AMOUNT = "model_type"
 _MOST_BYTES = 2**20
-"""Far above any gate file that somebody wrote."""
+"""Far larger than any real gate file."""
 _DEEPEST = 20
-"""Likewise: a rule's amount is the fourth level."""
+"""Far deeper than any real gate file: the amount of a rule is at level four."""
 
 
 def read_gate(path: Path) -> Gate:
     """A gate file.
 
     Raises:
-        UsageError: it cannot be read, is no YAML, or has a field or value that cannot be; every fault is listed with
-            its line.
+        UsageError: the file cannot be read, is not YAML, or has a wrong field or value. The message lists every fault
+            with its line.
     """
     text = _text(path)
     try:
@@ -38,7 +38,7 @@ def read_gate(path: Path) -> Gate:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         data = None if root is None else loader.construct_document(root)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, and the like
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: for example an impossible date
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     _refuse_repeated(path, root)
     if not isinstance(data, dict):
@@ -55,33 +55,36 @@ def read_gate(path: Path) -> Gate:
 
 def _text(path: Path) -> str:
     try:
-        piped = str(path).startswith(("/dev/", "/proc/"))  # as the shell writes <(...)
+        piped = str(path).startswith(("/dev/", "/proc/"))  # the shell gives <(...) such a name
         data = read_bytes(path, most=_MOST_BYTES, given_by_user=piped)
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise UsageError(f"no gate file {str(path)!r}", hint="Leave --gate out for the default gate.") from error
+        raise UsageError(f"there is no gate file {str(path)!r}", hint="Omit --gate to use the default gate.") from error
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise UsageError(f"gate file {str(path)!r} is above {_MOST_BYTES // 2**20} MiB: it is none") from error
+            raise UsageError(f"{str(path)!r} is above {_MOST_BYTES // 2**20} MiB, so it is not a gate file") from error
         raise UsageError(f"gate file {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"gate file {str(path)!r} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
 
 
 def _refuse_bombs(path: Path, text: str) -> None:
-    """A few lines of aliases to aliases stand for billions of values, and one to what holds it for no end of them;
-    thousands of brackets take longer to read than anyone waits."""
+    """Refuse aliases and deep nesting.
+
+    A few lines of aliases to aliases can expand to billions of values, an alias to its own parent never ends, and
+    thousands of brackets take very long to read.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             raise UsageError(
-                f"{path}:{line}: *{event.anchor}: a gate file has no aliases",
-                hint="Write the value out; what holds for several tasks is one rule that names them all.",
+                f"{path}:{line}: *{event.anchor}: a gate file cannot have aliases",
+                hint="Write out the value. For several tasks, write one rule that names them all.",
             )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise UsageError(f"{path}:{line}: no gate file: it is nested too deep")
+            raise UsageError(f"{path}:{line}: nested too deeply for a gate file")
 
 
 def _fault(path: Path, root: Any, place: Sequence[Any], problem: Any) -> str:
@@ -89,14 +92,14 @@ def _fault(path: Path, root: Any, place: Sequence[Any], problem: Any) -> str:
     if problem["type"] == _UNKNOWN:
         message = f"unknown field. {did_you_mean(str(place[-1]), _fields(_schema(place)))}".rstrip()
     elif problem["type"] == _NO_AMOUNT and place[-1] in _AMOUNTS:
-        message = 'no amount: write 0.005, "0.5 points" (the same), "2%" (of the baseline), or absolute: and relative:'
+        message = 'write an amount: 0.005, "0.5 points" (the same), "2%" (of the baseline), or absolute: and relative:'
     elif problem["type"] != "value_error" and isinstance(problem["input"], str | int | float):
         message = f"{message}, not {problem['input']!r}"
     return f"{path}:{_line(root, place)}: {_named(place)}: {message}"
 
 
 def _schema(place: Sequence[Any]) -> type[BaseModel]:
-    """Whose fields those beside an unknown one are."""
+    """The schema that the siblings of an unknown field belong to."""
     if len(place) > 1 and place[-2] in _AMOUNTS:
         return Amount
     return _PARTS.get(str(place[0]), Gate) if len(place) > 1 else Gate
@@ -107,12 +110,12 @@ def _fields(schema: type[BaseModel]) -> list[str]:
 
 
 def _named(place: Sequence[Any]) -> str:
-    """A place as one would write it: rules[0].tolerance."""
+    """A place in the file as text: rules[0].tolerance."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "file"
 
 
 def _line(node: Any, place: Sequence[Any]) -> int:
-    """The line of a place in the file, counted from 1; of what holds it where it is missing."""
+    """The line of a place in the file, counted from 1. For a missing place, the line of its parent."""
     line = node.start_mark.line
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -129,7 +132,7 @@ def _line(node: Any, place: Sequence[Any]) -> int:
 
 
 def _refuse_repeated(path: Path, node: Any) -> None:
-    """YAML keeps the last of two fields of one name in silence; the first would be lost."""
+    """Refuse two fields with one name: YAML would silently keep only the last."""
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -137,7 +140,7 @@ def _refuse_repeated(path: Path, node: Any) -> None:
                 line = key.start_mark.line + 1
                 if key.value in lines:
                     raise UsageError(
-                        f"{path}:{line}: {key.value!r} is there twice, first in line {lines[key.value]}",
+                        f"{path}:{line}: {key.value!r} occurs twice; the first is in line {lines[key.value]}",
                         hint="Keep one of them.",
                     )
                 lines[key.value] = line

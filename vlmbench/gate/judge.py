@@ -1,4 +1,7 @@
-"""Two sides in, a comparison out: every task paired, measured, judged, and one verdict over all."""
+"""From two sides to a comparison: pairs and measures every task, judges it, and gives one verdict over all.
+
+:func:`vlmbench.compare` calls it.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +37,17 @@ from vlmbench.gate.verdict import Contest, is_open, judge_all, overall
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What is compared, and how.
+    """What to compare, and how.
 
     Attributes:
         gate: the demands.
-        gate_file: where they were read; None: the default gate.
-        allow: kinds of difference that are let pass.
-        allow_inconclusive: what is inconclusive passes, whatever the gate says.
+        gate_file: the file of the demands; None: the default gate.
+        allow: kinds of difference that do not prevent a comparison.
+        allow_inconclusive: inconclusive tasks pass, even if the gate file says no.
         baseline_model: only this model of the baseline.
         candidate_model: only this model of the candidate.
-        command: makes the comparison again.
-        begun: told of each task before its answers are read.
+        command: the command that makes the comparison again.
+        begun: called with each task before its answers are read.
     """
 
     gate: Gate = field(default_factory=Gate)
@@ -59,7 +62,7 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class _Weighed:
-    """A task that can be compared, before anything is said of it."""
+    """A task that can be compared, before it is judged."""
 
     pair: RecordPair
     terms: Terms
@@ -71,7 +74,7 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
     """Compare every task that both sides have.
 
     Raises:
-        UsageError: models cannot be paired, there is no task at all, or an amount of the gate file fits no metric.
+        UsageError: models cannot be paired, no task exists, or an amount in the gate file does not fit its metric.
     """
     pairs = pair_entries(
         baseline.entries,
@@ -127,34 +130,34 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
 
 
 def _is_required(required: Sequence[str] | None, pair: RecordPair) -> bool:
-    """Whether both sides must have it: what the gate file requires, else all that the baseline has."""
+    """Whether both sides must have the task: the gate file requires it, or without a gate file the baseline has it."""
     return pair.baseline is not None if required is None else matches(pair.task, required)
 
 
 def _nowhere(required: Sequence[str], pairs: Sequence[RecordPair]) -> Iterator[TaskComparison]:
-    """Tasks that the gate file requires and neither side has."""
+    """The tasks that the gate file requires and both sides lack."""
     there = {pair.task for pair in pairs}
     for name in required:
         if not any(matches(task, [name]) for task in there):
-            found = mismatch("missing", "task", "no record", "no record", "The gate file requires it: run it.")
+            found = mismatch("missing", "task", "no record", "no record", "The gate file requires this task. Run it.")
             yield TaskComparison(
                 task=name, baseline_model="–", candidate_model="–", verdict="not comparable", mismatches=[found]
             )
 
 
 def _left_out(found: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
-    """Tasks that one side alone has and the gate does not require, by model and reason."""
+    """Notes on tasks that only one side has and the gate does not require, by model and reason."""
     for (model, meaning), names in found.items():
         yield f"{', '.join(names)} of {model} left out: {meaning}"
 
 
 def _unpaired(candidate: Side, pairs: Sequence[RecordPair], request: CompareRequest) -> Iterator[str]:
-    """The candidate's models that nothing is compared with."""
+    """A note on the candidate's models that are not compared."""
     if request.candidate_model is None:
         paired = {pair.candidate_model for pair in pairs}
         if others := sorted({entry.record.model.name for entry in candidate.entries} - paired):
             yield (
-                f"of the candidate only what the baseline has is compared; left out: {', '.join(others)} "
+                f"models of the candidate that the baseline lacks are not compared: {', '.join(others)} "
                 "(--candidate-model NAME compares one)"
             )
 
@@ -167,25 +170,25 @@ def _one_sided(pair: RecordPair, baseline: Side, candidate: Side) -> Mismatch:
     reason = (
         f"The {side} failed: {failed[-1].message}"
         if failed
-        else f"The {side} has no record of it: run it, or leave it out of what the gate file requires."
+        else f"The {side} has no record of this task. Run it, or remove it from the gate file's required tasks."
     )
     before, after = ("no record" if entry is None else "a record" for entry in (pair.baseline, pair.candidate))
     return mismatch("missing", "task", before, after, reason)
 
 
 def _failed_since(side: Side, entry: Entry) -> Mismatch | None:
-    """The candidate's last run of a pair, where that failed: an older record says nothing of it."""
+    """The failure of the candidate's last run of a pair, if it failed: an older record does not describe that run."""
     record = entry.record
     for failure in side.failures:
         same = (failure.model, failure.task) == (record.model.name, record.task.name)
         if same and failure.started > record.run.started:
-            meaning = f"The candidate's last run failed, and its record is older: {failure.message}"
+            meaning = f"The candidate's last run of this task failed after its record was made: {failure.message}"
             return mismatch("missing", "run.started", "–", f"{record.run.started}, failed {failure.started}", meaning)
     return None
 
 
 def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
-    """Models whose records are of more than one set of weights, as where a results folder was used again."""
+    """Notes on models with records of several sets of weights, for example if a results folder was used again."""
     for side in ("baseline", "candidate"):
         found: dict[str, dict[tuple[str, ...], str]] = {}
         for pair in pairs:
@@ -195,7 +198,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
         for model, kinds in found.items():
             if len(kinds) > 1:
                 tasks = ", ".join(f"{task} (weights {key[0][:8]})" for key, task in kinds.items())
-                yield f"the {side}'s records of {model} are of {len(kinds)} different models: {tasks}"
+                yield f"the {side}'s records of {model} come from {len(kinds)} different models: {tasks}"
 
 
 def _incomparable(pair: RecordPair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:
@@ -261,7 +264,7 @@ def _rounding(evidence: Evidence) -> Rounding | None:
 
 
 def _classes(weighed: _Weighed, floors: int) -> tuple[list[ClassChange], list[Check]]:
-    """How each class changed, and the floor under them where there is one; ``floors`` tasks have one."""
+    """How each class changed, and the result of the floor if the gate has one; ``floors`` tasks have a floor."""
     settings, evidence = weighed.terms.settings, weighed.evidence
     floor = settings.max_class_drop
     if floor is None:
@@ -278,7 +281,7 @@ def _improvement(verdict: TaskVerdict) -> Check:
     if verdict == "improved":
         return Check(demand="must_improve", met=True, message="it improved beyond chance")
     return Check(
-        demand="must_improve", met=False, message=f"the gate file demands a gain beyond chance; it is {verdict}"
+        demand="must_improve", met=False, message=f"the gate file demands a gain beyond chance; the task is {verdict}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Remarks that one side of a comparison alone has: what happened to one run and not to the other."""
+"""Remarks that only one side of a comparison has: something happened in one run and not in the other."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vlmbench.remarks.codes import FROM_FIELDS, OTHER_SIZE
 _PATH = re.compile(r"\S*[/\\]\S*")
 _OF_OLD_RECORDS = FROM_FIELDS | {OTHER_SIZE.name}
 _NAMED = 5
-"""Tasks that are named of those with the same remark."""
+"""The most tasks to name for one remark."""
 
 
 def lone_remarks(baseline: Record, candidate: Record) -> list[LoneRemark]:
-    """The remarks of either record that the other has not, in their order.
+    """The remarks that only one of two records has, in order.
 
-    A record from before remarks says only what its fields say, so that only this is compared then.
+    A record of an older version has no remarks except those made from its fields. Then only these are compared.
     """
     before, after = _comparable(baseline, candidate), _comparable(candidate, baseline)
     return [
@@ -30,14 +30,14 @@ def lone_remarks(baseline: Record, candidate: Record) -> list[LoneRemark]:
 
 
 def remark_notes(tasks: Iterable[TaskComparison]) -> Iterator[str]:
-    """A line a remark, which names all tasks with it."""
+    """One line for each remark. It names the tasks with this remark."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for task in tasks:
         for lone in task.remarks:
             found.setdefault((lone.side, lone.sentence, lone.code), []).append(task.task)
     for (side, sentence, code), names in found.items():
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        yield f"remark of the {side} alone, on {', '.join(names[:_NAMED])}{more}: {sentence} [{code}]"
+        yield f"remark of the {side} only, on {', '.join(names[:_NAMED])}{more}: {sentence} [{code}]"
 
 
 def _comparable(record: Record, other: Record) -> list[Remark]:
@@ -51,5 +51,5 @@ def _without(some: list[Remark], others: list[Remark]) -> list[Remark]:
 
 
 def _key(remark: Remark) -> tuple[str, str]:
-    """What a remark says, in whatever folder it happened: two machines have other paths."""
+    """The text of a remark without folders, because two machines have different paths."""
     return remark.code, _PATH.sub("PATH", remark.text)

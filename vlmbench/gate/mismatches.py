@@ -1,4 +1,4 @@
-"""All in which two records of one task differ that must be equal, and what each difference means."""
+"""The fields that must be equal in two records of one task, how they differ, and what each difference means."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
 
 ALLOWABLE: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in ("missing", "answers"))
-"""What --allow takes: without records and answers of both sides there is nothing to compare."""
+"""The values of --allow. Missing records and missing answers cannot be allowed: then there is nothing to compare."""
 _OF_METRICS = frozenset({"metrics", "main_metric"})
-"""Fields of a protocol that say what is measured, not how it is asked."""
+"""Fields of a protocol that describe the measurement, not the question."""
 _SCALE = "logit_scale"
 _IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
 _TRANSFORM, _TOKENIZER, _PRECISION = "image transform", "tokenizer", "precision"
 _LONGEST = 60
 
 _MEANINGS: dict[Kind, str] = {
-    "dataset": "The samples or their labels are not the same, so that a difference may be the data's. "
+    "dataset": "The samples or their labels differ, so the data may cause a difference. "
     "Run both on one copy of the data.",
-    "samples": "One side scored samples that the other did not. Run both with the same --limit, --stratified and "
-    "--seed, on one copy of the data (a subset is drawn by place in it), and without --skip-bad.",
-    "prompts": "Class names or templates differ, and another wording is worth points. Run both with one task card.",
-    "protocol": "The question was asked another way. Run both with one task card and the same --set.",
+    "samples": "One side scored samples that the other did not score. Run both with the same --limit, --stratified and "
+    "--seed, on one copy of the data (a subset depends on the order of the data), and without --skip-bad.",
+    "prompts": "Class names or templates differ, and wording changes scores. Run both with one task card.",
+    "protocol": "The protocols differ. Run both with one task card and the same --set.",
     "version": "Numbers of two versions of a task are not comparable. Run the older side again.",
-    "metric": "They answer with another metric. Name one that both have in the gate file, or run both with one card.",
+    "metric": "The two have different metrics. Name a common metric in the gate file, or run both with one card.",
     "precision": "Reduced precision changes answers. Run both with the same --precision.",
-    "missing": "There is nothing to compare with.",
-    "answers": "Without every sample's answer nothing can be paired.",
+    "missing": "One side has no record to compare.",
+    "answers": "Without the answers to the samples, they cannot be paired.",
 }
 
 
 def check_allowed(kinds: Sequence[str]) -> tuple[Kind, ...]:
-    """The kinds of difference that may be let pass.
+    """The kinds of difference that do not prevent a comparison.
 
     Raises:
-        UsageError: there is no such kind.
+        UsageError: a kind is unknown.
     """
     for kind in kinds:
         if kind not in ALLOWABLE:
@@ -48,9 +48,9 @@ def check_allowed(kinds: Sequence[str]) -> tuple[Kind, ...]:
 
 
 def mismatches(baseline: Record, candidate: Record, metric: str | None = None) -> list[Mismatch]:
-    """All in which two records of one task differ that must be equal, the tables of their answers aside.
+    """The differences of two records of one task in fields that must be equal. Tables of answers are not read.
 
-    Without a metric, the main one of both is compared.
+    Without a metric, the main metric of both is compared.
     """
     return list(_mismatches(baseline, candidate, metric))
 
@@ -67,14 +67,14 @@ def mismatch(kind: Kind, field: str, baseline: object, candidate: object, meanin
 
 
 def precision_class(precision: str) -> str:
-    """Precisions within a class are compared: fp32, and the two reduced ones."""
+    """The class of a precision. Only precisions of one class are compared: fp32, or the two reduced ones."""
     return "fp32" if precision == "fp32" else "reduced"
 
 
 def model_parts(baseline: Record, candidate: Record) -> tuple[list[str], list[str]]:
-    """Which parts of the two models, and of how they were run, are the same, and which are not.
+    """The parts of the two models and of their runs that are equal, and those that differ.
 
-    Parts that are the same are evidence; whether the models behave alike is for the answers to say.
+    Equal parts are evidence only: the answers show whether the models behave the same.
     """
     parts: dict[str, tuple[str, str]] = {
         "weights": (baseline.model.weights_sha256, candidate.model.weights_sha256),
@@ -88,8 +88,9 @@ def model_parts(baseline: Record, candidate: Record) -> tuple[list[str], list[st
 
 
 def asked_alike(unlike: Sequence[str]) -> bool:
-    """Whether no part differs that turns the same images and words into other numbers: a difference in one of these is
-    real, however small it is. Of other weights the scores tell.
+    """Whether transform, tokenizer and precision are equal.
+
+    If one differs, even a small difference of answers is real. Weights do not matter here: scores show their effect.
     """
     return not {_TRANSFORM, _TOKENIZER, _PRECISION} & set(unlike)
 
@@ -118,9 +119,9 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
 
 
 def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of the protocols must be equal.
+    """The fields of the protocols that must be equal.
 
-    The scale is the model's own, unless a user set it. Names of images matter only where proposals are found by them.
+    The scale belongs to the model, unless a user set it. Names of images matter only if proposals are matched by them.
     """
     left_out = _OF_METRICS
     if not any(_SCALE in record.run.settings for record in (baseline, candidate)):
@@ -129,7 +130,7 @@ def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict
         left_out = left_out | {_IMAGE_IDS}
 
     def kept(record: Record) -> dict[str, Any]:
-        # As JSON has it: a record just made may hold a tuple where one that was read has a list.
+        # In the form of JSON: a new record may have a tuple where a record from a file has a list.
         plain = json.loads(json.dumps(record.task.protocol, default=str))
         return {name: value for name, value in plain.items() if name not in left_out}
 
@@ -143,6 +144,6 @@ def _data(record: Record) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value in a few words; of a long one its beginning and its length."""
+    """A value in a few words. A long value is cut, and its length is added."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 2 * _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"

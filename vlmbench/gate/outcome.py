@@ -1,4 +1,4 @@
-"""What a gate found: every format prints it, and JSON is it. Schema ``vlmbench.comparison/1``."""
+"""The result of a gate. All formats print it, and the JSON format is exactly this. Schema ``vlmbench.comparison/1``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SCHEMA: Literal["vlmbench.comparison/1"] = "vlmbench.comparison/1"
 
 TaskVerdict: TypeAlias = Literal["regressed", "improved", "unchanged", "inconclusive", "not comparable"]
 Verdict: TypeAlias = Literal["regressed", "failed", "not comparable", "inconclusive", "passed"]
-"""Worst first. Failed: nothing regressed, but a demand of the gate file is not met."""
+"""The verdicts, worst first. Failed: no metric regressed, but a demand of the gate file is not met."""
 Kind: TypeAlias = Literal[
     "dataset", "samples", "prompts", "protocol", "version", "metric", "precision", "missing", "answers"
 ]
-"""In what two records differ. Missing: one side has none; answers: those of a record cannot be paired."""
+"""How two records differ. Missing: one side has no record; answers: the answers of a record cannot be paired."""
 Demand: TypeAlias = Literal["must_improve", "max_class_drop", "min_speed_ratio", "max_memory_ratio"]
 
 EXIT_CODES: dict[Verdict, int] = {"regressed": 1, "failed": 1, "not comparable": 3, "inconclusive": 1, "passed": 0}
@@ -25,65 +25,66 @@ class _Part(BaseModel):
 
 
 class Mismatch(_Part):
-    """One thing in which two records differ that must be equal."""
+    """One difference of two records in a field that must be equal."""
 
     kind: Kind
     field: str
-    """Where in the records."""
+    """The field of the records."""
     baseline: str
     candidate: str
     meaning: str
-    """What it does to a comparison, and the remedy."""
+    """Its effect on a comparison, and the remedy."""
 
 
 class Gain(_Part):
-    """How much better the candidate is, in the direction that is better: a loss is negative.
+    """How much better the candidate is; a loss is negative, also for metrics where lower is better.
 
-    Fractions, or ranks. Both p-values allow for the other tasks (Holm).
+    Values are fractions, or ranks. Both p-values are adjusted for the number of tasks (Holm).
     """
 
     value: float
     ci95: tuple[float, float] | None
     p_value: float
-    """Two-sided: no difference. For this task alone."""
+    """The two-sided p-value of no difference, for this task alone."""
     p_worse: float
-    """Worse by more than the tolerance by chance alone."""
+    """The p-value of a loss beyond the tolerance."""
     p_better: float
-    """Better by chance alone."""
+    """The p-value of a gain."""
     error: float | None
-    """The standard error; None where a single sample leaves none."""
+    """The standard error; None for a single sample."""
     method: Literal["mcnemar", "bootstrap"]
     identical: bool
-    """Both gave the same answers to everything, to the last bit."""
+    """Whether all answers are equal, to the last bit."""
     samples: int
     """Paired."""
     differing: int
-    """Samples of which the two answered differently, as far as the metric sees."""
+    """The number of samples whose answers differ in a way that can change the metric."""
     gained: int | None
-    """Wrong in the baseline, right in the candidate; None where the metric is no share of right answers."""
+    """Samples wrong in the baseline and right in the candidate; None if the metric is not a share of right answers."""
     lost: int | None
     detectable: float | None
-    """The smallest loss that these samples show four times out of five; None where they show none."""
+    """The smallest loss that these samples detect with a probability of 80%; None if they cannot detect any."""
     samples_needed: int | None
-    """About how many would settle an inconclusive task."""
+    """About how many samples would settle an inconclusive task."""
 
 
 class Rounding(_Part):
-    """Two runs that agree but for rounding: no decision differs, and every score agrees within the tolerance.
+    """Two runs that differ only by rounding: no decision differs, and every score agrees within the tolerance.
 
-    Both numbers are in the unit of the scores' kind: 1 of cosines and logits (or the sample's largest score, where that
-    is more), what a logit makes of it of probabilities, the distance from the image's corner of boxes.
+    Both numbers are in the unit of the kind of scores. For cosines and logits it is 1, or the sample's largest score if
+    that is larger; for probabilities, the change that a change of a logit causes; for boxes, the distance from the
+    image's corner.
     """
 
     tolerance: float
     largest: float
-    """How far two scores lie apart, at most."""
+    """The largest difference of two scores."""
     column: str
-    """Which scores: a column of the predictions."""
+    """The column of these scores in the predictions."""
 
 
 class Check(_Part):
-    """A demand of the gate file on one task, and whether it is met; None: it could not be checked."""
+    """A demand of the gate file on one task, and whether it is met; None if it could not be checked."""
 
     demand: Demand
     met: bool | None
@@ -93,7 +94,7 @@ class Check(_Part):
 
 
 class ClassChange(_Part):
-    """One class's own metric on both sides."""
+    """The metric of one class on both sides."""
 
     name: str
     n: int
@@ -101,24 +102,24 @@ class ClassChange(_Part):
     candidate: float
     change: float
     p_worse: float | None = None
-    """That it lost more than the floor allows, by chance alone, over all classes and tasks. None without a floor."""
+    """The p-value of a loss beyond the floor, adjusted for all classes and tasks; None without a floor."""
     broken: bool = False
-    """It lost more than the gate file allows."""
+    """Whether it lost more than the gate file allows."""
 
 
 class SampleFlip(_Part):
-    """A sample that the two sides answered differently."""
+    """A sample with different answers on the two sides."""
 
     sample: str
     truth: str
     baseline: str
     candidate: str
     lost: bool
-    """Worse in the candidate."""
+    """Whether the candidate's answer is worse."""
 
 
 class LoneRemark(_Part):
-    """A remark that the record of one side alone has."""
+    """A remark that the record of only one side has."""
 
     side: Literal["baseline", "candidate"]
     code: str
@@ -136,48 +137,48 @@ class TaskComparison(_Part):
     unit: Literal["fraction", "rank"] = "fraction"
     higher_is_better: bool = True
     baseline: float | None = None
-    """On the samples that were paired."""
+    """The values on the paired samples."""
     candidate: float | None = None
     gain: Gain | None = None
     rounding: Rounding | None = None
-    """Why the task is unchanged, where its answers agree but for rounding; None: they differ, or are identical."""
+    """Why the task is unchanged, if its answers differ only by rounding; None if they differ or are identical."""
     equal: list[str] = []
-    """Parts of the two models that are the same, as evidence: weights, image transform, ..."""
+    """Parts of the two models that are equal, as evidence: weights, image transform, ..."""
     unlike: list[str] = []
-    """Parts that are not."""
+    """Parts of the two models that differ."""
     tolerance: float = 0.0
     margin: float = 0.0
     significance: float = 0.05
     mismatches: list[Mismatch] = []
-    """Why it is not comparable."""
+    """The reasons why the task is not comparable."""
     overridden: list[Mismatch] = []
-    """Compared in spite of these, because --allow said so."""
+    """Differences that --allow permits."""
     checks: list[Check] = []
     classes: list[ClassChange] = []
-    """That changed most, and all that broke a floor; losses first."""
+    """The classes that changed most and all that broke a floor, losses first."""
     samples: list[SampleFlip] = []
-    """That changed most, losses first."""
+    """The samples that changed most, losses first."""
     remarks: list[LoneRemark] = []
-    """That one side alone has."""
+    """The remarks that only one side has."""
     tolerated: bool = False
-    """Inconclusive, and the gate lets that pass."""
+    """Whether the task is inconclusive and the gate tolerates it."""
 
     @property
     def unmet(self) -> list[Check]:
-        """Demands that are not met."""
+        """The demands that are not met."""
         return [check for check in self.checks if check.met is False]
 
     @property
     def unchecked(self) -> list[Check]:
-        """Demands that could not be checked."""
+        """The demands that could not be checked."""
         return [check for check in self.checks if check.met is None]
 
 
 class SideInfo(_Part):
-    """What was compared."""
+    """The side that was compared."""
 
     label: str
-    """As it was asked for."""
+    """The side as the user named it."""
     models: list[str]
     records: int
 
@@ -195,13 +196,13 @@ class Comparison(_Part):
     gate: str | None
     """The gate file; None: the default gate."""
     allowed: list[str] = []
-    """Kinds of difference that were let pass."""
+    """The kinds of difference that --allow permits."""
     tasks: list[TaskComparison]
     notes: list[str] = []
-    """What was left out, and why."""
+    """Notes on what was left out, with reasons."""
     command: str
-    """Makes this comparison again."""
+    """The command that makes this comparison again."""
 
     def count(self, verdict: TaskVerdict) -> int:
-        """Tasks of this verdict."""
+        """The tasks with this verdict."""
         return sum(task.verdict == verdict for task in self.tasks)

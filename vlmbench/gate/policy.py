@@ -1,4 +1,4 @@
-"""The gate file: what each task may lose, and what it must not. Schema ``vlmbench.gate/1``."""
+"""The gate file's fields: how much each task may lose, and other demands. Schema ``vlmbench.gate/1``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vlmbench.registry import did_you_mean
 SCHEMA: Literal["vlmbench.gate/1"] = "vlmbench.gate/1"
 SIGNIFICANCE = 0.05
 MARGIN, RANK_MARGIN = 0.01, 0.5
-"""A drop that holds up no release: one point, or half a rank."""
+"""A drop that is too small to stop a release: one point, or half a rank."""
 _SUITE = "suite:"
 _WORDED = re.compile(r"\s*([0-9.]+)\s*(%|points?|pt)\s*", re.IGNORECASE)
 
@@ -31,10 +31,10 @@ class _Part(BaseModel):
 
 
 class Amount(_Part):
-    """How much of a metric: a fixed amount, a share of the baseline's value, or the larger of both.
+    """An amount of a metric: fixed, a share of the baseline's value, or the larger of both.
 
-    A plain number is a fraction (0.01), or ranks in a rule that names a metric of ranks; "1 point" is 0.01; "2%" is
-    relative.
+    A plain number is a fraction (0.01); in a rule that names a metric of ranks, it is in ranks. "1 point" is 0.01. "2%"
+    is a share of the baseline's value.
     """
 
     absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -52,24 +52,24 @@ class Amount(_Part):
         return value
 
     def of(self, value: float) -> float:
-        """The amount beside a baseline of this value, in the metric's unit."""
+        """The amount for a baseline with this value, in the metric's unit."""
         return max(self.absolute, self.relative * abs(value))
 
 
 class Settings(_Part):
-    """What is demanded of a task; what is not set is taken from an earlier rule, then from the defaults."""
+    """The demands on a task. A field that is not set comes from an earlier rule, then from the defaults."""
 
     metric: str | None = None
-    """Default: the record's main metric."""
+    """The metric to compare. Default: the record's main metric."""
     tolerance: Amount = Amount()
-    """A drop up to this is accepted."""
+    """The largest accepted drop."""
     margin: Amount = Amount(absolute=MARGIN)
-    """No regression is claimed only where a drop of this much is excluded."""
+    """A task counts as unchanged only if a drop of this size is excluded."""
     significance: float = Field(default=SIGNIFICANCE, gt=0, lt=1)
     must_improve: bool = False
     max_class_drop: Amount | None = None
     class_evidence: Evidence = "significant"
-    """Whether a class must have lost more than that beyond chance, or merely in this sample."""
+    """Whether a class breaks its floor if it lost more beyond chance, or if it lost more in these samples."""
     min_speed_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_memory_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     inconclusive: Reaction = "fail"
@@ -81,14 +81,14 @@ class Settings(_Part):
         if amount is not None and amount.absolute > 1 and not _in_ranks(metric):
             points = f"{amount.absolute:g} points"
             raise ValueError(
-                f"{amount.absolute:g} is more than the whole: metrics are fractions, and one point is 0.01; "
-                f'write {amount.absolute / 100:g} or "{points}". Where a metric counts in ranks, name it in the rule'
+                f"{amount.absolute:g} is above 1, but metrics are fractions and one point is 0.01: "
+                f'write {amount.absolute / 100:g} or "{points}". If the metric is a rank, name the metric in the rule'
             )
         return amount
 
 
 class Rule(Settings):
-    """Settings for the tasks that a pattern matches."""
+    """The settings of tasks that match a pattern."""
 
     tasks: list[str] = Field(min_length=1)
     """Names, patterns such as "imagenet*", or "suite:NAME"."""
@@ -104,7 +104,7 @@ class Gate(_Part):
 
     schema_: Literal["vlmbench.gate/1"] = Field(default=SCHEMA, alias="schema")
     significance: float = Field(default=SIGNIFICANCE, gt=0, lt=1)
-    """The chance, over all tasks together, that one is called regressed or improved though nothing has changed."""
+    """The probability that any task is called regressed or improved although nothing changed."""
     inconclusive: Reaction = "fail"
     defaults: Settings = Settings()
     required: list[str] | None = None
@@ -117,7 +117,7 @@ class Gate(_Part):
         return None if patterns is None else _checked(patterns)
 
     def terms(self, task: str) -> Terms:
-        """What is demanded of a task: of the rules that match it the last wins, field by field."""
+        """The demands on a task. For each field, the last matching rule that sets it wins."""
         fields = {"significance": self.significance, "inconclusive": self.inconclusive} | _set(self.defaults)
         ranked: set[str] = set()
         for rule in self.rules:
@@ -128,39 +128,40 @@ class Gate(_Part):
         return Terms(Settings.model_construct(**fields), frozenset(ranked))
 
     def idle_rules(self, tasks: Sequence[str]) -> list[int]:
-        """The places of rules that match none of these tasks: a name misspelt, or a task left out."""
+        """The indices of rules that match no task: a name may be misspelt, or a task may be missing."""
         return [i for i, rule in enumerate(self.rules) if not any(matches(task, rule.tasks) for task in tasks)]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The settings that hold for one task.
+    """The settings of one task.
 
     Attributes:
-        settings: as the rules make them.
-        in_ranks: names of the fields that a rule set which names a metric of ranks; all others are of fractions.
+        settings: the combined settings of its rules.
+        in_ranks: the names of fields whose amounts are in ranks, because their rule names a metric of ranks. All other
+            amounts are fractions.
     """
 
     settings: Settings
     in_ranks: frozenset[str] = frozenset()
 
     def tolerance(self, baseline: float, unit: str) -> float:
-        """The drop that is accepted, in the metric's unit."""
+        """The largest accepted drop, in the metric's unit."""
         return self._amount("tolerance", self.settings.tolerance, baseline, unit, otherwise=0.0)
 
     def margin(self, baseline: float, unit: str) -> float:
-        """The drop that must be excluded before a task counts as unchanged; never below the tolerance."""
+        """The drop that must be excluded before a task counts as unchanged. It is never below the tolerance."""
         margin = self._amount("margin", self.settings.margin, baseline, unit, otherwise=RANK_MARGIN)
         return max(margin, self.tolerance(baseline, unit))
 
     def _amount(self, name: str, amount: Amount, baseline: float, unit: str, *, otherwise: float) -> float:
-        if unit == "rank" and name not in self.in_ranks:  # a fraction is no number of ranks, a share of them is one
+        if unit == "rank" and name not in self.in_ranks:  # a fraction is not a number of ranks, but a share is
             return max(otherwise, amount.relative * abs(baseline))
         return amount.of(baseline)
 
 
 def matches(task: str, patterns: Sequence[str]) -> bool:
-    """Whether a task is among names, patterns and suites."""
+    """Whether names, patterns or suites include a task."""
     return any(
         task in _suite_tasks(pattern) if pattern.startswith(_SUITE) else fnmatchcase(task, pattern)
         for pattern in patterns
@@ -168,7 +169,7 @@ def matches(task: str, patterns: Sequence[str]) -> bool:
 
 
 def required_names(patterns: Sequence[str]) -> list[str]:
-    """Names and patterns, each suite spelled out: all of its tasks are required, not any."""
+    """Names and patterns, with each suite replaced by its tasks: all of them are required."""
     spelled = [_suite_tasks(name) if name.startswith(_SUITE) else [name] for name in patterns]
     return list(dict.fromkeys(name for names in spelled for name in names))
 
@@ -199,7 +200,7 @@ def _worded(text: str) -> Mapping[str, float]:
     except ValueError:
         number = math.nan
     if found is None or math.isnan(number):
-        raise ValueError(f'{text!r} is no amount: write 0.005, "0.5 points" (the same), or "2%" (of the baseline)')
+        raise ValueError(f'{text!r} is not an amount: write 0.005, "0.5 points" (the same), or "2%" (of the baseline)')
     share = number / 100
     return {"relative": share} if found[2] == "%" else {"absolute": share}
 
@@ -209,5 +210,5 @@ def _in_ranks(metric: str | None) -> bool:
 
 
 def _set(settings: Settings) -> dict[str, Any]:
-    """The fields that were written down."""
+    """The fields that the gate file sets."""
     return {name: getattr(settings, name) for name in settings.model_fields_set}

@@ -14,7 +14,7 @@ from vlmbench.registry import did_you_mean
 
 @dataclass(frozen=True)
 class RecordPair:
-    """One task of one model, on both sides; one of the two may be missing."""
+    """One task of one model on both sides. The record of one side may be missing."""
 
     task: str
     baseline_model: str
@@ -32,13 +32,13 @@ def pair_entries(
 ) -> list[RecordPair]:
     """Every (model, task) of the baseline's models, on both sides.
 
-    Where each side has one model, or one is chosen on each, these are compared whatever their names. Otherwise models
-    are paired by name, and those that the candidate alone has are left out. Of several records of one pair (other
-    limits, prompts, precisions), the two are taken that differ in least, and of these the newest; records of other
-    weights than the newest record's are another model's.
+    If each side has one model, or one is chosen on each side, these two are compared, with any names. Otherwise models
+    are paired by name, and models that only the candidate has are left out. If a pair has several records (with
+    different limits, prompts or precisions), the two records with the fewest differences are compared; of several such
+    pairs, the newest. Records whose weights differ from the newest record's belong to another model.
 
     Raises:
-        UsageError: a chosen model is not there, or several models have no name in common.
+        UsageError: a chosen model does not exist, or the two sides have several models and no common name.
     """
     before, after = _by_model(baseline), _by_model(candidate)
     before = _chosen(before, baseline_model, "baseline")
@@ -48,9 +48,9 @@ def pair_entries(
     else:
         if not before.keys() & after.keys():
             raise UsageError(
-                "the two sides have no model in common, and one of them has several: which are to be compared?\n"
+                "the two sides have no common model, and one of them has several; choose the models to compare\n"
                 f"  baseline: {', '.join(sorted(before))}\n  candidate: {', '.join(sorted(after))}",
-                hint="Choose with --baseline-model NAME and --candidate-model NAME.",
+                hint="Use --baseline-model NAME and --candidate-model NAME.",
             )
         couples = [(name, name) for name in sorted(before)]
     return [pair for old, new in couples for pair in _tasks(old, new, before.get(old, {}), after.get(new, {}))]
@@ -95,9 +95,9 @@ def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | N
 
 
 def _of_newest_model(tasks: _Tasks) -> dict[str, list[Entry]]:
-    """Those of the model as it was last run: one name may stand for one release after the other.
+    """The records of the model that ran last: several releases may have had one name.
 
-    Of a task that this model has not answered, those of the model that answered it last.
+    For a task that this model has not answered: the records of the model that answered it last.
     """
     newest = _newest([entry for entries in tasks.values() for entry in entries])
     return {task: _of_one_model(entries, newest) for task, entries in tasks.items()}

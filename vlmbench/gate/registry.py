@@ -1,4 +1,4 @@
-"""What a comparison may be written as, by name. How a terminal shows one is the command line's matter."""
+"""The formats of comparisons, by name. The command line itself shows comparisons on a terminal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GateFormat:
-    """What a comparison may be written as.
+    """A format of comparisons.
 
     Attributes:
-        name: what the command line calls it.
-        write: the whole file.
-        besides: what else is done with the comparison once it is written, such as adding to a page of a forge.
+        name: its name on the command line.
+        write: makes the whole file.
+        besides: does something else with the comparison after it is written, such as adding to a page of a Git host.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What every format says of a comparison in sentences: the verdict, its reasons, and what to do."""
+"""The sentences about a comparison: the verdict, its reasons, and what to do. Every format uses them."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ from vlmbench.gate.figures import (
     worst_first,
 )
 from vlmbench.gate.outcome import Comparison, Gain, Mismatch, TaskComparison
+from vlmbench.wording import counted, listed
 
 _NAMED = 8
-"""Tasks that are named where the same holds for several."""
+"""The most tasks to name in one sentence."""
 _LONGEST_REASON = 600
-"""Characters of what went wrong: it may quote a file or a program."""
+"""The most characters of a failure's message, which may quote a file or a program."""
 _TOLERANCE = "If a loss is acceptable, give its task a tolerance in the gate file."
-_MORE_SAMPLES = "Where there is too little data, score more samples, or widen the margin in the gate file."
+_MORE_SAMPLES = "If there is too little data, score more samples, or widen the margin in the gate file."
 
 
 def of_task(task: TaskComparison) -> list[str]:
-    """What a reader must know of a task. Empty where it is fine and the table says all."""
+    """What a reader must know about a task. Empty if the task is fine and the table shows everything."""
     return list(_sentences(task))
 
 
 def of_fine(comparison: Comparison) -> list[str]:
-    """Why tasks are fine whose scores are not the same, each with the tasks that it is said of."""
+    """Why tasks with different scores are fine: each reason with its tasks."""
     return [f"{names}: {said}" for names, said in _grouped(filter(is_fine, comparison.tasks))]
 
 
 def remedy(task: TaskComparison) -> str:
-    """What to do about the verdict, where that is the same for every task of it; else empty."""
+    """What to do about the verdict, if it is the same for every task with it; else empty."""
     if task.verdict == "regressed":
         return _TOLERANCE if _is_worse(task) else ""
     return _MORE_SAMPLES if task.verdict == "inconclusive" else ""
 
 
 def remedies(comparison: Comparison) -> list[str]:
-    """What to do, each said once."""
+    """What to do, without repetition."""
     return list(dict.fromkeys(filter(None, map(remedy, worst_first(comparison)))))
 
 
 def paragraphs(comparison: Comparison) -> list[tuple[str, str]]:
-    """Names of tasks, and what is to be said of them; of several the same is said once."""
+    """Groups of tasks with the same sentences: their names, and the sentences once."""
     return _grouped(worst_first(comparison))
 
 
@@ -59,7 +60,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def overridden(comparison: Comparison) -> list[str]:
-    """What was let pass, and of which tasks."""
+    """The differences that --allow permits, with their tasks."""
     found: dict[str, list[str]] = {}
     for task in comparison.tasks:
         for line in passed_over(task):
@@ -68,17 +69,17 @@ def overridden(comparison: Comparison) -> list[str]:
 
 
 def passed_over(task: TaskComparison) -> list[str]:
-    """What was let pass of one task."""
+    """The differences of one task that --allow permits."""
     return [f"{told(found)} (--allow {found.kind})" for found in task.overridden]
 
 
 def told(found: Mismatch) -> str:
-    """In what two records differ."""
+    """How two records differ in one field."""
     return f"Different {found.field}: baseline {short(found.baseline)}; candidate {short(found.candidate)}"
 
 
 def compared(comparison: Comparison) -> str:
-    """What was compared, in one line."""
+    """The compared sides in one line."""
     sides = (comparison.baseline, comparison.candidate)
     before, after = (
         f"{short(side.label)} ({', '.join(map(short, side.models[:3]))}"
@@ -86,7 +87,7 @@ def compared(comparison: Comparison) -> str:
         for side in sides
     )
     gate = f"gate file {short(comparison.gate)}" if comparison.gate else "the default gate"
-    return f"Comparing candidate {after} against baseline {before}, by {gate}"
+    return f"Comparing candidate {after} with baseline {before}, by {gate}"
 
 
 def _grouped(tasks: Iterable[TaskComparison]) -> list[tuple[str, str]]:
@@ -105,11 +106,11 @@ def _why(comparison: Comparison) -> str:
     said = ", ".join(f"{count:,} {name}" for count, name in counts if count)
     unmet = sum(len(task.unmet) for task in comparison.tasks)
     unchecked = sum(len(task.unchecked) for task in comparison.tasks)
-    parts = [f"{len(comparison.tasks):,} task{'s' * (len(comparison.tasks) != 1)}: {said}"]
+    parts = [f"{counted(len(comparison.tasks), 'task')}: {said}"]
     if unmet:
-        parts.append(f"{unmet:,} demand{'s' * (unmet != 1)} not met")
+        parts.append(f"{counted(unmet, 'demand')} not met")
     if unchecked:
-        parts.append(f"{unchecked:,} demand{'s' * (unchecked != 1)} that could not be checked")
+        parts.append(f"{counted(unchecked, 'demand')} could not be checked")
     if comparison.verdict == "inconclusive" and comparison.exit_code == 0:
         parts.append("which the gate tolerates")
     return "; ".join(parts)
@@ -134,7 +135,7 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
 
 
 def _regressed(task: TaskComparison, gain: Gain) -> Iterator[str]:
-    if not _is_worse(task):  # a class broke its floor, which says so itself
+    if not _is_worse(task):  # a class broke its floor; the demand's message states it
         return
     beyond = f", more than the tolerance of {amount(task, task.tolerance)}" if task.tolerance else ""
     ends = interval(task)
@@ -143,7 +144,7 @@ def _regressed(task: TaskComparison, gain: Gain) -> Iterator[str]:
     figures = f"{value(task, task.baseline)} → {value(task, task.candidate)}{spread}; p {_equals(p_text(gain.p_worse))}"
     yield f"{metric(task)} is worse by {amount(task, gain.value)}{beyond} ({figures})."
     if gain.gained is not None and gain.lost is not None:
-        yield f"Of {gain.samples:,} samples {gain.lost:,} turned wrong and {gain.gained:,} turned right."
+        yield f"Of {gain.samples:,} samples, {gain.lost:,} became wrong and {gain.gained:,} became right."
 
 
 def _inconclusive(task: TaskComparison, gain: Gain) -> str:
@@ -151,46 +152,42 @@ def _inconclusive(task: TaskComparison, gain: Gain) -> str:
     possible = (
         f"the loss may be up to {amount(task, worst)}"
         if worst is not None
-        else "how large a loss there is cannot be told"
+        else "the size of a possible loss is unknown"
     )
     shows = (
-        f"{gain.samples:,} samples show losses of {amount(task, gain.detectable)} or more"
+        f"{gain.samples:,} samples detect losses of {amount(task, gain.detectable)} or more"
         if gain.detectable is not None and (task.unit == "rank" or gain.detectable < 1)
-        else f"{gain.samples:,} samples show no loss at all"
+        else f"{gain.samples:,} samples cannot detect any loss"
     )
-    enough = f"about {gain.samples_needed:,} would settle it" if gain.samples_needed else "more are needed to settle it"
+    enough = f"about {gain.samples_needed:,} would settle it" if gain.samples_needed else "more samples are needed"
     return (
-        f"Too little data: {possible}, and one of {amount(task, task.margin)} or more must be ruled out. "
+        f"Too little data: {possible}, and a loss of {amount(task, task.margin)} or more must be excluded. "
         f"{shows}; {enough}."
     )
 
 
 def _parts(task: TaskComparison) -> Iterator[str]:
-    """Which parts of the two models are the same: evidence beside the verdict, never its reason."""
+    """The parts of the two models that are equal and those that differ: evidence, never the reason of a verdict."""
     if "weights" in task.equal:
-        other = f", but another {_and(task.unlike)}" if task.unlike else ""
-        yield f"Both sides have the same {_and(task.equal)}{other}."
+        other = f", but not the same {listed(task.unlike)}" if task.unlike else ""
+        yield f"Both sides have the same {listed(task.equal)}{other}."
     elif task.rounding is not None and task.unlike:
-        yield f"The two sides have other {_and(task.unlike)}."
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        yield f"The two sides have different {listed(task.unlike)}."
 
 
 def _is_worse(task: TaskComparison) -> bool:
-    """Whether the metric itself is worse beyond the tolerance and chance."""
+    """Whether the metric itself is worse, beyond tolerance and chance."""
     return task.gain is not None and task.gain.p_worse <= task.significance
 
 
 def _reason(found: Mismatch) -> str:
-    """Why a task is not comparable; of what is missing or cannot be read there are no two values to show."""
+    """Why a task is not comparable. If a record is missing or cannot be read, there are no two values to show."""
     meaning = short(found.meaning, _LONGEST_REASON)
     if found.kind == "missing":
         return meaning
     if found.baseline == found.candidate == DASH:
         return f"The answers cannot be paired: {meaning}"
-    if found.baseline == found.candidate:  # what neither has is no difference
+    if found.baseline == found.candidate:  # both sides lack it, so it is not a difference
         return f"{found.field}, on both sides: {short(found.baseline)}. {meaning}"
     return f"{told(found)}. {meaning}"
 
@@ -201,7 +198,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _override(found: Mismatch) -> str:
-    return "" if found.kind in ("missing", "answers") else f" --allow {found.kind} compares them nonetheless."
+    return "" if found.kind in ("missing", "answers") else f" --allow {found.kind} compares them anyway."
 
 
 def _equals(p: str) -> str:

@@ -1,4 +1,4 @@
-"""What BASELINE and CANDIDATE stand for: a results folder, one model's folder in it, a record, a saved baseline."""
+"""Reads the arguments BASELINE and CANDIDATE: results folders, folders of one model, records, saved baselines."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import BASELINES, baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.paths import user_path
+from vlmbench.paths import safe_name, user_path
 from vlmbench.record_checks import check_place
-from vlmbench.records import Failure, Record, safe_name
+from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import Unreadable, read_entry
 
@@ -27,10 +27,10 @@ class Side:
     """One side of a comparison.
 
     Attributes:
-        label: as it was asked for.
+        label: the side as the user named it.
         entries: its records.
-        failures: pairs that gave no record when they were last asked.
-        notes: what was left out, and why.
+        failures: pairs whose last run failed.
+        notes: what was left out, with reasons.
     """
 
     label: str
@@ -40,19 +40,19 @@ class Side:
 
 
 def side_label(name: str) -> str:
-    """The argument as it can be written down: a file's name may hold bytes that are no text."""
+    """The argument as valid text: a file's name may contain bytes that are not text."""
     return name.encode("utf-8", "replace").decode()
 
 
 def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
-    """The side that an argument stands for: what lies at that path, else a baseline's NAME, else REV:NAME.
+    """The side that an argument names: a path, else the NAME of a baseline, else REV:NAME.
 
     Raises:
-        UsageError: there is nothing of that name, or no record in it.
+        UsageError: nothing has that name, or it contains no record.
     """
     try:
         side = _side(name, baselines)
-    except RecordError as error:  # exit code 2: what cannot be read is no regression
+    except RecordError as error:  # exit code 2: an unreadable file is not a regression
         raise UsageError(error.message, hint=error.hint) from error
     if not side.entries:
         failed = "".join(f"\n{failure.task} failed: {failure.message}" for failure in side.failures)
@@ -65,9 +65,9 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
 
 def _side(name: str, baselines: Path) -> Side:
     path = user_path(name)
-    if not name.strip():  # Path("") would be the working directory: an empty variable of a script compares nothing
+    if not name.strip():  # Path("") would be the working directory: an empty variable in a script must not name it
         raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
-    if os.path.exists(path):  # Path.exists raises for a name that is too long to be one
+    if os.path.exists(path):  # Path.exists raises if the name is too long
         return side_at(path, label=side_label(name))
     if name in baseline_names(baselines):
         return Side(side_label(name), load_baseline(baselines / name))
@@ -77,7 +77,7 @@ def _side(name: str, baselines: Path) -> Side:
 
 
 def side_at(path: Path, *, label: str = "") -> Side:
-    """A results folder, one model's or one pair's in it, a record's file; or a baseline by its path.
+    """The side at a path: a results folder, the folder of one model or pair in it, a record, or a baseline.
 
     Raises:
         RecordError: a baseline's record cannot be read.
@@ -103,15 +103,15 @@ def side_at(path: Path, *, label: str = "") -> Side:
 
 
 def _of_baseline(path: Path, record: Record) -> bool:
-    """Whether this is a baseline's record: it and its table are named by the task, those of a run by the id."""
+    """Whether this is a baseline's record: a baseline names files by task, a run names them by id."""
     stem = safe_name(record.task.name)
     table = Path(record.predictions.file) if record.predictions else path
     return path.stem == stem == table.stem and stem != record.id
 
 
 def _placed(file: Path, entry: Record | Failure | Unreadable, folder: Path) -> Record | Failure | Unreadable:
-    """The entry; of a record or failure that lies where another belongs, why it is left out. What is above ``folder``
-    may have any name."""
+    """The entry, or the reason why a record or failure is left out: it is in a folder of another pair. Folders above
+    ``folder`` may have any name."""
     try:
         if not isinstance(entry, Unreadable):
             check_place(entry, file, folders=len(file.relative_to(folder).parts) - 1)
@@ -121,7 +121,7 @@ def _placed(file: Path, entry: Record | Failure | Unreadable, folder: Path) -> R
 
 
 def _run_entry(path: Path, record: Record) -> Entry:
-    """A run's record that lies at this path, its predictions beside it."""
+    """A run's record at this path, with its predictions beside it."""
     return Entry(record, lambda: read_answers(record, path.parent).table, str(path))
 
 

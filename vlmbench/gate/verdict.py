@@ -1,4 +1,4 @@
-"""From a difference to a verdict: one rule for every metric, whatever its unit and direction."""
+"""From a difference to a verdict: one rule for all metrics, in any unit and direction."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from vlmbench.metrics.base import CONFIDENCE
 from vlmbench.metrics.difference import Difference, holm
 
 POWER = 0.8
-"""A drop counts as detectable where a test finds it four times out of five."""
+"""A drop counts as detectable if a test finds it with this probability."""
 _DIGITS = 2
-"""Of a number of samples that would do: more would be false precision."""
+"""The digits of a sufficient number of samples: more would be false precision."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One task's difference, and what it is held against.
+    """One task's difference, and what it is compared with.
 
     Attributes:
         difference: candidate minus baseline.
         higher_is_better: the metric's direction.
-        tolerance: the loss that is accepted, in the metric's unit.
-        margin: the loss that must be excluded before the task counts as unchanged; not below the tolerance.
-        significance: what an adjusted p-value must not exceed.
+        tolerance: the largest accepted loss, in the metric's unit.
+        margin: the loss that must be excluded before the task counts as unchanged. It is not below the tolerance.
+        significance: the largest significant adjusted p-value.
     """
 
     difference: Difference
@@ -42,7 +42,7 @@ class Contest:
 
     @property
     def ci95(self) -> tuple[float, float] | None:
-        """The gain's interval."""
+        """The 95% interval of the gain."""
         found = self.difference.ci95
         if found is None or self.higher_is_better:
             return found
@@ -50,24 +50,23 @@ class Contest:
 
     @property
     def p_worse(self) -> float:
-        """Of a loss beyond the tolerance."""
+        """The p-value of a loss beyond the tolerance."""
         if self.higher_is_better:
             return self.difference.p_below(0.0 - self.tolerance)
         return self.difference.p_above(self.tolerance)
 
     @property
     def p_better(self) -> float:
-        """Of a gain."""
+        """The p-value of a gain."""
         return self.difference.p_above(0.0) if self.higher_is_better else self.difference.p_below(0.0)
 
 
 def judge(contest: Contest, p_worse: float, p_better: float) -> TaskVerdict:
     """The verdict of one task.
 
-    Regressed where a loss beyond the tolerance is no chance; improved where a gain is none; unchanged where a loss of
-    the margin or more is excluded by the 95 % interval, or every answer is the same but for rounding; inconclusive
-    otherwise.
-    Both p-values are adjusted for the other tasks.
+    Regressed: a loss beyond the tolerance is significant. Improved: a gain is significant. Unchanged: the 95% interval
+    excludes a loss of the margin or more, or all answers are equal apart from rounding. Otherwise inconclusive. Both
+    p-values are adjusted for the number of tasks.
     """
     if p_worse <= contest.significance and contest.gain < 0.0 - contest.tolerance:
         return "regressed"
@@ -83,8 +82,9 @@ def judge(contest: Contest, p_worse: float, p_better: float) -> TaskVerdict:
 def judge_all(contests: Sequence[Contest]) -> list[tuple[TaskVerdict, Gain]]:
     """The verdict of every task, p-values adjusted over all of them (Holm).
 
-    Losses and gains are two families, each of tests whose p-value is doubled: without any true difference, the chance
-    that one task or more is called regressed is at most half the significance, and regressed or improved, all of it.
+    Losses and gains are two families of tests, and each p-value is doubled. Without any true difference, the
+    probability that at least one task is called regressed is at most half the significance. The probability that one is
+    called regressed or improved is at most the significance.
     """
     worse = holm([contest.p_worse for contest in contests])
     better = holm([contest.p_better for contest in contests])
@@ -95,9 +95,9 @@ def judge_all(contests: Sequence[Contest]) -> list[tuple[TaskVerdict, Gain]]:
 
 
 def overall(tasks: Iterable[TaskComparison]) -> tuple[Verdict, int]:
-    """One verdict over all tasks, the worst there is, and the exit code it stands for.
+    """One verdict over all tasks, which is the worst of them, and its exit code.
 
-    A demand that could not be checked counts as inconclusive does. What is inconclusive passes where the gate lets it.
+    A demand that could not be checked counts as inconclusive. Inconclusive tasks pass if the gate tolerates them.
     """
     known = list(tasks)
     if any(task.verdict == "regressed" for task in known):
@@ -114,14 +114,14 @@ def overall(tasks: Iterable[TaskComparison]) -> tuple[Verdict, int]:
 
 
 def is_open(task: TaskComparison) -> bool:
-    """Whether the data leaves a question of this task open."""
+    """Whether the data does not settle this task."""
     return task.verdict == "inconclusive" or bool(task.unchecked)
 
 
 def _judged(contest: Contest, p_worse: float, p_better: float, tests: int) -> tuple[TaskVerdict, Gain]:
     difference = contest.difference
     verdict = judge(contest, p_worse, p_better)
-    # The least that Holm grants a test: that of the most telling task.
+    # Holm's smallest limit: that of the task with the smallest p-value.
     detectable = difference.detectable(contest.significance / tests, POWER)
     return verdict, Gain(
         value=contest.gain,
@@ -142,16 +142,16 @@ def _judged(contest: Contest, p_worse: float, p_better: float, tests: int) -> tu
 
 
 def samples_needed(contest: Contest, tests: int = 1) -> int | None:
-    """About how many samples would settle the task, four times out of five, if the difference stays as it is.
+    """About how many samples would settle the task with a probability of 80%, if the difference stays the same.
 
-    Either the loss turns out to be below the margin, or above the tolerance, whichever takes fewer.
+    Settled means: the loss is shown to be below the margin, or above the tolerance. The smaller number is returned.
 
     Args:
-        contest: the task's.
-        tests: of how many tasks it is one: a regression has to show beside them, a margin is the task's own.
+        contest: the task's difference and limits.
+        tests: the number of tasks. A regression is adjusted for it; a margin is not.
 
     Returns:
-        None where no number would do.
+        None if no number is sufficient.
     """
     ways = (
         (contest.gain + contest.margin, 1 - CONFIDENCE),
@@ -166,11 +166,11 @@ def samples_needed(contest: Contest, tests: int = 1) -> int | None:
 
 
 def _needed(difference: Difference, gap: float, significance: float) -> float:
-    """How many samples tell a difference from one that lies this far off."""
+    """The number of samples that distinguish the difference from one at this distance."""
     detectable = difference.detectable(significance, POWER)
     if not math.isfinite(detectable):
         return math.inf
     quantiles = NormalDist().inv_cdf(1 - significance / 2) + NormalDist().inv_cdf(POWER)
     by_error = difference.n * (quantiles * difference.error / gap) ** 2
-    by_count = difference.n * detectable / gap  # a fixed number of samples has to differ, however many there are
+    by_count = difference.n * detectable / gap  # a fixed number of samples must differ, for any number of samples
     return max(by_error, by_count, difference.n + 1.0)

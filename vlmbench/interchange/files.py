@@ -1,4 +1,4 @@
-"""Other programs' files as text, JSON and rows; what keeps one from being read is an error that names it."""
+"""Reads the files of other programs as text, JSON and rows, for the importers. An error names the file and the line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Row: TypeAlias = Mapping[str, str]
 
 
 def read_text(path: Path) -> str:
-    """A file's text, without the mark that Excel and others put before it.
+    """A file's text, without the byte order mark that Excel and others write.
 
     Raises:
-        RecordError: it cannot be read, or is no UTF-8.
+        RecordError: it cannot be read, or is not UTF-8.
     """
     try:
         return read_bytes(path, most=MOST_BYTES).decode("utf-8-sig")
@@ -32,10 +32,10 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str, path: Path) -> Any:
-    """A JSON value. Other than ``json.loads``, it takes no halves of characters, which no file can hold.
+    """A JSON value. Unlike ``json.loads``, it refuses lone surrogates, which no record can hold.
 
     Raises:
-        RecordError: it is none.
+        RecordError: the text is not JSON.
     """
     try:
         return from_json(text)
@@ -44,10 +44,10 @@ def parse_json(text: str, path: Path) -> Any:
 
 
 def parse_table(text: str, path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Row | RecordError]]]:
-    """The names in a CSV's first line; then where each row stands, and the row, or what is wrong with it.
+    """The column names of a CSV file, and its rows: the place of each row, and the row or what is wrong with it.
 
     Raises:
-        RecordError: the file is no CSV; of a line after the first, when the rows come to it.
+        RecordError: the file is not CSV. For a line after the first it is raised when that row is read.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -61,7 +61,10 @@ def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, Row | 
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             ragged = None in row or None in row.values()
-            yield where, RecordError(f"{where}: not one field a column") if ragged else row
+            yield (
+                where,
+                RecordError(f"{where}: the row has more or fewer fields than there are columns") if ragged else row,
+            )
     except csv.Error as error:
         raise _unreadable(path, error) from error
 

@@ -1,4 +1,4 @@
-"""From files to records: which program's, and what could not be taken."""
+"""Makes records from the result files of another program. ``vlmbench import`` calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vlmbench.records import Record
 from vlmbench.store import ResultStore
 
 SUFFIXES = (".json", ".jsonl", ".csv")
-"""Of the files that a folder is searched for."""
+"""The endings of the files that are read in a folder."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class ImportOutcome:
     """What became of some files.
 
     Attributes:
-        records: those written; a result that stands in two places is one.
+        records: those written; a result that is in two files is one record.
         skipped: why a file, or a row of one, was left out.
-        notes: what records are without, since their files have no number there.
+        notes: which metrics records lack, because their files have no number for them.
     """
 
     records: Sequence[Record]
@@ -35,15 +35,15 @@ class ImportOutcome:
 
 
 def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, model: str | None = None) -> ImportOutcome:
-    """Write what files, or folders of them, hold as records; what cannot be read is named and left out.
+    """Write the results in files, or in folders of files, as records. What cannot be read is left out and named.
 
     Raises:
-        UsageError: no such program, or a path that is not there.
+        UsageError: there is no such program, or no such path.
         StoreError: the results folder cannot be written.
     """
     importer = IMPORTERS.get(program)
     if model is not None and not _is_name(model):
-        raise UsageError(f"{model!r} is no name of a model", hint="Give --model some text.")
+        raise UsageError(f"{model!r} is not a name for a model", hint="Give --model a name of visible characters.")
     specs = {card.spec: card.name for card in model_cards() if card.adapter == "open_clip"}
     cards: dict[str, TaskCard | None] = {}
     found: list[Record] = []
@@ -68,7 +68,7 @@ def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, mod
 
 
 def _is_name(text: str) -> bool:
-    """Whether a file can hold it: a command line may have bytes that are no text."""
+    """Whether a record can hold the name: a command line may have bytes that are not text."""
     return bool(text.strip()) and text.isprintable()
 
 
@@ -84,7 +84,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
                     hint=f"They end in {', '.join(SUFFIXES)}; folders inside it are not searched.",
                 )
             yield from inside
-        elif os.path.lexists(path):  # what is no regular file is named when it is read
+        elif os.path.lexists(path):  # if it is not a regular file, reading it fails with a message
             yield path
         else:
             raise UsageError(f"no file {str(path)!r}")

@@ -1,4 +1,7 @@
-"""What CLIP_benchmark, DataComp and open_clip call datasets, metrics and models, and what they are called here."""
+"""Names of datasets, metrics and models in CLIP_benchmark, DataComp and open_clip, with their names here.
+
+The importers translate with these tables.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ TASKS: Mapping[str, str] = {
     "svhn": "svhn",
     "voc2007": "voc2007-objects",
     "voc2007_multilabel": "voc2007-multilabel",
-    # Of DataComp's suite, without a card.
+    # Tasks of DataComp's suite that have no card.
     "camelyon17": "camelyon17",
     "dollar_street": "dollar-street",
     "fmow": "fmow",
@@ -60,8 +63,12 @@ TASKS: Mapping[str, str] = {
     "winogavil": "winogavil",
 }
 
+OTHER_SAMPLES = frozenset({"caltech101", "eurosat", "vtab/sun397"})
+"""Datasets of CLIP_benchmark whose last name is in :data:`TASKS`, and whose samples are not those of the card there:
+``caltech101`` and ``eurosat`` have all images, the cards VTAB's test split; for ``vtab/sun397`` it is reversed."""
+
 METRICS: Mapping[str, str] = {
-    # Names that differ; the rest are called the same.
+    # Only names that differ.
     "jaccard_score_10-12": "jaccard_10_12",
     "F1-macro_all": "f1_macro",
     "acc_worst_region": "acc1_worst_region",
@@ -69,7 +76,7 @@ METRICS: Mapping[str, str] = {
     "acc_wg": "acc1_worst_group",
 }
 _DIRECTIONS = {"image_retrieval_recall": "text_to_image_recall", "text_retrieval_recall": "image_to_text_recall"}
-"""CLIP_benchmark says what is found, vlmbench what is asked and what is found."""
+"""CLIP_benchmark names what is found; vlmbench names what is asked and what is found."""
 
 OPEN_CLIP_COLUMNS: Mapping[str, tuple[str, str]] = {
     # open_clip's tables of results (docs/openclip_results.csv and _classification_results.csv) to task and metric. The
@@ -139,7 +146,8 @@ def task_name(dataset: str) -> str:
 
     A name of theirs that happens to be one of our cards' is no such knowledge.
     """
-    return TASKS.get(dataset.rpartition("/")[2], f"clip_benchmark:{dataset}")
+    unknown = f"clip_benchmark:{dataset}"
+    return unknown if dataset.removeprefix("wds/") in OTHER_SAMPLES else TASKS.get(dataset.rpartition("/")[2], unknown)
 
 
 def metric_name(theirs: str) -> str:

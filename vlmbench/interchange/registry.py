@@ -1,4 +1,4 @@
-"""Other programs whose files become records, and what records are written as for other programs, by name."""
+"""Importers and exporters by name. ``vlmbench import`` and ``vlmbench export`` look them up here."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Importer:
 
     Attributes:
         name: what the command line and the records call it.
-        files: which files of its are read, in a sentence.
-        read: of a file, the specs of open_clip's cards with their names, and the model's name where the user gives
-            one, an item an evaluation: what was measured, or what is wrong with it. Raises
-            :class:`~vlmbench.errors.RecordError` where the file as a whole is none of the program's.
+        files: which of its files are read, in a sentence.
+        read: reads a file. It gets the path, the specs of open_clip's cards with the cards' names, and the model's name
+            if the user gives one. It yields one item an evaluation: what was measured, or what is wrong with it. It
+            raises :class:`~vlmbench.errors.RecordError` if the file is not a file of this program.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Importer:
 
 @dataclass(frozen=True)
 class Exporter:
-    """What records are written as.
+    """One format that records are written in.
 
     Attributes:
         name: what the command line calls it.
         shows: what it is, in a few words.
-        write: the text of some records.
+        write: makes the text of the file from records.
     """
 
     name: str
@@ -53,7 +53,7 @@ IMPORTERS: Registry[Importer] = Registry(
     group="vlmbench.importers",
     expects=Importer,
 )
-"""Programs by the names that their own command lines have."""
+"""Programs by the names of their own commands."""
 EXPORTERS: Registry[Exporter] = Registry(
     "export format", modules_in("interchange/exporters", "EXPORTER"), group="vlmbench.exporters", expects=Exporter
 )

@@ -1,4 +1,4 @@
-"""What another program measured, and the record made of it."""
+"""A result of another program, and the record made from it. The importers use it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from vlmbench.records import (
 
 UNKNOWN = "unknown"
 AS_IMPORTED = "as imported"
-"""The precision of a record whose source does not say it. Tables show a precision other than fp32."""
+"""The precision of an imported record: the file does not state it. Tables show it, because it is not fp32."""
 _shown = Repr()
-"""A value of whatever length in a message."""
+"""Shortens long values in messages."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class ResultFile:
     """The file that a result was read from.
 
     Attributes:
-        program: which wrote it.
-        name: without its folder.
+        program: the program that wrote it.
+        name: its name, without the folder.
         sha256: of its content.
         written: when it was last changed.
     """
@@ -55,16 +55,16 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Result:
-    """One (model, task) pair of another program's.
+    """One (model, task) pair that another program measured.
 
     Attributes:
-        model: its name here.
-        task: likewise.
-        plugin: the kind of task, where no card says it.
-        metrics: names here to fractions.
+        model: the model's name in vlmbench.
+        task: the task's name in vlmbench.
+        plugin: the kind of task, for a task without a card.
+        metrics: metric names of vlmbench to values, which are fractions.
         spec: what open_clip would load.
-        protocol: what the file says of how it was asked.
-        left_out: the file's metrics that have no number there.
+        protocol: what the file says about how the question was asked.
+        left_out: metrics of the file that have no number.
     """
 
     model: str
@@ -77,7 +77,7 @@ class Result:
 
 
 def is_missing(value: object) -> bool:
-    """Whether a metric has no number: its program writes NaN where data does not define one, in whatever spelling."""
+    """Whether a metric has no number. Programs write NaN, in several spellings, if the data does not define it."""
     if isinstance(value, str):
         return value.strip().casefold() in _MISSING
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -90,7 +90,7 @@ def fraction(value: object, where: str) -> float:
     """A metric's value, checked.
 
     Raises:
-        RecordError: it is no number in [0, 1].
+        RecordError: it is not a number in [0, 1].
     """
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
@@ -98,12 +98,12 @@ def fraction(value: object, where: str) -> float:
         number = math.nan
     if not 0 <= number <= 1:
         percent = "Percent must be divided by 100." if 1 < number <= 100 else None
-        raise RecordError(f"{where} is {_shown.repr(value)}, no fraction in [0, 1]", hint=percent)
+        raise RecordError(f"{where} is {_shown.repr(value)}, which is not a fraction in [0, 1]", hint=percent)
     return number
 
 
 def result_file(program: str, path: Path) -> ResultFile:
-    """What a record says of its file.
+    """The facts of a file that its records keep.
 
     Raises:
         RecordError: it cannot be read.
@@ -117,7 +117,7 @@ def result_file(program: str, path: Path) -> ResultFile:
 
 
 def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record:
-    """A record that says that it was imported. The same result makes the same id."""
+    """The record of an imported result. The same result always has the same id."""
     metrics = {
         name: MetricValue(value=value, n=card.samples or 0 if card else 0) for name, value in result.metrics.items()
     }
@@ -135,16 +135,16 @@ def to_record(result: Result, file: ResultFile, card: TaskCard | None) -> Record
         run=_run(file),
         environment=Environment(vlmbench=__version__, python="", platform="", packages={}),
         warnings=[
-            f"imported from {file.program}: {file.name}; data, prompts and precision are that program's",
+            f"imported from {file.program}: {file.name}; that program chose data, prompts and precision",
             *([left_out_note(result)] if result.left_out else []),
         ],
     )
 
 
 def left_out_note(result: Result) -> str:
-    """Which metrics the record does not have."""
+    """A note on the metrics that the record lacks."""
     names = ", ".join(result.left_out)
-    return f"{result.model} on {result.task}: {names}: the file has no number (NaN), so the record is without"
+    return f"{result.model} on {result.task}: {names}: the file has no number (NaN), so the record lacks it"
 
 
 def _model(result: Result) -> ModelInfo:

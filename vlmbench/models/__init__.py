@@ -1,4 +1,4 @@
-"""Adapters: pretrained models behind one interface."""
+"""Adapters: each loads pretrained models of one library behind one interface. Runs find them in :data:`ADAPTERS`."""
 
 from __future__ import annotations
 

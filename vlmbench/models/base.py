@@ -1,9 +1,9 @@
-"""What a model is here: all that a run can be asked with, dual encoders among them, and capabilities beside it.
+"""The protocols of a model: what every model has, what a dual encoder has, and further capabilities.
 
-An adapter is a function ``(card, options) -> Model``. It registers under a name, either in
-:data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a Python file that the
-command line names. What the user must know of how a model was loaded, such as a corrected activation, the adapter says
-with :func:`vlmbench.remarks.base.say`.
+Adapters implement them; the engine and the tasks use them. An adapter is a function ``(card, options) -> Model``. It
+registers under a name in :data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a
+Python file that the command line names. If the user must know how a model was loaded, for example with a corrected
+activation, the adapter reports it with :func:`vlmbench.remarks.base.say`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UnsupportedError
+from vlmbench.wording import listed
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class LoadOptions:
 
     Attributes:
         device: a torch device ("cpu", "cuda", "cuda:1", "mps").
-        offline: never ask a hub; only files that are here already.
-        trust_remote_code: let a hub repository's own Python code run. Off unless the user asked for it.
+        offline: use only files on this machine, and never ask a hub.
+        trust_remote_code: allow a hub repository to run its own Python code. Only the user may switch this on.
     """
 
     device: str = "cpu"
@@ -37,19 +38,19 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """All that fixes a model's features: with equal identities, equal inputs give equal features.
+    """Everything that determines a model's features. With equal identities, equal inputs give equal features.
 
     Attributes:
-        weights_sha256: over every parameter's and buffer's name, type, shape and values.
-        parameters: how many parameters the towers have.
-        architecture: all that shapes the forward pass besides the weights, such as the configuration and activation.
+        weights_sha256: a hash of the name, type, shape and values of every parameter and buffer.
+        parameters: the number of parameters of the towers.
+        architecture: everything but the weights that shapes the forward pass, such as configuration and activation.
         preprocess: the image transform in words, complete enough that two different transforms differ.
         tokenizer: the tokenizer in words, with its context length and a hash of its vocabulary.
-        libraries: version of each package whose code makes the features.
-        revision: the commit of the hub repository from which the weights were fetched; None for local files. The
-            weights' hash says what they are, so it has no part in a run's id.
-        stated: whether the other fields are all that fixes the features. False for an object whose code is not known:
-            then nothing that was computed earlier is taken for its answer.
+        libraries: the version of each package whose code computes the features.
+        revision: the commit of the hub repository from which the weights were fetched; None for local files. It is no
+            part of a run's id, because the weights' hash is.
+        stated: whether the other fields determine the features completely. False for an object whose code is unknown:
+            then no earlier result counts as its answer.
     """
 
     weights_sha256: str
@@ -68,9 +69,9 @@ class ModelIdentity:
 
 
 class Model(Protocol):
-    """All that a run can be asked with: a dual encoder, a detector, or whatever offers a capability that a task needs.
+    """Any model that a run can use: a dual encoder, a detector, or a model with another capability that a task needs.
 
-    ``device`` is where its weights are; ``capabilities`` is by the protocol's name, see :func:`capability`.
+    ``device`` holds its weights. ``capabilities`` maps a protocol's name to its implementation, see :func:`capability`.
     """
 
     card: ModelCard
@@ -80,15 +81,15 @@ class Model(Protocol):
 
 
 Pixels: TypeAlias = Tensor | Mapping[str, Tensor]
-"""An image as a model takes it: (3, H, W), or several tensors by name, such as pixels and which of them are padding."""
+"""An image as a model's input: (3, H, W), or several named tensors, such as the pixels and a mask of padding."""
 
 
 class VisionLanguageModel(Model, Protocol):
-    """Images and texts into one space of ``embedding_dim`` dimensions: a dual encoder.
+    """A dual encoder: it maps images and texts into one space of ``embedding_dim`` dimensions.
 
     ``preprocess`` is called from several threads at once. The encoders are called under ``torch.inference_mode``,
     possibly under autocast, with inputs on the model's device, and return features on that device.
-    ``logit_scale`` is exp'd; it is 1.0 and ``logit_bias`` 0.0 where the model has none.
+    ``logit_scale`` is the factor itself, not its logarithm. A model without a scale or bias has 1.0 or 0.0 there.
     """
 
     embedding_dim: int
@@ -96,51 +97,52 @@ class VisionLanguageModel(Model, Protocol):
     logit_bias: float
 
     def preprocess(self, image: PIL.Image.Image) -> Pixels:
-        """The model's own transform. Returns (3, H, W) float32, or several tensors by name.
+        """Apply the model's own transform. Returns (3, H, W) float32, or several named tensors.
 
-        A run gives it RGB images alone. Users may have any: those of this package take them through
-        :func:`vlmbench.rgb.as_rgb`, which leaves RGB as it is.
+        A run passes only RGB images. Users may pass other modes: models of this package convert them with
+        :func:`vlmbench.rgb.as_rgb`, which does not change RGB images.
         """
 
     def encode_image(self, pixels: Any) -> Tensor:
-        """(B, 3, H, W), or each tensor of a mapping with B rows, to (B, D), unit length."""
+        """Encode (B, 3, H, W), or a mapping of tensors with B rows, to (B, D), unit length."""
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, D), unit length. The plain path: every other way must give the same."""
+        """Encode N strings to (N, D), unit length. Every other way to encode texts must give equal features."""
 
 
 ENCODERS = ("preprocess", "encode_image", "encode_text", "embedding_dim", "logit_scale", "logit_bias")
-"""What a :class:`VisionLanguageModel` has beyond a :class:`Model`."""
+"""The attributes that a :class:`VisionLanguageModel` has in addition to those of a :class:`Model`."""
 
 
 _INSTEAD: Mapping[str, str] = {
     "Detector": "for boxes (-t demo-detection-native, or your own with -t coco:DIR)",
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
 }
-"""What a model can be asked that has a capability and no encoders."""
+"""What a model without encoders can do, by its capability."""
 _OF_ENCODERS = frozenset({"PrefixTextEncoder", "PackedTextEncoder", "BytePixels", "TokenReader"})
-"""Capabilities that make encoders faster or tell of them, and answer nothing by themselves."""
+"""Capabilities that make encoders faster or describe them. A task cannot be answered with them alone."""
 
 
 def lacks_encoders(model: Model) -> str | None:
-    """Why the model is no :class:`VisionLanguageModel`, and what would help; None where it is one."""
+    """Explain why the model is not a :class:`VisionLanguageModel` and what would help; None if it is one."""
     missing = [name for name in ENCODERS if not hasattr(model, name)]
     if not missing:
         return None
     named = [name for name in missing if name.startswith("encode_")] or missing
-    able = [_INSTEAD.get(name, f"what needs {name}") for name in model.capabilities if name not in _OF_ENCODERS]
-    instead = f"; this one can be asked {', and '.join(able)}" if able else ""
+    others = [name for name in model.capabilities if name not in _OF_ENCODERS]
+    able = [_INSTEAD.get(name, f"for tasks that need {name}") for name in others]
+    instead = f". This model can be used {listed(able)}" if able else ""
     return (
-        f"it does not bring whole images and texts into one space (it lacks {', '.join(named)}). "
-        f"That takes a dual encoder, such as -m demo-clip{instead}"
+        f"it does not map whole images and texts into one space (it lacks {listed(named)}). "
+        f"The task needs a dual encoder, such as -m demo-clip{instead}"
     )
 
 
 def dual_encoder(model: Model) -> VisionLanguageModel:
-    """The model, as one that encodes images and texts.
+    """The model, if it encodes images and texts.
 
     Raises:
-        UnsupportedError: it is none.
+        UnsupportedError: it is not a dual encoder.
     """
     if reason := lacks_encoders(model):
         raise UnsupportedError(f"{model.card.name}: {reason}")
@@ -152,32 +154,32 @@ Adapter = Callable[[ModelCard, LoadOptions], Model]
 
 @runtime_checkable
 class PrefixTextEncoder(Protocol):
-    """The capability of text towers whose features do not depend on what follows the text.
+    """The capability of text towers whose features do not depend on the padding after the text.
 
-    Causal towers that pool at the end-of-text token have it (nothing after that token can reach it), and so have
-    towers that mask their padding. Then sorting by length and cutting each batch to its longest text is exact.
+    Causal towers that pool at the end-of-text token have it, because later tokens cannot change that token. Towers that
+    mask their padding have it, too. For both it is exact to sort by length and to cut each batch to its longest text.
     """
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, L) int64 token ids, on the CPU, padded to the context length or the longest text."""
+        """Map N strings to (N, L) int64 token ids on the CPU, padded to the context length or to the longest text."""
 
     def lengths(self, tokens: Tensor) -> Tensor:
-        """(N, L) to (N,) int64: how many leading tokens each text needs."""
+        """Map (N, L) to (N,) int64: the number of leading tokens that each text needs."""
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
-        """(N, l) token ids on the model's device, l at least the longest length, to (N, D), unit length."""
+        """Encode (N, l) token ids on the model's device to (N, D), unit length; l is at least the longest length."""
 
 
 @dataclass(frozen=True)
 class TokenPacks:
-    """B sequences that each hold a piece of a prefix tree of prompts, L nodes and E prompts at most.
+    """B sequences. Each holds a piece of a prefix tree of prompts, with at most L nodes and E prompts.
 
     Attributes:
         tokens: (B, L) int64 token ids.
-        depths: (B, L) int64, the position that each token has in its prompts.
-        sees: (B, L, L) bool, whether the token of the row may see the token of the column: its ancestors and itself.
+        depths: (B, L) int64, the position of each token in its prompts.
+        sees: (B, L, L) bool, whether the row's token may see the column's token: its ancestors and itself.
         ends: (B, E) int64, the place of each prompt's last token.
-        ended: (B, E) bool, which of ``ends`` are prompts; the others fill up.
+        ended: (B, E) bool, which of ``ends`` belong to prompts; the others are filling.
     """
 
     tokens: Tensor
@@ -189,75 +191,75 @@ class TokenPacks:
 
 @runtime_checkable
 class PackedTextEncoder(Protocol):
-    """The capability of causal text towers that can be walked with any mask and any positions.
+    """The capability of causal text towers that can run with any attention mask and any positions.
 
-    Then prompts that begin alike can share the work of their beginning, see :mod:`vlmbench.features.texts.prefix_tree`.
+    So a common beginning of prompts is computed only once, see :mod:`vlmbench.features.texts.prefix_tree`.
     ``tokenize`` and ``lengths`` are those of :class:`PrefixTextEncoder`.
     """
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, L) int64 token ids, on the CPU."""
+        """Map N strings to (N, L) int64 token ids on the CPU."""
 
     def lengths(self, tokens: Tensor) -> Tensor:
-        """(N, L) to (N,) int64: how many leading tokens each text needs; the last of them is where it is read."""
+        """Map (N, L) to (N,) int64: the number of leading tokens that each text needs. The last of them is pooled."""
 
     def encode_packs(self, packs: TokenPacks) -> Tensor:
-        """Packs of M prompts, on the model's device, to (M, D), unit length, pack by pack."""
+        """Encode packs of M prompts on the model's device to (M, D), unit length, in the order of the packs."""
 
 
 @runtime_checkable
 class TokenReader(Protocol):
     """The capability of models that can tell how much of a text they read.
 
-    Tokens that the tokenizer puts around a text, such as its start and end, count wherever tokens are counted.
+    All counts of tokens include those that the tokenizer adds around a text, such as start and end.
     """
 
     context_length: int
-    """How many tokens of a text the model reads; of a longer one the end is cut off."""
+    """The number of tokens of a text that the model reads. Longer texts lose their end."""
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, L) int64 token ids as the model reads them, cut and padded, on the CPU."""
+        """Map N strings to (N, L) int64 token ids on the CPU, cut and padded as the model reads them."""
 
     def token_counts(self, texts: Sequence[str]) -> Sequence[int]:
-        """How many tokens each of N strings has before it is cut.
+        """Count the tokens of each of N strings before the cut.
 
-        Of a text that surely fits, any number up to the context length will do, so that it need not be tokenised.
+        For a text that certainly fits, any number up to the context length is allowed, so it need not be tokenised.
         """
 
 
 @runtime_checkable
 class DenseEncoder(Protocol):
-    """The capability of image towers that tell what is where: a feature for each patch, in the space of the texts.
+    """The capability of image towers that give each patch a feature in the space of the texts.
 
-    How patches are read out of a tower that was trained for one feature an image is a choice, and each published one
-    has a name. None of them changes what ``encode_image`` gives.
+    A tower was trained for one feature of the whole image, so there are several ways to read features of patches. Each
+    published way, a readout, has a name. No readout changes the results of ``encode_image``.
     """
 
     readouts: tuple[str, ...]
-    """The names of the readouts on offer, the default first."""
+    """The names of the readouts. The first is the default."""
     patch_size: int
-    """Pixels a side of the square that one feature stands for."""
+    """The side, in pixels, of the square that one feature describes."""
 
     def normalise(self, image: PIL.Image.Image) -> Tensor:
-        """An image in any mode to (3, H, W) float32 at its own size: the model's colours, without resizing or crop."""
+        """Map an image in any mode to (3, H, W) float32 with the model's colours, without resizing or cropping."""
 
     def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
-        """(B, 3, H, W), H and W multiples of :attr:`patch_size`, to (B, D, h, w), unit length at each place.
+        """Encode (B, 3, H, W) to (B, D, h, w), unit length at each place. H and W are multiples of :attr:`patch_size`.
 
         Raises:
             UnknownNameError: there is no such readout.
-            ModelError: a height or width that is no multiple of the patch size.
+            ModelError: a height or width is not a multiple of the patch size.
         """
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in one image, N boxes.
+    """The N boxes that a detector found in one image.
 
     Attributes:
-        boxes: (N, 4) left, top, right, bottom in the image's own pixels.
-        scores: (N,) higher is surer.
-        labels: (N,) int64, which of the texts.
+        boxes: (N, 4) left, top, right, bottom in the pixels of the original image.
+        scores: (N,) higher is more certain.
+        labels: (N,) int64, the index of the text of each box.
     """
 
     boxes: Tensor
@@ -267,29 +269,33 @@ class Detections:
 
 @runtime_checkable
 class Detector(Protocol):
-    """The capability of models that find boxes for texts by themselves."""
+    """The capability of models that find boxes for texts with their own heads."""
 
     def detect(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
-        """RGB images and C texts to each image's boxes, as the library's own post-processing gives them, unfiltered
-        by score (no threshold above 0) so that average precision sees the whole ranking."""
+        """Find boxes for C texts in RGB images.
+
+        Returns:
+            Each image's boxes as the library's own post-processing gives them. They are not filtered by score (no
+            threshold above 0), so that average precision sees the whole ranking.
+        """
 
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """The capability of models that give every pixel a score for each text by themselves."""
+    """The capability of models whose own heads give every pixel a score for each text."""
 
     def segment(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Tensor]:
-        """RGB images and C texts to each image's (C, H, W) scores at its own size; the highest wins."""
+        """Score RGB images for C texts: (C, H, W) for each image at its original size. The highest score wins."""
 
 
 C = TypeVar("C")
 
 
 def capability(model: Model, kind: type[C]) -> C | None:
-    """What the model offers under this capability's name, or None.
+    """The model's implementation of a capability, or None.
 
     Args:
-        kind: the capability's protocol, such as :class:`PrefixTextEncoder`; runtime checkable.
+        kind: the capability's protocol, such as :class:`PrefixTextEncoder`. It must be runtime checkable.
     """
     offered = model.capabilities.get(kind.__name__)
     return offered if isinstance(offered, kind) else None
@@ -299,15 +305,15 @@ def capability(model: Model, kind: type[C]) -> C | None:
 class BytePixels(Protocol):
     """The capability of image transforms whose last two steps are torchvision's ToTensor and Normalize.
 
-    Then what comes before can stay in bytes, a quarter of the size, and the last two steps are taken for a whole batch
-    at once, on the model's device. Both ways give the same bits.
+    Images can then stay bytes, a quarter of the size, until they are on the model's device. The last two steps run
+    there for a whole batch. Both ways give equal bits.
     """
 
     def to_bytes(self, image: PIL.Image.Image) -> Pixels:
-        """An image in any mode to (3, H, W) uint8: ``preprocess`` before ToTensor. Called from several threads.
+        """Map an image in any mode to (3, H, W) uint8: ``preprocess`` up to ToTensor. Several threads call it at once.
 
-        Where ``preprocess`` gives several tensors by name, so does this, the pixels among them as bytes.
+        If ``preprocess`` returns several named tensors, so does this method, with the pixels as bytes.
         """
 
     def from_bytes(self, pixels: Any) -> Pixels:
-        """(B, 3, H, W) uint8 on any device to float32 there: to the bit what ``preprocess`` gives for each image."""
+        """Map (B, 3, H, W) uint8 on any device to float32 there, equal to ``preprocess`` of each image in every bit."""

@@ -1,4 +1,4 @@
-"""The Hugging Face hub at arm's length: offline means offline, and a failed fetch says what to do."""
+"""Access to the Hugging Face hub for the adapters: ``--offline`` is enforced, and a failed fetch says what to do."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def hub_access(*, offline: bool) -> Iterator[None]:
-    """Keep the hub's libraries off the network while a model loads.
+    """Keep the hub's libraries off the network while a model loads, if ``offline`` is set.
 
-    open_clip and its tokenizers have no such argument, and the environment variable is read only at import: so the
-    library's own switch is set, and put back. The lock keeps two loading threads from undoing each other's switch.
+    open_clip and its tokenizers have no such argument, and the environment variable is read only at import. So the
+    library's own switch is set and restored. The lock prevents two loading threads from undoing each other's switch.
     """
     if not offline:
         yield
@@ -35,7 +35,7 @@ def hub_access(*, offline: bool) -> Iterator[None]:
 
 
 def fetch_error(what: str, error: Exception, *, offline: bool, repository: str | None = None) -> ModelError:
-    """The error for something that is neither here nor could be fetched.
+    """The error for a file that is not on this machine and could not be fetched.
 
     Args:
         repository: the hub repository that holds it.
@@ -45,7 +45,7 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
         fetch = f": hf download {repository}" if repository else ", or run once without --offline"
         return ModelError(
             f"not in this machine's cache: {what}; --offline forbids fetching",
-            hint=f"Fetch it where there is a network{fetch}; the cache is the folder HF_HOME names.",
+            hint=f"Fetch it on a machine with a network{fetch}. The variable HF_HOME names the cache's folder.",
         )
     if problem := proxy_problem(error):
         return ModelError(f"cannot fetch {what}: {problem[0]}", hint=problem[1])
@@ -70,7 +70,7 @@ def fetched_revision(path: Path) -> str | None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence transformers' progress bars and load reports: what they would tell is checked, and raised or noted."""
+    """Silence transformers' progress bars and load reports. The adapters check the same facts, and raise or remark."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

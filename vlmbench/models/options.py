@@ -1,4 +1,4 @@
-"""The free options of a model card, checked by the adapter that reads them."""
+"""A check of a model card's options. Each adapter calls it with the options that it knows."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
 from vlmbench.registry import did_you_mean
+from vlmbench.wording import listed
 
 Kinds = tuple[type, ...]
 
 
 def check_options(card: ModelCard, known: Mapping[str, Kinds]) -> None:
-    """Refuse options that nobody reads: a typo would silently change nothing.
+    """Refuse options that the adapter does not know, because a misspelt option would have no effect.
 
     Args:
-        known: option name to the types that its value may have.
+        known: maps each option to the types that its value may have.
 
     Raises:
-        ModelError: an unknown option, or a value of another type.
+        ModelError: an option is unknown, or its value has a wrong type.
     """
     for name, value in card.options.items():
         if name not in known:
@@ -27,7 +28,7 @@ def check_options(card: ModelCard, known: Mapping[str, Kinds]) -> None:
                 hint=did_you_mean(name, known) or f"Known: {', '.join(sorted(known))}.",
             )
         kinds = known[name]
-        # bool is an int to Python, and never meant where a number is asked for.
+        # In Python a bool is an int, but it is never a valid number here.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise ModelError(f"model {card.name!r}: option {name!r} is {value!r}, and should be of type {wanted}")
+            wanted = listed([kind.__name__ for kind in kinds], "or")
+            raise ModelError(f"model {card.name!r}: option {name!r} is {value!r}, but must be of type {wanted}")

@@ -1,1 +1,5 @@
-"""Tables made from records; no torch here."""
+"""Tables from records and published numbers, and the leaderboard's site. It imports neither torch nor pandas.
+
+``vlmbench report`` and ``vlmbench leaderboard`` use it: records are sorted out (:mod:`.entries`), a table is built
+(:mod:`.builders`) and arranged (:mod:`.table_view`), and a format writes it (:mod:`.formats`).
+"""

@@ -1,6 +1,7 @@
-"""Many tasks as one order of models: over common tasks only, with ties where the data cannot tell models apart.
+"""Ranks models over several tasks. Models share a rank if the data cannot tell them apart.
 
-A task that a model lacks is never counted as zero: either the task is left out, or the model is.
+Only tasks that all ranked models have count. A task that a model lacks is never counted as zero: either the task or the
+model is left out. The ``ranking`` and ``task`` tables and the leaderboard use it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Z95 = 1.959964
-"""Standard errors to each side of a 95% interval."""
+"""A 95% interval reaches this many standard errors to each side."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Answer:
         value: the main metric.
         interval: its 95% interval; without one the number counts as exact.
         higher_is_better: the direction.
-        averaged: it is a fraction, so that a mean over tasks means something.
+        averaged: it goes into means over tasks: it is a fraction, and higher is better.
     """
 
     value: float
@@ -32,30 +33,30 @@ class Answer:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval with the better side up."""
+        """The interval, turned so that higher is better."""
         low, high = self.interval or (self.value, self.value)
         return (low, high) if self.higher_is_better else (-high, -low)
 
     @property
     def height(self) -> float:
-        """The value with the better side up."""
+        """The value, turned so that higher is better."""
         return self.value if self.higher_is_better else -self.value
 
 
 Answers = Mapping[str, Mapping[str, Answer]]
 """Task to model to answer."""
 Errors = Mapping[tuple[str, str], float]
-"""Standard errors of the difference between two models that answered the same samples, in both orders."""
+"""Two models that answered the same samples to the standard error of their difference; each pair in both orders."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model stands among others on one task.
+    """A model's place among others on one task.
 
     Attributes:
-        better: models that are better beyond doubt.
-        tied: models that cannot be told apart from it.
-        worse: models that are worse beyond doubt.
+        better: how many models are significantly better.
+        tied: how many models cannot be told apart from it.
+        worse: how many models are significantly worse.
     """
 
     better: int
@@ -64,7 +65,7 @@ class Place:
 
     @property
     def rank(self) -> float:
-        """From 1; a tie counts half."""
+        """The rank, from 1; a tie counts half."""
         return 1 + self.better + self.tied / 2
 
     @property
@@ -79,7 +80,7 @@ class Place:
 
     @property
     def text(self) -> str:
-        """ "2", or "1–3" where ties leave it open."""
+        """ "2", or "1–3" if ties leave it open."""
         return str(self.first) if self.tied == 0 else f"{self.first}–{self.last}"
 
 
@@ -89,12 +90,12 @@ class Standing:
 
     Attributes:
         model: its name.
-        mean: of the tasks' main metrics, those that are fractions; None where there are none.
-        interval: its 95% interval.
+        mean: the mean of the tasks' main metrics that are fractions; None if no metric is one.
+        interval: the mean's 95% interval.
         by_kind: the mean over each kind of task.
         average_rank: over all common tasks, ties counting half.
-        borda: the share of other models it beats, over all tasks; a tie is half a win. None where it is alone.
-        place: by its mean.
+        borda: the share of other models that it beats, over all tasks; a tie is half a win. None for a single model.
+        place: its place by the mean.
     """
 
     model: str
@@ -111,9 +112,9 @@ class Standings:
     """Models in the order of their means.
 
     Attributes:
-        tasks: over which they are compared: every model has all of them.
+        tasks: the tasks that are compared; every model has all of them.
         models: best mean first.
-        left_out: models that lack some of the tasks: their names to what they lack.
+        left_out: models that lack some of the tasks, with the tasks that they lack.
     """
 
     tasks: Sequence[str]
@@ -122,7 +123,7 @@ class Standings:
 
 
 def common_tasks(answers: Answers, models: Iterable[str] | None = None) -> list[str]:
-    """The tasks that each of these models has, or else every model that has any, in their order."""
+    """The tasks that all these models have, in their order. Without ``models``: the tasks that all models have."""
     wanted = set(models) if models is not None else {model for own in answers.values() for model in own}
     return [task for task, own in answers.items() if wanted and wanted <= own.keys()]
 
@@ -139,8 +140,8 @@ def standings(
     Args:
         answers: by task and model; main metrics only.
         kinds: a task's kind, for the means by kind.
-        tasks: over which; models that lack one are left out. None: the tasks that all models have.
-        errors: by task, for models that answered the same samples.
+        tasks: the tasks to compare; models that lack one are left out. None: the tasks that all models have.
+        errors: by task, the errors of models that answered the same samples.
     """
     errors = errors or {}
     everyone = dict.fromkeys(model for own in answers.values() for model in own)
@@ -158,10 +159,11 @@ def standings(
 
 
 def places(answers: Mapping[str, Answer], errors: Errors | None = None) -> dict[str, Place]:
-    """Where each model stands on one task.
+    """Each model's place on one task.
 
-    Two models are told apart where the 95% interval of their difference on the same samples leaves out zero, or, where
-    they have no samples in common, where their intervals do not overlap. No correction for many comparisons is made.
+    Two models that answered the same samples are told apart if the 95% interval of their difference leaves out zero.
+    Two models without common samples are told apart if their intervals do not overlap. There is no correction for many
+    comparisons.
     """
     if not errors:
         return _places_by_intervals({model: answer.ends for model, answer in answers.items()})
@@ -180,9 +182,9 @@ def places(answers: Mapping[str, Answer], errors: Errors | None = None) -> dict[
 
 
 def mean_interval(answers: Sequence[Answer]) -> tuple[float, float] | None:
-    """The 95% interval of a mean over tasks with samples of their own; None where one has no interval.
+    """The 95% interval of a mean over tasks whose samples differ; None if one task has no interval.
 
-    Half-widths add in squares to each side of the mean, which keeps lopsided intervals lopsided.
+    The squares of the half-widths add up on each side of the mean, so that an asymmetric interval stays asymmetric.
     Source: G. Y. Zou, A. Donner, "Construction of confidence limits about effect measures: a general approach",
     Statistics in Medicine 27 (2008), equation 3.
 
@@ -200,7 +202,7 @@ def mean_interval(answers: Sequence[Answer]) -> tuple[float, float] | None:
 
 
 def _ahead(answer: Answer, rival: Answer, error: float | None) -> int:
-    """1 where the answer is better beyond doubt, -1 where it is worse, else 0."""
+    """1 if the answer is significantly better, -1 if it is significantly worse, else 0."""
     if error is not None:
         difference = answer.height - rival.height
         return 0 if abs(difference) <= Z95 * error else (1 if difference > 0 else -1)
@@ -242,7 +244,7 @@ def _standing(
 
 
 def _mean_places(rows: Sequence[Standing], tasks: Sequence[str], errors: Mapping[str, Errors]) -> dict[str, Place]:
-    """Places by the mean; two models' difference has an error where they share samples on every task."""
+    """Places by the mean. The difference of two models has an error if they share samples on every task."""
     known = {row.model: Answer(row.mean, row.interval) for row in rows if row.mean is not None}
     joint: dict[tuple[str, str], float] = {}
     if tasks and all(task in errors for task in tasks):

@@ -1,4 +1,7 @@
-"""The cells of a table: text, or a number that knows where it comes from."""
+"""The cells of a table: text, or a number with its origin, interval and notes.
+
+The builders make them, and the formats write them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ Status = Literal["", "failed", "unsupported"]
 Unit = Literal["fraction", "rank", "points"]
 
 DASH = "–"
-"""What is not known. Never a zero."""
+"""Stands for a value that is not known. It is never a zero."""
 SIGNS: dict[Origin, str] = {"measured": "●", "published": "○", "imported": "◇"}
-"""How origins are told apart, with and without colours."""
+"""The sign of each origin; it works without colours."""
 ORIGINS: dict[Origin, str] = {
     "measured": "measured here",
     "published": "published",
@@ -22,13 +25,14 @@ ORIGINS: dict[Origin, str] = {
 
 @dataclass(frozen=True)
 class Label:
-    """Text with what belongs to it.
+    """A text with its footnotes.
 
     Attributes:
-        text: what is shown.
-        notes: footnotes.
-        origin: where its row's numbers come from; shown as a sign before the text.
-        tone: "quiet" recedes, "bad" warns, "good" is what one hopes for, "open" is neither.
+        text: the text.
+        notes: its footnotes.
+        origin: the origin of its row's numbers, shown as a sign before the text.
+        tone: how it is coloured: "quiet" for less important text, "bad" for a warning, "good" for a good result, "open"
+            for an undecided one.
     """
 
     text: str
@@ -39,23 +43,23 @@ class Label:
 
 @dataclass(frozen=True)
 class Score:
-    """One number of one model, or why there is none.
+    """One number of one model, or the reason why it is missing.
 
     Attributes:
-        value: a fraction in [0, 1], a rank from 1, or percentage points; None where there is none.
+        value: a fraction in [0, 1], a rank from 1, or percentage points; None if it is missing.
         interval: its 95% interval.
         origin: measured, published or imported.
-        unit: of the value.
-        source: of a number that is not measured.
+        unit: the unit of the value.
+        source: where a published or imported number is from.
         notes: what a reader must know; shown as footnotes.
-        question: only numbers of one question are ranked together.
-        comparable: it may be ranked and averaged with its column; where not, a note says why.
-        status: why there is no value: the pair failed, or the model cannot be asked.
-        place: 1 for the best of its column, 2 for the second, 0 for others and where nothing was compared.
-        higher_is_better: the direction.
-        digits: decimals shown.
-        spread_shown: the interval's half-width stands beside the value.
-        signed: a difference, with its sign.
+        question: only numbers with the same question are ranked together.
+        comparable: whether it may be ranked and averaged with its column; if not, a note says why.
+        status: why the value is missing: the pair failed, or the model cannot be asked.
+        place: 1 for the best of its column, 2 for the second, 0 for all others.
+        higher_is_better: the metric's direction.
+        digits: how many decimals are shown.
+        spread_shown: whether the interval's half-width is shown beside the value.
+        signed: whether a plus sign is shown, as for a difference.
     """
 
     value: float | None
@@ -75,14 +79,14 @@ class Score:
 
     @property
     def text(self) -> str:
-        """The number as people read it: percent, or a rank that says so; a word or a dash where there is none."""
+        """The number as people read it: percent, or "rank 3.0"; without a value the status or a dash."""
         if self.value is None:
             return self.status or DASH
         return number(self.value, self.unit, self.digits, signed=self.signed)
 
     @property
     def spread(self) -> str:
-        """ "±0.4": the larger half of the interval, so that value ± spread always covers it; "" without one."""
+        """ "±0.4": the larger half of the interval, so that value ± spread always covers it; "" without an interval."""
         if self.value is None or self.interval is None or not self.spread_shown:
             return ""
         half = max(self.interval[1] - self.value, self.value - self.interval[0], 0.0)
@@ -93,19 +97,19 @@ Cell: TypeAlias = str | Label | Score
 
 
 def plain(cell: Cell) -> str:
-    """A cell's words without its marks."""
+    """A cell's text without marks."""
     return cell if isinstance(cell, str) else cell.text
 
 
 def signed(cell: Cell) -> str:
-    """A cell's words with the sign of its origin, where it has one."""
+    """A cell's text, after the sign of its origin if it has one."""
     if isinstance(cell, Label) and cell.origin:
         return f"{SIGNS[cell.origin]} {cell.text}"
     return plain(cell)
 
 
 def number(value: float, unit: Unit = "fraction", digits: int = 1, *, signed: bool = False) -> str:
-    """A value in its unit: percent without its sign, a rank that says it is one, or points as they are.
+    """A value in its unit: percent without the % sign, a rank with the word "rank", or plain points.
 
     >>> number(0.7626), number(31.95, "rank"), number(-0.012, signed=True)
     ('76.3', 'rank 31.9', '-1.2')
@@ -119,5 +123,5 @@ def number(value: float, unit: Unit = "fraction", digits: int = 1, *, signed: bo
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as percent, a dash where there is none."""
+    """A fraction as percent; a dash for None."""
     return DASH if value is None else number(value, "fraction", digits)

@@ -1,4 +1,7 @@
-"""What a results folder holds, sorted out: the newest record of each question, failures, and what is no record."""
+"""Sorts out a results folder: the newest record of each question, failures, and files that are not records.
+
+Every table, the leaderboard, the exports and the data frames start from it.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ class Entries:
     """The content of a results folder.
 
     Attributes:
-        records: the newest of each question.
-        failures: the last of each pair that has no later record.
-        left_out: why files were skipped.
+        records: the newest record of each question.
+        failures: the last failure of each pair that has no later record.
+        left_out: why files were left out, one sentence a file.
     """
 
     records: Sequence[Summary] = ()
@@ -32,8 +35,13 @@ class Entries:
     left_out: Sequence[str] = ()
 
 
-def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
-    """Sort out what a store yields."""
+def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = False) -> Entries:
+    """Sort out what a store yields.
+
+    Args:
+        every: older answers to the same question, and failures that a later record has replaced, stay, too; names are
+            as the records have them.
+    """
     known = list(entries)
     sound, left_out = [], [f"left out: {entry.reason}" for entry in known if isinstance(entry, Unreadable)]
     for entry in known:
@@ -44,6 +52,8 @@ def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
                 left_out.append(f"left out: {name}: not finite: {', '.join(no_numbers)}")
             else:
                 sound.append(entry)
+    if every:
+        return Entries(sound, [entry for entry in known if isinstance(entry, Failure)], left_out)
     records = newest(sound)
     answered: dict[tuple[str, str], str] = {}
     for record in sound:
@@ -58,7 +68,7 @@ def gather(entries: Iterable[Summary | Failure | Unreadable]) -> Entries:
 
 
 def _no_numbers(record: Summary) -> list[str]:
-    """Metrics that are NaN or infinite, which JSON files may hold and no run writes: they would win or tie anything."""
+    """Metrics that are NaN or infinite. No run writes them, but a file may hold them; they would spoil rankings."""
     return [
         name
         for name, metric in record.metrics.items()
@@ -69,8 +79,8 @@ def _no_numbers(record: Summary) -> list[str]:
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
     """The latest record of each pair and settings that change the question, in their order of appearance.
 
-    Records of one pair differ in data, prompts, protocol, limit or precision: different questions, which all stay. Of
-    two records of the same question the later stays. Several models of one name are told apart, see
+    Records of one pair may differ in data, prompts, protocol, limit or precision. These are different questions, and
+    all stay. Of two records of the same question the later stays. Several models with one name get different names, see
     :func:`~vlmbench.reports.same_name.told_apart`.
     """
     latest: dict[tuple[object, ...], SummaryT] = {}
@@ -82,7 +92,7 @@ def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
 
 
 def question(record: Summary) -> Hashable:
-    """What a record answers, the model aside."""
+    """Everything that makes the question of a record, without the model."""
     return (
         record.task.name,
         record.task.version,
@@ -95,9 +105,9 @@ def question(record: Summary) -> Hashable:
 
 
 def differing(records: Iterable[Summary]) -> list[str]:
-    """In what the questions of one task's records differ, although each is its card's own: samples, prompts, version.
+    """What differs between the questions of one task's records: samples, prompts, version.
 
-    A card that was changed, or data that was, between two models' runs; imported records do not say.
+    They differ if the card or the data was changed between the runs. Imported records do not say, and are not compared.
     """
     asked = [record.task for record in records if record.imported is None]
     parts = {
@@ -114,10 +124,10 @@ def origin(record: Summary) -> Origin:
 
 
 def remarks(record: Summary) -> str:
-    """What a reader must know beside the number, in a few words."""
+    """The remarks that a reader must know beside the number, in a few words."""
     return ", ".join(dict.fromkeys(remark.brief for remark in remarks_of(record)))
 
 
 def is_unranked(record: Summary) -> bool:
-    """Whether a remark takes the record's numbers out of rankings."""
+    """Whether a remark excludes the record's numbers from rankings."""
     return any(remark.unranked for remark in remarks_of(record))

@@ -1,4 +1,7 @@
-"""What is known of a model besides its numbers: from the paper's own row, its card, or a record."""
+"""Facts about a model besides its numbers, from the paper's own row, its card, or a record.
+
+Tables show them as columns, and data frames too.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _CARD_FIELDS: Mapping[str, tuple[str, ...]] = {
     "setup": (),
 }
 FACTS = tuple(_CARD_FIELDS)
-"""The headings under which they stand."""
+"""The column headings of facts."""
 _VARIANT_FIELDS = {
     "image encoder": ("image_encoder", "backbone"),
     "text encoder": ("text_encoder",),
@@ -37,35 +40,35 @@ _SPARE = {"text encoder": 5, "image encoder": 4, "data size": 3}
 
 
 class ModelFacts:
-    """Looks facts up by model; cards are read once, when the first is asked for."""
+    """Looks up facts by model. It reads all cards once, at the first question."""
 
     def __init__(self) -> None:
         self._cards: dict[str, ModelCard] | None = None
 
     def card(self, model: str) -> ModelCard | None:
-        """A model's card, where it has one."""
+        """A model's card; None if it has none."""
         if self._cards is None:
             self._cards = {card.name: card for card in model_cards()}
         return self._cards.get(model)
 
     def title(self, model: str) -> str:
-        """How a paper would name it."""
+        """The model's name as papers print it."""
         card = self.card(model)
         return card.title if card and card.title else model
 
     def row(self, model: str, *, variant: Mapping[str, str], info: ModelInfo | None = None) -> list[str]:
-        """One text a fact, in the order of :data:`FACTS`; "" where nothing is known."""
+        """One text a fact, in the order of :data:`FACTS`; a dash or "" for an unknown fact."""
         card = self.card(model)
         return [_fact(name, card, variant, info) for name in FACTS]
 
 
 def fact_columns() -> list[Column]:
-    """A column a fact; in a narrow window they give way before numbers do."""
+    """One column a fact. In a narrow window these columns are dropped before numbers."""
     return [Column(name, "right" if name in _RIGHT else "left", spare=_SPARE.get(name, 6)) for name in FACTS]
 
 
 def count(number: float) -> str:
-    """A count in a few signs.
+    """A count in a few characters.
 
     >>> count(151_277_313), count(1_800_000_000), count(26)
     ('151M', '1.8B', '26')

@@ -1,4 +1,7 @@
-"""Footnotes where they say most with least: on a number, on its row, or once under the table."""
+"""Places footnotes: on a number, on its row if all its numbers have it, or once under the table.
+
+The builders and :mod:`.table_view` use it, so that no footnote is repeated without need.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from vlmbench.reports.table_data import Column
 
 
 def shared(scores: Iterable[Score]) -> list[str]:
-    """The notes that all of some numbers have, where they are several."""
+    """The notes that all numbers have; none if there are fewer than two numbers."""
     known = [score for score in scores if score.value is not None]
     if len(known) < 2:
         return []
@@ -19,12 +22,12 @@ def shared(scores: Iterable[Score]) -> list[str]:
 
 
 def without(score: Score, notes: Collection[str]) -> Score:
-    """A number without some of its notes, which are said elsewhere; what they mean for it stays."""
+    """A number without notes that are shown elsewhere. Whether it is comparable does not change."""
     return replace(score, notes=tuple(note for note in score.notes if note not in notes))
 
 
 def said_once(scores: Sequence[tuple[str, Score]]) -> tuple[list[Score], list[str]]:
-    """Numbers of several sources without what holds for all numbers of theirs, and that in a line a note."""
+    """Numbers without the notes that all numbers of their source share, and one line for each of those notes."""
     groups: dict[str, list[Score]] = {}
     for source, score in scores:
         groups.setdefault(source, []).append(score)
@@ -34,7 +37,7 @@ def said_once(scores: Sequence[tuple[str, Score]]) -> tuple[list[Score], list[st
 
 
 def lifted(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> list[list[Cell]]:
-    """Rows whose numbers all have a note, with the note on the row's name."""
+    """Rows with shared notes moved: a note that all numbers of a row have is put on the row's name."""
     names = [place for place, column in enumerate(columns) if column.repeats]
     return [_lifted(row, names[0]) if names else list(row) for row in rows]
 

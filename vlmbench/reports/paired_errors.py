@@ -1,4 +1,7 @@
-"""Models that answered the same samples, from the predictions beside their records."""
+"""Errors of the differences between models that answered the same samples.
+
+It reads the predictions beside records. The ``task`` and ``ranking`` tables decide with it which models are tied.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
 def paired_errors(records: Iterable[Summary], store: ResultStore) -> Errors:
     """Standard errors of the differences of main metrics between models that answered the same samples of one task.
 
-    Only metrics that are means over samples have one, which the kind of task says: accuracy, recall at k of retrieval.
-    One record a model is expected. Records without readable predictions, and imported ones, have none.
+    Only a metric that is a mean over samples has such an error, for example accuracy, or recall at k; the kind of task
+    says which metrics are. There should be one record a model. Imported records, and records whose predictions cannot
+    be read, have no error.
     """
     groups: dict[tuple[str, str, str], list[Summary]] = {}
     for record in records:
@@ -39,12 +43,12 @@ def paired_errors(records: Iterable[Summary], store: ResultStore) -> Errors:
 
 
 def contributions(plugin: str, metric: str) -> Contributions | None:
-    """How a table of predictions becomes each sample's contribution to a metric; None where it is no mean."""
+    """Computes each sample's contribution to a metric from a table of predictions; None if the metric is not a mean."""
     from vlmbench.answers.paired_metric import pairing
 
     try:
         return pairing(plugin).contributions(metric)
-    except UnpairableError:  # then there is no pairing, and intervals decide
+    except UnpairableError:  # without pairing, intervals decide
         return None
     except Exception as error:  # a third party's bug: the table is worth having without it
         warnings.warn(
@@ -68,7 +72,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
         folder = store.folder(record.model.saved_as, record.task.name)
         try:
             table = read_table(predictions_path(record, folder), record, ("content", *truth, *measure.columns))
-        except RecordError:  # then there is no pairing, and intervals decide
+        except RecordError:  # without pairing, intervals decide
             continue
         if table.num_rows < 2:
             continue
@@ -89,7 +93,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
 
 
 def _in_order(table: Any, truth: Collection[str]) -> Any:
-    """By content and what is true of it: sources list the same samples in orders of their own. Lists have no order."""
+    """The table sorted by content and truth without lists, because sources list samples in different orders."""
     import pyarrow as pa
 
     known = [name for name in ("content", *truth) if name in table.column_names]

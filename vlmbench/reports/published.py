@@ -1,8 +1,8 @@
-"""Published numbers: what papers and model zoos report, each with its source.
+"""Published numbers: the numbers of papers and model zoos, each with its source.
 
-They lie in ``results/published/`` as tidy CSV files, one a table; the README there says how one is added or corrected.
-A number that is known to be wrong or to answer another question than its column says is kept as it was printed, with a
-flag.
+Tidy CSV files in ``results/published/`` hold them, one file a table; the README there says how to add or correct one.
+If a number is known to be wrong, or answers another question than its column says, it is kept as printed, with a flag.
+Tables, the leaderboard and data frames show the numbers.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Published:
     """One published number.
 
     Attributes:
-        model: a model card's name where there is one, ``open_clip:ARCH/TAG`` for other models of that zoo, else the
+        model: a model card's name if there is one, ``open_clip:ARCH/TAG`` for other models of that zoo, else the
             paper's name ("CoOp").
-        task: a task card's name where the number answers that card's question, else a slug ("ov-coco").
-        metric: our metric's name where it is one, else a slug.
+        task: a task card's name if the number answers that card's question, else a slug ("ov-coco").
+        metric: the metric's name in vlmbench, else a slug.
         value: a fraction in [0, 1].
-        source: where it was read, short and citable.
+        source: a short citation of where it was read.
         note: what a reader must know.
-        flag: why it must not be used as it stands (known wrong, another protocol); "" where it may.
-        table: which published table: "survey-6" to "survey-11", "open_clip", "clip_benchmark", "clip-paper", "seg",
+        flag: why it must not be used as it is (known to be wrong, another protocol); "" if it may be.
+        table: the published table: "survey-6" to "survey-11", "open_clip", "clip_benchmark", "clip-paper", "seg",
             "det".
-        variant: what tells rows of one model apart: image_encoder, text_encoder, data_size, setup, backbone, version.
+        variant: what distinguishes rows of one model: image_encoder, text_encoder, data_size, setup, backbone, version.
     """
 
     model: str
@@ -53,19 +53,19 @@ class Published:
 
 
 def published_folder() -> Path:
-    """Where the shipped numbers lie."""
+    """The folder of the shipped numbers."""
     return shipped_root() / "results" / "published"
 
 
 def published(folder: Path | None = None) -> list[Published]:
-    """Every published number, in the order of the files' names and rows; shipped ones, or those of a folder.
+    """Every published number, in the order of file names and rows: the shipped ones, or those of a folder.
 
     Raises:
-        DataError: the folder is missing, or a file is not of this form; it names the file and the line.
+        DataError: the folder is missing, or a file does not have this form; the message names file and line.
     """
     folder = published_folder() if folder is None else folder
     if not folder.is_dir():
-        raise DataError(f"no folder of published numbers {str(folder)!r}", hint="Reinstall vlmbench.")
+        raise DataError(f"there is no folder of published numbers {str(folder)!r}", hint="Reinstall vlmbench.")
     files = [path for path in sorted(folder.glob("*.csv")) if path.name not in (METHODS_FILE, DATASETS_FILE)]
     return [number for path in files for number in _numbers(path)]
 
@@ -83,8 +83,8 @@ def survey_datasets() -> list[dict[str, str]]:
 def _numbers(path: Path) -> list[Published]:
     rows = _rows(path)
     if rows and tuple(rows[0]) != COLUMNS:
-        raise DataError(f"{path}: its columns are {', '.join(rows[0])}", hint=f"Expected: {', '.join(COLUMNS)}.")
-    variants: dict[str, dict[str, str]] = {"": {}}  # rows of one model share theirs
+        raise DataError(f"{path}: the columns are {', '.join(rows[0])}", hint=f"Expected: {', '.join(COLUMNS)}.")
+    variants: dict[str, dict[str, str]] = {"": {}}  # rows of one model share one object
     numbers = []
     for line, row in enumerate(rows, start=2):
         try:
@@ -102,7 +102,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
             rows = []
             for row in reader:
                 if None in row or None in row.values():
-                    raise DataError(f"{path}, line {reader.line_num}: not one field a column")
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: the row has more or fewer fields than there are columns"
+                    )
                 rows.append(row)
             return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:

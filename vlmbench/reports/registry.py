@@ -1,6 +1,7 @@
-"""Every table and every format by its name: those of this package, and what other packages add.
+"""Every table and every format by name: those of this package and those that other packages add.
 
-What a table shows is known without importing what makes it, so that the help is quick.
+``vlmbench report`` looks them up here. The description of a table is known without importing the code that makes it, so
+that the help is quick.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ OPTIONS: Mapping[str, str] = {
     "flagged": "--no-flagged",
     "paired": "--no-paired",
 }
-"""Fields of a view that not every table has a use for, and how they are asked for. All others change every table."""
+"""Fields of a view that only some tables use, with their command line options. All other fields change every table."""
 MEASURED = frozenset({"models", "tasks", "intervals", "digits"})
-"""Those of tables that show what was measured."""
+"""The options of tables that show measured numbers."""
 NUMBERS = MEASURED | {"published", "flagged"}
-"""Those of tables that show published numbers, too."""
+"""The options of tables that also show published numbers."""
 
 
 def _facts() -> ModelFacts:
@@ -53,13 +54,13 @@ class TableRequest:
     """A table that a reader asked for.
 
     Attributes:
-        name: of the model, task or list, for tables that take one.
-        entries: of a results folder; empty where there is none.
-        view: what is shown.
-        store: the folder, where there is one.
-        models: models named outright rather than by a pattern.
-        tasks: the same of tasks.
-        facts: of models.
+        name: the name of a model, task or list, for tables that take one.
+        entries: the content of a results folder; empty without a folder.
+        view: what the reader wants to see.
+        store: the results folder; None without one.
+        models: models that the reader named in full, not by a pattern.
+        tasks: tasks that the reader named in full.
+        facts: looks up facts about models.
         published: reads all published numbers.
     """
 
@@ -75,16 +76,16 @@ class TableRequest:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """One of the tables.
+    """One table of ``vlmbench report``.
 
     Attributes:
-        name: what the command line calls it.
+        name: its name on the command line.
         shows: what it shows, in a few words.
-        make: how it is made; as ``"module:function"``, it is imported when the table is asked for.
+        make: makes it; a ``"module:function"`` is imported when the table is asked for.
         options: which of :data:`OPTIONS` change it.
-        needs_records: it is empty without a results folder.
-        takes_name: "needed" or "possible" where it is of one model, task or list; "" where it is not.
-        place: in lists of tables, lowest first.
+        needs_records: whether it is empty without a results folder.
+        takes_name: "needed" or "possible" if it is about one model, task or list; else "".
+        place: its place in lists of tables, lowest first.
     """
 
     name: str
@@ -97,18 +98,18 @@ class ReportTable:
 
     @property
     def usage(self) -> str:
-        """How the command line asks for it."""
+        """How to ask for it on the command line."""
         return f"{self.name} NAME" if self.takes_name == "needed" else self.name
 
 
 @dataclass(frozen=True)
 class ReportFormat:
-    """What a table may be written as.
+    """One format that a table can be written in.
 
     Attributes:
-        name: what the command line calls it.
-        write: the whole file.
-        for_programs: it holds the table's ``data``, a row a number, and not its cells.
+        name: its name on the command line.
+        write: makes the whole file.
+        for_programs: whether it has the table's ``data``, one row a number, in place of its cells.
     """
 
     name: str
@@ -125,7 +126,7 @@ TABLES: Registry[ReportTable] = Registry(
 
 
 def tables() -> list[ReportTable]:
-    """All tables, in the order in which they are listed."""
+    """All tables, in their listed order."""
     return sorted(TABLES.usable(), key=lambda table: (table.place, table.name))
 
 
@@ -133,8 +134,8 @@ def make_table(table: str, request: TableRequest) -> Table:
     """The table of this name.
 
     Raises:
-        UsageError: there is none, a name is missing or too many, an option would change nothing, or a column is
-            unknown.
+        UsageError: there is no such table, a name is missing or not expected, an option would change nothing, or a
+            column is unknown.
     """
     check_table(table, request.name)
     check_options(table, request.view)
@@ -144,10 +145,10 @@ def make_table(table: str, request: TableRequest) -> Table:
 
 
 def check_table(table: str, name: str) -> None:
-    """Refuse what cannot be before records are read.
+    """Refuse a wrong request before records are read.
 
     Raises:
-        UsageError: there is no such table, or a name is missing or too many.
+        UsageError: there is no such table, or a name is missing or not expected.
     """
     if table not in TABLES:
         known = list(TABLES)
@@ -160,10 +161,10 @@ def check_table(table: str, name: str) -> None:
 
 
 def check_options(table: str, view: TableView) -> None:
-    """Refuse an option that would change nothing: who gives it expects something of it.
+    """Refuse an option that would change nothing: a user who gives it expects a change.
 
     Raises:
-        UsageError: there is one; the tables that it changes are named.
+        UsageError: there is such an option; the message names the tables that it changes.
     """
     asked = TABLES.get(table)
     for option, spelt in OPTIONS.items():

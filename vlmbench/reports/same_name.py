@@ -1,4 +1,7 @@
-"""Several models under one name, as when a checkpoint was replaced: a row of a table has the weights of one."""
+"""Gives different names to different models that share a name, so that no table row mixes their numbers.
+
+Models share a name, for example, after a checkpoint was replaced. :mod:`.entries` uses it.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ from vlmbench.remarks.codes import SEVERAL_MODELS
 SummaryT = TypeVar("SummaryT", bound=Summary)
 ModelKey = tuple[str, ...]
 _PARTS = ("weights", "architecture", "transform", "tokenizer")
-"""The parts of a model's key."""
+"""The parts of a model's key, in its order."""
 _DIGITS = 8
 
 
 def told_apart(records: Sequence[SummaryT], question: Callable[[Summary], Hashable]) -> list[SummaryT]:
-    """Records of which each name stands for one model.
+    """The records, renamed so that each name belongs to one model.
 
-    A name belongs to the model of its newest record. An older model gets a row of its own, called after what is
-    different in it (``NAME (weights 0123abcd)``); if the newest has answered all its questions, it is left out. Records
-    of such names have a remark. Imported records do not say which weights they are of, and go with the newest.
+    A name belongs to the model of its newest record. An older model gets a name that says what is different
+    (``NAME (weights 0123abcd)``). If the newest model has answered all questions of an older one, the older one is left
+    out. Records with such names get a remark. Imported records do not state their weights, and keep the name.
 
     Args:
-        question: what a record answers, the model aside.
+        question: everything that makes the question of a record, without the model.
     """
     by_name: dict[str, dict[ModelKey, list[SummaryT]]] = {}
     for record in records:
@@ -45,7 +48,7 @@ def told_apart(records: Sequence[SummaryT], question: Callable[[Summary], Hashab
 def _labels(
     models: Mapping[ModelKey, Sequence[Summary]], question: Callable[[Summary], Hashable]
 ) -> dict[ModelKey, str]:
-    """What each model is called; one that the newest has replaced everywhere is missing."""
+    """The name of each model. A model that the newest has replaced everywhere has no name."""
     newest = max(models, key=lambda key: max(record.run.started for record in models[key]))
     answered = {question(record) for record in models[newest]}
     kept = [key for key, own in models.items() if key == newest or not {question(record) for record in own} <= answered]
@@ -54,7 +57,7 @@ def _labels(
 
 
 def _difference(key: ModelKey, newest: ModelKey) -> str:
-    """The parts in which a model differs from the newest, so that no two models are called alike."""
+    """The parts in which a model differs from the newest, so that no two models have the same name."""
     parts = [(part, value) for part, value, other in zip(_PARTS, key, newest, strict=True) if value != other]
     return ", ".join(f"{part} {_short(part, value)}" for part, value in parts)
 

@@ -1,4 +1,7 @@
-"""Numbers of records and of papers as cells, and as plain values for programs."""
+"""Turns numbers of records and papers into cells of tables, and into plain values for CSV and JSON.
+
+Every builder of a table uses it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.asked import remarks_of
 from vlmbench.errors import first_line
+from vlmbench.markup import one_line
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import NO_VALUE
@@ -19,19 +23,20 @@ if TYPE_CHECKING:
     from vlmbench.reports.table_view import TableView
 
 
+_MINUTES = len("2026-01-01T00:00")
 ZERO_SHOT = "w/o Transfer"
-"""How the survey names the setup of a model that was not trained further; any other is another question."""
+"""The survey's name for a model that was not trained further. Any other setup is another question."""
 
 
 def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequence[Remark] | None = None) -> Score:
     """A record's metric as a cell.
 
     Args:
-        record: whose.
-        name: the metric, which it has.
+        record: the record.
+        name: the name of one of its metrics.
         view: how numbers are shown.
-        remarks: what becomes footnotes, beside why a value or interval is lacking; None: all that there is to say.
-            Those that differ from the card's question make the number incomparable either way.
+        remarks: the remarks that become footnotes; None: all remarks of the record. A missing value or interval gets a
+            footnote in any case, and remarks that exclude the record from rankings always do so.
     """
     metric = record.metrics[name]
     every = remarks_of(record)
@@ -51,12 +56,12 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequ
 
 
 def concerns(remark: Remark, record: Summary, name: str) -> bool:
-    """Whether a remark has to do with this metric: that the main one has no value says nothing of the others."""
+    """Whether a remark concerns this metric. That the main metric has no value does not concern the others."""
     return remark.code != NO_VALUE.name or name == record.main_metric
 
 
 def remarks_on(record: Summary, name: str) -> str:
-    """What a reader must know beside one of a record's numbers, or instead of it, in a few words."""
+    """What a reader must know about one metric of a record, in a few words."""
     metric = record.metrics[name]
     said = [remark.brief for remark in remarks_of(record) if concerns(remark, record, name)]
     said += [lacking(metric), "not above chance" if not_above_chance(metric) else ""]
@@ -64,14 +69,14 @@ def remarks_on(record: Summary, name: str) -> str:
 
 
 def lacking(metric: MetricValue) -> str:
-    """Why a metric has no value, or no interval, in a few words; "" if it has both, or an older record does not say."""
+    """Why a metric has no value or interval, in a few words; "" if it has both, or if an older record does not say."""
     if metric.value is None:
         return f"no value: {metric.reason or 'the record does not say why'}"
     return f"no interval: {metric.reason}" if metric.ci95 is None and metric.reason else ""
 
 
 def answer_of(record: Summary) -> Answer | None:
-    """A record's main metric for comparing models; None where it has no value."""
+    """A record's main metric, for comparing models; None if it has no value."""
     main = record.main
     if main.value is None:
         return None
@@ -81,7 +86,7 @@ def answer_of(record: Summary) -> Answer | None:
 
 
 def published_score(found: Published, view: TableView) -> Score:
-    """A paper's number as a cell; a flagged one is not comparable, a transferred model's answers another question."""
+    """A paper's number as a cell. A flagged number is not comparable; a transferred model answers another question."""
     return Score(
         value=found.value,
         origin="published",
@@ -100,15 +105,27 @@ def failed_score(failure: Failure, *, notes: tuple[str, ...] = ()) -> Score:
 
 
 def reason(failure: Failure, *, most: int | None = None) -> str:
-    """Why a pair gave no number, in one line; an error without words is named by its kind.
+    """Why a pair gave no number, in one line; the error's class if it has no message.
 
     Args:
-        most: letters, in a table's cell, whose row says already which model and task it is.
+        most: the most letters, for a table's cell. Its row already names model and task, so the message does not.
     """
     message = failure.message
     if most is not None:
         message = message.removeprefix(f"{failure.model} cannot be asked {failure.task}: ")
+        if failure.error == "StrictError":  # the lines above the table have the remarks
+            message = message.partition(": ")[0]
     return first_line(message, most=most) or failure.error
+
+
+def failed_run(failure: Failure, *, most: int | None = None) -> str:
+    """Why a pair gave no number, and which run it failed in: a folder may hold runs of several days.
+
+    Args:
+        most: see :func:`reason`.
+    """
+    started = one_line(failure.started[:_MINUTES].replace("T", " "), _MINUTES)
+    return f"{reason(failure, most=most)} (run of {started})"
 
 
 def failed_datum(failure: Failure) -> dict[str, object]:
@@ -118,6 +135,7 @@ def failed_datum(failure: Failure) -> dict[str, object]:
         "task": failure.task,
         "status": failure.status,
         "reason": failure.message or failure.error,
+        "started": failure.started,
     }
 
 
@@ -172,13 +190,13 @@ def published_datum(found: Published) -> dict[str, object]:
 
 
 def score_text(metric: MetricValue) -> str:
-    """A metric's value with its unit, as it reads outside of a table; a dash alone where there is none."""
+    """A metric's value with its unit, for use outside of a table; a dash without a value."""
     shown = value_text(metric.value, metric)
     return f"{shown}%" if metric.unit == "fraction" and metric.value is not None else shown
 
 
 def value_text(value: float | None, metric: MetricValue) -> str:
-    """A value in its metric's unit: percent, or a rank, which says that it is one."""
+    """A value in its metric's unit: percent, or "rank 3.0"."""
     return DASH if value is None else number(value, metric.unit)
 
 

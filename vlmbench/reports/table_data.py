@@ -1,4 +1,4 @@
-"""A table as data: columns, cells, sections, and what stands under it. How it looks is :mod:`.formats`' matter."""
+"""A table as data: columns, cells, sections and notes. The builders make it, and :mod:`.formats` write it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Column:
 
     Attributes:
         name: the heading.
-        align: of its cells.
-        strong: what the reader came for.
-        spare: it gives way first where a window is too narrow for all; 0: never.
+        align: the alignment of its cells.
+        strong: whether it is the most important column.
+        spare: in a narrow window the column with the highest number is dropped first; 0: it is never dropped.
         group: a heading over several columns.
-        repeats: it names the row, and stands again wherever a table goes on beside itself.
-        heads: where a window is too narrow, its texts may stand as headings over the rows that share them.
+        repeats: whether it names the row; if a table is split into parts side by side, each part shows it.
+        heads: whether, in a narrow window, its texts may become headings over the rows that share them.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Column:
 
     @property
     def full_name(self) -> str:
-        """With its group, where headings have one line only."""
+        """The heading with its group, for formats with one line of headings."""
         return f"{self.group} {self.name}".strip()
 
 
@@ -49,10 +49,10 @@ class Table:
         title: what the table shows.
         columns: its columns.
         rows: one cell a column.
-        data: the same numbers as plain values, one object a number, for JSON and CSV.
+        data: the same numbers as plain values for JSON and CSV, one object a number.
         notes: lines under the table.
         sections: headings between rows, by the index of the row that follows.
-        left_out: why files were skipped; a terminal has it on standard error.
+        left_out: why files were left out; a terminal shows it on standard error.
     """
 
     title: str
@@ -71,7 +71,7 @@ class Table:
 
     @cached_property
     def legend(self) -> tuple[str, ...]:
-        """What its signs mean: of those that occur."""
+        """What the signs in the table mean."""
         scores = [cell for cell in self._cells() if isinstance(cell, Score)]
         shown = {cell.origin for cell in self._cells() if isinstance(cell, Label)}
         lines = [" · ".join(f"{SIGNS[origin]} {ORIGINS[origin]}" for origin in SIGNS if origin in shown)]
@@ -81,7 +81,7 @@ class Table:
 
     @cached_property
     def spreads(self) -> tuple[str, ...]:
-        """Each column's longest interval as it is shown, for which its other numbers leave room; "" without any."""
+        """Each column's longest interval as it is shown; "" without intervals. Other numbers leave this room."""
         columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in self.columns)
         return tuple(
             max((cell.spread for cell in cells if isinstance(cell, Score)), key=len, default="") for cells in columns
@@ -89,11 +89,11 @@ class Table:
 
     @cached_property
     def has_places(self) -> bool:
-        """Whether any number is marked as best of its column."""
+        """Whether any number is marked as the best of its column."""
         return any(isinstance(cell, Score) and cell.place for cell in self._cells())
 
     def letters(self, cell: Cell) -> str:
-        """The letters of a cell's footnotes: "ac"; "" where it has none."""
+        """The letters of a cell's footnotes: "a,c"; "" without footnotes."""
         notes = footnotes_of(cell)
         return ",".join(self.footnotes[note] for note in notes) if notes else ""
 
@@ -102,7 +102,7 @@ class Table:
 
 
 def footnotes_of(cell: Cell) -> tuple[str, ...]:
-    """What is said of a cell under the table."""
+    """The footnotes of a cell."""
     return () if isinstance(cell, str) else cell.notes
 
 

@@ -1,4 +1,7 @@
-"""What of a table is shown, and in which order: rows are filtered, sorted, grouped and marked here, for all tables."""
+"""Arranges tables as a reader asks for: filters, sorts and groups rows, chooses columns, and marks the best numbers.
+
+Every builder ends with :func:`arranged`.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,18 @@ class TableView:
     """A reader's choices.
 
     Attributes:
-        models: patterns of model names; none: all.
-        tasks: patterns of task names; none: all.
-        filters: (column, pattern) pairs that a row's cells must match, hidden columns included.
-        columns: headings to show, in this order; none: the table's own choice.
-        sort: a heading; numbers come best first, text in alphabetical order, "-HEADING" turns it around.
+        models: patterns of model names; empty: all models.
+        tasks: patterns of task names; empty: all tasks.
+        filters: (column, pattern) pairs that a row's cells must match; hidden columns can be named, too.
+        columns: headings to show, in this order; empty: the table's own choice.
+        sort: a heading. Numbers come best first, text in alphabetical order; "-HEADING" reverses the order.
         group_by: a heading whose texts become headings over rows.
-        intervals: whether they stand beside numbers.
+        intervals: whether intervals are shown beside numbers.
         digits: decimals of percentages.
-        published: "auto" (a survey table's own, and what is known of the models that were run), "all" or "none".
-        flagged: published numbers that are known to be wrong or of another protocol are shown, marked and never
-            ranked; without, they are left out.
-        paired: ties are judged by the samples two records share, where their predictions exist.
+        published: "auto" (the survey table's own numbers, and those of the models that were run), "all" or "none".
+        flagged: whether published numbers are shown that are known to be wrong or of another protocol. They are marked
+            and never ranked.
+        paired: whether ties are judged by the samples that two records share, if both have predictions.
     """
 
     models: Sequence[str] = ()
@@ -45,11 +48,11 @@ class TableView:
     paired: bool = True
 
     def wants_model(self, *names: str) -> bool:
-        """Whether a model of any of these names is asked for."""
+        """Whether the view shows a model with one of these names."""
         return not self.models or any(matches(name, pattern) for name in names for pattern in self.models)
 
     def wants_task(self, name: str) -> bool:
-        """Whether this task is asked for."""
+        """Whether the view shows this task."""
         return not self.tasks or any(matches(name, pattern) for pattern in self.tasks)
 
 
@@ -75,9 +78,9 @@ class Draft:
         columns: all of them, hidden ones included.
         rows: all of them.
         hidden: headings that are shown only when asked for; they can be filtered, sorted and grouped by.
-        ranked: the best of these columns are marked: their headings.
+        ranked: the headings of columns whose best number is marked.
         notes: lines under the table.
-        left_out: why files were skipped.
+        left_out: why files were left out.
     """
 
     title: str
@@ -90,15 +93,15 @@ class Draft:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name is a pattern's, whatever the case."""
+    """Whether a name matches a pattern; upper and lower case are the same."""
     return fnmatchcase(name.casefold(), pattern.casefold())
 
 
 def arranged(draft: Draft, view: TableView) -> Table:
-    """A table as a reader asked for it.
+    """The table that a reader asked for.
 
     Raises:
-        UsageError: a heading that the table does not have.
+        UsageError: the table does not have a heading.
     """
     rows = list(draft.rows)
     for heading, pattern in view.filters:
@@ -127,10 +130,10 @@ def arranged(draft: Draft, view: TableView) -> Table:
 
 
 def with_fields(table: Table, names: Sequence[str]) -> Table:
-    """A table whose data has these fields only, for programs.
+    """The table with only these fields in its data, for programs.
 
     Raises:
-        UsageError: a field that no row has.
+        UsageError: no row has a field.
     """
     known = dict.fromkeys(name for row in table.data for name in row)
     for name in names:
@@ -163,7 +166,7 @@ def _shown(draft: Draft, view: TableView) -> list[int]:
 
 
 def _sorted(rows: list[TableRow], place: int, *, backwards: bool) -> list[TableRow]:
-    """Best first, or in alphabetical order; what has no value comes last either way."""
+    """Best first, or in alphabetical order. Rows without a value always come last."""
     known = [row for row in rows if _known(row.cells[place])]
     rest = [row for row in rows if not _known(row.cells[place])]
     scores = [cell for row in known if isinstance(cell := row.cells[place], Score)]
@@ -183,7 +186,7 @@ def _sort_key(cell: Cell) -> tuple[float, str]:
 
 
 def _as_number(text: str) -> float:
-    """Counts such as "1,234", "400M" or "1.8B" in their order; 0 for words."""
+    """The number that a text such as "1,234", "400M" or "1.8B" writes; 0 for words."""
     digits = text.replace(",", "")
     scale = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}.get(digits[-1:].casefold(), 1.0)
     try:
@@ -193,7 +196,7 @@ def _as_number(text: str) -> float:
 
 
 def _grouped(rows: list[TableRow], place: int) -> tuple[list[TableRow], dict[int, str]]:
-    """Rows of one text together, in the order in which the texts come; rows without one last."""
+    """Rows with the same text together, in the order of first appearance; rows without a text last."""
     groups: dict[str, list[TableRow]] = {}
     for row in rows:
         text = plain(row.cells[place])
@@ -208,7 +211,7 @@ def _grouped(rows: list[TableRow], place: int) -> tuple[list[TableRow], dict[int
 
 
 def _unsigned(rows: list[list[Cell]]) -> list[list[Cell]]:
-    """Without signs where all was measured here: there is nothing to tell apart."""
+    """The rows without signs if all numbers were measured here: the signs would all be the same."""
     origins = {cell.origin for row in rows for cell in row if isinstance(cell, Label)}
     if not origins <= {None, "measured"}:
         return rows
@@ -216,7 +219,7 @@ def _unsigned(rows: list[list[Cell]]) -> list[list[Cell]]:
 
 
 def _mark_best(rows: list[list[Cell]], place: int) -> None:
-    """Mark a column's best and second best among the numbers that may be compared; one alone is no best."""
+    """Mark the best and second best comparable number of a column; a single number is not marked."""
     questions: dict[str, list[tuple[list[Cell], Score]]] = {}
     for row in rows:
         if isinstance(cell := row[place], Score) and cell.comparable and cell.value is not None:

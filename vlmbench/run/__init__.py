@@ -1,1 +1,1 @@
-"""A run: plan it, carry it out, and take up an earlier one."""
+"""Runs: from names to a plan, from a plan to records. The command ``run`` and :func:`vlmbench.evaluate` use it."""

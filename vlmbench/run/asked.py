@@ -1,4 +1,4 @@
-"""What a Python caller asks a run for, sorted out: one thing or several, names, cards and objects."""
+"""Sorts the arguments of :func:`vlmbench.evaluate`: one thing or several; names, cards and objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vlmbench.run.names import ModelAsked, TaskAsked
 
 
 class Numbered(Protocol):
-    """A dataset as a Python caller has it: items by number, such as a ``torch.utils.data.Dataset``."""
+    """A dataset in memory: items by number, such as a ``torch.utils.data.Dataset``."""
 
     def __len__(self) -> int: ...
 
@@ -30,19 +30,19 @@ AnyTask = TaskAsked | Numbered
 
 
 def asked_models(models: AnyModel | Iterable[AnyModel]) -> tuple[ModelAsked, ...]:
-    """The models of a call, each as a run takes it.
+    """The models of a call, in the form that a run takes.
 
     Raises:
-        UsageError: one is no model, or a module without its transform and tokenizer.
+        UsageError: an argument is not a model, or is a module without its transform and tokenizer.
     """
     return tuple(_model(model) for model in _models(models))
 
 
 def asked_tasks(tasks: AnyTask | Iterable[AnyTask]) -> tuple[TaskAsked, ...]:
-    """The tasks of a call, each as a run takes it.
+    """The tasks of a call, in the form that a run takes.
 
     Raises:
-        UsageError, DataError, LabelError: one is no task; see :func:`~vlmbench.data.memory.given.as_task`.
+        UsageError, DataError, LabelError: an argument is not a task; see :func:`~vlmbench.data.memory.given.as_task`.
     """
     return tuple(task if isinstance(task, str | TaskCard | GivenTask) else as_task(task) for task in _tasks(tasks))
 
@@ -51,7 +51,7 @@ def _models(models: Any) -> Iterable[Any]:
     if isinstance(models, str | ModelCard | GivenModel | nn.Module) or has_protocol(models):
         return (models,)
     if not isinstance(models, Iterable):
-        return (models,)  # which is no model: the error says what it is
+        return (models,)  # not a model: the error names its type
     return tuple(models)
 
 
@@ -60,7 +60,7 @@ def _model(model: Any) -> ModelAsked:
         return model
     if isinstance(model, nn.Module) and not has_protocol(model):
         raise UsageError(
-            f"a module ({type(model).__name__}) is asked with its transform and its tokenizer",
+            f"a module ({type(model).__name__}) needs its transform and its tokenizer",
             hint="Give them together: vlmbench.as_model(module, transform, tokenizer).",
         )
     return as_model(model)
@@ -72,5 +72,5 @@ def _tasks(tasks: Any) -> Iterable[Any]:
     if not isinstance(tasks, list | tuple):
         return (tasks,)
     first = tasks[0] if tasks else None
-    # A list of samples is one dataset. What is in a list of tasks is a name, a card or a dataset.
+    # A list of samples is one dataset. A list of tasks contains names, cards or datasets.
     return (tasks,) if isinstance(first, tuple | Mapping) and not hasattr(first, "card") else tasks

@@ -1,4 +1,4 @@
-"""Make the record of a pair from its outcome: everything that can change a number goes into it."""
+"""Makes a record from the answer to a pair. Everything that can change a number goes into it."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def build_record(
 
 
 def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
-    """The record with its remarks. ``warnings`` repeat those that the user did not choose."""
+    """The record with its remarks: how it was asked, and what happened. ``warnings`` repeat the latter."""
     every = tuple(dict.fromkeys([*asked_remarks(record), *happened(said)]))
     warnings = [remark.sentence for remark in every if remark.code not in CHOICES]
     return record.model_copy(update={"remarks": every, "warnings": warnings})
 
 
 def _speed(tally: ImageTally, seconds: float) -> float | None:
-    """Images a second, to six significant digits; None if some features came from an earlier run."""
+    """Images a second, to six significant digits; None if some features come from an earlier run."""
     return float(f"{tally.computed / seconds:.6g}") if seconds and not tally.from_earlier else None
 
 

@@ -1,4 +1,4 @@
-"""Carry out a plan: an executor answers the jobs, and the driver here writes the records and the failures."""
+"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from vlmbench.store import ResultStore
 
 
 def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
-    """Run every pair of a plan. If a pair fails, the failure is written down and the others go on.
+    """Run every pair of a plan. If a pair fails, its failure is written and the other pairs continue.
 
     Returns:
-        One result a pair, models first.
+        One result for each pair, models first.
 
     Raises:
         UsageError: the device or the precision cannot be used.
@@ -61,15 +61,15 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
 
 
 def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Generator[PairAnswer, None, None]:
-    """One answer for each job. A job without an answer failed. A record that was found must still be there.
+    """One answer for each job. A job without an answer is a failure, and a record that was found must still exist.
 
     Raises:
-        PluginError: the executor answers a job twice, or one that it was not given.
+        PluginError: the executor answers a job twice, or a job that it did not get.
     """
     open_jobs = set(range(driver.pairs))
     for answer in executor.run(driver.jobs(), state):
         if answer.number not in open_jobs:
-            raise PluginError(f"the executor answered job {answer.number} twice, or without being asked")
+            raise PluginError(f"the executor answered job {answer.number} twice, or did not get this job")
         open_jobs.remove(answer.number)
         if answer.found is not None:
             record = driver.on_disk(answer.number, answer.found)
@@ -83,13 +83,13 @@ def _answers(executor: Executor, driver: _Driver, state: ProcessState) -> Genera
 
 
 def _would_fail(record: Record) -> bool:
-    """Whether ``--strict`` must run the pair again: the record has no remarks yet, or a strict one."""
+    """Whether ``--strict`` must ask again: the record lacks remarks, or has a strict one whose cause may be gone."""
     return not knows_remarks(record) or any(map(is_strict, record.remarks))
 
 
 @dataclass(frozen=True)
 class _Driver:
-    """Makes the jobs of a plan and writes down their answers: no other part of a run writes results."""
+    """Makes the jobs of a plan and writes their answers. No other part of a run writes results."""
 
     plan: Plan
     request: RunRequest
@@ -101,7 +101,7 @@ class _Driver:
         return len(self.plan.models) * len(self.plan.tasks)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, models first, each made when it is taken."""
+        """All jobs, models first. Each job is made when the executor takes it."""
         return (self.job(number) for number in range(self.pairs))
 
     def job(self, number: int) -> Job:
@@ -113,14 +113,14 @@ class _Driver:
         return self.plan.models[number // len(self.plan.tasks)], self.plan.tasks[number % len(self.plan.tasks)]
 
     def _earlier(self, model: ModelCard, task: OpenedTask) -> Iterator[EarlierRecord]:
-        """The pair's records that may answer it, the one that left out fewest samples first."""
+        """The pair's records that may answer it. The record with the fewest left-out samples comes first."""
         records = self.store.pair_records(model.name, task.card.name)
         for record in sorted(records, key=lambda record: len(record.bad_samples)):
             if self._may_answer(record, task):
                 yield EarlierRecord.of(record)
 
     def _may_answer(self, record: Record, task: OpenedTask) -> bool:
-        """Whether a record fits what is known before the model and the data are read."""
+        """Whether a record fits everything that is known without model and data. It avoids reading data for nothing."""
         return (
             record.task.version == task_version(task.card, task.plugin)
             and record.task.dataset.reading_rules == READING_RULES
@@ -130,7 +130,7 @@ class _Driver:
         )
 
     def on_disk(self, number: int, identifier: str) -> Record | None:
-        """The complete record; None if it has been removed or replaced since its job was made."""
+        """The complete record; None if it was removed or replaced after its job was made."""
         model, task = self._pair(number)
         return self.store.find(model.name, task.card.name, identifier)
 
@@ -162,9 +162,7 @@ class _Driver:
         self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
             folder = self.store.visuals(record)
-            there = (
-                "those of an earlier run are kept" if folder and folder.is_dir() else "the earlier run drew no pictures"
-            )
+            there = "those of an earlier run stay" if folder is not None and folder.is_dir() else "it has no pictures"
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"

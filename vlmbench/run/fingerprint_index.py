@@ -1,4 +1,4 @@
-"""Content fingerprints of datasets, remembered from earlier runs, so that a dataset need not be read twice."""
+"""An index of datasets' content fingerprints from earlier runs, so that unchanged data need not be read again."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _HEX_SHA256 = 64
 
 
 class FingerprintIndex:
-    """Remembers each dataset state's content fingerprint.
+    """Keeps the content fingerprint of each state of a dataset.
 
-    A state is a hash of names, sizes and times, which costs nothing, and labels are in memory; a content fingerprint
-    needs every byte. A run reads every byte anyway and leaves the answer here, so that a later run of the same command
-    finds its records at once. Like ``make`` and ``git``, it trusts that a file of the same size and time is the same
-    file; ``--force`` does not. Features are never looked up this way: they go by content alone.
+    A state is a hash of names, sizes and times, and is cheap. A content fingerprint needs every byte. A run reads every
+    byte anyway and stores the fingerprint here, so that a later run of the same command finds its records at once. Like
+    ``make`` and ``git``, the index assumes that a file with the same size and time is the same file; ``--force`` does
+    not. Features are never looked up in this way, only by content.
 
     Args:
-        folder: where the index is kept; None: it is not kept, and every fingerprint is computed.
+        folder: the folder of the index; None: there is no index, and every fingerprint is computed.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -35,7 +35,7 @@ class FingerprintIndex:
         """The fingerprint of these samples, from the index or by reading them.
 
         Args:
-            skipped: ids left out as bad.
+            skipped: the ids of samples that were left out as bad.
 
         Raises:
             BadSampleError: a sample cannot be read.
@@ -50,23 +50,23 @@ class FingerprintIndex:
         return self._known[key]
 
     def put(self, dataset: ImageDataset, state: str, indices: Sequence[int], content_fingerprint: str) -> None:
-        """Remember what a run has read, unless files changed while it ran.
+        """Store the fingerprint of the data that a run has read, unless files changed during the run.
 
         Args:
-            state: its state before it was read.
+            state: the state before the data was read.
         """
         if dataset.state() != state:
             return
         key = self._key(dataset, indices)
         self._known[key] = content_fingerprint
-        if self._folder is None or not state:  # without a state, a later run could not tell that it is the same data
+        if self._folder is None or not state:  # without a state, a later run could not recognise the data
             return
         temporary = self._folder / f".{key}.{socket.gethostname()}.{os.getpid()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary.write_text(content_fingerprint, encoding="ascii")
             temporary.replace(self._folder / key)
-        except OSError:  # only a convenience is lost: the next run reads the bytes again
+        except OSError:  # no harm: the next run reads the bytes again
             with suppress(OSError):  # if nothing can be written, there is nothing to remove
                 temporary.unlink(missing_ok=True)
 
@@ -75,14 +75,14 @@ class FingerprintIndex:
             return None
         try:
             stored = read_text(self._folder / key, most=_HEX_SHA256)
-        except (OSError, UnicodeDecodeError):  # not there, or not to be read: computed again
+        except (OSError, UnicodeDecodeError):  # missing or unreadable: computed again
             return None
         return stored if len(stored) == _HEX_SHA256 else None
 
     @staticmethod
     def _key(dataset: ImageDataset, indices: Sequence[int]) -> str:
-        state = dataset.state() or f"object {id(dataset)}"  # a run holds its datasets, so the number is of one alone
+        state = dataset.state() or f"object {id(dataset)}"  # a run keeps its datasets: ids are unique
         digest = sha256(f"{dataset.info.kind} {dataset.info.location} {state}\n".encode())
-        for index in indices:  # the same files may be read for other labels: captions instead of classes, say
+        for index in indices:  # the same files may be read with other labels, for example captions instead of classes
             digest.update(f"{index} {dataset.samples[index].target!r}\n".encode())
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What makes two runs the same run: the run id, the plan id, and the environment beside them."""
+"""Run ids and plan ids, which identify runs, and the environment of a run for its record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vlmbench.transfer import METHODS, ZERO_SHOT
 
 _ID_LENGTH = 16
 _SCHEMA = "vlmbench.record/1"
-"""Of the first records. A later schema of the file asks no other question, so ids keep this one."""
+"""The schema of the first records. Later schemas of the file do not change the question, so ids keep this one."""
 _FIRST_FIELDS: Mapping[type, str] = {
     ModelCard: "name adapter spec options title description method objective framework architecture image_encoder "
     "text_encoder training_data data_size samples_seen image_size embedding_dim parameters gflops weights weights_at "
@@ -35,8 +35,8 @@ _FIRST_FIELDS: Mapping[type, str] = {
     SourceSpec: "kind location other_locations split revision folders options",
     TaskOptions: "limit stratified seed class_names templates protocol visuals",
 }
-"""The fields that plan ids always hold. A field that came later is in an id only if it is not at its default, so that
-users who do not set it keep their ids."""
+"""The fields that plan ids always contain. A later field is in an id only if it differs from its default, so that ids
+do not change for users who do not use it."""
 _PACKAGES = (
     *("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av"),
     *("pycocotools", "faster-coco-eval", "hotcoco", "opencv-contrib-python-headless"),
@@ -44,7 +44,7 @@ _PACKAGES = (
 
 
 def task_version(card: TaskCard, plugin: TaskPlugin) -> str:
-    """The card's version, then the plugin's."""
+    """The version of the card, a dot, and the version of the plugin."""
     return f"{card.version}.{plugin.version}"
 
 
@@ -58,13 +58,13 @@ def run_id(
     options: TaskOptions,
     other_fingerprints: Mapping[Role, str] | None = None,
 ) -> str:
-    """The hash of all that a pair's numbers depend on.
+    """The hash of everything that a pair's numbers depend on.
 
     The same card, weights, prompts and data give the same id, on any machine and device and with any batch size.
 
     Args:
-        fingerprint: of the samples that are scored.
-        other_fingerprints: of the samples of each other role that was used.
+        fingerprint: the fingerprint of the scored samples.
+        other_fingerprints: the fingerprints of the samples of other roles.
     """
     identity = model.identity
     return _hash(
@@ -91,24 +91,24 @@ def run_id(
 
 
 def full_protocol(model: Model, question: Question, options: TaskOptions) -> dict[str, Any]:
-    """What the kind of task says of how it asks, and the transfer method; zero-shot is not named."""
+    """The protocol that the kind of task states, with the transfer method unless it is zero-shot."""
     named = {} if options.transfer == ZERO_SHOT else {"transfer": options.transfer}
     return {**question.protocol(model), **named}
 
 
 def _method(name: str) -> list[Any]:
-    """A transfer method's version, and a third party's code."""
+    """The version of a transfer method, and the hash of its code if it comes from another package."""
     method = METHODS.get(name)
     return [method.version, _plugin_source(type(method))]
 
 
 def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: str) -> str:
-    """The hash of a pair as it was asked for, known before anything is loaded: it names failures."""
+    """The hash of a pair as the user asked for it. It is known before anything is loaded, and names failures."""
     return _hash([_described(model), _described(task), _options_text(options), precision])
 
 
 def _described(value: Any) -> Any:
-    """A card as plain data, and whatever it holds; fields that came later are left out at their defaults."""
+    """A card with its parts as plain data. Later fields are left out if they have their defaults."""
     if isinstance(value, list):
         return [_described(each) for each in value]
     if not isinstance(value, BaseModel):
@@ -120,7 +120,7 @@ def _described(value: Any) -> Any:
 
 
 def _options_text(options: TaskOptions) -> str:
-    """``repr`` of the options without pictures, which change no number, and without later fields at their defaults."""
+    """``repr`` of the options, without pictures, which change no number, and without later fields at their defaults."""
     defaults, first = TaskOptions(), _FIRST_FIELDS[TaskOptions].split()
     chosen = {spec.name: getattr(options, spec.name) for spec in fields(TaskOptions)} | {"visuals": 0}
     said = [f"{name}={value!r}" for name, value in chosen.items() if name in first or value != getattr(defaults, name)]
@@ -129,7 +129,7 @@ def _options_text(options: TaskOptions) -> str:
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Versions and platform of this process."""
+    """The versions and the platform of this process."""
     return Environment(
         vlmbench=__version__,
         python=platform.python_version(),
@@ -151,12 +151,12 @@ def _version(package: str) -> str | None:
 
 
 def _plugin_source(kind: type) -> str:
-    """The source hash of a third party's adapter. Empty for one of this package: its version says which code it is."""
+    """The source hash of another package's class. Classes of vlmbench change numbers only with their versions."""
     return "" if kind.__module__.startswith("vlmbench.") else source_sha256(kind)
 
 
 def _git_commit() -> str | None:
-    """The commit of the vlmbench checkout that runs, with a mark if it was edited; None for a wheel."""
+    """The commit of the running vlmbench checkout, with a mark if files were edited; None for a wheel."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
@@ -169,6 +169,6 @@ def _git_commit() -> str | None:
             timeout=10,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):  # git is not here, so the commit is unknown
+    except (OSError, subprocess.SubprocessError):  # git is missing: the record has None
         return None
     return found.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""A job: one pair of a plan, with everything that a process needs to answer it."""
+"""A job: one pair of a plan with everything that any process needs to answer it. Executors get jobs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How the jobs of a run are carried out; of these, only the precision may change a number.
+    """How the jobs of a run are carried out. Of these settings, only the precision may change a number.
 
     Attributes:
-        data_root: where datasets are looked up.
+        data_root: the folder in which datasets are looked up.
         device: a torch device, or "auto".
         precision: "fp32", "bf16" or "fp16".
-        batch_size: images a forward pass; None chooses by device.
+        batch_size: the images in a forward pass; None: chosen by device.
         offline: ask no hub.
-        skip_bad: leave out undecodable samples.
+        skip_bad: leave out samples that cannot be decoded.
         use_cache: keep and reuse features on disk.
-        workers: decoding threads; None: one for each core.
+        workers: the number of decoding threads; None: one for each core.
         trust_remote_code: let hub repositories run their own code.
-        plugins: Python files that register adapters, sources or tasks; a new process runs them first.
-        strict: a pair with a remark that is strict fails.
-        measure_memory: measure the peak of memory, for which the system's count of it begins anew.
+        plugins: Python files that register adapters, sources or tasks. A new process runs them first.
+        strict: whether a pair with a strict remark fails.
+        measure_memory: whether to measure the peak of memory, which resets the system's count.
     """
 
     data_root: Path | None = None
@@ -45,12 +45,12 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class EarlierRecord:
-    """What a job must know of a record of its pair to tell whether it would write the same again.
+    """The facts about an earlier record by which a job decides whether it would write the same record again.
 
     Attributes:
-        fingerprint: of the samples that it scored.
-        other_fingerprints: role and fingerprint of the other data that it used.
-        bad_samples: the samples that it left out.
+        fingerprint: the fingerprint of the scored samples.
+        other_fingerprints: the roles and fingerprints of other samples that it used.
+        bad_samples: the samples that were left out.
     """
 
     id: str
@@ -60,7 +60,7 @@ class EarlierRecord:
 
     @classmethod
     def of(cls, record: Record) -> EarlierRecord:
-        """What a job must know of this record."""
+        """The facts about this record."""
         others = tuple((role, data.fingerprint) for role, data in record.task.other_data.items())
         return cls(record.id, record.task.dataset.fingerprint, others, tuple(record.bad_samples))
 
@@ -71,8 +71,8 @@ class Job:
 
     Attributes:
         number: its place in the plan.
-        earlier: the pair's complete records on disk that may answer it already, the one that left out fewest samples
-            first; empty if the pair is to run in any case.
+        earlier: the pair's complete records on disk that may already answer it. The record with the fewest left-out
+            samples comes first. Empty if the pair must run in any case.
     """
 
     number: int

@@ -1,4 +1,7 @@
-"""Listeners, which a run tells how it goes on; the result of a pair; and the listener of Python callers."""
+"""Listeners, which are told about the progress of a run, and the result of a pair.
+
+The command line has a listener with progress bars; :class:`NotesAsWarnings` is the one of Python callers.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ class PairResult:
 
     Attributes:
         status: done now, found on disk, failed, or unsupported.
-        record: the answer, if the pair has one.
-        failure: the reason, if the pair has no record.
-        path: the file that holds the record or the failure; None if nothing was written.
-        visuals: the folder of the pictures that the user asked for; None if no picture is drawn yet.
-        exit_code: the program's exit code if this were the only pair: 2 if it names something that does not exist.
+        record: the answer, if there is one.
+        failure: the reason, if there is no answer.
+        path: the file of the record or failure.
+        visuals: the folder of the requested pictures; None if there are no pictures yet.
+        exit_code: the exit code of this result alone: 2 if the pair names something that does not exist.
     """
 
     model: str
@@ -40,13 +43,13 @@ class PairResult:
 
 
 class Listener(Progress, Protocol):
-    """Told how a run goes on."""
+    """Is told about the progress of a run."""
 
     def loading(self, model: ModelCard) -> None:
         """A model is being loaded."""
 
     def pair_started(self, model: str, task: str) -> None:
-        """A pair's work begins."""
+        """The work on a pair begins."""
 
     def pair_finished(self, result: PairResult) -> None:
         """A pair is done, found or failed. Its pictures may still be drawn."""
@@ -59,7 +62,7 @@ class Listener(Progress, Protocol):
 
 
 class NotesAsWarnings(Silent):
-    """The listener for callers that want only the records: notes become Python warnings, all else is ignored."""
+    """The listener of callers that want only the records. Notes become Python warnings; the rest is ignored."""
 
     loading = pair_started = pair_finished = Silent.ignore
 

@@ -1,4 +1,4 @@
-"""The processor's name and the peak of memory, for records: without them, the costs of two machines look alike."""
+"""The processor's name and the peak of memory, for records: without them, costs of two machines look comparable."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from pathlib import Path
 import torch
 
 from vlmbench.features.workers import usable_cores
+from vlmbench.wording import counted
 
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 _RESET_PEAK = "5"
-"""What Linux takes to begin counting the peak of resident memory anew (proc_pid_clear_refs(5))."""
+"""The value with which Linux resets the peak of resident memory (proc_pid_clear_refs(5))."""
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 
 def processor_name(device: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """A GPU's name; of any other device the processor's, with the number of cores that this process may use.
+    """The name of a GPU; for other devices, the name of the processor and the number of cores this process may use.
 
     Args:
-        cpuinfo: where Linux tells of its processors.
+        cpuinfo: the file in which Linux describes its processors.
     """
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     try:
         found = _MODEL.search(cpuinfo.read_text(errors="replace"))
-    except OSError:  # this is not Linux: take the name that the system gives
+    except OSError:  # not Linux: the system's name for the processor
         found = None
     name = found[1].strip() if found else platform.processor() or platform.machine()
     cores = usable_cores()
-    return f"{name}, {cores} core{'s' * (cores != 1)}"
+    return f"{name}, {counted(cores, 'core')}"
 
 
 class PeakMemory:
-    """The most memory in use since it was made.
+    """The largest memory use since this object was made.
 
     Args:
-        device: a CUDA device's tensors are counted, for any other device this process' resident memory.
-        proc: where Linux tells of this process.
+        device: on a CUDA device the memory of tensors counts, otherwise the resident memory of this process.
+        proc: the folder in which Linux describes this process.
     """
 
     def __init__(self, device: str, proc: Path = Path("/proc/self")) -> None:
@@ -51,7 +52,7 @@ class PeakMemory:
             self._counts = _reset(proc)
 
     def peak(self) -> int | None:
-        """Bytes at most so far; None if the system does not tell."""
+        """The largest number of bytes so far; None if the system does not tell."""
         if self._cuda is not None:
             return int(torch.cuda.max_memory_allocated(self._cuda))
         if not self._counts:
@@ -64,7 +65,7 @@ class PeakMemory:
 
 
 def _reset(proc: Path) -> bool:
-    """Let the count begin anew. False if that failed: the peak may then be one of earlier work."""
+    """Reset the peak. Returns whether it worked; otherwise the peak may belong to earlier work."""
     try:
         (proc / "clear_refs").write_text(_RESET_PEAK)
     except OSError:  # not Linux, or a sandbox that forbids it

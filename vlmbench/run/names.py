@@ -1,4 +1,4 @@
-"""From names and objects to cards, each once: which models and tasks are asked, and how much of each task."""
+"""From names and objects to cards: the models and tasks of a run, each once, and how much of each task is asked."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class AskedTask:
-    """A task card and what is asked of it: the user's options, with the sample of the suite that named the task.
+    """A task card with its options: the user's options, and the sample of the suite that named the task.
 
     Attributes:
-        broken: why the card cannot be read, if a pattern or a suite names it; the card then has a name alone.
+        broken: why the card cannot be read, if a pattern or a suite names it. Such a card has only a name.
     """
 
     card: TaskCard
@@ -40,16 +40,16 @@ class AskedTask:
 
 G = TypeVar("G", GivenModel, GivenTask)
 ModelAsked = str | ModelCard | GivenModel
-"""A model as a run is asked for it: what ``-m`` takes, a card made in Python, or an object."""
+"""A model in any form that a run takes: an argument of ``-m``, a card made in Python, or an object."""
 TaskAsked = str | TaskCard | GivenTask
-"""A task as a run is asked for it: what ``-t`` takes, a card made in Python, or a dataset in memory."""
+"""A task in any form that a run takes: an argument of ``-t``, a card made in Python, or a dataset in memory."""
 
 
 def resolve_models(models: Iterable[ModelAsked]) -> tuple[ModelCard, ...]:
-    """The cards of the models that a run is asked for, each once; each card file is read once.
+    """The cards of a run's models, each once. Each card file is read once.
 
     Raises:
-        UsageError: two different ones have one name, or one cannot be run.
+        UsageError: two different models have one name, or a model cannot be run.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.find_models`.
     """
     read = cache(read_model)
@@ -65,12 +65,12 @@ def resolve_models(models: Iterable[ModelAsked]) -> tuple[ModelCard, ...]:
 
 
 def given_objects(asked: Iterable[ModelAsked | TaskAsked], kind: type[G]) -> dict[str, G]:
-    """The objects among what a run is asked for, by the name of their card."""
+    """The objects among a run's models or tasks, by the name of their card."""
     return {each.card.name: each for each in asked if isinstance(each, kind)}
 
 
 def _refuse_two_objects(named: Iterable[tuple[str, object]], kind: str) -> None:
-    """Refuse an object beside something else of its name: their records would take each other's place."""
+    """Refuse an object whose name something else has too: their records would replace each other."""
     by_name: dict[str, object] = {}
     for name, each in named:
         other = by_name.setdefault(name, each)
@@ -81,10 +81,10 @@ def _refuse_two_objects(named: Iterable[tuple[str, object]], kind: str) -> None:
 
 
 def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
-    """The cards of the tasks that are asked for by name, each once; each card file is read once.
+    """The cards of tasks that are given by name, each once. Each card file is read once.
 
     Raises:
-        UsageError: two different ones have one name.
+        UsageError: two different tasks have one name.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     found = _named(names, ())
@@ -93,17 +93,18 @@ def resolve_tasks(names: Iterable[str]) -> tuple[TaskCard, ...]:
 
 
 def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOptions) -> tuple[AskedTask, ...]:
-    """The cards of the tasks that a run is asked for, each once, and what is asked of each.
+    """The cards of a run's tasks, each once, with their options.
 
-    A suite's sample says how much of its tasks is scored, unless the options do; how that is drawn, either may say.
+    The size of the scored sample comes from the options, otherwise from the suite. Both may state how it is drawn.
 
     Args:
         tasks: tasks or suites by name, cards and objects.
-        suites: the names of suites alone.
+        suites: names of suites, not of tasks.
 
     Raises:
-        UsageError: two different cards have one name, one is asked on two different subsets, or a way to draw a subset
-            is named and none of the tasks is asked on one.
+        UsageError: two different cards have one name, a task has two different subsets, or the options state how to
+        draw
+            a subset but no task has one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     named = _named(tasks, suites)
@@ -114,17 +115,17 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
         for card in _all_cards(found):
             if asked.setdefault(card.name, own) != own:
                 raise UsageError(
-                    f"task {card.name!r} is asked on two different subsets, once by {name!r}",
+                    f"task {card.name!r} is named with two different subsets, once by {name!r}",
                     hint="Name it once, or set the subset for all with --limit N --stratified.",
                 )
     if asked and options.stratified and all(own.limit is None for own in asked.values()):
-        raise UsageError("--stratified says how a subset is drawn, but no subset was asked for", hint="Add --limit N.")
+        raise UsageError("--stratified states how to draw a subset, but no subset is drawn", hint="Add --limit N.")
     cards = _unique((card for _, found in named for card in _all_cards(found)), "task")
     return tuple(AskedTask(card, asked[card.name], broken.get(card.name)) for card in cards)
 
 
 def _all_cards(named: NamedTasks) -> list[TaskCard]:
-    """The cards. A broken one becomes a card with its name alone, so that its pairs can fail under that name."""
+    """The cards. A broken card becomes a card with only its name, so that its pairs can fail with that name."""
     nameless = SourceSpec(kind="none", location="")
     return [*named.cards, *(make_task(name, DEFAULT_KIND, nameless) for name, _ in named.broken)]
 
@@ -154,7 +155,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 
 def _unique(cards: Iterable[CardT], kind: str) -> tuple[CardT, ...]:
-    """Cards, each once. Two different cards of one name are refused: they would overwrite each other's records."""
+    """Each card once. Two different cards with one name are refused: their records would replace each other."""
     by_name: dict[str, CardT] = {}
     for card in cards:
         if by_name.setdefault(card.name, card) != card:

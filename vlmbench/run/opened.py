@@ -1,4 +1,4 @@
-"""A task with its data opened and its question made, or the reason why that failed."""
+"""Opens the data of a task and makes its question. Plans and processes use it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, needed_roles
 
 @dataclass(frozen=True)
 class OpenedTask:
-    """One task of a plan: its question, or why it cannot be asked.
+    """One task of a plan with its question, or with the problem that prevents it.
 
     Attributes:
-        options: the user's, with the sample of the suite that named the task.
+        options: the user's options, with the sample of the suite that named the task.
         question: None if the data cannot be opened.
-        problem: why the data cannot be opened.
-        remarks: those made while its data was opened and its question made; they are in its records too.
+        problem: why it cannot be opened.
+        remarks: the remarks made while the data was opened and the question made. They go into its records.
     """
 
     card: TaskCard
@@ -44,23 +44,23 @@ def open_task(
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
 ) -> OpenedTask:
-    """Open the data of every role that the question needs, and no other, and make the question.
+    """Open the data of the roles that the question needs, and make the question.
 
     Args:
-        objects: the datasets that the caller holds in memory, by the location in their card's source.
+        objects: datasets in memory, by the location in their card's source.
     """
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
         try:
             datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
             question = plugin.ask(card, datasets, options)
-        except Exception as error:  # a source's own bug: its task's failure, not the run's
+        except Exception as error:  # a bug in a source fails its task, not the run
             return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
     return OpenedTask(card, plugin, options, question, remarks=(*said.remarks, *_of_the_size(question)))
 
 
 def _of_the_size(question: Question) -> list[Remark]:
-    """That the data is not the standard split, whether all of it is scored or a subset."""
+    """A remark if the data is not the standard split, whether all of it is scored or a subset."""
     there, standard = len(question.dataset.samples), question.card.samples
     return [other_size(question.card.name, standard, there)] if standard not in (None, there) else []
 
@@ -68,7 +68,7 @@ def _of_the_size(question: Question) -> list[Remark]:
 def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset:
     if role not in card.sources_by_role:
         raise DataError(
-            f"task {card.name!r} has no {role} data", hint=f"State in its card where it is, under `{role}:`."
+            f"task {card.name!r} has no {role} data", hint=f"Name its sources in the card, under `{role}:`."
         )
     return open_dataset(card.sources_by_role[role], context)
 
@@ -82,7 +82,7 @@ def source_context(
     own_names: tuple[str, ...] | None = None,
     objects: Mapping[str, ImageDataset] | None = None,
 ) -> SourceContext:
-    """What a task's sources are opened with: its class names and the user's, and what its plugin asks of the data."""
+    """The context in which a task's sources are opened: class names of card and user, and the plugin's target."""
     return SourceContext(
         data_root=data_root,
         offline=offline,

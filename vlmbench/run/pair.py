@@ -1,6 +1,6 @@
-"""Carry out one job: its answer is a record with predictions, or the reason why it failed.
+"""Answers one job: a record with its predictions, or a failure. Executors call it.
 
-Executors use it. It does not depend on which executor calls it, and it writes nothing to the results store.
+It does not depend on its caller, and writes nothing to the results store.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import DrawPictures, Outcome, Question, TaskPlugin, question_data, settings_in_use
+from vlmbench.wording import counted
 
 UNIQUE_COLUMNS = ("sample", "content")
-"""Of the tables that plugins make: a dictionary of values that never repeat costs memory and helps nothing."""
+"""Columns without a dictionary: their values never repeat, so a dictionary only costs memory."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class PairAnswer:
 
     Attributes:
         status: done, found among the earlier records, failed, or unsupported.
-        record: set if the status is done; if it is found, the driver adds the record.
+        record: the record of a job that is done. The driver adds the record that was found.
         predictions: the Parquet file beside the record.
-        pictures: draws the pictures that the user asked for; None if the user asked for no pictures.
+        pictures: draws the requested pictures; None if no pictures were requested.
         found: the id of the earlier record that answers the job.
-        failure: the reason, if it failed or is unsupported.
-        exit_code: the program's exit code if this were the only pair.
+        failure: the reason, if the job failed or is unsupported.
+        exit_code: the exit code of this answer alone.
     """
 
     number: int
@@ -62,27 +63,27 @@ class PairAnswer:
 
 
 def answer_job(job: Job, state: ProcessState) -> PairAnswer:
-    """Carry out one job. An error becomes the failure of this job, and the run goes on.
+    """Carry out one job. Any error becomes a failure of the job and does not stop the run.
 
     Args:
-        state: what this process has loaded and opened so far.
+        state: the models and datasets that this process has loaded.
     """
     started = datetime.now(timezone.utc)
     try:
         pair = _load(job, state)
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
-    except Exception as error:  # a model's or plugin's own bug too: the pair's failure, not the run's
+    except Exception as error:  # a bug in a model or plugin too: it fails the pair, not the run
         return failed(job, unexpected(error), started)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A job with its model loaded and its question made.
+    """A job with its loaded model and its question.
 
     Attributes:
-        settings: the fields of the task's protocol that the user set and that play a part.
-        unused: a remark on what plays no part.
+        settings: the fields of the protocol that the user set and the question uses.
+        unused: a remark on fields that the question does not use.
     """
 
     job: Job
@@ -99,7 +100,7 @@ class _Pair:
 
     @property
     def known_remarks(self) -> tuple[Remark, ...]:
-        """The remarks known before the question is asked; they hold for a record that is found as well."""
+        """The remarks that are known before the question is asked. They hold for a found record too."""
         return (*self.state.model_remarks, *self.task.remarks, *self.unused)
 
     @property
@@ -136,27 +137,28 @@ def _load(job: Job, state: ProcessState) -> _Pair:
 
 
 def _check_strict(pair: _Pair, remarks: Iterable[Remark]) -> None:
-    """Under ``--strict``, fail on strict remarks. Those known before the work starts fail the pair then.
+    """Refuse strict remarks under ``--strict``, before any work if they are known by then.
 
     Raises:
-        StrictError: a remark is strict.
+        StrictError: there is a strict remark.
     """
     strict = [remark for remark in remarks if is_strict(remark)] if pair.job.settings.strict else []
     if strict:
         said = "; ".join(f"{remark.sentence} [{remark.code}]" for remark in strict[:5])
         if len(strict) > 5:
             said += f"; and {len(strict) - 5} more"
-        count = f"{len(strict)} remark{'s' * (len(strict) != 1)}"
+        count = counted(len(strict), "remark")
         raise StrictError(
-            f"{count} under --strict: {said}", hint="Mend what they say, or run without --strict and read the record."
+            f"{count} under --strict: {said}",
+            hint="Fix the causes, or run without --strict and read the record.",
         )
 
 
 def _earlier(pair: _Pair) -> EarlierRecord | None:
-    """The record that this pair would write again.
+    """The earlier record that this pair would write again.
 
-    Data is looked at only where a record exists whose id fits everything but the data. What reading it makes known is
-    in the record; if none fits, the question is asked, which reads it again.
+    Data is read only if there is a record whose id fits everything but the data. Remarks of that reading are in the
+    record. If no record fits, the question is asked, which reads the data again.
     """
     if not pair.model.identity.answers_again:
         return None
@@ -174,7 +176,7 @@ def _fingerprints_of(earlier: EarlierRecord, data: Mapping[Role, Chosen]) -> dic
 
 
 def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _Pair) -> bool:
-    """Whether the data is what the record used, and what it left out would be left out again."""
+    """Whether the data is the same as the record's, and the same samples would be left out again."""
     if earlier.bad_samples and not pair.job.settings.skip_bad:
         return False
     left_out = {bad.id: bad.content for bad in earlier.bad_samples}
@@ -186,7 +188,7 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
                 return False
             if pair.state.contents.get(data.dataset, data.indices, frozenset(left_out)) != fingerprints[role]:
                 return False
-    except BadSampleError:  # a sample that was used can no longer be read
+    except BadSampleError:  # a sample that the record used can no longer be read
         return False
     return True
 
@@ -213,7 +215,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         peak_memory_bytes=asked.memory.peak() if asked.memory else None,
     )
     for said in record.remarks:
-        if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, and not said yet
+        if said.code in (BAD_SAMPLES.name, NO_VALUE.name):  # known now, but not yet remarked
             pair.state.listener.remark(pair.name, said)
     _check_strict(pair, record.remarks)
     for role, data in pair.data.items():
@@ -224,7 +226,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A plugin's answer, with the engine and the memory it used and the remarks made on the way."""
+    """An answer with its costs: the engine, the memory, and the remarks made on the way."""
 
     engine: FeatureEngine
     memory: PeakMemory | None
@@ -233,7 +235,7 @@ class _Asked:
 
 
 def _ask(pair: _Pair) -> _Asked:
-    """The plugin's answer. The listener is told of the remarks even if the plugin fails."""
+    """The plugin's answer. The listener gets the remarks even if the plugin fails."""
     said = Gathered()
     try:
         with gathered_remarks(WARNING, said):
@@ -251,7 +253,7 @@ def _ask(pair: _Pair) -> _Asked:
 def _settings_used(
     job: Job, plugin: TaskPlugin, question: Question, model: Model
 ) -> tuple[Mapping[str, Any], tuple[Remark, ...]]:
-    """What the user set of the task's protocol and plays a part, and a remark on what plays none."""
+    """The fields of the protocol that the user set and the question uses, and a remark on the unused ones."""
     in_use = settings_in_use(question, model)
     chosen = {name: value for name, value in job.options.protocol.items() if name in plugin.protocol_fields}
     used = {name: value for name, value in chosen.items() if name in in_use}
@@ -277,14 +279,14 @@ def _fingerprints(outcome: Outcome, data: Mapping[Role, Chosen]) -> dict[Role, s
 
 
 def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint: str) -> bytes:
-    """Predictions as a Parquet file that says of itself what they are."""
+    """Predictions as a Parquet file whose metadata describes them."""
     described = {
         "run_id": identifier,
         "model": pair.model.card.name,
         "task": pair.question.card.name,
         "dataset_fingerprint": content_fingerprint,
     }
-    sink = BytesIO()  # hands its bytes over without a copy
+    sink = BytesIO()  # returns its bytes without a copy
     described_table = table.replace_schema_metadata({"vlmbench": json.dumps(described)})
     repeating = [name for name in table.column_names if name not in UNIQUE_COLUMNS]
     pq.write_table(described_table, sink, compression="zstd", use_dictionary=repeating)
@@ -292,7 +294,7 @@ def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint:
 
 
 def failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
-    """The answer of a job that failed, with the reason."""
+    """The answer to a job that failed."""
     unsupported = isinstance(error, UnsupportedError)
     failure = Failure(
         model=job.model.name,

@@ -1,4 +1,4 @@
-"""The pictures of a pair: drawn before its record is written, or in the background while the next pair runs."""
+"""Draws the pictures of a pair before its record is written, or in the background while the next pair runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vlmbench.tasks.base import DrawPictures
 
 
 class PictureDrawer:
-    """Draws pictures and writes them beside the records. If drawing fails, a note tells of it, and the numbers stay.
+    """Draws pictures and writes them beside the records. A picture that cannot be drawn is a note, not an error.
 
-    In the background drawing takes time and memory from the next pair, whose record counts both: use it only for runs
-    whose costs are not compared. As a context manager it waits at its end until all pictures are drawn, even after an
+    Drawing in the background takes time and memory from the next pair, and that pair's record counts both. So use it
+    only if costs are not compared. As a context manager, it waits at its end until all pictures exist, even after an
     error.
 
     Args:
-        note: told, in the caller's thread, of pictures that could not be drawn.
+        note: called in the caller's thread with a text about pictures that could not be drawn.
         in_background: draw in a thread, one pair behind the run.
     """
 
@@ -40,17 +40,17 @@ class PictureDrawer:
         try:
             self._wait()
         except StoreError:
-            if kind is None:  # else what ended the run says more
+            if kind is None:  # otherwise the error that ended the run matters more
                 raise
         finally:
             if self._thread is not None:
                 self._thread.shutdown()
 
     def before_record(self, record: Record, draw: DrawPictures) -> None:
-        """Draw the pictures of a record that is about to be written, so that a record that is found has them all.
+        """Draw the pictures of a record before it is written, so that an existing record has all its pictures.
 
         Raises:
-            StoreError: they, or those of the pair before, cannot be written.
+            StoreError: these pictures, or those of the pair before, cannot be written.
         """
         if self._thread is None:
             self._finish(record, lambda: self._draw_and_write(record, draw))
@@ -58,19 +58,19 @@ class PictureDrawer:
             self._wait()
 
     def after_record(self, record: Record, draw: DrawPictures) -> None:
-        """Start drawing the pictures of a written record in the background, once those of the pair before are there.
+        """Start drawing the pictures of a written record in the background, after those of the pair before are done.
 
-        So no more than one pair waits in memory.
+        So only one pair waits in memory.
 
         Raises:
-            StoreError: those of the pair before cannot be written.
+            StoreError: the pictures of the pair before cannot be written.
         """
         if self._thread is not None:
             self._wait()
             self._pending = record, self._thread.submit(self._draw_and_write, record, draw)
 
     def _draw_and_write(self, record: Record, draw: DrawPictures) -> bool:
-        """Whether there was anything to draw."""
+        """Whether there was a picture to draw."""
         pictures = draw()
         if pictures:
             self._store.write_visuals(record, pictures)
@@ -85,7 +85,7 @@ class PictureDrawer:
         try:
             if not drawn():
                 self._note(draws_nothing(record))
-        except StoreError:  # nothing more can be written
+        except StoreError:  # later pictures could not be written either
             raise
         except Exception as error:  # the numbers are done
             logging.getLogger(__name__).info("unexpected error", exc_info=error)
@@ -94,5 +94,5 @@ class PictureDrawer:
 
 
 def draws_nothing(record: Record) -> str:
-    """The note for a task whose kind draws no pictures, although the user asked for some."""
+    """The note on a task whose kind has no pictures although the user asked for them."""
     return f"{record.task.name}: a task of kind {record.task.plugin} draws no pictures"

@@ -1,4 +1,4 @@
-"""Make a plan from names and objects: every model and task is found and checked before any work starts."""
+"""From a request to a plan: resolves and checks every model and task before any work starts."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the user asked for. The command line and :func:`vlmbench.evaluate` both make one.
+    """The user's request. The command line and :func:`vlmbench.evaluate` both make one.
 
     Attributes:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
         tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
-        results: where records go; None: nowhere, they are returned alone.
+        results: the folder of records; None: records are only returned.
         options: limit, seed, class names and templates.
-        force: run pairs whose record exists.
-        suites: names or YAML files of suites alone.
-        executor: what carries out the pairs: ``NAME`` or ``NAME:ARGUMENT``.
-        pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, and the times
-            and memory in its records are not to be compared.
+        force: run pairs even if their record exists.
+        suites: names or YAML files of suites, not of tasks.
+        executor: the executor of the pairs: ``NAME`` or ``NAME:ARGUMENT``.
+        pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, but the times
+            and memory in its records cannot be compared.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
@@ -64,7 +64,7 @@ class RunRequest:
 
     @property
     def settings(self) -> RunSettings:
-        """What each of its jobs must know of it."""
+        """The settings that each job gets."""
         return RunSettings(**{spec.name: getattr(self, spec.name) for spec in fields(RunSettings)})
 
     def __post_init__(self) -> None:
@@ -72,15 +72,15 @@ class RunRequest:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name} must be a whole number above 0, or None, not {value!r}")
         if self.results is None and self.options.visuals:
-            raise UsageError("pictures need a folder, and this run keeps none", hint="Name one: results=DIR.")
+            raise UsageError("pictures need a results folder, but this run has none", hint="Name one: results=DIR.")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every model against every task, in the order they were named.
+    """Every model with every task, in the order in which they were named.
 
     Attributes:
-        objects: the models that the caller holds in memory, by the name of their card.
+        objects: models in memory, by the name of their card.
     """
 
     models: tuple[ModelCard, ...]
@@ -89,7 +89,7 @@ class Plan:
 
 
 def import_adapters(models: Sequence[ModelAsked]) -> None:
-    """Import the adapters of these models, with the packages that they need. Nothing is written.
+    """Import the adapters of these models with the packages that they need. Nothing is written.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: as :func:`make_plan`.
@@ -101,8 +101,8 @@ def import_adapters(models: Sequence[ModelAsked]) -> None:
 def make_plan(request: RunRequest) -> Plan:
     """Resolve names, check cards and open every dataset. No model is loaded.
 
-    A dataset that cannot be opened becomes its task's ``problem``: its pairs fail with that reason while others go on.
-    So does a broken card that a suite or a pattern names.
+    A dataset that cannot be opened becomes the ``problem`` of its task: its pairs fail with that reason, and others
+    continue. The same holds for a broken card that a suite or a pattern names.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
@@ -155,9 +155,9 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
     """Refuse a card that can never work, before any data is touched.
 
     Raises:
-        UnknownNameError: a source of it, of any role, is of no known kind.
+        UnknownNameError: a source of any role has an unknown kind.
         UsageError: a source does not understand an option or field of its entry.
-        CardError, UsageError: what its plugin says, or a protocol field that its kind does not have.
+        CardError, UsageError: its plugin refuses it, or its kind does not have a protocol field of the card.
     """
     for sources in card.sources_by_role.values():
         for spec in sources:
@@ -165,28 +165,37 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
     check_transfer(card, plugin, options)
     plugin.check(card, options)
     if unknown := sorted(set(card.protocol) - plugin.protocol_fields):
-        raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol {unknown[0]!r}")
+        raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol field {unknown[0]!r}")
 
 
 def _check_options(options: TaskOptions, plugins: Collection[TaskPlugin]) -> None:
-    """Refuse what the user set and no task can use."""
+    """Refuse options of the user that no task can use."""
     prompts_given = options.class_names is not None or options.templates is not None
     if prompts_given and not any(plugin.class_prompts for plugin in plugins):
         raise UsageError(
-            "none of these tasks has class names or templates of its own to replace",
-            hint="What goes around a caption is set with --set template='a photo of {}'.",
+            "none of these tasks has class names or templates that could be replaced",
+            hint="To put words around captions, use --set template='a photo of {}'.",
         )
     settable = frozenset(name for plugin in plugins for name in plugin.protocol_fields)
     for name in options.protocol:
         if name not in settable:
-            raise UsageError(f"none of these tasks has {name!r} to set", hint=did_you_mean(name, settable) or None)
+            raise UsageError(f"none of these tasks has {name!r} to set", hint=_settable(name, settable))
+
+
+def _settable(name: str, known: frozenset[str]) -> str:
+    """A hint with the names that ``--set`` takes, the most similar first."""
+    if not known:
+        return "Their kinds of task have nothing to set."
+    near = did_you_mean(name, known)
+    every = f"These can be set: {', '.join(sorted(known))}. See `vlmbench tasks show TASK` for their values."
+    return f"{near} {every}" if near.startswith("Did") else every
 
 
 def check_data_root(data_root: Path | None) -> None:
-    """Refuse a ``--data-root`` that is not there.
+    """Refuse a ``--data-root`` that does not exist.
 
     Raises:
-        UsageError: it is no folder.
+        UsageError: it is not a folder.
     """
     if data_root is not None and not data_root.is_dir():
-        raise UsageError(f"--data-root {str(data_root)!r} is no folder")
+        raise UsageError(f"--data-root {str(data_root)!r} is not a folder")

@@ -1,4 +1,4 @@
-"""Fetch what a run needs before it starts: the data and weights of some names go into the caches."""
+"""Loads the weights and lists the data that a run needs, before the run. The command ``fetch`` uses it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from vlmbench.tasks.base import TaskOptions
 
 @dataclass(frozen=True)
 class ModelOutcome:
-    """The result of fetching one model's weights.
+    """The result for the weights of one model.
 
     Attributes:
-        parameters: of the loaded model; None if it could not be loaded.
+        parameters: the number of parameters of the loaded model; None if it could not be loaded.
         problem: why it could not be loaded.
     """
 
@@ -33,7 +33,7 @@ class ModelOutcome:
 
 
 def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
-    """The tasks that some names mean, one entry for each role, with what the plugin asks of the data.
+    """The tasks with these names, one entry for each role, with the kind of target that the plugin needs.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
@@ -49,7 +49,7 @@ def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
 
 
 def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
-    """The models that some names mean.
+    """The models with these names.
 
     Raises:
         UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
@@ -61,10 +61,10 @@ def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
 
 
 def fetch_model(card: ModelCard, *, trust_remote_code: bool) -> ModelOutcome:
-    """Load a model once on the CPU, which leaves its weights in the cache."""
+    """Load a model once on the CPU. Its weights stay in the cache."""
     options = LoadOptions(device="cpu", trust_remote_code=trust_remote_code)
     try:
         model = ADAPTERS.get(card.adapter)(card, options)
-    except Exception as error:  # an adapter's own bug
+    except Exception as error:  # a bug in an adapter
         return ModelOutcome(card.name, problem=unexpected(error))
     return ModelOutcome(card.name, parameters=model.identity.parameters)

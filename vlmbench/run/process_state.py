@@ -1,4 +1,4 @@
-"""What one process keeps between the jobs of a run: the model at work, opened datasets, caches."""
+"""The state of one process between the jobs of a run: the loaded model, opened datasets and caches."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
 
 CPU_BATCH, ACCELERATOR_BATCH = 8, 256
-"""Images a forward pass where the user names no number. An accelerator wants to be filled (batches are halved where
-memory runs out). On two cores a ViT-B/32 gains 6 % from 8 to 32 images, and a convolutional network, whose larger
-activations the C library hands back to the system after every layer, loses 80 %."""
+"""The default number of images in a forward pass. An accelerator needs large batches (they are halved if memory runs
+out). On two cores, a ViT-B/32 is 6% faster with 32 images than with 8. A convolutional network is 80% slower, because
+the C library returns its larger activations to the system after every layer."""
 
 
 class ProcessState:
-    """One model at a time, each dataset's listing once, and the caches of one run.
+    """One model at a time, each opened dataset once, and the caches of one run.
 
     Args:
-        listener: told of loading, notes and progress.
-        opened: tasks that are open already.
-        objects: the models that the caller holds in memory, by the name of their card.
+        listener: is told about loading, notes and progress.
+        opened: tasks that are already open.
+        objects: models in memory, by the name of their card.
 
     Attributes:
-        opened: the tasks that are open by now.
+        opened: the open tasks.
         contents: the content fingerprints of earlier runs.
-        model_remarks: the remarks made while the model at work was loaded.
+        model_remarks: the remarks made while the current model was loaded.
 
     Raises:
-        UsageError: the device or the precision cannot be used, or the cache's limit is no number.
+        UsageError: the device or the precision cannot be used, or the cache's limit is not a number.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class ProcessState:
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
-        """The state of a process that knows nothing of the run yet: the user's plugins are loaded first.
+        """The state of a new process. The user's plugins are loaded first.
 
         Raises:
-            PluginError: one of them fails.
+            PluginError: a plugin fails.
             UsageError: as the class.
         """
         for path in settings.plugins:
@@ -81,7 +81,7 @@ class ProcessState:
         return cls(settings, listener)
 
     def task(self, card: TaskCard, options: TaskOptions) -> OpenedTask:
-        """A task with its data, opened when it is first asked for."""
+        """A task with its data, which is opened at the first call."""
         for task in self.opened:
             if task.options == options and task.card == card:
                 return task
@@ -91,10 +91,10 @@ class ProcessState:
         return opened
 
     def model(self, card: ModelCard) -> Model:
-        """The model of a card, loaded when it is first asked for, in place of the one before.
+        """The model of a card. It is loaded at the first call and replaces the model before.
 
         Raises:
-            VlmbenchError: it cannot be loaded; asked again, the same reason without another try.
+            VlmbenchError: it cannot be loaded. Later calls raise the same error without another try.
         """
         if self._card != card:
             self.release_model()
@@ -106,11 +106,11 @@ class ProcessState:
         return self._model
 
     def model_problem(self, card: ModelCard) -> VlmbenchError | None:
-        """Why a model that was asked for is not there; None where it is, or where it has not been asked for."""
+        """Why the model of a card could not be loaded; None if it is loaded, or was not asked for."""
         return self._model if self._card == card and isinstance(self._model, VlmbenchError) else None
 
     def engine(self, model: Model) -> FeatureEngine:
-        """A new engine around the model at work, for one pair."""
+        """A new engine for one pair with the current model."""
         on_cpu = torch.device(model.device).type == "cpu"
         settings = EngineSettings(
             precision=self._precision,
@@ -121,16 +121,16 @@ class ProcessState:
         return FeatureEngine(model, settings, self._cache, self.listener)
 
     def count_features(self, engine: FeatureEngine) -> None:
-        """Note what a pair encoded and was served, for ``vlmbench cache info``."""
+        """Count the features that a pair computed and took from the cache, for ``vlmbench cache info``."""
         self._cache.count(engine.tally, engine.text_use, engine.seconds.get("text", 0.0))
 
     def release_model(self) -> None:
-        """The model at work is done."""
+        """Release the current model."""
         self._card = self._model = None
         self._cache.close_model()
 
     def finish(self) -> None:
-        """The run is done: its hold on the feature cache ends."""
+        """End the run and release the feature cache."""
         self.release_model()
         self._cache.finish()
 
@@ -145,7 +145,7 @@ class ProcessState:
             with gathered_remarks(WARNING, said):
                 in_memory = self._objects.get(card.name)
                 return in_memory() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
-        except Exception as error:  # an adapter's own bug
+        except Exception as error:  # a bug in an adapter
             return unexpected(error)
         finally:
             self.model_remarks = tuple(said.remarks)

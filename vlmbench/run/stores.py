@@ -1,4 +1,4 @@
-"""Where a run's records go: a results folder, or nowhere, for callers that want the returned records alone."""
+"""Where a run's records go: a results folder, or only back to the caller."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from vlmbench.records import Failure, Record
 
 
 class RecordStore(Protocol):
-    """What a run asks of a store; :class:`~vlmbench.store.ResultStore` is one."""
+    """The store that a run needs. :class:`~vlmbench.store.ResultStore` is one."""
 
     def check_writable(self) -> None:
-        """Find out before any work starts whether records can be written.
+        """Check that records can be written, before any work starts.
 
         Raises:
-            StoreError: they cannot.
+            StoreError: they cannot be written.
         """
 
     def pair_records(self, model: str, task: str) -> Sequence[Record]:
         """Every readable record of one pair."""
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
-        """The complete record of this run; None if it is not kept."""
+        """The complete record of this run; None if it does not exist."""
 
     def file(self, model: str, task: str, run_id: str) -> Path | None:
         """The place of a record's file; None if records have no files."""
@@ -36,7 +36,7 @@ class RecordStore(Protocol):
         """Keep the reason why a pair has no record."""
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Drop the reason, since the pair has a record now."""
+        """Remove the reason, because the pair has a record now."""
 
     def visuals(self, record: Record) -> Path | None:
         """The folder of a record's pictures; None if pictures cannot be kept."""
@@ -73,4 +73,4 @@ class NoStore:
         return None
 
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
-        raise StoreError("pictures have no place in a run without a results folder", hint="Name one with --results.")
+        raise StoreError("pictures need a results folder", hint="Name one with --results.")

@@ -65,7 +65,7 @@ class TaskOptions:
                 raise UsageError(f"the list of {what} is empty")
             for number, text in enumerate(texts or (), 1):
                 if not isinstance(text, str) or is_blank(text):
-                    raise UsageError(f"the list of {what}: entry {number} is no text: {text!r}")
+                    raise UsageError(f"the list of {what}: entry {number} is empty or not text: {text!r}")
         try:
             check_templates(list(self.templates) if self.templates is not None else None)
         except ValueError as error:
@@ -73,8 +73,8 @@ class TaskOptions:
 
 
 def nothing_scored() -> DataError:
-    """What a plugin raises where not one sample is left to measure."""
-    return DataError("no sample could be scored", hint="Every one was bad or left out.")
+    """The error of a plugin if there is no sample to score."""
+    return DataError("no sample could be scored", hint="Every sample was unreadable or left out.")
 
 
 DrawPictures = Callable[[], Mapping[str, bytes]]
@@ -118,7 +118,7 @@ class Question(Protocol):
         """Everything else that can change a number, in plain values for the record; the model settles what is open."""
 
     def unsupported(self, model: Model) -> str | None:
-        """Why this model cannot be asked, and what would change that; None where it can be. Costs nothing."""
+        """Why this model cannot answer, and what would change that; None if it can. It must be cheap."""
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Ask the engine's model."""
@@ -126,7 +126,7 @@ class Question(Protocol):
 
 @runtime_checkable
 class UsesOtherRoles(Protocol):
-    """The capability of questions that are answered with more data than what is scored."""
+    """The capability of questions that use more data than the scored samples."""
 
     other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
@@ -209,12 +209,12 @@ P = TypeVar("P", bound=BaseModel)
 def settle_protocol(schema: type[P], card: TaskCard, options: TaskOptions) -> P:
     """How a task is carried out: the schema's defaults, then the card's fields, then the user's.
 
-    Of the user's only the schema's own are taken: with several tasks in a run, others may be meant for others. That
-    each is meant for one of them, the plan checks.
+    Fields of the user that the schema does not have are ignored: they may belong to another task of the run. The plan
+    checks that every field belongs to some task.
 
     Raises:
-        CardError: the card sets what the schema does not know, or to what cannot be.
-        UsageError: the user did the latter.
+        CardError: the card sets an unknown field or an impossible value.
+        UsageError: the user sets an impossible value.
     """
     _validated(schema, card.protocol, lambda message: CardError(f"task {card.name!r}: protocol: {message}"))
     own = {name: value for name, value in options.protocol.items() if name in schema.model_fields}
@@ -233,10 +233,11 @@ def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[st
 
 
 def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None:
-    """Refuse a transfer method that does not exist, or that this kind of task has no use for.
+    """Refuse a transfer method that does not exist, or that this kind of task does not support.
 
     Raises:
-        UnknownNameError, UsageError: which of these.
+        UnknownNameError: there is no such method.
+        UsageError: this kind of task does not support it.
     """
     method = METHODS.get(options.transfer)
     if not isinstance(plugin, TakesTransfer):
@@ -276,7 +277,7 @@ def metric_value(
     Args:
         chance: what random answers would give.
         higher_is_better: False for errors and ranks.
-        n: how many answers the value is over, where that is not the number of samples that the interval is over.
+        n: the number of answers behind the value, if it differs from the number of samples behind the interval.
         unit: of the value, its interval and chance.
     """
     return MetricValue(
@@ -291,7 +292,7 @@ def metric_value(
 
 
 def reasons(found: Mapping[str, bool]) -> str:
-    """Why a class lacks values: those of the words that are true of it."""
+    """Why a class lacks values: the texts whose condition is true."""
     return "; ".join(words for words, true in found.items() if true)
 
 

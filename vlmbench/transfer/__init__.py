@@ -13,4 +13,4 @@ METHODS: Registry[TransferMethod] = Registry(
     "transfer method", modules_in("transfer/methods", "METHOD"), group="vlmbench.transfer"
 )
 ZERO_SHOT = "zero-shot"
-"""The method that fits nothing, and the one that answers where no other is named."""
+"""The method that learns nothing. It is used if no other is named."""

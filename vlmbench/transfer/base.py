@@ -1,7 +1,7 @@
-"""What a transfer method is: it turns a support set and prompts into a classifier.
+"""The protocol of transfer methods: a method turns a support set and prompts into a classifier.
 
-A method is a module in :mod:`vlmbench.transfer.methods` whose ``METHOD`` is one; third parties add theirs through the
-entry point group ``vlmbench.transfer``, or by registering it in :data:`vlmbench.transfer.METHODS`.
+Each module in :mod:`vlmbench.transfer.methods` defines one as ``METHOD``. Other packages add theirs through the entry
+point group ``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ image as the model's transform gives it."""
 
 @dataclass(frozen=True)
 class FewShot:
-    """What a method may learn from, the same for every method: nothing, or some images of each class.
+    """The support set of every method: some images of each class, or nothing.
 
     Attributes:
-        shots: K, how many images of each class are in ``train``, and where a class has fewer, all that it has.
-        train: the support set, of class labels 0 to C - 1; None with 0 shots.
-        val: images to choose settings with, none of them in ``train``; None: settings are chosen without.
+        shots: K, the number of images of each class in ``train``. A class with fewer images gives all of them.
+        train: the images to learn from, with class labels 0 to C - 1; None with 0 shots.
+        val: other images, to choose settings with; None: settings are chosen without images.
     """
 
     shots: int = 0
@@ -39,20 +39,20 @@ class FewShot:
 
 
 class Classifier(Protocol):
-    """What answers a classification task."""
+    """Gives each image a score for each class of a classification task."""
 
     @property
     def scale(self) -> float:
-        """What logits are multiplied with before a softmax; 1.0: no probabilities are meant by them."""
+        """The factor of the logits before a softmax; 1.0 if the logits do not stand for probabilities."""
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """B images, as the method's ``reads`` has them, to (B, C) float32; the highest wins. Of zero-shot, cosines."""
+        """B images, as the method ``reads`` them, to (B, C) float32. The highest wins. Zero-shot gives cosines."""
 
 
 class TransferMethod(Protocol):
     """One way to adapt a model.
 
-    The model's weights are the same after :meth:`fit`: a method works on a copy, or on what it lays over the model.
+    :meth:`fit` does not change the model's weights: a method trains a copy, or weights of its own beside the model's.
     """
 
     name: str
@@ -77,7 +77,7 @@ class TransferMethod(Protocol):
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """One weight vector a class.
+    """A classifier with one weight vector for each class.
 
     Attributes:
         weights: (C, D), on the CPU.
@@ -92,7 +92,7 @@ class LinearClassifier:
 
 
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:
-    """Which capability the model lacks for a method, and what would help; None where it has all."""
+    """Which capabilities the model lacks for a method, and what would help; None if it has all of them."""
     missing = sorted(need.__name__ for need in method.needs if capability(model, need) is None)
     if not missing:
         return None

@@ -1,4 +1,7 @@
-"""Objects in boxes: the truth on the left; on the right what was predicted, over the truth's dashed outlines."""
+"""Pictures of detections: the true boxes on the left; on the right the predicted boxes over the true ones in dashes.
+
+Runs with ``--save-visuals`` and ``vlmbench show`` draw them.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,17 @@ from vlmbench.visuals.canvas import (
 from vlmbench.visuals.colours import FAINT, INK, PAPER, Colour, class_colour
 from vlmbench.visuals.text import class_label, fitting, font
 from vlmbench.visuals.text_labels import Rectangle, TextLabel, place_labels
+from vlmbench.wording import counted
 
 MOST_PREDICTIONS = 12
-"""Predictions drawn, the surest first: a detector gives hundreds, most of them with hardly a score."""
+"""Predictions drawn, the surest first: a detector gives hundreds, most of them with very low scores."""
 _MOST_TRUE = 60
 _SIDE, _STACKED_WIDTH = 720, 1200
 _WIDE = 2.2
-"""Width over height from which panels are stacked rather than set side by side."""
+"""From this ratio of width to height, panels are stacked instead of placed side by side."""
 _DASH, _SPACE = 7, 5
 _STEPS_OFF = 4
-"""How many lines above or below a box its label may stand where boxes crowd."""
+"""How many lines above or below its box a label may be if there is no free place nearer."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class BoxSet:
     Attributes:
         corners: (N, 4) left, top, right, bottom in pixels.
         labels: (N,) class indices.
-        scores: (N,) higher is surer; None for the truth, which is sure.
+        scores: (N,) higher is surer; None for true boxes.
     """
 
     corners: NDArray[np.floating]
@@ -68,23 +72,23 @@ class _Drawn:
 
 
 def draw_boxes(image: Image, predicted: BoxSet, true: BoxSet, class_names: Sequence[str], *, title: str = "") -> bytes:
-    """The true boxes, and beside them the surest predictions in solid lines over the true ones in dashes, as PNG.
+    """Draw the true boxes, and beside them the surest predictions in solid lines over the true boxes in dashes, as PNG.
 
     Args:
         image: (H, W) in any mode.
-        predicted: with scores; a NaN counts as the lowest. Of them :data:`MOST_PREDICTIONS` are drawn.
-        true: without.
+        predicted: boxes with scores; NaN counts as the lowest. The :data:`MOST_PREDICTIONS` surest are drawn.
+        true: boxes without scores.
         class_names: C names.
-        title: over all.
+        title: the heading of the picture.
 
     Raises:
-        ValueError: predictions without scores, or a label that is no class.
+        ValueError: predictions have no scores, or a label is not a class.
     """
     if predicted.scores is None:
         raise ValueError("predictions need scores")
     for boxes in (predicted, true):
         if len(boxes.labels) and not 0 <= boxes.labels.min() <= boxes.labels.max() < len(class_names):
-            raise ValueError(f"a box is of a class that is none of the {len(class_names)}")
+            raise ValueError(f"the label of a box is outside of the {counted(len(class_names), 'class', 'classes')}")
     wide = image.width > _WIDE * image.height
     small = shown(image, (_STACKED_WIDTH, _SIDE) if wide else (_SIDE, _SIDE), PANEL_THINNEST)
     scale = small.width / image.width, small.height / image.height
@@ -98,7 +102,7 @@ def draw_boxes(image: Image, predicted: BoxSet, true: BoxSet, class_names: Seque
 
 
 def _heading(what: str, inside: Sequence[_Drawn], boxes: BoxSet, most: int) -> str:
-    """How many boxes are drawn of how many, and why not all."""
+    """How many boxes there are, and which of them are drawn if not all."""
     count, outside = len(boxes.labels), len(boxes.labels) - len(inside)
     reasons = [f"the {most} surest" if boxes.scores is not None else f"the first {most}"] if len(inside) > most else []
     reasons += [f"{outside:,} not in the picture"] if outside else []
@@ -108,7 +112,8 @@ def _heading(what: str, inside: Sequence[_Drawn], boxes: BoxSet, most: int) -> s
 def _within(
     boxes: BoxSet, order: Sequence[int], class_names: Sequence[str], size: tuple[int, int], scale: tuple[float, float]
 ) -> list[_Drawn]:
-    """The boxes that lie in the picture at least in part, cut to it; what is not finite or lies outside is left out."""
+    """The boxes that are at least partly in the picture, cut to it. Boxes outside, and ones that are not finite, are
+    left out."""
     drawn = []
     for place in order:
         box = boxes.corners[place].astype(np.float64) * np.array(scale * 2)
@@ -134,7 +139,7 @@ def _panel(image: Image, dashed: Sequence[_Drawn], solid: Sequence[_Drawn], head
     face = font(SMALL)
     for box in dashed:
         _dashes(draw, box.rectangle)
-    for box in reversed(solid):  # the surest lies on top
+    for box in reversed(solid):  # the surest is on top
         _outline(draw, box.rectangle, class_colour(box.label), picture.size)
     place_labels(picture, [TextLabel(b.text, class_colour(b.label), _spots(b, face.size)) for b in solid], face)
     heading_face = font(BODY)
@@ -153,7 +158,7 @@ def _dash_legend(width: int) -> Image:
 
 
 def _spots(box: _Drawn, height: float) -> list[tuple[float, float]]:
-    """Where a box's label may stand: over it, in it, under it, then further down inside, then further off."""
+    """The places for a box's label: above, inside, below, then further down inside, then further away."""
     (left, top, right, bottom), room = box.rectangle, height + 7
     flush = right - font(SMALL).getlength(box.text) - 6
     spots = [(x, y) for y in (top - room, top, bottom, bottom - room) for x in (left, flush)]
@@ -164,7 +169,7 @@ def _spots(box: _Drawn, height: float) -> list[tuple[float, float]]:
 
 
 def _outline(draw: Draw, rectangle: Rectangle, colour: Colour, size: tuple[int, int]) -> None:
-    """Three pixels of colour between two of white: seen on any ground."""
+    """Three pixels of colour between two white ones, visible on any background."""
     x0, y0, x1, y1 = rectangle
     for grow, edge, width in ((2, PAPER, 1), (1, colour, 3), (-2, PAPER, 1)):
         left, top = max(0, x0 - grow), max(0, y0 - grow)

@@ -1,4 +1,4 @@
-"""What every picture is put together from: bounded images, headings, ticks and crosses, PNG bytes."""
+"""The parts of every picture: scaled images, rows and columns of panels, headings, ticks and crosses, PNG bytes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ MARGIN = 16
 HEADING, BODY, SMALL = 20, 15, 13
 """Font sizes in pixels."""
 THINNEST = 8
-"""Pixels that even a strip of an image keeps of its shorter side, at the cost of its proportions."""
+"""The least pixels of an image's shorter side. A thin strip is stretched to it."""
 _COMPRESSION = 6
-"""zlib's level. The highest takes four times as long for files that are a twentieth smaller."""
+"""zlib's level. The highest level takes four times as long, for files that are a twentieth smaller."""
 PANEL_THINNEST = 40
-"""The same where names are written on the image."""
+"""The same for images with names on them."""
 
 
 def blank(width: int, height: int) -> tuple[Image, Draw]:
-    """An empty picture and the pen for it."""
+    """An empty picture, and the object that draws on it."""
     image = PIL.Image.new("RGB", (max(1, width), max(1, height)), PAPER)
     return image, PIL.ImageDraw.Draw(image)
 
 
 def png(image: Image) -> bytes:
-    """A picture as a PNG file: equal pixels, equal bytes."""
+    """A picture as a PNG file. Equal pixels give equal bytes."""
     sink = io.BytesIO()
     image.save(sink, "PNG", compress_level=_COMPRESSION)
     return sink.getvalue()
 
 
 def shown_size(size: tuple[int, int], box: tuple[int, int], thinnest: int = THINNEST) -> tuple[int, int]:
-    """The largest (width, height) within ``box`` of the same proportions, enlarged too; very thin ones get thicker."""
+    """The largest (width, height) that fits into ``box`` with the same proportions; the image may be enlarged. Very
+    thin
+    images are made thicker."""
     scale = min(box[0] / size[0], box[1] / size[1])
     width, height = (min(bound, max(thinnest, round(side * scale))) for side, bound in zip(size, box, strict=True))
     return width, height
@@ -50,14 +52,14 @@ def shown(image: Image, box: tuple[int, int], thinnest: int = THINNEST) -> Image
     size = shown_size(image.size, box, thinnest)
     image = image.convert("RGB")
     smaller = size[0] * size[1] < image.width * image.height
-    if smaller:  # a first pass by whole numbers keeps huge scans cheap
+    if smaller:  # a first reduction by a whole number makes huge scans fast
         image = image.reduce((max(1, image.width // (3 * size[0])), max(1, image.height // (3 * size[1]))))
     resampling = PIL.Image.Resampling.LANCZOS if smaller else PIL.Image.Resampling.BICUBIC
     return image.resize(size, resampling)
 
 
 def beside(panels: Sequence[Image], gap: int = MARGIN) -> Image:
-    """Panels in a row, their tops level."""
+    """Panels in a row, aligned at the top."""
     width = sum(panel.width for panel in panels) + gap * (len(panels) - 1)
     row, _ = blank(width, max(panel.height for panel in panels))
     left = 0
@@ -68,7 +70,7 @@ def beside(panels: Sequence[Image], gap: int = MARGIN) -> Image:
 
 
 def below(panels: Sequence[Image], gap: int = MARGIN) -> Image:
-    """Panels in a column, their left sides level."""
+    """Panels in a column, aligned at the left."""
     column, _ = blank(max(panel.width for panel in panels), sum(p.height for p in panels) + gap * (len(panels) - 1))
     top = 0
     for panel in panels:
@@ -78,7 +80,7 @@ def below(panels: Sequence[Image], gap: int = MARGIN) -> Image:
 
 
 def framed(content: Image, title: str, *, note: str = "") -> bytes:
-    """The whole picture: a title, what it shows, a note under the title, and a margin around them, as PNG."""
+    """The whole picture as PNG: a title, a note under it, the content, and a margin around them."""
     width = max(content.width, 240)
     lines: list[tuple[str, Font, Colour]] = []
     for text, size, colour in ((title, HEADING, INK), (note, SMALL, FAINT)):
@@ -100,7 +102,7 @@ def line_height(face: Font) -> int:
 
 
 def draw_mark(draw: Draw, place: tuple[int, int], size: int, right: bool) -> None:
-    """A tick or a cross in the square of ``size`` pixels at ``place``: drawn, since not every font has them."""
+    """Draw a tick or a cross in a square of ``size`` pixels at ``place``. Not every font has these characters."""
     x, y = place
     width = max(2, round(size / 6))
     if right:

@@ -1,5 +1,6 @@
-"""Charts of a whole task: which classes are taken for which, and how each does. With matplotlib, without pyplot:
-figures are objects of their own, so threads and a caller's own figures are left alone.
+"""Charts of a whole task: which classes are confused, and the result of each class. Runs save them as pictures.
+
+They are drawn with matplotlib but without pyplot, so that they do not disturb threads or the figures of a caller.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 MATRIX_CLASSES = 40
-"""With more classes than this the most confused pairs are listed instead of a matrix."""
+"""With more classes than this, the most confused pairs are shown instead of a matrix."""
 PAIRS = 30
 EXTREMES = 20
-"""With more than twice as many classes, only so many of the worst and of the best have a bar."""
+"""With more than twice this number of classes, only this number of the worst and of the best classes have a bar."""
 
 _LEFT_TO_RIGHT = "\u200e"
 _DPI = 100
@@ -38,11 +39,11 @@ _BLUE, _GREY, _ORANGE, _INK = "#0072B2", "#ADB5BD", "#D55E00", "#212529"
 
 
 def check_charts() -> None:
-    """Find out before any work starts whether charts can be drawn.
+    """Check that charts can be drawn, before any work starts.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
-        UsageError: the font that the user chose is none.
+        UsageError: the file that the user chose is not a font.
     """
     try:
         import matplotlib  # noqa: F401
@@ -54,7 +55,7 @@ def check_charts() -> None:
 
 
 def confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str], *, title: str = "") -> bytes:
-    """Which classes are taken for which, as PNG: each row in shares of its own samples, counts written in the cells.
+    """Which classes are confused, as PNG. Each row shows shares of its own samples; the cells have counts.
 
     With more than :data:`MATRIX_CLASSES` classes, the :data:`PAIRS` most frequent confusions as bars.
 
@@ -157,17 +158,17 @@ def per_class_bars(
     title: str = "",
     measure: str = "",
 ) -> bytes:
-    """How each class does, as PNG: bars from worst to best with 95% intervals, and a line at chance.
+    """The result of each class, as PNG: bars from worst to best with 95% intervals, and a line at chance.
 
-    Of more than twice :data:`EXTREMES` classes the worst and the best.
+    With more than twice :data:`EXTREMES` classes, only the worst and the best are shown.
 
     Args:
         names: C class names.
-        values: fractions; None where a class has no value, which is counted and left out.
-        intervals: of each; None for none.
-        chance: what random answers give.
+        values: fractions; None if a class has no value: it is left out, and the chart says how many.
+        intervals: the interval of each; None if it has no interval.
+        chance: the value of random answers.
         title: over it.
-        measure: what the values are.
+        measure: the name of the values.
 
     Raises:
         ValueError: lengths that differ.
@@ -259,21 +260,21 @@ def _word(text: Text, size: float) -> None:
 
 
 def _labels(names: Sequence[str], width: int, only: Sequence[int] | None = None) -> list[str]:
-    """Names as they can be written, none wider than ``width`` pixels; empty where it is none of ``only``."""
+    """Names that the font can write, at most ``width`` pixels wide. Names at other places than ``only`` are empty."""
     drawn = range(len(names)) if only is None else set(only)
     face = font(14)
     return [fitting(class_label(names, place), width, face) if place in drawn else "" for place in range(len(names))]
 
 
 def _pair(true: str, arrow: str, predicted: str) -> str:
-    """One class, then the other, from left to right even where names are written from right to left."""
+    """One class, then the other, from left to right even if the names are written from right to left."""
     if any(unicodedata.bidirectional(character) in ("R", "AL") for character in true + predicted):
         return f"{_LEFT_TO_RIGHT}{true}{_LEFT_TO_RIGHT}{arrow}{_LEFT_TO_RIGHT}{predicted}"
     return f"{true}{arrow}{predicted}"
 
 
 def _short(count: int) -> str:
-    """A count in at most four characters or so.
+    """A count in about four characters.
 
     >>> [_short(n) for n in (7, 9999, 12345, 3_000_000)]
     ['7', '9999', '12k', '3M']

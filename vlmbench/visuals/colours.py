@@ -1,9 +1,9 @@
-"""A colour for every class index: the same in every picture, and apart from its neighbours for most eyes.
+"""A colour for every class index, the same in every picture, and easy to tell from its neighbours for most people.
 
-The first seven are Okabe and Ito's, made to be told apart under every kind of colour blindness (B. Wong, "Points of
-view: Color blindness", Nature Methods 8, 441, 2011), without their black. After those, hues go round by the golden
-angle while lightness goes through three steps, since lightness is what every eye sees. No hundred colours can all be
-told apart: pictures also write names.
+The first seven are the colours of Okabe and Ito without their black. They can be told apart with every kind of colour
+blindness (B. Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011). Later colours change the hue by the
+golden angle and the lightness in three steps, because everybody sees lightness. A hundred colours cannot all be told
+apart, so pictures also show names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAPER: Colour = (255, 255, 255)
 PALE: Colour = (233, 236, 239)
 RIGHT: Colour = (0, 114, 178)
 WRONG: Colour = (213, 94, 0)
-"""Blue and vermilion: the pair that red-green blindness leaves far apart. Ticks and crosses say it too."""
+"""Blue and vermilion, which people with red-green blindness can tell apart. Ticks and crosses show the same."""
 
 _GOLDEN_ANGLE = 0.381966
 _LIGHTNESS = (0.42, 0.72, 0.56)
@@ -55,7 +55,7 @@ def palette(classes: int) -> NDArray[np.uint8]:
 
 
 def ink_on(colour: Colour) -> Colour:
-    """Dark or light text, whichever has the higher contrast on this colour."""
+    """Dark or light text: the one with the higher contrast on this colour."""
     own = _luminance(colour)
     dark, light = ((max(own, _luminance(ink)) + 0.05) / (min(own, _luminance(ink)) + 0.05) for ink in (INK, PAPER))
     return INK if dark > light else PAPER

@@ -1,4 +1,7 @@
-"""A class for every pixel: the image, the truth and the prediction side by side, with names on the regions."""
+"""Pictures of segmentations: the image, the truth and the prediction side by side, with names on the regions.
+
+Runs with ``--save-visuals`` and ``vlmbench show`` draw them.
+"""
 
 from __future__ import annotations
 
@@ -27,45 +30,47 @@ from vlmbench.visuals.text import class_label, fitting, font
 from vlmbench.visuals.text_labels import TextLabel, place_labels
 
 TINT = 0.62
-"""How much of a pixel is its class's colour; the rest is the image in grey, so that equal classes look equal."""
+"""The share of the class's colour in a pixel. The rest is the image in grey, so that equal classes look equal."""
 BACKGROUND = "background"
-"""A class of this name is left untinted: it is what is not to be looked at."""
+"""A class of this name gets no colour."""
 
 _SIDE, _STACKED_WIDTH = 440, 900
 _WIDE = 2.2
-"""Width over height from which panels are stacked rather than set side by side."""
+"""From this ratio of width to height, panels are stacked instead of placed side by side."""
 _LEGEND_ENTRIES = 12
 _NAMED_SHARE = 0.004
-"""Regions of a smaller share of the picture have their name in the legend only."""
+"""Smaller regions (as a share of the picture) have their name only in the legend."""
 _SCAN = 96
-"""Pixels of the longer side at which regions are looked for."""
+"""The longer side, in pixels, of the small mask in which regions are searched."""
 
 Labels = NDArray[np.int64]
 
 
 def draw_masks(
     image: Image,
-    predicted: NDArray[np.integer],
+    predicted: NDArray[np.integer] | None,
     true: NDArray[np.integer],
     class_names: Sequence[str],
     *,
     ignore_label: int,
     title: str = "",
 ) -> bytes:
-    """The image, the truth over it, and the prediction over it, each with the names of its classes, as PNG.
+    """Draw the image, the truth over it, and the prediction over it, each with the names of its classes, as PNG.
 
     Args:
         image: (H, W) in any mode.
-        predicted: (H, W) class indices, or ``ignore_label``.
-        true: the same of the truth.
-        class_names: C names. One that is "background" stays untinted.
-        ignore_label: these pixels are hatched in grey.
-        title: over all.
+        predicted: (H, W) class indices, or ``ignore_label``; None: the prediction is not known, and is not drawn.
+        true: (H, W) the same for the truth.
+        class_names: C names. "background" gets no colour.
+        ignore_label: pixels of this value are hatched in grey.
+        title: the heading of the picture.
 
     Raises:
-        ValueError: a mask of another size than the image, or an index that is neither class nor ``ignore_label``.
+        ValueError: a mask has another size than the image, or an index is neither a class nor ``ignore_label``.
     """
     for name, mask in (("predicted", predicted), ("true", true)):
+        if mask is None:
+            continue
         if mask.shape != (image.height, image.width):
             raise ValueError(f"the {name} mask is {mask.shape}, the image {(image.height, image.width)}")
         outside = (mask != ignore_label) & ((mask < 0) | (mask >= len(class_names)))
@@ -76,6 +81,8 @@ def draw_masks(
     width = max(small.width, 220)
     panels = [_panel("image", small, _caption_row(width, small))]
     for name, mask in (("truth", true), ("prediction", predicted)):
+        if mask is None:
+            continue
         own = mask.astype(np.int64)
         overlay = _overlay(small, _resized(own, small.size), class_names, ignore_label)
         panels.append(_panel(name, overlay, _legend(own, class_names, ignore_label, width)))
@@ -91,7 +98,7 @@ def _resized(mask: Labels, size: tuple[int, int]) -> Labels:
 
 
 def _overlay(image: Image, mask: Labels, class_names: Sequence[str], ignore_label: int) -> Image:
-    """Classes as tints of the grey image, with light edges between them and their names where there is room."""
+    """Classes as tints of the grey image, with light edges between them, and their names if there is room."""
     ignored = mask == ignore_label
     colours = palette(len(class_names))[np.where(ignored, 0, mask)].astype(np.float32)
     clear = np.isin(mask, [index for index, name in enumerate(class_names) if name.casefold() == BACKGROUND]) & ~ignored
@@ -119,7 +126,7 @@ def _hatching(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _largest_regions(mask: Labels, unnamed: NDArray[np.bool_]) -> list[tuple[int, tuple[int, int]]]:
-    """Each class that has a large enough share, largest first, and the pixel deepest inside of it (x, y)."""
+    """Each class with a large enough share, the largest first, and the pixel (x, y) deepest inside it."""
     found = []
     step = max(1, max(mask.shape) // _SCAN)
     coarse, skipped = mask[::step, ::step], unnamed[::step, ::step]
@@ -131,7 +138,7 @@ def _largest_regions(mask: Labels, unnamed: NDArray[np.bool_]) -> list[tuple[int
 
 
 def _deepest(region: NDArray[np.bool_]) -> tuple[int, int]:
-    """(row, column) of a pixel that erosion leaves to the last."""
+    """(row, column) of a pixel that remains longest under erosion."""
     last = region
     while region.any():
         last = region
@@ -154,7 +161,7 @@ def _caption_row(width: int, picture: Image) -> Image:
 
 
 def _legend(mask: Labels, class_names: Sequence[str], ignore_label: int, width: int) -> Image:
-    """A line a class that occurs, most pixels first: its colour, name and share of the picture."""
+    """One line for each class in the mask, most pixels first: its colour, name and share of the picture."""
     values, counts = np.unique(mask, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     entries = [(int(values[place]), counts[place] / mask.size) for place in order]

@@ -1,4 +1,4 @@
-"""Samples with what was said of them: contact sheets for classes, rows of captions for retrieval."""
+"""Sheets of samples with their answers: tiles for classification, rows of captions for retrieval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlmbench.visuals.colours import FAINT, INK, PALE, RIGHT, WRONG
 from vlmbench.visuals.text import fitting, font, legible, wrapped
 
 SHEET_TILES, SHEET_ROWS = 48, 12
-"""What one sheet holds at most."""
+"""The most tiles and rows of one sheet."""
 _TILE = 208
 _PICTURE = 192
 _COLUMNS = 6
@@ -26,7 +26,7 @@ class Line:
     Attributes:
         text: cut where it does not fit.
         right: a tick before it, a cross, or None for neither.
-        share: drawn at the line's end as a percentage, such as a confidence.
+        share: a percentage at the line's end, such as a confidence.
         faint: in grey.
     """
 
@@ -41,9 +41,9 @@ class Tile:
     """One sample of a contact sheet.
 
     Attributes:
-        image: None where it could not be read.
-        lines: what was true and what was said.
-        right: the frame's colour and the mark in the corner; None where an answer is neither right nor wrong.
+        image: None if it could not be read.
+        lines: the right answer and the model's answer.
+        right: decides the frame's colour and the mark in the corner; None if an answer is neither right nor wrong.
     """
 
     image: Image | None
@@ -56,7 +56,7 @@ class Query:
     """One row of a retrieval sheet.
 
     Attributes:
-        image: None where it could not be read.
+        image: None if it could not be read.
         heading: such as the rank of the best true caption.
         captions: best first; ``right`` marks the image's own.
     """
@@ -67,7 +67,7 @@ class Query:
 
 
 def contact_sheet(tiles: Sequence[Tile], title: str, *, note: str = "") -> bytes:
-    """Pictures in rows, each framed in blue with a tick where the answer is right, in orange with a cross where wrong.
+    """Pictures in rows. A right answer has a blue frame and a tick, a wrong answer an orange frame and a cross.
 
     Raises:
         ValueError: no tiles, or more than :data:`SHEET_TILES`.
@@ -130,7 +130,7 @@ def _paste_centred(picture: Image, image: Image | None, place: tuple[int, int], 
 
 
 def retrieval_sheet(queries: Sequence[Query], title: str, *, note: str = "") -> bytes:
-    """Each image with the captions that were found for it, its own marked by a tick.
+    """Each image with the captions that were found for it. A tick marks its own captions.
 
     Raises:
         ValueError: no queries, or more than :data:`SHEET_ROWS`.

@@ -1,7 +1,7 @@
-"""Text in pictures: which font there is, what it cannot write, and how much fits where.
+"""Text in pictures: the font, characters that it lacks, and text that fits into a width. All pictures use it.
 
-Class names come in every script and length, and no font has all of them. What the font lacks is spelled out in square
-brackets, so that a reader sees a name and that it is not the name's own writing.
+Class names may be in any script and of any length, and no font has every character. Characters that the font lacks are
+spelled out in square brackets, so that a reader sees that this is not the name's own spelling.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from vlmbench.paths import user_path
 
 FONT_VARIABLE = "VLMBENCH_FONT"
 _IN_NO_FONT = "\U0010ffff"
-"""A noncharacter: what a font draws for it is what it draws for everything it lacks."""
+"""A noncharacter. A font draws it like every character that it lacks."""
 _LONGEST = 400
-"""Characters of a text that are looked at: no picture has room for more."""
+"""The most characters of a text that are used: no picture has room for more."""
 _SPELLED_AT_MOST = 24
 
 Font = ImageFont.FreeTypeFont
 
 
 def font_path() -> Path | None:
-    """The font file to draw with; None for the one inside Pillow, which knows little more than ASCII.
+    """The font file to draw with; None for the font inside Pillow, which has little more than ASCII.
 
-    The first of: the file that the variable ``VLMBENCH_FONT`` names; matplotlib's DejaVu Sans (Latin, Greek, Cyrillic,
-    Hebrew, Arabic) where matplotlib is installed.
+    It is the file that the variable ``VLMBENCH_FONT`` names; else matplotlib's DejaVu Sans (Latin, Greek, Cyrillic,
+    Hebrew, Arabic), if matplotlib is installed.
 
     Raises:
-        UsageError: ``VLMBENCH_FONT`` names no font.
+        UsageError: ``VLMBENCH_FONT`` names a file that is not a font.
     """
     if chosen := os.environ.get(FONT_VARIABLE):
         path = user_path(chosen)
@@ -44,7 +44,8 @@ def font_path() -> Path | None:
             ImageFont.truetype(str(path), 12)
         except OSError as error:
             raise UsageError(
-                f"{FONT_VARIABLE} names {chosen!r}, which is no font: {error}", hint="Name a .ttf, .otf or .ttc file."
+                f"{FONT_VARIABLE} names {chosen!r}, which is not a font: {error}",
+                hint="Name a .ttf, .otf or .ttc file.",
             ) from error
         return path
     return _dejavu()
@@ -74,7 +75,7 @@ def _load(path: Path | None, size: int) -> Font:
 
 
 def legible(text: str) -> str:
-    """A text in characters that the font has, on one line.
+    """A text on one line, in characters that the font has.
 
     >>> legible("a\\ncat")
     'a cat'
@@ -93,7 +94,7 @@ def legible(text: str) -> str:
 
 
 def class_label(class_names: Sequence[str], index: int) -> str:
-    """A class's name as it can be written; its number where nothing of the name can.
+    """A class's name in characters that the font has; its number if the font has none of them.
 
     >>> class_label(["", "cat"], 0), class_label(["", "cat"], 1)
     ('class 0', 'cat')
@@ -105,7 +106,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def _is_invisible(character: str) -> bool:
-    """Control and format characters; and variation selectors, which ask for an emoji's colours."""
+    """Whether it is a control or format character, or a variation selector, which asks for the colours of an emoji."""
     return unicodedata.category(character) in _INVISIBLE or "\ufe00" <= character <= "\ufe0f"
 
 
@@ -147,7 +148,7 @@ def _name(character: str) -> str:
 
 
 def fitting(text: str, width: float, face: Font) -> str:
-    """A legible text no wider than ``width`` pixels: its end gives way to three dots."""
+    """A legible text at most ``width`` pixels wide. Three dots replace the end of a longer text."""
     if face.getlength(text) <= width:
         return text
     shortest, longest = 0, len(text)  # the longest beginning that fits, by halving
@@ -161,7 +162,7 @@ def fitting(text: str, width: float, face: Font) -> str:
 
 
 def wrapped(text: str, width: float, face: Font, *, lines: int) -> list[str]:
-    """A legible text broken at spaces into at most so many lines, the last of them cut as :func:`fitting` does."""
+    """A legible text broken at spaces into at most ``lines`` lines. The last line is cut as :func:`fitting` does."""
     words = text.split(" ")
     found: list[str] = []
     while words and len(found) < lines - 1:

@@ -1,4 +1,4 @@
-"""Text labels on a picture: inside of it, and where it can be avoided not over each other."""
+"""Text labels on a picture: always inside it, and not over each other if that can be avoided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vlmbench.visuals.text import Font, fitting
 
 _PADDING = 3
 _WIDEST = 0.6
-"""Of the picture's width, that one label may take."""
+"""The share of the picture's width that one label may take."""
 
 Rectangle = tuple[float, float, float, float]
 
@@ -25,8 +25,8 @@ class TextLabel:
     Attributes:
         text: already legible.
         colour: of its background.
-        places: (x, y) where it may stand, the best first: its top left corner, or its middle.
-        centred: they mean its middle.
+        places: (x, y) where the label may be, the best first: its top left corner, or its middle.
+        centred: ``places`` are for its middle.
     """
 
     text: str
@@ -34,13 +34,13 @@ class TextLabel:
     places: Sequence[tuple[float, float]]
     centred: bool = False
     may_overlap: bool = True
-    """Where it finds no free place it is drawn over others, and not left out."""
+    """If there is no free place, draw it over other labels instead of leaving it out."""
 
 
 def place_labels(picture: Image, labels: Sequence[TextLabel], face: Font) -> list[Rectangle]:
-    """Draw labels, the first ones with the freest choice; returns where each went (left, top, right, bottom).
+    """Draw labels in their order. Returns the rectangle of each (left, top, right, bottom).
 
-    Each stands at the first of its places that overlaps no label before it, else where it overlaps least.
+    Each label is put at the first of its places that overlaps no earlier label, else at the place with least overlap.
     """
     draw = PIL.ImageDraw.Draw(picture)
     taken: list[Rectangle] = []

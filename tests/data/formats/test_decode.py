@@ -77,7 +77,7 @@ def test_an_animation_gives_its_first_frame() -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
         (b"\x1f\x8b\x08\0\0", "looks like gzip"),
         (b"PK\x03\x04\0\0", "looks like a zip"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "looks like heic"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "it is HEIC or HEIF: convert it to JPEG"),
         (b"\0" * 300, "nothing but zero bytes"),
         (b"\x07\x01\xfe\x80", "unknown format, starting with 07 01 fe 80"),
         (b"\xff\xd8\xff", "a JPEG with a damaged header"),

@@ -358,9 +358,9 @@ def test_sentences_in_singular_and_plural() -> None:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        (tiff(np.zeros((4, 4), "<f8")), "a TIFF whose samples are of a kind that it does not decode"),
-        (tiff(np.zeros((4, 4, 5), "<u2")), "a TIFF whose samples are of a kind that it does not decode"),
-        (b"PF\n2 2\n-1.0\n" + bytes(48), "a PFM in colour, which it does not decode"),
+        (tiff(np.zeros((4, 4), "<f8")), "a TIFF with a kind of samples that Pillow does not decode"),
+        (tiff(np.zeros((4, 4, 5), "<u2")), "a TIFF with a kind of samples that Pillow does not decode"),
+        (b"PF\n2 2\n-1.0\n" + bytes(48), "a colour PFM, which Pillow does not decode"),
         (b"\x76\x2f\x31\x01" + bytes(40), "looks like OpenEXR"),
     ],
 )

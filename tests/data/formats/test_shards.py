@@ -66,25 +66,25 @@ def test_the_split_is_test_or_the_only_one_or_asked_for(tmp_path: Path) -> None:
     root = write_wds(tmp_path, [0], split="train")
     assert found(root).split == "train"
     write_wds(tmp_path, [0], split="val")
-    with pytest.raises(DataError, match="several splits and none asked for: train, val"):
+    with pytest.raises(DataError, match="several splits, and the card names none of them: train and val"):
         found(root)
     write_wds(tmp_path, [0], split="test")
     assert found(root).split == "test"
     assert found(root, split="val").split == "val"
-    with pytest.raises(MissingDataError, match=r"no split 'dev' in .*: it has test, train, val"):
+    with pytest.raises(MissingDataError, match=r"no split 'dev' in .*: it has test, train and val"):
         found(root, split="dev")
 
 
 def test_nshards_must_agree_with_the_folder(tmp_path: Path) -> None:
     root = write_wds(tmp_path, [0] * 4, shard_size=1)
     (root / "test" / "2.tar").unlink()
-    with pytest.raises(DataError, match=r"nshards.txt says 4 shards; 1 missing: 2.tar"):
+    with pytest.raises(DataError, match=r"nshards.txt states 4 shards; 1 missing: 2.tar"):
         found(root)
     (root / "test" / "nshards.txt").write_text("2")
-    with pytest.raises(DataError, match=r"nshards.txt says 2 shards, but there are more: 3.tar"):
+    with pytest.raises(DataError, match=r"nshards.txt states 2 shards, but there are more: 3.tar"):
         found(root)
     (root / "test" / "nshards.txt").write_text("two")
-    with pytest.raises(DataError, match="not a number of shards: 'two'"):
+    with pytest.raises(DataError, match="the number of shards, not 'two'"):
         found(root)
 
 
@@ -99,19 +99,19 @@ def test_what_has_no_shards_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"only compressed ones \(0.tar.gz\)"):
         found(packed)
     write_tar(tmp_path / "p" / "0.tar", [])
-    with pytest.raises(DataError, match=r"2 of the shards are missing: .*1.tar, .*2.tar"):
+    with pytest.raises(DataError, match=r"2 shards missing: .*1.tar and .*2.tar"):
         found(tmp_path / "p" / "{0..2}.tar")
 
 
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("9" * 30, r"nshards.txt: 9{30} is no number of shards: 2 are there"),
-        ("9" * 5000, r"nshards.txt: 9{40}… is no number of shards"),
-        ("999999999", r"says 999999999 shards; 999,999,997 missing: 2.tar, 3.tar, .* and 999,999,987 more"),
-        ("-1", "not a number of shards"),
-        ("1e3", "not a number of shards"),
-        ("", "not a number of shards"),
+        ("9" * 30, r"nshards.txt: 9{30} cannot be the number of shards; the folder has 2"),
+        ("9" * 5000, r"nshards.txt: 9{40}… cannot be the number of shards"),
+        ("999999999", r"states 999999999 shards; 999,999,997 missing: 2.tar, 3.tar, .* and 999,999,987 more"),
+        ("-1", "must hold the number of shards"),
+        ("1e3", "must hold the number of shards"),
+        ("", "must hold the number of shards"),
     ],
 )
 def test_a_number_of_shards_that_cannot_be_is_refused_at_once(tmp_path: Path, said: str, message: str) -> None:

@@ -62,10 +62,10 @@ def test_splits_are_refused_with_the_argument_that_names_one(
 
 def test_a_split_without_class_folders_is_not_offered(tmp_path: Path) -> None:
     root = write_folder(layout(tmp_path / "root", "train"), {"test/1.png": image_bytes(1)})
-    with pytest.raises(DataError, match=r"test, train\nName the split: -t \S+/train\. In a card"):
+    with pytest.raises(DataError, match=r"test and train\nName the split: -t \S+/train\. In a card"):
         opened(f"imagefolder:{root}")
     flat = write_folder(tmp_path / "flat", {"train/1.png": b"", "test/1.png": b""})
-    with pytest.raises(DataError, match="No folder of these has class folders inside"):
+    with pytest.raises(DataError, match="None of these folders holds class folders"):
         opened(f"imagefolder:{flat}")
 
 
@@ -100,7 +100,7 @@ def test_one_folder_with_all_classes_inside_is_named(
     name = "1.png" if kind == "imagefolder" else "clip/1.png"
     files = {f"{below}/{label}/{name}": image_bytes(1) for label in ("cat", "dog")}
     write_folder(tmp_path, {**files, **dict.fromkeys(beside, b"x"), "readme.txt": b""})
-    with pytest.raises(DataError, match=f"all samples are below one folder, {below}, whose 2 folders") as raised:
+    with pytest.raises(DataError, match=f"all samples are below one folder, {below}; the 2 folders") as raised:
         opened(f"{kind}:{tmp_path}")
     argument = shlex.split((raised.value.hint or "").removesuffix("."))[-1]
     assert opened(argument).classes == ("cat", "dog")
@@ -122,7 +122,7 @@ def test_a_card_that_names_its_folders_so_is_believed(tmp_path: Path) -> None:
 )
 def test_images_and_what_is_beside_them_are_no_classes(folders: tuple[str, ...], tmp_path: Path) -> None:
     root = write_folder(tmp_path / "set", {f"{name}/{i}.png": image_bytes(i) for name in folders for i in range(2)})
-    with pytest.raises(DataError, match="images and what is beside them") as raised:
+    with pytest.raises(DataError, match="images and their annotations") as raised:
         opened(f"imagefolder:{root}")
     assert f"-t masks:{root}" in str(raised.value.hint) and f"-t boxes:{root}" in str(raised.value.hint)
     context = SourceContext(class_names=tuple(sorted(folders)))

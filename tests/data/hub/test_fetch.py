@@ -179,7 +179,7 @@ def test_verify_refuses_if_no_hash_is_known(hub: Hub, files: dict[str, bytes]) -
         link.write_bytes(content)
     hub.gone = True
     (plan,) = plan_fetch([task], workers=1, verify=True).tasks
-    assert plan.state == "failed" and "cannot be verified: their hashes are not known" in str(plan.problem)
+    assert plan.state == "failed" and "is not known, so that nothing can be verified" in str(plan.problem)
     assert plan_fetch([task], workers=1).tasks[0].state == "hub"
 
 

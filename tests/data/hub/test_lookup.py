@@ -51,7 +51,7 @@ def test_only_the_splits_files_are_read(
 
 def test_what_is_not_there_is_said(hub: Hub) -> None:
     hub.repo("org/set").commit({path: b"x" for path in SHARDS})
-    with pytest.raises(MissingDataError, match="no split 'val'; it has test, train"):
+    with pytest.raises(MissingDataError, match="no split 'val'; it has test and train"):
         HUB.look_up(source(split="val"), offline=False)
     hub.repo("org/table").commit({path: b"x" for path in TABLES})
     with pytest.raises(DataError, match=r"data_files: nothing matches 'x\*'"):

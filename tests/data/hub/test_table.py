@@ -55,12 +55,12 @@ def test_columns_are_found_or_named(tmp_path: Path) -> None:
     root = table(tmp_path / "int" / "test.parquet", [5, 7], datasets.Value("int64")).parent
     dataset = opened(root)
     assert ([s.target for s in dataset.samples], dataset.classes) == ([5, 7], None)
-    with pytest.raises(LabelError, match="label_column: no column 'lable'; it has img, note, label"):
+    with pytest.raises(LabelError, match="label_column: no column 'lable'; it has img, note and label"):
         opened(root, options={"label_column": "lable"})
     with pytest.raises(LabelError, match="row 0: its label is 'x', not a class index"):
         opened(root, options={"label_column": "note"})
     text = table(tmp_path / "text" / "test.parquet", ["a", "b"], datasets.Value("string")).parent
-    with pytest.raises(LabelError, match=r"which is the label_column\? no column fits; columns: img, note, label"):
+    with pytest.raises(LabelError, match=r"which is the label_column\? no column fits; columns: img, note and label"):
         opened(text)
     plain = write_folder(tmp_path / "csv", {"test.csv": b"a,label\n1,2\n"})
     with pytest.raises(DataError, match=r"which is the image_column\? no column fits"):

@@ -120,7 +120,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     record = evaluated(forms()["pairs"]())
     assert record.main.n == 6 and not list(tmp_path.iterdir())
-    with pytest.raises(UsageError, match="pictures need a folder"):
+    with pytest.raises(UsageError, match="pictures need a results folder"):
         evaluated(forms()["pairs"](), visuals=2)
     evaluated(forms()["pairs"](), results=tmp_path / "runs", limit=2, stratified=True, visuals=2)
     assert len(list(ResultStore(tmp_path / "runs"))) == 1 and list(tmp_path.rglob("*.visuals/*.png"))
@@ -239,12 +239,12 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "other text": (
         lambda: vlmbench.as_task([(picture(0), "cow")], classes=NAMES),
         LabelError,
-        "'cow' not among the 2",
+        "'cow' is not one of the 2",
     ),
     "real number": (lambda: vlmbench.as_task([(picture(0), 1.0)], classes=NAMES), LabelError, "its label is 1.0, not"),
     "bool": (lambda: vlmbench.as_task([(picture(0), True)], classes=NAMES), LabelError, "its label is True, not"),
     "None": (lambda: vlmbench.as_task([(picture(0), None)], classes=NAMES), LabelError, "its label is None, not"),
-    "empty": (lambda: vlmbench.as_task([], classes=NAMES), DataError, "not one sample"),
+    "empty": (lambda: vlmbench.as_task([], classes=NAMES), DataError, "it has no samples"),
     "generator": (lambda: vlmbench.as_task(iter(pairs()), classes=NAMES), UsageError, "from start to end"),
     "loader": (lambda: vlmbench.as_task(DataLoader(Own(pairs()))), UsageError, "gives batches"),
     "dict": (lambda: vlmbench.as_task({"image": [], "label": []}), UsageError, "no list of samples"),

@@ -29,7 +29,7 @@ def made(root: Path, text: str = LIST, images: str = "lists") -> Path:
 
 def test_what_is_not_below_the_lists_folder_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path, {"cat/1.jpg": b"", "list.txt": b"cat/1.jpg\n../../etc/hostname\n"})
-    with pytest.raises(DataError, match="not below its folder: \\.\\./\\.\\./etc/hostname"):
+    with pytest.raises(DataError, match="not below the folder of images: \\.\\./\\.\\./etc/hostname"):
         open_dataset([SourceSpec(kind="filelist", location=str(tmp_path / "list.txt"))], SourceContext())
 
 
@@ -67,9 +67,9 @@ def test_an_image_that_is_gone_is_a_bad_sample(tmp_path: Path) -> None:
     [
         (" \n", NAMES, DataError, "lists no images"),
         ("\xff", NAMES, DataError, "cannot be read"),
-        (LIST + "j/jail_cell/2.jpg", NAMES, DataError, "1 files more than once: j/jail_cell/2.jpg"),
-        (LIST, ("jail cell", "abbey"), LabelError, "1 of its folders are no class of the card: church outdoor"),
-        (LIST, (*NAMES, "abbey"), LabelError, "no image of 1 classes: abbey"),
+        (LIST + "j/jail_cell/2.jpg", NAMES, DataError, "1 file more than once: j/jail_cell/2.jpg"),
+        (LIST, ("jail cell", "abbey"), LabelError, "1 folder is not among the card's classes: church outdoor"),
+        (LIST, (*NAMES, "abbey"), LabelError, "no images of 1 class: abbey"),
         (LIST, (*NAMES, "Jail-Cell"), LabelError, "two classes have the same name"),
         ("a/1.jpg", NAMES, LabelError, "'a/1.jpg' has no folder"),
     ],
@@ -87,14 +87,14 @@ def test_a_list_that_does_not_fit_is_said(
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     made(tmp_path)
     for options, message in (
-        ({"images": 1}, "images is a folder"),
-        ({"images": [1]}, "images is a folder"),
-        ({"skip_folders": -1}, "skip_folders is a number"),
+        ({"images": 1}, "`images` must be a folder"),
+        ({"images": [1]}, "`images` must be a folder"),
+        ({"skip_folders": -1}, "`skip_folders` must be a whole number"),
         ({"list": "x"}, "unknown option 'list'"),
     ):
         with pytest.raises(UsageError, match=message):
             opened(tmp_path, named(*NAMES), **options)
-    with pytest.raises(UsageError, match="`split` means nothing to filelist"):
+    with pytest.raises(UsageError, match="the source filelist does not use `split`"):
         open_source(SourceSpec(kind="filelist", location=str(tmp_path), split="test"), SourceContext())
     with pytest.raises(LabelError, match="multi-label"):
         opened(tmp_path, named(*NAMES, multi_label=True))

@@ -74,7 +74,7 @@ def test_a_folder_of_frames_is_the_video_of_the_same_frames(tmp_path: Path) -> N
 
 def test_several_frames_are_no_single_image(tmp_path: Path) -> None:
     write_frames(tmp_path / "run" / "a", range(4))
-    with pytest.raises(DataError, match="a clip is 2 frames here"):
+    with pytest.raises(DataError, match="each clip has 2 frames"):
         opened(tmp_path, options={"frames": 2}).read(0)
 
 
@@ -127,9 +127,9 @@ def test_links_in_a_circle_are_not_followed(tmp_path: Path) -> None:
 def test_what_is_no_folder_of_clips_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds images[\s\S]*imagefolder"):
         opened(touch(tmp_path / "images", "run/1.jpg"))
-    with pytest.raises(LabelError, match=r"1 clips directly in it and no class folders\nExpected: .*/<any name>.mp4"):
+    with pytest.raises(LabelError, match=r"no class folders, but 1 clip directly in it\nExpected: .*/<any name>.mp4"):
         opened(touch(tmp_path / "flat", "a.mp4"))
-    with pytest.raises(DataError, match="no clip in any of the 1 class folders"):
+    with pytest.raises(DataError, match="no clips in the 1 class folder"):
         opened(touch(tmp_path / "text", "run/a.txt"))
     with pytest.raises(MissingDataError):
         opened(tmp_path / "nowhere")
@@ -180,7 +180,9 @@ def test_kinetics_lists_name_clips_by_id_and_seconds(tmp_path: Path) -> None:
     root = touch(tmp_path / "val", "baking_cookies/abc_000012_000022.mp4", "baking_cookies/abc_000001_000011.mp4")
     lines = "label,youtube_id,time_start,time_end,split\nbaking cookies,abc,12,22,val\nbaking cookies,gone,0,10,val\n"
     write_folder(tmp_path, {"val.csv": lines.encode()})
-    with pytest.raises(DataError, match=r"1 of 2 listed clips are missing: .*gone_000000_000010.mp4\n.*partial: true"):
+    with pytest.raises(
+        DataError, match=r"1 of the 2 listed clips is missing: .*gone_000000_000010.mp4\n.*partial: true"
+    ):
         opened(tmp_path, split="val", options={"list": "val.csv"})
     dataset = opened(tmp_path, split="val", options={"list": "val.csv", "partial": True})
     assert ids(dataset) == [("baking_cookies/abc_000012_000022.mp4", 0)]
@@ -200,8 +202,8 @@ def test_lists_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write_folder(root, files)
     for name, said in {
         "empty.txt": "names no clip",
-        "other.txt": "1 of 1 listed clips are missing: run/b.mp4",
-        "both.txt": "is there 2 times: run/a.avi, run/a.mp4",
+        "other.txt": "1 of the 1 listed clips is missing: run/b.mp4",
+        "both.txt": "2 clips may be run/a.mkv: run/a.avi and run/a.mp4",
         "times.csv": "row 2: time_start",
     }.items():
         with pytest.raises(DataError, match=said):

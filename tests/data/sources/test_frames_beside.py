@@ -74,16 +74,16 @@ def test_unclear_frames_are_asked_and_the_printed_way_works(tmp_path: Path) -> N
     ) as raised:
         opened(tmp_path)
     assert raised.value.hint == (
-        "Name them by a pattern in a card's source, such as options: {frame_names: 'left_*.jpg'}."
+        "Name the frames by a pattern in a card's source, such as options: {frame_names: 'left_*.jpg'}."
     )
     ids, (remark,) = found(tmp_path, options={"frame_names": "left_*.jpg"})
     assert ids == ["run/a"] and remark.count == 9 and remark.examples[0] == "run/a/right_1.jpg"
     touch(tmp_path / "folders", *series("run/a", "flow_x/{}.jpg", "flow_y/{}.jpg"))
-    with pytest.raises(DataError, match=r"holds the folders flow_x, flow_y: which are the frames\?[\s\S]*'flow_x/\*'"):
+    with pytest.raises(DataError, match=r"holds the folders flow_x and flow_y, and it is unclear[\s\S]*'flow_x/\*'"):
         opened(tmp_path / "folders")
     ids, (remark,) = found(tmp_path / "folders", options={"frame_names": "flow_x/*"})
     assert ids == ["run/a/flow_x"] and remark.count == 9
-    with pytest.raises(DataError, match=r"no clip in any [\s\S]*whose names are like 'img_\*'"):
+    with pytest.raises(DataError, match=r"no clips in the [\s\S]*whose names match 'img_\*'"):
         opened(tmp_path, options={"frame_names": "img_*"})
     for wrong in ("", "/", 3):
         with pytest.raises(UsageError, match="`frame_names` must be a pattern"):
@@ -100,7 +100,7 @@ def test_the_named_frames_are_read_and_belong_to_the_state(tmp_path: Path) -> No
 
 def test_kinds_of_pictures_are_no_classes(tmp_path: Path) -> None:
     root = touch(tmp_path, *(f"{kind}/run/a/{kind}_1.jpg" for kind in ("rgb", "flow_x", "flow_y")))
-    with pytest.raises(LabelError, match=r"kinds of pictures and not classes: flow_x, flow_y, rgb") as raised:
+    with pytest.raises(LabelError, match=r"kinds of pictures, not classes: flow_x, flow_y and rgb") as raised:
         opened(root)
     assert raised.value.hint == f"Name one of them: -t frames:{root / 'rgb'}."
     assert found(root / "rgb")[0] == ["run/a"]
@@ -114,7 +114,7 @@ def test_clips_may_have_any_names(tmp_path: Path) -> None:
 
 
 STRANGERS = {
-    "run/notes.txt": "of another kind by their names: 1 .txt",
+    "run/notes.txt": "of other kinds: 1 .txt",
     "run/.hidden.mp4": "hidden",
     "run/._a.mp4": "hidden",
     "run/Thumbs.db": "of the system's",
@@ -123,12 +123,12 @@ STRANGERS = {
     "run/clip/.ipynb_checkpoints/deep/1.jpg": "in hidden or system folders",
     "run/clip/flow_x_1.jpg": "beside the frames of their clips, such as optical flow, depth or masks",
     "run/clip/depth/1.png": "beside the frames of their clips, such as optical flow, depth or masks",
-    "run/clip/info.json": "of another kind by their names: 1 .json",
+    "run/clip/info.json": "of other kinds: 1 .json",
     "run/a.jpg": "beside videos",
     "run/a.gif": "beside videos",
     "run/a_flow.mp4": "named as another clip's optical flow, depth or masks",
     "loose.mp4": "beside the class folders",
-    "README": "of another kind by their names: 1 without an ending",
+    "README": "of other kinds: 1 without an ending",
     "__MACOSX/run/a.mp4": "in hidden or system folders",
 }
 CLEAN = ["run/a.mp4", "run/clip/img_1.jpg", "run/clip/img_2.jpg", "jump/b.AVI", "jump/deep/c.WMV"]
@@ -208,11 +208,11 @@ def test_lists_that_lack_clips_or_name_splits(tmp_path: Path) -> None:
     ids, (remark,) = found(tmp_path, split="val", options={"list": "val.csv", "partial": True})
     assert ids == ["baking_cookies/abc_000012_000022.mp4"]
     assert remark.code == "missing-images" and remark.sentence == (
-        f"1 of the 2 clips that {tmp_path / 'val.csv'} lists is missing and left out, as `partial` asks: "
+        f"1 of the 2 clips that {tmp_path / 'val.csv'} lists is missing and was left out, as `partial` asks: "
         "baking cookies/gone_000000_000010.mp4"
     )
     assert found(tmp_path, split="val", options={"list": "all.csv"}) == (ids, [])
-    with pytest.raises(DataError, match=r"all.csv: it lists the splits train, val\nName one as `split`"):
+    with pytest.raises(DataError, match=r"all.csv: it lists the splits train and val\nName one of them as `split`"):
         opened(tmp_path / "val", options={"list": "../all.csv"})
 
 

@@ -91,7 +91,7 @@ def test_a_missing_shard_on_the_hub_is_an_error(hub: Hub, tmp_path: Path) -> Non
     files = wds_files(tmp_path / "set")
     del files["test/1.tar"]
     hub.repo("org/set").commit(files)
-    with pytest.raises(DataError, match=r"says 2 shards; 1 missing: 1.tar"):
+    with pytest.raises(DataError, match=r"states 2 shards; 1 missing: 1.tar"):
         opened("org/set")
 
 
@@ -108,7 +108,7 @@ def test_an_incomplete_cache_is_not_used_offline(hub: Hub, tmp_path: Path) -> No
 
 def test_an_unknown_split_lists_the_known(hub: Hub, tmp_path: Path) -> None:
     hub.repo("org/set").commit(wds_files(tmp_path / "set"))
-    with pytest.raises(MissingDataError, match="no split 'val'; it has test, train"):
+    with pytest.raises(MissingDataError, match="no split 'val'; it has test and train"):
         opened("org/set", split="val")
     assert opened("org/set", split="train").info.split == "train"
 

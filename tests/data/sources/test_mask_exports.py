@@ -55,7 +55,7 @@ def test_an_export_of_cvat_without_images_or_without_its_labelmap(tmp_path: Path
     for path in (root / "JPEGImages").iterdir():
         path.unlink()
     with pytest.raises(
-        MissingDataError, match=r"it has ImageSets/ \(1 .txt\), JPEGImages/ \(empty\), SegmentationClass/"
+        MissingDataError, match=r"it holds ImageSets/ \(1 .txt\), JPEGImages/ \(empty\), SegmentationClass/"
     ):
         opened(root)
 
@@ -94,7 +94,9 @@ def test_an_export_of_roboflow(tmp_path: Path) -> None:
             tmp_path, {**files, f"{split}/_classes.csv": b"Pixel Value, Class\n0, background\n1, cat\n2, dog\n"}
         )
     write_folder(tmp_path, {"README.dataset.txt": b"", "README.roboflow.txt": b""})
-    with pytest.raises(DataError, match=rf"2 splits \(train, valid\)[\s\S]*-t masks:{re.escape(str(tmp_path))}/valid"):
+    with pytest.raises(
+        DataError, match=rf"2 splits \(train and valid\)[\s\S]*-t masks:{re.escape(str(tmp_path))}/valid"
+    ):
         opened(tmp_path)
     dataset, said = remarked(lambda: opened(tmp_path / "valid", classes=None))
     assert dataset.classes == ("background", "cat", "dog") and len(dataset.samples) == 2
@@ -115,10 +117,12 @@ def test_masks_of_black_and_white(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {**files, **{f"masks/{name}": data for name, data in makes.items()}})
     dataset, said = remarked(lambda: opened(root, classes=2))
     assert all(rows == (mask // 255).astype(int).tolist() for rows in labels(dataset).values())
-    assert [remark.code for remark in said] == ["mask-values-assumed"] and "0 and 255 alone (4 of 4" in said[0].sentence
+    assert [remark.code for remark in said] == ["mask-values-assumed"] and "only the values 0 and 255 (4 of 4" in said[
+        0
+    ].sentence
     assert dataset.mask_values == "value to label {0: 0, 255: 1}, no value ignored"
     jpeg = write_folder(tmp_path / "jpeg", {"images/a.png": PICTURE, "masks/a.jpg": saved(mask, "JPEG")})
-    with pytest.raises(LabelError, match="is a JPEG, which may blur values"):
+    with pytest.raises(LabelError, match="is a JPEG, and lossy compression changes values"):
         labels(opened(jpeg, classes=2))
 
 
@@ -134,7 +138,10 @@ def test_of_two_classes_1_decides_what_255_is(tmp_path: Path) -> None:
     assert [(remark.code, remark.count, remark.examples) for remark in said] == [
         ("mask-values-assumed", 2, ("a.jpg", "c.jpg"))
     ]
-    assert said[0].text == "2 masks of two classes hold 255, which was not scored; a card states it as `ignore: 255`"
+    assert (
+        said[0].text
+        == "2 masks of two classes hold 255, which was not scored; to state it, write `ignore: 255` in a card"
+    )
     quiet(root, classes=2, options={"ignore": 255})
     quiet(root, classes=3)
     assert firsts(quiet(root, classes=2, options={"values": [0, [1, 255]], "ignore": []})) == [0, 0, 0]
@@ -168,3 +175,26 @@ def test_palettes_of_their_own_are_told(tmp_path: Path) -> None:
     coloured = {"colours": [[0, 0, 0], "#ff0000", [0, 0, 255]]}
     (root / "masks/d.png").write_bytes(mask(red))
     assert [rows[0][1] for rows in labels(quiet(root, options=coloured)).values()] == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("classes.txt", "background\nroad\n"),
+        ("images/classes.txt", "background\nroad\n"),
+        ("config.yaml", "names: [background, road]"),
+    ],
+)
+def test_class_names_beside_the_folders(tmp_path: Path, file: str, content: str) -> None:
+    masks = {f"masks/{i}.png": filled(i) for i in (0, 1)}
+    root = write_folder(tmp_path, {**{f"images/{i}.jpg": PICTURE for i in (0, 1)}, **masks, file: content.encode()})
+    dataset = quiet(root, classes=None)
+    assert dataset.classes == ("background", "road") and firsts(dataset) == [0, 1]
+    assert opened(root, classes=2).classes is None, "names that the user gives come first"
+
+
+def test_names_alone_leave_255_to_be_decided(tmp_path: Path) -> None:
+    masks = {f"masks/{i}.png": filled(255 * i) for i in (0, 1)}
+    files = {**{f"images/{i}.jpg": PICTURE for i in (0, 1)}, **masks, "classes.txt": b"background\nroad\n"}
+    dataset, said = remarked(lambda: opened(write_folder(tmp_path, files), classes=None))
+    assert firsts(dataset) == [0, 1] and [remark.code for remark in said] == ["mask-values-assumed"]

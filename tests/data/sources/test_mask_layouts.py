@@ -62,14 +62,14 @@ def test_splits_are_asked_for_by_their_paths(tmp_path: Path) -> None:
         root = tmp_path / str(number)
         for split, names in (("train", "xyz"), ("val", "ab"), ("test", "c")):
             write_folder(root, pairs(images.format(split), masks.format(split), names))
-        with pytest.raises(DataError, match=r"has 3 splits \(.*\), and nothing says which is asked") as refused:
+        with pytest.raises(DataError, match=r"has 3 splits \(.*\), and it is not stated which to use") as refused:
             opened(root)
         named = {split: path.format(root=root, split=split) for split in ("train", "val", "test")}
         assert all(f"-t masks:{each}" in str(refused.value.hint) for each in named.values())
         for location, fields in ((named["val"], {}), (root, {"split": "val"}), (root, {"split": "valid"})):
             dataset = quiet(Path(location), **fields)
             assert ids(dataset) == ["a.jpg", "b.jpg"] and dataset.info.split in ("val", "valid", None)
-        with pytest.raises(MissingDataError, match=r"no split 'dev2' in[\s\S]*There: test, train, val\."):
+        with pytest.raises(MissingDataError, match=r"no split 'dev2' in[\s\S]*It has test, train and val\."):
             opened(root, split="dev2")
 
 
@@ -88,21 +88,21 @@ def test_a_voc_devkit_is_asked_by_its_lists(tmp_path: Path) -> None:
     dataset = quiet(root)
     assert ids(dataset) == ["c.jpg", "a.jpg"] and firsts(dataset) == [2, 0] and dataset.info.split == "val"
     write_folder(root, {"ImageSets/Segmentation/train.txt": b"b\n"})
-    with pytest.raises(DataError, match=r"2 splits \(.*train.txt, .*val.txt\)") as refused:
+    with pytest.raises(DataError, match=r"2 splits \(.*train.txt and .*val.txt\)") as refused:
         opened(root)
     command = f"-t masks:{root}/ImageSets/Segmentation/train.txt"
     assert command in str(refused.value.hint)
     assert ids(quiet(Path(command.removeprefix("-t masks:")))) == ["b.jpg"]
     assert ids(quiet(root, split="train")) == ["b.jpg"]
     write_folder(root, {"ImageSets/Segmentation/val.txt": b"a\nd\n"})
-    with pytest.raises(DataError, match=r"1 of the 2 images listed in .*val.txt have no mask file in .*: d.png"):
+    with pytest.raises(DataError, match=r"1 of the 2 images listed in .*val.txt has no mask file in .*: d.png"):
         opened(root, split="val")
 
 
 def test_a_folder_around_the_dataset_names_it(tmp_path: Path) -> None:
     write_folder(tmp_path / "download/archive", pairs("images", "masks"))
     command = re.escape(f"-t masks:{tmp_path}/download/archive")
-    with pytest.raises(MissingDataError, match=rf"it has archive/ \(2 .jpg, 2 .png\)\n.*{command}"):
+    with pytest.raises(MissingDataError, match=rf"it holds archive/ \(2 .jpg, 2 .png\)\n.*{command}"):
         opened(tmp_path / "download")
 
 
@@ -110,7 +110,7 @@ def test_what_was_found_is_said(tmp_path: Path) -> None:
     write_folder(tmp_path, {f"images/{i}.jpg": PICTURE for i in range(3)})
     write_folder(tmp_path, {"labels/0.txt": b"0 0.5 0.5 1 1", "labels/1.txt": b"", "README.md": b"", "data.yaml": b""})
     message = (
-        r"no folder of images beside a folder of their masks; it has images/ \(3 \.jpg\), labels/ \(2 \.txt\), "
+        r"no folder of images with a folder of masks beside it; it holds images/ \(3 \.jpg\), labels/ \(2 \.txt\), "
         r"1 \.\w+, 1 \.\w+ directly in it\nExpected: images/"
     )
     with pytest.raises(MissingDataError, match=message):
@@ -121,7 +121,7 @@ def test_what_was_found_is_said(tmp_path: Path) -> None:
 
 def test_several_folders_of_masks_are_refused(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {**pairs("images", "labels"), **pairs("images", "gt")})
-    with pytest.raises(DataError, match=r"several folders .*: images/ with gt/, images/ with labels/\n.*masks: …"):
+    with pytest.raises(DataError, match=r"several folders .*: images/ with gt/ and images/ with labels/\n.*masks: …"):
         opened(root)
     assert firsts(quiet(write_folder(root, pairs("images", "masks")))) == [0, 1]
     assert firsts(quiet(root, options={"masks": "gt"})) == [0, 1]
@@ -132,12 +132,13 @@ def test_names_of_masks_with_an_ending(tmp_path: Path) -> None:
     assert firsts(quiet(known)) == [0, 1]
     unknown = write_folder(tmp_path / "unknown", pairs("images", "masks", mask="_depth.png"))
     with pytest.raises(
-        DataError, match=r"2 of the 2 images .* only by another ending: _depth.png \(2\)\n.*\{mask_suffix: _depth.png\}"
+        DataError,
+        match=r"2 of the 2 images .* have no mask, unless .*: _depth.png \(2\)\n.*\{mask_suffix: _depth.png\}",
     ):
         opened(unknown)
     assert firsts(quiet(unknown, options={"mask_suffix": "_depth.png"})) == [0, 1]
     none = write_folder(tmp_path / "none", {**pairs("images", "x"), **pairs("y", "masks", "pq")})
-    message = r"the 2 masks in \S+, no two have one name; images are a.jpg, b.jpg; masks are p.png, q.png"
+    message = r"such as a.jpg and b.jpg, and 2 masks in \S+, such as p.png and q.png"
     with pytest.raises(DataError, match=message):
         opened(none)
 

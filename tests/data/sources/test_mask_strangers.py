@@ -21,8 +21,8 @@ from vlmbench.errors import DataError
 
 assert toy_dense  # its models are registered
 STRANGERS = {
-    "images/notes.txt": "of another kind",
-    "images/clip.mp4": "of another kind",
+    "images/notes.txt": "of other kinds",
+    "images/clip.mp4": "of other kinds",
     "images/.DS_Store": "hidden",
     "images/._a.jpg": "hidden",
     "images/Thumbs.db": "of the system's",
@@ -30,7 +30,7 @@ STRANGERS = {
     "images/.ipynb_checkpoints/a-checkpoint.jpg": "in hidden or system folders",
     "images/lone.webp": "without a mask",
     "images/deep/lone.JPG": "without a mask",
-    "masks/notes.csv": "of another kind",
+    "masks/notes.csv": "of other kinds",
     "masks/._a.png": "hidden",
     "masks/lost+found/x": "in hidden or system folders",
     "masks/other.png": "without an image",
@@ -85,11 +85,11 @@ def test_a_list_finds_what_it_names(tmp_path: Path) -> None:
 
 def test_a_listed_name_of_two_images_is_refused_unless_it_has_its_ending(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {**READ, "images/a.PNG": PICTURE, "val.txt": b"a\nb\n"})
-    with pytest.raises(DataError, match=r"2 files have the listed name a: a\.PNG, a\.jpg\nKeep one"):
+    with pytest.raises(DataError, match=r"2 files have the listed name a: a\.PNG and a\.jpg\nKeep one"):
         opened(root / "val.txt")
     write_folder(root, {"val.txt": b"a.PNG\nb\n"})
     assert ids(opened(root / "val.txt")) == ["a.PNG", "b.jpg"]
-    with pytest.raises(DataError, match=r"2 images share names but for endings.*: a\.PNG, a\.jpg"):
+    with pytest.raises(DataError, match=r"2 images have the same names, except the endings.*: a\.PNG and a\.jpg"):
         opened(root)
 
 

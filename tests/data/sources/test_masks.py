@@ -47,7 +47,7 @@ def test_a_list_says_which_and_in_what_order(folder: Path) -> None:
     (folder / "val.txt").write_text("c\n\na.jpg\n")
     assert [sample.id for sample in opened(folder, options={"list": "val.txt"}).samples] == ["c.jpg", "a.jpg"]
     (folder / "val.txt").write_text("c\nc\n")
-    with pytest.raises(DataError, match="lists 1 images more than once: c"):
+    with pytest.raises(DataError, match="lists 1 image more than once: c"):
         opened(folder, options={"list": "val.txt"})
     (folder / "val.txt").write_text("\n")
     with pytest.raises(DataError, match="lists no images"):
@@ -78,21 +78,21 @@ def test_holes_are_named(folder: Path) -> None:
     (folder / "masks" / "b.png").unlink()
     for options in ({"images": "images"}, {"masks": "masks"}, {"mask_suffix": ".png"}, {"image_suffix": ".jpg"}):
         with pytest.raises(
-            DataError, match=r"1 of the 3 images in images have no mask file in .*masks: b.png[\s\S]*list"
+            DataError, match=r"1 of the 3 images in images has no mask file in .*masks: b.png[\s\S]*list"
         ):
             opened(folder, options=options)
     (folder / "val.txt").write_text("a\nb\n")
-    with pytest.raises(DataError, match=r"1 of the 2 images listed in val.txt have no mask file in .*: b.png"):
+    with pytest.raises(DataError, match=r"1 of the 2 images listed in val.txt has no mask file in .*: b.png"):
         opened(folder, options={"list": "val.txt"})
     (folder / "val.txt").write_text("a\nz\n")
     (folder / "masks" / "z.png").write_bytes(filled(0))
-    with pytest.raises(DataError, match=r"1 of the 2 images listed in val.txt have no image file in .*: z.jpg"):
+    with pytest.raises(DataError, match=r"1 of the 2 images listed in val.txt has no image file in .*: z.jpg"):
         opened(folder, options={"list": "val.txt"})
 
 
 def test_masks_of_another_conversion_are_another_source(folder: Path) -> None:
     with pytest.raises(
-        MissingDataError, match=r"images/\*, masks/\*_ids.png \(there: images/ \(3 .jpg\), masks/ \(3 .png\), and"
+        MissingDataError, match=r"images/\*, masks/\*_ids.png \(it has images/ \(3 .jpg\), masks/ \(3 .png\), but"
     ):
         opened(folder, options={"mask_suffix": "_ids.png"})
     context = SourceContext(class_names=NAMES, target="mask")
@@ -117,7 +117,7 @@ def test_a_listed_split_that_is_not_there_is_not_this_place(folder: Path) -> Non
 
 
 def test_the_task_has_to_need_masks(folder: Path) -> None:
-    with pytest.raises(LabelError, match="it has masks, but the task needs one class an image"):
+    with pytest.raises(LabelError, match="it has masks, but the task needs one class per image"):
         opened(folder, target="class")
     with pytest.raises(LabelError, match="one class, but the task needs a class for every pixel"):
         spec = SourceSpec(kind="imagefolder", location=str(folder))
@@ -127,9 +127,9 @@ def test_the_task_has_to_need_masks(folder: Path) -> None:
 def test_options_of_the_wrong_form(folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown option 'mask'"):
         opened(folder, options={"mask": "x"})
-    with pytest.raises(UsageError, match="images is a name, not 3"):
+    with pytest.raises(UsageError, match="`images` must be a name, not 3"):
         opened(folder, options={"images": 3})
-    with pytest.raises(UsageError, match="`split` means nothing beside images, masks or list"):
+    with pytest.raises(UsageError, match="`split` cannot be used together with `images`, `masks` or `list`"):
         opened(folder, split="val", options={"images": "images"})
     with pytest.raises(MissingDataError, match="no split 'val' in"):
         opened(folder, split="val")

@@ -42,9 +42,9 @@ def test_segments_are_read_by_their_seconds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels_of(dataset.read(1)), frame(20))
     two = list(opened(tmp_path, frames=2).read_frames(1))
     np.testing.assert_array_equal([pixels_of(data) for data in two], [frame(15), frame(25)])
-    with pytest.raises(BadSampleError, match="there is no video 'gone'"):
+    with pytest.raises(BadSampleError, match="the video 'gone' is missing"):
         dataset.read(2)
-    with pytest.raises(DataError, match="a clip is 2 frames"):
+    with pytest.raises(DataError, match="each clip has 2 frames"):
         opened(tmp_path, frames=2).read(0)
 
 
@@ -66,14 +66,14 @@ def test_usual_containers_find_the_segment(tmp_path: Path, name: str, codec: str
     for seconds, number in {(0, 1): 5, (1, 2): 15, (2.5, 9): 27}.items():
         (data,) = read_segment_frames(path, seconds, 1, "x")
         assert abs(float(pixels_of(data).mean()) - float(flat(number).mean())) < 3.5
-    with pytest.raises(BadSampleError, match="there are no frames from 10 to 20 seconds"):
+    with pytest.raises(BadSampleError, match="no frames between 10 and 20 seconds"):
         list(read_segment_frames(path, (10, 20), 1, "x"))
 
 
 def test_a_damaged_video_is_a_bad_sample(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("hello")
-    with pytest.raises(BadSampleError, match="not a video that FFmpeg can read"):
+    with pytest.raises(BadSampleError, match="FFmpeg cannot read it as a video"):
         list(read_segment_frames(path, (0, 1), 1, "x"))
 
 
@@ -85,8 +85,8 @@ def test_a_damaged_video_is_a_bad_sample(tmp_path: Path) -> None:
         (["0,a,0,1,0,cut,phone,1", "1,a,0,1,1,cut,phone,1"], LabelError, "two classes have the same verb"),
         (["0,a,zero,1,0,cut,phone,1"], DataError, "line 2: could not convert"),
         (["0,a,0,1,0,cut,phone"], DataError, "line 2: invalid literal"),
-        (["0,a,3,1,0,cut,phone,1"], DataError, "line 2: a segment ends after it starts"),
-        (["0,a,0,1,0,cut,phone,5"], DataError, "annotated with 0 to 4"),
+        (["0,a,3,1,0,cut,phone,1"], DataError, "line 2: a segment must end after it starts"),
+        (["0,a,0,1,0,cut,phone,5"], DataError, "its annotation must be between 0 and 4"),
         ([], LabelError, "must count from 0"),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_is_no_rareact_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rareact\.csv: cannot be read"):
         opened(tmp_path)
     write_folder(tmp_path / "other", {"rareact.csv": b"id,verb\n1,cut\n"})
-    with pytest.raises(DataError, match="no column video_id, start"):
+    with pytest.raises(DataError, match="no columns video_id, start"):
         opened(tmp_path / "other")
     root = written(tmp_path / "good", *ROWS)
     with pytest.raises(LabelError, match=r"may or may not show its action[\s\S]*rareact-frames"):
@@ -111,7 +111,7 @@ def test_what_is_no_rareact_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`frames` must be"):
         opened(root, frames=0)
     write_folder(root, {"a/abc.mp4": b"", "b/abc.webm": b""})
-    with pytest.raises(DataError, match="the same video twice"):
+    with pytest.raises(DataError, match="the same video id"):
         opened(root)
 
 
@@ -122,8 +122,8 @@ def test_videos_that_are_missing_are_told_at_once_and_strangers_are_none(tmp_pat
     assert dataset.videos["abc"] == root / "deep" / "abc.FLV"
     assert (remark.code, remark.brief) == ("missing-images", "1 video missing")
     assert remark.sentence == (
-        f"1 of the 2 videos that {root / 'rareact.csv'} names is not there; its segments are bad samples, which stop "
-        "the pair unless --skip-bad leaves them out: gone"
+        f"1 of the 2 videos that {root / 'rareact.csv'} names is missing; this stops the pair unless "
+        "--skip-bad leaves its segments out: gone"
     )
     write_folder(root, {"gone.mkv": b""})
     assert not remarked(lambda: opened(root))[1]

@@ -81,14 +81,24 @@ def test_a_devkit_without_the_split_is_missing(tmp_path: Path) -> None:
         ("voc2007-multilabel", "ImageSets/Main/eel_test.txt", "000001 1", "only in one of them: eel"),
         ("voc2007-multilabel", "ImageSets/Main/cat_test.txt", "000001 1\n", "does not list the 3 images"),
         ("voc2007-multilabel", "ImageSets/Main/cat_test.txt", "000001 1\n000002 1\n000009 1\n", "does not list"),
-        ("voc2007-multilabel", "ImageSets/Main/cat_test.txt", "000001 1\n000002 1\n000003 2\n", "000003 has '2'"),
-        ("voc2007-multilabel", "ImageSets/Main/cat_test.txt", "000001 1\n000002\n", "line 2 has 1 words, not 2"),
+        (
+            "voc2007-multilabel",
+            "ImageSets/Main/cat_test.txt",
+            "000001 1\n000002 1\n000003 2\n",
+            "000003 has the flag '2'",
+        ),
+        ("voc2007-multilabel", "ImageSets/Main/cat_test.txt", "000001 1\n000002\n", "line 2 has 1 word, not 2"),
         ("voc2007-multilabel", "ImageSets/Main/test.txt", "", "test.txt is empty"),
         ("voc2007-multilabel", "ImageSets/Main/test.txt", None, "test.txt cannot be read"),
         ("voc2007-objects", "Annotations/000002.xml", None, "000002.xml cannot be read: No such file"),
         ("voc2007-objects", "Annotations/000002.xml", "<annotation>", "000002.xml is damaged"),
-        ("voc2007-objects", "Annotations/000002.xml", "<a><object/></a>", "without a name or a whole box"),
-        ("voc2007-objects", "Annotations/000002.xml", f"<a>{object_xml('eel', (1, 1, 2, 2))}</a>", "'eel' is no class"),
+        ("voc2007-objects", "Annotations/000002.xml", "<a><object/></a>", "has no name, or no complete box"),
+        (
+            "voc2007-objects",
+            "Annotations/000002.xml",
+            f"<a>{object_xml('eel', (1, 1, 2, 2))}</a>",
+            "'eel' is not a class",
+        ),
     ],
 )
 def test_what_is_missing_or_damaged_is_said(
@@ -149,12 +159,12 @@ def test_difficult_between_blanks_and_in_words(written: str, crowd: bool, tmp_pa
 @pytest.mark.parametrize(
     ("xml", "message"),
     [
-        (object_xml("cat", (2, 3, 8, 9), "<difficult>-1</difficult>"), "marked difficult in a way .*-1"),
-        (object_xml("cat", (2, 3, 8, 9), "<difficult>maybe</difficult>"), "'maybe' is no number"),
+        (object_xml("cat", (2, 3, 8, 9), "<difficult>-1</difficult>"), "a wrong value of 'difficult': '-1'"),
+        (object_xml("cat", (2, 3, 8, 9), "<difficult>maybe</difficult>"), "'maybe' is not a number"),
         (object_xml("cat", (9, 3, 8, 9)), r"object 1 \(cat\) has a box of negative size: xmin 9, ymin 3, xmax 8"),
-        (object_xml("cat", ("x", 3, 8, 9)), "'x' is no number"),  # type: ignore[arg-type]
+        (object_xml("cat", ("x", 3, 8, 9)), "'x' is not a number"),  # type: ignore[arg-type]
         (object_xml("cat", ("nan", 3, 8, 9)), "not finite"),  # type: ignore[arg-type]
-        (object_xml(" ", (2, 3, 8, 9)), "without a name"),
+        (object_xml(" ", (2, 3, 8, 9)), "has no name"),
     ],
 )
 def test_objects_that_cannot_be_read_name_the_file(xml: str, message: str, tmp_path: Path) -> None:

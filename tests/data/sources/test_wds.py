@@ -56,25 +56,25 @@ def test_keys_that_repeat_across_shards_are_prefixed(tmp_path: Path) -> None:
 
 def test_a_key_that_comes_back_in_one_shard_is_refused(tmp_path: Path) -> None:
     pair = [("a.png", b"x"), ("a.cls", b"0")]
-    with pytest.raises(DataError, match="two samples are both '0/a'"):
+    with pytest.raises(DataError, match="two samples have the id '0/a'"):
         opened(one_shard(tmp_path, *pair, ("b.png", b"x"), ("b.cls", b"0"), *pair))
 
 
 @pytest.mark.parametrize(
     ("members", "kind", "message"),
     [
-        ([("a.png", b"x")], LabelError, r"'a': no label \(.cls\)"),
+        ([("a.png", b"x")], LabelError, r"'a': it has no label \(.cls\)"),
         ([("a.png", b"x"), ("a.txt", b"a cat")], LabelError, "is this a retrieval set"),
         ([("a.png", b"x"), ("a.npy", b"")], LabelError, "is this a multi-label set"),
         ([("a.png", b"x"), ("a.cls", b"cat")], LabelError, "not an integer: b'cat'"),
         ([("a.png", b"x"), ("a.cls", b"1.0")], LabelError, "not an integer"),
         ([("a.png", b"x"), ("a.cls", b"")], LabelError, "not an integer"),
         ([("a.png", b"x"), ("a.cls", b"9" * 5000)], LabelError, "not an integer"),
-        ([("a.cls", b"1")], DataError, "'a': no image, only .cls"),
-        ([("a.png", b"x"), ("a.jpg", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png, .jpg\)"),
-        ([("a.png", b"x"), ("b.cls", b"1")], LabelError, "'a': no label"),
-        ([("a.heic", b"x"), ("a.cls", b"1")], DataError, "no image, only .heic, .cls"),
-        ([("a.png", b"x"), ("a.JFIF", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png, .jfif\)"),
+        ([("a.cls", b"1")], DataError, "'a': it has no image, only .cls"),
+        ([("a.png", b"x"), ("a.jpg", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png and .jpg\)"),
+        ([("a.png", b"x"), ("b.cls", b"1")], LabelError, "'a': it has no label"),
+        ([("a.heic", b"x"), ("a.cls", b"1")], DataError, r"no image, only .heic and .cls[\s\S]*pillow-heif"),
+        ([("a.png", b"x"), ("a.JFIF", b"x"), ("a.cls", b"1")], DataError, r"2 images \(.png and .jfif\)"),
         ([("a.png", b"x"), ("a.png", b"x"), ("a.cls", b"1")], DataError, "two files that end in .png"),
     ],
 )
@@ -93,9 +93,9 @@ def test_every_format_of_pillow_is_an_image(tmp_path: Path, suffix: str) -> None
 
 
 STRANGERS = {
-    "s1.bin": "of another kind by their names",
-    "s1.seg.png": "of another kind by their names",
-    "README": "of another kind by their names",
+    "s1.bin": "of other kinds",
+    "s1.seg.png": "of other kinds",
+    "README": "of other kinds",
     "._s1.jpg": "hidden",
     "__MACOSX/._s1.jpg": "in hidden or system folders",
     "Thumbs.db": "of the system's",
@@ -124,7 +124,7 @@ def test_files_beside_the_shards_of_a_split_are_counted(tmp_path: Path) -> None:
     write_folder(root, dict.fromkeys(others, b"x"))
     (said,) = sentences(lambda: opened(root))
     assert said == (
-        f"files-passed-over: 4 files of wds '{root}' were passed over (1 hidden; 3 of another kind by their names: "
+        f"files-passed-over: 4 files of wds '{root}' were passed over (1 hidden; 3 of other kinds: "
         "1 .json, 1 .parquet, 1 .tar): .x, 0.parquet, 0_stats.json, …"
     )
     assert sentences(lambda: opened(root / "test" / "0.tar")) == []
@@ -142,7 +142,7 @@ def test_multi_label_vectors_become_indices(tmp_path: Path) -> None:
     members = [[(f"{i}.webp", b"x"), (f"{i}.npy", npy_bytes(vector))] for i, vector in enumerate(vectors)]
     write_tar(tmp_path / "test" / "0.tar", [member for sample in members for member in sample])
     assert [sample.target for sample in opened(tmp_path, MULTI).samples] == [(0, 2), (), (1,)]
-    with pytest.raises(LabelError, match=r"the set is multi-label, the task is not\n.*multi_label: true"):
+    with pytest.raises(LabelError, match=r"the set is multi-label, but the task is not\n.*multi_label: true"):
         opened(tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_broken_metadata_is_said(tmp_path: Path) -> None:
         opened(root)
     with pytest.raises(UsageError, match=r"'class_name'[\s\S]*class_names"):
         opened(root, options={"class_name": "card"})
-    with pytest.raises(UsageError, match=r"`folders` means nothing to wds\nIt is for frames, imagefolder"):
+    with pytest.raises(UsageError, match=r"wds does not use `folders`\nThese sources use it: frames, imagefolder"):
         opened(root, folders=["a"])
 
 

@@ -11,12 +11,12 @@ import pytest
 from vlmbench.features.cache.key import PACKAGE, code_sha256, feature_code
 
 NO_PART = {
-    *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup", "vlmbench.wording"),
-    *("vlmbench.files", "vlmbench.network", "vlmbench.paths"),
+    *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup"),
+    *("vlmbench.files", "vlmbench.network", "vlmbench.paths", "vlmbench.wording"),
     *("vlmbench.cards", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
     *("vlmbench.remarks.base", "vlmbench.remarks.codes"),
 }
-"""What features import and whose code changes no feature: messages, names, schemas, downloads, what is refused.
+"""Modules that features import and whose code changes no feature: messages, names, schemas, downloads, refusals.
 Weights, transforms and options of cards are in the key by value."""
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from data.layouts import image_bytes
-from toy_adapter import DIM, ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.data.base import Sample, SourceInfo, content_sha256
 from vlmbench.data.formats.decode import decode_image
@@ -22,6 +22,7 @@ from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.stream import AHEAD, encode_images
 from vlmbench.features.progress import Silent
+from vlmbench.testing.toy_models import DIM, ToyModel
 
 
 class Clips:

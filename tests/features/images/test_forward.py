@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from toy_adapter import ToyModel, toy
+from toy_adapter import FlawedToy, toy
 
 from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.errors import ModelError
@@ -51,7 +51,7 @@ class Files:
         return ""
 
 
-class Padded(ToyModel):
+class Padded(FlawedToy):
     """Images keep their size in the corner of a square, and a mask says where they are: their mean colour is encoded.
 
     With the flaw "uneven" the mask is of the image's own size.
@@ -118,28 +118,28 @@ def streamed(model: Padded, spaces: RunCache | None = None, batch_size: int = 4)
 @pytest.mark.parametrize("kind", [Padded, InBytes])
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_a_stream_of_mappings_is_the_models_own_forward(kind: type[Padded], batch_size: int) -> None:
-    model = kind(toy().card, "cpu", 1, "")
+    model = kind(toy().card, seed=1)
     features, _ = streamed(model, batch_size=batch_size)
     torch.testing.assert_close(features, plain(model), rtol=0, atol=1e-6)
 
 
 def test_pictures_at_hand_are_encoded_as_those_of_a_dataset() -> None:
-    model = Padded(toy().card, "cpu", 1, "")
+    model = Padded(toy().card, seed=1)
     pictures = [PIL.Image.open(io.BytesIO(data)) for data in FILES]
     found = FeatureEngine(model, EngineSettings(batch_size=2)).pixels(pictures)
     torch.testing.assert_close(found, plain(model), rtol=0, atol=1e-6)
 
 
 def test_a_batch_of_mappings_is_halved() -> None:
-    model = Padded(toy().card, "cpu", 1, "memory")
-    with pytest.warns(match="a batch of 4 did not fit into memory, and the run went on with 2"):
+    model = Padded(toy().card, seed=1, flaw="memory")
+    with pytest.warns(match="a batch of 4 did not fit into memory, so the run continued with batches of 2"):
         features, _ = streamed(model)
-    torch.testing.assert_close(features, plain(Padded(toy().card, "cpu", 1, "")), rtol=0, atol=1e-6)
+    torch.testing.assert_close(features, plain(Padded(toy().card, seed=1)), rtol=0, atol=1e-6)
 
 
 def test_features_of_mappings_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path))
-    model, spaces = Padded(toy().card, "cpu", 1, ""), RunCache(True, "fp32")
+    model, spaces = Padded(toy().card, seed=1), RunCache(True, "fp32")
     cold, _ = streamed(model, spaces)
     calls = model.image_calls
     warm, engine = streamed(model, spaces)
@@ -149,12 +149,12 @@ def test_features_of_mappings_are_cached(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_tensors_of_uneven_shapes_are_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"different shapes: .*'mask', \(\d, 8\).* of 's0', .* of 's\d'"):
-        streamed(Padded(toy().card, "cpu", 1, "uneven"))
+    with pytest.raises(ModelError, match=r"different shapes: .*'mask', \(\d, 8\).* for 's0', .* for 's\d'"):
+        streamed(Padded(toy().card, seed=1, flaw="uneven"))
 
 
 @pytest.mark.parametrize(("flaw", "dtype"), [("", torch.uint8), ("other bits", torch.float32)])
 def test_bytes_of_a_mapping_travel_only_where_the_bits_are_the_same(flaw: str, dtype: torch.dtype) -> None:
-    path = pixel_path(InBytes(toy().card, "meta", 1, flaw))
+    path = pixel_path(InBytes(toy().card, torch.device("meta"), 1, flaw=flaw))
     prepared = path.prepare(PIL.Image.open(io.BytesIO(FILES[3])))
     assert isinstance(prepared, Mapping) and prepared["pixel_values"].dtype == dtype

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 import torch
 from torch import Tensor
-from toy_adapter import ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench import load_model
 from vlmbench.data.base import Sample, SourceInfo
@@ -27,6 +27,7 @@ from vlmbench.features.settings import EngineSettings
 from vlmbench.features.stopwatch import Stopwatch
 from vlmbench.features.workers import THREAD_NAME, in_threads
 from vlmbench.models.base import BytePixels, VisionLanguageModel, capability
+from vlmbench.testing.toy_models import ToyModel
 
 
 def encoded(image: PIL.Image.Image, kind: str = "PNG") -> bytes:
@@ -185,7 +186,7 @@ class Elsewhere:
 
 @pytest.mark.parametrize(("there", "dtype"), [(1.0, torch.uint8), (1.0000001, torch.float32)])
 def test_bytes_travel_only_to_a_device_that_computes_the_same_bits(there: float, dtype: torch.dtype) -> None:
-    model = ToyModel(toy().card, "meta", 1, "", capabilities={"BytePixels": Elsewhere(there)})
+    model = ToyModel(toy().card, torch.device("meta"), 1, capabilities={"BytePixels": Elsewhere(there)})
     assert pixel_path(model).prepare(picture(0)).dtype == dtype
 
 
@@ -207,9 +208,9 @@ class Uneven(ToyModel):
 
 
 def test_images_of_uneven_shapes_are_refused_by_name() -> None:
-    model = Uneven(toy().card, "cpu", 1, "")
+    model = Uneven(toy().card, seed=1)
     files = [encoded(picture(0, size=(4, 4))), encoded(picture(1, size=(4, 5)))]
-    with pytest.raises(ModelError, match=r"\(3, 4, 4\) of 's0', \(3, 5, 4\) of 's1'"):
+    with pytest.raises(ModelError, match=r"\(3, 4, 4\) for 's0', \(3, 5, 4\) for 's1'"):
         features(model, files)
 
 
@@ -226,7 +227,7 @@ class Interrupted(ToyModel):
 
 def test_ctrl_c_in_the_middle_leaves_no_thread_behind() -> None:
     with pytest.raises(KeyboardInterrupt):
-        list(stream(Interrupted(toy().card, "cpu", 1, ""), FILES * 20, workers=3))
+        list(stream(Interrupted(toy().card, seed=1), FILES * 20, workers=3))
     assert workers_alive() == []
 
 

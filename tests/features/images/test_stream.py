@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from toy_adapter import DIM, ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.errors import BadSampleError, ModelError, NonFiniteFeaturesError, VlmbenchWarning
@@ -21,6 +21,7 @@ from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.stream import AHEAD, encode_images
 from vlmbench.features.progress import Silent
 from vlmbench.features.settings import EngineSettings
+from vlmbench.testing.toy_models import DIM, ToyModel
 
 
 def png(seed: int) -> bytes:
@@ -134,7 +135,7 @@ def test_reading_ahead_is_bounded() -> None:
 
 
 def test_out_of_memory_halves_and_goes_on() -> None:
-    with pytest.warns(VlmbenchWarning, match="went on with 2"):
+    with pytest.warns(VlmbenchWarning, match="continued with batches of 2"):
         batches, _ = encode(toy("memory"), InMemory([png(i) for i in range(4)]))
     assert sorted(gathered(batches)) == [0, 1, 2, 3]
 

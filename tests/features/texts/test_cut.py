@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from letter_tokens import LENGTH, Letters
 from said import remarked, sentences
-from toy_adapter import DIM, ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
+from vlmbench.testing.toy_models import DIM, ToyModel
+from vlmbench.testing.toy_tokens import CONTEXT_LENGTH, ToyTokens
 
-SAME = "their ends were cut off, and 2 of them are now the same as another one: 'a photo of a cat', 'a photo of a dog'"
+SAME = "their ends were cut off, and 2 of them are now equal to another one: 'a photo of a cat', 'a photo of a dog'"
 ENDS = ["a photo of a cat", "a photo of a dog"]
 TEXTS = ["a cat", *ENDS, "a dog", ENDS[0], "ten tokens"]
 SAID = f"texts-cut: 3 of 6 prompts are longer than the 10 tokens that the model reads, the longest has 16; {SAME}, …"
@@ -27,12 +28,12 @@ class CutToy(ToyModel):
     """The toy, which reads ten letters."""
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
-        return super().encode_text([text[:LENGTH] for text in texts])
+        return super().encode_text([text[:CONTEXT_LENGTH] for text in texts])
 
 
-def cut_toy(*ways: str) -> tuple[CutToy, Letters]:
-    model = CutToy(toy().card, "cpu", 1, "")
-    letters = Letters(model.encode_text)
+def cut_toy(*ways: str) -> tuple[CutToy, ToyTokens]:
+    model = CutToy(toy().card, seed=1)
+    letters = ToyTokens(model.encode_text)
     model.capabilities = dict.fromkeys((*ways, "TokenReader"), letters)
     return model, letters
 
@@ -80,7 +81,7 @@ def test_one_text_and_what_it_is_called() -> None:
 
 
 def test_models_that_cannot_tell_say_nothing() -> None:
-    model = CutToy(toy().card, "cpu", 1, "")
+    model = CutToy(toy().card, seed=1)
     assert sentences(lambda: encode(model, TEXTS)) == []
 
 
@@ -90,7 +91,7 @@ def test_texts_that_a_capability_reads_by_itself() -> None:
     said = sentences(lambda: engine.tell_of_labels([*ENDS, "a cat"], ["cat", "dog", "puma"]))
     assert said == [
         f"texts-cut: 2 of 3 prompts are longer than the 10 tokens that the model reads, the longest has 16; {SAME}",
-        "indistinct-classes: 2 of 3 class names are the same as another one to the model: 'cat' = 'dog'",
+        "indistinct-classes: 2 of 3 class names are equal to another one for the model: 'cat' = 'dog'",
     ]
     assert sentences(lambda: engine.tell_of_labels([], [])) == []
     model.capabilities = {}

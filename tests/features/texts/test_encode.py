@@ -11,13 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from toy_adapter import DIM, ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.errors import ModelError, NonFiniteFeaturesError, VlmbenchWarning
 from vlmbench.features.batches import checked, encode_halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.progress import Silent
 from vlmbench.features.texts.encode import encode_texts
+from vlmbench.testing.toy_models import DIM, ToyModel
 
 
 class LetterPrefix:

@@ -78,7 +78,7 @@ def test_token_rows_are_compared_to_the_letter() -> None:
 def test_what_is_told(groups: list[list[int]], names: list[str], owners: list[int] | None, expected: str) -> None:
     (said,) = sentences(lambda: tell_of_indistinct(groups, names, owners))
     numbers, same = expected[:6], expected[7:]
-    assert said == f"indistinct-classes: {numbers} class names are the same as another one to the model: {same}"
+    assert said == f"indistinct-classes: {numbers} class names are equal to another one for the model: {same}"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from baseline_entries import answers, entry
-from make_record import make_record
 from repository import REPOSITORY
 
 from vlmbench.errors import RecordError, StoreError, UsageError
@@ -24,7 +23,9 @@ from vlmbench.gate.baselines.store import (
     open_baseline,
     save_baseline,
 )
-from vlmbench.records import ClassResult, safe_name
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult
+from vlmbench.testing.toy_records import make_record
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -95,7 +96,7 @@ def test_a_large_table_is_parquet_and_as_exact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "-f", ".hidden", "a:b", "x" * 101, "a\n", "é"])
 def test_a_name_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="is no name for a baseline"):
+    with pytest.raises(UsageError, match="cannot be the name of a baseline"):
         save_baseline(name, [entry()], tmp_path / "root")
     assert not (tmp_path / "root").exists()
 
@@ -115,7 +116,7 @@ def test_nothing_to_save_and_nothing_to_pair_leave_what_was_there(tmp_path: Path
     before = contents(tmp_path)
     with pytest.raises(UsageError, match="nothing to save"):
         save_baseline("main", [], tmp_path, replace=True)
-    with pytest.raises(RecordError, match="somewhere: nothing can be paired with it"):
+    with pytest.raises(RecordError, match="somewhere: it has no predictions"):
         save_baseline("main", [entry(make_record().model_copy(update={"predictions": None}))], tmp_path, replace=True)
     assert contents(tmp_path) == before
 
@@ -196,9 +197,9 @@ def test_broken_files_say_which_and_what_to_do(tmp_path: Path) -> None:
     good = table.read_bytes()
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
     for content, message in (
-        (pointer, r"t\.csv: what is here is Git LFS's pointer[\s\S]*git lfs pull"),
-        (good.replace(b"\n", b"\r\n"), r"t\.csv: not the table[\s\S]*\.gitattributes"),
-        (good.replace(b"0.1", b"0.2"), r"t\.csv: not the table[\s\S]*Save the baseline again"),
+        (pointer, r"t\.csv: this is a pointer of Git LFS[\s\S]*git lfs pull"),
+        (good.replace(b"\n", b"\r\n"), r"t\.csv: this table does not belong[\s\S]*\.gitattributes"),
+        (good.replace(b"0.1", b"0.2"), r"t\.csv: this table does not belong[\s\S]*Save the baseline again"),
         (None, r"t\.csv: cannot be read"),
     ):
         table.unlink() if content is None else table.write_bytes(content)
@@ -207,16 +208,16 @@ def test_broken_files_say_which_and_what_to_do(tmp_path: Path) -> None:
     outside = json.loads(record.read_text())
     outside["predictions"]["file"] = "../../secret.csv"
     record.write_text(json.dumps(outside))
-    with pytest.raises(RecordError, match="no name of a file beside the record"):
+    with pytest.raises(RecordError, match="is not the name of a file beside the record"):
         load_baseline(saved)[0].table()
     record.write_bytes(pointer)
-    with pytest.raises(RecordError, match=r"t\.json: what is here is Git LFS's pointer"):
+    with pytest.raises(RecordError, match=r"t\.json: this is a pointer of Git LFS"):
         load_baseline(saved)
     record.write_text("{}")
     with pytest.raises(RecordError, match=r"t\.json: not a record this version reads"):
         load_baseline(saved)
     record.unlink()
-    with pytest.raises(RecordError, match="holds no record"):
+    with pytest.raises(RecordError, match="contains no record"):
         load_baseline(saved)
 
 
@@ -229,6 +230,6 @@ def test_the_latest_of_each_pair_is_taken() -> None:
 def test_a_baseline_of_two_models_under_one_name_is_refused(tmp_path: Path) -> None:
     first, second = make_record(task="s"), make_record(task="t", id="f" * 16)
     other = second.model_copy(update={"model": second.model.model_copy(update={"weights_sha256": "another"})})
-    with pytest.raises(UsageError, match=r"of m are of 2 different models: weights w on s; weights another"[:-4]):
+    with pytest.raises(UsageError, match=r"of m come from 2 different models: weights w on s; weights another"[:-4]):
         save_baseline("mixed", [entry(first), entry(other)], tmp_path)
     assert not list(tmp_path.iterdir())

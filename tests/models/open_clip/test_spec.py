@@ -31,7 +31,7 @@ def test_specs(spec, source):
 
 def test_weights_may_be_an_option():
     assert parse_spec("ViT-B-32", "openai") == Source("ViT-B-32", tag="openai")
-    with pytest.raises(ModelError, match="Keep one"):
+    with pytest.raises(ModelError, match="Remove one"):
         parse_spec("ViT-B-32/openai", "laion2b_s34b_b79k")
 
 
@@ -64,5 +64,5 @@ def test_local_folder(tmp_path):
         parse_spec(f"local-dir:{tmp_path}")
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert parse_spec(f"local-dir:{tmp_path}").location == str(tmp_path)
-    with pytest.raises(ModelError, match="followed by nothing"):
+    with pytest.raises(ModelError, match="nothing follows"):
         parse_spec("local-dir:")

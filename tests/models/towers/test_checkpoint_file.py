@@ -63,7 +63,7 @@ def test_files_without_weights(tmp_path):
         read_checkpoint(tmp_path / "plain.pt")
     with zipfile.ZipFile(tmp_path / "zip.pt", "w") as archive:
         archive.writestr("readme", "hello")
-    with pytest.raises(ModelError, match="not a whole torch checkpoint"):
+    with pytest.raises(ModelError, match="the torch checkpoint is broken"):
         read_checkpoint(tmp_path / "zip.pt")
 
 

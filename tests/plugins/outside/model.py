@@ -32,14 +32,14 @@ class GreyModel:
             weights_sha256=f"grey-{self.gain}",
             parameters=1,
             architecture="grey",
-            preprocess="mean of all pixels",
+            preprocess="mean of 4 x 4 cells",
             tokenizer="two words",
             libraries={"torch": torch.__version__},
         )
 
     def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        pixels = np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255
-        return torch.from_numpy(pixels)
+        cells = image.convert("RGB").resize((4, 4), PIL.Image.Resampling.BOX)
+        return torch.from_numpy(np.asarray(cells, dtype=np.float32).transpose(2, 0, 1) / 255)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return _at(self.gain * pixels.mean(dim=(1, 2, 3)))

@@ -15,11 +15,12 @@ from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics.base import Estimate
-from vlmbench.models.base import Model
-from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, metric_value
+from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, metric_value
 from vlmbench.tasks.subset import choose
 
 WORDS = ("dark", "bright")
+METRICS = ("agreement",)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class AgreementQuestion:
         return {"metrics": list(self.card.metrics), "main_metric": self.card.main_metric}
 
     def unsupported(self, model: Model) -> str | None:
-        return None
+        return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         head = engine.texts(WORDS)
@@ -72,7 +73,7 @@ class Agreement:
         return "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Every card of this kind can be asked."""
+        check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> AgreementQuestion:
         dataset = datasets["test"]

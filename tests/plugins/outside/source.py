@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
+from vlmbench.data.image_files import read_file
 from vlmbench.data.location import files_state, find_local
 
 
@@ -22,7 +23,7 @@ class LabelledNames:
     templates: tuple[str, ...] | None = None
 
     def read(self, index: int) -> bytes:
-        return (self.folder / self.samples[index].id).read_bytes()
+        return read_file(self.folder / self.samples[index].id, self.samples[index].id)
 
     def state(self) -> str:
         return files_state((sample.id, self.folder / sample.id) for sample in self.samples)

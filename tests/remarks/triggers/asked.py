@@ -133,8 +133,8 @@ TRIGGERS = {
     ),
     "missing-images": Trigger(
         lambda top, _: (*TOY, *captions(top, CAPTIONS, ["a.png", "b.png"]), "--skip-bad"),
-        "1 of the 3 images that {top}/set/captions.json lists is not in {top}/set/images; it is a bad sample, which "
-        "stops the pair unless --skip-bad leaves it out: c.png",
+        "1 of the 3 images that {top}/set/captions.json lists is not in {top}/set/images; this stops the pair "
+        "unless --skip-bad leaves it out: c.png",
         "1 image missing",
     ),
     "empty-captions": Trigger(
@@ -176,7 +176,7 @@ TRIGGERS = {
     ),
     "empty-regions": Trigger(
         lambda top, _: boxes(top, [(2, 3, 10, 8), (4, 5, 9, 0), (5, 5, 0, 9), (6, 6, 4, 4)]),
-        "2 objects were empty or outside their image, and no region was named for them",
+        "2 objects were empty or outside their image, so the model did not classify them",
         "2 empty objects",
         2,
     ),
@@ -209,7 +209,7 @@ TRIGGERS = {
     ),
     "out-of-memory": Trigger(
         lambda top, _: (*model_card(top, "toy", "a", flaw="memory"), *images(top), "--batch-size", 4),
-        "a batch of 4 did not fit into memory, and the run went on with 2",
+        "a batch of 4 did not fit into memory, so the run continued with batches of 2",
         "out of memory",
     ),
     "feature-cache": Trigger(

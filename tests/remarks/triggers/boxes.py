@@ -44,27 +44,27 @@ def alike(content: dict[str, Any]) -> None:
 TRIGGERS = {
     "boxes-outside": Trigger(
         lambda top, _: boxes(top, [INSIDE, (25, 5, 20, 9)]),
-        "1 of 2 boxes of {top}/set/instances.json sticks out of its image: 1.png",
+        "1 of the 2 boxes of {top}/set/instances.json goes beyond the edge of its image: 1.png",
         "1 box outside",
     ),
     "repeated-boxes": Trigger(
         lambda top, _: boxes(top, [INSIDE, (5, 5, 9, 9), INSIDE]),
-        "1 of 3 boxes of {top}/set/instances.json is there more than once, with the same class in the same image, and "
-        "each of them is to be found: 1.png",
+        "1 of the 3 boxes of {top}/set/instances.json repeats an earlier box of the same class in the same image, and "
+        "it counts as an object to find: 1.png",
         "1 repeated box",
     ),
     "unlabelled-images": Trigger(
         unlabelled,
-        "2 of 3 images of boxes '{top}/set' have no label file, and count as images without objects: images/a.png, "
-        "images/b.png",
+        "2 of the 3 images of boxes '{top}/set' have no label file, and count as images without objects: "
+        "images/a.png, images/b.png",
         "2 unlabelled images",
         2,
     ),
     "alike-class-names": Trigger(
         lambda top, _: changed(top, alike),
-        "1 class of {top}/set/instances.json has names that differ in case, blanks, hyphens or underscores alone, and "
-        "count as different classes: 'cat' and 'Cat '",
-        "1 class spelt twice",
+        "1 class name of {top}/set/instances.json is spelt in several ways, which differ only in letter case, spaces, "
+        "hyphens or underscores, and each spelling counts as a class: 'cat' and 'Cat '",
+        "1 class name spelt in several ways",
     ),
     "given-boxes": Trigger(
         lambda top, _: boxes(top, BOTH),

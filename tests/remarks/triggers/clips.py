@@ -41,12 +41,12 @@ def _captions(table: str) -> Callable[[Path, pytest.MonkeyPatch], Arguments]:
 TRIGGERS = {
     "first-stream": Trigger(
         _clips(two_streams),
-        "1 clip holds several video streams, and the first was read: walk/a.mp4",
+        "1 clip has several video streams, and the first one was read: walk/a.mp4",
         "first stream of 1 clip",
     ),
     "turned-videos": Trigger(
         _clips(lambda path: asks(film(path, frame(2)), 0, ONE, -ONE, 0)),
-        "1 video asks to be turned, and was turned as players do: walk/a.mp4",
+        "1 video was turned as its file asks, and as players do: walk/a.mp4",
         "1 video turned",
     ),
     "oblong-pixels": Trigger(
@@ -56,12 +56,12 @@ TRIGGERS = {
     ),
     "image-names": Trigger(
         _captions("image,caption\nA.PNG,one\nb.png,two\n"),
-        "1 image of {top}/set/captions.csv was found under another name than it gives: A.PNG (a.png)",
-        "1 image under other names",
+        "1 image of {top}/set/captions.csv was found under another name than that in the file: A.PNG (a.png)",
+        "1 image under another name",
     ),
     "repeated-captions": Trigger(
         _captions("image,caption\na.png,one\na.png,one\nb.png,two\n"),
-        "1 image in {top}/set/captions.csv has the same caption more than once, and each counts: a.png",
+        "1 image in {top}/set/captions.csv has the same caption more than once, and every copy counts: a.png",
         "1 image with repeated captions",
     ),
 }

@@ -36,9 +36,9 @@ def empty_class(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 TRIGGERS = {
     "files-passed-over": Trigger(
         strangers,
-        "5 files of imagefolder '{top}/images' were passed over (1 beside the class folders; 1 hidden; 1 in hidden or "
-        "system folders; 2 of another kind by their names: 1 .heic, 1 .md): __MACOSX/cat/._0.png, b.png, "
-        "cat/.DS_Store, …",
+        "5 files of imagefolder '{top}/images' were passed over (1 beside the class folders; 1 hidden; 1 in HEIC, "
+        "which Pillow cannot read: convert them to JPEG, for example with the package pillow-heif; 1 in hidden or "
+        "system folders; 1 of other kinds: 1 .md): __MACOSX/cat/._0.png, b.png, cat/.DS_Store, …",
         "5 files passed over",
         5,
     ),
@@ -49,21 +49,23 @@ TRIGGERS = {
     ),
     "class-order": Trigger(
         lambda top, _: (*TOY, *images(top), "--classnames", lines(top / "names.txt", "tabby", "hound")),
-        "none of the 2 given class names is a name in imagefolder '{top}/images', so that their order could not be "
-        "checked; they were taken in the order of the data's names: 'hound' for 'dog', 'tabby' for 'cat'",
+        "none of the 2 given class names occurs in imagefolder '{top}/images', so their order could not be checked; "
+        "the first name was given to the first class of the data, the second to the second, and so on: 'hound' for "
+        "'dog', 'tabby' for 'cat'",
         "order of class names not checked",
         2,
     ),
     "wordnet-names": Trigger(
         _folders("n01440764", "n01443537"),
-        "2 class names have a WordNet id, and the prompts have their names instead: n01440764 = 'tench', "
+        "2 class names have a WordNet id, and the prompts use the names of these ids instead: n01440764 = 'tench', "
         "n01443537 = 'goldfish'",
         "2 WordNet ids read as names",
         2,
     ),
     "ids-as-prompts": Trigger(
         _folders("0", "1", "7"),
-        "3 class names are bare numbers, and the prompts are made of them; --classnames gives words: '0', '1', '7'",
+        "3 class names are bare numbers, and the prompts are made of them; with --classnames you can give words: "
+        "'0', '1', '7'",
         "3 class names are bare numbers",
         3,
     ),

@@ -31,15 +31,15 @@ def palettes(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 TRIGGERS = {
     "mask-values-assumed": Trigger(
         black_and_white,
-        "the masks of masks '{top}/set' hold the values 0 and 255 alone (2 of 2 were looked at), so that 255 was read "
-        "as the second of two classes; a card states it as `values: [0, 255]`",
+        "the masks of masks '{top}/set' hold only the values 0 and 255 (2 of 2 were looked at), so 255 was read as "
+        "the second of two classes; to state it, write `values: [0, 255]` in a card",
         "255 read as class 1",
         2,
     ),
     "mask-palettes-differ": Trigger(
         palettes,
-        "1 mask gives a value another colour than the first mask does; if colours mean classes, list them in a card as "
-        "`colours`, since the values then do not: b.jpg",
+        "1 mask has another colour for a value than the first mask has; if the colours mean classes and not the "
+        "values, list them in a card as `colours`: b.jpg",
         "palettes differ in 1 mask",
     ),
     "void-masks": Trigger(

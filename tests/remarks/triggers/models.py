@@ -126,36 +126,35 @@ def unused_weights(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 
 TRIGGERS = {
     "random-weights": Trigger(
-        random_weights, "the weights were drawn at random (seed 3), and the numbers mean nothing", "random weights"
+        random_weights, "the weights are random (seed 3), so the numbers mean nothing", "random weights"
     ),
     "activation-assumed": Trigger(
         activation_assumed,
-        "the activation GELU was assumed, as tiny has it, and nothing tells which one these weights were trained with; "
-        "if it was QuickGELU, write tiny-quickgelu or set the option quick_gelu: true, and if not, set quick_gelu: "
-        "false",
+        "the activation GELU of tiny was assumed, because nothing shows with which one these weights were trained. "
+        "If it was QuickGELU, write tiny-quickgelu or set the option quick_gelu: true; if not, set quick_gelu: false",
         "activation assumed",
     ),
     "activation-corrected": Trigger(
         activation_corrected,
-        "tiny means the activation GELU, but by open_clip's table for tiny/openai these weights were trained with "
-        "QuickGELU, which was used",
+        "tiny has the activation GELU, but open_clip's table for tiny/openai says that these weights were trained with "
+        "QuickGELU. That activation was used",
         "activation corrected",
     ),
     "activation-mismatch": Trigger(
         activation_mismatch,
-        "the model was built with GELU as asked, but by open_clip's table for tiny/openai the weights were trained "
-        "with QuickGELU; the numbers are too low if that is so",
+        "the model was built with GELU as you asked, but open_clip's table for tiny/openai says that the weights were "
+        "trained with QuickGELU. If so, the numbers are too low",
         "activation mismatch",
     ),
     "transform-assumed": Trigger(
         transform_assumed,
-        "OpenAI's mean and deviation of colours were assumed, and the weights published for tiny differ in theirs; set "
-        "the options image_mean and image_std if these weights were trained with others",
+        "OpenAI's mean and deviation of colours were assumed, because the published weights of tiny use different "
+        "ones. If these weights were trained with others, set the options image_mean and image_std",
         "transform assumed",
     ),
     "transform-taken": Trigger(
         transform_taken,
-        "the image transform was taken from open_clip_config.json beside it and is not open_clip's default",
+        "the image transform was taken from open_clip_config.json in its folder and is not open_clip's default",
         "transform taken",
     ),
     "positions-interpolated": Trigger(
@@ -171,19 +170,19 @@ TRIGGERS = {
     ),
     "several-weights": Trigger(
         several_files,
-        "2 files of different weights lie in {top}/set, and open_clip_model.safetensors was loaded, which open_clip "
-        "prefers; the model option weights_file picks another: epoch_9.pth, open_clip_model.safetensors",
+        "{top}/set has 2 files of different weights. open_clip_model.safetensors was loaded, because open_clip prefers "
+        "it. The model option weights_file picks another: epoch_9.pth, open_clip_model.safetensors",
         "1 of 2 weight files: open_clip_model.safetensors",
         2,
     ),
     "missing-weights": Trigger(
         no_bias,
-        "the checkpoint has no logit_bias, which the architecture has, and 0 was taken, as open_clip does",
+        "the checkpoint lacks logit_bias, which the architecture has. 0 was used instead, as in open_clip",
         "no logit_bias",
     ),
     "case-kept": Trigger(
         case_kept,
-        "the tokenizer keeps case, and this family was trained on lower case; option lowercase: true lowers it",
+        "the tokenizer keeps upper case, but the family was trained on lower case; set the option lowercase: true",
         "case kept",
     ),
     "library": Trigger(warns, "open_clip: the config has no such field as x", "library"),

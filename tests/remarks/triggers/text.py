@@ -57,7 +57,7 @@ TRIGGERS = {
     ),
     "indistinct-classes": Trigger(
         _card_names("red  Circle", "Red circle", MODEL),
-        "2 of 2 class names are the same as another one to the model: 'red␣␣Circle' = 'Red circle'",
+        "2 of 2 class names are equal to another one for the model: 'red␣␣Circle' = 'Red circle'",
         "2 indistinct class names",
     ),
     "unfilled-places": Trigger(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from make_record import make_record
-
 from vlmbench.reports.builders.profile import profile_table
+from vlmbench.testing.toy_records import make_record
 
 SECONDS = {
     "images": 8.0,
@@ -40,7 +39,7 @@ def test_what_threads_did_is_summed_marked_and_may_exceed_the_clock() -> None:
     assert cells["preprocess *"] == ("12.300", "120.0%")
     assert cells["IO: read, hash, cache lookups *"] == ("0.600", "5.9%")
     assert table.notes == [
-        "* thread-seconds, summed over 4 decoding threads, beside the main thread: no part of the total"
+        "* thread-seconds, summed over 4 decoding threads, beside the main thread; they are not part of the total"
     ]
     assert [row["stage"] for row in table.data] == [row[0] for row in table.rows]
 

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-from make_record import make_failure, make_record
 
 from vlmbench.records import BadSample, CacheUse, MetricValue
 from vlmbench.reports.builders.results import results_table
@@ -20,6 +19,7 @@ from vlmbench.reports.formats.md import to_markdown
 from vlmbench.reports.scores import interval_text, score_text
 from vlmbench.reports.table_data import Table
 from vlmbench.store import Unreadable
+from vlmbench.testing.toy_records import make_failure, make_record
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -63,8 +63,9 @@ def test_a_failure_takes_one_line_however_much_it_says() -> None:
     long = "m cannot be asked u: " + "it has no such thing and " * 20
     table = results_table([make_failure(message=nowhere), make_failure(task="u", message=long)])
     said = {row[1]: row[-1] for row in texts(table)}
-    assert said["t"] == "the dataset is in none of its places"
-    assert said["u"].startswith("it has no such thing") and said["u"].endswith("…") and len(said["u"]) <= 81
+    assert said["t"] == "the dataset is in none of its places (run of 2026-01-01 00:00)"
+    why, _, run = said["u"].partition(" (run of ")
+    assert why.startswith("it has no such thing") and why.endswith("…") and len(why) <= 81 and run
     assert {row["task"]: row["reason"] for row in table.data} == {"t": nowhere, "u": long}
 
 
@@ -89,13 +90,14 @@ def test_failed_pairs_are_failed_never_zero_and_vanish_behind_a_later_record() -
     assert len(table.rows) == 2
     later = make_failure(started="2026-02-01T00:00:00+00:00")
     assert [row[3] for row in texts(results_table([make_record(), later]))] == ["50.0", "failed"]
-    assert texts(table)[1][:4] == ["m", "other", "–", "failed"] and texts(table)[1][-1] == "no"
+    assert texts(table)[1][:4] == ["m", "other", "–", "failed"]
+    assert texts(table)[1][-1] == "no (run of 2026-01-01 00:00)"
     assert "value" not in table.data[1]
 
 
 def test_of_a_pairs_failures_the_last_is_shown() -> None:
     first, last = make_failure(message="first"), make_failure(message="last", started="2026-02-01T00:00:00+00:00")
-    assert [row[-1] for row in results_table([last, first]).rows] == ["last"]
+    assert [row[-1] for row in results_table([last, first]).rows] == ["last (run of 2026-02-01 00:00)"]
 
 
 def test_of_two_records_of_one_question_the_later_counts() -> None:

@@ -7,7 +7,6 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
-from make_record import make_failure
 from published_numbers import printed_table
 from report_cases import answered, asked, entries, numbers
 
@@ -19,6 +18,7 @@ from vlmbench.reports.facts import ModelFacts
 from vlmbench.reports.published import Published, published
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
+from vlmbench.testing.toy_records import make_failure
 
 PRINTED = {
     "classification": (
@@ -134,7 +134,7 @@ def test_of_two_records_of_a_cell_the_later_counts_whatever_their_order() -> Non
 
 def test_a_model_that_only_failed_has_a_row_that_says_so() -> None:
     made = table("classification", gather([make_failure("m", "cifar10", "no\nweights")]), [])
-    assert rows(made) == {"m": ["failed"]} and list(made.footnotes) == ["cifar10: no"]
+    assert rows(made) == {"m": ["failed"]} and list(made.footnotes) == ["cifar10: no (run of 2026-01-01 00:00)"]
 
 
 def test_another_protocol_in_a_column_is_marked_and_ranked_apart() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from make_record import make_failure, make_record
 
 from vlmbench.records import Imported, MetricValue, RunInfo, TaskInfo
 from vlmbench.reports.published import Published
@@ -14,6 +13,7 @@ from vlmbench.reports.site.board import Board, board
 from vlmbench.reports.site.collect import collect
 from vlmbench.reports.site.headings import model_headings
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure, make_record
 
 NUMBER = Published(
     "PaperNet", "cifar10", "acc1", 0.9, "A Paper, Table 1", table="survey-6", variant={"data_size": "4M"}

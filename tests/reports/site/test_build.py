@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from make_record import make_failure
 from report_cases import HOSTILE
 from reports.site.records_of_many import CLASSES, make_answer
 
@@ -22,6 +21,7 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.site import assets as site_assets
 from vlmbench.reports.site import build_site
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_failure
 
 NUMBER = Published("PaperNet", "cifar10", "acc1", 0.9, "A Paper, Table 1", "with prompts of its own", table="det")
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05\x08"
@@ -121,7 +121,7 @@ def test_a_tasks_page_has_its_ranking_dataset_and_protocol(put: Callable[..., st
     few = replace(NUMBER, model="TunedNet", value=0.99, variant={"setup": "Few-shot Sup."})
     root = build([NUMBER, replace(NUMBER, model="WrongNet", flag="known to be wrong"), few])
     text = read(root / "tasks/cifar10.html").text
-    outside = text.index("Published numbers outside of the ranking")
+    outside = text.index("Published numbers outside the ranking")
     assert text.index("PaperNet") < outside < text.index("WrongNet")
     assert outside < text.index("TunedNet") and "not zero-shot: after transfer (Few-shot Sup.)" in text
     assert "90.0" in text and "with prompts of its own" in text and "known to be wrong" in text
@@ -248,7 +248,7 @@ def test_the_command_prints_where_the_site_is(put: Callable[..., str], store: Re
     assert "broken.json" in done.stderr
     assert (output / "published.html").is_file()
     refused = subprocess.run([*command, "-o", str(store.root)], capture_output=True, text=True)
-    assert refused.returncode == 2 and "is no site of vlmbench" in refused.stderr
+    assert refused.returncode == 2 and "is not a site of vlmbench" in refused.stderr
 
 
 def test_the_command_needs_a_results_folder(tmp_path: Path) -> None:

@@ -79,4 +79,4 @@ def test_predictions_are_read_from_the_records_own_folder_alone(tmp_path: Path) 
     (tmp_path / "own").mkdir()
     hostile = record.predictions.model_copy(update={"file": "../outside.parquet"})
     curve = reliability(record.model_copy(update={"predictions": hostile}), tmp_path / "own")
-    assert curve is not None and not curve.bins and "outside of its folder" in curve.reason
+    assert curve is not None and not curve.bins and "outside its folder" in curve.reason

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_record import make_record
 
 from vlmbench.cli.run import parse_settings
 from vlmbench.records import BadSample, Record
 from vlmbench.reports.site.command import ONE_LINE, command
+from vlmbench.testing.toy_records import make_record
 
 
 def words(record: Record, cards: tuple[str, ...] = ("m",)) -> list[str]:
@@ -42,7 +42,7 @@ def test_what_changes_a_number_is_in_it() -> None:
 def test_data_on_disk_needs_its_folder_and_says_so() -> None:
     made = command(make_record(), ["m"])
     assert shlex.split(made.text)[-2:] == ["--data-root", "DATA"]
-    assert "DATA stands for the folder" in made.needs[0]
+    assert "Replace DATA by the folder" in made.needs[0]
     assert "--data-root" not in command(make_record(task="imagefolder:/data/x"), ["m"]).text
 
 
@@ -66,7 +66,7 @@ def test_a_shell_reads_a_name_as_one_word_whatever_it_holds(name: str) -> None:
 def test_a_model_without_a_known_card_is_named_by_what_loads_it() -> None:
     made = command(from_hub(), [])
     assert shlex.split(made.text)[3] == "toy:"
-    assert "Its own card is not among those known here" in made.needs[0]
+    assert "Its own card is not known here" in made.needs[0]
 
 
 values = st.recursive(

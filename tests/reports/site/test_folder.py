@@ -96,7 +96,7 @@ def test_a_file_that_stays_as_it_was_is_left_alone(tmp_path: Path) -> None:
 
 def test_somebody_elses_folder_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="holds files and is no site"):
+    with pytest.raises(UsageError, match="holds other files and is not a site"):
         write(tmp_path, "index.html")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from make_record import make_record
 
 from vlmbench.answers.tables import Answers
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
 from vlmbench.records import ClassResult, MetricValue
+from vlmbench.testing.toy_records import make_record
 
 CLASSES = ["cat", "dog", "cow", "hen"]
 

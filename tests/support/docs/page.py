@@ -7,7 +7,7 @@ A fenced block is one of these:
 - ``python``: it runs in this process, in one namespace a page, in the page's folder.
 - any language with a file name behind it (``yaml gate.yaml``, ``python my_adapter.py``): the text is written to that
   file.
-- ``text``: what a program prints. It is not run.
+- ``text`` without a file name: what a program prints. It is not run.
 
 ``<!-- not run: REASON -->`` on the line before a block says why it is not run. Files that the reader has already, such
 as a checkpoint, are put there by ``prepare(folder)`` in ``tests/docs/before/<page>.py``.
@@ -90,11 +90,13 @@ def follow(page: Path, here: Path) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
         place = f"{page.name}, line {block.line}"
-        if block.why is not None or block.language == "text" or block.language.startswith("{"):
+        if block.why is not None or block.language.startswith("{"):
             continue
         if block.file is not None:
             (here / block.file).parent.mkdir(parents=True, exist_ok=True)
             (here / block.file).write_text(block.text, "utf-8")
+        elif block.language == "text":
+            continue
         elif block.language in _SHELL:
             code = int(block.information.removeprefix("exit=") or 0)
             assert typed(block.text, here) == code, place

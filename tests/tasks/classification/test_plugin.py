@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import balanced_accuracy_score
-from toy_adapter import ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset, Sample, SourceContext, SourceInfo
@@ -24,6 +24,7 @@ from vlmbench.tasks.classification.measures import MEASURES
 from vlmbench.tasks.classification.plugin import PLUGIN
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.contents import Contents
+from vlmbench.testing.toy_models import ToyModel
 from vlmbench.transfer.base import LinearClassifier
 from vlmbench.transfer.methods.zero_shot import ensemble
 

@@ -118,7 +118,7 @@ def test_groups_of_classes_are_those_that_the_record_names() -> None:
     assert table is not None
     every = table().statistics(np.ones((1, 12), dtype=np.int32))[0]  # type: ignore[union-attr]
     assert group == pytest.approx(np.nanmean(every[1:3]))
-    with pytest.raises(UnpairableError, match="which classes ap_rare is of"):
+    with pytest.raises(UnpairableError, match="the record does not say which classes ap_rare covers"):
         measured(sides[0], "ap_rare")
 
 

@@ -13,13 +13,11 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from letter_tokens import Letters
-from make_record import make_record
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from said import remarked
 from tasks.detection.models import Colourist, colourist, finder
-from toy_adapter import ToyModel, toy
+from toy_adapter import toy
 
 from vlmbench.answers.paired_metric import measured
 from vlmbench.answers.tables import Answers
@@ -37,6 +35,9 @@ from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.plugin import HELD, PLUGIN, DetectionQuestion, _grouped
 from vlmbench.tasks.detection.regions import Regions
 from vlmbench.tasks.detection.results import coco_results
+from vlmbench.testing.toy_models import ToyModel
+from vlmbench.testing.toy_records import make_record
+from vlmbench.testing.toy_tokens import ToyTokens
 
 EVERY = [*COCO_MEASURES, *ACCURACIES]
 
@@ -155,7 +156,7 @@ def test_an_enlarged_cut_has_its_surroundings(folder: Path) -> None:
             return super().preprocess(image)
 
     sizes: list[tuple[int, int]] = []
-    answer(folder, {"crop_scale": 2.0}, Watching(colourist().card, "cpu", 1, ""))
+    answer(folder, {"crop_scale": 2.0}, Watching(colourist().card))
     assert sizes[0] == (40, 12), "40 x 8 at the top edge: nothing above or beside it"
 
 
@@ -202,14 +203,14 @@ def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path)
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
     assert [(remark.code, remark.count) for remark in said] == [("no-proposals", 2), ("empty-regions", 1)]
     assert said[0].text == "2 of 4 images have no proposals, and nothing can be found in them"
-    assert said[1].text == "1 proposal was empty or outside its image, and no region was named for it"
+    assert said[1].text == "1 proposal was empty or outside its image, so the model did not classify it"
     assert "region_ranks" not in strict.predictions.column_names
     few = proposed(tmp_path, folder, max_proposals=1)
     assert few.predictions["boxes"].to_pylist()[2][0] == [2, 4, 20, 12], "the surest"
 
 
 def test_proposals_for_none_of_the_images_are_an_error(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="has none for any of the 4 images"):
+    with pytest.raises(DataError, match="has no proposal for any of the 4 images"):
         answer(folder, {"regions": "proposals", "proposals": written(tmp_path, [])})
 
 
@@ -235,7 +236,7 @@ def test_boxes_of_another_size_of_the_image_are_bad_samples(folder: Path) -> Non
     for image in data["images"]:
         image["width"], image["height"] = 400, 320
     path.write_text(json.dumps(data))
-    with pytest.raises(BadSampleError, match=r"it is 40 x 32 pixels, its boxes are for 400 x 320"):
+    with pytest.raises(BadSampleError, match=r"it is 40 x 32 pixels, but its boxes are for 400 x 320"):
         answer(folder)
 
 
@@ -259,13 +260,13 @@ def test_scores_may_be_multiplied_by_the_proposals_own(tmp_path: Path, folder: P
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ([{"image_id": 99, "bbox": [0, 0, 1, 1], "score": 1}], "1 of their images are not the data's: 99"),
+        ([{"image_id": 99, "bbox": [0, 0, 1, 1], "score": 1}], "1 image id is not in the data: 99"),
         ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": float("nan")}], "entry 0 .* score nan"),
         ([{"image_id": 1, "bbox": [0, 0, 1], "score": 1}], "entry 0 .* has box"),
-        ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 is no result"),
+        ([{"image_id": 1, "bbox": [0, 0, 1, 1]}], "entry 0 lacks a valid image_id, bbox or score"),
         ([{"image_id": 1, "bbox": [0, 0, -1, 1], "score": 1}], "entry 0 .* has box"),
-        ([{"image_id": 1.5, "bbox": [0, 0, 1, 1], "score": 1}], "1.5, which is no whole number"),
-        ([{"image_id": "1", "bbox": [0, 0, 1, 1], "score": 1}], "'1', which is no whole number"),
+        ([{"image_id": 1.5, "bbox": [0, 0, 1, 1], "score": 1}], "1.5, which is not a whole number"),
+        ([{"image_id": "1", "bbox": [0, 0, 1, 1], "score": 1}], "'1', which is not a whole number"),
         ({"images": []}, "a results file is a list, not a dict"),
     ],
 )
@@ -278,7 +279,7 @@ def test_results_files_that_are_wrong(results: Any, message: str, tmp_path: Path
 
 def test_proposals_that_nobody_names(tmp_path: Path, folder: Path) -> None:
     card = card_of(folder, {"regions": "proposals"})
-    with pytest.raises(UsageError, match="nobody names the file"):
+    with pytest.raises(UsageError, match="the file of the proposals is not set"):
         ask(card)
     question = ask(card, TaskOptions(protocol={"proposals": written(tmp_path, PROPOSALS)}))
     assert question.how.nms_iou == 0.5, "the usual suppression of proposals"
@@ -316,22 +317,22 @@ def test_a_detector_answers_alone(folder: Path) -> None:
 def test_cut_prompts_and_classes_that_become_one(folder: Path) -> None:
     """Of the model that reads ten letters, whichever way it answers."""
     cut = "texts-cut: 3 of 3 prompts are longer than the 10 tokens that the model reads, the longest has"
-    same = "their ends were cut off, and 3 of them are now the same as another one"
-    classes = "indistinct-classes: 3 of 3 class names are the same as another one to the model: 'red' = 'green' = …"
+    same = "their ends were cut off, and 3 of them are now equal to another one"
+    classes = "indistinct-classes: 3 of 3 class names are equal to another one for the model: 'red' = 'green' = …"
     detector = finder()
-    detector.capabilities = {**detector.capabilities, "TokenReader": Letters(detector.encode_text)}
+    detector.capabilities = {**detector.capabilities, "TokenReader": ToyTokens(detector.encode_text)}
     said = told_sentences(lambda: answer(folder, {"regions": "native"}, detector, templates=["one of many {}s"]))
     examples = "'one of many blues', 'one of many greens', 'one of many reds'"
     assert said == [f"{cut} 18; {same}: {examples}", classes]
     encoder = colourist()
-    letters = Letters(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
+    letters = ToyTokens(lambda texts: Colourist.encode_text(encoder, [text[:10] for text in texts]))
     encoder.capabilities = {"TokenReader": letters}
     encoder.encode_text = letters.encode  # type: ignore[method-assign]
     said = told_sentences(lambda: answer(folder, {}, encoder, templates=["one of many {}s"]))
     assert said == [f"{cut} 18; {same}: {examples}", classes]
     assert told_sentences(lambda: answer(folder, {}, encoder, templates=["a {}"])) == []
     (behind,) = told_sentences(lambda: answer(folder, {"background": ["a red"]}, encoder, templates=["{}"]))
-    assert behind.endswith("2 of 4 class names are the same as another one to the model: 'red' = 'a red'")
+    assert behind.endswith("2 of 4 class names are equal to another one for the model: 'red' = 'a red'")
 
 
 def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
@@ -350,7 +351,7 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
         ({}, {"metrics": ["ap51"]}, UnknownNameError, "unknown metric 'ap51'"),
         ({}, {"metrics": ["ap50_novel"]}, UnknownNameError, "unknown metric"),
         ({}, {"metrics": ["ar300"]}, UnknownNameError, "unknown metric"),
-        ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions are 'native'"),
+        ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions is 'native'"),
         ({"proposals": "a.json"}, {}, CardError, "goes with `regions: proposals`"),
         ({"score": "softmax-times-objectness"}, {}, CardError, "needs the scores of a proposals file"),
         ({"regions": "native", "background": ["x"]}, {}, CardError, "no background words"),
@@ -363,9 +364,9 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
             {"evaluator": "hotcoco", "groups": {"warm": ["red"]}},
             {"metrics": ["ap_warm"]},
             CardError,
-            "knows no groups",
+            "does not support groups",
         ),
-        ({}, {"multi_label": True}, CardError, "leave out `multi_label`"),
+        ({}, {"multi_label": True}, CardError, "have no `multi_label`: remove it"),
     ],
 )
 def test_cards_that_can_never_work(
@@ -376,7 +377,7 @@ def test_cards_that_can_never_work(
 
 
 def test_groups_must_name_classes(folder: Path) -> None:
-    with pytest.raises(LabelError, match="group 'warm' names what is no class: pink"):
+    with pytest.raises(LabelError, match="group 'warm' names unknown classes: pink"):
         ask(card_of(folder, {"groups": {"warm": ["red", "pink"]}}, metrics=["ap50", "ap50_warm"]))
     card = card_of(folder, {"groups": {"warm": ["red"]}}, metrics=["ap50", "ap50_warm"])
     outcome = ask(card).answer(FeatureEngine(colourist(), EngineSettings()))

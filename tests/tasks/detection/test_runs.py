@@ -127,7 +127,7 @@ def test_a_detector_without_encoders_is_asked_nothing_else(lone: RunRequest, mak
     results = execute(make_plan(request), request, NotesAsWarnings())
     assert [result.status for result in results] == ["unsupported"] * 4
     messages = [result.failure.message for result in results if result.failure]
-    assert all("takes a dual encoder, such as -m demo-clip" in message for message in messages[:2])
+    assert all("needs a dual encoder, such as -m demo-clip" in message for message in messages[:2])
     assert all("-t demo-detection-native" in message and "-t coco:DIR" in message for message in messages[:2])
     assert "neither a segmentation head of its own" in messages[2] and "-m demo-clip" in messages[2]
     assert "cannot name given boxes" in messages[3] and messages[3].endswith("-t demo-detection-native")

@@ -87,7 +87,7 @@ def test_a_second_run_finds_the_record_and_another_annotation_does_not(request_:
 def test_a_missing_video_is_left_out_on_request(request_: RunRequest, tmp_path: Path) -> None:
     (tmp_path / "rareact" / "d.mkv").unlink()
     (failed,) = execute(make_plan(request_), request_, NotesAsWarnings())
-    assert failed.failure is not None and "there is no video 'd'" in failed.failure.message
+    assert failed.failure is not None and "the video 'd' is missing" in failed.failure.message
     _, record, _ = only(replace(request_, skip_bad=True))
     assert record.task.dataset.samples == 6 and len(record.bad_samples) == 2
 

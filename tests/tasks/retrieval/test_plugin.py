@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from said import remarked
-from toy_adapter import ToyModel, toy
+from toy_adapter import toy
 
 import vlmbench.tasks.retrieval.ranks as ranks_module
 from vlmbench.cards import SourceSpec, TaskCard, make_task
@@ -25,6 +25,7 @@ from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.plugin import PLUGIN, _both_ways
 from vlmbench.tasks.retrieval.ranks import rank
+from vlmbench.testing.toy_models import ToyModel
 
 
 def unit(rows: int, seed: int, dim: int = 8) -> torch.Tensor:
@@ -191,7 +192,7 @@ def test_a_template_goes_around_each_caption(folder: Path) -> None:
             return super().encode_text(texts)
 
     heard: list[str] = []
-    model = Listening(toy().card, "cpu", 1, "")
+    model = Listening(toy().card, seed=1)
     answer(card_of(folder, protocol={"template": "a photo of {}"}), model=model)
     assert set(heard) == {f"a photo of {caption}" for captions in CAPTIONS.values() for caption in captions}
     heard.clear()

@@ -84,7 +84,7 @@ def test_a_word_of_two_classes_is_said() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(CardError, match="synonyms of what is no class: ship"):
+    with pytest.raises(CardError, match="synonyms of unknown classes: ship"):
         words(card({"synonyms": {"ship": ["boat"]}}, classes=CLASSES))
     with pytest.raises(LabelError, match="neither the card nor the data states class names"):
         words(card())

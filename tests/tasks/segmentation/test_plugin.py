@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import toy_dense
 from data.mask_files import coloured_palette, png, write_pairs
-from letter_tokens import LENGTH, Letters
 from said import remarked, sentences
 from tasks.segmentation.literal import bilinear, pamr, sliding
 from torch import Tensor
-from toy_adapter import ToyModel
-from toy_dense import PATCH, ToyHead, ToyPatches, toy_model
+from toy_dense import FlawedHead, toy_model
 
 from vlmbench.cards import TaskCard
 from vlmbench.data.base import SourceContext, content_sha256
@@ -42,6 +40,9 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.segmentation.plugin import PLUGIN, SegmentationQuestion
+from vlmbench.testing.toy_models import ToyModel
+from vlmbench.testing.toy_parts import PATCH, ToyPatches, ToySegmenter
+from vlmbench.testing.toy_tokens import CONTEXT_LENGTH, ToyTokens
 
 CLASSES = ["background", "sea", "boat", "cow"]
 SYNONYMS = {"background": ["sky", "wall"], "boat": ["boat", "ship"]}
@@ -178,7 +179,7 @@ def test_batch_size_changes_nothing_and_bounds_the_windows(folder: Path) -> None
 
 
 def test_a_native_head_sees_whole_images_and_one_text_a_word(folder: Path) -> None:
-    head = ToyHead()
+    head = ToySegmenter()
     model = toy_model(head=head, patches=ToyPatches())
     asked = question(card_of(folder, protocol={"synonyms": SYNONYMS}))
     outcome = asked.answer(FeatureEngine(model, EngineSettings()))
@@ -201,16 +202,16 @@ def test_words_that_a_model_reads_as_one(folder: Path) -> None:
     card = card_of(folder, protocol={"synonyms": words}, templates=["{}"])
     cut = (
         "texts-cut: 3 of 5 prompts are longer than the 10 tokens that the model reads, the longest has 15; their ends "
-        "were cut off, and 3 of them are now the same as another one: 'the ocean liner', 'the ocean wave', "
+        "were cut off, and 3 of them are now equal to another one: 'the ocean liner', 'the ocean wave', "
         "'the ocean waves'"
     )
     same = (
-        "indistinct-classes: 3 of 5 class names are the same as another one to the model: "
+        "indistinct-classes: 3 of 5 class names are equal to another one for the model: "
         "'the ocean wave' = 'the ocean waves' = …"
     )
     own = card_of(folder, protocol={"synonyms": {"background": words["background"]}}, templates=["{}"])
-    for model in (toy_model(head=ToyHead()), toy_model(patches=ToyPatches())):
-        letters = Letters(partial(_first_letters, model))
+    for model in (toy_model(head=ToySegmenter()), toy_model(patches=ToyPatches())):
+        letters = ToyTokens(partial(_first_letters, model))
         model.capabilities = {**model.capabilities, "TokenReader": letters}
         model.encode_text = letters.encode  # type: ignore[method-assign]
         assert [line for line in sentences(partial(answer, card, model)) if "unscored" not in line] == [cut, same]
@@ -218,11 +219,11 @@ def test_words_that_a_model_reads_as_one(folder: Path) -> None:
 
 
 def _first_letters(model: ToyModel, texts: Sequence[str]) -> Tensor:
-    return ToyModel.encode_text(model, [text[:LENGTH] for text in texts])
+    return ToyModel.encode_text(model, [text[:CONTEXT_LENGTH] for text in texts])
 
 
 def test_the_readout_can_be_chosen(folder: Path) -> None:
-    both = toy_model(head=ToyHead(), patches=ToyPatches())
+    both = toy_model(head=ToySegmenter(), patches=ToyPatches())
     chosen = {
         asked: question(card_of(folder), TaskOptions(protocol={"readout": asked})).protocol(both)["readout"]
         for asked in ("auto", "native", "plain", "other")
@@ -241,20 +242,20 @@ def test_the_readout_can_be_chosen(folder: Path) -> None:
         (toy_model(), "auto", "neither a segmentation head of its own .* nor patch features"),
         (toy_model(patches=ToyPatches()), "native", "no segmentation head of its own. Known: other, plain"),
         (toy_model(patches=ToyPatches()), "plian", "no readout 'plian'. Did you mean 'plain'.*--readout"),
-        (toy_model(head=ToyHead()), "plain", "no readout 'plain'. Known: native"),
+        (toy_model(head=ToySegmenter()), "plain", "no readout 'plain'. Known: native"),
     ],
 )
 def test_a_model_that_cannot_is_told_what_would_do(folder: Path, model: ToyModel, readout: str, words: str) -> None:
     asked = question(card_of(folder), TaskOptions(protocol={"readout": readout}))
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(asked.unsupported(model))
-    assert asked.unsupported(toy_model(patches=ToyPatches(readouts=("plain", "plian")), head=ToyHead())) is None
+    assert asked.unsupported(toy_model(patches=ToyPatches(readouts=("plain", "plian")), head=ToySegmenter())) is None
 
 
 @pytest.mark.parametrize(("flaw", "error"), [("shape", ModelError), ("nan", NonFiniteFeaturesError)])
 def test_a_head_that_misbehaves_is_named(folder: Path, flaw: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="the segmentation head returned"):
-        answer(card_of(folder), toy_model(head=ToyHead(flaw=flaw)))
+        answer(card_of(folder), toy_model(head=FlawedHead(flaw=flaw)))
 
 
 def test_masks_that_do_not_fit_are_bad_samples_and_labels_that_do_not_stop_all(folder: Path) -> None:
@@ -329,7 +330,7 @@ def test_each_answer_says_what_is_odd_about_masks_once(request_: RunRequest, fol
 def test_cards_of_other_kinds_are_refused(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown metric 'iou'[\s\S]*miou"):
         PLUGIN.check(card_of(folder, metrics=["iou"]), TaskOptions())
-    with pytest.raises(CardError, match="multi_label means nothing for segmentation"):
+    with pytest.raises(CardError, match="segmentation cards have no `multi_label`: remove it"):
         PLUGIN.check(card_of(folder, multi_label=True), TaskOptions())
 
 

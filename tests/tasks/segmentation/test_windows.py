@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tasks.segmentation.literal import bilinear as literal_bilinear
 from tasks.segmentation.literal import sliding
 from torch import Tensor
-from toy_dense import PATCH, ToyPatches
 
 import vlmbench.tasks.segmentation.resize as resize
 import vlmbench.tasks.segmentation.windows as windows_module
 from vlmbench.tasks.segmentation.resize import bilinear, rescale, rescaled_size
 from vlmbench.tasks.segmentation.windows import Tiling, pixel_scores, windows
+from vlmbench.testing.toy_parts import PATCH, ToyPatches
 
 QUERIES = 3
 

@@ -1,1 +1,1 @@
-"""Readers of the files that datasets are kept in."""
+"""Readers of dataset files: folders, annotation files, shards, images, masks and videos. Sources use them."""

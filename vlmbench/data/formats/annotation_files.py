@@ -1,4 +1,4 @@
-"""Where the one file lies that says what a folder's images show: boxes, captions."""
+"""Finds the file that describes a folder's images. The sources of boxes and captions use it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import SourceContext
 from vlmbench.data.formats.folder_walk import is_junk_file, subfolders
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, existing_places, missing
+from vlmbench.data.location import argument, existing_places, missing, one_of
 from vlmbench.errors import DataError
+from vlmbench.wording import either
 
 _MOST_WAYS = 4
 PROBED = 5
-"""How many of the first images are looked for where images may be."""
+"""To find the folder of images, only this many images are looked for."""
 
 
 @dataclass(frozen=True)
 class UsualNames:
-    """The usual names of a folder's annotations, for a card that names no file. If several files match, it is an error.
+    """The usual names of annotation files, for a card that does not name the file. Several matching files are an error.
 
     Attributes:
-        patterns: of the files, relative to the folder.
-        called: what they are, for messages, such as ``the captions``.
-        none: that there is no such file, in a half-sentence.
-        otherwise: patterns that count only if no file matches the others.
+        patterns: patterns of the files' names, relative to the folder.
+        called: what the files are, for messages: ``the captions``.
+        none: that there is no such file, for messages that begin with ``FOLDER has``: ``no file of captions``.
+        otherwise: patterns that are used only if no file matches the others.
     """
 
     patterns: tuple[str, ...]
@@ -35,23 +36,26 @@ class UsualNames:
     otherwise: tuple[str, ...] = ()
 
     def below(self, root: Path) -> list[Path]:
-        """The files of these names in a folder, in any letter case. Hidden ones are none."""
+        """The files in a folder that have these names, in any letter case, without hidden files."""
         return _matching(root, self.patterns) or _matching(root, self.otherwise)
 
 
 def find_annotations(
     spec: SourceSpec, context: SourceContext, usual: UsualNames, *, beside: Sequence[str] = ()
 ) -> tuple[str, Path, Path]:
-    """The first location with annotations, its folder and the file.
+    """Find the first location that has annotations.
 
     Args:
-        spec: its option ``annotations`` names the file, or a list of which the first that is there counts.
-        usual: the names that are tried where the option says none.
-        beside: files that the folder must have besides.
+        spec: its option ``annotations`` names the file, or several files, of which the first that exists is used.
+        usual: the names to try if the option is not given.
+        beside: other files that the folder must have.
+
+    Returns:
+        The location as the card writes it, its folder, and the annotation file.
 
     Raises:
         MissingDataError: there is no such folder or file.
-        DataError: a folder has no annotations by any usual name, or several, and the card names none.
+        DataError: the card names no file, and the folder has no file of a usual name, or several.
     """
     names = strings(spec, "annotations")
     for place in existing_places(spec, context):
@@ -65,19 +69,19 @@ def find_annotations(
 
 
 def folders_with(images: Sequence[str], places: Iterable[Path]) -> list[Path]:
-    """The places where one of the first few images is: one of them may be missing."""
+    """The folders that hold one of the first :data:`PROBED` images: some images may be missing."""
     return [place for place in places if any((place / image).is_file() for image in images[:PROBED])]
 
 
 def strings(spec: SourceSpec, option: str) -> list[str]:
-    """An option that is one string or a list of them; none where it is left out."""
+    """An option that is one string or a list of strings, as a list; empty if the option is not given."""
     asked = spec.options.get(option, [])
     return [str(name) for name in (asked if isinstance(asked, list) else [asked])]
 
 
 def _matching(root: Path, patterns: Sequence[str]) -> list[Path]:
-    either = ("".join(f"[{sign.lower()}{sign.upper()}]" if sign.isalpha() else sign for sign in p) for p in patterns)
-    found = dict.fromkeys(path for pattern in either for path in sorted(root.glob(pattern)))
+    any_case = ("".join(f"[{sign.lower()}{sign.upper()}]" if sign.isalpha() else sign for sign in p) for p in patterns)
+    found = dict.fromkeys(path for pattern in any_case for path in sorted(root.glob(pattern)))
     return [path for path in found if not is_junk_file(path.name)]
 
 
@@ -89,14 +93,14 @@ def _guessed(root: Path, spec: SourceSpec, usual: UsualNames) -> Path:
     deeper = [] if found else [root / name for name in subfolders(root) if usual.below(root / name)]
     if deeper:
         raise DataError(
-            f"{spec.kind} {spec.location!r}: {root} has {usual.none}, but {listing(path.name for path in deeper)} has",
-            hint=f"Name it: {' or '.join(argument(spec.kind, path) for path in deeper[:_MOST_WAYS])}.",
+            f"{spec.kind} {spec.location!r}: {root} has {usual.none}, but {either(len(deeper), 'a folder', 'folders')} "
+            f"in it {either(len(deeper), 'has', 'have')}: {listing(path.name for path in deeper)}",
+            hint=f"Name the folder: {one_of([argument(spec.kind, path) for path in deeper], _MOST_WAYS)}.",
         )
     what = f"several files that may be {usual.called}: {listing(names)}" if found else usual.none
-    ways = " or ".join(argument(spec.kind, path) for path in found[:_MOST_WAYS])
-    more = " or …" if len(found) > _MOST_WAYS else ""
+    ways = one_of([argument(spec.kind, path) for path in found], _MOST_WAYS)
     raise DataError(
         f"{spec.kind} {spec.location!r}: {root} has {what}",
-        hint=f"Name the file itself{f', as {ways}{more}' if ways else ' as the location'}, or as "
-        "`options: {annotations: …}` of a card's source.",
+        hint=f"Name the file itself{f': {ways}' if ways else ' as the location'}. In a card's source, it is "
+        "`options: {annotations: …}`.",
     )

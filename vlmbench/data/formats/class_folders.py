@@ -1,4 +1,4 @@
-"""One folder a class: which folders there are and in which order, for images and for clips alike."""
+"""Datasets with one folder per class: finds the class folders and their label order. For images and for clips."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from vlmbench.data.location import existing_places, exists, find_local, missing
 from vlmbench.errors import DataError, LabelError, MissingDataError, UsageError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_CLASSES
+from vlmbench.wording import counted, either
 
 FOLDER_OPTIONS = ("other_folders", "shared")
-"""What sources of class folders understand besides their own options, see :func:`find_class_folders`."""
+"""Options that every source of class folders has, see :func:`find_class_folders`."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class ClassFolders:
     """The class folders of a source, in label order.
 
     Attributes:
-        location: the one of the source's locations that is there.
-        root: the folder they lie in.
-        folders: their names.
-        classes: the class names, as many.
-        passed: the files that lie beside these folders, and below folders that are no class's. The source adds what
-            it passes over in the class folders, and then makes the remark.
+        location: the source's location that was found.
+        root: the folder that holds the class folders.
+        folders: the names of the class folders.
+        classes: the class name of each folder.
+        passed: the files beside the class folders and in folders that are not classes. The source adds the files in
+            class folders that it does not read, and then makes the remark.
     """
 
     location: str
@@ -52,13 +53,13 @@ class ClassFolders:
 
 @dataclass(frozen=True)
 class Contents:
-    """What sources call the things in class folders, for messages.
+    """What a source reads in class folders, and the words for it in messages.
 
     Attributes:
-        one: "image", "clip".
-        article: that goes before it.
-        example: a path below the class folder.
-        wanted: whether a file's name is one of them.
+        one: "image" or "clip".
+        article: "an" or "a".
+        example: a path of one below the class folder.
+        wanted: whether a file of this name is one.
     """
 
     one: str
@@ -68,25 +69,25 @@ class Contents:
 
 
 def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Contents) -> ClassFolders:
-    """The class folders of ``<location>[/<split>]``, matched to the card's classes.
+    """Find the class folders in ``<location>[/<split>]`` and match them to the card's classes.
 
-    Hidden folders and those that systems leave behind are no class folders; files that lie in them and beside the
-    class folders are counted. Labels come, in this order, from
+    Hidden folders and system folders are not class folders. The files in them and beside the class folders are counted
+    as passed over. The labels come from the first of these that is given:
 
     1. ``spec.folders``: exactly these folders, in label order;
-    2. the card's class names: each folder is one of them after :func:`~vlmbench.data.labels.normalise`;
-    3. the sorted folder names, which then are the class names (``_`` read as a blank). Numbers and names that differ
-       by a number alone are in the order of these. The user's class names, if there are any, are matched to them by
+    2. the card's class names: each must be a folder's name after :func:`~vlmbench.data.labels.normalise`;
+    3. the sorted folder names, which are then the class names (``_`` is read as a space). Names that differ only in a
+       number are in the order of their numbers. If the user gives class names, they are matched to the folders by
        :func:`~vlmbench.class_names.own_in_order`.
 
-    Options: ``other_folders: ignore`` (folders that are none of the expected ones are not read; by default they are
-    an error); ``shared: true`` (other datasets have a folder of this name too, such as ``val``: one that holds none
-    of the expected folders is another's, and counts as not there).
+    Options: with ``other_folders: ignore``, unexpected folders are not read (by default, they are an error). With
+    ``shared: true``, a folder that holds none of the expected class folders belongs to another dataset and counts as
+    missing (for names that many datasets use, such as ``val``).
 
     Raises:
         MissingDataError: there is no such folder.
-        LabelError: folders and class names do not fit together, or the task needs more than a class.
-        DataError: it is no folder, cannot be read, or holds splits or other parts of a dataset, no classes.
+        LabelError: folders and class names do not match, or the task needs other targets than one class.
+        DataError: it is not a folder, cannot be read, or holds splits or other parts of a dataset instead of classes.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
@@ -105,36 +106,45 @@ def find_class_folders(spec: SourceSpec, context: SourceContext, contents: Conte
 
 
 def refuse_other_levels(paths: Sequence[str], found: ClassFolders, spec: SourceSpec, context: SourceContext) -> None:
-    """Refuse class folders of which one holds all samples in folders that seem to be the classes.
+    """Refuse class folders if one of them holds all samples, in folders that seem to be the classes.
+
+    It is allowed if the card names the folders or the classes.
 
     Args:
-        paths: of all samples, below the root.
+        paths: the paths of all samples, below the root.
 
     Raises:
-        DataError: names that folder. Not if the card says which folders there are to be.
+        DataError: names the folder that seems to hold the classes.
     """
     if spec.folders is None and context.class_names is None:
         refuse_wrapped(paths, _as_written(found.location, spec), spec.kind)
 
 
+def without_samples(found: ClassFolders, contents: Contents, place: str, hint: str) -> DataError:
+    """The error for class folders that hold no samples. It counts the files that were passed over."""
+    passed = f"; files passed over: {found.passed.reasons_in_words}" if found.passed.count else ""
+    folders = counted(len(found.folders), "class folder")
+    return DataError(f"{place}: no {contents.one}s in the {folders} of {found.root}{passed}", hint=hint)
+
+
 def _as_written(location: str, spec: SourceSpec) -> str:
-    """The folder of class folders, as the user would write it."""
+    """The folder that holds the class folders, as the user would write it."""
     return location if spec.split is None else f"{location}/{spec.split}"
 
 
 def tell_of_empty(found: ClassFolders, counts: Sequence[int], place: str, contents: Contents) -> None:
-    """Make a remark of class folders without samples.
+    """Make a remark about class folders without samples.
 
     Args:
-        counts: how many samples each has.
+        counts: the number of samples in each class folder.
     """
     empty = [folder for folder, count in zip(found.folders, counts, strict=True) if not count]
     if empty:
-        one = len(empty) == 1
         say(
             EMPTY_CLASSES,
-            f"{len(empty):,} of the {len(found.folders):,} class folders of {place} hold{'s' * one} no {contents.one}",
-            brief=f"{len(empty):,} class{'es' * (not one)} without {contents.article} {contents.one}",
+            f"{len(empty):,} of the {len(found.folders):,} class folders of {place} "
+            f"{either(len(empty), 'holds', 'hold')} no {contents.one}",
+            brief=f"{counted(len(empty), 'class', 'classes')} without {contents.article} {contents.one}",
             count=len(empty),
             examples=map(readable, empty),
         )
@@ -169,7 +179,7 @@ def _find_shared(spec: SourceSpec, context: SourceContext, place: str) -> tuple[
             return found.location, root
         others.append(found.location)
     notes = [
-        f"{name} (there, but with none of the {len(keys)} class folders)" if name in others else name
+        f"{name} (it exists, but has none of the {len(keys):,} class folders)" if name in others else name
         for name in (spec.location, *spec.other_locations)
     ]
     raise missing(spec, context, looked_for=notes)
@@ -180,12 +190,10 @@ def _class_folders(walk: FolderWalk, place: str, contents: Contents) -> list[str
     loose = walk.loose_files()
     classes = sorted(name for name in folders if not is_junk_folder(name))
     if not classes:
-        what = (
-            f"{len(loose)} {contents.one}s directly in it and no class folders" if loose else "no class folders in it"
-        )
+        beside = f", but {counted(len(loose), contents.one)} directly in it" if loose else ""
         raise LabelError(
-            f"{place}: {walk.root} has {what}",
-            hint=f"Expected: {walk.root}/<class name>/{contents.example}, one folder a class.",
+            f"{place}: {walk.root} has no class folders{beside}",
+            hint=f"Expected: {walk.root}/<class name>/{contents.example}, one folder per class.",
         )
     for name in loose:
         walk.passed.add("beside the class folders", name)
@@ -202,9 +210,11 @@ def _label_order(
     ignore_others = _ignores_others(spec, place)
     if spec.folders is not None:
         if names is not None and len(names) != len(spec.folders):
-            raise LabelError(f"{place}: {len(spec.folders)} folders for {len(names)} class names")
+            raise LabelError(
+                f"{place}: the card has {counted(len(spec.folders), 'folder')} for {counted(len(names), 'class name')}"
+            )
         present = set(found) & set(spec.folders) if ignore_others else set(found)
-        _refuse_difference(set(spec.folders), present, place, hint="`folders` must name every class folder.")
+        _refuse_difference(set(spec.folders), present, place, hint="The card's `folders` must name every class folder.")
         if len(set(spec.folders)) != len(spec.folders):
             raise LabelError(f"{place}: `folders` names a folder twice")
         return list(spec.folders), names or _as_class_names(spec.folders)
@@ -218,20 +228,20 @@ def _label_order(
             raise LabelError(f"{place}: folders {other!r} and {folder!r} have the same class name", hint=hint)
     wanted = {normalise(name): name for name in names}
     if len(wanted) != len(names):
-        raise LabelError(f"{place}: two classes of the card have the same name, so folders cannot tell them", hint=hint)
+        raise LabelError(f"{place}: two classes of the card have the same name, so no folder can be matched", hint=hint)
     expected = {folder_of.get(key, name) for key, name in wanted.items()}
     _refuse_difference(expected, set(found) & expected if ignore_others else set(found), place, hint=hint)
     return [folder_of[key] for key in wanted], names
 
 
 def folder_classes(names: tuple[str, ...], context: SourceContext, place: str) -> tuple[str, ...]:
-    """The class names of folders that no card names: the user's, each for its folder, else the folders' own.
+    """The class names of folders, if no card names the classes: the user's, or else the names of the folders.
 
     Args:
-        names: the folders' own, in label order.
+        names: the names of the folders, in label order.
 
     Raises:
-        LabelError: some of the user's names are those of folders, and others are not.
+        LabelError: some of the names that the user gives match folders, and others do not.
     """
     if context.own_names is None:
         return names
@@ -259,4 +269,4 @@ def _refuse_difference(expected: set[str], found: set[str], place: str, *, hint:
     if extra := sorted(found - expected):
         parts.append(f"{len(extra)} unexpected: {listing(extra)}")
     if parts:
-        raise LabelError(f"{place}: the class folders do not fit the classes ({'; '.join(parts)})", hint=hint)
+        raise LabelError(f"{place}: the class folders do not match the classes ({'; '.join(parts)})", hint=hint)

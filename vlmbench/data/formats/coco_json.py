@@ -1,4 +1,7 @@
-"""COCO's and LVIS' annotation files: images, categories and boxes, checked and without their outlines."""
+"""Reads and checks annotation files of COCO's and LVIS' form: images, categories and boxes, but no outlines.
+
+The source :mod:`vlmbench.data.sources.coco` uses it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from vlmbench.data.labels import listing
 from vlmbench.data.location import is_below
 from vlmbench.errors import DataError, LabelError
 from vlmbench.files import read_bytes
+from vlmbench.wording import counted
 
 _OUTLINES = ("segmentation", "keypoints")
-"""Dropped while the file is read: they are nine tenths of it."""
+"""Keys that are dropped while the file is read: they are nine tenths of it."""
 
 
 _LARGEST = 2**63 - 1
-"""Evaluators keep ids in 64 bits."""
+"""The largest id: evaluators keep ids in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,12 @@ class AnnotatedImage:
     """One image as the file states it.
 
     Attributes:
-        id: the file's own.
-        file: POSIX path relative to the folder of the images.
-        annotations: each object's (id, category id, xywh, area, crowd).
-        absent: LVIS' ``neg_category_ids``; None where the file has none.
-        partial: LVIS' ``not_exhaustive_category_ids``; None likewise.
-        size: width and height; None where the file does not state them.
+        id: its id in the file.
+        file: the image's POSIX path, relative to the folder of images.
+        annotations: for each object, (id, category id, xywh, area, crowd).
+        absent: LVIS' ``neg_category_ids``; None if the file does not have them.
+        partial: LVIS' ``not_exhaustive_category_ids``; None if the file does not have them.
+        size: width and height; None if the file does not state them.
     """
 
     id: int
@@ -55,7 +59,7 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """A whole file: images by ascending id, which is the order in which evaluators rank equal scores."""
+    """A whole file. The images are sorted by id: in this order evaluators rank equal scores."""
 
     images: Sequence[AnnotatedImage]
     categories: Sequence[Category]
@@ -64,14 +68,15 @@ class AnnotationFile:
 def read_annotations(path: Path) -> AnnotationFile:
     """Read a file of COCO's or LVIS' form.
 
-    ``area`` may be missing (then it is width × height), and so may ``iscrowd`` and an annotation's ``id``. Numbers and
-    flags may be written as text. Boxes that stick out of their image or have no area stay as the file has them: they
-    are the evaluator's matter.
+    ``area`` may be missing (then it is width × height); ``iscrowd`` and an annotation's ``id`` may be missing, too.
+    Numbers and flags may be written as text. Boxes that leave their image or have no area are not changed: the
+    evaluator decides what they mean.
 
     Raises:
-        DataError: it cannot be read, is no such file, lacks a key, has an id or an image twice, or not one box.
-        LabelError: a box of an unknown image or category, of negative size, or of numbers that are not finite; a
-            category without a name; a flag that is neither 0 nor 1.
+        DataError: the file cannot be read, does not have this form, lacks a key, has an id or an image twice, or has no
+            boxes.
+        LabelError: a box has an unknown image or category, a negative size, or a number that is not finite; a category
+            has no name; a flag is neither 0 nor 1.
     """
     content = _parsed(path)
     categories = [
@@ -93,8 +98,9 @@ def read_annotations(path: Path) -> AnnotationFile:
         other = ids_of_files.setdefault(posixpath.normpath(image.file), image.id)
         if other != image.id:
             raise DataError(
-                f"{path}: the images {other} and {image.id} are one file, {image.file!r}",
-                hint="What is annotated under one id would be a mistake under the other: give both one id.",
+                f"{path}: the images {other} and {image.id} have the same file, {image.file!r}",
+                hint="Objects that are annotated under one id only would count as mistakes under the other. Give the "
+                "file one id, and all its annotations that id.",
             )
         images[image.id] = image
     known = {category.id for category in categories}
@@ -104,14 +110,14 @@ def read_annotations(path: Path) -> AnnotationFile:
         _add(entry, number, images, known, path)
     if not any(image.annotations for image in images.values()):
         raise DataError(
-            f"{path}: it has {len(images):,} images and not one annotation, so that there is nothing to find",
-            hint="It may be the file of a split whose annotations are not public, such as a test split.",
+            f"{path}: it has {counted(len(images), 'image')} and no annotations, so that nothing can be measured",
+            hint="It may belong to a split whose annotations are not public, such as a test split.",
         )
     return AnnotationFile([images[key] for key in sorted(images)], sorted(categories, key=lambda category: category.id))
 
 
 def is_annotation_file(path: Path) -> bool:
-    """Whether a file is a JSON of COCO's form, by its keys."""
+    """Whether a file is JSON with the keys of COCO's form."""
     try:
         content = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
@@ -125,11 +131,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON: {error}") from error
+        raise DataError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise DataError(
-            f"{path}: annotations are an object of images, annotations and categories, not a {type(content).__name__}",
-            hint="A list is a results file; it goes to `--set proposals=FILE`.",
+            f"{path}: it must be an object with images, annotations and categories, not a {type(content).__name__}",
+            hint="A list is a file of results: give it with `--set proposals=FILE`.",
         )
     return content
 
@@ -147,9 +153,13 @@ def _add(
     image_id, category = _integer(entry, "image_id", path), _integer(entry, "category_id", path)
     name = number if entry.get("id") is None else _integer(entry, "id", path)
     if image_id not in images:
-        raise LabelError(f"{path}: annotation {name} is of image {image_id}, which is not among its images")
+        raise LabelError(
+            f"{path}: annotation {name} belongs to image {image_id}, which is not one of the file's images"
+        )
     if category not in categories:
-        raise LabelError(f"{path}: annotation {name} is of category {category}, which is not among its categories")
+        raise LabelError(
+            f"{path}: annotation {name} has category {category}, which is not one of the file's categories"
+        )
     if "bbox" not in entry:
         raise DataError(f"{path}: annotation {name} has no 'bbox'", hint=_without_boxes(entry))
     box = entry["bbox"]
@@ -161,8 +171,8 @@ def _add(
         crowd = stated_flag(entry.get("iscrowd"))
     except ValueError as error:
         raise LabelError(
-            f"{path}: annotation {name} has no box of four numbers with an area and a flag (bbox {_short(box)}, area "
-            f"{_short(entry.get('area'))}, iscrowd {_short(entry.get('iscrowd'))}): {error}"
+            f"{path}: annotation {name} has a wrong value (bbox {_short(box)}, area {_short(entry.get('area'))}, "
+            f"iscrowd {_short(entry.get('iscrowd'))}): {error}"
         ) from error
     if width < 0 or height < 0:
         raise LabelError(
@@ -172,23 +182,23 @@ def _add(
     images[image_id].annotations.append((name, category, (left, top, width, height), area, crowd))
 
 
-_CAPTIONS = "It is a file of captions: ask it as -t captions:PATH, or name the file of instances for boxes."
+_CAPTIONS = "It is a file of captions: use it as -t captions:PATH, or name the file of instances for boxes."
 
 
 def _without_boxes(entry: dict[str, Any]) -> str:
     if "caption" in entry:
         return _CAPTIONS
     if "segmentation" in entry:
-        return "It has an outline alone: add the box around it, [left, top, width, height], as `bbox`."
-    return f"Every object needs one, [left, top, width, height]; this one has {listing(map(repr, entry))}."
+        return "It has only an outline: add the box around it as `bbox`, [left, top, width, height]."
+    return f"Every object needs `bbox`, [left, top, width, height]; this one has {listing(map(repr, entry))}."
 
 
 def _category_name(entry: dict[str, Any], path: Path) -> str:
     name = _get(entry, "name", "category", path)
     if isinstance(name, bool) or not isinstance(name, str | int | float):
         raise LabelError(
-            f"{path}: category {entry.get('id')!r} has the name {name!r}, which is no name",
-            hint="Models are asked by the names of classes: give each category one.",
+            f"{path}: the name of category {entry.get('id')!r} is {name!r}, not a text",
+            hint="Models get the names of the classes as prompts: give each category a name.",
         )
     return str(name)
 
@@ -206,7 +216,7 @@ def _entries(content: dict[str, Any], key: str, path: Path) -> Iterator[dict[str
         )
     for entry in found:
         if not isinstance(entry, dict):
-            raise DataError(f"{path}: {key!r} holds {entry!r}, which is no object")
+            raise DataError(f"{path}: {key!r} holds {_short(entry)}, which is not an object")
         yield entry
 
 
@@ -219,13 +229,13 @@ def _get(entry: dict[str, Any], key: str, kind: str, path: Path) -> Any:
 def _integer(entry: dict[str, Any], key: str, path: Path) -> int:
     value = _get(entry, key, "an entry", path)
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as tables with gaps write ids
+        value = int(value)  # tables with missing values write ids so
     if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{path}: {key!r} must be a whole number, not {_short(value)}")
     if abs(value) > _LARGEST:
         raise DataError(
-            f"{path}: {key!r} is {_short(value)}, a number above 64 bits, which no evaluator can hold",
-            hint="Number them anew, such as from 1.",
+            f"{path}: {key!r} is {_short(value)}, which does not fit into 64 bits, as evaluators need",
+            hint="Give new ids, such as 1, 2, 3.",
         )
     return value
 
@@ -239,7 +249,7 @@ def _size(entry: dict[str, Any], path: Path) -> tuple[int, int] | None:
     try:
         return stated_size(entry.get("width"), entry.get("height"))
     except ValueError as error:
-        raise DataError(f"{path}: image {entry.get('id')!r} states a size that cannot be: {error}") from error
+        raise DataError(f"{path}: image {entry.get('id')!r} states an impossible size: {error}") from error
 
 
 def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | None:
@@ -247,21 +257,21 @@ def _labels(entry: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | No
     if found is None:
         return None
     if not isinstance(found, list) or not all(isinstance(label, int) and abs(label) <= _LARGEST for label in found):
-        raise DataError(f"{path}: image {entry.get('id')} has {key} {found!r}, which is no list of ids")
+        raise DataError(f"{path}: image {entry.get('id')} has {key} {_short(found)}, which is not a list of ids")
     return tuple(found)
 
 
 def _file_name(entry: dict[str, Any], path: Path) -> str:
-    """COCO names files; LVIS gives COCO's address, whose last two parts are the folder and the file."""
+    """The image's path. COCO states a file name; LVIS states COCO's address, which ends with the folder and file."""
     if isinstance(entry.get("file_name"), str):
         name = str(entry["file_name"])
         name = name if "/" in name else name.replace("\\", "/")  # Windows' separators
         if not is_below(name) or PureWindowsPath(name).drive:
             raise DataError(
-                f"{path}: image {entry.get('id')!r} has the file name {name!r}, which is no path below the folder of "
-                "images",
-                hint="Write each `file_name` relative to that folder; `options: {images: …}` of a card's source says "
-                "which folder it is.",
+                f"{path}: image {entry.get('id')!r} has the file name {name!r}, which is not a path below the folder "
+                "of images",
+                hint="Write each `file_name` relative to that folder. A card's source names the folder as `options: "
+                "{images: …}`.",
             )
         return name
     if isinstance(entry.get("coco_url"), str):

@@ -1,6 +1,6 @@
-"""The files below a folder: those that are wanted, and a count of all others.
+"""Walks folders for the files that a source reads, and counts all other files. All sources that search folders use it.
 
-One rule holds for every source that looks into folders: *read + remarked + refused = all files found*.
+One rule holds for them: every file that is found is read, or a remark counts it, or the folder is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from functools import cached_property
 from heapq import nsmallest
 from pathlib import Path
 
+from vlmbench.data.formats.decode import CONVERT_HEIC
+from vlmbench.data.formats.image_suffixes import HEIC_SUFFIXES
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
 from vlmbench.remarks.base import EXAMPLES, say
 from vlmbench.remarks.codes import FILES_PASSED_OVER
+from vlmbench.wording import counted, either
 
 JUNK_FOLDERS = frozenset(
     (
@@ -25,25 +28,26 @@ JUNK_FOLDERS = frozenset(
         *("found.000", "lost.dir", "network trash folder", "temporary items", "__pycache__", ".ipynb_checkpoints"),
     )
 )
-"""Folders that systems and programs leave behind, in lower case. None of them is a class."""
+"""Names of folders that systems and programs leave behind, in lower case. They are never classes."""
 JUNK_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
-"""Files that they leave behind, in lower case."""
+"""Names of files that systems leave behind, in lower case."""
+_OF_HEIC = f"in HEIC, which Pillow cannot read: convert them {CONVERT_HEIC}"
 _MOST_SUFFIXES = 4
 
 
 def is_junk_folder(name: str) -> bool:
-    """Whether a folder of this name is hidden, or one that a system or program left behind."""
+    """Whether a folder of this name is hidden, or a system or program left it behind."""
     return name.startswith(".") or name.lower() in JUNK_FOLDERS
 
 
 def is_junk_file(name: str) -> bool:
-    """Whether a file of this name is hidden, or one that a system left behind."""
+    """Whether a file of this name is hidden, or a system left it behind."""
     return name.startswith(".") or name.lower() in JUNK_FILES
 
 
 @dataclass
 class PassedOver:
-    """The files of a dataset that are not read, counted by reason until the source has seen all."""
+    """Counts the files of a dataset that are not read, by reason. At the end the source makes one remark of them."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     suffixes: Counter[str] = field(default_factory=Counter)
@@ -54,13 +58,17 @@ class PassedOver:
         return self.reasons.total() + self.suffixes.total()
 
     def add(self, reason: str, path: str) -> None:
-        """A file is passed over. The reason goes on behind a number: "hidden", "without a mask"."""
+        """Count a file that is not read. The reason must fit after a number: "hidden", "without a mask"."""
         self.reasons[reason] += 1
         self._example(path)
 
     def add_suffix(self, path: str) -> None:
-        """A file is passed over for the ending of its name."""
-        self.suffixes[os.path.splitext(path)[1].lower()] += 1
+        """Count a file that is not read because of the ending of its name."""
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix in HEIC_SUFFIXES:
+            self.reasons[_OF_HEIC] += 1
+        else:
+            self.suffixes[suffix] += 1
         self._example(path)
 
     def _example(self, path: str) -> None:
@@ -68,41 +76,39 @@ class PassedOver:
 
     @property
     def reasons_in_words(self) -> str:
-        """Each reason with its number: "1 hidden; 2 of another kind by their names: 2 .txt"."""
+        """Each reason with its number: "1 hidden; 2 of other kinds: 2 .txt"."""
         parts = [f"{count:,} {reason}" for reason, count in sorted(self.reasons.items())]
         if self.suffixes:
             most = nsmallest(_MOST_SUFFIXES, self.suffixes.items(), key=lambda item: (-item[1], item[0]))
             listed = ", ".join(f"{count:,} {readable(suffix) or 'without an ending'}" for suffix, count in most)
             rest = ", …" if len(self.suffixes) > _MOST_SUFFIXES else ""
-            parts.append(f"{self.suffixes.total():,} of another kind by their names: {listed}{rest}")
+            parts.append(f"{self.suffixes.total():,} of other kinds: {listed}{rest}")
         return "; ".join(parts)
 
     def say(self, place: str) -> None:
-        """Make a remark of all that was passed over, if anything was."""
-        if not self.count:
-            return
-        one = self.count == 1
-        say(
-            FILES_PASSED_OVER,
-            f"{self.count:,} file{'s' * (not one)} of {place} {'was' if one else 'were'} passed over "
-            f"({self.reasons_in_words})",
-            brief=f"{self.count:,} file{'s' * (not one)} passed over",
-            count=self.count,
-            examples=self.examples,
-        )
+        """Make a remark about all files that were passed over, if there are any."""
+        if self.count:
+            what = counted(self.count, "file")
+            say(
+                FILES_PASSED_OVER,
+                f"{what} of {place} {either(self.count, 'was', 'were')} passed over ({self.reasons_in_words})",
+                brief=f"{what} passed over",
+                count=self.count,
+                examples=self.examples,
+            )
 
 
 @dataclass
 class FolderWalk:
-    """Walks folders for the files that are wanted, and counts every other.
+    """Walks folders for the files that a source reads, and counts every other file.
 
-    Links are followed, but for those that lead back to a folder above.
+    Links are followed, except those that lead back to a folder above.
 
     Attributes:
-        root: the folder that paths are relative to.
+        root: the folder to which all paths are relative.
         wanted: whether a file of this name is read.
-        passed: what is not.
-        apart: paths of folders below the root that are walked by themselves, and passed by here.
+        passed: counts the files that are not read.
+        apart: paths of folders below the root that this walk leaves out, because another walk visits them.
     """
 
     root: Path
@@ -111,7 +117,7 @@ class FolderWalk:
     apart: frozenset[str] = frozenset()
 
     def files(self, folder: str = "") -> list[str]:
-        """The POSIX paths below the root of all wanted files below one of its folders, sorted.
+        """The wanted files below one of the root's folders, as sorted POSIX paths relative to the root.
 
         Raises:
             DataError: a folder cannot be read.
@@ -121,12 +127,12 @@ class FolderWalk:
         return sorted(found)
 
     def loose_files(self) -> list[str]:
-        """The wanted files that lie directly in the root, sorted; every other file there is counted as passed over."""
+        """The wanted files directly in the root, sorted. Every other file there is counted as passed over."""
         names = [entry.name for entry in scan(self.root) if not entry_is_folder(entry)]
         return sorted(name for name in names if self.wants(name, name))
 
     def junk(self, folder: str) -> None:
-        """Count every file below a folder that holds no samples."""
+        """Count every file below a hidden or system folder as passed over."""
         self._count_all(self.root / folder, folder, self._above)
 
     @cached_property
@@ -145,10 +151,10 @@ class FolderWalk:
                 elif path not in self.apart:
                     self._walk(folder / entry.name, path, above | {here}, found)
             elif self.wants(entry.name, path):
-                found.append(path)  # broken links too: they become bad samples that are reported
+                found.append(path)  # broken links too: they become bad samples, which are reported
 
     def wants(self, name: str, path: str) -> bool:
-        """Whether a file is read; one that is not is counted."""
+        """Whether a file is read. If it is not, it is counted as passed over."""
         if is_junk_file(name):
             self.passed.add("hidden" if name.startswith(".") else "of the system's", path)
             return False
@@ -163,7 +169,7 @@ class FolderWalk:
             return
         try:
             entries = scan(folder)
-        except DataError:  # systems close theirs, such as lost+found, to everyone but the administrator
+        except DataError:  # only the administrator may read some system folders, such as lost+found
             self.passed.add("in hidden or system folders that cannot be read", prefix)
             return
         for entry in entries:
@@ -175,13 +181,16 @@ class FolderWalk:
 
 
 def entry_is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or leads to one. Not ``entry.is_dir()`` alone, which raises for a link to itself; and only
-    links are looked up, since the listing says of all others what they are."""
+    """Whether an entry is a folder or a link to a folder.
+
+    ``entry.is_dir()`` alone would raise an error for a link to itself. Only links need another look at the disk: for
+    all other entries the listing states their kind.
+    """
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, hidden things included.
+    """The entries of a folder, hidden ones included.
 
     Raises:
         DataError: it cannot be read.
@@ -194,7 +203,7 @@ def scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, but for hidden things and those that systems and programs leave behind.
+    """The entries of a folder, without hidden ones and those that systems and programs leave behind.
 
     Raises:
         DataError: it cannot be read.
@@ -205,18 +214,18 @@ def visible(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def identity(folder: Path) -> tuple[int, int]:
-    """What makes a folder the same one under any path."""
+    """The device and the inode of a folder, which are the same for every path that leads to it."""
     found = folder.stat()
     return found.st_dev, found.st_ino
 
 
 def identities_above(root: Path) -> frozenset[tuple[int, int]]:
-    """The root and every folder above it: a link below the root to one of them leads in a circle."""
+    """The identities of the root and of every folder above it. A link to one of them from below leads in a circle."""
     return frozenset(identity(folder) for folder in (root, *root.resolve().parents))
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted, but for hidden ones and those that systems leave behind.
+    """The names of the folders in a folder, sorted, without hidden ones and those that systems leave behind.
 
     Raises:
         DataError: it cannot be read.

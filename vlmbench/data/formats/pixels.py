@@ -1,7 +1,8 @@
-"""From an image's bytes to 8-bit RGB, by :mod:`vlmbench.rgb`, and what the user is to know of it.
+"""Decodes an image file into 8-bit RGB by the rules of :mod:`vlmbench.rgb`, and collects facts for remarks.
 
-Of several pictures in a file the first is read. An EXIF orientation is applied only if the caller asks for it: see
-:mod:`vlmbench.data.shown`. TIFF files are turned by Pillow itself when it loads them.
+Everything that reads pictures for a model uses it. If a file holds several pictures, the first is read. The EXIF
+orientation is applied only if the caller asks for it, see :mod:`vlmbench.data.shown`. TIFF files are an exception:
+Pillow turns them when it loads them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vlmbench.rgb import Depth, Range, depth_of, to_rgb
 
 _ORIENTATION = 0x0112
 _WIDTH, _LENGTH = 256, 257
-"""Tags of TIFF."""
+"""TIFF tags: the width and the height of the stored picture."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,15 +33,15 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What each orientation asks for."""
+"""The operation that turns the stored picture, for each value of the orientation tag."""
 _BACK = {**_TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 _QUARTERS = (5, 6, 7, 8)
 _TAGS = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
-"""Where in :attr:`PIL.Image.Image.info` an orientation may stand."""
+"""Keys of :attr:`PIL.Image.Image.info` that may contain an orientation."""
 _SIGNS = (b"Exif\0\0", b"eXIf", b"Orientation", b"profile type exif", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""What a file with such a tag holds: EXIF, XMP, or the beginning of a TIFF."""
+"""Bytes that occur in every file with an orientation tag: signatures of EXIF and XMP, and the beginning of a TIFF."""
 _NOT_FRAMES = ("MPO", "PSD")
-"""Formats whose further pictures are previews, which phones put behind a JPEG, or the layers of the picture itself."""
+"""Formats in which the other pictures of a file are previews (which phones add to a JPEG) or layers of the picture."""
 
 Size = tuple[int, int]
 """Width and height."""
@@ -49,10 +50,10 @@ FactKind = Literal["scaled", "transparent", "kept", "turned", "turned-tiff", "fi
 
 @dataclass(frozen=True)
 class Turn:
-    """What an image's orientation tag asks for.
+    """How an image's orientation tag asks to turn it.
 
     Attributes:
-        orientation: 2 to 8.
+        orientation: the tag's value, 2 to 8.
         stored: the size of the image as it is stored.
     """
 
@@ -61,21 +62,21 @@ class Turn:
 
     @property
     def shown(self) -> Size:
-        """The size of the image as the tag asks to show it."""
+        """The size of the image after it is turned as the tag asks."""
         return self.stored[::-1] if self.orientation in _QUARTERS else self.stored
 
     def shows(self, annotated: Size | None) -> bool | None:
-        """Whether annotations of this size are of the image as it is shown; None if that cannot be told."""
+        """Whether annotations of this size belong to the turned image; None if the size does not decide it."""
         if annotated is None or self.stored == self.shown or annotated not in (self.stored, self.shown):
             return None
         return annotated == self.shown
 
     def apply(self, image: Image.Image) -> Image.Image:
-        """The stored image as it is shown, without the tag."""
+        """Turn the stored image as the tag asks, and remove the tag."""
         return _without_tag(image.transpose(_TURNS[self.orientation]))
 
     def undo(self, image: Image.Image) -> Image.Image:
-        """The shown image as it is stored, without the tag."""
+        """Turn an image that was turned back to how it is stored, and remove the tag."""
         return _without_tag(image.transpose(_BACK[self.orientation]))
 
 
@@ -87,10 +88,10 @@ def _without_tag(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something about an image's file that the user is to know.
+    """Something unusual about an image file, which becomes a remark.
 
     Attributes:
-        detail: of ``scaled`` the range, of the others nothing.
+        detail: for ``scaled``, the range; for the other kinds, empty.
     """
 
     kind: FactKind
@@ -99,7 +100,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class RgbImage:
-    """An image in RGB, and what it took to get there."""
+    """An image in RGB, with facts about its conversion."""
 
     image: Image.Image
     facts: tuple[Fact, ...] = ()
@@ -107,7 +108,7 @@ class RgbImage:
 
 @dataclass
 class _Opened:
-    """What an image's file says before Pillow loads it, and loading forgets."""
+    """What must be read from an image before Pillow loads it, because loading removes it."""
 
     data: bytes
     several: bool = False
@@ -121,15 +122,15 @@ class _Opened:
 
 
 def decode_rgb(data: bytes, sample_id: str, shown: Callable[[Turn], bool] | None = None) -> RgbImage:
-    """Open and fully load an image file as 8-bit RGB; see the module for the rules. From several threads at once.
+    """Open and fully load an image file as 8-bit RGB. Several threads may call it at once.
 
     Args:
-        shown: whether an image with an orientation tag is wanted as the tag asks to show it, rather than as it is
-            stored; None: as Pillow loads it, which turns TIFF alone.
+        shown: decides whether an image with an orientation tag is turned; None: never, except TIFF files, which Pillow
+            always turns.
 
     Raises:
-        BadSampleError: see :func:`~vlmbench.data.formats.decode.decode_image`; or it cannot be converted, such as an
-            image with samples that are not finite.
+        BadSampleError: it cannot be decoded, see :func:`~vlmbench.data.formats.decode.decode_image`, or not converted
+            (some of its samples are not finite, for example).
     """
     opened = _Opened(data)
     image = decode_image(data, sample_id, opened.look)
@@ -157,7 +158,7 @@ def _as_rgb(image: Image.Image, sample_id: str, opened: _Opened, shown: Callable
     facts: list[Fact] = []
     try:
         rgb = to_rgb(image, opened.depth)
-    except (OSError, ValueError, EOFError) as error:  # Pillow's own complaints about an image that it opened
+    except (OSError, ValueError, EOFError) as error:  # Pillow opened the image, but cannot convert it
         raise BadSampleError(sample_id, f"cannot be converted to RGB: {error}") from error
     picture = rgb.image
     if (turn := opened.turn or turn_of(image)) is not None:
@@ -171,14 +172,15 @@ def _as_rgb(image: Image.Image, sample_id: str, opened: _Opened, shown: Callable
 
 
 def turn_of(image: Image.Image) -> Turn | None:
-    """What an image's orientation tag asks for; None if it asks for nothing, or is damaged.
+    """How an image's orientation tag asks to turn it; None if there is no such tag, or it is damaged.
 
-    XMP's tag counts if EXIF has none, as it does for Pillow. Of a TIFF that is loaded the tag is gone.
+    If EXIF has no orientation, that of XMP counts, as in Pillow. A TIFF must not be loaded yet: loading removes its
+    tag.
     """
     if image.format == "TIFF":
-        tags = cast(Any, image).tag_v2  # the image's own size is the shown one from the start, in newer versions
+        tags = cast(Any, image).tag_v2  # in newer versions of Pillow, image.size is already the turned size
         return _turn(tags.get(_ORIENTATION), (tags.get(_WIDTH), tags.get(_LENGTH)))
-    if not image.info.keys() & _TAGS and image.format != "PNG":  # a PNG may have it behind its pixels
+    if not image.info.keys() & _TAGS and image.format != "PNG":  # a PNG may have the tag after its pixels
         return None
     try:
         return _turn(image.getexif().get(_ORIENTATION), image.size)
@@ -187,20 +189,20 @@ def turn_of(image: Image.Image) -> Turn | None:
 
 
 def turn_in(data: bytes) -> Turn | None:
-    """What the orientation tag in an image's file asks for; None if there is none, or the file cannot be opened."""
+    """How the orientation tag in an image file asks to turn it; None without such a tag, or if it cannot be opened."""
     if not any(sign in data for sign in _SIGNS):
         return None
     try:
         with Image.open(io.BytesIO(data)) as image:
             return turn_of(image)
-    except Exception:  # decoders meet bad bytes with any error; decode_image puts it into words
+    except Exception:  # bad bytes make decoders raise any error; decode_image reports what is wrong
         return None
 
 
 def shown_size(file: BinaryIO) -> Size | None:
-    """Width and height of an image as its orientation tag asks to show it; None for no image.
+    """Width and height of an image after it is turned as its orientation tag asks; None if it is not an image.
 
-    No pixels are decoded, but for a PNG's, behind which its orientation may lie.
+    Pixels are not decoded, except those of a PNG, whose orientation may come after them.
     """
     try:
         with Image.open(file) as image:
@@ -208,7 +210,7 @@ def shown_size(file: BinaryIO) -> Size | None:
             return turn.shown if turn is not None else image.size
     except MemoryError:
         raise
-    except Exception:  # decoders meet bad bytes with any error; reading the sample says what is wrong
+    except Exception:  # bad bytes make decoders raise any error; reading the sample later reports what is wrong
         return None
 
 
@@ -219,10 +221,10 @@ def _turn(orientation: Any, stored: Size) -> Turn | None:
 def _turned(
     image: Image.Image, turn: Turn, shown: Callable[[Turn], bool] | None, *, loaded: bool
 ) -> tuple[FactKind, Image.Image]:
-    """What to tell of an image with a tag, and the image as it is wanted.
+    """The kind of fact to report about an image with a tag, and the image in the wanted orientation.
 
     Args:
-        loaded: whether it was loaded as shown.
+        loaded: whether Pillow turned the image when it loaded it.
     """
     if shown is None:
         return ("turned-tiff" if loaded else "kept"), image
@@ -238,12 +240,12 @@ def _range_in_words(found: Range) -> str:
 
 
 def notes_of(facts: Sequence[Fact]) -> str:
-    """Facts as text, to be kept beside an image's features; empty where there are none."""
+    """Facts as text, which the cache keeps beside an image's features. Without facts, it is empty."""
     return "\n".join(f"{fact.kind} {fact.detail}".strip() for fact in facts)
 
 
 def facts_of_notes(notes: str) -> tuple[Fact, ...]:
-    """Facts from what :func:`notes_of` made of them."""
+    """The facts in a text that :func:`notes_of` made."""
     found = []
     for line in notes.splitlines():
         kind, _, detail = line.partition(" ")
@@ -253,7 +255,7 @@ def facts_of_notes(notes: str) -> tuple[Fact, ...]:
 
 @dataclass(frozen=True)
 class _Saying:
-    """The sentence of a fact for a number of images; equal ones make one remark."""
+    """The sentence that reports a fact about a number of images. Facts with equal sentences make one remark."""
 
     one: str
     several: str
@@ -317,7 +319,7 @@ _SAYINGS: dict[FactKind, tuple[Code, _Saying, _Saying]] = {
 
 
 def say_facts(facts: Sequence[Fact], sample_id: str) -> None:
-    """Make a remark of each fact; those of many images become one."""
+    """Make a remark of each fact. The remarks of many images are joined into one."""
     for fact in facts:
         code, text, brief = _SAYINGS[fact.kind]
         say(
@@ -329,7 +331,7 @@ def say_facts(facts: Sequence[Fact], sample_id: str) -> None:
 
 
 def say_turned_mask(sample_id: str) -> None:
-    """Make a remark of a mask that was turned; those of many become one."""
+    """Make a remark that a mask was turned. The remarks of many masks are joined into one."""
     say(
         ORIENTATION_APPLIED,
         _Saying("mask was turned as its EXIF tag asks", "masks were turned as their EXIF tags ask"),

@@ -1,4 +1,7 @@
-"""Which tar files a webdataset location means: the clip-benchmark repositories' layout, and patterns."""
+"""Finds the tar files of a webdataset: in the layout of the clip-benchmark repositories, or by a pattern.
+
+The source :mod:`vlmbench.data.sources.wds` uses it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.labels import LISTED, listing
 from vlmbench.data.location import candidates, exists, missing, read_text
 from vlmbench.errors import DataError, MissingDataError
+from vlmbench.wording import counted
 
 _RANGE = re.compile(r"^([0-9]{1,18})\.\.([0-9]{1,18})$")
 _SHARD = re.compile(r"(0|[1-9][0-9]{0,17})\.tar")
 _DIGITS = 9
-"""Of a number of shards: nobody has a milliard of files."""
+"""A number of shards with more digits is an error: no dataset has a billion files."""
 _MOST_NAMES = 100_000
-"""That a pattern may stand for: LAION-5B has 230,000 shards in parts of 18,000 each."""
+"""A pattern may match at most this many names. LAION-5B has 230,000 shards, in parts of 18,000 each."""
 _INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
 _PATTERN_CHARACTERS = re.compile(r"[*?\[{]")
 DEFAULT_SPLIT = "test"
@@ -29,7 +33,7 @@ TEMPLATES = "zeroshot_classification_templates.txt"
 DATASET_TYPE = "dataset_type.txt"
 SHARD_COUNT = "nshards.txt"
 METADATA_FILES = (CLASS_NAMES, TEMPLATES, DATASET_TYPE)
-"""Beside the splits, or in them."""
+"""Files that describe a dataset. They are beside the folders of the splits, or in them."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class Shards:
     """The tar files of one split.
 
     Attributes:
-        tars: in numeric order.
-        split: its name; None where the location names the files themselves.
-        metadata: the folders where classnames.txt and its like may be, the first one found counts.
+        tars: the tar files, in numeric order.
+        split: the split's name; None if the location names the files themselves.
+        metadata: the folders in which to look for the files that describe the dataset, in this order.
     """
 
     tars: tuple[Path, ...]
@@ -47,16 +51,16 @@ class Shards:
     metadata: tuple[Path, ...]
 
     def metadata_file(self, name: str) -> Path | None:
-        """The path of ``classnames.txt`` or its like, None if there is none."""
+        """The path of a file that describes the dataset, such as ``classnames.txt``; None if it does not exist."""
         return next((folder / name for folder in self.metadata if exists(folder / name)), None)
 
 
 def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
-    """Resolve a location: a dataset's root, a split's folder, one ``.tar``, a ``{0..9}`` or ``*`` pattern.
+    """Find the shards of a location: a dataset's root, a split's folder, one ``.tar``, a ``{0..9}`` or ``*`` pattern.
 
     Raises:
-        MissingDataError: nothing is there, or not the split that was asked for.
-        DataError: the split cannot be guessed, or shards are missing.
+        MissingDataError: the location or the wanted split does not exist.
+        DataError: there are several splits and none is named, or shards are missing.
     """
     places = candidates(spec.location, context)
     for place in places:
@@ -71,10 +75,10 @@ def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
 
 
 def shards_of_split(root: Path, split: str) -> Shards:
-    """The shards of ``<root>/<split>/``, complete by its ``nshards.txt`` where it has one.
+    """The shards of ``<root>/<split>/``. If it has an ``nshards.txt``, their number is checked.
 
     Raises:
-        DataError: shards are missing, or there are more than ``nshards.txt`` says.
+        DataError: there are fewer or more shards than ``nshards.txt`` states, or no shards at all.
     """
     folder = root / split
     tars = sorted(folder.glob("*.tar"), key=_numeric)
@@ -83,20 +87,21 @@ def shards_of_split(root: Path, split: str) -> Shards:
         _check_count(count, [tar.name for tar in tars])
     if not tars:
         packed = [path.name for path in sorted(folder.glob("*.t*gz"))]
-        why = f"only compressed ones ({listing(packed)}): unpack them to .tar" if packed else "nothing ends in .tar"
+        why = f"only compressed ones ({listing(packed)}): unpack them to .tar" if packed else "no file ends in .tar"
         raise DataError(f"{folder} has no shards: {why}")
     return Shards(tuple(tars), split, (root, folder))
 
 
 def _check_count(file: Path, names: Sequence[str]) -> None:
-    """Hold the shards that are there against ``nshards.txt``, whatever number stands in it."""
+    """Compare the shards in the folder with the number in ``nshards.txt``."""
     text = read_text(file).strip()
     if not text.isdecimal():
-        raise DataError(f"{file}: not a number of shards: {text[:40]!r}")
+        raise DataError(f"{file}: it must hold the number of shards, not {text[:40]!r}")
     digits = text.lstrip("0") or "0"
     if len(digits) > _DIGITS:
         raise DataError(
-            f"{file}: {digits[:40]}{'…' if len(digits) > 40 else ''} is no number of shards: {len(names):,} are there",
+            f"{file}: {digits[:40]}{'…' if len(digits) > 40 else ''} cannot be the number of shards; the folder has "
+            f"{len(names):,}",
             hint="The file is damaged: fetch it again, or write the number of .tar files into it.",
         )
     number = int(digits)
@@ -104,13 +109,13 @@ def _check_count(file: Path, names: Sequence[str]) -> None:
     if absent := number - len(there):
         first = islice((name for name in (f"{n}.tar" for n in range(number)) if name not in there), LISTED)
         more = f" and {absent - LISTED:,} more" if absent > LISTED else ""
-        raise DataError(f"{file} says {text} shards; {absent:,} missing: {', '.join(first)}{more}")
+        raise DataError(f"{file} states {text} shards; {absent:,} missing: {', '.join(first)}{more}")
     if extra := [name for name in names if name not in there]:
-        raise DataError(f"{file} says {text} shards, but there are more: {listing(extra)}")
+        raise DataError(f"{file} states {text} shards, but there are more: {listing(extra)}")
 
 
 def has_shards(folder: Path, split: str | None) -> bool:
-    """Whether a folder looks like a webdataset: shards in it or, where a split is asked for or not, one level below."""
+    """Whether a folder looks like a webdataset: it holds shards, or a folder in it does (if given, the split's)."""
     if _holds_shards(folder):
         return True
     inside = [folder / split] if split else [path for path in folder.iterdir() if path.is_dir()]
@@ -134,8 +139,8 @@ def _in_folder(place: Path, spec: SourceSpec) -> Shards:
         return shards_of_split(place, splits[0])
     if splits:
         raise DataError(
-            f"{spec.kind} {spec.location!r}: several splits and none asked for: {listing(splits)}",
-            hint="Name one as `split` of the card's source, or as the location's last folder.",
+            f"{spec.kind} {spec.location!r}: it has several splits, and the card names none of them: {listing(splits)}",
+            hint="Name one as `split` of the card's source, or as the last folder of the location.",
         )
     raise DataError(
         f"{spec.kind} {spec.location!r}: {place} has no shards",
@@ -149,12 +154,12 @@ def _files(tars: list[Path]) -> Shards:
 
 
 def _expand(pattern: str) -> list[Path]:
-    """The files a brace or glob pattern means; every brace alternative must be there, or none."""
+    """The files that match a brace or glob pattern. Either all alternatives in braces exist, or none of them."""
     found: list[Path] = []
     absent: list[str] = []
     for count, name in enumerate(expand_braces(pattern), 1):
         if count > _MOST_NAMES:
-            raise DataError(f"{pattern}: the pattern stands for more than {_MOST_NAMES:,} names")
+            raise DataError(f"{pattern}: the pattern matches more than {_MOST_NAMES:,} names")
         if exists(Path(name)):
             found.append(Path(name))
         elif matches := [Path(match) for match in glob.glob(name)]:
@@ -162,12 +167,12 @@ def _expand(pattern: str) -> list[Path]:
         else:
             absent.append(name)
     if found and absent:
-        raise DataError(f"{pattern}: {len(absent)} of the shards are missing: {listing(absent)}")
+        raise DataError(f"{pattern}: {counted(len(absent), 'shard')} missing: {listing(absent)}")
     return list(dict.fromkeys(found))
 
 
 def expand_braces(pattern: str) -> Iterator[str]:
-    """Expand ``{a,b}`` and ``{000..012}`` like a shell; braces without a comma or range stay as they are."""
+    """Expand ``{a,b}`` and ``{000..012}`` like a shell. Braces without a comma or range are not changed."""
     for match in _INNERMOST_BRACES.finditer(pattern):
         bounds = _RANGE.match(match[1])
         if bounds:
@@ -190,5 +195,5 @@ def _holds_shards(folder: Path) -> bool:
 
 
 def _numeric(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sorts 2.tar before 10.tar."""
+    """A sort key that puts 2.tar before 10.tar."""
     return tuple((int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name))

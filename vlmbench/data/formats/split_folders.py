@@ -1,4 +1,7 @@
-"""A dataset's root with its splits, its parts or its one folder of images inside, where class folders are expected."""
+"""Recognises folders that hold splits, masks or another level instead of class folders, and refuses them.
+
+Sources of class folders use it. Each error names the argument that should be right.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from vlmbench.data.formats.folder_walk import entry_is_folder, subfolders, visib
 from vlmbench.data.formats.image_suffixes import is_image_name
 from vlmbench.data.formats.split_words import SPLIT_OF
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument
+from vlmbench.data.location import argument, one_of
 from vlmbench.errors import DataError
+from vlmbench.wording import counted, either
 
 _PREFERRED = ("test", "val", "train")
 _BESIDE = frozenset(
@@ -24,7 +28,7 @@ _BESIDE = frozenset(
         *("files", "video", "videos", "frames", "clips", "ilsvrc", "coco", "imagenet", "a", "b"),
     )
 )
-"""Words that stand beside a split's in a folder's name and change nothing."""
+"""Words that may be added to the word of a split in a folder's name, such as ``test_images``."""
 _IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "pngimages", "img_dir", "photos", "pictures"))
 _BESIDE_IMAGES = frozenset(
     (
@@ -32,26 +36,26 @@ _BESIDE_IMAGES = frozenset(
         *("segmentationclass", "segmentationclasspng", "segmentationobject", "segmentations", "ground_truth", "gt"),
     )
 )
-"""Names, in lower case, of the folders of which datasets of masks and boxes are made."""
+"""Names of the folders, in lower case, that datasets of masks and boxes have beside their images."""
 _TOKENS = re.compile(r"[a-z]+|[0-9]+")
 _LETTER_CASES = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ENOUGH = 0.5
-"""Of the smaller of two splits' class folders, how many the other has too."""
+"""Two folders are splits of one dataset if they share at least this part of the smaller one's class folders."""
 
 
 def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) -> None:
     """Refuse a folder whose sub-folders are splits instead of classes.
 
-    They are, if all of them are named like splits (``train``, ``Val``, ``test_images``), or if some are and have the
-    same class folders. A class named "test" among others is none.
+    They are splits if all of them have names of splits (``train``, ``Val``, ``test_images``), or if some have, and
+    these hold the same class folders. A class named "test" among other classes is not a split.
 
     Args:
         folders: the names of the root's sub-folders.
-        location: of the root, as the user writes it.
-        kind: the source's name, for the command.
+        location: the root, as the user writes it.
+        kind: the source's name, for the command in the hint.
 
     Raises:
-        DataError: names the splits, and the argument that asks for one.
+        DataError: names the splits, and the argument for one of them.
     """
     splits = {name: split for name in folders if (split := split_of(name)) is not None}
     if len(folders) == 1 and not splits and not _has_images(root / folders[0]):
@@ -74,7 +78,7 @@ def refuse_parts(root: Path, folders: Sequence[str], location: str, kind: str) -
 
     Args:
         folders: the names of the root's sub-folders.
-        location: of the root, as the user writes it.
+        location: the root, as the user writes it.
         kind: the source's name.
 
     Raises:
@@ -83,25 +87,25 @@ def refuse_parts(root: Path, folders: Sequence[str], location: str, kind: str) -
     names = {name.lower() for name in folders}
     if names & _IMAGES and names & _BESIDE_IMAGES and names <= _IMAGES | _BESIDE_IMAGES:
         raise DataError(
-            f"{kind} {location!r}: {root} holds images and what is beside them ({listing(sorted(folders))}), not class "
+            f"{kind} {location!r}: {root} holds images and their annotations ({listing(sorted(folders))}), not class "
             "folders",
-            hint=f"Name it {argument('masks', location)} if these are masks, and {argument('boxes', location)} if "
-            "they are boxes.",
+            hint=f"If the annotations are masks, use {argument('masks', location)}; if they are boxes, use "
+            f"{argument('boxes', location)}.",
         )
 
 
 def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
-    """Refuse a dataset's folder of which one sub-folder alone has samples, each in a folder of its own.
+    """Refuse a folder if all samples are in one of its sub-folders, in folders of their own.
 
-    So are archives unpacked (``PetImages/Cat``, ``PetImages/Dog``), and datasets laid out that have other things
-    beside ``images``.
+    Unpacked archives have this form (``PetImages/Cat``, ``PetImages/Dog``), and datasets that have other things beside
+    ``images``.
 
     Args:
-        paths: of all samples, below the root.
-        location: of the root, as the user writes it.
+        paths: the paths of all samples, below the root.
+        location: the root, as the user writes it.
 
     Raises:
-        DataError: names the folder that seems to be meant.
+        DataError: names the folder that seems to hold the class folders.
     """
     folders = {path.rpartition("/")[0] for path in paths}
     below = os.path.commonpath(folders)
@@ -109,23 +113,23 @@ def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
         return
     inside = sorted({folder.removeprefix(f"{below}/").partition("/")[0] for folder in folders})
     raise DataError(
-        f"{kind} {location!r}: all samples are below one folder, {below}, whose {len(inside):,} folders seem to be the "
-        f"classes: {listing(inside)}",
+        f"{kind} {location!r}: all samples are below one folder, {below}; the {counted(len(inside), 'folder')} in it "
+        f"{either(len(inside), 'seems to be the class', 'seem to be the classes')}: {listing(inside)}",
         hint=f"Name it: {argument(kind, _joined(location, below))}.",
     )
 
 
 def _way_out(root: Path, named: Sequence[str], location: str, kind: str) -> str:
-    """The arguments that name a split; those of splits without class folders would not work."""
+    """The hint that names the argument for each split that has class folders."""
     if not named:
-        return f"No folder of these has class folders inside. Expected: {root}/test/<class name>/<any name>."
+        return f"None of these folders holds class folders. Expected: {root}/test/<class name>/<any name>."
     paths = ["/".join((name, *_between(root / name))) for name in named]
     arguments = [argument(kind, _joined(location, path)) for path in paths]
-    return f"Name the split: {' or '.join(arguments)}. In a card's source, it is `split: {paths[0]}`."
+    return f"Name the split: {one_of(arguments)}. In a card's source, it is `split: {paths[0]}`."
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder's name stands for: "test", "val" or "train"; None if it has other words.
+    """The split that a folder's name means: "test", "val" or "train"; None if the name has other words.
 
     >>> [split_of(name) for name in ("Train", "test_images", "val2017", "ValidSet", "seg_test", "test pieces", "bus")]
     ['train', 'test', 'val', 'val', 'test', None, None]
@@ -149,7 +153,7 @@ def _have_the_same_classes(splits: Mapping[str, str], inside: Mapping[str, froze
 
 
 def _between(folder: Path) -> Sequence[str]:
-    """The folders between a split and its class folders: some archives have the split's name twice."""
+    """The folder between a split and its class folders, if any: some archives have ``test/test/<class>``."""
     found = subfolders(folder)
     if len(found) == 1 and split_of(found[0]) is not None and set(subfolders(folder / found[0])) - {found[0]}:
         return found

@@ -1,4 +1,4 @@
-"""Words that name a split of a dataset, in names of folders and files and in columns of tables."""
+"""Words that name a split of a dataset in names of folders and files and in columns of tables. All formats use them."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ SPLIT_OF: Mapping[str, str] = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "eval", "evaluation", "holdout"), "val"),
     **dict.fromkeys(("train", "training", "trn", "trainval", "learn"), "train"),
 }
-"""Words in lower case, and which split each is."""
+"""Each word, in lower case, with the split that it names."""

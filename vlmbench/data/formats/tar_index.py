@@ -1,4 +1,7 @@
-"""Where each file of a tar shard begins, grouped into samples as the ``webdataset`` library does."""
+"""Lists the files of a tar shard with their positions, grouped into samples as the ``webdataset`` library does.
+
+The source :mod:`vlmbench.data.sources.wds` uses it to read single images without unpacking a shard.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ from vlmbench.errors import BadSampleError, DataError
 from vlmbench.files import open_regular
 
 _KEY_AND_SUFFIX = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
-"""webdataset/tariterators.py ``base_plus_ext``: the key is the path up to the name's first dot."""
+"""Splits a path at the first dot of its file name, as ``base_plus_ext`` in webdataset/tariterators.py does."""
 _META = re.compile(r"__[^/]*__($|/)")
-"""webdataset/tariterators.py ``tar_file_iterator``: members that are no samples."""
+"""Files that do not belong to a sample, as in ``tar_file_iterator`` of webdataset/tariterators.py."""
 _GZIP = b"\x1f\x8b"
 _BLOCK = 512
 _LARGEST_LABEL = 64 * 2**20
-"""Bytes of a file that is loaded while shards are listed; a label has a few."""
+"""The largest file, in bytes, that is loaded while shards are listed. A label has a few bytes."""
 _LONGEST_PADDING = 2**20
-"""Tar pads to 20 blocks, 10 KiB; with other blocking factors to more, but hardly to this."""
+"""The most padding after the end of a tar file, in bytes. Usually it is padded to 20 blocks (10 KiB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The bytes of one file within a shard."""
+    """The position of one file in a shard, in bytes."""
 
     shard: Path
     offset: int
@@ -40,9 +43,9 @@ class TarSample:
     """Consecutive files of one shard with the same key.
 
     Attributes:
-        key: the common path up to the name's first dot.
-        members: suffix in lower case (``jpg``, ``cls``, ``seg.png``) to place.
-        small: content of the members whose suffix was asked for with ``load``.
+        key: the path that the files share, up to the first dot of the file name.
+        members: the position of each file, by its suffix in lower case (``jpg``, ``cls``, ``seg.png``).
+        small: the content of the files whose suffix is in ``load`` of :func:`scan`.
     """
 
     key: str
@@ -51,15 +54,15 @@ class TarSample:
 
 
 def scan(shard: Path, *, load: frozenset[str], passed: PassedOver) -> Iterator[TarSample]:
-    """The samples of one uncompressed tar file, in its order. Only headers, and members to load, are read.
+    """The samples of one uncompressed tar file, in its order. Only headers and the files to load are read.
 
     Args:
-        load: the suffixes whose content is wanted at once, such as labels.
-        passed: where the files are counted that belong to no sample: hidden ones, those of systems, without a suffix.
+        load: the suffixes of files whose content is needed at once, such as labels.
+        passed: counts the files that do not belong to a sample: hidden files, system files, and files without a suffix.
 
     Raises:
-        DataError: the shard cannot be read, is compressed, no tar, damaged or cut short, or a sample has two
-            files of the same suffix.
+        DataError: the shard cannot be read, is compressed, not a tar file, damaged or cut short, or a sample has two
+            files with the same suffix.
     """
     current: TarSample | None = None
     for name, member, content in _files(shard, load, passed):
@@ -80,15 +83,15 @@ def scan(shard: Path, *, load: frozenset[str], passed: PassedOver) -> Iterator[T
         if content is not None:
             current.small[suffix] = content
     if current is None:
-        raise DataError(_damaged(shard, "it has not one sample"))
+        raise DataError(_damaged(shard, "it has no samples"))
     yield current
 
 
 def read_member(member: Member, sample_id: str) -> bytes:
-    """The content of a member. Each call opens the shard: any number of threads, and no file stays open.
+    """The content of one file in a shard. Each call opens and closes the shard, so that many threads may call it.
 
     Raises:
-        BadSampleError: the shard is gone, or shorter than when it was scanned.
+        BadSampleError: the shard does not exist any more, or is shorter than when it was scanned.
     """
     try:
         with open_regular(member.shard) as file:
@@ -99,12 +102,12 @@ def read_member(member: Member, sample_id: str) -> bytes:
     except OSError as error:
         raise BadSampleError(sample_id, f"{member.shard}: {error.strerror or error}") from error
     if len(data) != member.size:
-        raise BadSampleError(sample_id, f"{member.shard} became shorter since it was opened")
+        raise BadSampleError(sample_id, f"{member.shard} has become shorter since it was opened")
     return bytes(data)
 
 
 def _is_junk(name: str, shard: Path, passed: PassedOver) -> bool:
-    """Whether a member is hidden or a system's; then it is counted."""
+    """Whether a file is hidden or a system file. If it is, it is counted as passed over."""
     *folders, own = name.split("/")
     if any(folder.lower() in JUNK_FOLDERS for folder in folders):
         passed.add("in hidden or system folders", f"{shard.name}/{name}")
@@ -121,13 +124,13 @@ def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tu
             length = os.fstat(file.fileno()).st_size
             if file.read(2) == _GZIP:
                 raise DataError(
-                    f"shard {shard} is compressed: single images cannot be read from it",
-                    hint="Unpack it: gunzip, and name it .tar. Images hardly shrink anyway.",
+                    f"shard {shard} is compressed, and single images cannot be read from a compressed shard",
+                    hint="Unpack it with gunzip and name it .tar. Compressed images would hardly become smaller.",
                 )
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 while (info := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # else a shard's headers are all kept
+                    tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps every header in memory
                     if not info.isreg():
                         if not info.isdir():
                             passed.add("of links or devices", f"{shard.name}/{info.name}")
@@ -135,7 +138,9 @@ def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tu
                     if info.issparse():
                         raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")
                     if info.size < 0 or info.offset_data + info.size > length:
-                        raise DataError(_damaged(shard, f"{info.name!r} states {info.size:,} bytes, more than follow"))
+                        raise DataError(
+                            _damaged(shard, f"{info.name!r} should have {info.size:,} bytes, but the file ends before")
+                        )
                     wanted = info.name.rpartition("/")[2].partition(".")[2].lower() in load
                     if wanted and info.size > _LARGEST_LABEL:
                         raise DataError(f"shard {shard}: {info.name!r} has {info.size:,} bytes, too many for a label")
@@ -150,8 +155,9 @@ def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tu
 
 
 def _check_end(file: BinaryIO, offset: int, shard: Path) -> None:
-    # tarfile takes a damaged header after the first for the end. The true end is zeros, and only as many as
-    # pad: more come from downloads that reserved their space and stopped, other bytes from glued tar files.
+    # tarfile takes a damaged header after the first one for the end of the archive. The real end is zeros, and only
+    # as many as the padding. More zeros come from downloads that reserved their space and then stopped, and other bytes
+    # from tar files that were joined.
     file.seek(offset)
     tail = file.read(_LONGEST_PADDING + 1)
     if tail[:_BLOCK] != bytes(_BLOCK):
@@ -161,4 +167,4 @@ def _check_end(file: BinaryIO, offset: int, shard: Path) -> None:
 
 
 def _damaged(shard: Path, why: str) -> str:
-    return f"shard {shard} is no tar file, or is damaged or cut short ({why}): fetch it again"
+    return f"shard {shard} is not a tar file, or is damaged or cut short ({why}): fetch it again"

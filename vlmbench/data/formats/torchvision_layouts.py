@@ -1,7 +1,8 @@
-"""What torchvision's datasets look like on disk: a table of those that fit a benchmark's protocol.
+"""The files of torchvision's datasets: a table of those datasets that follow a benchmark's protocol.
 
-Left out on purpose: EuroSAT and Caltech101 (no split: all images), ImageNet, Country211 and RenderedSST2 (folders a
-class, which :mod:`vlmbench.data.sources.imagefolder` reads and checks by their names).
+The source :mod:`vlmbench.data.sources.torchvision` uses it. Some are left out on purpose: EuroSAT and Caltech101 have
+no splits; ImageNet, Country211 and RenderedSST2 have one folder per class, so that
+:mod:`vlmbench.data.sources.imagefolder` can read them and check the names of the classes.
 """
 
 from __future__ import annotations
@@ -13,26 +14,29 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Layout:
-    """One class of ``torchvision.datasets``. Paths are relative to its ``root``; ``{split}`` stands for the split,
-    ``{option}`` for an option's value.
+    """The files of one class of ``torchvision.datasets``.
+
+    Paths are relative to the class's ``root``. In a path, ``{split}`` is replaced by the split, and ``{option}`` by the
+    value of that option.
 
     Attributes:
-        mark: paths of which one suffices to say that the dataset is meant to be here.
-        files: what the class needs for every split, besides the images. One that is missing is an error once a mark is
-            there.
-        split_files: what it needs for one split more.
-        lists: attributes of the class with (file, MD5) of every split, all of which it checks before it reads any. It
-            is given those of the split alone, see :func:`vlmbench.data.sources.torchvision.of_one_split`.
-        walked: the folder in which the class looks for images, and the pattern of their names; what else lies in its
-            sub-folders is counted.
-        splits: those its constructor knows and whose names its files have; none: it has no splits.
-        train_flag: the constructor says ``train=True`` instead of ``split="train"``.
-        options: its other arguments that change the samples, and their allowed values, the default first.
-        images: where the images' paths are: "loader" (the class takes one), the name of an attribute of the
-            dataset (with ``_labels`` beside it, or pairs), None (the images are in arrays, not in files).
-        names: what the labels mean, where the class does not say.
-        first_label: what the lowest class is labelled with.
-        package: what it reads its files with, if that is no dependency of torchvision.
+        mark: paths; if one of them exists, the dataset is here.
+        files: the files besides images that the class needs for every split. If the dataset is here and one of them is
+            missing, it is an error.
+        split_files: the files that the class needs for one split only.
+        lists: attributes of the class that hold (file, MD5) of all splits. The class checks all of these files, so it
+            gets only those of the wanted split, see :func:`vlmbench.data.sources.torchvision.of_one_split`.
+        walked: the folder in which the class looks for images, and the pattern of their names. Other files in its
+            sub-folders are counted as passed over.
+        splits: the splits that the constructor knows; empty if the class has no splits.
+        train_flag: the constructor takes ``train=True`` instead of ``split="train"``.
+        options: other arguments that change the samples, with their allowed values; the first one is the default.
+        images: how to get the images' paths: "loader" (the class takes a loader function), the name of an attribute of
+            the dataset that holds them (beside ``_labels``, or in pairs with labels), or None (the images are in
+            arrays, not in files).
+        names: the class names in label order, if the class does not state them.
+        first_label: the label of the first class.
+        package: the package that the class needs besides torchvision's dependencies.
     """
 
     mark: tuple[str, ...]
@@ -50,7 +54,7 @@ class Layout:
 
     @property
     def shown(self) -> str:
-        """The path that a message names for the whole layout."""
+        """The path that stands for the dataset in messages."""
         return (*self.split_files.get("test", ()), *self.files, *self.mark)[0]
 
 
@@ -78,7 +82,7 @@ LAYOUTS: Mapping[str, Layout] = {
         train_flag=True,
     ),
     "MNIST": Layout(
-        mark=("MNIST/raw", "MNIST/processed/test.pt"),  # the latter, of old versions, is read where it is there
+        mark=("MNIST/raw", "MNIST/processed/test.pt"),  # old versions of torchvision wrote the second
         split_files={
             split: tuple(f"MNIST/raw/{part}-{what}-ubyte" for what in ("images-idx3", "labels-idx1"))
             for split, part in (("test", "t10k"), ("train", "train"))
@@ -97,7 +101,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "SVHN": Layout(mark=("{split}_32x32.mat",), splits=("train", "test", "extra"), package="scipy"),
     "FER2013": Layout(
         mark=("fer2013/fer2013.csv", "fer2013/icml_face_data.csv"),
-        # The challenge's own numbering; alphabetical it is not.
+        # The numbering of the challenge, which is not alphabetical.
         names=("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
     ),
     "PCAM": Layout(
@@ -152,7 +156,7 @@ LAYOUTS: Mapping[str, Layout] = {
         splits=("test",),
         images="_samples",
     ),
-    "CLEVRClassification": Layout(  # how many objects there are, and no scene has less than three
+    "CLEVRClassification": Layout(  # the label is the number of objects, and every scene has at least three
         mark=("clevr/CLEVR_v1.0",),
         files=("clevr/CLEVR_v1.0/scenes/CLEVR_{split}_scenes.json", "clevr/CLEVR_v1.0/images/{split}"),
         splits=("train", "val"),

@@ -101,7 +101,7 @@ def as_task(
     )
     check_dataset(dataset, None if captions else known, target=target, card_names_win=True)
     with suppress(BadSampleError), gathered_remarks(WARNING):  # a run tells of a bad sample, and makes the remarks
-        dataset.read(0)  # an error that all images have is raised now, and not in the middle of a run
+        dataset.read(0)  # an item that is not an image fails now
     return GivenTask(_card(card, name, target, own_names, templates), dataset)
 
 

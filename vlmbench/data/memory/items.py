@@ -121,7 +121,7 @@ def _named(label: str, classes: Sequence[str] | None, where: str) -> int:
         )
     if classes.count(label) != 1:
         hint = did_you_mean(label, classes) or f"The class names are {listing(map(repr, classes))}."
-        raise LabelError(f"{where}: its label {label!r} is not among the {len(classes)} class names", hint=hint)
+        raise LabelError(f"{where}: its label {label!r} is not one of the {len(classes)} class names", hint=hint)
     return classes.index(label)
 
 

@@ -32,7 +32,7 @@ _RAW = "Give the images before any transform, since the model's own is applied: 
 def encoded(image: Any, sample_id: str) -> bytes:
     """The image as a file's bytes.
 
-    A remark tells what the user must know of the conversion, such as the range of real numbers.
+    What a reader must know of the conversion, such as the range of real numbers, becomes a remark.
 
     Raises:
         BadSampleError: this image cannot be used.

@@ -1,1 +1,1 @@
-"""Where samples come from: every module here is one source, under its own name."""
+"""The sources of datasets. Each module here is one source, and its name is the source's name on the command line."""

@@ -1,4 +1,4 @@
-"""Images with boxes in whatever form annotation tools export them, told apart by what lies there."""
+"""The source ``boxes``: images with boxes, in any form that annotation tools export."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from vlmbench.data.base import Source
 from vlmbench.data.sources.coco import OPTIONS, open_source
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
-"""The source ``coco`` by the name of what it has: COCO's form is one of several."""
+"""The same as the source ``coco``, under a name that does not suggest COCO's form is the only one."""

@@ -1,4 +1,4 @@
-"""Images with captions on disk: COCO, Flickr8k, Flickr30k and whatever is laid out like them."""
+"""The source ``captions``: images with a caption file, such as COCO, Flickr8k, Flickr30k or your own."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from vlmbench.data.formats.captions.caption_files import (
 )
 from vlmbench.data.formats.captions.columns import AskedColumns
 from vlmbench.data.formats.captions.image_names import LikeNames
+from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.formats.shards import find_shards, has_shards
 from vlmbench.data.image_files import ImageFiles, readable, say_missing
-from vlmbench.data.labels import listing
+from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import argument, existing_places, read_text
 from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IMAGE_NAMES
+from vlmbench.wording import counted, either
 
 OPTIONS = ("annotations", "images", "list", "image_column", "caption_column")
 _USUAL = UsualNames(
@@ -52,32 +54,33 @@ _ANNOTATION_FOLDERS = ("annotations", "annotation", "captions", "flickr8k_text")
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open a folder of images with a file of captions, in any format of
-    :mod:`~vlmbench.data.formats.captions.caption_files`.
+    """Open a folder of images with a caption file of any form in :mod:`~vlmbench.data.formats.captions.caption_files`.
 
-    The location is the folder, or the caption file itself; a folder of webdataset shards is read as such. If the file
-    says which split its images are of, a split must be asked for: as the card's ``split``, or behind the location
-    (``flickr30k/test``; ``flickr30k/all`` for every image). Images that are not named exactly as on disk are found if
-    only one can be meant, with a remark. Images without captions play no part: the file says which there are.
+    The location is the folder or the caption file. A folder of webdataset shards is read as a webdataset. If the file
+    has images of several splits, one split must be named: as the card's ``split``, or after the location
+    (``flickr30k/test``; ``flickr30k/all`` for every image). If the file spells an image's name differently from the
+    disk and only one image can be meant, it is used, with a remark. Images that the file does not list are ignored.
 
     Options:
 
-    - ``annotations``: the caption file, relative to the folder, or a list of which the first that is there counts.
-      Without it there must be just one file that is named like one (``captions.txt``, ``dataset_flickr30k.json``,
-      ``annotations/captions_val2017.json``, …), or else just one table.
-    - ``images``: the folder of the images, relative to the location's. Without it: wherever the listed ones are, among
-      the folder, the folders in it, and those of the same name in these.
-    - ``list``: a text file of image names, one a line (``Flickr_8k.testImages.txt``): only these count.
-    - ``image_column``, ``caption_column``: headings of a table, if its own do not tell; the latter may be a list.
+    - ``annotations``: the caption file, relative to the folder, or several files, of which the first that exists is
+      used. Without this option, there must be one file with a usual name (``captions.txt``,
+      ``dataset_flickr30k.json``, ``annotations/captions_val2017.json``, …), or else only one table.
+    - ``images``: the folder of the images, relative to the location's folder. Without it, images are looked for in that
+      folder, in the folders in it, and in folders of the same name in these (``images/images``).
+    - ``list``: a text file of image names, one per line (``Flickr_8k.testImages.txt``): only these images are used.
+    - ``image_column``, ``caption_column``: headings of a table, if they are not usual ones. ``caption_column`` may be a
+      list.
 
     Raises:
         MissingDataError: there is no such folder, caption file or list.
-        DataError: the caption file cannot be read or has several splits, or none of its images is there.
-        LabelError: the task needs classes.
+        DataError: the caption file cannot be read or has several splits, or none of its images exists.
+        LabelError: the task does not need captions.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "captions":
-        raise LabelError(f"{place}: it has captions, but the task needs classes", hint="Use a retrieval task for it.")
+        needed = TARGET_WORDS[context.target]
+        raise LabelError(f"{place}: it has captions, but the task needs {needed}", hint="Use a retrieval task for it.")
     if "annotations" not in spec.options:
         there = next(existing_places(spec, context), None)
         found = there.path if there is not None and there.path.is_dir() else None
@@ -87,29 +90,31 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     spec = _split_behind(spec, context)
     beside = [str(spec.options["list"])] if "list" in spec.options else []
     location, root, annotations = find_annotations(spec, context, _USUAL, beside=beside)
-    entries, said_by = _read(spec, annotations), [annotations]
+    entries, annotation_files = _read(spec, annotations), [annotations]
     if "list" in spec.options:
         chosen = root / str(spec.options["list"])
         entries = _chosen(entries, chosen, annotations)
-        said_by.append(chosen)
+        annotation_files.append(chosen)
     folder, files = _image_files(root, entries, spec, annotations)
     split = None if spec.split == ALL else spec.split
-    return ImageFiles(folder, SourceInfo(spec.kind, location, split=split), files, None, said_by)
+    return ImageFiles(folder, SourceInfo(spec.kind, location, split=split), files, None, annotation_files)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 
 
 def _split_behind(spec: SourceSpec, context: SourceContext) -> SourceSpec:
-    """The same source with its location's last part as the split, if no such place is there and the captions at what
-    stands before it name splits."""
+    """The source with the last part of its location as its split, if the location ends with the name of a split.
+
+    It does if there is no file or folder at the whole location, and the caption file at the first part states splits.
+    """
     before, _, split = spec.location.rpartition("/")
     if spec.split is not None or not before or next(existing_places(spec, context), None) is not None:
         return spec
     parted = spec.model_copy(update={"location": before, "other_locations": [], "split": split})
     try:
         named = names_splits(find_annotations(parted, context, _USUAL)[2])
-    except DataError:  # what stands before it is no place of captions: the whole is one that is not there
+    except DataError:  # there are no captions at the first part either, so the location does not exist
         return spec
     return parted if named else spec
 
@@ -126,12 +131,12 @@ def _read(spec: SourceSpec, annotations: Path) -> list[CaptionedImage]:
         of_one, of_all = (argument(spec.kind, f"{spec.location.rstrip('/')}/{split}") for split in (one, ALL))
         raise DataError(
             error.message,
-            hint=f"Name one: {of_one}, or `split` of a card's source; {of_all} takes every image.",
+            hint=f"Name one: {of_one}. In a card's source, it is `split: {one}`. For every image, use {of_all}.",
         ) from error
 
 
 def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) -> list[CaptionedImage]:
-    """The entries whose image a list names, in the list's order. A list may leave out the extension."""
+    """The entries of the images that a list names, in the list's order. The list may name images without extensions."""
     by_name: dict[str, list[CaptionedImage]] = {}
     for entry in entries:
         for key in {entry.image, os.path.splitext(entry.image)[0]}:
@@ -139,29 +144,32 @@ def _chosen(entries: Iterable[CaptionedImage], chosen: Path, annotations: Path) 
     names = [line.strip() for line in read_text(chosen).splitlines() if line.strip()]
     unknown = [name for name in names if name not in by_name]
     if unknown or not names:
-        what = f"{len(unknown)} of its images have no captions in {annotations}: {listing(unknown)}"
+        have = either(len(unknown), "has", "have")
+        what = f"{counted(len(unknown), 'listed image')} {have} no captions in {annotations}: {listing(unknown)}"
         raise DataError(f"{chosen}: {what if unknown else 'it is empty'}")
     if several := [name for name in names if len(by_name[name]) > 1]:
-        raise DataError(f"{chosen}: {len(several)} names may be one image or another: {listing(several)}")
+        number = counted(len(several), "name")
+        raise DataError(f"{chosen}: {number} may mean several images of {annotations}: {listing(several)}")
     return list(dict.fromkeys(by_name[name][0] for name in names))
 
 
 def _image_files(
     root: Path, entries: Sequence[CaptionedImage], spec: SourceSpec, annotations: Path
 ) -> tuple[Path, list[tuple[str, tuple[str, ...]]]]:
-    """A folder that holds all images, and of each its path below that folder and its captions."""
+    """A folder that holds all images, and each image's path below that folder with its captions."""
     names, places = [entry.image for entry in entries], _places(root, spec)
     folders = folders_with(names, places) or [place for place in places if _like(names, place)]
     where = f"{spec.kind} {spec.location!r}"
     if not folders:
         raise DataError(
-            f"{where}: {annotations} lists {len(names):,} images, but {names[0]!r} and the next are not there",
+            f"{where}: {annotations} lists {counted(len(names), 'image')}, but the first ones, such as {names[0]!r}, "
+            "were not found",
             hint=f"Looked in {listing(str(place) for place in places)}.",
         )
     if len(folders) > 1 and any(sum(os.path.isfile(folder / name) for folder in folders) > 1 for name in names):
         raise DataError(
-            f"{where}: the images of {annotations} are in several folders: {listing(str(place) for place in folders)}",
-            hint="Name one as `options: {images: …}` of a card's source.",
+            f"{where}: several folders hold images of {annotations}: {listing(str(place) for place in folders)}",
+            hint="Name one of them in a card's source, as options: {images: …}.",
         )
     files = _found(names, folders, [place for place in places if place not in folders])
     top = folders[0] if all(file.folder == folders[0] for file in files) else root
@@ -179,12 +187,12 @@ def _image_files(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A listed image's file.
+    """The file of a listed image.
 
     Attributes:
-        folder: one of the places where images may be.
-        name: its POSIX path below that.
-        there: whether there is one.
+        folder: one of the folders where images may be.
+        name: its POSIX path below that folder.
+        there: whether it exists.
     """
 
     folder: Path
@@ -198,9 +206,9 @@ class _File:
 def _places(root: Path, spec: SourceSpec) -> list[Path]:
     if "images" in spec.options:
         return [root / str(spec.options["images"])]
-    # Of a file in a folder of annotations, the images are often beside that folder: COCO's val2017.
+    # If the file is in a folder of annotations, the images are often beside that folder, as COCO's val2017.
     around = (root, root.parent) if root.name.lower() in _ANNOTATION_FOLDERS else (root,)
-    inside = sorted(Path(entry.path) for near in around for entry in os.scandir(near) if entry.is_dir())
+    inside = [near / name for near in around for name in subfolders(near)]
     return list(dict.fromkeys((*around, *inside, *(folder / folder.name for folder in inside))))
 
 
@@ -210,8 +218,10 @@ def _like(names: Sequence[str], place: Path) -> bool:
 
 
 def _found(names: Sequence[str], folders: Sequence[Path], others: Sequence[Path]) -> list[_File]:
-    """Each name's file. One that is in none of the folders under a like name either, but in just one of the others, is
-    that; else it is missing."""
+    """The file of each name: one of this name in the folders, else one of a similar name in the folders.
+
+    If there is neither, a file of this name in the other folders is used, if only one of them has it.
+    """
     search = LikeNames(folders)
     files = []
     for name in names:
@@ -229,12 +239,12 @@ def _found(names: Sequence[str], folders: Sequence[Path], others: Sequence[Path]
 def _tell_of_names(names: Sequence[str], files: Sequence[_File], annotations: Path) -> None:
     other = {name: file.name for name, file in zip(names, files, strict=True) if file.name != name}
     if other:
-        one = len(other) == 1
+        what = counted(len(other), "image")
+        names_of = either(len(other), "another name than that", "other names than those")
         say(
             IMAGE_NAMES,
-            f"{len(other):,} image{'s' * (not one)} of {annotations} {'was' if one else 'were'} found under "
-            f"{'another name than it gives' if one else 'other names than it gives'}",
-            brief=f"{len(other):,} image{'s' * (not one)} under other names",
+            f"{what} of {annotations} {either(len(other), 'was', 'were')} found under {names_of} in the file",
+            brief=f"{what} under {either(len(other), 'another name', 'other names')}",
             count=len(other),
             examples=[f"{name} ({readable(found)})" for name, found in other.items()],
         )

@@ -1,4 +1,4 @@
-"""Images with boxes: COCO itself, LVIS, ODinW, and whatever annotation tools export in COCO's, VOC's or YOLO's form."""
+"""The source ``coco``: images with boxes, such as COCO, LVIS, ODinW, or your own in COCO's, VOC's or YOLO's form."""
 
 from __future__ import annotations
 
@@ -19,38 +19,44 @@ from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.errors import DataError, LabelError, UsageError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import ALIKE_CLASS_NAMES
+from vlmbench.wording import counted, either
 
 OPTIONS = ("annotations", "images", "other_classes", "empty_images", "class_names", "format")
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open images with boxes: an annotation file of COCO's or LVIS' form and its folder of images, or a folder with a
-    label file for each image (:mod:`vlmbench.data.formats.boxes.folders`).
+    """Open images with boxes.
 
-    The location is the folder, or the annotation file itself. Samples are in the order of their ids, and each is named
-    by its file. A listed image that is not there is found out when it is read; when the first few are all missing,
-    here. Options:
+    The location is an annotation file of COCO's or LVIS' form, a folder with such a file, or a folder with a label file
+    for each image (:mod:`vlmbench.data.formats.boxes.folders`). Samples are in the order of their ids; a sample's id is
+    the path of its file. If some listed images are missing, a remark says so; if the first few are all missing, it is
+    an error.
 
-    - ``annotations``: the file, relative to the folder, or a list of which the first that is there counts. Without it
-      there must be just one file that is named like one, or that is one.
-    - ``images``: the folder of the images, relative to the location's, or a list of which the first with images counts.
-      Without it: the folder, that of the annotations, the folders in both, and those in a folder ``images``.
-    - ``other_classes: drop``: categories that the card does not name are left out, with their boxes. Otherwise the
-      categories must be the card's.
+    Options:
+
+    - ``annotations``: the annotation file, relative to the folder, or several files, of which the first that exists is
+      used. Without this option, there must be one file with a usual name or with the content of an annotation file.
+    - ``images``: the folder of the images, relative to the location's folder, or several folders, of which the first
+      that has images is used. Without it, images are looked for in that folder, in the folder of the annotation file,
+      in the folders in both, and in the folders in a folder ``images``.
+    - ``other_classes: drop``: categories that the card does not name are left out, with their boxes. Without it, the
+      categories must be the card's classes.
     - ``empty_images: drop``: images without a box of the card's classes are left out.
     - ``class_names: card``: the card renames the categories on purpose, in the order of their ids.
-    - ``format``: of label files, one an image: ``xml``, ``txt`` or ``json``, where a folder has several.
+    - ``format``: the format of label files (``xml``, ``txt`` or ``json``), if a folder has several.
 
     Raises:
         MissingDataError: there is no such folder or file.
-        DataError: the file cannot be read or lacks what it must have, or none of the first images is there.
-        LabelError: its categories are not the card's, a box is not valid, boxes are written in another form, or the
-            task does not need boxes.
+        DataError: a file cannot be read or is not complete, or none of the first images exists.
+        LabelError: the categories are not the card's classes, a box is not valid, the boxes are written in another
+            form, or the task does not need boxes.
     """
     place = f"{spec.kind} {spec.location!r}"
     for option in ("other_classes", "empty_images"):
         if spec.options.get(option, "drop") != "drop":
-            raise UsageError(f"{place}: `{option}` may be `drop` or left out, not {spec.options[option]!r}")
+            raise UsageError(
+                f"{place}: `{option}` must be `drop`, not {spec.options[option]!r}", hint="Or leave it out."
+            )
     if context.target != "boxes":
         raise LabelError(
             f"{place}: it has boxes, but the task needs {TARGET_WORDS[context.target]}",
@@ -61,7 +67,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     images = [image for image in found.content.images if not _dropped(image, label_of, spec)]
     if not images:
         raise DataError(
-            f"{place}: {found.path} has no image" + (" with a box of these classes" if found.content.images else "")
+            f"{place}: {found.path} has no images" + (" with a box of these classes" if found.content.images else "")
         )
     folder = found.folder or _image_folder(found.path.parent, found.root, images, spec, found.path)
     tell_of_missing(folder, [image.file for image in images], found.path)
@@ -71,7 +77,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         SourceInfo(spec.kind, found.location, split=spec.split),
         [(image.file, _boxes(image, label_of)) for image in images],
         classes,
-        found.said_by,
+        found.annotation_files,
         _facts(found.content, images, label_of),
     )
 
@@ -82,17 +88,19 @@ SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
 def _labels(
     categories: Sequence[Category], spec: SourceSpec, context: SourceContext, path: Path
 ) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Category ids to labels, and the classes as the data names them, in label order."""
+    """The label of each category id, and the classes in label order, as the data names them."""
     names = [category.name for category in categories]
     if context.class_names is None and not all(name.strip() for name in names):
         raise LabelError(
             f"{spec.kind} {spec.location!r}: a category of {path} has an empty name",
-            hint="Models are asked by the names of classes: give each category one, there or in a card's `classes`.",
+            hint="Models get the names of the classes as prompts: name each category in the file, or in a card's "
+            "`classes`.",
         )
     if context.class_names is None and (twice := sorted({name for name in names if names.count(name) > 1})):
         raise LabelError(
-            f"{spec.kind} {spec.location!r}: several categories of {path} have one name: {listing(twice)}",
-            hint="No model can tell them apart: merge them, or name each in a card's `classes` (class_names: card).",
+            f"{spec.kind} {spec.location!r}: several categories of {path} have the same name: {listing(twice)}",
+            hint="A model cannot tell them apart: merge them, or give each a name of its own in a card's `classes`, "
+            "with class_names: card.",
         )
     if context.class_names is None:
         _tell_of_alike(names, path)
@@ -107,15 +115,15 @@ def _labels(
         what += [f"not in the card: {listing(others)}"] if others else []
         raise LabelError(
             f"{spec.kind} {spec.location!r}: the categories of {path} are not the card's classes ({'; '.join(what)})",
-            hint="Classes are found by their names. A card that wants some of the categories only says "
-            "`options: {other_classes: drop}`.",
+            hint="Categories are matched by their names. To use only some categories, write `options: {other_classes: "
+            "drop}` in the card's source.",
         )
     chosen = [categories[by_name.index(name)] for name in wanted]
     return {category.id: label for label, category in enumerate(chosen)}, tuple(entry.name for entry in chosen)
 
 
 def _tell_of_alike(names: Sequence[str], path: Path) -> None:
-    """Names that differ in what :func:`~vlmbench.data.labels.normalise` takes away may be one class, spelt twice."""
+    """Make a remark about names that are equal after :func:`normalise`: they may be one class, spelt in two ways."""
     same: dict[str, list[str]] = {}
     for name in names:
         same.setdefault(normalise(name), []).append(name)
@@ -123,9 +131,9 @@ def _tell_of_alike(names: Sequence[str], path: Path) -> None:
         count = len(alike)
         say(
             ALIKE_CLASS_NAMES,
-            f"{count:,} class{'es' * (count != 1)} of {path} {'has names' if count == 1 else 'have names'} that differ "
-            "in case, blanks, hyphens or underscores alone, and count as different classes",
-            brief=f"{count:,} class{'es' * (count != 1)} spelt twice",
+            f"{counted(count, 'class name')} of {path} {either(count, 'is', 'are')} spelt in several ways, which "
+            "differ only in letter case, spaces, hyphens or underscores, and each spelling counts as a class",
+            brief=f"{counted(count, 'class name')} spelt in several ways",
             count=count,
             examples=(" and ".join(map(repr, own)) for own in alike),
         )
@@ -166,7 +174,7 @@ def _image_folder(beside: Path, root: Path, images: Sequence[AnnotatedImage], sp
     if "images" in spec.options:
         places = [Path(os.path.normpath(root / name)) for name in strings(spec, "images")]
     else:
-        # Of a file in a folder of annotations, the images are often beside that folder: CVAT's images/default.
+        # If the file is in a folder of annotations, the images are often beside that folder, as CVAT's images/default.
         around = dict.fromkeys((root, beside, *([beside.parent] if beside.name == "annotations" else [])))
         below = list(dict.fromkeys(near / name for near in around for name in subfolders(near)))
         places = [
@@ -177,7 +185,7 @@ def _image_folder(beside: Path, root: Path, images: Sequence[AnnotatedImage], sp
     if found := folders_with([image.file for image in images], places):
         return found[0]
     raise DataError(
-        f"{spec.kind} {spec.location!r}: {path} lists {len(images):,} images, but {images[0].file!r} and the next "
-        "are not there",
+        f"{spec.kind} {spec.location!r}: {path} lists {counted(len(images), 'image')}, but the first ones, such as "
+        f"{images[0].file!r}, were not found",
         hint=f"Looked in {listing(map(str, places))}.",
     )

@@ -1,4 +1,4 @@
-"""The embedded sets of the demo, as any other dataset."""
+"""The source ``demo``: the datasets that are part of this package. The demo and the tests use them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 
 _SETS_MODULE = "vlmbench.demo.sets"
-"""Above this layer, so it is imported by name and only when a demo set is opened."""
+"""This module belongs to a higher layer, so it is imported by its name when a demo set is opened."""
 
 
 @dataclass(eq=False)
 class DemoDataset:
-    """Rendered images that are held in memory: there are few, and they are small."""
+    """Rendered images. They are kept in memory, because they are few and small."""
 
     info: SourceInfo
     samples: Sequence[Sample]
@@ -36,7 +36,7 @@ class DemoDataset:
         return self.images[index]
 
     def state(self) -> str:
-        """A hash of the content itself: it is in memory, and no file's time tells when it changes."""
+        """A hash of the content: there are no files whose times could show a change."""
         digest = hashlib.sha256()
         for sample, image in zip(self.samples, self.images, strict=True):
             digest.update(f"{sample.id}\0{sample.target}\0{len(image)}\n".encode())
@@ -46,7 +46,7 @@ class DemoDataset:
 
 @dataclass(eq=False)
 class DemoMasks(DemoDataset):
-    """Rendered images with the mask of each; see :class:`vlmbench.data.base.MaskDataset`."""
+    """Rendered images with their masks; see :class:`vlmbench.data.base.MaskDataset`."""
 
     masks: Sequence[bytes]
     values: MaskValues
@@ -54,7 +54,7 @@ class DemoMasks(DemoDataset):
 
     @property
     def mask_values(self) -> str:
-        """How the masks are read, in words."""
+        """See :attr:`vlmbench.data.base.MaskDataset.mask_values`."""
         return str(self.values)
 
     def read_mask(self, index: int) -> bytes:
@@ -71,24 +71,24 @@ def _sample(made: Any, context: SourceContext, spec: SourceSpec, classes: Sequen
     if context.target == "boxes":
         return Sample(made.id, tuple(_box(item, number, spec, classes) for number, item in enumerate(made.objects, 1)))
     if context.target == "captions" and not made.captions:
-        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, and the task needs them")
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no captions, but the task needs them")
     if context.target == "mask":
         return Sample(made.id, None)
     return Sample(made.id, made.captions if context.target == "captions" else made.target)
 
 
 def _box(item: Any, number: int, spec: SourceSpec, classes: Sequence[str]) -> Box:
-    """An object's box. Its class is its shape, or its colour and shape; its area that of its visible part."""
+    """An object's box. Its class is its shape, or its colour and shape; its area is that of the visible part."""
     left, top, width, height = map(float, item.box)
     for name in (item.shape, f"{item.colour} {item.shape}"):
         if name in classes:
             return Box(classes.index(name), (left, top, width, height), float(item.mask.sum()), id=number)
-    raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is none of its classes")
+    raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is not one of its classes")
 
 
 @cache
 def _made(make: Callable[[], Any]) -> Any:
-    """A set, made once a process: four tasks ask about the same scenes. All sets together are 20 MB."""
+    """A set, which is made once per process, because four tasks use the same scenes. All sets together have 20 MB."""
     return make()
 
 
@@ -97,7 +97,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 
     Raises:
         UnknownNameError: there is no set of this name.
-        LabelError: the task needs captions, boxes or masks and the set has none.
+        LabelError: the task needs captions, boxes or masks, and the set does not have them.
     """
     module = importlib.import_module(_SETS_MODULE)
     sets: dict[str, Any] = module.DEMO_SETS
@@ -108,11 +108,11 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     samples = [_sample(sample, context, spec, tuple(made.classes)) for sample in made.samples]
     images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
     if context.target == "boxes" and not any(sample.objects for sample in made.samples):
-        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no boxes, and the task needs them")
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no boxes, but the task needs them")
     if context.target != "mask":
         return DemoDataset(info, samples, images, tuple(made.classes), templates)
     if not all(sample.objects for sample in made.samples):
-        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, and the task needs them")
+        raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no masks, but the task needs them")
     masks, classes = [sample.mask() for sample in made.samples], module.MASK_CLASSES
     values = MaskValues(ignored=frozenset(), classes=len(classes))
     return DemoMasks(info, samples, images, classes, templates, masks, values)

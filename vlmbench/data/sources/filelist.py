@@ -1,4 +1,4 @@
-"""A list of image files beside their folders: how several datasets say which images a split has."""
+"""The source ``filelist``: images that a text file lists. Several datasets state their splits so, such as SUN397."""
 
 from __future__ import annotations
 
@@ -14,28 +14,35 @@ from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import find_local, is_below, read_text
 from vlmbench.errors import DataError, LabelError, UsageError
+from vlmbench.wording import counted, either, listed
 
 OPTIONS = ("images", "skip_folders")
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open the images that a text file lists, one path a line, in its order.
+    """Open the images that a text file lists, one path per line, in its order.
 
-    An image's class is its folder in the list (``/`` and ``_`` read as blanks), compared with the card's class names
-    after :func:`~vlmbench.data.labels.normalise`; a card without any takes the sorted folders.
+    An image's class is its folder in the list, where ``/`` and ``_`` are read as spaces. It must be equal to one of the
+    card's class names after :func:`~vlmbench.data.labels.normalise`. If the card has no class names, the sorted folders
+    are the classes.
 
-    Options: ``images``, the folder that the paths are relative to, itself relative to the list's folder, or several of
-    which one is used, the first that has a listed image (by default the list's folder); ``skip_folders``, how many
-    leading folders of a path are no part of the class (SUN397's ``/a/abbey/sun_x.jpg`` has one).
+    Options:
+
+    - ``images``: the folder to which the paths are relative, itself relative to the list's folder; or several folders,
+      of which the first that has a listed image is used. The default is the list's folder.
+    - ``skip_folders``: the number of folders at the beginning of each path that are not part of the class (1 for
+      SUN397's ``/a/abbey/sun_x.jpg``).
 
     Raises:
         MissingDataError: there is no such list.
-        DataError: it cannot be read, is empty or names a file twice, or none of its images is there.
-        LabelError: a folder is none of the card's classes, or one of these has no image.
+        DataError: the list cannot be read, is empty or names a file twice, or none of its images exists.
+        LabelError: a folder is not one of the card's classes, or a class has no image.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "class":
-        raise LabelError(f"{place}: a folder is one class, but the task needs {TARGET_WORDS[context.target]}")
+        raise LabelError(
+            f"{place}: each image has one class, its folder, but the task needs {TARGET_WORDS[context.target]}"
+        )
     found = find_local(spec, context)
     paths = _listed(found.path)
     root = _images_folder(spec, found.path, paths, place)
@@ -54,33 +61,33 @@ def _listed(file: Path) -> list[str]:
     if not paths:
         raise DataError(f"{file} lists no images")
     if outside := [path for path in paths if not is_below(path)]:
-        raise DataError(f"{file} lists what is not below its folder: {listing(outside)}")
+        raise DataError(f"{file} lists paths that are not below the folder of images: {listing(outside)}")
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
-        raise DataError(f"{file} lists {len(twice)} files more than once: {listing(twice)}")
+        raise DataError(f"{file} lists {counted(len(twice), 'file')} more than once: {listing(twice)}")
     return paths
 
 
 def _images_folder(spec: SourceSpec, file: Path, paths: Sequence[str], place: str) -> Path:
     asked = spec.options.get("images", ".")
     if not isinstance(asked, str | list) or not all(isinstance(folder, str) for folder in asked):
-        raise UsageError(f"{place}: images is a folder or a list of folders, not {asked!r}")
+        raise UsageError(f"{place}: `images` must be a folder or a list of folders, not {asked!r}")
     folders: list[str] = [asked] if isinstance(asked, str) else asked
     for folder in folders:
         if any((file.parent / folder / path).exists() for path in paths):
             return file.parent / folder
     raise DataError(
-        f"{place}: {file} is there, but none of the {len(paths)} images that it lists",
-        hint=f"Expected {paths[0]} below {' or '.join(str(file.parent / folder) for folder in folders)}.",
+        f"{place}: {file} exists, but none of the {len(paths):,} images that it lists",
+        hint=f"Expected {paths[0]} below {listed([str(file.parent / folder) for folder in folders], 'or')}.",
     )
 
 
 def _folder_name(path: str, spec: SourceSpec, place: str) -> str:
     skipped = spec.options.get("skip_folders", 0)
     if not isinstance(skipped, int) or skipped < 0:
-        raise UsageError(f"{place}: skip_folders is a number, not {skipped!r}")
+        raise UsageError(f"{place}: `skip_folders` must be a whole number, not {skipped!r}")
     folders = PurePosixPath(path).parts[skipped:-1]
     if not folders:
-        raise LabelError(f"{place}: the listed {path!r} has no folder that could be its class")
+        raise LabelError(f"{place}: the listed path {path!r} has no folder that could be its class")
     return " ".join(folders).replace("_", " ")
 
 
@@ -91,10 +98,11 @@ def _labels(
     classes = card if card is not None else tuple(label_order(set(names)))
     label_of = {normalise(name): label for label, name in enumerate(classes)}
     if len(label_of) != len(classes):
-        raise LabelError(f"{file}: two classes have the same name, so folders cannot tell them")
-    listed = {normalise(name) for name in names}
-    if unknown := sorted(listed - set(label_of)):
-        raise LabelError(f"{file}: {len(unknown)} of its folders are no class of the card: {listing(unknown)}")
-    if absent := [name for key, name in zip(label_of, classes, strict=True) if key not in listed]:
-        raise LabelError(f"{file}: it lists no image of {len(absent)} classes: {listing(absent)}")
+        raise LabelError(f"{file}: two classes have the same name, so folders cannot be matched to them")
+    named = {normalise(name) for name in names}
+    if unknown := sorted(named - set(label_of)):
+        what = f"{counted(len(unknown), 'folder')} {either(len(unknown), 'is', 'are')}"
+        raise LabelError(f"{file}: {what} not among the card's classes: {listing(unknown)}")
+    if absent := [name for key, name in zip(label_of, classes, strict=True) if key not in named]:
+        raise LabelError(f"{file}: it lists no images of {counted(len(absent), 'class', 'classes')}: {listing(absent)}")
     return label_of, classes if card is not None else folder_classes(classes, context, place)

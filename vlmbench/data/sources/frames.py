@@ -1,4 +1,4 @@
-"""Folders of clips: one sub-folder a class, in it videos or folders of frames."""
+"""The source ``frames``: clips in one folder per class, as videos or as folders of frames."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from vlmbench.data.formats.class_folders import (
     find_class_folders,
     refuse_other_levels,
     tell_of_empty,
+    without_samples,
 )
 from vlmbench.data.formats.clips.clip_lists import choose_listed, find_list
 from vlmbench.data.formats.clips.clip_walk import BESIDE_FRAMES, Clip, ClipWalk, frames_of
@@ -26,6 +27,7 @@ from vlmbench.data.formats.folder_walk import PassedOver
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.location import argument, files_state
 from vlmbench.errors import BadSampleError, DataError, LabelError, UsageError
+from vlmbench.wording import listed
 
 OPTIONS = (*FOLDER_OPTIONS, "frames", "frame_names", "list", "partial")
 _CLIPS = Contents("clip", "a", "<any name>.mp4", is_video_name)
@@ -33,12 +35,12 @@ _CLIPS = Contents("clip", "a", "<any name>.mp4", is_video_name)
 
 @dataclass(eq=False)
 class ClipFolder:
-    """The clips of class folders. Holds their names only; each is opened when it is read.
+    """The clips of class folders. It keeps only their names; each clip is opened when it is read.
 
     Attributes:
-        paths: of the clips, relative to the root.
-        decoder: what decodes them.
-        frame_names: a pattern of the frames' names; None: told by the names, see
+        paths: the paths of the clips, relative to the root.
+        decoder: the versions of the decoder, see :func:`~vlmbench.data.formats.clips.video.decoder_version`.
+        frame_names: the user's pattern of the frames' names; None if there is no pattern, see
             :func:`~vlmbench.data.formats.clips.frame_series.choose_frames`.
     """
 
@@ -62,7 +64,7 @@ class ClipFolder:
         return read_video_frames(path, self.frames_per_clip, sample_id)
 
     def state(self) -> str:
-        """See :meth:`vlmbench.data.base.ImageDataset.state`. Pixels depend on the decoder too."""
+        """See :meth:`vlmbench.data.base.ImageDataset.state`. It includes the decoder, because pixels depend on it."""
         return files_state(self._files(), salt=f"{self.frames_per_clip} frames, {self.decoder}")
 
     def _read_folder(self, index: int) -> Iterator[bytes]:
@@ -88,26 +90,26 @@ class ClipFolder:
 def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """Open ``<location>[/<split>]/<class folder>/**/<clip>``.
 
-    A clip is a video file, known by its suffix in any letter case, or a folder that holds images and no video. Its
-    frames are the images of one series in natural order (frame2 before frame10); optical flow, depth and masks beside
-    them are told by their names and play no part, nor do images beside videos. A folder in which nothing lies is a clip
-    without frames, that is a bad sample: its frames were lost. All files that are not read are counted in a remark; if
-    there is a list, those in the folders of listed clips.
-    :func:`~vlmbench.data.formats.class_folders.find_class_folders` says where labels come from. Sample ids are POSIX
-    paths relative to the class folders' parent.
+    A clip is a video file, which is recognised by its suffix in any letter case, or a folder with images and without
+    videos. The frames in a folder are the images of one series in natural order (frame2 before frame10). Optical flow,
+    depth and masks beside them are recognised by their names and not read; images beside videos are not read either. An
+    empty folder is a clip whose frames were lost, so it is a bad sample. All files that are not read are counted in a
+    remark; if there is a list, only those in the folders of listed clips.
+    :func:`~vlmbench.data.formats.class_folders.find_class_folders` explains where labels come from. A sample's id is
+    its POSIX path relative to the folder that holds the class folders.
 
     Options:
-        frames: how many frames of each clip are looked at, 1 by default: the middle one.
-        frame_names: a pattern of the frames' names, such as ``img_*`` or ``rgb/*``, where they do not tell.
-        list: a file that names the clips to use; where it is looked for and how it is written, says
-            :mod:`vlmbench.data.formats.clips.clip_lists`.
-        partial: true, to go on where listed clips are missing (videos vanish from the web).
+        frames: the number of frames of each clip that are used; 1 by default (the middle one).
+        frame_names: a pattern of the frames' names, such as ``img_*`` or ``rgb/*``, if they are not recognised.
+        list: a file that names the clips to use. :mod:`vlmbench.data.formats.clips.clip_lists` explains its form, and
+            where it is looked for.
+        partial: true to leave out listed clips that are missing (videos vanish from the web).
 
     Raises:
         MissingDataError: there is no such folder.
-        LabelError: folders and class names do not fit together, or the task needs more than a class.
+        LabelError: folders and class names do not match, or the task needs other targets than one class.
         DataError: there are no clips, a folder or list cannot be read, or listed clips are missing.
-        UsageError: an option that is not understood.
+        UsageError: an option has a wrong value.
         MissingDependencyError: there are videos, and PyAV is not installed.
     """
     place = f"{spec.kind} {spec.location!r}"
@@ -118,12 +120,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     of_classes = [walk.clips(folder) for folder in found.folders]
     clips = [(clip, label) for label, own in enumerate(of_classes) for clip in own]
     if not clips:
-        pattern = "" if options.frame_names is None else f" whose names are like {options.frame_names!r}"
-        passed_over = f"; {found.passed.reasons_in_words}" if found.passed.count else ""
-        raise DataError(
-            f"{place}: no clip in any of the {len(found.folders)} class folders of {found.root}{passed_over}",
-            hint=f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}.",
-        )
+        pattern = "" if options.frame_names is None else f" whose names match {options.frame_names!r}"
+        hint = f"Clips are files that end in {USUAL_SUFFIXES}, …, or folders of images{pattern}."
+        raise without_samples(found, _CLIPS, place, hint)
     refuse_other_levels([clip.path for clip, _ in clips], found, spec, context)
     passed = found.passed
     if options.listed is not None:
@@ -151,22 +150,22 @@ SOURCE = Source(open_source, OPTIONS, folders=True, other_locations=True, split=
 
 
 def only_frame(dataset: ClipDataset, index: int) -> bytes:
-    """The frame that stands for a clip where one does.
+    """The only frame of a clip, for datasets with one frame per clip.
 
     Raises:
-        DataError: a clip is several frames.
+        DataError: a clip has several frames.
     """
     if dataset.frames_per_clip != 1:
-        raise DataError(f"{dataset.info.location}: a clip is {dataset.frames_per_clip} frames here, not one image")
+        raise DataError(f"{dataset.info.location}: each clip has {dataset.frames_per_clip} frames, not one image")
     (frame,) = dataset.read_frames(index)
     return frame
 
 
 def frames_option(spec: SourceSpec) -> int:
-    """How many frames of each clip a card's source asks for; 1 where it does not say.
+    """The number of frames per clip that a card's source asks for; 1 by default.
 
     Raises:
-        UsageError: it is no whole number above 0.
+        UsageError: it is not a whole number above 0.
     """
     frames = spec.options.get("frames", 1)
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
@@ -196,14 +195,14 @@ def _options(spec: SourceSpec, place: str) -> _Options:
 
 
 def _refuse_kinds_of_pictures(found: ClassFolders, spec: SourceSpec, context: SourceContext, place: str) -> None:
-    """Refuse a folder with ``rgb``, ``flow_x`` and ``flow_y`` in it, each of which holds the class folders."""
+    """Refuse a folder that holds ``rgb``, ``flow_x`` and ``flow_y``, each with class folders of its own."""
     pictures = [name for name in found.folders if is_picture_folder(name)]
     others = [name for name in found.folders if is_other_folder(name)]
     known = spec.folders is not None or context.class_names is not None
     if known or not others or not pictures or len(pictures) + len(others) < len(found.folders):
         return
     raise LabelError(
-        f"{place}: the folders of {found.root} are kinds of pictures and not classes: {', '.join(found.folders)}",
+        f"{place}: the folders in {found.root} are kinds of pictures, not classes: {listed(found.folders)}",
         hint=f"Name one of them: {argument(spec.kind, found.root / pictures[0])}.",
     )
 

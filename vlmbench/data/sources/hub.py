@@ -1,4 +1,4 @@
-"""Dataset repositories of a Hugging Face hub: webdatasets in CLIP_benchmark's layout, and tables."""
+"""The source ``hub``: dataset repositories of a Hugging Face hub, as CLIP_benchmark's webdatasets or as tables."""
 
 from __future__ import annotations
 
@@ -21,22 +21,31 @@ HUB = HubRemote()
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open a split (``test`` if the card names none) of ``org/name`` at ``spec.revision``.
+    """Open a split (``test`` by default) of the repository ``org/name`` at ``spec.revision``.
 
-    A repository with ``<split>/*.tar`` is read as :mod:`vlmbench.data.sources.wds` does; only that split is
-    fetched. Others are read by ``datasets``. Of these is fetched what the option ``data_files`` lists, else
-    ``<configuration or data>/<split>-*`` where there are files of that name (``push_to_hub`` writes them so),
-    else everything. A location that begins with ``/``, ``~`` or ``.`` is a folder instead of a repository.
+    A repository with ``<split>/*.tar`` is read as :mod:`vlmbench.data.sources.wds` does, and only that split is
+    downloaded. Other repositories are read by the package ``datasets``. Of these, the files that the option
+    ``data_files`` lists are downloaded; without it, ``<configuration or data>/<split>-*`` if there are such files
+    (``push_to_hub`` writes them); else all files. A location that begins with ``/``, ``~`` or ``.`` is a folder on the
+    disk.
 
-    Options: ``name`` (configuration), ``image_column`` and ``label_column`` or ``caption_column`` (found where there is
-    but one candidate), ``data_files`` (patterns of the split's files), ``class_names: card``. HF_ENDPOINT, HF_HOME,
-    HF_TOKEN and HF_HUB_OFFLINE hold as usual. Where the cache answers for the hub, it must have every file of the
-    split; a remark says if the hub could not be reached, and if it is unknown whether the cache is complete.
+    Options:
+
+    - ``name``: the configuration.
+    - ``image_column``, ``label_column``, ``caption_column``: columns. Without them, a column is used if it is the only
+      candidate.
+    - ``data_files``: patterns of the split's files.
+    - ``class_names: card``: the card renames the classes on purpose.
+
+    The environment variables HF_ENDPOINT, HF_HOME, HF_TOKEN and HF_HUB_OFFLINE have their usual meaning. If the hub is
+    not asked, or cannot be reached, the cache must have every file of the split. A remark says if the hub could not be
+    reached, or if it is not known whether the cache is complete.
 
     Raises:
-        MissingDataError: not there, not cached while offline, or no access; says which, and what to do.
-        DataError: no such revision, disk full, files that fit neither layout.
-        LabelError: labels missing or unreadable.
+        MissingDataError: the repository does not exist, is not in the cache while offline, or may not be read; the
+            message says which, and what to do.
+        DataError: there is no such revision, the disk is full, or the files have neither layout.
+        LabelError: labels are missing or cannot be read.
     """
     split = spec.split or DEFAULT_SPLIT
     if not HUB.is_remote(spec):

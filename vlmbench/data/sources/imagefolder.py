@@ -1,4 +1,4 @@
-"""Image folders: one sub-folder a class, images anywhere below it."""
+"""The source ``imagefolder``: images in one folder per class."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vlmbench.data.formats.class_folders import (
     find_class_folders,
     refuse_other_levels,
     tell_of_empty,
+    without_samples,
 )
 from vlmbench.data.formats.folder_walk import FolderWalk
 from vlmbench.data.formats.image_suffixes import is_image_name, usual_suffixes
 from vlmbench.data.image_files import ImageFiles
-from vlmbench.errors import DataError
 
 _IMAGES = Contents("image", "an", "<any name>.jpg", is_image_name)
 
@@ -22,17 +22,16 @@ _IMAGES = Contents("image", "an", "<any name>.jpg", is_image_name)
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open ``<location>/<class folder>/**/<image>``.
 
-    Images have the suffix of a format that Pillow decodes, in any case; links are followed. Every other file below the
-    folder is counted, hidden ones and those beside the class folders too, and a remark tells of them. With a split,
-    ``<location>/<split>`` is the folder of class folders.
-    :func:`~vlmbench.data.formats.class_folders.find_class_folders` says where labels come from and what the options
-    are. A class folder without an image is a class without samples, and a remark. Sample ids are POSIX paths relative
-    to the location.
+    Images have the suffix of a format that Pillow decodes, in any letter case. Links are followed. Every other file
+    below the folder, also hidden ones and those beside the class folders, is counted in a remark. If a split is named,
+    ``<location>/<split>`` holds the class folders. :func:`~vlmbench.data.formats.class_folders.find_class_folders`
+    explains where labels come from, and the options. A class folder without images is a class without samples, and a
+    remark. A sample's id is its POSIX path relative to the folder that holds the class folders.
 
     Raises:
         MissingDataError: there is no such folder.
-        LabelError: folders and class names do not fit together, or the task needs more than a class.
-        DataError: it is no folder, or one below it cannot be read.
+        LabelError: folders and class names do not match, or the task needs other targets than one class.
+        DataError: it is not a folder, a folder below it cannot be read, or there are no images.
     """
     found = find_class_folders(spec, context, _IMAGES)
     walk = FolderWalk(found.root, is_image_name, found.passed)
@@ -40,11 +39,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     files = [(path, label) for label, paths in enumerate(of_classes) for path in paths]
     place = f"{spec.kind} {spec.location!r}"
     if not files:
-        passed = f"; {walk.passed.reasons_in_words}" if walk.passed.count else ""
-        raise DataError(
-            f"{place}: no image in any of the {len(found.folders)} class folders of {found.root}{passed}",
-            hint=f"Images are files that end in {usual_suffixes()}.",
-        )
+        raise without_samples(found, _IMAGES, place, f"Images are files that end in {usual_suffixes()}.")
     refuse_other_levels([path for path, _ in files], found, spec, context)
     walk.passed.say(place)
     tell_of_empty(found, list(map(len, of_classes)), place, _IMAGES)

@@ -1,4 +1,4 @@
-"""Images and their masks, paired by name: VOC, ADE20K, Cityscapes, COCO-Stuff, annotation tools' exports, one's own."""
+"""The source ``masks``: images with mask files, such as VOC, ADE20K, Cityscapes, COCO-Stuff, or your own."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ OPTIONS = (*LAYOUT_OPTIONS, *VALUE_OPTIONS)
 
 
 class MaskFiles:
-    """Image files with a mask file each; see :class:`vlmbench.data.base.MaskDataset`. Holds their names only.
+    """Image files, each with a mask file; see :class:`vlmbench.data.base.MaskDataset`. It keeps only their names.
 
-    An image's path below its folder is its id.
+    A sample's id is the image's path below the folder of images.
     """
 
     templates: tuple[str, ...] | None = None
@@ -78,50 +78,52 @@ class MaskFiles:
 
     @cached_property
     def _palettes(self) -> PaletteCheck:
-        """By the first sample's mask, whichever is read first."""
+        """The check against the palette of the first sample's mask."""
         try:
             return PaletteCheck(stored_mask(self.read_mask(0), self.samples[0].id))
-        except DataError:  # its own turn comes
+        except DataError:  # it is reported when the first sample is read
             return PaletteCheck(None)
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open the images of a folder that have their masks in another.
+    """Open a folder of images and the folder of their masks.
 
-    Without options, the folders are looked for under the names that people and tools use (``images`` and ``masks``,
-    ``JPEGImages`` and ``SegmentationClass``, ``img`` and ``labels``, …), in any image format; the splits of a dataset
-    are asked for one by one, as ``<location>/val``, ``<location>/images/val`` or ``<location>/ImageSets/Segmentation/
-    val.txt``, or by ``split``. Images without a mask and masks without an image are left out, with a remark. A file of
-    an annotation tool that states classes is read: see
-    :func:`~vlmbench.data.formats.masks.class_files.stated_classes`.
+    Without options, the folders are found by usual names (``images`` and ``masks``, ``JPEGImages`` and
+    ``SegmentationClass``, ``img`` and ``labels``, …), and files may have any image format. One split of a dataset is
+    named as ``<location>/val``, ``<location>/images/val`` or ``<location>/ImageSets/Segmentation/val.txt``, or by
+    ``split``. Images without a mask and masks without an image are left out, with a remark. If a file states the
+    classes, it is read, see :func:`~vlmbench.data.formats.masks.class_files.stated_classes`.
 
-    Options: ``images`` and ``masks``, the two folders; ``image_suffix`` and ``mask_suffix``, what follows the name that
-    both share, folders included (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png``,
-    ``_gtFine_labelTrainIds.png``); ``list``, a file of such names, one a line, in whose order samples come; without it,
-    all images in the order of their names; and how masks are read: see
-    :func:`~vlmbench.data.formats.masks.options.mask_values`. Where options say which files count, an image without a
-    mask is an error.
+    Options:
 
-    A place without a single mask of the names that options state does not count as the dataset: the same folders may
-    hold another conversion, which another source of the card reads.
+    - ``images``, ``masks``: the two folders.
+    - ``image_suffix``, ``mask_suffix``: what follows the name that an image and its mask share. The shared name
+      includes folders (``frankfurt/frankfurt_000000_000294`` + ``_leftImg8bit.png`` or ``_gtFine_labelTrainIds.png``).
+    - ``list``: a file of shared names, one per line. The samples have its order; without it, all images are used in the
+      order of their names.
+    - how masks are read, see :func:`~vlmbench.data.formats.masks.options.mask_values`.
+
+    If the options say which files count, an image without a mask is an error. If no file has the name of a mask that
+    the options ask for, the dataset counts as missing: the same folders may hold another conversion of it, which
+    another source of the card reads.
 
     Raises:
         MissingDataError: it is in none of the places.
         DataError: some images or masks are missing, names or folders are ambiguous, or the list cannot be read.
-        LabelError: the task needs no masks.
-        UsageError: an option is of the wrong form.
+        LabelError: the task does not need masks.
+        UsageError: an option has a wrong form.
     """
     place = f"{spec.kind} {spec.location!r}"
     if context.target != "mask":
         raise LabelError(f"{place}: it has masks, but the task needs {TARGET_WORDS[context.target]}")
-    mask_values(spec, context.classes)  # wrong options are wrong wherever the data is
+    mask_values(spec, context.classes)  # wrong options are an error also if the data is missing
     there: list[Place] = []
     for found in existing_places(spec, context):
         there.append(found)
         layout = stated_layout(spec, found.path) or usual_layout(spec, found.path)
         if layout is None:
             continue
-        stated = _stated_classes(spec, layout)
+        stated = _stated_classes(spec, context, layout)
         collected = collect(layout, place, class_file=stated.file.name if stated else "")
         if collected is not None:
             return _dataset(spec, context, found, layout, collected, stated)
@@ -141,22 +143,23 @@ def _dataset(
 ) -> MaskFiles:
     place = f"{spec.kind} {found.location!r}"
     collected.passed.say(place)
-    if stated is not None:
+    if stated is not None and stated.values is not None:
         values = stated.values
     else:
+        count = len(stated.names) if stated is not None and context.classes is None else context.classes
         paths = [layout.root / layout.masks / path for path in collected.masks]
-        values = settled(mask_values(spec, context.classes), paths, place)
+        values = settled(mask_values(spec, count), paths, place)
     info = SourceInfo(spec.kind, found.location, split=spec.split or layout.split or None)
     return MaskFiles(layout, info, collected, values, stated.names if stated else None)
 
 
-def _stated_classes(spec: SourceSpec, layout: Layout) -> StatedClasses | None:
-    """What a file beside the folders says of classes, unless options do."""
+def _stated_classes(spec: SourceSpec, context: SourceContext, layout: Layout) -> StatedClasses | None:
+    """The classes that a file beside the folders states; None if there is no such file, or options state values."""
     if not layout.usual or states_values(spec):
         return None
     folders = (layout.root, layout.root / layout.images, layout.root / layout.masks)
     above = [(layout.root / layout.images).parent] if layout.images else []
-    return stated_classes((*folders, *above))
+    return stated_classes((*folders, *above), names_only=context.class_names is None and context.own_names is None)
 
 
 def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -> MissingDataError:
@@ -170,7 +173,11 @@ def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -
             spec.options.get("mask_suffix"),
         )
         counts = {place.location: files_in(place.path, (stated.images, stated.masks)) for place in there}
-        notes = {name: f" (there: {found}, and no two of these names)" for name, found in counts.items() if found}
+        notes = {
+            name: f" (it has {found}, but no image and mask with these names)"
+            for name, found in counts.items()
+            if found
+        }
         locations = (spec.location, *spec.other_locations)
         looked_for = [f"{location} with {stated}{notes.get(location, '')}" for location in locations]
         return missing(spec, context, looked_for=looked_for)
@@ -178,7 +185,7 @@ def _missing(spec: SourceSpec, context: SourceContext, there: Sequence[Place]) -
     if not folders:
         return missing(spec, context)
     return MissingDataError(
-        f"{spec.kind} {spec.location!r}: {folders[0]} has no folder of images beside a folder of their masks; it has "
-        f"{what_lies_in(folders[0])}",
+        f"{spec.kind} {spec.location!r}: {folders[0]} has no folder of images with a folder of masks beside it; it "
+        f"holds {what_lies_in(folders[0])}",
         hint=where_else(folders[0], spec.kind),
     )

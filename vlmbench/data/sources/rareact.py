@@ -1,4 +1,4 @@
-"""RareAct: segments of videos, each annotated for one action (antoine77340/RareAct)."""
+"""The source ``rareact``: RareAct's segments of videos, each annotated for one action (antoine77340/RareAct)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from vlmbench.errors import BadSampleError, DataError, LabelError
 from vlmbench.files import read_bytes
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_IMAGES
+from vlmbench.wording import counted, either, listed
 
 ANNOTATIONS = "rareact.csv"
 COLUMNS = ("id", "video_id", "start", "end", "class_id", "verb", "noun", "annotation")
@@ -34,10 +35,12 @@ class Segment:
     """One row of the annotations.
 
     Attributes:
-        start: in seconds.
-        end: in seconds.
-        action: the index of the action that it was annotated for, whether it shows it or not.
-        annotation: 1 where it shows the action; 0 where it does not; 2, 3 and 4 where it nearly does.
+        id: the row's id.
+        video: the video's id.
+        start: the beginning in seconds.
+        end: the end in seconds.
+        action: the index of the action for which it was annotated. The segment may or may not show it.
+        annotation: 1 if it shows the action; 0 if it does not; 2, 3 or 4 if it nearly does.
     """
 
     id: str
@@ -50,7 +53,7 @@ class Segment:
 
 @runtime_checkable
 class AnnotatedActions(Protocol):
-    """What a dataset of annotated actions has besides its samples."""
+    """What a dataset of annotated actions has in addition to its samples."""
 
     segments: Sequence[Segment]
     verbs: tuple[str, ...]
@@ -79,7 +82,7 @@ class RareAct:
         segment, sample_id = self.segments[index], self.samples[index].id
         path = self.videos.get(segment.video)
         if path is None:
-            raise BadSampleError(sample_id, f"there is no video {segment.video!r}")
+            raise BadSampleError(sample_id, f"the video {segment.video!r} is missing")
         return read_segment_frames(path, (segment.start, segment.end), self.frames_per_clip, sample_id)
 
     def state(self) -> str:
@@ -91,27 +94,27 @@ class RareAct:
 def open_source(spec: SourceSpec, context: SourceContext) -> ClipDataset:
     """Open ``<location>/rareact.csv`` and the videos anywhere below the location, named ``<video_id>.<extension>``.
 
-    The file is the authors'; the class names are its verbs and nouns, in the order of ``class_id``. A segment whose
-    video is not there is a bad sample, of which a remark is made at once. Videos are found under any suffix of
-    :mod:`~vlmbench.data.formats.clips.video_suffixes`, but not in hidden and system folders; a file that no segment
-    names plays no part.
+    The file is that of the dataset's authors. The class names are its verbs and nouns, in the order of ``class_id``. A
+    segment whose video is missing is a bad sample; a remark says so before the run starts. Videos may have any suffix
+    of :mod:`~vlmbench.data.formats.clips.video_suffixes`; hidden and system folders are not searched. Videos that no
+    segment names are ignored.
 
     Options:
-        frames: how many frames of each segment are looked at, 1 by default: the middle one.
+        frames: the number of frames of each segment that are used; 1 by default (the middle one).
 
     Raises:
-        MissingDataError: the location is not there.
-        DataError: the annotations are not there or cannot be read, or a video is there twice.
-        LabelError: the annotations contradict themselves, or the task needs something else of a segment.
-        UsageError: an option that is not understood.
+        MissingDataError: the location does not exist.
+        DataError: the annotations are missing or cannot be read, or a video exists twice.
+        LabelError: the annotations contradict themselves, or the task needs another kind of target.
+        UsageError: an option has a wrong value.
         MissingDependencyError: PyAV is not installed.
     """
     place = f"{spec.kind} {spec.location!r}"
     frames = frames_option(spec)
-    if context.target != "annotated class":  # classification would take every segment to show its action
+    if context.target != "annotated class":  # classification would assume that every segment shows its action
         raise LabelError(
             f"{place}: a segment may or may not show its action, but the task needs {TARGET_WORDS[context.target]}",
-            hint="The card rareact-frames asks the right question.",
+            hint="Use the task card rareact-frames.",
         )
     found = find_local(spec, context)
     root = found.path
@@ -135,18 +138,18 @@ SOURCE = Source(open_source, ("frames",), other_locations=True)
 
 
 def read_annotations(path: Path) -> tuple[list[Segment], list[tuple[str, str]]]:
-    """The segments, and (verb, noun) of each action.
+    """Read the segments, and the (verb, noun) of each action.
 
     Raises:
-        DataError: the file is not there, cannot be read, or a row does not fit its columns.
-        LabelError: a class has two names, two classes have one, or a class is missing.
+        DataError: the file is missing or cannot be read, or a row has wrong values.
+        LabelError: a class has two names, two classes have the same name, or a class is missing.
     """
     segments: list[Segment] = []
     actions: dict[int, tuple[str, str]] = {}
     try:
         reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
         if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-            raise DataError(f"{path}: no column {', '.join(missing)}")
+            raise DataError(f"{path}: it has no {either(len(missing), 'column', 'columns')} {listed(missing)}")
         for row in reader:
             segment = _segment(row, path, reader.line_num)
             words = (row["verb"], row["noun"])
@@ -175,7 +178,10 @@ def _segment(row: Mapping[str, str | None], path: Path, line: int) -> Segment:
     except ValueError as error:
         raise DataError(f"{path}, line {line}: {error}") from error
     if not (0 <= segment.start < segment.end and 0 <= segment.annotation <= _HIGHEST_ANNOTATION):
-        raise DataError(f"{path}, line {line}: a segment ends after it starts, and is annotated with 0 to 4")
+        raise DataError(
+            f"{path}, line {line}: a segment must end after it starts, and its annotation must be between 0 and "
+            f"{_HIGHEST_ANNOTATION}"
+        )
     return segment
 
 
@@ -184,7 +190,7 @@ def _videos(root: Path) -> dict[str, Path]:
     for name in FolderWalk(root, is_video_name).files():
         path = root / name
         if found.setdefault(path.stem, path) != path:
-            raise DataError(f"{path} and {found[path.stem]} are the same video twice")
+            raise DataError(f"{path} and {found[path.stem]} have the same video id")
     return found
 
 
@@ -192,13 +198,12 @@ def _tell_of_missing(segments: Sequence[Segment], videos: Mapping[str, Path], pl
     named = {segment.video for segment in segments}
     absent = sorted(named - videos.keys())
     if absent:
-        one = len(absent) == 1
+        number = len(absent)
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {len(named):,} videos that {place} names {'is' if one else 'are'} not there; "
-            f"{'its' if one else 'their'} segments are bad samples, which stop the pair unless --skip-bad leaves them "
-            "out",
-            brief=f"{len(absent):,} video{'s' * (not one)} missing",
-            count=len(absent),
+            f"{number:,} of the {len(named):,} videos that {place} names {either(number, 'is', 'are')} "
+            f"missing; this stops the pair unless --skip-bad leaves {either(number, 'its', 'their')} segments out",
+            brief=f"{counted(number, 'video')} missing",
+            count=number,
             examples=map(readable, absent),
         )

@@ -1,4 +1,4 @@
-"""Datasets on disk as torchvision keeps them. Nothing is ever downloaded."""
+"""The source ``torchvision``: datasets on disk in the layout of ``torchvision.datasets``. It downloads nothing."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from vlmbench.data.labels import TARGET_WORDS, check_class_names, listing, norma
 from vlmbench.data.location import exists, files_state, missing, roots
 from vlmbench.errors import BadSampleError, DataError, LabelError, MissingDependencyError, UsageError
 from vlmbench.registry import did_you_mean
+from vlmbench.wording import counted, either, listed
 
 DEFAULT_SPLIT = "test"
-_REMEDY = "Download the dataset's files anew; an interrupted download is the usual cause."
+_REMEDY = "Download the dataset's files again: most often a download was interrupted."
 
 
 @dataclass(eq=False)
 class ImageArrays:
-    """Images that are rows of an array: each is handed on as a PPM or PGM file of exactly its pixels.
+    """Images that are stored in an array. Each is read as a PPM or PGM file with exactly its pixels.
 
     Attributes:
-        dataset: of torchvision; ``dataset[index]`` is (image, label).
-        files: what it was read from.
+        dataset: torchvision's dataset; ``dataset[index]`` is (image, label).
+        files: the files from which it was read, as (name, path).
     """
 
     info: SourceInfo
@@ -44,7 +45,7 @@ class ImageArrays:
     def read(self, index: int) -> bytes:
         try:
             image, _ = self.dataset[index]
-        except OSError as error:  # of PCAM, which reads its file anew each time
+        except OSError as error:  # PCAM opens its file again for each image
             raise BadSampleError(self.samples[index].id, f"cannot be read: {error}") from error
         return netpbm.encode(image)
 
@@ -54,7 +55,7 @@ class ImageArrays:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a card's source asks of one torchvision class."""
+    """What a card's source asks for: a class of torchvision, its split and its arguments."""
 
     name: str
     layout: Layout
@@ -67,7 +68,7 @@ class _Asked:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The files without which the split cannot be read."""
+        """The files that are needed to read the split."""
         of_split = self.layout.split_files.get(self.split or "", ())
         return tuple(map(self.path, (*of_split, *self.layout.files)))
 
@@ -77,23 +78,28 @@ class _Asked:
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open the dataset of one class of ``torchvision.datasets``, of those in :data:`LAYOUTS`.
+    """Open a dataset of ``torchvision.datasets``. The location is the name of a class in :data:`LAYOUTS`.
 
-    Its ``root`` is the data root or the working directory, a folder in them named like the class (in its own
-    spelling, in small letters, or as the option ``under`` says), or their parent where they are the dataset's own
-    folder. Image files are handed on byte by byte, in the order of their paths; images in arrays (CIFAR, MNIST,
-    STL10, SVHN, PCAM, FER2013) as binary PPM or PGM files of the same pixels, in the array's order.
+    The class's ``root`` is looked for in the data root and in the working directory: these folders themselves; a folder
+    in them with the name of the class, with that name in lower case, or with the name that the option ``under`` gives;
+    and their parent folder, if they are the dataset's own folder. Image files are read unchanged, in the order of their
+    paths. Images in arrays (CIFAR, MNIST, STL10, SVHN, PCAM, FER2013) are read as binary PPM or PGM files with the same
+    pixels, in the array's order.
 
-    Options: arguments of the class that :data:`LAYOUTS` lists; ``under``; ``class_names: card``; and ``labels``,
-    where the data numbers its classes otherwise than the card: ``by-name`` (the data's class names are the card's,
-    ``/`` read as a blank), or a list of the card's class names in the order of the data's labels.
+    Options:
+
+    - arguments of the class that :data:`LAYOUTS` lists.
+    - ``under``: see above.
+    - ``class_names: card``: the card renames the classes on purpose.
+    - ``labels``: for data whose classes have another order than the card's. ``by-name``: the data's class names are the
+      card's (``/`` is read as a space). A list: the card's class names in the order of the data's labels.
 
     Raises:
-        UsageError: no such class, split or option.
-        MissingDataError: no mark of it is there.
-        MissingDependencyError: torchvision needs a package to read it.
-        DataError: it is there, but incomplete or damaged.
-        LabelError: labels and the card's classes do not fit together, or the task needs more than a class.
+        UsageError: there is no such class, split or option.
+        MissingDataError: the dataset is in none of these folders.
+        MissingDependencyError: torchvision needs a package to read it, which is not installed.
+        DataError: the dataset is incomplete or damaged.
+        LabelError: labels and the card's classes do not match, or the task needs other targets than one class.
     """
     asked = _check(spec)
     place = f"{spec.kind} {spec.location!r}"
@@ -117,9 +123,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 def _layout(spec: SourceSpec) -> Layout:
     layout = LAYOUTS.get(spec.location)
     if layout is None:
-        hint = did_you_mean(spec.location, LAYOUTS) or f"Known: {', '.join(sorted(LAYOUTS))}."
+        hint = did_you_mean(spec.location, LAYOUTS) or f"Known are {listed(sorted(LAYOUTS))}."
         raise UsageError(
-            f"{spec.kind} {spec.location!r}: not among the torchvision datasets that can be read here", hint=hint
+            f"{spec.kind} {spec.location!r}: it is not one of torchvision's datasets that vlmbench can read", hint=hint
         )
     return layout
 
@@ -131,26 +137,27 @@ def _check(spec: SourceSpec) -> _Asked:
     place = f"{spec.kind} {spec.location!r}"
     layout = _layout(spec)
     if not isinstance(spec.options.get("under", ""), str):
-        raise UsageError(f"{place}: under is the name of a folder, not {spec.options['under']!r}")
+        raise UsageError(f"{place}: `under` must be the name of a folder, not {spec.options['under']!r}")
     arguments: dict[str, Any] = {}
     for option, allowed in layout.options.items():
         if option in spec.options:
             arguments[option] = spec.options[option]
             if arguments[option] not in allowed:
-                raise UsageError(f"{place}: {option} is one of {listing(map(str, allowed))}, not {arguments[option]!r}")
+                choices = listing(map(str, allowed))
+                raise UsageError(f"{place}: `{option}` must be one of {choices}, not {arguments[option]!r}")
     if not layout.splits:
         if spec.split is not None:
-            raise UsageError(f"{place}: it has no splits, so none can be asked for")
+            raise UsageError(f"{place}: it has no splits", hint="Leave out `split`.")
         return _Asked(spec.location, layout, None, arguments)
     split = spec.split or DEFAULT_SPLIT
     if split not in layout.splits:
-        raise UsageError(f"{place}: no split {split!r}", hint=f"It has {', '.join(layout.splits)}.")
+        raise UsageError(f"{place}: no split {split!r}", hint=f"It has {listed(layout.splits)}.")
     arguments |= {"train": split == "train"} if layout.train_flag else {"split": split}
     return _Asked(spec.location, layout, split, arguments)
 
 
 def _find(asked: _Asked, spec: SourceSpec, context: SourceContext) -> Path:
-    """The first ``root`` for torchvision under which one of the marks is."""
+    """The first ``root`` for torchvision that has one of the layout's marks."""
     marks = [asked.path(mark) for mark in asked.layout.mark]
     folders: dict[str, None] = dict.fromkeys(
         (spec.location, spec.location.lower(), spec.options.get("under", spec.location))
@@ -168,35 +175,36 @@ def _refuse_gaps(asked: _Asked, root: Path, place: str) -> None:
     absent = [path for path in asked.needed if not exists(root / path)]
     if absent:
         raise DataError(
-            f"{place}: the dataset in {root} is incomplete; {len(absent)} missing: {listing(absent)}",
-            hint="Unpack the dataset's archives anew, or move what is there out of the way.",
+            f"{place}: the dataset in {root} is incomplete: {counted(len(absent), 'file')} "
+            f"{either(len(absent), 'is', 'are')} missing: {listing(absent)}",
+            hint="Unpack the dataset's archives again. If this is not the dataset, move the files to another folder.",
         )
 
 
 def _construct(asked: _Asked, root: Path, place: str) -> Any:
     if asked.layout.package is not None and find_spec(asked.layout.package) is None:
         raise MissingDependencyError(
-            f"{place}: torchvision reads it with {asked.layout.package}, which is not installed",
+            f"{place}: torchvision needs {asked.layout.package} to read it, which is not installed",
             hint="pip install 'vlmbench[layouts]'",
         )
     from torchvision import datasets
 
     arguments = dict(asked.arguments)
     if asked.layout.images == "loader":
-        arguments["loader"] = str  # the path itself: no image is opened to learn the labels
+        arguments["loader"] = str  # an image is its path, so that reading the labels opens no image
     try:
         return of_one_split(getattr(datasets, asked.name), asked)(root=str(root), **arguments)
     except MemoryError:
         raise
-    except Exception as error:  # bad files meet pickle, csv, json, scipy and h5py, each with errors of its own
+    except Exception as error:  # for bad files, pickle, csv, json, scipy and h5py raise errors of many types
         raise DataError(f"{place}: the dataset in {root} {_damage(error)}", hint=_REMEDY) from error
 
 
 def of_one_split(kind: Any, asked: _Asked) -> Any:
-    """torchvision's class with the files of one split in its lists.
+    """torchvision's class, changed so that its lists name only the files of one split.
 
-    Its constructor compares the MD5 sums of all that its lists name before it reads one of them, so that these files
-    of the split are still compared, and others need not be there.
+    The constructor checks the MD5 sums of all files in the lists before it reads any. So the files of the split are
+    still checked, and the files of other splits may be missing.
     """
     if not asked.layout.lists:
         return kind
@@ -209,17 +217,20 @@ def of_one_split(kind: Any, asked: _Asked) -> Any:
 
 
 def _damage(error: Exception) -> str:
-    """What torchvision's refusal means, now that every file is known to be there."""
+    """What an error of torchvision means, in words. All files are known to exist."""
     text = str(error).splitlines()[0] if str(error).strip() else type(error).__name__
     if "corrupted" in text:
-        return "is damaged or another version: a file has not the MD5 sum that torchvision knows"
+        return "is damaged or another version: the MD5 sum of a file is not the one that torchvision knows"
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot be read: {error.filename}: {error.strerror}"
     return f"is damaged: {type(error).__name__}: {text}"
 
 
 def _image_files(dataset: Any, asked: _Asked, root: Path, place: str) -> list[tuple[str, int]]:
-    """(path relative to the root, label from 0) of every image, by path: SUN397 lists in the file system's order."""
+    """(path relative to the root, label from 0) of every image, sorted by path.
+
+    They are sorted because torchvision lists SUN397 in the file system's order.
+    """
     attribute, first = asked.layout.images, asked.layout.first_label
     pairs: Iterable[tuple[str | Path, int]]
     if attribute == "loader":
@@ -229,7 +240,8 @@ def _image_files(dataset: Any, asked: _Asked, root: Path, place: str) -> list[tu
         labels: Any = getattr(dataset, "_labels", None)
         if found is None or (attribute != "_samples" and labels is None):
             raise MissingDependencyError(
-                f"{place}: this version of torchvision keeps its list of files elsewhere than those known here",
+                f"{place}: the installed version of torchvision stores its list of files in a way that vlmbench does "
+                "not know",
                 hint="Install another version of torchvision.",
             )
         pairs = found if attribute == "_samples" else zip(found, labels, strict=True)
@@ -237,7 +249,7 @@ def _image_files(dataset: Any, asked: _Asked, root: Path, place: str) -> list[tu
 
 
 def _tell_of_others(asked: _Asked, root: Path, place: str) -> None:
-    """Count the files that lie among the images, if torchvision looks for these by their names."""
+    """Make a remark about other files among the images, for datasets whose images torchvision finds by their names."""
     if asked.layout.walked is None:
         return
     folder, pattern = asked.layout.walked
@@ -250,10 +262,10 @@ def _tell_of_others(asked: _Asked, root: Path, place: str) -> None:
 
 def _array_labels(dataset: Any, asked: _Asked, root: Path, place: str) -> list[int]:
     try:
-        if asked.name == "PCAM":  # whose dataset[index] opens two files for each label
+        if asked.name == "PCAM":  # its dataset[index] would open two files for each label
             labels = _pcam_labels(root / asked.path(asked.layout.files[1]))
             if len(labels) != len(dataset):
-                raise ValueError(f"{len(dataset)} images, but {len(labels)} labels")
+                raise ValueError(f"{counted(len(dataset), 'image')}, but {counted(len(labels), 'label')}")
             return labels
         return [int(dataset[index][1]) for index in range(len(dataset))]
     except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
@@ -270,27 +282,28 @@ def _pcam_labels(path: Path) -> list[int]:
 def _relabel(
     found: tuple[str, ...] | None, spec: SourceSpec, context: SourceContext, place: str
 ) -> tuple[tuple[str, ...] | None, list[int] | None]:
-    """The class names to state, and which label of the card each of the data's labels is (None: the same)."""
+    """The dataset's class names, and the card's label for each label of the data (None if they are the same)."""
     asked = spec.options.get("labels")
     if asked is None:
         return found, None
     card = context.class_names
     if card is None:
-        raise UsageError(f"{place}: `labels` needs a card with class names")
+        raise UsageError(f"{place}: `labels` can only be used in a card with class names")
     if asked == "by-name":
         if found is None:
-            raise UsageError(f"{place}: this dataset has no class names to go by: list them as `labels`")
+            raise UsageError(f"{place}: this dataset states no class names: list them under `labels`")
         keys, label_of = [_key(name) for name in found], {_key(name): label for label, name in enumerate(card)}
     elif isinstance(asked, list):
         keys, label_of = asked, {name: label for label, name in enumerate(card)}
-        if found is not None:  # words may differ, the order of those that do not may not
+        if found is not None:  # names may differ, but equal names must have the same place
             check_class_names(found, [str(key) for key in keys], place=place, card_names_win=True)
     else:
-        raise UsageError(f"{place}: `labels` is by-name or a list of class names, not {asked!r}")
+        raise UsageError(f"{place}: `labels` must be by-name or a list of class names, not {asked!r}")
     different = sorted(set(map(str, keys)) ^ set(label_of))
     if different or len(keys) != len(card):
         raise LabelError(
-            f"{place}: {len(keys)} classes of the data do not pair with {len(card)} of the card"
+            f"{place}: the {counted(len(keys), 'class', 'classes')} of the data do not match the "
+            f"{counted(len(card), 'class', 'classes')} of the card"
             + (f"; only in one of them: {listing(different)}" if different else "")
         )
     return card, [label_of[key] for key in keys]
@@ -304,5 +317,5 @@ def _target(label: int, label_of: list[int] | None, place: str) -> int:
     if label_of is None:
         return label
     if not 0 <= label < len(label_of):
-        raise LabelError(f"{place}: the data has label {label}, outside the range 0 to {len(label_of) - 1}")
+        raise LabelError(f"{place}: the data has label {label}, outside the allowed range 0 to {len(label_of) - 1}")
     return label_of[label]

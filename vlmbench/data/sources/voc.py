@@ -1,4 +1,4 @@
-"""The PASCAL VOC devkit: photographs with the classes or the boxes in them, or every annotated object cut out."""
+"""The source ``voc``: the PASCAL VOC devkit, as photographs with classes or boxes, or as crops of annotated objects."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from vlmbench.data.image_files import ImageFiles, read_file, tell_of_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
 from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.wording import counted, listed
 
 DEFAULT_SPLIT = "test"
 _LISTS = "ImageSets/Main"
 _PRESENT = {"-1": False, "0": True, "1": True}
-"""What the lists say of a class: absent, present but only in objects marked difficult, present."""
+"""Whether a class is in an image, by its flag in a list: -1 absent, 0 only in objects marked difficult, 1 present."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class _Box:
 
 @dataclass(eq=False)
 class VocObjects:
-    """Annotated objects, each cut out of its photograph when it is read."""
+    """Annotated objects. Each is cut out of its photograph when it is read."""
 
     root: Path
     info: SourceInfo
@@ -66,16 +67,19 @@ class VocObjects:
 
 
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
-    """Open a split (``test`` if the card names none) of ``<location>/{JPEGImages,ImageSets,Annotations}``.
+    """Open a split (``test`` by default) of ``<location>/{JPEGImages,ImageSets,Annotations}``.
 
-    For a task of several classes an image: the photographs, with the classes of ``ImageSets/Main/<class>_<split>.txt``.
-    For a task of one class: every object of ``Annotations/<image>.xml``, cut out at its box. Both as CLIP_benchmark's
-    voc2007.py has them and thus as the hub does: objects marked difficult count like any other, and boxes, which count
-    from 1, are passed to Pillow's crop, which counts from 0, as they are.
+    The samples depend on the task's target:
 
-    For a task of boxes: the photographs with the objects of ``Annotations/<image>.xml``. Corners are pixels that belong
-    to the object, counted from 1, so a box is (left - 1, top - 1, right - left + 1, bottom - top + 1). Objects marked
-    difficult are crowds: never a miss, and what is found there is no mistake.
+    - several classes per image: the photographs, with the classes of ``ImageSets/Main/<class>_<split>.txt``;
+    - one class: every object of ``Annotations/<image>.xml``, cut out at its box;
+    - boxes: the photographs, with the objects of ``Annotations/<image>.xml``. Corners are pixels of the object, counted
+      from 1, so a box is (left - 1, top - 1, right - left + 1, bottom - top + 1). Objects marked difficult are crowds:
+      they never count as a miss, and a detection in them never counts as a mistake.
+
+    The first two follow CLIP_benchmark's voc2007.py and the datasets on the hub that were made with it: objects marked
+    difficult count like any other, and corners, which are counted from 1, are given unchanged to Pillow's crop, which
+    counts from 0.
 
     Raises:
         MissingDataError: the split is in none of the places.
@@ -125,7 +129,7 @@ SOURCE = Source(open_source, other_locations=True, split=True)
 
 
 def _find(spec: SourceSpec, context: SourceContext, split: str) -> Place:
-    """The first place with a list of the split for one of the classes: other datasets come in this layout too."""
+    """The first place that has a list of the split for one of the classes: other datasets also have this layout."""
     for place in existing_places(spec, context):
         lists = place.path / _LISTS
         found = {path.name.removesuffix(f"_{split}.txt") for path in lists.glob(f"*_{split}.txt")}
@@ -138,15 +142,15 @@ def _find(spec: SourceSpec, context: SourceContext, split: str) -> Place:
 
 
 def _photographs(root: Path, images: Sequence[str]) -> dict[str, str]:
-    """The file of every listed image: ``.jpg`` as in the devkit, else whatever image of this name is there.
+    """The file of every listed image: ``.jpg`` as in the devkit, or else an image of the same name with another ending.
 
-    What is missing keeps the devkit's name, and is told of at once.
+    A missing image keeps the devkit's name, and a remark is made.
     """
     folder = root / "JPEGImages"
     there = {entry.name for entry in scan(folder)}
     others = {os.path.splitext(name)[0]: name for name in sorted(there, reverse=True) if is_image_name(name)}
     usual = {image: f"{image}.jpg" for image in dict.fromkeys(images)}
-    if any("/" in image for image in usual):  # folders below JPEGImages are not looked into
+    if any("/" in image for image in usual):  # folders below JPEGImages are not searched
         return usual
     names = {image: name if name in there else others.get(image, name) for image, name in usual.items()}
     tell_of_missing(folder, list(names.values()), root / _LISTS)
@@ -154,7 +158,7 @@ def _photographs(root: Path, images: Sequence[str]) -> dict[str, str]:
 
 
 def _classes(root: Path, split: str, context: SourceContext, place: str) -> tuple[str, ...]:
-    """The card's classes, or the sorted ones of the devkit; each has a list there, and no other has."""
+    """The card's classes, or else the sorted classes of the devkit. Both must be the same set."""
     ending = f"_{split}.txt"
     found = sorted(path.name.removesuffix(ending) for path in (root / _LISTS).glob(f"*{ending}"))
     expected = context.class_names if context.class_names is not None else tuple(found)
@@ -175,7 +179,7 @@ def _present(root: Path, split: str, classes: Sequence[str], images: Sequence[st
             raise DataError(f"{file} does not list the {len(images)} images of {split}.txt")
         for image, flag in lines:
             if flag not in _PRESENT:
-                raise LabelError(f"{file}: image {image} has {flag!r}, which is none of {', '.join(_PRESENT)}")
+                raise LabelError(f"{file}: image {image} has the flag {flag!r}, not {listed([*_PRESENT], 'or')}")
             if _PRESENT[flag]:
                 present[image].append(label)
     return {image: tuple(labels) for image, labels in present.items()}
@@ -186,10 +190,10 @@ def _table(file: Path, *, columns: int) -> list[list[str]]:
     if not lines:
         raise DataError(f"{file} is empty")
     if outside := [line[0] for line in lines if not is_below(line[0])]:
-        raise DataError(f"{file} lists what is not below its folder: {listing(outside)}")
+        raise DataError(f"{file} lists names that are not below the folder of images: {listing(outside)}")
     for number, line in enumerate(lines, 1):
         if len(line) != columns:
-            raise DataError(f"{file}: line {number} has {len(line)} words, not {columns}")
+            raise DataError(f"{file}: line {number} has {counted(len(line), 'word')}, not {columns}")
     return lines
 
 
@@ -198,7 +202,7 @@ def _objects(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[_Bo
 
 
 def _size(root: Path, image: str) -> tuple[int, int] | None:
-    """What an annotation states as its photograph's size, which now and then is wrong; None if it states none."""
+    """The size of a photograph that its annotation states, which is sometimes wrong; None if it states no size."""
     return read_voc_xml(root / "Annotations" / f"{image}.xml").size
 
 
@@ -214,10 +218,10 @@ def _labelled(root: Path, image: str, label_of: dict[str, int]) -> list[tuple[Vo
     found = read_voc_xml(file).objects
     for item in found:
         if item.name not in label_of:
-            raise LabelError(f"{file}: {item.name!r} is no class of the card")
+            raise LabelError(f"{file}: {item.name!r} is not a class of the card")
     return [(item, label_of[item.name]) for item in found]
 
 
 def _whole(corners: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
-    left, top, right, bottom = map(round, corners)  # some years have decimals
+    left, top, right, bottom = map(round, corners)  # the annotations of some years have decimals
     return left, top, right, bottom

@@ -1,4 +1,4 @@
-"""WebDatasets: images and labels in tar shards, laid out as LAION's CLIP_benchmark writes and reads them."""
+"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
+from vlmbench.data.formats.decode import CONVERT_HEIC
 from vlmbench.data.formats.folder_walk import FolderWalk, PassedOver
-from vlmbench.data.formats.image_suffixes import image_suffixes
+from vlmbench.data.formats.image_suffixes import HEIC_SUFFIXES, image_suffixes
 from vlmbench.data.formats.shards import (
     CLASS_NAMES,
     DATASET_TYPE,
@@ -25,18 +26,19 @@ from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import files_state, read_text
 from vlmbench.errors import DataError, LabelError
 from vlmbench.markup import is_blank
+from vlmbench.wording import counted
 
 LABEL_SUFFIX: dict[TargetKind, str] = {"class": "cls", "classes": "npy", "captions": "txt"}
-"""Which of a sample's files tells its target."""
+"""The suffix of the file that holds a sample's target."""
 _KNOWN_SUFFIXES = frozenset((*LABEL_SUFFIX.values(), "json"))
-"""Of a sample's files that are no images and are not counted: labels of all kinds of tasks, and metadata."""
+"""Suffixes of files that are not images and not counted as passed over: labels for all kinds of tasks, and metadata."""
 _LONGEST_LABEL = 18
-"""Digits: what fits in 64 bits. Python refuses to parse very long ones with an error of its own."""
+"""The most digits of a label, so that it fits into 64 bits. Python raises an error of its own for very long numbers."""
 
 
 @dataclass(eq=False)
 class WebDataset:
-    """The images of tar shards. Holds their places only; each is read when it is asked for."""
+    """The images of tar shards. It keeps only their positions; each image is read when it is needed."""
 
     info: SourceInfo
     shards: Shards
@@ -56,17 +58,16 @@ class WebDataset:
 def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open ``<root>/<split>/<n>.tar`` with ``classnames.txt`` and the templates beside the splits.
 
-    The layout is CLIP_benchmark's (its webdataset_builder.py, and datasets/builder.py ``build_wds_dataset``):
-    ``nshards.txt`` in the split's folder; per sample one image and ``.cls`` (an integer) or, in sets whose
-    ``dataset_type.txt`` says "multilabel", ``.npy`` (a vector of 0 and 1, one a class) or, where it says "retrieval",
-    ``.txt`` (one caption a line). The order is that of
-    the shards and of the files in them. Ids are the keys; where a key comes twice, every id begins with its
-    shard's name.
+    The layout is CLIP_benchmark's (its webdataset_builder.py, and ``build_wds_dataset`` in datasets/builder.py). The
+    folder of a split holds ``nshards.txt`` and the shards. A sample has one image and a label: ``.cls`` (an integer);
+    or ``.npy`` (a vector of 0 and 1, one number per class), if ``dataset_type.txt`` holds "multilabel"; or ``.txt``
+    (one caption per line), if it holds "retrieval". Samples are in the order of the shards and of the files in them. A
+    sample's id is its key; if a key occurs twice, the ids of all samples begin with the shard's name.
 
     Raises:
-        MissingDataError: nothing is there, or not the split.
-        LabelError: a label is missing, unreadable or of the other kind.
-        DataError: shards are missing, compressed or damaged, or samples without exactly one image.
+        MissingDataError: the location or the split does not exist.
+        LabelError: a label is missing, cannot be read, or is of another kind than the task needs.
+        DataError: shards are missing, compressed or damaged, or a sample does not have exactly one image.
     """
     shards = find_shards(spec, context)
     return read_shards(shards, SourceInfo(spec.kind, spec.location, split=shards.split), context)
@@ -76,11 +77,12 @@ SOURCE = Source(open_source, ("class_names",), split=True)
 
 
 def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> ImageDataset:
-    """The dataset of shards that are already found; raises as :func:`open_source` does."""
+    """Open the dataset of shards that have already been found. It raises the errors of :func:`open_source`."""
     _check_type(shards, context)
     classes = _lines(shards.metadata_file(CLASS_NAMES))
     for line, name in enumerate(classes or ()):
-        # CLIP_benchmark's CLEVR distances leave one class without a name; only a card that does so too means it.
+        # In CLIP_benchmark's CLEVR distances, one class has no name. It is allowed if the card's class has no name,
+        # too.
         if not name and (context.class_names or ())[line : line + 1] != ("",):
             raise LabelError(f"{shards.metadata_file(CLASS_NAMES)}: line {line + 1} is empty")
     names = classes if classes is not None else context.class_names
@@ -103,7 +105,10 @@ def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> Ima
 
 
 def _count_beside(shards: Shards, passed: PassedOver) -> None:
-    """Count the files below a split's folder that are neither shards nor known; beside shards that are named, none."""
+    """Count the files below a split's folder that are neither shards nor known files.
+
+    If the location names the shards themselves, nothing is counted.
+    """
     if shards.split is None:
         return
     folder = shards.tars[0].parent
@@ -120,21 +125,22 @@ def _target(label: bytes, kind: TargetKind, classes: int | None, where: str) -> 
 
 
 def captions(data: bytes, where: str) -> tuple[str, ...]:
-    r"""The lines of a ``.txt`` file, without the blanks around them; empty lines are none.
+    r"""The captions in a ``.txt`` file: its lines, without the spaces around them and without empty lines.
 
-    CLIP_benchmark (webdataset_builder.py) writes a newline within a caption, which many of COCO's end in, as the two
-    characters ``\n``, and reads them as such; here they are the newline again, and the captions those of COCO's JSON.
+    CLIP_benchmark (webdataset_builder.py) writes a newline in a caption as the two characters ``\n`` and does not
+    convert them back; many captions of COCO end in a newline. Here they become a newline again, so that the captions
+    are those of COCO's JSON.
 
     Raises:
-        LabelError: it is no UTF-8, or has not one caption.
+        LabelError: it is not UTF-8, or has no captions.
     """
     try:
         lines = [line.replace(r"\n", "\n").strip() for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
-        raise LabelError(f"{where}: its .txt is no UTF-8 text: {error}") from error
+        raise LabelError(f"{where}: its .txt is not UTF-8 text: {error}") from error
     found = tuple(line for line in lines if not is_blank(line))
     if not found:
-        raise LabelError(f"{where}: its .txt has no caption")
+        raise LabelError(f"{where}: its .txt has no captions")
     return found
 
 
@@ -151,10 +157,11 @@ def class_index(data: bytes, where: str) -> int:
 
 
 def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, ...]:
-    """The indices that are 1 in a ``.npy`` vector of shape (C,).
+    """The indices of the numbers 1 in a ``.npy`` vector of shape (C,).
 
     Raises:
-        LabelError: no such vector, of another length than there are classes, or with values besides 0 and 1.
+        LabelError: it is not such a vector, its length is not the number of classes, or it has values other than 0
+            and 1.
     """
     import numpy as np
 
@@ -163,9 +170,11 @@ def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, 
     except (ValueError, EOFError, OSError) as error:
         raise LabelError(f"{where}: its .npy cannot be read: {error}") from error
     if not isinstance(vector, np.ndarray) or vector.ndim != 1:
-        raise LabelError(f"{where}: its .npy is not a vector of one number a class")
+        raise LabelError(f"{where}: its .npy is not a vector with one number per class")
     if classes is not None and len(vector) != classes:
-        raise LabelError(f"{where}: its .npy has {len(vector)} numbers for {classes} classes")
+        raise LabelError(
+            f"{where}: its .npy has {counted(len(vector), 'number')} for {counted(classes, 'class', 'classes')}"
+        )
     if not np.isin(vector, (0, 1)).all():
         raise LabelError(f"{where}: its .npy has values other than 0 and 1")
     return tuple(int(label) for label in np.flatnonzero(vector))
@@ -179,9 +188,11 @@ def _check_type(shards: Shards, context: SourceContext) -> None:
     if kind == "retrieval" and context.target != "captions":
         raise DataError(f"{path}: a retrieval set has captions, not classes", hint="Use a retrieval task for it.")
     if kind and kind != "retrieval" and context.target == "captions":
-        raise LabelError(f"{path}: the set is {kind}: it has classes, not captions")
+        raise LabelError(f"{path}: a {kind} set has classes, not captions")
     if kind == "multilabel" and context.target == "class":
-        raise LabelError(f"{path}: the set is multi-label, the task is not", hint="Set multi_label: true in the card.")
+        raise LabelError(
+            f"{path}: the set is multi-label, but the task is not", hint="Set multi_label: true in the card."
+        )
 
 
 def _is_image(suffix: str) -> bool:
@@ -191,9 +202,15 @@ def _is_image(suffix: str) -> bool:
 def _only_image(sample: TarSample, where: str) -> Member:
     found = [suffix for suffix in sample.members if _is_image(suffix)]
     if not found:
-        raise DataError(f"{where}: no image, only {listing(f'.{suffix}' for suffix in sample.members)}")
+        suffixes = [f".{suffix}" for suffix in sample.members]
+        raise DataError(
+            f"{where}: it has no image, only {listing(suffixes)}",
+            hint=f"Convert HEIC images {CONVERT_HEIC}." if HEIC_SUFFIXES.intersection(suffixes) else None,
+        )
     if len(found) > 1:
-        raise DataError(f"{where}: {len(found)} images ({listing(f'.{suffix}' for suffix in found)})")
+        raise DataError(
+            f"{where}: it has {len(found)} images ({listing(f'.{suffix}' for suffix in found)}), and it must have one"
+        )
     return sample.members[found[0]]
 
 
@@ -205,7 +222,7 @@ def _label(sample: TarSample, suffix: str, where: str) -> bytes:
         if other != suffix and other in sample.members:
             hint = f"It has a .{other}: is this a {words} set?"
             break
-    raise LabelError(f"{where}: no label (.{suffix})", hint=hint)
+    raise LabelError(f"{where}: it has no label (.{suffix})", hint=hint)
 
 
 def _with_ids(found: Sequence[tuple[str, str, Target]]) -> list[Sample]:
@@ -216,7 +233,10 @@ def _with_ids(found: Sequence[tuple[str, str, Target]]) -> list[Sample]:
     seen: set[str] = set()
     for sample in samples:
         if sample.id in seen:
-            raise DataError(f"two samples are both {sample.id!r} (shard and key): their files must stand together")
+            raise DataError(
+                f"two samples have the id {sample.id!r} (shard and key): the files of a sample must follow each other "
+                "in the shard"
+            )
         seen.add(sample.id)
     return samples
 
@@ -232,7 +252,7 @@ def _templates(shards: Shards) -> tuple[str, ...] | None:
 
 
 def _lines(path: Path | None) -> tuple[str, ...] | None:
-    """The stripped lines of a file, as CLIP_benchmark reads them, less empty ones at the end."""
+    """The stripped lines of a file, as CLIP_benchmark reads them, without empty lines at the end."""
     if path is None:
         return None
     lines = [line.strip() for line in read_text(path).splitlines()]

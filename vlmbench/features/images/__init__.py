@@ -1,1 +1,1 @@
-"""From encoded images to features: read, decode, prepare, forward."""
+"""Features of images: read, decode, preprocess, forward pass. The engine uses it."""

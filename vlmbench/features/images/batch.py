@@ -1,4 +1,4 @@
-"""What the image stream gives, and what it counts on the way."""
+"""The batches that the image streams yield, and their counts and times."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vlmbench.records import BadSample
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Some of a dataset's samples, encoded; batches come in no particular order.
+    """Some of a dataset's samples, encoded. The order of batches is not fixed.
 
     Attributes:
-        indices: which samples, B of them.
+        indices: the B samples.
         features: (B, D) float32, unit length, on the CPU.
-        contents: the hex content hash of each, see :func:`~vlmbench.data.base.content_sha256`.
+        contents: the hex content hash of each sample, see :func:`~vlmbench.data.base.content_sha256`.
     """
 
     indices: list[int]
@@ -30,16 +30,16 @@ class ImageBatch:
 
 @dataclass
 class ImageTally:
-    """What went by, filled while batches are drawn. A clip of N frames counts as N images, and once where it is bad.
+    """Counts and times, filled while batches are drawn. A clip of N frames counts as N images; a bad clip counts once.
 
     Attributes:
         hits: images whose features came from the cache.
-        repeats: those among them that this tally's own images brought there: the same content once more.
-        encoded: images whose features were computed, and can be served again.
-        pictures: whole pictures, of which nothing can.
-        forward_seconds: time in image towers and heads.
-        clock: time in every other stage; see :class:`vlmbench.records.RunInfo`.
-        bad: samples left out.
+        repeats: the hits on features that this tally itself put into the cache, because a content came again.
+        encoded: images whose features were computed and can be cached.
+        pictures: whole pictures, from which nothing is cached.
+        forward_seconds: seconds in image towers and heads.
+        clock: seconds in every other stage; see :class:`vlmbench.records.RunInfo`.
+        bad: samples that were left out.
         kept: the contents that were encoded and put into the cache.
     """
 
@@ -53,23 +53,23 @@ class ImageTally:
     kept: set[bytes] = field(default_factory=set)
 
     def served(self, content: bytes) -> None:
-        """An image's features came from the cache."""
+        """Count an image whose features came from the cache."""
         self.hits += 1
         self.repeats += content in self.kept
 
     @property
     def from_earlier(self) -> int:
-        """Images whose features something else than this tally's images brought into the cache."""
+        """The number of hits on features that this tally did not put into the cache."""
         return self.hits - self.repeats
 
     @property
     def computed(self) -> int:
-        """Images that were worked on, rather than looked up."""
+        """The number of images that were computed, not taken from the cache."""
         return self.encoded + self.pictures
 
     @contextmanager
     def forward(self) -> Iterator[None]:
-        """The time of the block is an image tower's or a head's."""
+        """Add the time that the block takes to the time in image towers and heads."""
         started = perf_counter()
         try:
             yield

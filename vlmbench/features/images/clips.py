@@ -1,4 +1,4 @@
-"""Frames to clips: the mean of a clip's unit features, brought back to unit length."""
+"""Features of clips: the mean of the frames' unit features, scaled back to unit length. The image stream uses it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from vlmbench.features.images.batch import ImageBatch
 def average_clips(
     frames: Generator[ImageBatch, None, None], dataset: ImageDataset, frames_per_clip: int
 ) -> Generator[ImageBatch, None, None]:
-    """One feature a clip. Holds no more than a batch of frames and one unfinished clip.
+    """Average the frames of each clip. At most a batch of frames and one unfinished clip are in memory.
 
     Args:
-        frames: batches of frames, whose ``indices`` name their clips; the frames of a clip follow each other, through
-            the end of a batch too.
-        dataset: for the clips' names in messages.
+        frames: batches of frames. ``indices`` names the clip of each frame. The frames of a clip are consecutive, and
+            may continue in the next batch.
+        dataset: gives the clips' names for messages.
         frames_per_clip: N.
 
-    Returns:
-        Batches of clips: (B, D) the mean over N unit features, unit length again; ``contents`` as
-        :func:`~vlmbench.data.base.content_sha256` gives them.
+    Yields:
+        Batches of clips. Features are (B, D): the mean over N unit features, scaled to unit length. ``contents`` is as
+        :func:`~vlmbench.data.base.content_sha256` gives it.
 
     Raises:
         NonFiniteFeaturesError: a clip's frames cancel each other out exactly.
     """
-    with closing(frames):  # its threads end with us
+    with closing(frames):  # so that its threads end here
         rest: ImageBatch | None = None
         for batch in frames:
             held = batch if rest is None else _joined(rest, batch)

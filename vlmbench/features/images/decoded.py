@@ -1,7 +1,8 @@
-"""Whole pictures, for tasks that ask where things are: read, hashed and decoded in worker threads, one by one in order.
+"""Whole pictures for dense tasks, which ask where things are.
 
-Unlike the images of :mod:`vlmbench.features.images.stream` they are not brought to the model's input size, and nothing
-of them is cached: what a task makes of a picture depends on the task.
+Worker threads read, hash and decode them; they come one by one, in order. Unlike the images of
+:mod:`vlmbench.features.images.stream` they keep their size and are not cached, because each task processes a picture in
+its own way.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from vlmbench.features.settings import EngineSettings
 from vlmbench.features.workers import in_threads
 
 AHEAD = 4
-"""Pictures decoded ahead of the model."""
+"""The number of pictures that are decoded before the model needs them."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Picture(Generic[T]):
-    """One sample, decoded.
+    """One decoded sample.
 
     Attributes:
-        index: which sample.
-        image: RGB, at its own size.
+        index: the sample.
+        image: RGB, at its original size.
         content: the hex content hash, as :func:`~vlmbench.data.base.content_sha256` gives it.
-        truth: what the task loads beside the image.
+        truth: what the task loads for the image.
     """
 
     index: int
@@ -49,11 +50,11 @@ class Picture(Generic[T]):
 
 @dataclass(frozen=True)
 class Truth(Generic[T]):
-    """What is loaded beside an image.
+    """The truth that a task loads for an image.
 
     Attributes:
-        value: what the task wants of it.
-        files: the content of each file it was made of, which the sample's content hash covers.
+        value: the truth in the task's own form.
+        files: the content of each file from which it was made. The sample's content hash covers them.
     """
 
     value: T
@@ -70,17 +71,17 @@ def stream_pictures(
     progress: Progress,
     tally: ImageTally,
 ) -> Generator[Picture[T], None, None]:
-    """The chosen samples of a dataset, in order.
+    """Decode the chosen samples of a dataset, in order.
 
     Args:
-        load: a sample's index and image to its truth; called in the worker threads.
-        annotated: the size of the picture that a sample's annotations are of: it tells whether an orientation tag is
-            applied, see :mod:`vlmbench.data.shown`.
-        settings: how many threads, and whether samples that cannot be used are left out.
-        progress: told of every picture done, good or bad, when the next is asked for.
+        load: maps a sample's index and image to its truth. The worker threads call it.
+        annotated: the size of the picture to which a sample's annotations belong. It decides whether an orientation
+            tag is applied, see :mod:`vlmbench.data.shown`.
+        settings: the number of threads, and whether unusable samples are left out.
+        progress: counts every picture, good or bad, when the next one is asked for.
 
     Raises:
-        BadSampleError: a sample cannot be read or decoded, or has no usable truth, and they are not to be left out.
+        BadSampleError: a sample cannot be read or decoded or has no usable truth, and ``settings.skip_bad`` is off.
     """
 
     clock, shown = tally.clock, ShownPictures(dataset, annotated)

@@ -1,5 +1,7 @@
-"""The image tower, fed so that an accelerator never waits for the host: a batch is queued before the features of the
-one before it are fetched."""
+"""The image tower's forward pass. The image stream uses it.
+
+A batch is queued before the features of the previous batch are fetched, so an accelerator never waits for the host.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,21 @@ S = TypeVar("S")
 
 
 def batches_in_flight(device: torch.device) -> int:
-    """How many batches are queued beyond the one being fetched: one on CUDA; none on the CPU, which computes when it is
-    asked, and elsewhere, where fetching waits for all that is queued."""
+    """The number of batches that are queued beyond the one being fetched.
+
+    It is 1 on CUDA. It is 0 on the CPU, which computes at once, and on other devices, where fetching waits for all
+    queued work.
+    """
     return 1 if device.type == "cuda" else 0
 
 
 @dataclass(frozen=True)
 class Queued:
-    """A batch on its way.
+    """A batch that is being encoded.
 
     Attributes:
-        features: waits for them: (B, D) on the CPU.
-        names: what each row encodes.
+        features: waits for the features and returns them, (B, D) on the CPU.
+        names: the name of the sample in each row.
     """
 
     features: Callable[[], Tensor]
@@ -46,12 +51,13 @@ class ImageEncoder:
 
     Args:
         precision: see :func:`~vlmbench.features.precision.forward_pass`.
-        tally: told of the time spent here.
-        in_flight: how many batches are queued and not fetched when the next is queued; None: as the device needs.
+        tally: gets the time spent here.
+        in_flight: the number of batches that are queued beyond the one being fetched; None: as
+            :func:`batches_in_flight` gives it.
 
     Attributes:
-        dim: length of its features.
-        path: how its images travel.
+        dim: the length of its features.
+        path: how an image becomes the encoder's input.
     """
 
     def __init__(
@@ -67,21 +73,21 @@ class ImageEncoder:
         self._staging = PixelStaging(self._device, self.in_flight + 1)
 
     def queue(self, images: Sequence[Pixels], names: list[str]) -> Queued:
-        """Start on a batch: B images of one shape as ``path.prepare`` gave them.
+        """Start to encode a batch of B images of one shape, as ``path.prepare`` gives them.
 
         Raises:
-            ModelError: images of different shapes, or one alone does not fit into memory.
+            ModelError: the images have different shapes, or a single one does not fit into memory.
         """
         shapes = {_shape(image): name for image, name in zip(images, names, strict=True)}
         if len(shapes) > 1:
-            seen = ", ".join(f"{shape} of {name!r}" for shape, name in shapes.items())
-            raise ModelError(f"the model's transform gave images of different shapes: {seen}")
+            seen = ", ".join(f"{shape} for {name!r}" for shape, name in shapes.items())
+            raise ModelError(f"the model's transform returned different shapes: {seen}")
         with self._tally.forward(), forward_pass(self._device, self._precision):
             features = bring_back(encode_halving(self._encode, images).detach())
         return Queued(features, names)
 
     def fetch(self, queued: Queued) -> Tensor:
-        """A batch's features, (B, D) float32 on the CPU, checked; waits until they are there.
+        """Wait for a batch's features, check them, and return them: (B, D) float32 on the CPU.
 
         Raises:
             ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
@@ -103,7 +109,7 @@ def _shape(image: Pixels) -> Hashable:
 def overlapped(
     items: Iterable[T], start: Callable[[T], S], finish: Callable[[T, S], Tensor], in_flight: int
 ) -> Iterator[tuple[T, Tensor]]:
-    """Each item with what was finished of it, in order; ``in_flight`` later ones are started before it is finished."""
+    """Yield each item with its result, in order. ``in_flight`` later items are started before an item is finished."""
     started: deque[tuple[T, S]] = deque()
     for item in items:
         started.append((item, start(item)))

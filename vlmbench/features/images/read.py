@@ -1,4 +1,4 @@
-"""What the worker threads do: read a sample, hash it, look it up, decode it, preprocess it, and time each of these."""
+"""The work of the image stream's threads: read, hash, look up, decode and preprocess a sample, and time each step."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Prepare = Callable[[PIL.Image.Image], Pixels]
 
 @dataclass(frozen=True)
 class Ready:
-    """One image out of a worker: either its cached features or its pixels.
+    """One image from a worker: either its cached features or its pixels.
 
     Attributes:
-        note: what is kept beside its features, see :class:`~vlmbench.features.cache.space.Kept`.
+        note: what the cache keeps with its features, see :class:`~vlmbench.features.cache.space.Kept`.
     """
 
     index: int
@@ -38,7 +38,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Bad:
-    """One sample that cannot be used; its content hash where its files can be read, so that a later run knows it."""
+    """One sample that cannot be used.
+
+    ``content`` is its content hash if its files can be read, so that a later run recognises it.
+    """
 
     error: BadSampleError
     content: str | None
@@ -49,10 +52,10 @@ class Bad:
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Samples to what the encoder needs of them. Called from several threads at once.
+    """Turns samples into the encoder's input. Several threads call it at once.
 
     Attributes:
-        clock: told of every step, summed over threads.
+        clock: gets the time of every step, summed over threads.
     """
 
     dataset: ImageDataset
@@ -61,7 +64,7 @@ class ImageReader:
     clock: Stopwatch
 
     def read(self, index: int) -> list[Ready] | Bad:
-        """The images of one sample."""
+        """Read the images of one sample."""
         ready: list[Ready] = []
         digests: list[bytes] = []
         problem: BadSampleError | None = None
@@ -74,7 +77,7 @@ class ImageReader:
                     if problem is None:
                         ready.append(self._image(index, data, digests[-1]))
                 except BadSampleError as error:
-                    problem = error  # the sample is bad as a whole, but its content hash needs the images that follow
+                    problem = error  # the whole sample is bad, but its content hash needs the remaining images
         except BadSampleError as error:
             return Bad(problem or error, None)
         return Bad(problem, sample_digest(digests).hex()) if problem else ready
@@ -97,5 +100,5 @@ class ImageReader:
         try:
             with self.clock.timed("preprocess"):
                 return Ready(index, content, None, self.prepare(decoded.image), notes_of(decoded.facts))
-        except (OSError, ValueError) as error:  # Pillow's own, of an image that it cannot resize
-            raise BadSampleError(sample_id, f"the model's transform refuses it: {error}") from error
+        except (OSError, ValueError) as error:  # Pillow raises these for an image that it cannot resize
+            raise BadSampleError(sample_id, f"the model's transform refuses the image: {error}") from error

@@ -1,6 +1,7 @@
-"""Images to features: bytes read, hashed, decoded and preprocessed in worker threads; batches encoded as they fill.
+"""Encode a dataset's images. The engine uses it.
 
-At any time only a few batches are in memory.
+Worker threads read, hash, decode and preprocess the images, and each full batch is encoded. Only a few batches are in
+memory at any time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from vlmbench.features.workers import in_threads
 from vlmbench.models.base import VisionLanguageModel
 
 AHEAD = 2
-"""Batches read ahead of the encoder."""
+"""The number of batches that are read before the encoder needs them."""
 
 
 def encode_images(
@@ -41,18 +42,19 @@ def encode_images(
 ) -> Generator[ImageBatch, None, None]:
     """Encode the chosen samples of a dataset, batch by batch.
 
-    A clip of several frames is encoded frame by frame, in full batches, each frame cached by its own content; its
-    feature is their mean, see :func:`~vlmbench.features.images.clips.average_clips`. One bad frame makes its clip bad.
+    The frames of a clip are encoded one by one in full batches, and each frame is cached by its own content. The
+    clip's feature is their mean, see :func:`~vlmbench.features.images.clips.average_clips`. One bad frame makes its
+    clip bad.
 
     Args:
-        settings: how; of clips, its batch size counts frames, and it is halved for a batch that does not fit.
+        settings: the batch size counts frames if samples are clips. A batch that does not fit into memory is halved.
         space: the model's feature cache; None: everything is encoded.
-        progress: told of every image done, good or bad.
-        in_flight: batches queued on the device beyond the one whose features are fetched; by default as
-            :func:`~vlmbench.features.images.forward.batches_in_flight` has it. Changes no number.
+        progress: counts every image, good or bad.
+        in_flight: the number of batches that are queued on the device beyond the one being fetched; by default as
+            :func:`~vlmbench.features.images.forward.batches_in_flight` gives it. It changes no number.
 
     Raises:
-        BadSampleError: a sample cannot be decoded, and they are not to be left out.
+        BadSampleError: a sample cannot be decoded, and ``settings.skip_bad`` is off.
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
     """
     frames = frames_per_sample(dataset)
@@ -71,7 +73,7 @@ def _encode_each(
     progress: Progress,
     tally: ImageTally,
 ) -> Generator[ImageBatch, None, None]:
-    """Every image of the chosen samples; those of one sample follow each other."""
+    """Encode every image of the chosen samples. The images of one sample are consecutive."""
     dataset, space, batch_size = reader.dataset, reader.space, settings.batch_size
 
     def start(batch: list[Ready]) -> Queued | None:
@@ -101,7 +103,7 @@ def _encode_each(
 
     progress.start("images", len(indices) * frames)
     samples = in_threads(reader.read, indices, settings.decoding_threads, AHEAD * batch_size // frames, tally.clock)
-    with closing(samples):  # its threads end with us, not when the collector finds them
+    with closing(samples):  # so that its threads end here, and not at garbage collection
         good = _without_bad(samples, frames, skip_bad=settings.skip_bad, progress=progress, tally=tally)
         for batch, features in overlapped(_batches(good, batch_size), start, finish, encoder.in_flight):
             yield ImageBatch([r.index for r in batch], features, [r.content.hex() for r in batch])

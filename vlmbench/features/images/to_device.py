@@ -1,4 +1,4 @@
-"""From images to a batch on the model's device, in buffers that are kept."""
+"""Batches of images on the model's device, copied through buffers that are used again. The image encoder uses it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vlmbench.models.base import BytePixels, Pixels, VisionLanguageModel, capabi
 
 @dataclass(frozen=True)
 class PixelPath:
-    """How an image becomes what the encoder takes, in two parts.
+    """How an image becomes the encoder's input, in two steps.
 
     Attributes:
-        prepare: an image in any mode to (3, H, W), or to several tensors by name; called in the worker threads.
-        finish: a batch of these, (B, 3, H, W) on the device, to float32.
+        prepare: maps an image in any mode to (3, H, W), or to several named tensors. The worker threads call it.
+        finish: maps a batch of these, (B, 3, H, W) on the device, to float32.
     """
 
     prepare: Callable[[PIL.Image.Image], Pixels]
@@ -28,19 +28,22 @@ class PixelPath:
 
 
 def pixel_path(model: VisionLanguageModel) -> PixelPath:
-    """Bytes up to the device where the model's transform allows it and the bits are the same; else its transform."""
+    """Choose how images travel: as bytes if the model's transform allows it and every bit stays equal, else as floats.
+
+    Bytes are a quarter of the size, and the transform's last steps then run on the device.
+    """
     offered, device = capability(model, BytePixels), torch.device(model.device)
     if offered is None or not _same_bits(offered, device):
         return PixelPath(model.preprocess, _as_it_is)
     to_bytes, from_bytes = offered.to_bytes, offered.from_bytes
     if device.type == "cpu":
-        # Nothing has to travel, and the workers are as fast at it as the encoder's threads.
+        # Nothing is copied to another device, and the worker threads are as fast here as the encoder's threads.
         return PixelPath(lambda image: each(_first, from_bytes(each(_alone, to_bytes(image)))), _as_it_is)
     return PixelPath(to_bytes, from_bytes)
 
 
 def each(change: Callable[[Tensor], Tensor], pixels: Pixels) -> Pixels:
-    """A tensor changed, or every tensor of a mapping."""
+    """Change a tensor, or every tensor of a mapping."""
     if isinstance(pixels, Mapping):
         return {name: change(tensor) for name, tensor in pixels.items()}
     return change(pixels)
@@ -59,8 +62,10 @@ def _first(tensor: Tensor) -> Tensor:
 
 
 def _same_bits(offered: BytePixels, device: torch.device) -> bool:
-    """Whether the device computes what the CPU does. A byte's value depends on nothing but it and its channel, so all
-    256 in each channel are all there is."""
+    """Whether the device and the CPU compute equal bits.
+
+    A result depends only on the byte and its channel, so the test of all 256 bytes in each channel is complete.
+    """
     if device.type == "cpu":
         return True
     example = offered.to_bytes(PIL.Image.new("RGB", (16, 16)))
@@ -76,7 +81,7 @@ def _is_bytes(tensor: Tensor) -> bool:
 
 
 def _every_byte(example: Tensor, count: int) -> Tensor:
-    """``count`` rows like an example: of pixels in bytes, with all 256 in each channel; of anything else, its own."""
+    """``count`` rows of an example's shape. Byte pixels get all 256 values a channel; others are repeated."""
     if not _is_bytes(example):
         return example.expand(count, *example.shape)
     values = torch.arange(count * example[0].numel()).remainder(256).to(torch.uint8)
@@ -90,14 +95,15 @@ def _equal(one: Pixels, other: Pixels) -> bool:
 
 
 class Staging:
-    """Buffers by turns in which batches are put together, each as large as the largest batch it held.
+    """Buffers in which batches are assembled, used in turn. Each is as large as the largest batch it held.
 
-    For CUDA they are pinned, with a stream for copies alone: a batch travels while the device works on the one before,
-    and a buffer is filled again only when its last copy is done. Where the CPU is the device, the batch is the buffer.
+    For CUDA they are pinned, and copies have their own stream: a batch is copied while the device works on the previous
+    one. A buffer is filled again only after its last copy has ended. If the device is the CPU, the buffer itself is the
+    batch.
 
     Args:
-        device: where batches go.
-        buffers: how many batches can be there at once, those whose features are still to be fetched included.
+        device: the device to which batches go.
+        buffers: the largest number of batches at once, including those whose features are not fetched yet.
     """
 
     def __init__(self, device: torch.device, buffers: int) -> None:
@@ -110,8 +116,10 @@ class Staging:
             self._sent: list[torch.cuda.Event | None] = [None] * buffers
 
     def send(self, rows: Sequence[Tensor]) -> Tensor:
-        """B tensors of one shape and type on the CPU to one (B, …) on the device, good until as many more were sent as
-        there are buffers."""
+        """Send B tensors of one shape and type to the device as one tensor (B, …).
+
+        It is valid until as many further batches are sent as there are buffers.
+        """
         self._turn = (self._turn + 1) % len(self._held)
         if not self._pinned:
             return self._filled(rows).to(self._device)
@@ -123,7 +131,7 @@ class Staging:
             batch = host.to(self._device, non_blocking=True)
             self._sent[self._turn] = self._stream.record_event()
         encoder.wait_stream(self._stream)
-        batch.record_stream(encoder)  # its memory was taken on the other stream: not to be given away before
+        batch.record_stream(encoder)  # allocated on the other stream, so its memory must stay until this stream is done
         return batch
 
     def _filled(self, rows: Sequence[Tensor]) -> Tensor:
@@ -133,20 +141,20 @@ class Staging:
             self._held[self._turn] = held
         batch = held[: len(rows)]
         for place, row in zip(batch.numpy(), rows, strict=True):
-            # NumPy copies on this thread. torch would wait for its team, whose cores the workers are using.
+            # NumPy copies on this thread. torch would wait for its own threads, whose cores the workers are using.
             np.copyto(place, row.numpy())
         return batch
 
 
 class PixelStaging:
-    """Batches of whatever a model takes, each of an image's tensors with buffers of its own; as :class:`Staging`."""
+    """A :class:`Staging` for each of an image's tensors, since a model may take several named ones."""
 
     def __init__(self, device: torch.device, buffers: int) -> None:
         self._device, self._buffers = device, buffers
         self._staging: dict[str, Staging] = {}
 
     def send(self, images: Sequence[Pixels]) -> Pixels:
-        """B images, all of the same shapes and names, to one batch on the device; see :meth:`Staging.send`."""
+        """Send B images with equal shapes and names to the device as one batch; see :meth:`Staging.send`."""
         first = images[0]
         if isinstance(first, Mapping):
             named = cast(Sequence[Mapping[str, Tensor]], images)
@@ -160,10 +168,10 @@ class PixelStaging:
 
 
 def bring_back(features: Tensor) -> Callable[[], Tensor]:
-    """Start a tensor's way to the CPU, and return what waits for it.
+    """Start the copy of a tensor to the CPU, and return a function that waits for it and returns it.
 
-    On CUDA the copy is queued now, behind the work that makes the features and before whatever is queued next: waiting
-    for it does not wait for that.
+    On CUDA the copy is queued now, after the work that computes the features and before any later work. So waiting for
+    the copy does not wait for later work.
     """
     if not features.is_cuda:
         return features.cpu

@@ -1,4 +1,4 @@
-"""Texts that are longer than the model reads: which they are, what the cache notes of them, and the remark."""
+"""Texts that are longer than the model reads: finding them, the cache's note on them, and the remark."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from vlmbench.features.texts.same import quoted
 from vlmbench.models.base import Model, TokenReader, capability
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CAPTIONS_CUT, TEXTS_CUT
+from vlmbench.wording import counted, either
 
 Called = Literal["text", "prompt", "caption"]
-"""What the user knows a task's texts as."""
+"""The user's word for a task's texts."""
 _NOTE = "cut"
 
 
 def cut_texts(model: Model, texts: Sequence[str], lengths: Tensor | None = None) -> dict[str, str]:
-    """The texts of which the model does not read the end, each with its note.
+    """Find the texts whose end the model does not read. Each comes with its note for the cache.
 
     Args:
-        lengths: (N,) how many tokens each text has after it was cut, where that is known: only full ones are counted
-            again. None: each text that may be too long is.
+        lengths: (N,) the number of tokens of each text after the cut, if known; only the longest possible texts are
+            then counted again. None: all texts are counted.
     """
     reader = capability(model, TokenReader)
     if reader is None or not texts:
@@ -40,12 +41,12 @@ def tell_of_cut(
     called: Called,
     groups: Callable[[Sequence[str]], Sequence[Sequence[int]]],
 ) -> None:
-    """Say how many texts were cut, if any were.
+    """Remark on the number of texts that were cut, if there are any.
 
     Args:
-        notes: by text, those of :func:`cut_texts`.
-        texts: all, each as often as it was given.
-        groups: different texts to the groups of those that are the same to the model.
+        notes: the note of each cut text, from :func:`cut_texts`.
+        texts: all texts, including repeated ones.
+        groups: maps different texts to groups of texts that are equal for the model.
     """
     if not notes:
         return
@@ -53,14 +54,12 @@ def tell_of_cut(
     same = sum(map(len, groups(list(notes))))
     counts = [notes[text].split() for text in cut]
     longest, most = max(int(count) for _, count, _ in counts), counts[0][2]
-    of = f"{len(cut):,} of {len(texts):,} {called}{'s' * (len(texts) != 1)}"
-    if len(cut) == 1:
-        text = f"{of} is longer than the {most} tokens that the model reads, it has {longest:,}; its end was cut off"
-    else:
-        text = (
-            f"{of} are longer than the {most} tokens that the model reads, the longest has {longest:,}; "
-            "their ends were cut off"
-        )
-        text += f", and {same:,} of them are now the same as another one" if same else ""
+    of = f"{len(cut):,} of {counted(len(texts), called)}"
+    text = (
+        f"{of} {either(len(cut), 'is', 'are')} longer than the {most} tokens that the model reads, "
+        f"{either(len(cut), 'it', 'the longest')} has {longest:,}; "
+        f"{either(len(cut), 'its end was', 'their ends were')} cut off"
+    )
+    text += f", and {same:,} of them are now equal to another one" if same and len(cut) > 1 else ""
     code = CAPTIONS_CUT if called == "caption" else TEXTS_CUT
     say(code, text, brief=f"{of} cut at {most} tokens", count=len(cut), examples=map(quoted, cut))

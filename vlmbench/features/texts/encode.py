@@ -1,4 +1,7 @@
-"""Prompts to features: each text once, what prompts share once where that is exact, cached."""
+"""Encode texts. The engine uses it.
+
+Each different text is encoded once and cached. If the model allows it exactly, a common beginning is also encoded once.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, VisionLan
 from vlmbench.records import CacheUse
 
 BATCH = 256
-"""Prompts a batch. They are short: the batch that fills a processor is larger than that of images."""
+"""Prompts in one batch. They are short, so a batch of prompts is larger than a batch of images."""
 PACK_NODES = 128
-"""Tokens a pack. Attention's work grows with it, and what neighbouring packs compute twice shrinks."""
+"""Tokens in one pack. Larger packs need more work for attention, but repeat less work of the neighbouring packs."""
 CPU_PACKS, ACCELERATOR_PACKS = 8, 128
-"""Packs a batch where it is not smaller by request. 1,024 tokens fit a processor's cache: on two cores 8 packs are 12 %
-faster than 16."""
+"""The largest number of packs in one batch. 1,024 tokens fit into a CPU's cache: on two cores, 8 packs are 12 % faster
+than 16."""
 
 
 def encode_texts(
@@ -39,12 +42,12 @@ def encode_texts(
     batch_size: int = BATCH,
     called: Called = "text",
 ) -> tuple[Tensor, CacheUse]:
-    """Features of every text, (N, D) float32 on the CPU, and how many came from the cache.
+    """Encode every text to (N, D) float32 on the CPU, and count the texts that came from the cache.
 
-    Repeated texts are encoded once. Of a model that offers :class:`PackedTextEncoder` so are the beginnings that texts
-    share; where it offers :class:`PrefixTextEncoder` the texts are sorted by token length and each batch is cut to its
-    longest. Both are exact. Else texts go through the plain path. How many were cut at the model's context length is
-    remarked, of those from the cache too; ``called`` says what they are.
+    Repeated texts are encoded once. If the model offers :class:`PackedTextEncoder`, the beginnings that texts share are
+    also encoded once. If it offers :class:`PrefixTextEncoder`, the texts are sorted by token length and each batch is
+    cut to its longest text. Both are exact. Other models encode the texts as they are. A remark counts the texts that
+    were cut at the model's context length, including those from the cache; ``called`` is its word for the texts.
 
     Raises:
         ModelError, NonFiniteFeaturesError: see :func:`~vlmbench.features.batches.checked`.
@@ -85,16 +88,16 @@ def encode_texts(
 
 
 Batches = Iterator[tuple[Sequence[int], Tensor]]
-"""Which texts, and their features."""
+"""Batches: the places of their texts, and the features."""
 T = TypeVar("T")
 
 
 def _encoded(
     model: VisionLanguageModel, texts: Sequence[str], precision: Precision, batch_size: int
 ) -> tuple[Batches, dict[str, str]]:
-    """Distinct texts, encoded in the best way that the model offers, in batches of no particular order.
+    """Encode distinct texts in the best way that the model offers. The order of the batches is not fixed.
 
-    And notes on those that are longer than the model reads.
+    Also returns notes on the texts that are longer than the model reads.
     """
     if packed := capability(model, PackedTextEncoder):
         most = CPU_PACKS if torch.device(model.device).type == "cpu" else ACCELERATOR_PACKS

@@ -1,9 +1,9 @@
-"""Prompts packed so that what they share is computed once: token rows to sequences that hold prefix trees.
+"""Packs of prompts, in which a common beginning is computed once. Texts for causal towers are encoded with them.
 
-In a causal tower a token's state depends on the tokens before it and on nothing else, so prompts that begin alike share
-the states of their beginning. Sorted, the prompts of a zero-shot head form a tree with few nodes: ImageNet's 80,000
-prompts are 0.77 million tokens and 0.33 million nodes. A pack is a piece of that tree in one sequence: each node stands
-at its depth and sees its ancestors and itself.
+In a causal tower a token's state depends only on the tokens before it. So prompts with the same beginning share the
+states of that beginning. Sorted, the prompts of a zero-shot head form a prefix tree with few nodes: ImageNet's 80,000
+prompts are 0.77 million tokens, but 0.33 million nodes. A pack is a piece of that tree in one sequence: each node has
+its depth as position, and sees its ancestors and itself.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Pack:
     """A piece of the prefix tree, n nodes in one sequence, every node after its ancestors.
 
     Attributes:
-        rows: which prompts end here; prompts of equal tokens end at the same node.
+        rows: the prompts that end in this pack; prompts with equal tokens end at the same node.
         tokens: (n,) token ids.
-        depths: (n,) each node's place in its prompts, from 0.
+        depths: (n,) each node's position in its prompts, from 0.
         sees: (n, n) whether the node of the row sees the node of the column.
-        ends: the node that ends each prompt of ``rows``.
+        ends: the last node of each prompt in ``rows``.
     """
 
     rows: list[int]
@@ -40,12 +40,12 @@ class Pack:
 
 
 def packs(tokens: Ints, lengths: Ints, capacity: int) -> Iterator[Pack]:
-    """Prompts in packs of at most ``capacity`` nodes, or one prompt where it alone is longer.
+    """Pack prompts into at most ``capacity`` nodes each. A longer prompt gets a pack of its own.
 
     Args:
         tokens: (N, L) token ids.
-        lengths: (N,) how many leading tokens of each row count, 1 or more.
-        capacity: nodes a pack. What a pack's first prompt shares with the pack before is computed again.
+        lengths: (N,) the number of leading tokens of each row that count, 1 or more.
+        capacity: nodes in one pack. The tokens that a pack's first prompt shares with the previous pack are repeated.
     """
     order, shared = _sorted(tokens, lengths)
     start, size = 0, 0
@@ -60,7 +60,7 @@ def packs(tokens: Ints, lengths: Ints, capacity: int) -> Iterator[Pack]:
 
 
 def collate(chosen: Sequence[Pack], device: torch.device) -> TokenPacks:
-    """B packs as one batch. Places behind a shorter pack's nodes see themselves alone, and nobody sees them."""
+    """Join B packs to one batch. Padding after a shorter pack sees only itself, and no node sees it."""
     longest = max(len(pack.tokens) for pack in chosen)
     most = max(len(pack.ends) for pack in chosen)
     tokens = np.zeros((len(chosen), longest), dtype=np.int64)
@@ -78,7 +78,7 @@ def collate(chosen: Sequence[Pack], device: torch.device) -> TokenPacks:
 
 
 def _sorted(tokens: Ints, lengths: Ints) -> tuple[Ints, Ints]:
-    """The rows in lexicographic order, and how many leading tokens each shares with the one before it."""
+    """The rows in lexicographic order, and the number of leading tokens that each shares with the previous row."""
     if not len(tokens):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     longest = int(lengths.max())

@@ -1,4 +1,4 @@
-"""Texts that are one and the same to the model, and classes that are therefore."""
+"""Texts that are equal for the model, and the remark on classes that it therefore cannot tell apart."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import INDISTINCT_CLASSES
 
 TOLERANCES: dict[Precision, float] = {"fp32": 3e-5, "bf16": 5e-4, "fp16": 5e-4}
-"""How far two unit vectors of the same tokens may lie apart: batches of other shapes add up in another order. A single
-other token moves the features of trained towers by more than 1e-2."""
+"""The largest distance between two unit vectors of the same tokens. It is not 0, because batches of different shapes
+add in different orders. A single different token moves the features of trained towers by more than 1e-2."""
 _DIRECTIONS = 4
 _PASSES = 256
-"""Over the rows, at most. Trained models need tens; one that needs more tells hardly any text from another."""
+"""The largest number of passes over the rows. Trained models need tens; a model that needs more can hardly tell texts
+apart."""
 _LONGEST_QUOTED = 48
 _ODD_BLANKS = re.compile(r"^ +| +$| {2,}")
 
 
 def groups_of_equals(features: Tensor, tolerance: float) -> list[list[int]]:
-    """The groups of rows that are equal to another, each in the order of the rows.
+    """Group the rows that are equal to another row. Each group is in the order of the rows.
 
-    Rows that are near each other are near along every direction, so only neighbours in the order along one random
-    direction are compared: O(N log N). Along it, their distance is a sum of D parts of random signs, and five of its
-    standard deviations are allowed for.
+    Rows that are close are close along every direction. So the rows are sorted along one random direction, and only
+    neighbours are compared: O(N log N). Along that direction their distance is a sum of D parts with random signs, and
+    five of its standard deviations are allowed.
 
     Args:
         features: (N, D) float32, on the CPU.
-        tolerance: the distance up to which two rows are equal.
+        tolerance: the largest distance between equal rows.
     """
     vectors: NDArray[np.float32] = features.numpy()
     along = tolerance * min(1.0, 5 / max(1, vectors.shape[1]) ** 0.5)
@@ -53,7 +54,7 @@ def groups_of_equals(features: Tensor, tolerance: float) -> list[list[int]]:
         if len(equal):
             same_as[rows[equal + step]] = rows[equal]
             rows = np.delete(rows, equal + step)
-            step = 1  # those that are left have other neighbours now
+            step = 1  # the remaining rows have new neighbours now
         else:
             step += 1
     while (same_as[same_as] != same_as).any():
@@ -65,7 +66,7 @@ def groups_of_equals(features: Tensor, tolerance: float) -> list[list[int]]:
 
 
 def groups_of_same_tokens(ids: Tensor) -> list[list[int]]:
-    """The groups of rows, (N, L) token ids, that are equal to another."""
+    """Group the rows, (N, L) token ids, that are equal to another row."""
     groups: dict[bytes, list[int]] = {}
     for row, tokens in enumerate(ids.numpy()):
         groups.setdefault(tokens.tobytes(), []).append(row)
@@ -75,12 +76,12 @@ def groups_of_same_tokens(ids: Tensor) -> list[list[int]]:
 def tell_of_indistinct(
     groups: Iterable[Sequence[int]], names: Sequence[str], owners: Sequence[int] | None = None
 ) -> None:
-    """Say which classes of different names are the same to the model. Of names that repeat, another remark tells.
+    """Remark on classes with different names that are equal for the model. Another remark covers repeated names.
 
     Args:
-        groups: rows that are equal.
-        names: the class name, or the word for a class, of each row.
-        owners: which class each row is of; None: each is one of its own.
+        groups: the groups of equal rows.
+        names: each row's class name, or word for a class.
+        owners: each row's class; None: every row is a class of its own.
     """
     told = []
     for rows in groups:
@@ -91,7 +92,7 @@ def tell_of_indistinct(
         count = sum(map(len, told))
         say(
             INDISTINCT_CLASSES,
-            f"{count:,} of {len(set(names)):,} class names are the same as another one to the model",
+            f"{count:,} of {len(set(names)):,} class names are equal to another one for the model",
             brief=f"{count:,} indistinct class names",
             count=len(told),
             examples=map(_equation, told),
@@ -99,7 +100,10 @@ def tell_of_indistinct(
 
 
 def quoted(text: str) -> str:
-    """A text as an example: a long one cut in the middle, since what differs is often the end, and odd blanks seen."""
+    """Quote a text as an example.
+
+    A long text loses its middle, since texts often differ at their ends. Unusual blanks are made visible.
+    """
     half = _LONGEST_QUOTED // 2
     short = text if len(text) <= _LONGEST_QUOTED else f"{text[:half]}…{text[-half:]}"
     return repr(_ODD_BLANKS.sub(lambda blanks: "␣" * len(blanks[0]), short))

@@ -1,4 +1,4 @@
-"""A folder that is written whole or not at all, in the place of an older one."""
+"""Writes a folder completely or not at all, in place of an older one. Baselines are saved with it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ASIDE = ".replaced"
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write files, by their paths inside it, beside the target, then put their folder in its place.
+    """Write files into a new folder beside the target, then put the new folder in its place.
 
-    A folder that is not empty cannot be renamed over, so what is replaced steps aside for the moment between two
-    renames; killed in between, :func:`settled` still finds it, and the next write tidies up.
+    A rename cannot replace a folder that is not empty, so the old folder moves aside between two renames. If the
+    process is killed between them, :func:`settled` still finds the old folder, and the next write tidies up.
 
     Raises:
-        StoreError: it cannot be written; what was there before still is.
+        StoreError: the folder cannot be written. The old folder stays.
     """
     temporary = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
@@ -37,26 +37,26 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot write {str(target)!r}: {error.strerror}",
-            hint="Look at the folder's rights and the disk's space; or another process is writing it.",
+            hint="Check the folder's permissions and the free disk space, or whether another process is writing it.",
         ) from error
-    finally:  # Ctrl-C and a full disk leave nothing half-written, nor the name without its folder
+    finally:  # Ctrl-C or a full disk must not leave a half-written folder, or no folder at all
         shutil.rmtree(temporary, ignore_errors=True)
         if aside(target).is_dir() and not target.exists():
             aside(target).rename(target)
 
 
 def settled(target: Path) -> Path:
-    """Where the folder's files are: in its place, or aside where a write was killed between its renames."""
+    """Where the folder's files are: in its place, or aside if a write was killed between its renames."""
     return target if target.exists() or not aside(target).is_dir() else aside(target)
 
 
 def aside(target: Path) -> Path:
-    """Where a folder waits while another takes its place."""
+    """Where the old folder waits while a new one takes its place."""
     return target.with_name(f".{target.name}{_ASIDE}")
 
 
 def settled_name(path: Path) -> str:
-    """The name of a folder, wherever it is."""
+    """The name of a folder, in its place or aside."""
     hidden = path.name.startswith(".") and path.name.endswith(_ASIDE)
     return path.name[1:].removesuffix(_ASIDE) if hidden else path.name
 
@@ -70,7 +70,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _tidy_up(target: Path) -> None:
-    """Finish a replacement that was killed, and remove what killed writes of this machine left."""
+    """Finish a replacement that was killed, and remove leftovers of killed writes on this machine."""
     if aside(target).is_dir():
         if target.exists():
             shutil.rmtree(aside(target))

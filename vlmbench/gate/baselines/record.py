@@ -9,14 +9,14 @@ from typing import Any
 from vlmbench.records import Predictions, Record
 
 _WIDTH = 160
-"""Characters up to which a part stays on one line: a metric with its interval, a class with its values."""
+"""The most characters of a part on one line: a metric with its interval, a class with its values."""
 
 
 def kept_record(record: Record, predictions: Predictions) -> Record:
-    """The record as a baseline keeps it: with the baseline's own table, and without this machine's folders.
+    """The record in the form of a baseline: it names the baseline's table, and has no folders of this machine.
 
-    Of a location that is an absolute path only the last name stays. Times stay, since budgets need them: they are a
-    line each. A path in a model's or a task's name stays too: records are paired by it.
+    Only the last name of an absolute path stays. Times stay on lines of their own, because budgets need them. A path in
+    the name of a model or task stays too, because records are paired by it.
     """
     dataset = record.task.dataset.model_copy(update={"location": _without_folders(record.task.dataset.location)})
     task = record.task.model_copy(update={"dataset": dataset})
@@ -25,7 +25,7 @@ def kept_record(record: Record, predictions: Predictions) -> Record:
 
 def record_text(record: Record) -> bytes:
     """The record's JSON: fields in the schema's order, the same bytes for the same record."""
-    plain = json.loads(record.model_dump_json(by_alias=True))  # as the store writes it: what is not finite is null
+    plain = json.loads(record.model_dump_json(by_alias=True))  # as in the store: values that are not finite become null
     return (_lines(plain, 0, "") + "\n").encode()
 
 
@@ -36,7 +36,7 @@ def _without_folders(location: str) -> str:
 
 
 def _lines(value: Any, depth: int, before: str) -> str:
-    """JSON with a line break only where a part is too long for a line, or holds something that has one."""
+    """JSON that has line breaks only in parts that are too long for one line, or that contain such a part."""
     plain = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, (dict, list)) or not value or (depth > 0 and _fits(value, plain, depth + len(before))):
         return plain
@@ -52,6 +52,6 @@ def _lines(value: Any, depth: int, before: str) -> str:
 
 
 def _fits(value: Any, plain: str, used: int) -> bool:
-    """Rows of numbers stay on their line, however long: they change together."""
+    """Whether to keep a row of numbers on one line of any length: its numbers change together."""
     parts = value.values() if isinstance(value, dict) else value
     return used + len(plain) <= _WIDTH or all(part is None or isinstance(part, (int, float)) for part in parts)

@@ -1,4 +1,4 @@
-"""Baselines as they were in a Git revision, read from the repository's objects: nothing is checked out or fetched."""
+"""Reads baselines from a Git revision (REVISION:NAME). It reads Git's objects, without checkout or fetch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FILES = (b"100644", b"100755")
-"""Modes of plain files: no links, no submodules."""
+"""The modes of plain files, not of links and submodules."""
 _NOT_YOURS = (
-    "In a container the files are another user's: git config --global --add safe.directory FOLDER lets Git read."
+    "In a container the files may belong to another user. Then type: git config --global --add safe.directory FOLDER"
 )
 
 
@@ -51,7 +51,7 @@ class _Revision:
         return found
 
     def content(self, blob: str) -> bytes:
-        """A file's bytes as they were committed."""
+        """The bytes of a committed file."""
         return self._read("cat-file", "blob", blob)
 
     def _read(self, *arguments: str) -> bytes:
@@ -60,22 +60,22 @@ class _Revision:
         except _GitError as error:
             raise RecordError(
                 f"revision {self.name!r} cannot be read: {error}",
-                hint="A partial clone lacks some files, and nothing is fetched here: check the revision out once.",
+                hint="A partial clone lacks some files, and vlmbench does not fetch them. Check out the revision once.",
             ) from error
 
 
 def baseline_at_revision(revision: str, name: str, root: Path) -> list[Entry]:
-    """The records of a baseline as it was committed.
+    """The records of a committed baseline.
 
     Args:
-        revision: whatever Git takes for a commit: main, v1.2, HEAD~3.
-        name: the baseline's.
-        root: the folder of all baselines; a relative one is looked for from the working directory, then from the
-            repository's top.
+        revision: any name that Git accepts for a commit: main, v1.2, HEAD~3.
+        name: the baseline's name.
+        root: the folder of all baselines. A relative path is searched from the working directory, then from the
+            repository's top folder.
 
     Raises:
-        UsageError: there is no Git, no repository, no such revision, or no such baseline in it.
-        RecordError: a file of it is a pointer of Git LFS, or no record.
+        UsageError: Git, the repository, the revision or the baseline does not exist.
+        RecordError: a file is a pointer of Git LFS, or not a record.
     """
     check_name(name)
     found = _revision(revision, root)
@@ -89,7 +89,7 @@ def baseline_at_revision(revision: str, name: str, root: Path) -> list[Entry]:
     raise UsageError(
         f"no baseline {name!r} in {str(folders[-1])!r} of revision {revision!r}",
         hint=did_you_mean(name, known)
-        or "It has none there: save one and commit it, or name their folder with --baselines.",
+        or "Save a baseline and commit it, or name the folder of baselines with --baselines.",
     )
 
 
@@ -121,30 +121,30 @@ def _names(revision: _Revision, folder: PurePosixPath) -> set[str]:
 
 def _revision(name: str, root: Path) -> _Revision:
     if not name or name.startswith("-") or "\0" in name:
-        raise UsageError(f"{name!r} is no Git revision", hint="Name a branch, a tag or a commit: main:NAME.")
+        raise UsageError(f"{name!r} is not a Git revision", hint="Name a branch, a tag or a commit: main:NAME.")
     place = _existing(root)
     try:
         top = Path(os.fsdecode(_git(place, "rev-parse", "--show-toplevel")).removesuffix("\n"))
     except _GitError as error:
         raise UsageError(
-            f"{str(place)!r} is in no Git repository that can be read: {error}",
+            f"{str(place)!r} is not in a readable Git repository: {error}",
             hint=_NOT_YOURS
             if "dubious ownership" in str(error)
-            else "REVISION:NAME needs one; a saved baseline or a folder can be named without.",
+            else "REVISION:NAME needs a repository. A saved baseline or a folder does not.",
         ) from error
     try:
         commit = _git(top, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
     except _GitError as error:
         raise UsageError(
             f"no revision {name!r} in the repository {str(top)!r}",
-            hint="A CI job's clone has only its last commit: fetch-depth: 0 brings all, `git fetch origin BRANCH` one.",
+            hint="A CI job's clone has only the last commit: use fetch-depth: 0 for all, or `git fetch origin BRANCH`.",
         ) from error
     return _Revision(top, commit, name)
 
 
 def _folders(top: Path, root: Path) -> list[PurePosixPath]:
-    """Where the baselines' folder may be in the repository: seen from here, or from the top."""
-    here = Path(os.path.abspath(root))  # not resolved: a link in the repository is not followed in its history
+    """The possible places of the baselines' folder in the repository: relative to here, or to the top folder."""
+    here = Path(os.path.abspath(root))  # links are not resolved, because Git's history does not follow them
     found = []
     for base in (here, here.parent.resolve() / here.name):
         if base.is_relative_to(top):
@@ -157,17 +157,17 @@ def _folders(top: Path, root: Path) -> list[PurePosixPath]:
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder above that is there: in this working tree baselines may not exist yet."""
+    """The nearest existing parent folder: the working tree may not have baselines yet."""
     place = Path(os.path.abspath(path))
     return next(folder for folder in (place, *place.parents) if folder.is_dir())
 
 
 class _GitError(Exception):
-    """What Git said."""
+    """Git's message."""
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    """What a Git command prints. It asks no questions, takes no locks and talks to no other machine."""
+    """The output of a Git command. Git asks no question, takes no lock and uses no network."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
     command: Sequence[str] = ("git", "-c", "protocol.allow=never", "-C", str(folder), *arguments)
     try:

@@ -1,8 +1,8 @@
 """Saved baselines: small folders of records and their answers, fit for Git.
 
-``results/baselines/NAME/<task>.json`` is a record, and ``<task>.csv`` beside it the answers that pairing needs, one
-line a sample in the dataset's order (detection ranks equal scores by it); above 2 MiB it is ``<task>.parquet``. Where a
-baseline holds several models, each has a folder of its own in between. The same records make the same bytes.
+``results/baselines/NAME/<task>.json`` is a record. ``<task>.csv`` beside it has the answers that pairing needs, one
+line for each sample, in the dataset's order (detection ranks equal scores by it). Above 2 MiB it is ``<task>.parquet``.
+If a baseline has several models, each has a folder. Equal records give equal bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from vlmbench.files import read_bytes
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
-from vlmbench.records import Predictions, Record, lies_beside, safe_name
+from vlmbench.paths import lies_beside, safe_name
+from vlmbench.records import Predictions, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import parse_record
 
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BASELINES = Path("results/baselines")
-"""Where baselines are kept, from the repository's top."""
+"""The folder of baselines, relative to the repository's top folder."""
 MOST_CSV_BYTES = 2 * 2**20
-"""A text table above this is too long to read a difference in; as Parquet it is much smaller."""
+"""The largest text table. A larger one is too long to read its changes; Parquet is much smaller."""
 LARGE_BYTES = 10 * 2**20
-"""A baseline above this makes every clone of the repository slow: it is said."""
+"""The size above which saving warns: a larger baseline makes clones of the repository slow."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _AGAIN = "Save the baseline again: vlmbench baseline save NAME --force."
@@ -44,11 +45,11 @@ class Baseline:
     """A saved baseline.
 
     Attributes:
-        name: its own.
+        name: its name.
         path: its folder.
         entries: its records, in the order of their files.
-        sizes: bytes of each of its files, by their path inside the folder.
-        left_out: why records of it are not among the entries.
+        sizes: the bytes of each file, by its path in the folder.
+        left_out: why some records are not among the entries.
     """
 
     name: str
@@ -59,19 +60,19 @@ class Baseline:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """The bytes of all files."""
         return sum(self.sizes.values())
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no plain folder name.
+    """Refuse a name that is not a plain folder name.
 
     Raises:
         UsageError: it has separators, begins with a dot or a dash, or is empty or too long.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for a baseline",
+            f"{name!r} cannot be the name of a baseline",
             hint="Use letters, digits, dots, dashes and underscores, beginning with a letter or digit: main, v1.2.",
         )
 
@@ -84,21 +85,23 @@ def save_baseline(
     replace: bool = False,
     left_out: Callable[[RecordError], None] | None = None,
 ) -> Baseline:
-    """Save records, one a model and task, as a baseline, whole or not at all; ``replace`` takes a taken name.
+    """Save records, one for each model and task, as a baseline, completely or not at all.
 
     Args:
-        left_out: told of each entry whose predictions cannot be read, and which is left out; None: that is an error.
+        replace: whether to replace an existing baseline of this name.
+        left_out: called with each entry that is left out because its predictions cannot be read; None: that is an
+        error.
 
     Raises:
-        UsageError: the name is no plain name or is taken, nothing is to be saved, or two entries are of one model and
+        UsageError: the name is not plain or exists, there is nothing to save, or two entries have the same model and
             task.
         RecordError: an entry has no predictions, or they cannot be read.
-        StoreError: the folder cannot be written; what was there before still is.
+        StoreError: the folder cannot be written. The old baseline stays.
     """
     check_name(name)
     target = root / name
     if settled(target).exists() and not replace:
-        raise UsageError(f"there is a baseline {name!r} in {str(root)!r} already", hint="Replace it with --force.")
+        raise UsageError(f"the baseline {name!r} already exists in {str(root)!r}", hint="Replace it with --force.")
     files: dict[str, bytes] = {}
     broken: list[RecordError] = []
     for entry, stem in _stems(entries):
@@ -116,15 +119,16 @@ def save_baseline(
 
 
 def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
-    """A baseline's folder.
+    """Open a baseline's folder.
 
     Args:
-        broken_left_out: go on without the records that cannot be read, and name them: to look at a baseline, not to
-            compare with it, since what is missing would be compared with nothing.
+        broken_left_out: leave out records that cannot be read, and name them. It serves to list a baseline. A
+        comparison
+            must not use it, because it would ignore the missing records.
 
     Raises:
-        UsageError: there is no such folder.
-        RecordError: it holds no record, or one that cannot be read.
+        UsageError: the folder does not exist.
+        RecordError: it has no record, or one that cannot be read.
     """
     folder = settled(path)
     if not folder.is_dir():
@@ -143,7 +147,7 @@ def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
     if broken and not (broken_left_out and entries):
         raise broken[0]
     if not entries:
-        raise RecordError(f"{str(path)!r} holds no record", hint=_AGAIN)
+        raise RecordError(f"{str(path)!r} contains no record", hint=_AGAIN)
     sizes = {str(place.relative_to(folder)): place.stat().st_size for place in files if place.is_file()}
     return Baseline(path.name, path, entries, sizes, [error.message for error in broken])
 
@@ -160,7 +164,7 @@ def baseline_names(root: Path) -> list[str]:
 
 
 def newest_of_pairs(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """The latest record of each model and task, and the others: other questions, or older answers."""
+    """The latest record of each model and task, and all others: other questions, or older answers."""
     latest: dict[tuple[str, str], Entry] = {}
     others = []
     for entry in sorted(entries, key=lambda entry: entry.record.run.started):
@@ -175,7 +179,7 @@ def record_from(data: bytes, where: str) -> Record:
     """A baseline's record from its file's bytes.
 
     Raises:
-        RecordError: it is a pointer of Git LFS, or no record.
+        RecordError: it is a pointer of Git LFS, or not a record.
     """
     _refuse_pointer(data, where)
     return parse_record(data, where)
@@ -185,7 +189,7 @@ def table_file(record: Record, where: str) -> str:
     """The name of the table beside a baseline's record.
 
     Raises:
-        RecordError: it has none, or one elsewhere.
+        RecordError: it has no table, or one in another folder.
     """
     predictions = record.predictions
     if predictions is None or not lies_beside(predictions.file):
@@ -197,14 +201,14 @@ def table_from(data: bytes, record: Record, where: str) -> pa.Table:
     """A baseline's table of answers from its file's bytes.
 
     Raises:
-        RecordError: it is a pointer of Git LFS, is not the record's own, or is no table.
+        RecordError: it is a pointer of Git LFS, belongs to another record, or is not a table.
     """
     _refuse_pointer(data, where)
     if record.predictions is None or sha256(data).hexdigest() != record.predictions.sha256:
         converted = b"\r\n" in data
         hint = "Its line ends were converted: put `results/baselines/** -text` into .gitattributes, and check it out"
         raise RecordError(
-            f"{where}: not the table that its record was saved with", hint=f"{hint} again." if converted else _AGAIN
+            f"{where}: this table does not belong to its record", hint=f"{hint} again." if converted else _AGAIN
         )
     if where.endswith(".csv"):
         from vlmbench.gate.baselines.table import from_csv
@@ -214,7 +218,7 @@ def table_from(data: bytes, record: Record, where: str) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(BytesIO(data)).read()  # pq.read_table imports pandas, for half a second
+        return pq.ParquetFile(BytesIO(data)).read()  # pq.read_table would import pandas, which takes half a second
     except (OSError, pa.ArrowException) as error:
         raise RecordError(f"{where}: not a Parquet file: {error}", hint=_AGAIN) from error
 
@@ -222,8 +226,8 @@ def table_from(data: bytes, record: Record, where: str) -> pa.Table:
 def _refuse_pointer(data: bytes, where: str) -> None:
     if data.startswith(_LFS_POINTER):
         raise RecordError(
-            f"{where}: what is here is Git LFS's pointer, not the file",
-            hint="Bring the file with `git lfs pull`; of another revision, check that out first and name its folder.",
+            f"{where}: this is a pointer of Git LFS, not the file",
+            hint="Get the file with `git lfs pull`. For another revision, check it out first and name its folder.",
         )
 
 
@@ -253,17 +257,17 @@ def _content(path: Path) -> bytes:
 
 
 def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
-    """Each entry and its files' path without suffix.
+    """Each entry and the path of its files without suffix.
 
-    One model's lie in the baseline's own folder, so that the next model's answers in their place are a difference of
-    the same files.
+    The files of a single model are in the baseline's own folder. So the answers of the next model change the same
+    files.
     """
     if not entries:
         raise UsageError("nothing to save", hint="Run the models first: vlmbench run.")
     pairs = Counter((entry.record.model.name, entry.record.task.name) for entry in entries)
     (model, task), count = pairs.most_common(1)[0]
     if count > 1:
-        raise UsageError(f"{count} records of {model} on {task}: a baseline holds one of each model and task")
+        raise UsageError(f"{count} records of {model} on {task}: a baseline has one for each model and task")
     _refuse_mixed(entries)
     several = len({model for model, _ in pairs}) > 1
     for entry in entries:
@@ -272,7 +276,7 @@ def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
 
 
 def _refuse_mixed(entries: Sequence[Entry]) -> None:
-    """A baseline holds one model a name: with two, no comparison could say what it is held against."""
+    """Refuse two models with one name: a comparison could not state which one it uses."""
     models: dict[str, dict[tuple[str, ...], list[Record]]] = {}
     for entry in entries:
         model = entry.record.model
@@ -285,7 +289,7 @@ def _refuse_mixed(entries: Sequence[Entry]) -> None:
                 for own in found.values()
             ]
             raise UsageError(
-                f"the newest records of {name} are of {len(found)} different models: {'; '.join(parts)}",
+                f"the newest records of {name} come from {len(found)} different models: {'; '.join(parts)}",
                 hint="Run all tasks with one of them, choose tasks with --task, or name another folder with --results.",
             )
 
@@ -297,7 +301,7 @@ def _files(entry: Entry, stem: str) -> Iterator[tuple[str, bytes]]:
     from vlmbench.gate.baselines.table import paired_columns, to_csv
 
     if entry.record.predictions is None:
-        raise RecordError(f"{entry.where}: nothing can be paired with it: it has no predictions")
+        raise RecordError(f"{entry.where}: it has no predictions, so it cannot be compared")
     table = paired_columns(entry.table(), entry.record.task.plugin)
     data, suffix = to_csv(table, MOST_CSV_BYTES), ".csv"
     if data is None:

@@ -1,8 +1,8 @@
 """A baseline's table of answers: the columns that pairing needs, as text that Git can compare line by line.
 
-The heading of a CSV table says each column's type: ``label:int32``, ``top:int32[5]`` (five a cell),
-``scores:float32[]`` (any number a cell). Numbers of a cell are separated by spaces; deeper lists are JSON. Every number
-is the shortest text that reads back as the very same number of its type.
+The heading of a CSV table states each column's type: ``label:int32``, ``top:int32[5]`` (five numbers in a cell),
+``scores:float32[]`` (any count of numbers in a cell). Numbers in a cell are separated by spaces; nested lists are JSON.
+Every number is the shortest text that reads back as exactly the same number of its type.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _TYPES: dict[str, pa.DataType] = {
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _HEADING = re.compile(r"(?P<name>.*):(?P<base>[a-z0-9]+)(?P<lists>(\[\d*\])*)", re.DOTALL)
 _ROWS = 1024
-"""Rows that are spelled out at once."""
+"""The number of rows to write at once."""
 
 
 def paired_columns(table: pa.Table, plugin: str) -> pa.Table:
-    """The table with the columns that comparisons read, and without its own description.
+    """The table with the columns that comparisons read, and without its metadata.
 
-    Of a kind of task whose answers cannot be paired, all are kept.
+    If the answers of a kind of task cannot be paired, all columns stay.
     """
     try:
         wanted = pairing_columns(plugin)
@@ -46,10 +46,10 @@ def paired_columns(table: pa.Table, plugin: str) -> pa.Table:
 
 
 def to_csv(table: pa.Table, most: int) -> bytes | None:
-    """A table as CSV; None where that would be longer than ``most`` bytes, or could not be read back exactly."""
+    """A table as CSV; None if the text would exceed ``most`` bytes, or would not read back exactly."""
     try:
         headings = [f"{field.name}:{_type_name(field.type)}" for field in table.schema]
-    except KeyError:  # a type that text has no name for
+    except KeyError:  # a type without a name in text
         return None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -66,7 +66,7 @@ def from_csv(data: bytes, where: str) -> pa.Table:
     """The table that :func:`to_csv` wrote.
 
     Raises:
-        RecordError: it is none.
+        RecordError: the text is not such a table.
     """
     try:
         rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
@@ -82,7 +82,7 @@ def from_csv(data: bytes, where: str) -> pa.Table:
 
 
 def _reads_back(data: bytes, table: pa.Table) -> bool:
-    """Whether text says the same: a null string, an infinite loop of quotes or a NaN would not."""
+    """Whether the text reads back equal. A null string, nested quotes or a NaN may not."""
     try:
         return bool(from_csv(data, "").equals(table))
     except RecordError:
@@ -120,7 +120,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_flat(kind: pa.DataType) -> bool:
-    """A list of plain numbers or truths."""
+    """Whether a type is a list of plain numbers or booleans."""
     return _is_list(kind) and not _is_list(kind.value_type) and kind.value_type != pa.string()
 
 
@@ -139,11 +139,11 @@ def _scalar_writer(kind: pa.DataType) -> Callable[[Any], str]:
         return lambda value: str(np.float32(value))
     if kind == pa.bool_():
         return lambda value: str(int(value))
-    return str  # of a float64 the shortest that reads back
+    return str  # the shortest text that reads back as the same float64
 
 
 def _json_text(value: Any, kind: pa.DataType) -> str:
-    """JSON by the column's type: JSON's own writer would spell a float32 out as the float64 it is not."""
+    """JSON by the column's type. The json module would write a float32 with the digits of a float64."""
     if value is None:
         return "null"
     if _is_list(kind):

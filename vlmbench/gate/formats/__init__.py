@@ -1,1 +1,1 @@
-"""What a comparison is written as, for programs and forges: a file each."""
+"""Formats of comparisons for programs and Git hosts, one file each."""

@@ -15,13 +15,13 @@ from vlmbench.gate.registry import GateFormat
 from vlmbench.gate.verdict import is_open
 
 MOST = 10
-"""Annotations of one level that GitHub keeps of a step; the rest is counted in the last."""
+"""The annotations of one level that GitHub keeps for a step. The last one counts the rest."""
 _LONGEST = 4000
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def to_annotations(comparison: Comparison) -> str:
-    """A line a task that is not fine, worst first, and one with the overall verdict."""
+    """One line for each task that is not fine, worst first, and one line with the overall verdict."""
     level = "notice" if comparison.exit_code == 0 else "error"
     lines: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
     lines[level].append(
@@ -45,7 +45,7 @@ def to_annotations(comparison: Comparison) -> str:
 
 
 def append_summary(comparison: Comparison, environment: Mapping[str, str] = os.environ) -> bool:
-    """Add the Markdown page to the step's summary, where there is one.
+    """Add the Markdown page to the step's summary, if there is one.
 
     Raises:
         OutputError: the file that GitHub names cannot be written.

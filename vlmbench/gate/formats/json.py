@@ -1,4 +1,4 @@
-"""A comparison as JSON, and the schema of that."""
+"""A comparison as JSON, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def to_json(comparison: Comparison) -> str:
 
 
 def json_schema() -> str:
-    """The JSON Schema (2020-12) that :func:`to_json` keeps to."""
+    """The JSON Schema (2020-12) of :func:`to_json`."""
     schema = Comparison.model_json_schema(by_alias=True, mode="serialization")
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"
 

@@ -1,4 +1,4 @@
-"""A comparison as JUnit XML: a suite a model, a test case a task."""
+"""A comparison as JUnit XML: one suite for each model, one test case for each task."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vlmbench.gate.verdict import is_open
 from vlmbench.markup import printable
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped."""
+"""The characters that XML 1.0 does not allow, even escaped."""
 
 
 def to_junit(comparison: Comparison) -> str:
-    """Regressed and inconclusive tasks and demands that are not met are failures; what cannot be compared is an error.
+    """Regressed and inconclusive tasks, and demands that are not met, are failures.
 
-    What is open and tolerated is skipped.
+    A task that cannot be compared is an error. An inconclusive task that the gate tolerates is skipped.
     """
     root = ET.Element("testsuites", name="vlmbench compare")
     suites: dict[str, list[TaskComparison]] = {}
@@ -51,7 +51,7 @@ def to_junit(comparison: Comparison) -> str:
 
 
 def _case(suite: ET.Element, model: str, task: TaskComparison) -> str:
-    """Add a task's case; returns under which total it counts."""
+    """Add the test case of a task. Returns the name of the total that counts it."""
     case = ET.SubElement(suite, "testcase", name=_text(figures.title(task)), classname=_text(f"vlmbench.{model}"))
     said = sentences.of_task(task)
     tag, total = _outcome(task)

@@ -1,4 +1,4 @@
-"""A comparison as a comment on a pull request: the verdict, a table, and the rest folded away."""
+"""A comparison as a comment on a pull request: the verdict, a table, and foldable details."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST = 65_000
 """Characters: GitHub refuses a comment of more than 65,536."""
 _SIGNS = {"regressed": "❌", "failed": "❌", "not comparable": "⛔", "inconclusive": "❔", "passed": "✅"}
 _STEPS = ((10, 10), (5, 5), (3, 2), (0, 0))
-"""Classes and samples of a task that are shown; fewer where all would be too long."""
+"""The number of classes and samples to show for a task; fewer if the page would be too long."""
 _ROWS = (1000, 200, 50, 20)
 _REST = "… the rest is too long for a comment; it is in the other formats."
 _CALL = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)")
@@ -35,12 +35,12 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that is no markup, and notifies no user."""
+    """The text without markup and without mentions of users."""
     return escape_markdown(_quiet(text))
 
 
 def _quiet(text: str) -> str:
-    """A name that begins with @ would notify whoever bears it, and #12 be written down in the issue of that number."""
+    """Break @ and #: a name with @ would notify a user, and #12 would link to an issue."""
     return _CALL.sub(lambda sign: f"{sign[0]}\u2060", text)
 
 
@@ -49,7 +49,7 @@ def _page(blocks: Sequence[str]) -> str:
 
 
 def _first(blocks: Sequence[str]) -> list[str]:
-    """What fits of a page, from its beginning: of a table or list whole lines, what is folded away whole or not."""
+    """The beginning of a page that fits. Tables and lists are cut between lines; foldable parts stay whole or go."""
     kept: list[str] = []
     room = MOST - len(f"\n\n{_REST}\n")
     for block in blocks:
@@ -99,12 +99,12 @@ def _overridden(comparison: Comparison) -> Iterator[str]:
 def _has_details(task: TaskComparison, classes: int, samples: int) -> bool:
     quiet = task.verdict == "unchanged" and figures.is_fine(
         task
-    )  # forty folds of nothing new hide the one that matters
+    )  # forty foldable parts without news would hide the one that matters
     return not quiet and bool(task.classes[:classes] or task.samples[:samples])
 
 
 def _details(task: TaskComparison, classes: int, samples: int) -> str:
-    name = html.escape(_quiet(figures.title(task)), quote=False)  # inside HTML Markdown's own escapes are not read
+    name = html.escape(_quiet(figures.title(task)), quote=False)  # Markdown's escapes do not work inside HTML
     parts = [f"<details><summary>{name}: classes and samples that flipped most</summary>"]
     if task.classes[:classes]:
         rows = [_class_row(change) for change in ends(task.classes, classes)]
@@ -116,7 +116,7 @@ def _details(task: TaskComparison, classes: int, samples: int) -> str:
 
 
 def ends(changes: Sequence[ClassChange], most: int) -> list[ClassChange]:
-    """The first and the last of a list that is too long, which are its greatest losses and gains."""
+    """The first and the last items of a list that is too long: the largest losses and gains."""
     if len(changes) <= most:
         return list(changes)
     last = most // 3
@@ -147,7 +147,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _reproduce(comparison: Comparison) -> str:
-    command = figures.short(comparison.command, 2000).replace("`", "'")  # nothing else ends a block of code
+    command = figures.short(comparison.command, 2000).replace("`", "'")  # only this ends a block of code
     legend = f"{figures.LEGEND} vlmbench {comparison.vlmbench}."
     return f"<details><summary>How to reproduce</summary>\n\n```sh\n{command}\n```\n\n{escape(legend)}\n\n</details>"
 

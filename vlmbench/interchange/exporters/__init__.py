@@ -1,1 +1,1 @@
-"""What records are written as for other programs: a file each."""
+"""The formats of ``vlmbench export``, one file a format."""

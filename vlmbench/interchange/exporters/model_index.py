@@ -1,7 +1,7 @@
-"""Records as the ``model-index`` of a Hugging Face model card.
+"""Records as the ``model-index`` of a Hugging Face model card. ``vlmbench export -f model-index`` writes it.
 
-The format is that of huggingface/hub-docs, modelcard.md: models, each with results, each of a task, a dataset and
-metrics. ``huggingface_hub.ModelCardData`` reads it back.
+The format is described in huggingface/hub-docs, modelcard.md: a list of models; each has results; each result has a
+task, a dataset and metrics. ``huggingface_hub.ModelCardData`` reads it back.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from vlmbench.interchange.registry import Exporter
 from vlmbench.kinds import known_kind
 from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.entries import remarks
+from vlmbench.wording import listed
 
 NAMED = 3
-"""Models that a message names."""
+"""A message names at most this many models."""
 
 
 def model_index(records: Sequence[Summary]) -> str:
     """The YAML that belongs between the ``---`` lines of a model card.
 
-    Each record is a result; values are fractions, or ranks.
+    Each record becomes a result. Values are fractions, or ranks.
 
     Raises:
-        UsageError: they are of several models. The format has room for them, but its readers give all results to the
-            last one's name.
+        UsageError: the records are of several models. The format allows that, but its readers give all results to
+            the last model.
     """
     models = list(dict.fromkeys(record.model.name for record in records))
     if len(models) > 1:
         raise UsageError(
-            f"a model card is of one model, and these records are of {len(models):,}: {', '.join(models[:NAMED])}"
-            f"{', …' if len(models) > NAMED else ''}",
+            f"a model card describes one model, and these records are of {len(models):,}: {listed(models, most=NAMED)}",
             hint="Choose one with --model.",
         )
     index = [{"name": name, "results": [_result(record) for record in records]} for name in models]
@@ -68,13 +68,13 @@ def _title(task: str) -> str:
 
 
 def _caveat(record: Summary) -> str:
-    """What a reader must know beside the numbers; a model card has no other place for it."""
+    """The remarks, in brackets behind the dataset's name: a model card has no other place for them."""
     found = remarks(record)
     return f" ({found})" if found else ""
 
 
 def _metrics(record: Summary) -> list[dict[str, Any]]:
-    """The main metric first; those that the data cannot define are left out."""
+    """The main metric first. Metrics without a value are left out."""
     names = sorted(record.metrics, key=lambda name: name != record.main_metric)
     kind = known_kind(record.task.plugin)
     identifiers = dict(kind.hub_metrics if kind else ())

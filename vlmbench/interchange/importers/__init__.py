@@ -1,1 +1,1 @@
-"""Programs whose result files become records: a file each."""
+"""The programs whose result files ``vlmbench import`` reads, one file a program."""

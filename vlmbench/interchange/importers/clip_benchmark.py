@@ -1,4 +1,4 @@
-"""CLIP_benchmark's result files: one JSON an evaluation, or the CSV that ``clip_benchmark build`` makes of them."""
+"""Imports results of CLIP_benchmark: its JSON files, or the CSV that ``clip_benchmark build`` makes of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vlmbench.interchange.registry import Importer
 from vlmbench.interchange.results import Result, fraction, is_missing
 
 PLUGINS = {"zeroshot_classification": "classification", "zeroshot_retrieval": "retrieval"}
-"""Its tasks that are ours; it also trains linear probes and scores captions."""
+"""Its tasks that vlmbench has. It also trains linear probes and scores captions."""
 DESCRIBED = ("dataset", "model", "pretrained", "task")
 NOT_METRICS = frozenset({*DESCRIBED, "language", "model_fullname", "classnames", "templates"})
 ENGLISH = "en"
@@ -24,10 +24,12 @@ HINT = f"It has {', '.join(DESCRIBED)} and metrics."
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
-    """What a file holds, one item an evaluation; what is wrong with one is its item. The files name their models.
+    """The evaluations in a file: one item each, a result or the error that says what is wrong with it.
+
+    ``model`` is not used: the files name their models.
 
     Raises:
-        RecordError: the file as a whole is none of CLIP_benchmark's.
+        RecordError: the file is not a result file of CLIP_benchmark.
     """
     for where, evaluation in _evaluations(path):
         try:
@@ -37,23 +39,23 @@ def read_results(path: Path, cards: Mapping[str, str], model: str | None = None)
 
 
 def _evaluations(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
-    """Where each evaluation stands, and what its JSON has."""
+    """The place of each evaluation in the file, and its JSON object."""
     text = read_text(path)
     if path.suffix.lower() != ".csv":
         data = parse_json(text, path)
         if not isinstance(data, dict):
-            raise RecordError(f"{path}: no result of CLIP_benchmark, which is an object", hint=HINT)
+            raise RecordError(f"{path}: not a result of CLIP_benchmark: the JSON is not an object", hint=HINT)
         yield str(path), data
         return
     columns, rows = parse_table(text, path)
     if missing := [name for name in DESCRIBED if name not in columns]:
-        raise RecordError(f"{path}: no results of CLIP_benchmark: no column {', '.join(missing)}", hint=HINT)
+        raise RecordError(f"{path}: not results of CLIP_benchmark: there is no column {', '.join(missing)}", hint=HINT)
     for where, row in rows:
         yield where, row if isinstance(row, RecordError) else _of_row(row)
 
 
 def _of_row(row: Row) -> dict[str, Any]:
-    """A row of the CSV as the JSON that it was made of."""
+    """A row of the CSV as the JSON object that it was made from."""
     cells = {name: value for name, value in row.items() if value}
     metrics = {name: value for name, value in cells.items() if name not in NOT_METRICS}
     return {**{name: value for name, value in cells.items() if name in NOT_METRICS}, "metrics": metrics}
@@ -67,13 +69,15 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
     if isinstance(metrics, dict):
         metrics = {name: value for name, value in metrics.items() if not _INDEX.fullmatch(name)}
     if missing or not isinstance(metrics, dict) or not all([metrics, *map(_is_name, metrics)]):
-        raise RecordError(f"{where}: no result of CLIP_benchmark: no {', '.join(missing) or 'metrics'}", hint=HINT)
+        raise RecordError(
+            f"{where}: not a result of CLIP_benchmark: there is no {', '.join(missing) or 'metrics'}", hint=HINT
+        )
     kind = evaluation["task"]
     if kind not in PLUGINS:
-        raise RecordError(f"{where}: a result of {kind!r}, which is no zero-shot task of ours")
+        raise RecordError(f"{where}: a result of {kind!r}, which is not a zero-shot task of vlmbench")
     language = evaluation.get("language") or ENGLISH
     if not _is_name(language):
-        raise RecordError(f"{where}: language is {language!r}, no name of one")
+        raise RecordError(f"{where}: language is {language!r}, which is not the name of a language")
     task = task_name(evaluation["dataset"])
     numbers = {name: value for name, value in metrics.items() if not is_missing(value)} or metrics
     return Result(
@@ -89,7 +93,7 @@ def _result(evaluation: Mapping[str, Any] | RecordError, where: str, cards: Mapp
 
 
 def _is_name(value: object) -> bool:
-    """Text with something after its last slash."""
+    """Whether it is text with something after its last slash."""
     return isinstance(value, str) and bool(value.rpartition("/")[2].strip())
 
 

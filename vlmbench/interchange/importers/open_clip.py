@@ -1,4 +1,4 @@
-"""open_clip's result files: the tables of its documentation, and ``results.jsonl`` of its training."""
+"""Imports results of open_clip: the tables of its documentation, and the ``results.jsonl`` of a training run."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from vlmbench.interchange.results import Result, fraction, is_missing
 
 RETRIEVAL_TASKS = frozenset(task for task, _ in OPEN_CLIP_RETRIEVAL.values())
 TABLES = (("zero-shot", OPEN_CLIP_COLUMNS), ("retrieval", OPEN_CLIP_RETRIEVAL))
-"""What the files of its documentation hold. Two of them repeat the same zero-shot numbers, and the third has other
-metrics of the same retrieval tasks: a record of the first must not take the place of one of the other."""
+"""The tables of its documentation. Two files repeat the same zero-shot numbers. The third has other metrics of the same
+retrieval tasks, so a record of one table must not replace a record of the other."""
 DESCRIBED = ("name", "pretrained")
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
-    """What a file holds, one item a (model, task) pair; what is wrong with a row is its item.
+    """The results in a file: one item a (model, task) pair, or the error that says what is wrong with a row.
 
     Args:
         path: ``openclip_results.csv``, ``openclip_classification_results.csv``, ``openclip_retrieval_results.csv``, or
-            a ``results.jsonl``, of which the last line counts.
-        cards: specs of open_clip cards to their names.
+            a ``results.jsonl``, whose last line counts.
+        cards: the specs of open_clip cards to the cards' names.
         model: the name of the model that was trained, which a ``results.jsonl`` does not say.
 
     Raises:
-        RecordError: the file as a whole is none of open_clip's.
+        RecordError: the file is not a result file of open_clip.
     """
     text = read_text(path)
     if path.suffix.lower() == ".csv":
@@ -41,7 +41,8 @@ def _table(text: str, path: Path, cards: Mapping[str, str]) -> Iterator[Result |
     columns, rows = parse_table(text, path)
     if not set(columns).issuperset(DESCRIBED) or not any(of_table.keys() & set(columns) for _, of_table in TABLES):
         raise RecordError(
-            f"{path}: no results of open_clip", hint="They have columns name, pretrained and one a dataset."
+            f"{path}: not results of open_clip",
+            hint="Its tables have the columns name, pretrained, and one column a dataset.",
         )
     for where, row in rows:
         try:
@@ -54,7 +55,7 @@ def _row(row: Row | RecordError, where: str, cards: Mapping[str, str]) -> list[R
     if isinstance(row, RecordError):
         raise row
     if missing := [name for name in DESCRIBED if not row[name].strip()]:
-        raise RecordError(f"{where}: no {', '.join(missing)}")
+        raise RecordError(f"{where}: there is no {', '.join(missing)}")
     return [
         Result(
             model=model_name(row["name"], row["pretrained"], cards),
@@ -75,11 +76,11 @@ def _training(text: str, path: Path, model: str | None) -> Iterator[Result | Rec
     last = parse_json(lines[-1], path) if lines else None
     if not isinstance(last, dict) or not last.keys() & OPEN_CLIP_TRAINING.keys():
         raise RecordError(
-            f"{path}: no zero-shot results in its last line",
+            f"{path}: there are no zero-shot results in the last line",
             hint="open_clip's training writes them with --imagenet-val or --imagenet-v2.",
         )
     if model is None:
-        raise RecordError(f"{path}: does not say which model it is of", hint="Name it with --model.")
+        raise RecordError(f"{path}: the file does not say which model it is of", hint="Name it with --model.")
     epoch = last.get("epoch")
     for task, metrics in _by_task(last, OPEN_CLIP_TRAINING, str(path)).items():
         yield Result(
@@ -95,7 +96,7 @@ def _training(text: str, path: Path, model: str | None) -> Iterator[Result | Rec
 def _by_task(
     found: Mapping[str, object], places: Mapping[str, tuple[str, str]], where: str
 ) -> dict[str, dict[str, float]]:
-    """Tasks to metrics to values, of those places that are filled in."""
+    """Tasks to metrics to values, for the places that have a value."""
     by_task: dict[str, dict[str, float]] = {}
     for place, (task, metric) in places.items():
         if not is_missing(found.get(place)):
@@ -104,7 +105,7 @@ def _by_task(
 
 
 def _left_out(found: Mapping[str, object], places: Mapping[str, tuple[str, str]], task: str) -> list[str]:
-    """The task's metrics that the file has without a number. An empty cell is none: models lack most of the tables."""
+    """The task's metrics without a number in the file. An empty cell does not count: most models lack most tables."""
     asked = {place: metric for place, (of_task, metric) in places.items() if of_task == task}
     return [metric for place, metric in asked.items() if found.get(place, "") != "" and is_missing(found[place])]
 

@@ -1,1 +1,1 @@
-"""ConSE: an ImageNet classifier joined to a sentence encoder."""
+"""The adapter of ConSE, which joins an ImageNet classifier to a sentence encoder."""

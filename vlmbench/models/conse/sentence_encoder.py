@@ -1,4 +1,4 @@
-"""Text features of encoders that mask their padding: mean pooling over the attention mask, as sentence encoders do."""
+"""Text features from a sentence encoder: the mean over all tokens but the padding. ConSE uses it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vlmbench.models.towers.token_reader import library_counts
 
 
 class MaskedTextEncoder:
-    """A sentence encoder, and a ``PrefixTextEncoder``: padding is masked everywhere, so cutting it off is exact.
+    """A sentence encoder as a ``PrefixTextEncoder``. It masks padding everywhere, so cutting it off is exact.
 
     Args:
         network: a transformers encoder that returns ``last_hidden_state``.
-        tokenizer: its tokenizer, one that pads on the right.
-        max_length: the longest text in tokens; the rest is cut off.
+        tokenizer: its tokenizer, which must pad on the right.
+        max_length: the number of tokens after which texts are cut off.
     """
 
     def __init__(self, network: Any, tokenizer: Any, max_length: int) -> None:
@@ -37,7 +37,7 @@ class MaskedTextEncoder:
         return cast(Tensor, batch["input_ids"])
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has without being cut, the two around it included."""
+        """Count the tokens of each text before the cut, including the two around it."""
         return library_counts(self._tokenizer, texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def recognised(parts: Parts) -> MakeModel:
 
 
 def _is_open_clip(module: nn.Module) -> bool:
-    """Whether it is one of open_clip's own networks. Unless open_clip is imported, no module can be."""
+    """Whether the module is a network of open_clip. It cannot be one if open_clip was not imported."""
     library: Any = sys.modules.get("open_clip")
     return library is not None and type(module) in (library.CLIP, library.CustomTextCLIP, library.CoCa)
 

@@ -1,1 +1,1 @@
-"""Models of open_clip."""
+"""The adapter of open_clip."""

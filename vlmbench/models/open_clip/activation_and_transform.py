@@ -1,4 +1,4 @@
-"""What a spec leaves open, decided and told: the activation and the image transform of a set of weights."""
+"""The choice of the activation and the image transform, which a spec leaves open, with remarks. The build uses it."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ TRANSFORM_OPTIONS = {
     "interpolation": "image_interpolation",
     "resize_mode": "image_resize_mode",
 }
-"""A field of open_clip's image transform, to the card's option that sets it."""
+"""Maps a field of open_clip's image transform to the card's option that sets it."""
 
 TRANSFORM_KEYS = (*TRANSFORM_OPTIONS, "fill_color")
-"""What a pretrained config decides of the image transform. Its size is that of the image tower."""
+"""The fields of the image transform that a pretrained config sets. The image tower sets the size."""
 
 
 def choose_activation(source: Source, configured: bool, wanted: bool | None, facts: Facts) -> bool | None:
-    """Which activation to build with; what a user must know of it becomes a remark.
+    """Choose the activation of the network. Remarks tell the user about corrections and assumptions.
 
-    What the user wrote wins (the option, then an architecture ending in ``-quickgelu``), with a warning where evidence
-    contradicts it. Then evidence corrects the architecture's default. Without evidence a local file is loaded as
-    written, and the note says how to change that.
+    The user's choice comes first: the option, or else an architecture that ends in ``-quickgelu``. A remark warns if
+    evidence contradicts it. Next, evidence corrects the architecture's default. Without evidence a local file gets the
+    architecture's default, and a remark says how to change that.
 
     Args:
         configured: whether the architecture's own activation is QuickGELU.
         wanted: the option ``quick_gelu``.
-        facts: what is known of the weights.
+        facts: the evidence about the weights.
 
     Returns:
-        The activation to force; None: the architecture's own.
+        Whether to force QuickGELU; None: the architecture's own activation.
     """
     explicit = configured if wanted is None and source.name.endswith(QUICKGELU_SUFFIX) else wanted
     if explicit is not None:
@@ -53,8 +53,8 @@ def choose_activation(source: Source, configured: bool, wanted: bool | None, fac
             return explicit
         say(
             ACTIVATION_MISMATCH,
-            f"the model was built with {_activation(explicit)} as asked, but by {facts.evidence} the weights were "
-            f"trained with {_activation(facts.quick_gelu)}; the numbers are too low if that is so",
+            f"the model was built with {_activation(explicit)} as you asked, but {facts.evidence} says that the "
+            f"weights were trained with {_activation(facts.quick_gelu)}. If so, the numbers are too low",
         )
         return explicit
     if facts.quick_gelu is None:
@@ -62,17 +62,17 @@ def choose_activation(source: Source, configured: bool, wanted: bool | None, fac
             return None
         say(
             ACTIVATION_ASSUMED,
-            f"the activation {_activation(configured)} was assumed, as {source.name} has it, and nothing tells which "
-            f"one these weights were trained with; if it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set "
-            "the option quick_gelu: true, and if not, set quick_gelu: false",
+            f"the activation {_activation(configured)} of {source.name} was assumed, because nothing shows with which "
+            f"one these weights were trained. If it was QuickGELU, write {source.name}{QUICKGELU_SUFFIX} or set the "
+            "option quick_gelu: true; if not, set quick_gelu: false",
         )
         return None
     if facts.quick_gelu == configured:
         return None
     say(
         ACTIVATION_CORRECTED,
-        f"{source.name} means the activation {_activation(configured)}, but by {facts.evidence} these weights were "
-        f"trained with {_activation(facts.quick_gelu)}, which was used",
+        f"{source.name} has the activation {_activation(configured)}, but {facts.evidence} says that these weights "
+        f"were trained with {_activation(facts.quick_gelu)}. That activation was used",
     )
     return facts.quick_gelu
 
@@ -82,10 +82,10 @@ def _activation(quick_gelu: bool) -> str:
 
 
 def choose_transform(source: Source, options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
-    """The fields of the image transform to force; what a user must know of them becomes a remark.
+    """Choose the fields of the image transform to force. Remarks tell the user about assumptions.
 
-    open_clip prepares images for a local file as OpenAI did, whatever the architecture; SigLIP's, CLIPA's and
-    MobileCLIP's weights want something else, and lose accuracy without a word.
+    For a local file open_clip uses OpenAI's transform for every architecture. The weights of SigLIP, CLIPA and
+    MobileCLIP need other transforms, and would lose accuracy without a warning.
     """
     forced = {key: options[name] for key, name in TRANSFORM_OPTIONS.items() if options.get(name) is not None}
     known = {key: facts.preprocess[key] for key in TRANSFORM_KEYS if facts.preprocess.get(key) is not None}
@@ -99,9 +99,9 @@ def choose_transform(source: Source, options: Mapping[str, Any], facts: Facts) -
         elif not known and not forced and open_clip.list_pretrained_tags_by_model(source.name):
             say(
                 TRANSFORM_ASSUMED,
-                "OpenAI's mean and deviation of colours were assumed, and the weights published for "
-                f"{source.name} differ in theirs; set the options image_mean and image_std if these weights were "
-                "trained with others",
+                "OpenAI's mean and deviation of colours were assumed, because the published weights of "
+                f"{source.name} use different ones. If these weights were trained with others, set the options "
+                "image_mean and image_std",
             )
     return known | forced
 

@@ -1,8 +1,7 @@
-"""CLIP-like models of open_clip: every architecture, tag, local checkpoint, local folder and hub repository it loads.
+"""The adapter of open_clip: it loads every architecture, tag, local checkpoint, local folder and hub repository.
 
-A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. What a spec leaves open
-(activation, image transform) is decided in :mod:`vlmbench.models.open_clip.activation_and_transform`, with a
-remark.
+A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. A spec does not fix the
+activation and the image transform. :mod:`.activation_and_transform` chooses them, with remarks.
 """
 
 from __future__ import annotations
@@ -55,17 +54,17 @@ OPTIONS: Mapping[str, Kinds] = {
     "state_dict": (str,),
     "weights_file": (str,),
 }
-"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``),
-``weights_file`` one of a folder's files by its name. ``random_seed`` draws the weights instead of loading them,
-for tests and parity checks; the spec is then ``ARCH``."""
+"""``state_dict`` picks one of a checkpoint's state dicts by its key (``model_ema``; nested: ``state.ema``).
+``weights_file`` picks one of a folder's files by its name. ``random_seed`` makes random weights instead of loading
+them, for tests and parity checks; the spec is then ``ARCH``."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
-    """The adapter.
+    """Load a model.
 
     Raises:
-        UnknownNameError: no such architecture or tag.
-        ModelError: an unknown option; weights that are missing, corrupt, of another architecture, or not to be fetched.
+        UnknownNameError: there is no such architecture or tag.
+        ModelError: an option is unknown; weights are missing, corrupt, of another architecture, or not to be fetched.
         MissingDependencyError: the tokenizer or a tower needs a package that is not installed.
     """
     check_options(card, OPTIONS)
@@ -79,7 +78,7 @@ def load(card: ModelCard, options: LoadOptions) -> OpenClipModel:
 
 
 class OpenClipModel:
-    """An open_clip network behind the ``VisionLanguageModel`` protocol.
+    """An open_clip network as a ``VisionLanguageModel``.
 
     Args:
         built: the network, in evaluation mode, on any device.
@@ -87,7 +86,7 @@ class OpenClipModel:
             no features of patches, since those take the network's own colours.
 
     Attributes:
-        network: the open_clip module itself, for capabilities that need more of it.
+        network: the open_clip module, for capabilities that use more of its parts.
     """
 
     def __init__(
@@ -158,6 +157,6 @@ def _tokenizer(source: Source, built: Built, context_length: int | None, *, offl
     except Exception as error:  # a fetch can fail in any way
         if source.schema == "local-dir":
             folder = Path(source.location).absolute()
-            raise ModelError(f"no tokenizer can be read from {folder}: {error}") from error
+            raise ModelError(f"{folder}: the tokenizer cannot be read: {error}") from error
         repository = built.config["text_cfg"].get("hf_tokenizer_name")
         raise fetch_error(f"the tokenizer of {source.name}", error, offline=offline, repository=repository) from error

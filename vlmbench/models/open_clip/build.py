@@ -1,4 +1,4 @@
-"""Building an open_clip network: fetch its weights, look into them, load them, and note what was decided on the way."""
+"""Building an open_clip network: its weights are fetched, checked and loaded, with remarks. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from vlmbench.models.towers.weight_folder import OPEN_CLIP_LAYOUT, chosen_files
 from vlmbench.paths import user_path
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import LIBRARY, POSITIONS_INTERPOLATED, RANDOM_WEIGHTS
+from vlmbench.wording import counted, either, listed
 
 CONFIG_FILE = "open_clip_config.json"
 DECIDED_HERE = (
@@ -41,7 +42,7 @@ DECIDED_HERE = (
     "Could not find/download default weights",
     "Local config loaded, but no CLIP weights found",
 )
-"""How warnings of open_clip begin about weights that are chosen and loaded here instead."""
+"""Beginnings of open_clip's warnings about missing weights. They are dropped, since this module loads the weights."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Built:
 
     Attributes:
         network: ``CLIP``, ``CustomTextCLIP`` or ``CoCa``, float32 on the CPU, in evaluation mode.
-        config: open_clip's model config as it was built, the activation included.
-        revision: the commit of the hub repository from which the weights were fetched, if they were.
+        config: open_clip's model config as it was built, including the activation.
+        revision: the commit of the hub repository from which the weights were fetched; None for other weights.
     """
 
     network: nn.Module
@@ -60,13 +61,13 @@ class Built:
 
 
 def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built:
-    """Build the network of this source.
+    """Build the network of a source, with its weights.
 
     Args:
-        offline: fetch nothing. The caller keeps the hub's libraries off the network.
+        offline: fetch nothing. The caller must keep the hub's libraries off the network.
 
     Raises:
-        ModelError: weights cannot be fetched or read, or do not fit.
+        ModelError: the weights cannot be fetched or read, or do not fit.
     """
     config = _config(source, options.get("image_size"), offline=offline)
     files = _fetch(source, options.get("weights_file"), offline=offline)
@@ -77,7 +78,7 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     image_size = options.get("image_size")
     size = tuple(image_size) if isinstance(image_size, list) else image_size
     seed = options.get("random_seed")
-    # open_clip sets the size of timm's towers after it has loaded their weights.
+    # For timm's towers open_clip sets the image size after it has loaded the weights.
     late_size = size if files and "timm_model_name" in config["vision_cfg"] else None
     shapes: dict[str, tuple[int, ...]] = {}
     builds: list[nn.Module] = []
@@ -91,7 +92,7 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
             force_image_size=None if late_size else size,
             force_context_length=options.get("context_length"),
             force_preprocess_cfg=transform,
-            # As an argument of the network, since force_quick_gelu can only turn it on.
+            # An argument of the network, because force_quick_gelu can only switch it on.
             **({} if quick_gelu is None else {"quick_gelu": quick_gelu}),
         )
         builds.append(network)
@@ -103,6 +104,8 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
             load_state(network, state)
         if late_size:
             _set_size(network, late_size)
+        if seed is not None:
+            _draw_the_rest(network)
         return network
 
     with open_clip_log() as said, torch.random.fork_rng(devices=[]):
@@ -110,14 +113,14 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
             network = create() if seed is not None else build_without_init(create)
         except ModelError:
             raise
-        except Exception as error:  # whatever the file or the options make open_clip and torch raise
+        except Exception as error:  # files and options can make open_clip and torch raise any error
             what = f"{checkpoint.where} as {source.name}" if checkpoint else source.name
             raise ModelError(f"open_clip cannot load {what}: {type(error).__name__}: {error}") from error
     if checkpoint and len(builds) > 1:
         _refuse_nan(checkpoint, network)
     said = [message for message in said if not message.removeprefix("open_clip: ").startswith(DECIDED_HERE)]
     if seed is not None:
-        say(RANDOM_WEIGHTS, f"the weights were drawn at random (seed {seed}), and the numbers mean nothing")
+        say(RANDOM_WEIGHTS, f"the weights are random (seed {seed}), so the numbers mean nothing")
     else:
         for logged in dict.fromkeys(said):
             say(LIBRARY, logged)
@@ -129,18 +132,27 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
     return Built(network.eval().requires_grad_(False), config, revision)
 
 
+def _draw_the_rest(network: Any) -> None:
+    """Draw the weights that open_clip leaves as the memory was: a CoCa's projection to captions, which gives no feature
+    but is part of the hash of all weights."""
+    projection = getattr(getattr(network, "text_decoder", None), "text_projection", None)
+    if projection is not None:
+        torch.nn.init.normal_(projection, std=projection.shape[0] ** -0.5)
+
+
 def _set_size(network: Any, size: int | tuple[int, int]) -> None:
     network.visual.set_input_size(size)
     set_model_preprocess_cfg(network, {**network.visual.preprocess_cfg, "size": network.visual.image_size})
 
 
 def _refuse_nan(checkpoint: Checkpoint, network: nn.Module) -> None:
-    # CoCa's decoder has a projection that is neither trained nor used, and was saved as the memory was.
+    # CoCa's decoder has a projection that is neither trained nor used, and was saved with uninitialised memory.
     names = [name for name in nan_weights(network) if not name.startswith("text_decoder.")]
     if names:
         raise ModelError(
-            f"{checkpoint.where}: {len(names)} of the weights hold NaN (not a number): {', '.join(names[:3])}",
-            hint="The training diverged, or the file is damaged: name another checkpoint.",
+            f"{checkpoint.where}: {counted(len(names), 'weight')} {either(len(names), 'holds', 'hold')} NaN "
+            f"(not a number): {listed(names, most=3)}",
+            hint="Name another checkpoint: the training diverged, or the file is damaged.",
         )
 
 
@@ -172,17 +184,16 @@ def _checked_config(source: Source, config: Any) -> dict[str, Any]:
 
 
 def _refuse_other_size(source: Source, config: Mapping[str, Any], preprocess: Any) -> None:
-    """open_clip makes images of the network's size, whatever size the transform's config says."""
+    """Refuse a transform's config with another image size than the network's, because open_clip would ignore it."""
     size = preprocess.get("size") if isinstance(preprocess, dict) else None
     vision = config["vision_cfg"]
     network = vision.get("image_size", 224) if isinstance(vision, dict) else None
     if size is None or network is None or _pair(size) == _pair(network):
         return
     raise ModelError(
-        f"{source.name}: in open_clip_config.json preprocess_cfg has the size {size}, and the network's vision_cfg the "
+        f"{source.name}: in open_clip_config.json preprocess_cfg has the size {size}, but vision_cfg has the "
         f"image_size {network}",
-        hint="The two belong to different weights, or one of them was edited: make them equal, or set the model option "
-        "image_size in a card.",
+        hint="Make them equal, or set the model option image_size in a card. They may belong to different weights.",
     )
 
 
@@ -191,9 +202,11 @@ def _pair(size: Any) -> Any:
 
 
 def _fetch(source: Source, weights_file: str | None, *, offline: bool) -> WeightFiles | None:
-    """The checkpoint's files, fetched if need be. None for random weights."""
+    """Find the checkpoint's files, and fetch them if necessary. None for random weights."""
     if weights_file is not None and source.schema != "local-dir":
-        raise ModelError(f"the option weights_file picks a file of a folder, and {source.name} is none: drop it")
+        raise ModelError(
+            f"the option weights_file needs a local folder, and {source.name} is not one: remove the option"
+        )
     if source.path is not None:
         return weight_files(source.path)
     if source.schema == "local-dir":
@@ -212,7 +225,7 @@ def _fetch_repository(source: Source, *, offline: bool) -> WeightFiles:
                 return shards
         except ModelError:
             raise
-        except Exception as failed:  # of one of the shards
+        except Exception as failed:  # a shard could not be fetched
             error = failed
         raise fetch_error(
             f"the weights of {source.name}", error, offline=offline, repository=source.location
@@ -220,11 +233,11 @@ def _fetch_repository(source: Source, *, offline: bool) -> WeightFiles:
 
 
 def _fetch_shards(repository: str) -> WeightFiles | None:
-    """The shards of a repository that has an index of them, under open_clip's names; else None."""
+    """Fetch the shards of a repository if it has an index of them under open_clip's names; else None."""
     for name in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
         try:
             index = Path(hf_hub_download(repository, name + INDEX_SUFFIX))
-        except Exception:  # not there, or not to be reached: then the error is that of the whole file
+        except Exception:  # it does not exist or cannot be reached; the caller reports the error of the whole file
             continue
         for shard in shard_names(index):
             hf_hub_download(repository, shard)
@@ -236,7 +249,7 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
     entry = open_clip.get_pretrained_cfg(architecture, tag)
     repository = entry.get("hf_hub", "").rpartition("/")[0] or None
     what = f"the weights {architecture}/{tag}"
-    if offline and repository is None and "file" not in entry:  # from a bare URL, into open_clip's own cache
+    if offline and repository is None and "file" not in entry:  # open_clip keeps files of plain URLs in its own cache
         cached = user_path("~/.cache/clip") / Path(entry["url"]).name
         if not cached.is_file():
             raise fetch_error(what, FileNotFoundError(str(cached)), offline=True)
@@ -249,27 +262,27 @@ def _fetch_tag(architecture: str, tag: str, *, offline: bool) -> Path:
 def _facts(source: Source, checkpoint: Checkpoint | None) -> Facts:
     if source.tag:
         return facts_of_tag(source.name, source.tag)
-    # A folder or hub repository states its activation and transform in its own config.
+    # The config of a folder or hub repository contains its activation and transform.
     run_name = checkpoint.run_name if checkpoint else ""
     return facts_of_file(source.name, source.path, run_name) if source.path else Facts()
 
 
 def _tell_of_interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """open_clip and timm stretch positional embeddings to fit, in silence; it changes the model, so it is told."""
+    """Remark on interpolated positional embeddings. open_clip and timm do not report it, and it changes the model."""
     stretched: dict[tuple[int, int], list[str]] = {}
     for name, value in network.state_dict().items():
         found, now = shapes.get(name), tuple(value.shape)
-        # A scale of one number has the shape () or (1,).
+        # A scale is one number, of shape () or (1,).
         if found is None or math.prod(found) == math.prod(now):
             continue
         axes = [axis for axis, pair in enumerate(zip(found, now, strict=False)) if pair[0] != pair[1]]
         positions = (math.prod(found[axis] for axis in axes), math.prod(now[axis] for axis in axes))
         stretched.setdefault(positions, []).append(name)
     for (before, after), names in stretched.items():
-        more = f" and {len(names) - 1} more were" if len(names) > 1 else " was"
         say(
             POSITIONS_INTERPOLATED,
-            f"{names[0]}{more} interpolated from the checkpoint's {before} positions to {after}",
+            f"{listed(names, most=1)} {either(len(names), 'was', 'were')} interpolated from the checkpoint's {before} "
+            f"positions to {after}",
             count=len(names),
             examples=names[1:],
         )
@@ -277,10 +290,10 @@ def _tell_of_interpolated(network: nn.Module, shapes: Mapping[str, tuple[int, ..
 
 @contextmanager
 def open_clip_log() -> Iterator[list[str]]:
-    """Collect what open_clip logs as a warning or worse, and keep it off the terminal.
+    """Collect open_clip's log messages from the level of warnings on, and keep all its messages off the terminal.
 
-    open_clip logs through the root logger, whose module-level functions install a handler where there is none; a null
-    handler keeps the host's logging as it was.
+    open_clip uses the root logger's module-level functions, which install a handler if the logger has none. A null
+    handler prevents that, so the program's logging does not change.
     """
     said: list[str] = []
     package = str(Path(open_clip.__file__).parent)

@@ -1,7 +1,7 @@
-"""The byte-level BPE tokenizer of the demo's checkpoint, and of folders like it, without the library that wrote it.
+"""A byte-level BPE tokenizer, so that the demo's checkpoint needs no tokenizer library. The adapter uses it.
 
-Hugging Face's ``tokenizers`` and ``transformers`` are an extra here. Of their many forms one is read: that which
-``docs/demo_clip`` writes. A folder of any other form is left to them.
+Hugging Face's ``tokenizers`` and ``transformers`` are optional dependencies. This module reads only the form that
+``docs/demo_clip`` writes. Those libraries read every other form.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vlmbench.models.towers.token_reader import library_counts
 from vlmbench.models.towers.weights import json_sha256
 
 _PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
-"""``ByteLevel`` of tokenizers, and GPT-2's ``encoder.py``."""
+"""The pattern of ``ByteLevel`` in tokenizers, and of GPT-2's ``encoder.py``."""
 _FORM: Mapping[str, Any] = {
     "version": "1.0",
     "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
@@ -50,19 +50,19 @@ _ADDED: Mapping[str, Any] = {
 _SETTINGS = frozenset(
     ("bos_token", "eos_token", "pad_token", "tokenizer_class", "model_max_length", "clean_up_tokenization_spaces")
 )
-"""What ``tokenizer_config.json`` may set; others would change what the library does."""
+"""The settings that ``tokenizer_config.json`` must have. Others could change the tokenizer's results."""
 _CLEANED = "whitespace"
-"""What open_clip does to a text before such a tokenizer."""
+"""open_clip's cleaning of texts before such a tokenizer."""
 
 
 @dataclass(frozen=True)
 class ByteLevelTokenizer:
-    """Texts to ids as open_clip's ``HFTokenizer`` gives them of the same files.
+    """Maps texts to the ids that open_clip's ``HFTokenizer`` gives for the same files.
 
     Attributes:
-        folder: of the files.
+        folder: the folder with the files.
         rules: the content of ``tokenizer.json``.
-        context_length: ids a text, with the two around it; longer texts are cut before the last one.
+        context_length: the number of ids of a text, including the two around it. Longer texts are cut before the last.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class ByteLevelTokenizer:
     pad: int
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, context length) int64."""
+        """Map N strings to (N, context length) int64 ids."""
         clean = get_clean_fn(_CLEANED)
         found = torch.full((len(texts), self.context_length), self.pad, dtype=torch.long)
         start, end = self.ends
@@ -85,7 +85,7 @@ class ByteLevelTokenizer:
         return found
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """How many ids each text has without being cut, with the two around it."""
+        """Count the ids of each text before the cut, including the two around it."""
         clean = get_clean_fn(_CLEANED)
         counts = []
         for text in texts:
@@ -97,7 +97,7 @@ class ByteLevelTokenizer:
 
     @property
     def description(self) -> str:
-        """What :func:`~vlmbench.models.open_clip.text.describe_tokenizer` says of an ``HFTokenizer`` of these files."""
+        """The result of :func:`.text.describe_tokenizer` for an ``HFTokenizer`` of these files."""
         rules = {key: value for key, value in self.rules.items() if key not in ("padding", "truncation")}
         return (
             f"HFTokenizer(context_length={self.context_length}, clean={get_clean_fn(_CLEANED).__name__}, "
@@ -114,7 +114,7 @@ class ByteLevelTokenizer:
         return found
 
     def _word_ids(self, word: str) -> list[int]:
-        """Of the neighbours that may be joined, those of the earliest rule are, until there are none."""
+        """Split a word into bytes, and join neighbours by the earliest rule until no rule fits."""
         signs = [self._signs[byte] for byte in word.encode("utf-8")]
         while len(signs) > 1:
             pairs = list(pairwise(signs))
@@ -126,7 +126,7 @@ class ByteLevelTokenizer:
 
     @cached_property
     def _library(self) -> HFTokenizer | None:
-        """The library's own; None where it is not installed."""
+        """The library's tokenizer; None if the library is not installed."""
         try:
             return HFTokenizer(str(self.folder), context_length=self.context_length)
         except ImportError:
@@ -156,7 +156,7 @@ class ByteLevelTokenizer:
 def byte_level_tokenizer(
     folder: Path, text_config: Mapping[str, Any], context_length: int | None
 ) -> ByteLevelTokenizer | None:
-    """The tokenizer of a checkpoint's folder; None where it has none of the form that is read here."""
+    """Read the tokenizer of a checkpoint's folder; None if its form is not the one that this module reads."""
     plain = text_config.get("hf_tokenizer_name") and not text_config.get("tokenizer_kwargs")
     if not plain or text_config.get("tokenizer_mode"):
         return None
@@ -169,7 +169,13 @@ def byte_level_tokenizer(
             return None
         ids = {token["content"]: int(token["id"]) for token in rules["added_tokens"]}
         start, end, pad = (ids[settings[name]] for name in ("bos_token", "eos_token", "pad_token"))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # the library reads it, or says what is wrong
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # the library reads the files, or says what is wrong
         return None
     length = context_length or int(text_config.get("context_length", 77))
     return ByteLevelTokenizer(folder, rules, length, (start, end), pad)
@@ -196,12 +202,15 @@ def _is_known(rules: Any, settings: Any) -> bool:
 
 
 def _is_settled(text: str) -> bool:
-    """Whether this Python knows every sign; of those of a newer Unicode it has no small letters, and a library may."""
+    """Whether this Python knows every character. For newer Unicode, only a library may know the lower case."""
     return text.isascii() or all(unicodedata.category(sign) != "Cn" for sign in text)
 
 
 def _words(text: str) -> list[str]:
-    """Letters are made small one by one, as the library does: a sigma at a word's end is one like any other."""
+    """Lower a text one letter at a time and split it into words.
+
+    The library does the same, so a sigma at the end of a word has no special form.
+    """
     small = "".join(sign.lower() for sign in unicodedata.normalize("NFC", text))
     words: list[str] = _PIECES.findall(small if small.startswith(" ") else f" {small}")
     return words

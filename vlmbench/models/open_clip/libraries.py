@@ -1,4 +1,4 @@
-"""Which libraries beside open_clip a model's texts need: found out before anything is fetched."""
+"""A check for the library that a model's texts need, before anything is fetched. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LIBRARY = "transformers"
 
 
 def refuse_without_libraries(source: Source) -> None:
-    """Refuse a model whose text tower or tokenizer is of a library that is not installed.
+    """Refuse a model whose text tower or tokenizer needs a library that is not installed.
 
-    Of a hub repository nothing is known before it is fetched; loading its tokenizer then says the same.
+    Nothing is known about a hub repository before it is fetched. For it, loading the tokenizer raises the same error.
 
     Raises:
-        MissingDependencyError: it is not.
+        MissingDependencyError: the library is not installed.
     """
     if find_spec(LIBRARY) is None and _needs_library(source):
         raise MissingDependencyError(
@@ -39,7 +39,7 @@ def _needs_library(source: Source) -> bool:
         return True
     if source.schema == "local-dir" and byte_level_tokenizer(_folder(source), config, None):
         return False
-    # open_clip.get_tokenizer: SigLIP's are of the library even where its config names none.
+    # open_clip.get_tokenizer uses the library for SigLIP, even if the config names no tokenizer of it.
     return bool(config.get("hf_tokenizer_name")) or (not source.schema and "siglip" in source.name.lower())
 
 

@@ -1,4 +1,4 @@
-"""open_clip's causal text towers over packed prompts, where each of their blocks is of a kind known here."""
+"""The ``PackedTextEncoder`` of open_clip's causal text towers with blocks of known classes. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from vlmbench.models.towers.causal_blocks import CausalBlock, PackedText, walk
 from vlmbench.models.towers.padding import unpadded_lengths
 
 CLASS_TOKEN = -1
-"""Stands in a row of token ids for the class token, which has an embedding of its own and no id."""
+"""The value that marks the class token in a row of ids. That token has its own embedding and no id."""
 
 
 @dataclass(frozen=True)
 class PackedClassTokenText:
-    """A ``PackedTextEncoder`` of CoCa's text tower, which reads at a class token behind the full length.
+    """The ``PackedTextEncoder`` of CoCa's text tower, which pools at a class token after the full length.
 
-    That token stands at the last position whatever the text's length. Its mask, as the published weights were trained
-    with it, is shifted by one: a token is hidden where the one *before* it is padding. So the class token sees the
-    first padding token, and not itself. A row is therefore the text, one padding token where there is room, and the
-    class token. Source: open_clip transformer.py, ``TextTransformer._build_additive_mask``.
+    That token has the last position for texts of every length. The published weights were trained with a mask that is
+    shifted by one: a token is hidden if the token *before* it is padding. So the class token sees the first padding
+    token, but not itself. A row is therefore the text, one padding token if there is room, and the class token.
+    Source: open_clip transformer.py, ``TextTransformer._build_additive_mask``.
     """
 
     tower: Any
@@ -56,11 +56,11 @@ class PackedClassTokenText:
 
 
 def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder | None) -> PackedTextEncoder | None:
-    """A model's text tower in its packed way, or None where that is not known to give the same.
+    """Make the ``PackedTextEncoder`` of a model's text tower; None if equal features are not certain.
 
     Args:
-        tokenizer: texts to (N, context length) ids.
-        trimmed: the tower as one that reads at the end of text, if it is one.
+        tokenizer: maps texts to (N, context length) ids.
+        trimmed: the tower as a causal text encoder, if it pools at the end of the text.
     """
     if trimmed is not None:
         return _reading_at_the_end(trimmed)
@@ -91,7 +91,7 @@ def _features(
     packs: TokenPacks,
     is_class: Tensor | None = None,
 ) -> Tensor:
-    """The normalised states of the prompts' last tokens, (M, W)."""
+    """Compute the normalised states of the prompts' last tokens, (M, W)."""
     dtype = tower.transformer.get_cast_dtype()
     x = tower.token_embedding(tokens).to(dtype)
     if is_class is not None:
@@ -101,7 +101,7 @@ def _features(
 
 
 def _blocks(tower: Any) -> list[CausalBlock]:
-    """A tower's blocks; none where one of them is of another kind."""
+    """The blocks of a tower; an empty list if the class of one of them is unknown."""
     if type(tower.transformer) is not Transformer:
         return []
     blocks = [_block(block) for block in tower.transformer.resblocks]
@@ -110,7 +110,7 @@ def _blocks(tower: Any) -> list[CausalBlock]:
 
 
 def _block(block: Any) -> CausalBlock | None:
-    """open_clip's plain block (``transformer.ResidualAttentionBlock``) by its parts."""
+    """Split open_clip's plain block (``transformer.ResidualAttentionBlock``) into its parts; None for other blocks."""
     if type(block) is not ResidualAttentionBlock or type(block.attn) is not nn.MultiheadAttention:
         return None
     attention = cast(Any, block.attn)

@@ -1,7 +1,7 @@
-"""open_clip's image towers as ``DenseEncoder``: its vision transformer and CLIP's ResNets.
+"""The ``DenseEncoder`` of open_clip's image towers: its vision transformer and CLIP's ResNets. The adapter uses it.
 
-A tower of another class, such as timm's, or one that pools in a way of its own (CoCa's attentional pooler) is not
-offered: what its patches mean in the space of the texts is not known here.
+Towers of other classes, such as timm's, have none, and towers with a special pooling (CoCa's attentional pooler) have
+none either. The meaning of their patches in the space of the texts is unknown.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from vlmbench.models.towers.patch_readouts import (
 from vlmbench.rgb import as_rgb
 
 RESNET_STRIDE = 32
-"""Pixels a side of one place of the last map: the stem halves twice, layers 2 to 4 once each."""
+"""The side in pixels of one place of the last map: the stem halves the map twice, layers 2 to 4 once each."""
 
 
 def dense_encoder(model: str, network: Any, transform: PreprocessCfg) -> DenseEncoder | None:
-    """The network's image tower as a ``DenseEncoder``, or None where it is not understood to the last step."""
+    """Make the ``DenseEncoder`` of the network's image tower; None if any step of the tower is unknown."""
     if type(network) not in (CLIP, CustomTextCLIP):
         return None
     visual = network.visual
@@ -55,11 +55,11 @@ def dense_encoder(model: str, network: Any, transform: PreprocessCfg) -> DenseEn
 
 
 def _understood(visual: Any) -> bool:
-    """Whether the transformer's patches have a meaning that :class:`VisionTransformerTower` can give."""
+    """Whether :class:`VisionTransformerTower` can compute the features of the transformer's patches."""
     transformer = visual.transformer
     if type(transformer) is not Transformer or not transformer.batch_first or not len(transformer.resblocks):
         return False
-    # Without pooling, or with an attentional pooler, no token goes to the space of the texts by norm and projection.
+    # Norm and projection map a token to the space of the texts only if the tower pools, and not with attention.
     if visual.attn_pool is not None or visual.pool_type not in ("tok", "avg") or visual.proj is None:
         return False
     if visual.patch_size[0] != visual.patch_size[1]:  # a DenseEncoder's patches are square
@@ -72,11 +72,11 @@ def _understood(visual: Any) -> bool:
 
 
 class VisionTransformerTower:
-    """open_clip's ``VisionTransformer`` in parts: a ``Tower``.
+    """open_clip's ``VisionTransformer`` as a ``Tower``.
 
-    What lies on the way from mixed values to the residual stream (head scales, inner norms, LayerScale) belongs to the
-    attention branch and stays, in reduced readouts too; the papers' own towers have none of it. Queries and keys are
-    taken after their norm. A tower that norms after pooling is read as if each patch were the whole pool.
+    Head scales, inner norms and LayerScale act between the mixed values and the residual stream. They belong to the
+    attention branch, and reduced readouts keep them; the papers' own towers do not have them. Queries and keys are
+    taken after their norm. If a tower normalises after pooling, each patch is treated as the pooled token.
 
     Args:
         visual: a tower that :func:`dense_encoder` understands, in evaluation mode.
@@ -123,14 +123,14 @@ class VisionTransformerTower:
 
 
 class ResNetPatchEncoder:
-    """The ``DenseEncoder`` of CLIP's ResNets: the attention pool's value path at each place of the last map.
+    """The ``DenseEncoder`` of CLIP's ResNets: the values of the attention pool at each place of the last map.
 
     MaskCLIP (Zhou et al. 2022, section 3.2): the value projection and then the output projection, as two 1 by 1
     convolutions, without positional embedding (mmseg/models/decode_heads/maskclip_head.py of chongzhou96/MaskCLIP).
 
     Args:
         visual: the tower, in evaluation mode.
-        normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
+        normalise: maps an image in any mode to (3, H, W) with the model's colours, without resizing.
     """
 
     readouts: tuple[str, ...] = ("maskclip",)

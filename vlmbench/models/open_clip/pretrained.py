@@ -1,9 +1,9 @@
-"""What open_clip's own table of published weights tells of a checkpoint: its activation and its image transform.
+"""Evidence about a checkpoint's activation and image transform, such as open_clip's table. The build uses it.
 
-QuickGELU, ``x * sigmoid(1.702 x)``, is what OpenAI trained with; most later weights use the exact GELU. The shapes are
-the same, so weights under the wrong one load without a word and lose accuracy. A local file carries no mark of it, and
-no test of the weights alone tells them apart, so evidence is gathered here: what the file is called, what lies beside
-it, and what its training run was called.
+OpenAI trained with QuickGELU, ``x * sigmoid(1.702 x)``; most later weights use the exact GELU. The shapes are equal, so
+weights with the wrong activation load without an error and lose accuracy. A local file does not state its activation,
+and no test of the weights alone can find it. So this module looks for evidence: the file's name, a config in its
+folder, and the name of its training run.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from vlmbench.files import read_text
 
 QUICKGELU_SUFFIX = "-quickgelu"
 QUICKGELU_FAMILIES = ("quickgelu", "quick_gelu", "openai", "metaclip", "dfn")
-"""Words that mark QuickGELU weights where the name is none of the table's; each is that of a family in it."""
+"""Words in a name that mark QuickGELU weights if the table does not have the name. Each is a family in the table."""
 
 PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a checkpoint besides its tensors.
+    """Facts about a checkpoint that its tensors do not show.
 
     Attributes:
-        quick_gelu: the activation it was trained with, None where nothing tells.
-        evidence: what told, in words.
-        preprocess: the image transform it was trained with; empty where nothing tells.
-        preprocess_evidence: what told, in words.
+        quick_gelu: whether it was trained with QuickGELU; None if unknown.
+        evidence: the source of that fact, in words.
+        preprocess: the image transform it was trained with; empty if unknown.
+        preprocess_evidence: the source of that fact, in words.
     """
 
     quick_gelu: bool | None = None
@@ -51,7 +51,7 @@ def has_quickgelu_twin(architecture: str) -> bool:
 
 
 def facts_of_tag(architecture: str, tag: str) -> Facts:
-    """What the table says of a tag. It marks only QuickGELU: where it is silent, the architecture's config stands."""
+    """Facts about a tag from the table. It marks only QuickGELU; without a mark the architecture's config decides."""
     entry = open_clip.get_pretrained_cfg(architecture, tag)
     return Facts(
         quick_gelu=True if entry.get("quick_gelu") else None,
@@ -62,16 +62,16 @@ def facts_of_tag(architecture: str, tag: str) -> Facts:
 
 
 def facts_of_file(architecture: str, path: Path, run_name: str = "") -> Facts:
-    """What can be told of a local checkpoint, the surest evidence first.
+    """Facts about a local checkpoint, from the best evidence that exists.
 
-    A config beside the file that describes this very architecture; the training run's name inside the file; a name from
-    the table of published weights; a family's name. Names that point both ways count for nothing.
+    In order: a config in the file's folder that describes this architecture; the training run's name inside the file; a
+    name from the table of published weights; the name of a family. Names that contradict each other are ignored.
 
     Args:
         run_name: the training run's name inside the file.
     """
     name = evident_name(path)
-    # The twin's table is a part of the plain architecture's.
+    # The table of the plain architecture contains that of the QuickGELU one.
     architecture = architecture.removesuffix(QUICKGELU_SUFFIX)
     beside = _config_beside(architecture, path)
     tags = _tags_in(architecture, name)
@@ -91,7 +91,7 @@ def facts_of_file(architecture: str, path: Path, run_name: str = "") -> Facts:
             quick_gelu, evidence = True, f"its name {name!r}"
 
     if beside and beside.get("preprocess_cfg"):
-        return Facts(quick_gelu, evidence, beside["preprocess_cfg"], "open_clip_config.json beside it")
+        return Facts(quick_gelu, evidence, beside["preprocess_cfg"], "open_clip_config.json in its folder")
     candidates = tags or open_clip.list_pretrained_tags_by_model(architecture)
     transforms = [_transform(architecture, tag) for tag in candidates]
     if transforms and all(transform == transforms[0] for transform in transforms):
@@ -108,8 +108,8 @@ GENERIC_STEMS = frozenset(
 def evident_name(path: Path) -> str:
     """The part of a path that names the weights, in lower case with underscores.
 
-    The file's own name; of a file that is called like every other (``open_clip_pytorch_model.bin``), the hub repository
-    in whose cache it lies, or its folder.
+    It is the file's name. If that is generic (``open_clip_pytorch_model.bin``), it is the name of the hub repository in
+    whose cache the file is, or of the file's folder.
     """
     name = path.stem
     if name in GENERIC_STEMS:
@@ -124,19 +124,19 @@ def _fold(name: str) -> str:
 
 
 def _tags_in(architecture: str, name: str) -> list[str]:
-    """The architecture's tags of which the name, or the published file's name, is part of this one: the longest."""
+    """Find tags that occur in a name, as the tag or as its published file's name. Only the longest matches count."""
     found: dict[str, str] = {}
     for tag in open_clip.list_pretrained_tags_by_model(architecture):
         published = Path(open_clip.get_pretrained_cfg(architecture, tag).get("url", "")).stem
         for key in (_fold(tag), _fold(published)):
-            # OpenAI's files are called like architectures, and tell nothing.
+            # OpenAI's files have the names of architectures, so these names are no evidence.
             if key and key in name and key != _fold(architecture):
                 found[tag] = max(found.get(tag, ""), key, key=len)
     return [tag for tag, key in found.items() if not any(key in other and key != other for other in found.values())]
 
 
 def _quick_gelu(architecture: str, tag: str) -> bool:
-    # The table leaves out what the architecture's own config says (roberta-ViT-B-32).
+    # The table does not repeat the architecture's own config (roberta-ViT-B-32).
     configured = (open_clip.get_model_config(architecture) or {}).get("quick_gelu")
     return bool(configured or open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu"))
 
@@ -147,13 +147,13 @@ def _transform(architecture: str, tag: str) -> dict[str, Any]:
 
 
 def _config_beside(architecture: str, path: Path) -> dict[str, Any] | None:
-    """The config in the file's folder, if it describes this architecture (its activation aside)."""
+    """The config in the file's folder, if it describes this architecture. Its activation may differ."""
     config_path = path.parent / "open_clip_config.json"
     try:
         config = json.loads(read_text(config_path))
         model = config["model_cfg"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # no such file, or somebody else's: it is evidence, not an input
+        return None  # no such file, or one of another program; it is only evidence
     wanted = open_clip.get_model_config(architecture) or {}
     same = all(model.get(key) == wanted.get(key) for key in ("embed_dim", "vision_cfg", "text_cfg"))
     return config if same else None

@@ -1,4 +1,4 @@
-"""Why a checkpoint does not fit an open_clip architecture, and which one it would fit."""
+"""The error for a checkpoint that does not fit an open_clip architecture, with the ones that fit. Loading uses it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor
 from vlmbench.errors import ModelError
 from vlmbench.models.open_clip.pretrained import QUICKGELU_SUFFIX
 from vlmbench.models.towers.owner import owner
+from vlmbench.wording import listed
 
 SHOWN = 3
-"""Mismatches shown of each kind."""
+"""The number of mismatches of each kind that are shown."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -31,23 +32,23 @@ def mismatch_error(
 
     Args:
         where: the file, and the place in it.
-        state: under open_clip's present names.
-        missing: names that the architecture has and the state dict has not; ``unexpected``: the other way round.
-        differing: what differs in shape or type, in words.
+        state: the tensors under open_clip's current names.
+        missing: names that the architecture has and the state dict lacks; ``unexpected``: the opposite.
+        differing: the tensors that differ in shape or type, in words.
     """
     lines = [
-        *listed("missing", missing),
-        *listed("not of this architecture", unexpected),
-        *listed("of another shape", differing),
+        *some("missing", missing),
+        *some("unknown to this architecture", unexpected),
+        *some("of a different shape", differing),
     ]
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     fitting = [name for name in guess_architectures(shapes) if name != architecture]
-    hint = f"Its shapes are those of {' or '.join(fitting)}." if fitting else owner(shapes)
+    hint = f"Its shapes fit {listed(fitting, 'or')}." if fitting else owner(shapes)
     return ModelError(f"{where} does not fit {architecture}:\n" + "\n".join(lines), hint=hint)
 
 
-def listed(what: str, names: Sequence[str]) -> list[str]:
-    """One line that shows the first few names and counts the others; none without names."""
+def some(what: str, names: Sequence[str]) -> list[str]:
+    """One line with the first few names and the number of the others; no line without names."""
     if not names:
         return []
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -55,9 +56,9 @@ def listed(what: str, names: Sequence[str]) -> list[str]:
 
 
 def guess_architectures(shapes: Shapes) -> list[str]:
-    """Architectures of open_clip's own towers whose widths, depths and patch size are those of these tensors.
+    """Find architectures of open_clip's own towers whose widths, depths and patch size fit these tensors.
 
-    Where several differ in image size alone, only those of the tensors' size are named.
+    If several differ only in image size, those with the tensors' size are returned.
     """
     seen = _signature_of_tensors(shapes)
     if seen is None:
@@ -78,7 +79,7 @@ def guess_architectures(shapes: Shapes) -> list[str]:
 
 
 def _signature_of_tensors(shapes: Shapes) -> tuple[Any, ...] | None:
-    """(text width, text layers, vocabulary, image width, image layers, patch or 0)."""
+    """The tensors' (text width, text layers, vocabulary, image width, image layers, patch or 0)."""
     vocabulary = shapes.get("token_embedding.weight") or shapes.get("text.token_embedding.weight")
     convolution = shapes.get("visual.conv1.weight")
     if not vocabulary or not convolution:
@@ -86,7 +87,7 @@ def _signature_of_tensors(shapes: Shapes) -> tuple[Any, ...] | None:
     text_layers = _blocks(shapes, "transformer.resblocks.") or _blocks(shapes, "text.transformer.resblocks.")
     image_layers: int | tuple[int, ...] = _blocks(shapes, "visual.transformer.resblocks.")
     width, patch = convolution[0], convolution[-1]
-    if not image_layers:  # a ResNet, whose stem is half as wide as its first stage
+    if not image_layers:  # a ResNet; its stem has half the width of its first stage
         image_layers = tuple(_blocks(shapes, f"visual.layer{stage}.") for stage in (1, 2, 3, 4))
         width, patch = width * 2, 0
     return vocabulary[1], text_layers, vocabulary[0], width, image_layers, patch

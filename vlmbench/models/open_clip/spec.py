@@ -1,4 +1,4 @@
-"""From an open_clip spec to the place of its weights: architecture, tag, file, folder or hub repository."""
+"""Reading an open_clip spec: the architecture, and the tag, file, folder or hub repository of its weights."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from vlmbench.models.towers.checkpoint_file import CHECKPOINT_SUFFIXES
 from vlmbench.models.towers.weight_folder import MERGE
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
+from vlmbench.wording import listed
 
 SCHEMAS = ("local-dir:", "hf-hub:", "package:")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the weights of one model come from. At most one of ``tag``, ``path`` and ``schema`` is set.
+    """The place of a model's weights. At most one of ``tag``, ``path`` and ``schema`` is set.
 
     Attributes:
-        name: open_clip's own name: an architecture, or ``local-dir:PATH`` or ``hf-hub:ORG/REPO``.
+        name: the name that open_clip uses: an architecture, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``.
         tag: a name in open_clip's table of pretrained weights.
         path: a checkpoint file.
-        schema: "local-dir" or "hf-hub", where ``name`` has one.
+        schema: "local-dir" or "hf-hub", if ``name`` begins with it.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Source:
 
     @property
     def location(self) -> str:
-        """What follows the schema's prefix."""
+        """The part of the name after the schema's prefix."""
         return self.name.partition(":")[2] if self.schema else ""
 
 
@@ -46,11 +47,11 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
 
     Args:
         spec: the spec; ARCH may be written as OpenAI does, ``ViT-B/32``.
-        pretrained: tag or file, where the spec is the architecture alone.
-        seeded: weights are drawn at random, so that none need be named.
+        pretrained: the tag or file, if the spec is only the architecture.
+        seeded: the weights are random, so the spec names none.
 
     Raises:
-        UnknownNameError: no such architecture or tag.
+        UnknownNameError: there is no such architecture or tag.
         ModelError: no weights are named, or the local folder does not exist.
     """
     for prefix in SCHEMAS:
@@ -60,16 +61,18 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
     weights = rest or pretrained or ""
     if rest and pretrained:
         raise ModelError(
-            f"spec {spec!r} names the weights {rest!r}, and the option 'pretrained' names {pretrained!r}",
-            hint="Keep one of them.",
+            f"spec {spec!r} names the weights {rest!r}, but the option 'pretrained' names {pretrained!r}",
+            hint="Remove one of them.",
         )
     if seeded:
         if weights:
-            raise ModelError(f"option 'random_seed' draws the weights: {weights!r} would not be read")
+            raise ModelError(
+                f"option 'random_seed' makes random weights, so {weights!r} would not be read: remove one of the two"
+            )
         return Source(architecture)
     if not weights:
         raise ModelError(
-            f"spec {spec!r} names no weights, and random ones would measure nothing",
+            f"spec {spec!r} names no weights, and results of random weights mean nothing",
             hint=_some_tags(architecture),
         )
     if _is_tag(architecture, weights):
@@ -77,20 +80,20 @@ def parse_spec(spec: str, pretrained: str | None = None, *, seeded: bool = False
     if looks_like_path(weights):
         return Source(architecture, path=user_path(weights))
     raise UnknownNameError(
-        f"open_clip has no weights {weights!r} for {architecture}, and there is no such file",
+        f"open_clip has no weights {weights!r} for {architecture}, and no file has this name",
         hint=_tag_hint(architecture, weights),
     )
 
 
 def looks_like_path(weights: str) -> bool:
-    """Whether a spec's rest is meant as a file: it has a checkpoint's suffix, a slash, or is there."""
+    """Whether the rest of a spec is a file: it has a checkpoint's suffix or a slash, or it exists."""
     path = user_path(weights)
     return path.suffix in CHECKPOINT_SUFFIXES or "/" in weights or path.exists()
 
 
 def _schema_source(prefix: str, location: str) -> Source:
     if not location:
-        raise ModelError(f"{prefix} is followed by nothing", hint="Write local-dir:PATH or hf-hub:ORG/REPO.")
+        raise ModelError(f"nothing follows {prefix}", hint="Write local-dir:PATH or hf-hub:ORG/REPO.")
     if prefix == "hf-hub:":
         return Source(prefix + location, schema="hf-hub")
     folder = _package_folder(location) if prefix == "package:" else user_path(location)
@@ -106,28 +109,28 @@ def _schema_source(prefix: str, location: str) -> Source:
 
 
 def _instead(folder: Path) -> str:
-    """What a folder without an open_clip_config.json is, or should be."""
+    """A hint on what a folder without an open_clip_config.json is, or should be."""
     if (folder / "adapter_config.json").is_file():
-        return f"It holds an adapter (LoRA or another of peft's), and no model. {MERGE}."
+        return f"It holds an adapter (LoRA or another type of peft) but no model. {MERGE}."
     try:
         kind = json.loads(read_text(folder / "config.json"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "For a lone checkpoint file write ARCH/path/to/file; the folder form needs the config beside it."
+        return "For a single checkpoint file write ARCH/path/to/file. A folder must have an open_clip_config.json."
     if _transformers_reads(kind):
-        return f"Its config.json is of the transformers library ({kind}): load it as transformers:{folder}."
-    return f"Its config.json is of the transformers library, of the model type {kind!r}, which no adapter reads."
+        return f"Its config.json belongs to the transformers library ({kind}): load it as transformers:{folder}."
+    return f"Its config.json belongs to the transformers library. No adapter reads its model type {kind!r}."
 
 
 def _transformers_reads(kind: object) -> bool:
     try:
         from vlmbench.models.transformers.families import FAMILIES
-    except ImportError:  # then that adapter says which extra it lacks
+    except ImportError:  # the transformers adapter then says which package is missing
         return True
     return kind in FAMILIES
 
 
 def _package_folder(location: str) -> Path:
-    """A folder inside an installed package, wherever that is: the same spec on every machine."""
+    """A folder inside an installed package, so that the spec is the same on every machine."""
     package, _, inside = location.partition("/")
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
@@ -138,7 +141,7 @@ def _package_folder(location: str) -> Path:
 def _split_architecture(spec: str) -> tuple[str, str]:
     known = set(open_clip.list_models())
     parts = spec.split("/")
-    # A file's own folders may bear an architecture's name, so at most OpenAI's one slash is part of it.
+    # A file's folders may have the name of an architecture, so an architecture has at most one slash, as OpenAI writes.
     for taken in (2, 1):
         candidate = "-".join(parts[:taken])
         if len(parts) >= taken and candidate in known:
@@ -157,14 +160,12 @@ def _is_tag(architecture: str, weights: str) -> bool:
 def _tag_hint(architecture: str, tag: str) -> str:
     elsewhere = open_clip.list_pretrained_models_by_tag(tag)
     if elsewhere:
-        return f"It is a tag of {', '.join(elsewhere[:5])}."
+        return f"It is a tag of {listed(elsewhere, most=5)}."
     return did_you_mean(tag, open_clip.list_pretrained_tags_by_model(architecture)) or _some_tags(architecture)
 
 
 def _some_tags(architecture: str) -> str:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if not tags:
-        return (
-            f"open_clip publishes no weights for {architecture}: write {architecture}/path/to/checkpoint.safetensors."
-        )
-    return f"Write {architecture}/TAG with one of {', '.join(tags[:8])}, or {architecture}/path/to/checkpoint."
+        return f"open_clip publishes no weights of {architecture}: write {architecture}/path/to/checkpoint.safetensors."
+    return f"Write {architecture}/path/to/checkpoint, or {architecture}/TAG; tags are {listed(tags, most=8)}."

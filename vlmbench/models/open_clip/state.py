@@ -1,4 +1,4 @@
-"""Which of a checkpoint's state dicts an open_clip network takes: the one that fits it, and never a part of one."""
+"""The choice of the state dict in a checkpoint that fits an open_clip network completely. The build uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vlmbench.errors import ModelError
-from vlmbench.models.open_clip.shape_mismatch import listed, mismatch_error
+from vlmbench.models.open_clip.shape_mismatch import mismatch_error, some
 from vlmbench.models.towers.checkpoint_file import Checkpoint
 from vlmbench.models.towers.state_dicts import (
     TOP_LEVEL,
@@ -25,24 +25,26 @@ from vlmbench.models.towers.state_dicts import (
 from vlmbench.models.towers.weight_folder import MERGE
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_WEIGHTS, SEVERAL_WEIGHTS
+from vlmbench.wording import listed
 
 OPTION = "state_dict"
-"""The model option that picks one."""
+"""The model option that picks a state dict."""
 
 _ANCHORS = ("logit_scale", "visual.conv1.weight", "visual.proj", "token_embedding.weight")
-"""Names of weights by which a prefix of all names is found."""
+"""Weights whose names are used to find a common prefix."""
 _STALE = frozenset({"text.transformer.embeddings.position_ids"})
-"""Buffers that older versions of the libraries saved; open_clip deletes them, too."""
+"""Buffers that older versions of the libraries saved. open_clip also deletes them."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a state dict stands to a network.
+    """How well a state dict fits a network.
 
     Attributes:
-        candidate: where it is in the checkpoint.
-        state: under open_clip's present names.
-        missing, unexpected, differing: sentences' parts: names, and for ``differing`` the two shapes or types.
+        candidate: the state dict in its place in the checkpoint.
+        state: the tensors under open_clip's current names.
+        missing, unexpected: the names of weights.
+        differing: names with the two shapes or types, in words.
     """
 
     candidate: Candidate
@@ -53,24 +55,24 @@ class Fit:
 
     @property
     def whole(self) -> bool:
-        """Every weight of the network is there, of its shape, and nothing else of this state dict is left."""
+        """Whether the state dict has every weight of the network in its shape, and no other tensors."""
         return not (self.missing or self.unexpected or self.differing)
 
     @property
     def exact(self) -> bool:
-        """It is whole, and nothing lies beside it under the same key."""
+        """Whether the state dict fits completely, and its key leads to no other tensors."""
         return self.whole and not self.candidate.beside
 
 
 def chosen_state(name: str, network: nn.Module, checkpoint: Checkpoint, pick: str | None) -> dict[str, Tensor]:
-    """The state dict of the checkpoint to load, under open_clip's present names.
+    """Choose the state dict of the checkpoint to load. Names are open_clip's current names.
 
     Args:
         name: the architecture, for messages.
         pick: the option ``state_dict``: the keys that lead to it, joined by dots.
 
     Raises:
-        ModelError: none fits, or several do, that differ and of which open_clip's own rule names none.
+        ModelError: no state dict fits; or several different ones fit, and open_clip's own rule chooses none of them.
     """
     fits = _fits(network, checkpoint)
     if pick is not None:
@@ -80,20 +82,20 @@ def chosen_state(name: str, network: nn.Module, checkpoint: Checkpoint, pick: st
         raise _none_fits(name, checkpoint, fits)
     if len(fitting) == 1:
         return fitting[0].state
-    # open_clip reads what lies under "state_dict", or else the file's top level.
+    # open_clip reads the entry "state_dict", or else the file's top level.
     usual = [fit for fit in fitting if fit.candidate.path in ((), ("state_dict",))]
     labels = [repr(fit.candidate.label) for fit in fitting]
     if len(usual) != 1:
         raise ModelError(
-            f"{checkpoint.where} holds {len(fitting)} different state dicts that fit {name}: {', '.join(labels)}",
-            hint=f"Name one with the model option {OPTION}: {fitting[0].candidate.label} in a card. Averaged weights "
-            "(EMA) are what most authors publish numbers of.",
+            f"{checkpoint.where} holds {len(fitting)} different state dicts that fit {name}: {listed(labels)}",
+            hint=f"Choose one: set the model option {OPTION}: {fitting[0].candidate.label} in a card. Most authors "
+            "publish the numbers of averaged weights (EMA).",
         )
     taken = _shown(usual[0])
     say(
         SEVERAL_WEIGHTS,
-        f"{checkpoint.where} holds {len(fitting)} different state dicts that fit, and {taken!r} was loaded, as "
-        f"open_clip does; the model option {OPTION} picks another",
+        f"{checkpoint.where} holds {len(fitting)} different state dicts that fit. {taken!r} was loaded, as open_clip "
+        f"does. The model option {OPTION} picks another",
         brief=f"1 of {len(fitting)} state dicts: {taken}",
         count=len(fitting),
         examples=[_shown(fit) for fit in fitting],
@@ -104,7 +106,7 @@ def chosen_state(name: str, network: nn.Module, checkpoint: Checkpoint, pick: st
 def load_state(network: Any, state: dict[str, Tensor]) -> None:
     """Load a chosen state into its network, strictly, as ``open_clip.load_checkpoint`` does from a file.
 
-    Positional embeddings are stretched to the network's size.
+    Positional embeddings are interpolated to the network's size.
     """
     for name in ("logit_scale", "logit_bias"):
         own = getattr(network, name, None)
@@ -114,7 +116,7 @@ def load_state(network: Any, state: dict[str, Tensor]) -> None:
         state["logit_bias"] = torch.zeros_like(state["logit_scale"])
         say(
             MISSING_WEIGHTS,
-            "the checkpoint has no logit_bias, which the architecture has, and 0 was taken, as open_clip does",
+            "the checkpoint lacks logit_bias, which the architecture has. 0 was used instead, as in open_clip",
             brief="no logit_bias",
         )
     open_clip.factory.resize_pos_embed(state, network)
@@ -125,7 +127,7 @@ def load_state(network: Any, state: dict[str, Tensor]) -> None:
 def _fits(network: Any, checkpoint: Checkpoint) -> list[Fit]:
     wanted = network.state_dict()
     found = nested_states(checkpoint.content)
-    # An optimizer's state is one mapping of a few tensors for each parameter: no need to try them all.
+    # An optimizer's state has a small mapping for each parameter. These mappings need not be tried.
     large = [one for one in found if len(one.tensors) >= len(wanted) // 2]
     tried = large or sorted(found, key=lambda one: len(one.tensors))[-1:]
     return [_fit(network, wanted, candidate) for one in tried for candidate in prefixed(one, _ANCHORS)]
@@ -140,7 +142,7 @@ def _fit(network: Any, wanted: State, candidate: Candidate) -> Fit:
     differing = [
         f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}"
         if state[name].shape != value.shape
-        else f"{name} is {str(state[name].dtype).removeprefix('torch.')}, as quantised weights are"
+        else f"{name} is {str(state[name].dtype).removeprefix('torch.')}, a type of quantised weights"
         for name, value in wanted.items()
         if name in state and not _loadable(network, name, state[name], value)
     ]
@@ -170,7 +172,7 @@ def _loadable(network: Any, name: str, found: Tensor, wanted: Tensor) -> bool:
 
 
 def _distinct(fits: Sequence[Fit]) -> list[Fit]:
-    """Without those that hold the same weights as an earlier one."""
+    """Drop every fit whose weights are equal to those of an earlier fit."""
     kept: list[Fit] = []
     for fit in fits:
         if not any(same_values(fit.state, other.state) for other in kept):
@@ -190,25 +192,25 @@ def _picked(name: str, checkpoint: Checkpoint, fits: Sequence[Fit], pick: str) -
     labels = dict.fromkeys(fit.candidate.label for fit in fitting or fits if fit.candidate.label != TOP_LEVEL)
     raise ModelError(
         f"{checkpoint.where} has no state dict {pick!r}" + (f" that fits {name}" if inside else ""),
-        hint=f"It has {', '.join(list(labels)[:8])}."
+        hint=f"It has {listed(list(labels), most=8)}."
         if labels
-        else "Its tensors are at the top level: drop the option.",
+        else "Its tensors are at the top level: remove the option.",
     )
 
 
 def _none_fits(name: str, checkpoint: Checkpoint, fits: Sequence[Fit]) -> ModelError:
     if not fits:
-        entries = ", ".join(str(entry) for entry in list(checkpoint.content)[:8])
+        entries = listed([str(entry) for entry in checkpoint.content], most=8)
         return ModelError(
-            f"{checkpoint.where}: holds no weights; its entries are {entries or 'none'}",
+            f"{checkpoint.where}: the file holds no weights; "
+            + (f"its entries are {entries}" if entries else "it is empty"),
             hint="A checkpoint is a dictionary of tensors, or has one under a key such as 'state_dict'.",
         )
     partly = [fit for fit in fits if fit.whole]
     closest = _closest(partly or fits)
     if has_adapter([*closest.candidate.tensors, *closest.candidate.beside]):
         return ModelError(
-            f"{checkpoint.where}: holds a LoRA adapter's weights beside the model's, or alone; without them it is "
-            "another model",
+            f"{checkpoint.where}: the file holds the weights of a LoRA adapter; without them it is a different model",
             hint=f"{MERGE}.",
         )
     if partly:
@@ -216,9 +218,9 @@ def _none_fits(name: str, checkpoint: Checkpoint, fits: Sequence[Fit]) -> ModelE
         top = f" ({TOP_LEVEL!r} is the top level)" if TOP_LEVEL in labels else ""
         beside = closest.candidate.beside
         return ModelError(
-            f"{checkpoint.where}: a state dict that fits {name} is under {', '.join(map(repr, labels))}{top}, and "
-            f"other tensors lie beside it:\n{chr(10).join(listed('beside', beside))}",
-            hint=f"If they are no part of the model, pick it with the model option {OPTION}: {labels[0]} in a card.",
+            f"{checkpoint.where}: the state dict {listed(list(map(repr, labels)), 'or')}{top} fits {name}, but there "
+            f"are other tensors beside it:\n{chr(10).join(some('other tensors', beside))}",
+            hint=f"If they do not belong to the model, set the model option {OPTION}: {labels[0]} in a card.",
         )
     return _misfit(name, checkpoint, closest)
 
@@ -235,7 +237,7 @@ def _misfit(name: str, checkpoint: Checkpoint, fit: Fit) -> ModelError:
 
 
 def _closest(fits: Sequence[Fit]) -> Fit:
-    """The one that has most of the network's weights; of equals, that with the fewest others, then the largest."""
+    """The fit with most of the network's weights; of equal ones, with the fewest others, then the most tensors."""
     return max(
         fits,
         key=lambda fit: (-len(fit.missing) - len(fit.differing), -len(fit.unexpected), len(fit.candidate.tensors)),

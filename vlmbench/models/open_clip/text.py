@@ -1,4 +1,4 @@
-"""open_clip's text side: tokenizers, and text towers that may be cut to the longest text of a batch."""
+"""open_clip's tokenizers, and text towers whose batches can be cut to the longest text. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 
 POOLS_AT_END = ("argmax", "eos")
-"""How a tower may pick the end-of-text token: the highest id, or the one of this name. Both take the first."""
+"""How a tower may find the end-of-text token: by the highest id, or by its own id. Both take the first one."""
 MASKS_PADDING = ("roberta", "xlm-roberta", "bert", "mt5", "t5", "m2m_100")
-"""Types of the transformers library whose features a test found to be free of the padding behind a text."""
+"""Model types of the transformers library. A test found that padding after a text does not change their features."""
 POOLS_WITHOUT_PADDING = (MeanPooler, ClsPooler, ClsLastHiddenStatePooler)
 
 
 class CausalTextEncoder:
-    """Text features from the leading tokens alone: a ``PrefixTextEncoder``.
+    """The ``PrefixTextEncoder`` of causal text towers: features from the leading tokens only.
 
-    In a causal tower no token sees those after it, and the feature is read at the end-of-text token, so the padding
-    behind that cannot change it. open_clip's own ``encode_text`` insists on the full length; this walks the same
-    modules with the positions and the mask cut to the input's length.
+    In a causal tower no token sees later tokens, and the feature comes from the end-of-text token. So the padding after
+    that token cannot change the feature. open_clip's own ``encode_text`` requires the full length. This class calls the
+    same modules, with positions and mask cut to the input's length.
 
     Args:
-        tower: ``CLIP`` itself, which holds its text tower's parts, or a ``TextTransformer``.
-        tokenizer: texts to (N, context length) ids.
+        tower: ``CLIP`` itself, which holds the parts of its text tower, or a ``TextTransformer``.
+        tokenizer: maps texts to (N, context length) ids.
         pool_type: see :data:`POOLS_AT_END`.
         eos_id: the end-of-text token, for "eos".
     """
@@ -62,11 +62,11 @@ class CausalTextEncoder:
 
 
 class MaskedTextEncoder:
-    """A ``PrefixTextEncoder`` of a tower of the transformers library, which masks its padding in every layer.
+    """The ``PrefixTextEncoder`` of a tower of the transformers library, which masks padding in every layer.
 
     Args:
-        tower: it finds the padding by itself.
-        tokenizer: texts to (N, context length) ids, padded on the right.
+        tower: the text tower. It finds the padding itself.
+        tokenizer: maps texts to (N, context length) ids, padded on the right.
     """
 
     def __init__(self, tower: HFTextEncoder, tokenizer: HFTokenizer) -> None:
@@ -84,7 +84,7 @@ class MaskedTextEncoder:
 
 
 def project(tower: Any, x: Tensor) -> Tensor:
-    """(N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
+    """Map (N, W) pooled states, normalised by the tower, to (N, D) features, unit length."""
     projection = tower.text_projection
     if projection is not None:
         x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
@@ -92,10 +92,10 @@ def project(tower: Any, x: Tensor) -> Tensor:
 
 
 def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
-    """The model's text tower as a :class:`CausalTextEncoder`, or None where cutting would change its features.
+    """Make the :class:`CausalTextEncoder` of the model's text tower; None if cutting could change its features.
 
-    Only the two classes whose forward pass is known here qualify, and of those only towers with a strictly causal mask,
-    no class token behind the text (CoCa), and pooling at the end of text.
+    The model must have one of the two classes with a known forward pass. Its tower must have a strictly causal mask, no
+    class token after the text (CoCa has one), and pooling at the end of the text.
     """
     if type(model) is CLIP:
         tower, pool_type, eos_id = cast(Any, model), model.text_pool_type, model.text_eos_id
@@ -111,7 +111,7 @@ def causal_text_encoder(model: Any, tokenizer: Any) -> CausalTextEncoder | None:
 
 
 def masked_text_encoder(model: Any, tokenizer: Any) -> MaskedTextEncoder | None:
-    """The model's text tower as a :class:`MaskedTextEncoder`, or None where that is not known to be exact."""
+    """Make the :class:`MaskedTextEncoder` of the model's text tower; None if it is not known to be exact."""
     if type(model) is not CustomTextCLIP or type(model.text) is not HFTextEncoder:
         return None
     tower = model.text
@@ -121,20 +121,20 @@ def masked_text_encoder(model: Any, tokenizer: Any) -> MaskedTextEncoder | None:
 
 
 def is_causal(tower: Any) -> bool:
-    """Whether no token of a tower sees those after it, and each sees all before it."""
+    """Whether each token of a tower sees itself and all earlier tokens, and no later ones."""
     mask = tower.attn_mask
     return mask is not None and bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
 
 
 def tokenized(tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """N strings to (N, context length) int64 ids on the CPU; N may be 0."""
+    """Map N strings to (N, context length) int64 ids on the CPU; N may be 0."""
     if not texts:
         return torch.zeros(0, tokenizer.context_length, dtype=torch.long)
     return cast(Tensor, tokenizer(list(texts)))
 
 
 def token_reader(tokenizer: Any) -> TextTokens | None:
-    """What tells how long texts are; None for a tokenizer of a class that is not known here."""
+    """Make the ``TokenReader`` of a tokenizer; None if the tokenizer's class is unknown."""
     counted: Callable[[Sequence[str]], list[int]]
     if isinstance(tokenizer, ByteLevelTokenizer):
         counted = tokenizer.token_counts
@@ -153,13 +153,13 @@ def _simple_counts(tokenizer: SimpleTokenizer, texts: Sequence[str]) -> list[int
 
 def _library_counts(tokenizer: HFTokenizer, texts: Sequence[str]) -> list[int]:
     clean = [tokenizer.clean_fn(text) for text in texts]
-    if tokenizer.tokenizer_mode == "clips":  # it puts three tokens of its own around a text
+    if tokenizer.tokenizer_mode == "clips":  # it adds three tokens around a text
         return [count + 3 for count in library_counts(tokenizer.tokenizer, clean, add_special_tokens=False)]
     return library_counts(tokenizer.tokenizer, clean)
 
 
 def describe_tokenizer(tokenizer: Any) -> str:
-    """Class, context length, cleaning, and a hash of the vocabulary and merges."""
+    """Describe a tokenizer: class, context length, cleaning, and a hash of its vocabulary and merges."""
     if isinstance(tokenizer, ByteLevelTokenizer):
         return tokenizer.description
     if isinstance(tokenizer, SimpleTokenizer):

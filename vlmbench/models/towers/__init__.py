@@ -1,1 +1,1 @@
-"""What adapters share: reading weights, patch features, text towers."""
+"""Parts that adapters share: reading weights, patch features and text towers."""

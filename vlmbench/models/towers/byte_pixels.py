@@ -1,4 +1,4 @@
-"""Image transforms that end in ToTensor and Normalize, cut in two before them: a ``BytePixels``."""
+"""The ``BytePixels`` of transforms that end in ToTensor and Normalize. The open_clip and ConSE adapters use it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Head = Callable[[PIL.Image.Image], PIL.Image.Image]
 
 
 def open_clip_bytes(transform: Any) -> BytePixels | None:
-    """An open_clip transform's ``BytePixels``; None where its end is not conversion to RGB, ToTensor, Normalize.
+    """Make an open_clip transform's ``BytePixels``; None if it does not end in conversion to RGB, ToTensor, Normalize.
 
-    Types are compared exactly: of a subclass it is not known what it does.
+    Types must be equal, because a subclass may compute something else.
     """
     steps = transform.transforms if type(transform) is Compose else []
     if [type(step) for step in steps[-3:]] != [MaybeConvertMode, MaybeToTensor, Normalize]:
@@ -30,7 +30,7 @@ def open_clip_bytes(transform: Any) -> BytePixels | None:
 
 
 def compose_bytes(transform: Compose) -> BytePixels | None:
-    """The ``BytePixels`` of a transform that is given RGB images; None where its end is not ToTensor, Normalize."""
+    """Make the ``BytePixels`` of a transform of RGB images; None if it does not end in ToTensor, Normalize."""
     steps = transform.transforms
     if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
         return None
@@ -38,10 +38,10 @@ def compose_bytes(transform: Compose) -> BytePixels | None:
 
 
 def rgb_bytes(head: Head, normalize: Normalize) -> BytePixels | None:
-    """A ``BytePixels`` of all that comes before ToTensor, and what comes after; None where that is not per channel.
+    """Make a ``BytePixels`` from the steps before ToTensor and the normalisation; None if that is not per channel.
 
     Args:
-        head: an RGB image to another.
+        head: maps an RGB image to another.
         normalize: three means and three deviations.
     """
     colours = [normalize.mean, normalize.std]
@@ -57,12 +57,11 @@ class _Bytes:
 
     def to_bytes(self, image: PIL.Image.Image) -> Tensor:
         rows = np.asarray(self._head(as_rgb(image)))
-        return torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1)))  # NumPy's copy is on one thread
+        return torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1)))  # NumPy copies on one thread
 
     def from_bytes(self, pixels: Tensor) -> Tensor:
-        # The divisor is a tensor on the device: by a number, or a tensor on the CPU, CUDA multiplies with its inverse,
-        # which rounds otherwise.
-        # Brought there once: a copy from ordinary memory would wait for all that is queued on the device.
+        # The divisor must be a tensor on the device. CUDA would multiply with the inverse of a number, or of a tensor
+        # on the CPU, and round differently. It is copied once, because a copy waits for all queued work of the device.
         if pixels.device not in self._on:
             device = pixels.device
             self._on[device] = (self._white.to(device), self._mean.to(device), self._std.to(device))

@@ -1,4 +1,7 @@
-"""A causal text transformer walked by hand: any mask, any positions, and no work that nobody reads."""
+"""A causal text transformer that accepts any mask and any positions. The adapters' packed text encoders use it.
+
+The last block computes only the states that are read.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,15 @@ Map = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class CausalBlock:
-    """One residual block: attention, then a perceptron, each behind its own normalisation.
+    """One residual block: attention and then a perceptron, each after its own normalisation.
 
     Attributes:
-        heads: of attention.
+        heads: the number of attention heads.
         attention_norm, mlp_norm: the normalisations.
-        queries: (…, W) normalised states to queries, scaled by attention itself.
-        keys_values: (…, W) to keys and values.
-        out: heads put together, to what is added.
-        mlp: the perceptron, to what is added.
+        queries: maps (…, W) normalised states to queries, which attention scales.
+        keys_values: maps (…, W) normalised states to keys and values.
+        out: maps the joined heads to the values that are added to the states.
+        mlp: the perceptron; its result is added to the states.
     """
 
     heads: int
@@ -35,12 +38,12 @@ class CausalBlock:
     mlp: Map
 
     def __call__(self, x: Tensor, sees: Tensor, places: Tensor | None = None) -> Tensor:
-        """States after the block.
+        """Compute the states after the block.
 
         Args:
-            x: (B, L, W) states before it.
-            sees: (B, L, L) bool.
-            places: (B, E) which states are asked for; None: all of them.
+            x: (B, L, W) states before the block.
+            sees: (B, L, L) bool, whether the row's token sees the column's token.
+            places: (B, E) the places whose states are computed; None: all.
 
         Returns:
             (B, L, W), or (B, E, W).
@@ -61,7 +64,7 @@ class CausalBlock:
 
 @dataclass(frozen=True)
 class PackedText:
-    """A :class:`~vlmbench.models.base.PackedTextEncoder` of a tower that reads a text at its last token."""
+    """The :class:`~vlmbench.models.base.PackedTextEncoder` of a tower that pools a text at its last token."""
 
     tokenize: Callable[[Sequence[str]], Tensor]
     lengths: Map
@@ -69,9 +72,9 @@ class PackedText:
 
 
 def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:
-    """The states of the prompts' last tokens after all blocks: (B, L, W) embeddings to (M, W).
+    """Run all blocks: (B, L, W) embeddings to (M, W), the states of the prompts' last tokens.
 
-    Of the last block only these are computed.
+    The last block computes only these states.
     """
     for block in blocks[:-1]:
         x = block(x, packs.sees)
@@ -79,5 +82,5 @@ def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:
 
 
 def _rows(x: Tensor, places: Tensor) -> Tensor:
-    """(B, L, W) and (B, E) to (B, E, W)."""
+    """Select the rows (B, E) of (B, L, W): (B, E, W)."""
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

@@ -1,4 +1,4 @@
-"""One checkpoint file, opened without running code of its own: what is in it, or a sentence on what is wrong."""
+"""Reading one checkpoint file without running code from it, with errors that say what is wrong. Adapters use it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from vlmbench.errors import ModelError
+from vlmbench.wording import listed
 
 TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt"})
 NUMPY_SUFFIXES = frozenset({".npz", ".npy"})
@@ -33,7 +34,7 @@ FOREIGN_SUFFIXES: Mapping[str, str] = {
 """Formats that no adapter reads."""
 
 TORCHSCRIPT_HINT = (
-    "Convert it once, where you trust it, and keep 'openai' in the name if the weights are OpenAI's:\n"
+    "Convert it once on a machine where you trust it, and keep 'openai' in the name if the weights are OpenAI's:\n"
     "  import torch; from safetensors.torch import save_file\n"
     "  state = torch.jit.load('FILE.pt', map_location='cpu').state_dict()\n"
     "  extra = ('input_resolution', 'context_length', 'vocab_size')\n"
@@ -41,18 +42,18 @@ TORCHSCRIPT_HINT = (
 )
 
 _BEGINNING = 512
-"""Bytes that tell what a file is."""
+"""The number of first bytes that show the type of a file."""
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds. Where the format allows it, tensors' values are still on the disk.
+    """The content of a checkpoint. If the format allows it, the tensors' values stay on the disk until they are used.
 
     Attributes:
-        where: the file, or the folder and the name of its shards, for messages.
-        content: the file's top level: tensors by name, or mappings that hold them. Empty for numpy archives, which
-            open_clip converts by name.
+        where: the file, or the folder and name of its shards, for messages.
+        content: the file's top level: named tensors, or mappings that hold them. It is empty for NumPy archives, which
+            open_clip reads itself.
     """
 
     where: str
@@ -60,7 +61,7 @@ class Checkpoint:
 
     @property
     def run_name(self) -> str:
-        """The training run's name that open_clip writes into its checkpoints; empty without one."""
+        """The name of the training run, which open_clip writes into its checkpoints; "" without one."""
         name = self.content.get("name", "")
         return name if isinstance(name, str) else ""
 
@@ -68,22 +69,22 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Open a checkpoint file.
 
-    Only ``torch.load(weights_only=True)`` and safetensors are used: no file runs code here.
+    Only ``torch.load(weights_only=True)`` and safetensors are used, so a file cannot run code.
 
     Raises:
-        ModelError: the file is missing, empty, corrupt, of an unknown format, no checkpoint, or needs code to be read.
+        ModelError: the file is missing, empty, corrupt, of an unknown format, not a checkpoint, or only code reads it.
     """
     if path.is_dir():
         raise ModelError(
             f"{path.absolute()} is a folder, not a checkpoint file",
-            hint="A folder with an open_clip_config.json is open_clip:local-dir:FOLDER; what save_pretrained writes is "
-            "transformers:FOLDER.",
+            hint="Write open_clip:local-dir:FOLDER if it has an open_clip_config.json, or "
+            "transformers:FOLDER if save_pretrained wrote it.",
         )
     if not path.is_file():
         raise ModelError(f"no checkpoint file at {path.absolute()}", hint=_neighbours(path))
     if path.suffix not in CHECKPOINT_SUFFIXES:
         foreign = FOREIGN_SUFFIXES.get(path.suffix)
-        what = f"{foreign}, and no adapter reads it" if foreign else "no known checkpoint format"
+        what = f"{foreign}, and no adapter reads it" if foreign else "not a known checkpoint format"
         raise ModelError(
             f"{path}: {path.suffix or 'a file without a suffix'} is {what}",
             hint=f"Known: {', '.join(sorted(CHECKPOINT_SUFFIXES))}.",
@@ -96,7 +97,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def no_weights(path: Path) -> tuple[str, str] | None:
-    """What a file is if its first bytes show that it holds no weights, and what to do about it; else None."""
+    """Check a file's first bytes. If it holds no weights, return what it is and what to do; else None."""
     if path.stat().st_size == 0:
         return "the file is empty", "Fetch it again."
     with path.open("rb") as file:
@@ -125,7 +126,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         return load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
-            f"{path}: not a whole safetensors file ({error})", hint="It may be truncated: fetch it again."
+            f"{path}: the safetensors file is broken ({error})", hint="It may be truncated: fetch it again."
         ) from error
 
 
@@ -133,23 +134,25 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
     zipped = zipfile.is_zipfile(path)
     if zipped and _is_torchscript(path):
         raise ModelError(
-            f"{path}: a TorchScript archive, as OpenAI ships its CLIP weights. It holds code, which is not run here",
+            f"{path}: the file is a TorchScript archive, like OpenAI's CLIP weights. It holds code, "
+            "which vlmbench does not run",
             hint=f"Use the tag instead of the file (ARCH/openai). {TORCHSCRIPT_HINT}",
         )
     try:
-        # Mapped, the tensors' values stay on the disk; the old, unzipped format cannot be mapped.
+        # With mmap the tensors' values stay on the disk. The old format without zip does not allow mmap.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         if "GLOBAL" in str(error) or "Unsupported class" in str(error):
             raise ModelError(
-                f"{path}: the pickle needs more than tensors to be read, and could run any code: {_brief(error)}",
-                hint="Convert it where you trust it: safetensors.torch.save_file(state_dict, 'NAME.safetensors').",
+                f"{path}: the pickle holds more than tensors, and loading it could run any code: {_brief(error)}",
+                hint="Convert it on a machine where you trust it: "
+                "safetensors.torch.save_file(state_dict, 'NAME.safetensors').",
             ) from error
         raise _corrupt(path, error) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise _corrupt(path, error) from error
     if not isinstance(content, Mapping):
-        raise ModelError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
+        raise ModelError(f"{path}: the file holds a {type(content).__name__}, not a dictionary of weights")
     return content
 
 
@@ -160,8 +163,8 @@ def _is_torchscript(path: Path) -> bool:
 
 def _corrupt(path: Path, error: Exception) -> ModelError:
     return ModelError(
-        f"{path}: not a whole torch checkpoint ({_brief(error)})",
-        hint="It may be truncated, or another kind of file: fetch it again.",
+        f"{path}: the torch checkpoint is broken ({_brief(error)})",
+        hint="It may be truncated, or a file of another type: fetch it again.",
     )
 
 
@@ -176,4 +179,4 @@ def _neighbours(path: Path) -> str:
     if not folder.is_dir():
         return f"The folder {folder} does not exist."
     found = sorted(item.name for item in folder.iterdir() if item.suffix in CHECKPOINT_SUFFIXES)
-    return f"Checkpoints in {folder}: {', '.join(found[:8])}." if found else f"There are no checkpoints in {folder}."
+    return f"Checkpoints in {folder}: {listed(found, most=8)}." if found else f"There are no checkpoints in {folder}."

@@ -38,7 +38,7 @@ def _place(value: type | Callable[..., Any]) -> str:
 
 
 def _code(value: Any) -> str:
-    """A hash of the source; empty if Python has no source, as for code that was typed into a notebook or compiled."""
+    """A hash of the source; "" without a source, as for compiled code or code typed into a notebook."""
     try:
         return sha256(inspect.getsource(value).encode()).hexdigest()[:_ID_LENGTH]
     except (OSError, TypeError):

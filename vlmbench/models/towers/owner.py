@@ -1,4 +1,4 @@
-"""Whose weights these are, by their names, and which adapter reads them."""
+"""Find the library to which weights belong, by their names. Error messages use it to name the right adapter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def library(names: Collection[str]) -> str | None:
 
 
 def owner(names: Collection[str]) -> str | None:
-    """A sentence for weights that an adapter could not load: whose they are and what reads them; None if unknown."""
+    """A hint on weights that an adapter could not load: their library, and the adapter that reads them; or None."""
 
     def has(*parts: str) -> bool:
         return all(any(f".{part}" in f".{name}" for name in names) for part in parts)
@@ -39,17 +39,17 @@ def owner(names: Collection[str]) -> str | None:
             "open_clip_config.json, as open_clip:local-dir:FOLDER."
         )
     if has("visual_encoder.") and (has("text_encoder.") or has("text_decoder.") or has("Qformer.")):
-        return "The names are those of ALBEF, BLIP or BLIP-2 (LAVIS), which no adapter reads."
+        return "The names are those of ALBEF, BLIP or BLIP-2 (LAVIS). No adapter reads these models."
     if has("first_stage_model.") or has("cond_stage_model.") or has("down_blocks."):
-        return "The names are those of an image generator (Stable Diffusion), which no adapter reads."
+        return "The names are those of an image generator (Stable Diffusion). No adapter reads these models."
     if has("lm_head.") or has("language_model.") or has("q_proj.", "embed_tokens."):
-        return "The names are those of a generative language model, which no adapter reads."
+        return "The names are those of a generative language model. No adapter reads these models."
     text = has("token_embedding") or has("text.") or has("text_model.") or has("embeddings.word_embeddings")
     if not text and (
         has("fc.weight") or has("head.weight") or has("classifier") or has("blocks.0.") or has("layer1.0.")
     ):
         return (
-            "The names are those of an image classifier or a lone image tower (torchvision, timm), without a text "
-            "tower: vlmbench needs a model of images and texts."
+            "The names are those of an image classifier or an image tower without a text tower (torchvision, timm). "
+            "vlmbench needs a model of images and texts."
         )
     return None

@@ -1,4 +1,4 @@
-"""Texts that are padded on the right, in towers that mask their padding."""
+"""Lengths of texts that are padded on the right, for text towers that mask padding."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def unpadded_lengths(tokens: Tensor, pad_id: int) -> Tensor:
-    """(N, L) token ids to (N,) int64: up to the last token that is no padding; 0 where all are.
+    """Map (N, L) token ids to (N,) int64 lengths: the place of the last token that is not padding, or 0 without one.
 
-    Not how many tokens are none: a text may spell the padding token out.
+    It does not count the other tokens, because a text may contain the padding token.
     """
     places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
     return (tokens.ne(pad_id) * places).amax(dim=1)

@@ -1,7 +1,8 @@
-"""Patch features of CLIP's vision transformers: the published ways to read them out, for any library's tower.
+"""Patch features of CLIP's vision transformers: the published readouts, for the tower of any library.
 
-CLIP's image feature is the class token's; nothing in training asks of a patch token that it tell of its own place. Each
-readout changes the last block alone, and leaves the class token among the queries and keys, as its authors do.
+Adapters make a :class:`PatchEncoder` with it. CLIP's image feature comes from the class token, and its training does
+not ask patch tokens to describe their own place. Each readout changes only the last block. The class token stays among
+the queries and keys, as in the authors' code.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.registry import did_you_mean
 
 Grid = tuple[int, int]
-"""Patches down and across."""
+"""The number of patches vertically and horizontally."""
 
 OVERSHOOT = 0.1
-"""What SCLIP, ClearCLIP and NACLIP add to the sides of a new grid (``interpolate_pos_encoding``, which is DINO's)."""
+"""SCLIP, ClearCLIP and NACLIP add it to the sides of a new grid (``interpolate_pos_encoding``, taken from DINO)."""
 
 GAUSSIAN_STD = 5.0
-"""NACLIP's, in patches (sinahmr/NACLIP, naclip.py)."""
+"""The standard deviation of NACLIP's ω, in patches (sinahmr/NACLIP, naclip.py)."""
 
 
 @dataclass(frozen=True)
 class Heads:
-    """What the last block's attention compares and mixes, class token first.
+    """The queries, keys and values of the last block's attention. The class token is first.
 
     Attributes:
-        queries, keys, values: (B, heads, 1 + h*w, d), as the attention takes their products.
+        queries, keys, values: (B, heads, 1 + h*w, d), as they enter the attention's products.
         grid: h and w.
     """
 
@@ -44,24 +45,24 @@ class Heads:
 
 
 class Tower(Protocol):
-    """A vision transformer in the parts that the readouts put together."""
+    """A vision transformer, split into the parts that the readouts combine."""
 
     patch_size: int
 
     def before_last(self, pixels: Tensor, grid: Grid, overshoot: float) -> Tensor:
-        """(B, 3, H, W) to (B, 1 + h*w, width): the last block's input, with positions :func:`stretched` to the grid."""
+        """Map (B, 3, H, W) to the last block's input, (B, 1 + h*w, width). Positions are :func:`stretched`."""
 
     def heads(self, tokens: Tensor, grid: Grid) -> Heads:
-        """The last block's queries, keys and values of its input."""
+        """Compute the queries, keys and values of the last block from its input."""
 
     def attention_branch(self, mixed: Tensor) -> Tensor:
-        """(B, heads, 1 + h*w, d) mixed values to (B, 1 + h*w, width): what the block adds to its input."""
+        """Map (B, heads, 1 + h*w, d) mixed values to (B, 1 + h*w, width), which the block adds to its input."""
 
     def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + h*w, width): what the block's feed-forward part adds to the tokens."""
+        """Map (B, 1 + h*w, width) tokens to the values that the block's feed-forward part adds to them."""
 
     def project(self, tokens: Tensor) -> Tensor:
-        """Final norm and projection, (B, N, width) to (B, N, D)."""
+        """Apply the final norm and projection: (B, N, width) to (B, N, D)."""
 
 
 def plain_mix(heads: Heads) -> Tensor:
@@ -75,7 +76,7 @@ def value_mix(heads: Heads) -> Tensor:
 
 
 def correlative_mix(heads: Heads) -> Tensor:
-    """(softmax(q qᵀ / √d) + softmax(k kᵀ / √d)) v, a sum and no mean (SCLIP, clip/model.py, ``custom_attn``)."""
+    """(softmax(q qᵀ / √d) + softmax(k kᵀ / √d)) v, a sum and not a mean (SCLIP, clip/model.py, ``custom_attn``)."""
     q, k, v = heads.queries, heads.keys, heads.values
     return F.scaled_dot_product_attention(q, q, v) + F.scaled_dot_product_attention(k, k, v)
 
@@ -86,19 +87,19 @@ def query_mix(heads: Heads) -> Tensor:
 
 
 def neighbour_mix(heads: Heads) -> Tensor:
-    """softmax(k kᵀ / √d + ω) v, where ω prefers the places nearby (NACLIP, clip/model.py, ``custom_attn``)."""
+    """softmax(k kᵀ / √d + ω) v; ω prefers nearby places (NACLIP, clip/model.py, ``custom_attn``)."""
     bias = neighbourhood(heads.grid, heads.keys.device).to(heads.keys.dtype)
     return F.scaled_dot_product_attention(heads.keys, heads.keys, heads.values, attn_mask=bias)
 
 
 def neighbourhood(grid: Grid, device: torch.device | str = "cpu") -> Tensor:
-    """NACLIP's ω: exp(-distance² / 2σ²) between two patches, distance in patches; 0 to and from the class token.
+    """NACLIP's ω: exp(-distance² / 2σ²) for two patches, with the distance in patches; 0 for the class token.
 
     Returns:
         (1 + h*w, 1 + h*w) float32.
     """
     sides = [torch.arange(side, device=device, dtype=torch.float32) for side in grid]
-    # The exponential of a sum is a product: that of the way down and the way across.
+    # The exponential of a sum is a product: of the vertical part and the horizontal part.
     down, across = (torch.exp(-((side[:, None] - side) ** 2) / (2 * GAUSSIAN_STD**2)) for side in sides)
     return F.pad(torch.kron(down, across), (1, 0, 1, 0))
 
@@ -108,9 +109,9 @@ class Readout:
     """One way to read patch features out of the last block.
 
     Attributes:
-        mix: the values, mixed: (B, heads, 1 + h*w, d).
-        reduced: the attention's output alone goes on to the final norm, without residual and feed-forward part.
-        overshoot: how its authors stretch positional embeddings, see :func:`stretched`.
+        mix: computes the mixed values, (B, heads, 1 + h*w, d).
+        reduced: only the attention's output goes to the final norm, without residual and feed-forward part.
+        overshoot: added to the grid's sides when positional embeddings are interpolated, see :func:`stretched`.
     """
 
     mix: Callable[[Heads], Tensor]
@@ -119,13 +120,13 @@ class Readout:
 
 
 READOUTS: Mapping[str, Readout] = {
-    # The first is the default: ClearCLIP reads the attention alone and has no number to set, such as NACLIP's spread,
-    # which is in patches, whatever their number.
+    # The first is the default. ClearCLIP reads only the attention and has no parameter. NACLIP has one, its spread: the
+    # same number of patches for every grid.
     "clearclip": Readout(query_mix, reduced=True, overshoot=OVERSHOOT),  # Lan et al. 2024, arXiv 2407.12442
     "naclip": Readout(neighbour_mix, reduced=True, overshoot=OVERSHOOT),  # Hajimiri et al. 2024, arXiv 2404.08181
     "sclip": Readout(correlative_mix, reduced=False, overshoot=OVERSHOOT),  # Wang et al. 2023, arXiv 2312.01597
     # The authors' ViT keeps residual and feed-forward part: return_qkv in mmseg/models/backbones/vit.py of
-    # chongzhou96/MaskCLIP. Later papers' "MaskCLIP" often drops them, and is not this.
+    # chongzhou96/MaskCLIP. Later papers often call a version without them "MaskCLIP"; this is not that version.
     "maskclip": Readout(value_mix, reduced=False),  # Zhou et al. 2022, arXiv 2112.01071
     "plain": Readout(plain_mix, reduced=False),
 }
@@ -135,7 +136,7 @@ class PatchEncoder:
     """The ``DenseEncoder`` of a vision transformer.
 
     Args:
-        normalise: an image in any mode to (3, H, W), the model's colours at the image's own size.
+        normalise: maps an image in any mode to (3, H, W) with the model's colours, without resizing.
     """
 
     readouts = tuple(READOUTS)
@@ -158,7 +159,7 @@ class PatchEncoder:
 
 
 def known_readout(model: str, name: str, readouts: tuple[str, ...]) -> str:
-    """The name itself.
+    """Check the name of a readout, and return it.
 
     Raises:
         UnknownNameError: the model has no readout of this name.
@@ -172,37 +173,37 @@ def known_readout(model: str, name: str, readouts: tuple[str, ...]) -> str:
 
 
 def patch_grid(model: str, pixels: Tensor, patch_size: int) -> Grid:
-    """How many patches lie down and across (B, 3, H, W).
+    """The grid of patches of (B, 3, H, W).
 
     Raises:
-        ModelError: a side that is no multiple of the patch size, or nothing at all.
+        ModelError: a side is not a multiple of the patch size, or is 0.
     """
     height, width = pixels.shape[-2:]
     if height % patch_size or width % patch_size or not height or not width:
         raise ModelError(
-            f"model {model!r}: an image of {height} by {width} pixels does not divide into patches of {patch_size}",
+            f"model {model!r}: an image of {height} by {width} pixels cannot be divided into patches of {patch_size}",
             hint=f"Resize, crop or pad it so that both sides are multiples of {patch_size}.",
         )
     return height // patch_size, width // patch_size
 
 
 def as_map(features: Tensor, grid: Grid) -> Tensor:
-    """(B, h*w, D) to (B, D, h, w), unit length at each place."""
+    """Map (B, h*w, D) to (B, D, h, w), unit length at each place."""
     return F.normalize(features, dim=-1).transpose(1, 2).reshape(len(features), -1, *grid)
 
 
 def stretched(positions: Tensor, trained: Grid, grid: Grid, overshoot: float) -> Tensor:
-    """Positional embeddings of another grid: the class token's as it is, the patches' by bicubic interpolation.
+    """Interpolate positional embeddings to another grid, bicubically. The class token's embedding does not change.
 
-    Corners are not aligned. The scale is that of the two grids' sides (MaskCLIP, ``resize_pos_embed``), the new ones
-    longer by the overshoot, which draws the embeddings a little to the upper left.
+    Corners are not aligned. The scale is the ratio of the grids' sides (MaskCLIP, ``resize_pos_embed``). The overshoot
+    is added to the new sides first, which moves the embeddings a little to the upper left.
 
     Args:
-        positions: (1 + h*w, width) of the trained grid, row by row.
-        overshoot: 0, or below 1, in patches.
+        positions: (1 + h*w, width) for the trained grid, row by row.
+        overshoot: from 0 to below 1, in patches.
 
     Returns:
-        (1 + the new h*w, width); ``positions`` itself where the grids are the same.
+        (1 + the new h*w, width); ``positions`` itself if the grids are equal.
     """
     if grid == trained:
         return positions

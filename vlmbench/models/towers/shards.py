@@ -1,4 +1,4 @@
-"""Checkpoints in several files: ``NAME-00001-of-00002.safetensors`` and so on, with or without an index beside them."""
+"""Checkpoints in several files, ``NAME-00001-of-00002.safetensors``, with or without an index. Adapters use it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from torch import Tensor
 from vlmbench.errors import ModelError
 from vlmbench.files import read_text
 from vlmbench.models.towers.checkpoint_file import Checkpoint, read_checkpoint
+from vlmbench.wording import counted, either
 
 INDEX_SUFFIX = ".index.json"
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<count>\d+)(?P<suffix>\.(?:safetensors|bin|pth|pt|ckpt))")
 _MOST_INDEX_BYTES = 64 << 20
-"""The index of a checkpoint of 10,000 tensors has one million."""
+"""The largest index that is read. For 10,000 tensors an index has one million bytes."""
 
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """The files that make one checkpoint.
+    """The files of one checkpoint.
 
     Attributes:
-        name: what the whole would be called as one file: ``open_clip_model.safetensors``.
+        name: the file's name, for shards the name of the whole, such as ``open_clip_model.safetensors``.
         files: the file, or all shards in order.
-        sharded: there are several, or it is one of which others may be missing.
+        sharded: whether the files are shards. There can be a single shard.
     """
 
     name: str
@@ -38,12 +39,12 @@ class WeightFiles:
 
     @property
     def shown(self) -> str:
-        """The file's name, or the first shard's and how many there are."""
+        """The file's name, or the first shard's name and the number of other shards."""
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         return f"{self.files[0].name}{more}"
 
     def read(self) -> Checkpoint:
-        """The one file's content, or all shards' tensors together.
+        """Read the file, or the tensors of all shards together.
 
         Raises:
             ModelError: a file is missing or broken, or two shards hold different tensors under one name.
@@ -54,16 +55,16 @@ class WeightFiles:
         for file in self.files:
             for name, value in read_checkpoint(file).content.items():
                 if isinstance(value, Tensor) and name in whole and not _equal(value, whole[name]):
-                    raise ModelError(f"{file}: another shard has another tensor {name!r}")
+                    raise ModelError(f"{file}: another shard has a different tensor with the name {name!r}")
                 whole[str(name)] = value
         return Checkpoint(f"{self.files[0].parent / self.name} in {len(self.files)} shards", whole)
 
 
 def weight_files(path: Path) -> WeightFiles:
-    """The checkpoint that a file is, or is a shard or the index of.
+    """Find the checkpoint to which a file belongs. The file may be the whole, a shard or the index.
 
     Raises:
-        ModelError: a shard is missing, or the index is broken or names a file outside of its folder.
+        ModelError: a shard is missing, or the index is broken or names a file outside its folder.
     """
     if path.name.endswith(INDEX_SUFFIX):
         return _indexed(path)
@@ -75,7 +76,7 @@ def weight_files(path: Path) -> WeightFiles:
 
 
 def grouped(files: Iterable[Path]) -> list[WeightFiles]:
-    """The checkpoints that these files of one folder make, in the order of their names; indexes may be among them.
+    """Group files of one folder, including indexes, into checkpoints. They are in the order of their names.
 
     Raises:
         ModelError: as :func:`weight_files`.
@@ -109,31 +110,31 @@ def _numbered(path: Path) -> WeightFiles:
 
 
 _MOST_SHARDS = 10_000
-"""A name that says more shards than that is no shard's."""
+"""A file whose name gives more shards is not a shard."""
 
 
 def shard_names(index: Path) -> list[str]:
     """The names of the files that an index of shards lists.
 
     Raises:
-        ModelError: it is no such index, or names a file outside of its folder.
+        ModelError: the file is not an index, or names a file outside its folder.
     """
     try:
         if index.stat().st_size > _MOST_INDEX_BYTES:
-            raise ValueError(f"it has {index.stat().st_size:,} bytes")
+            raise ValueError(f"it has {index.stat().st_size:,} bytes, more than {_MOST_INDEX_BYTES:,}")
         content = json.loads(read_text(index))
         names = sorted({str(file) for file in content["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{index}: no index of shards ({type(error).__name__}: {error})", hint="It should have a weight_map."
+            f"{index}: not an index of shards ({type(error).__name__}: {error})", hint="It should have a weight_map."
         ) from error
     if not names:
         raise ModelError(f"{index}: its weight_map names no files")
     outside = [name for name in names if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name]
     if outside:
         raise ModelError(
-            f"{index}: names the file {outside[0]!r}, which is not in the index's own folder; it is not read",
-            hint="Shards lie beside their index.",
+            f"{index}: it names the file {outside[0]!r}, which is not in the index's own folder and is not read",
+            hint="Put the shards into the index's folder.",
         )
     return names
 
@@ -151,7 +152,8 @@ def _indexed(index: Path) -> WeightFiles:
 def _missing(folder: Path, names: list[str], missing: int, count: int) -> ModelError:
     more = f" and {missing - len(names)} more" if missing > len(names) else ""
     return ModelError(
-        f"{folder.absolute()}: {missing} of {count} shards of the checkpoint are missing: {', '.join(names)}{more}",
+        f"{folder.absolute()}: {missing} of {counted(count, 'shard')} {either(missing, 'is', 'are')} missing: "
+        f"{', '.join(names)}{more}",
         hint="Fetch them into the same folder.",
     )
 

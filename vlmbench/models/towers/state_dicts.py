@@ -1,4 +1,4 @@
-"""State dicts inside a checkpoint: found under any key, freed of their wrappers' prefixes, and compared."""
+"""State dicts inside a checkpoint: found under any key, without wrappers' prefixes, and compared. Adapters use it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from torch import Tensor
 
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SEVERAL_WEIGHTS
+from vlmbench.wording import counted
 
 State = Mapping[str, Tensor]
 
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-"""Parts of parameters' names that data parallelism, ``torch.compile`` and checkpointing add anywhere in them."""
+"""Parts that data parallelism, ``torch.compile`` and checkpointing add anywhere in parameters' names."""
 
 COUNTERS = frozenset({"n_averaged"})
-"""What ``torch.optim.swa_utils.AveragedModel`` keeps beside the weights, and is none."""
+"""Entries that ``torch.optim.swa_utils.AveragedModel`` adds to the weights. They are not weights."""
 
 TOP_LEVEL = "."
 """The label of the weights at a file's top level."""
 
 _ADAPTER = re.compile(r"(^|[._])(lora|loha|lokr|ia3|dora)([._]|$)|[._]base_layer[._]|^base_model\.model\.")
 _DEEPEST = 32
-"""Levels of nesting that are looked through."""
+"""The number of levels of nesting that are searched."""
 _ONCE = 6
-"""Levels below which each mapping and list is looked at once, so that one that holds itself comes to an end."""
+"""Below this level each mapping and list is searched only once. So the search ends if one contains itself."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Tensors by name, somewhere in a checkpoint.
+    """Named tensors in one place of a checkpoint.
 
     Attributes:
-        path: the keys that lead to them, outermost first; none for the file's top level.
-        prefix: what was taken off each name, with its final dot.
-        tensors: those whose names had the prefix, without it.
-        beside: names of tensors in the same place that had it not.
+        path: the keys that lead to them, outermost first; empty for the file's top level.
+        prefix: the prefix that was removed from each name, with its final dot.
+        tensors: the tensors whose names had the prefix; the names here are without it.
+        beside: names of tensors in the same place that did not have the prefix.
     """
 
     path: tuple[str, ...]
@@ -49,9 +50,9 @@ class Candidate:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the option that picks one may say, the shortest first.
+        """The values of the option ``state_dict`` that pick this candidate, the shortest first.
 
-        The path with the prefix; and the path alone if nothing lies beside it there, or if it has no prefix.
+        One is the path with the prefix. The path alone is another if ``beside`` or the prefix is empty.
         """
         prefix = self.prefix.removesuffix(".")
         whole = ".".join([*self.path, *([prefix] if prefix else [])])
@@ -61,12 +62,12 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """The shortest label that tells it from others in the same place."""
+        """The shortest label that distinguishes it from others in the same place."""
         return self.labels[0]
 
 
 def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
-    """Every mapping in a checkpoint that holds tensors by name, outermost first, freed of :data:`WRAPPERS`."""
+    """Every mapping in a checkpoint that holds named tensors, outermost first. Names lose their :data:`WRAPPERS`."""
     return [
         Candidate(path, "", _unwrapped(tensors))
         for path, node in _containers(content)
@@ -75,7 +76,7 @@ def nested_states(content: Mapping[Any, Any]) -> list[Candidate]:
 
 
 def tensor_lists(content: Mapping[Any, Any]) -> list[tuple[tuple[str, ...], Sequence[Tensor]]]:
-    """Every list of tensors in a checkpoint, with the keys that lead to it, but for those of an optimizer."""
+    """Every list of tensors in a checkpoint, with the keys that lead to it. Lists of optimizers are left out."""
     return [
         (path, node)
         for path, node in _containers(content)
@@ -87,13 +88,13 @@ def tensor_lists(content: Mapping[Any, Any]) -> list[tuple[tuple[str, ...], Sequ
 
 
 def tell_of_lists(where: str, content: Mapping[Any, Any], parameters: Sequence[Tensor]) -> None:
-    """Say that a checkpoint holds, beside what was loaded, a list of about as many tensors as the model has parameters.
+    """Remark on a list of tensors that was not loaded, if it is about as long as the model's list of parameters.
 
-    torch_ema and diffusers save averaged weights so, in the parameters' order and without their names.
+    torch_ema and diffusers save averaged weights in this way, in the parameters' order and without their names.
 
     Args:
         where: the file, for the message.
-        parameters: the loaded ones, in the model's order; a list of the same values is no other weights.
+        parameters: the loaded parameters in the model's order. A list with equal values needs no remark.
     """
     loaded = {str(place): value.detach() for place, value in enumerate(parameters)}
     for path, values in tensor_lists(content):
@@ -103,21 +104,21 @@ def tell_of_lists(where: str, content: Mapping[Any, Any], parameters: Sequence[T
             continue
         say(
             SEVERAL_WEIGHTS,
-            f"{where} holds a list of {len(values):,} tensors under {'.'.join(path)!r}, about as many as the model "
-            "has, and it was not loaded, since it names none of them; averaged weights (EMA) are saved so",
+            f"{where} holds a list of {counted(len(values), 'tensor')} under {'.'.join(path)!r}, about as many as the "
+            "model has. It was not loaded, because the tensors have no names. It may hold averaged weights (EMA)",
             brief=f"a list of weights under {'.'.join(path)}",
             count=len(values),
         )
 
 
 def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate]:
-    """The candidate as it is and, for each prefix that an anchor has in it, the tensors below that prefix.
+    """Yield the candidate itself and, for each prefix of an anchor in it, the tensors with that prefix.
 
-    If anchors are there without a prefix, and all of those a second time under one, the names without a prefix are a
-    candidate of their own, beside the others: ``visual.proj`` and ``ema.visual.proj`` are two models' weights.
+    If anchors occur without a prefix, and all of these occur again with one, the names without a prefix are another
+    candidate: ``visual.proj`` and ``ema.visual.proj`` are the weights of two models.
 
     Args:
-        anchors: names of parameters that the network has.
+        anchors: names of some of the network's parameters.
     """
     endings = tuple(anchors)
     found = {
@@ -145,15 +146,15 @@ def prefixed(candidate: Candidate, anchors: Iterable[str]) -> Iterator[Candidate
 
 
 def has_adapter(names: Iterable[str]) -> bool:
-    """Whether these are names of a LoRA or another adapter's weights, or of a model wrapped in one."""
+    """Whether these names belong to a LoRA or another adapter, or to a model wrapped in one."""
     return any(_ADAPTER.search(name) for name in names)
 
 
 def same_values(one: State, other: State) -> bool | None:
-    """Whether two states hold the same weights, to the rounding of the coarser type; None: they share no names.
+    """Whether two states hold equal weights, up to the rounding of the coarser type; None: they share too few names.
 
-    Each tensor that both have is looked at in three places first, since training mostly changes all of them everywhere;
-    only if all of those agree is every number compared.
+    First, three places of each common tensor are compared, because training usually changes all places of all tensors.
+    All numbers are compared only if these places are equal.
     """
     common = [name for name, value in one.items() if name in other and other[name].shape == value.shape]
     if not common or len(common) < min(len(one), len(other)) // 2:
@@ -205,10 +206,10 @@ def _containers(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, An
 
 
 _LONGEST_LIST = 64
-"""Of a longer list, of numbers or parameter groups, no more entries are looked into."""
+"""The number of entries of a list that are searched. Longer lists hold numbers or parameter groups."""
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> State:
     bare = {".".join(part for part in name.split(".") if part not in WRAPPERS): name for name in tensors}
-    # Two names that become one: then the wrappers' names are real ones.
+    # If two names become one, the wrappers' parts belong to the names and must stay.
     return tensors if len(bare) < len(tensors) else {name: tensors[whole] for name, whole in bare.items()}

@@ -1,4 +1,4 @@
-"""How many tokens a text has, of tokenizers that never make more tokens than a text has bytes."""
+"""Counts of tokens, for tokenizers that never make more tokens than a text has bytes. Adapters offer it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class TextTokens:
     """A :class:`~vlmbench.models.base.TokenReader` that tokenises only texts that may be too long.
 
     Attributes:
-        context_length: tokens that the model reads, those around a text included.
-        tokenize: N strings to (N, L) ids, cut and padded.
-        uncut: N strings to the number of tokens that each has without being cut, those around it included.
+        context_length: the number of tokens that the model reads, including those around a text.
+        tokenize: maps N strings to (N, L) ids, cut and padded.
+        uncut: maps N strings to their numbers of tokens before the cut, including those around each text.
     """
 
     context_length: int
@@ -33,9 +33,10 @@ class TextTokens:
         return counts
 
     def _most(self, text: str) -> int:
-        """A bound: a token stands for at least one byte, and sentencepiece puts a blank before a text.
+        """An upper bound: a token covers at least one byte, and sentencepiece adds a blank before a text.
 
-        Normalising makes some other signs longer, and so does ``&`` where it begins the name of a sign, as in HTML.
+        Normalisation can lengthen characters outside ASCII, and an HTML entity, which begins with ``&``. The bound of
+        such texts is above the context length, so that they are tokenised.
         """
         return len(text) + self._around if text.isascii() and "&" not in text else self.context_length + 1
 
@@ -46,10 +47,10 @@ class TextTokens:
 
 
 def library_counts(tokenizer: Any, texts: Sequence[str], **options: Any) -> list[int]:
-    """What a tokenizer of the transformers library makes of texts without cutting them, in tokens.
+    """Count the tokens of texts before the cut, with a tokenizer of the transformers library.
 
     Args:
-        options: of its call.
+        options: further arguments of the tokenizer's call.
     """
     if not texts:
         return []

@@ -1,4 +1,4 @@
-"""Which of the weight files in one folder is meant, and what lies beside it."""
+"""The choice of a checkpoint among the weight files of one folder, for the open_clip and transformers adapters."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, grouped, we
 from vlmbench.models.towers.state_dicts import Candidate, State, has_adapter, nested_states, prefixed, same_values
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SEVERAL_WEIGHTS
+from vlmbench.wording import listed
 
 OPTION = "weights_file"
-"""The model option that picks one."""
+"""The model option that picks a file."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
 MERGE = (
-    "Merge the adapter once where peft is installed: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload(), save "
-    "the result, and name that"
+    "Merge the adapter once on a machine with peft: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload(), save "
+    "the result, and load that"
 )
 _WEIGHTLESS = ("optimizer", "scheduler", "training_args", "random_states", "rng_state", "scaler", "global_step")
-"""How files begin that trainers write beside the weights."""
+"""Beginnings of the names of other files that trainers write into the folder of the weights."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a library names its weights.
+    """How a library names its weight files.
 
     Attributes:
-        library: its name.
-        preferred: names in the order in which it documents that it looks for them.
-        anything: whether it takes another name where none of these is there.
-        foreign: beginnings of names that belong to another library, and are no copies.
-        suffixes: what it looks for; others only if none of these is there, and else they are no more than neighbours.
+        library: the library's name.
+        preferred: the names that it looks for, in its documented order.
+        anything: whether it takes a file of another name if none of these exists.
+        foreign: beginnings of names that belong to another library. Such files are ignored.
+        suffixes: the suffixes that it looks for. If ``anything`` is set and no such file exists, files of other
+            suffixes are taken; otherwise those files are only compared with the chosen one.
     """
 
     library: str
@@ -68,16 +70,16 @@ TRANSFORMERS_LAYOUT = Layout(
 
 
 def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
-    """The checkpoint of a folder.
+    """Choose the checkpoint of a folder.
 
-    If others beside it hold other weights, a remark says which was taken; files of the same weights are no choice.
+    If other files hold different weights, a remark names the chosen one. Files with equal weights need no choice.
 
     Args:
         pick: the option ``weights_file``: a file's name, a shard's, or an index's.
 
     Raises:
-        ModelError: there is none; several differ and the library's documentation prefers none; a shard is missing; an
-            adapter lies beside the weights, and they would be another model without it.
+        ModelError: there is no checkpoint; several differ and the library's documentation prefers none of them; a shard
+            is missing; or the folder holds an adapter, and without it the weights would be a different model.
     """
     if pick is not None:
         return _picked(folder, pick)
@@ -98,14 +100,14 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
     shown = [one.shown for one in (taken, *differing)]
     if rivals and taken.name not in rank:
         raise ModelError(
-            f"{folder.absolute()} has {len(shown)} files of different weights, and none has a name that "
-            f"{layout.library} prefers: {', '.join(shown)}",
-            hint=f"Pick one with the model option {OPTION}: {shown[0]} in a card, or leave one file in the folder.",
+            f"{folder.absolute()} has {len(shown)} files of different weights, and {layout.library} prefers none of "
+            f"their names: {listed(shown)}",
+            hint=f"Set the model option {OPTION}: {shown[0]} in a card, or keep only one of the files in the folder.",
         )
     say(
         SEVERAL_WEIGHTS,
-        f"{len(shown)} files of different weights lie in {folder}, and {shown[0]} was loaded, which {layout.library} "
-        f"prefers; the model option {OPTION} picks another",
+        f"{folder} has {len(shown)} files of different weights. {shown[0]} was loaded, because {layout.library} "
+        f"prefers it. The model option {OPTION} picks another",
         brief=f"1 of {len(shown)} weight files: {shown[0]}",
         count=len(shown),
         examples=shown,
@@ -114,15 +116,14 @@ def chosen_files(folder: Path, layout: Layout, pick: str | None) -> WeightFiles:
 
 
 def _no_weights(folder: Path, layout: Layout, found: Sequence[WeightFiles]) -> ModelError:
-    names = ", ".join(one.shown for one in found[:8])
-    what = f"the weights cannot be loaded: no weights in {folder.absolute()} that {layout.library} takes"
-    if names:
-        return ModelError(f"{what}; it has {names}", hint=f"Pick one with the model option {OPTION}: NAME in a card.")
+    what = f"the weights cannot be loaded: {folder.absolute()} has no weight file that {layout.library} looks for"
+    if names := listed([one.shown for one in found], most=8):
+        return ModelError(f"{what}; it has {names}", hint=f"Set the model option {OPTION}: NAME in a card.")
     return ModelError(what, hint=f"It looks for files ending in {', '.join(layout.suffixes)}.")
 
 
 def _found(folder: Path, layout: Layout) -> tuple[list[WeightFiles], list[WeightFiles]]:
-    """The checkpoints that the library would take one of, and those beside them that it does not look at."""
+    """The checkpoints among which the library would choose, and the other checkpoints of the folder."""
     files = [
         file
         for file in folder.iterdir()
@@ -136,7 +137,7 @@ def _found(folder: Path, layout: Layout) -> tuple[list[WeightFiles], list[Weight
     found = grouped([*indexes, *usual])
     try:
         return found, grouped(others)
-    except ModelError:  # shards are missing of what is not loaded
+    except ModelError:  # a checkpoint that is not loaded lacks shards
         return found, [WeightFiles(file.name, (file,)) for file in others]
 
 
@@ -144,8 +145,8 @@ def _picked(folder: Path, pick: str) -> WeightFiles:
     if Path(pick).name != pick or not (folder / pick).is_file():
         here = sorted(file.name for file in folder.iterdir() if file.suffix in {".safetensors", *TORCH_SUFFIXES})
         raise ModelError(
-            f"the option {OPTION} names {pick!r}, and {folder.absolute()} has no such file",
-            hint=f"It has {', '.join(here[:8])}." if here else None,
+            f"the option {OPTION} is {pick!r}, but {folder.absolute()} has no such file",
+            hint=f"It has {listed(here, most=8)}." if here else None,
         )
     return weight_files(folder / pick)
 
@@ -158,18 +159,18 @@ def _refuse_adapter(folder: Path, names: Sequence[str]) -> None:
 
 def _adapter_error(folder: Path, files: str) -> ModelError:
     return ModelError(
-        f"{folder.absolute()} holds an adapter (LoRA or another of peft's): {files}. Without it the weights are "
-        "those of another model",
-        hint=f"{MERGE}. For the base model alone, pick its file with the model option {OPTION} in a card.",
+        f"{folder.absolute()} holds an adapter (LoRA or another type of peft): {files}. Without it the weights "
+        "are those of a different model",
+        hint=f"{MERGE}. To load only the base model, set the model option {OPTION} to its file in a card.",
     )
 
 
 def _another(state: State, other: WeightFiles, folder: Path) -> bool:
-    """Whether a file holds other values for the same weights; if it holds an adapter, that is an error."""
+    """Whether a file holds different values of the same weights. An adapter in it is an error."""
     try:
         beside = _main_state(other)
     except ModelError:
-        return True  # it cannot be read, so that it cannot be the same either
+        return True  # a file that cannot be read may be different
     if has_adapter(beside):
         raise _adapter_error(folder, other.shown)
     anchors = [*state][:_ANCHORS]
@@ -178,7 +179,7 @@ def _another(state: State, other: WeightFiles, folder: Path) -> bool:
 
 
 _ANCHORS = 3
-"""Names by which a prefix of all names is found."""
+"""The number of weights whose names are used to find a common prefix."""
 
 
 def _main_state(files: WeightFiles) -> State:

@@ -1,4 +1,4 @@
-"""Weights and vocabularies: which they are (hashes, counts, versions)."""
+"""Hashes of weights and vocabularies, counts of parameters and versions of libraries, for a model's identity."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 
 def state_sha256(module: nn.Module) -> str:
-    """SHA-256 over the sorted names, types, shapes and raw bytes of a module's parameters and persistent buffers.
+    """Compute a SHA-256 over the names, types, shapes and bytes of a module's parameters and persistent buffers.
 
-    Independent of the file format and of the device. Tensors are hashed in place, in a few threads (hashing lets go of
-    the interpreter lock); only a tensor that is not contiguous or not on the CPU is copied, one per thread at a time.
+    Names are sorted, and the hash does not depend on the file format or the device. A few threads hash the tensors in
+    place, since hashing releases the interpreter lock. A tensor is copied only if it is not contiguous or not on the
+    CPU, one per thread at a time.
     """
     state = {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
     names = sorted(state)
@@ -32,7 +33,7 @@ def state_sha256(module: nn.Module) -> str:
 
 
 def _tensor_digest(tensor: Tensor) -> bytes:
-    # Bytes are reached through a uint8 view: numpy has no bfloat16.
+    # The bytes are read through a uint8 view, because NumPy has no bfloat16.
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     data: Any = flat.view(torch.uint8).numpy()
     return hashlib.sha256(data).digest()
@@ -44,7 +45,7 @@ def json_sha256(value: object) -> str:
 
 
 def huggingface_rules_sha256(tokenizer: Any) -> str:
-    """A hash of all that a Hugging Face tokenizer does to a text. Padding and truncation are left to its caller."""
+    """A hash of the rules of a Hugging Face tokenizer, without padding and truncation, which its caller sets."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return json_sha256([type(tokenizer).__name__, tokenizer.get_vocab()])
@@ -53,12 +54,12 @@ def huggingface_rules_sha256(tokenizer: Any) -> str:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many parameters a module has; shared ones count once."""
+    """The number of parameters of a module. Shared parameters count once."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def library_versions(*names: str) -> dict[str, str]:
-    """Versions of torch, pillow, numpy and the named distributions, as installed. Absent ones are left out."""
+    """The installed versions of torch, pillow, numpy and the named distributions. Missing ones are left out."""
     versions = {}
     for name in ("torch", "pillow", "numpy", *names):
         try:

@@ -1,1 +1,1 @@
-"""Models of transformers."""
+"""The adapter of the transformers library."""

@@ -1,8 +1,8 @@
-"""Dual encoders, detectors and segmenters of the transformers library, from a local folder or a hub repository.
+"""The adapter of the transformers library: it loads dual encoders, detectors and segmenters.
 
-Weights, tokenizer and image processor are the checkpoint's own, called as the library's documentation calls them. What
-differs between families is one entry of :data:`FAMILIES`. safetensors files are preferred by the library, and ``.bin``
-files are read with ``weights_only``.
+A spec is a local folder or a hub repository. Weights, tokenizer and image processor are those of the checkpoint, called
+as the library documents it. Each family of checkpoints has one entry in :data:`FAMILIES`. The library prefers
+safetensors files, and reads ``.bin`` files with ``weights_only``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from vlmbench.models.transformers.image_size import refuse_other_size
 from vlmbench.models.transformers.model import TransformersDualEncoder, TransformersModel
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import UNUSED_WEIGHTS
+from vlmbench.wording import counted, listed
 
 OPTIONS: Mapping[str, Kinds] = {
     "revision": (str,),
@@ -56,21 +57,21 @@ OPTIONS: Mapping[str, Kinds] = {
     "state_dict": (str,),
     "weights_file": (str,),
 }
-"""``revision``: a commit, branch or tag of the hub repository. ``lowercase``: lower the texts before the tokenizer.
-``top_k``: a detector's so many best pairs of a box and a text, instead of each box with its best text.
-``weights_file``: one of a local folder's weight files; ``state_dict``: the key of one of a file's state dicts."""
+"""``revision``: a commit, branch or tag of the hub repository. ``lowercase``: convert texts to lower case first.
+``top_k``: the number of best pairs of a box and a text that a detector returns, instead of each box with its best text.
+``weights_file``: the weight file of a local folder. ``state_dict``: the key of one of the state dicts in a file."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
-    """The adapter.
+    """Load a model.
 
     Raises:
-        ModelError: an unknown option or family; a checkpoint that is missing, not to be fetched, broken or incomplete.
+        ModelError: an option or family is unknown, or a checkpoint is missing, broken, incomplete or not to be fetched.
     """
     check_options(card, OPTIONS)
     spec = checkpoint(card.spec)
     if {"weights_file", "state_dict"} & set(card.options) and not Path(spec).is_dir():
-        raise ModelError(f"model {card.name!r}: weights_file and state_dict are options of local folders")
+        raise ModelError(f"model {card.name!r}: the options weights_file and state_dict need a local folder")
     common = {
         "revision": card.options.get("revision", "main"),
         "local_files_only": options.offline,
@@ -81,8 +82,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
         family = FAMILIES.get(config.model_type)
         if family is None:
             raise ModelError(
-                f"{spec}: model type {config.model_type!r} is none that the transformers adapter knows",
-                hint=f"It knows {', '.join(FAMILIES)}.{in_open_clip(spec, offline=options.offline)}",
+                f"{spec}: the transformers adapter does not know the model type {config.model_type!r}",
+                hint=f"It knows {listed(list(FAMILIES))}.{in_open_clip(spec, offline=options.offline)}",
             )
         _check_top_k(card, family)
         family = without_heads(family, config.architectures)
@@ -97,8 +98,8 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
     if unused := sorted(map(str, info["unexpected_keys"])):
         say(
             UNUSED_WEIGHTS,
-            f"the checkpoint has {len(unused):,} weight{'s' * (len(unused) != 1)} for which the model has no place",
-            brief=f"{len(unused):,} unused weight{'s' * (len(unused) != 1)}",
+            f"the checkpoint has {counted(len(unused), 'weight')} for which the model has no place",
+            brief=counted(len(unused), "unused weight"),
             count=len(unused),
             examples=unused,
         )
@@ -112,8 +113,12 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
 def _weights(
     card: ModelCard, options: LoadOptions, spec: str, architecture: Any, config: Any, common: Mapping[str, Any]
 ) -> tuple[Any, Mapping[str, Any]]:
-    """The network with its weights, and what the library says of the loading."""
-    aside = {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}  # refused below
+    """Load the network with its weights. Also returns the library's report on the loading."""
+    aside = {
+        "config": config,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+    }  # refuse_incomplete refuses them
     file, key = card.options.get("weights_file"), card.options.get("state_dict")
     folder = Path(spec)
     if not folder.is_dir():
@@ -152,6 +157,6 @@ def _check_top_k(card: ModelCard, family: Family) -> None:
     if top_k is None:
         return
     if "Detector" not in family.capabilities:
-        raise ModelError(f"model {card.name!r}: top_k is an option of detectors, which this is none of")
+        raise ModelError(f"model {card.name!r}: top_k is an option of detectors, and this model is not one")
     if top_k < 1:
         raise ModelError(f"model {card.name!r}: top_k must be 1 or more, not {top_k}")

@@ -1,4 +1,4 @@
-"""Pieces of a transformers checkpoint, from a local folder or a hub repository, or a sentence on what is wrong."""
+"""Loading the parts of a transformers checkpoint, with errors that say what is wrong. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from vlmbench.models.towers.skip_init import nan_weights
 from vlmbench.models.towers.state_dicts import nested_states
 from vlmbench.models.towers.weight_folder import MERGE
 from vlmbench.paths import user_path
+from vlmbench.wording import counted, either, listed
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 _BROKEN = ("SafetensorError", "UnpicklingError", "EOFError")
-"""Errors of broken files."""
+"""Names of the errors that broken files raise."""
 
 
 def checkpoint(spec: str) -> str:
-    """A local folder, or a hub repository's name.
+    """Resolve a spec to a local folder, or to the name of a hub repository.
 
     Raises:
-        ModelError: nothing is named, or a path that does not exist or holds no model.
+        ModelError: the spec is empty, or is a path that does not exist or holds no model.
     """
     if not spec:
         raise ModelError("the transformers adapter needs a spec", hint="A local folder, or ORG/REPO of the hub.")
@@ -44,24 +45,26 @@ def checkpoint(spec: str) -> str:
             raise ModelError(f"{error.filename or folder}: {error.strerror or error}") from error
         return str(folder)
     if folder.is_file():
-        raise ModelError(f"{folder.absolute()} is a file, and transformers loads folders", hint=_of_file(folder))
+        raise ModelError(
+            f"{folder.absolute()} is a file, but the transformers adapter loads folders", hint=_of_file(folder)
+        )
     if spec.startswith(("/", "./", "../", "~")) or spec.count("/") > 1:
         raise ModelError(f"no folder at {folder.absolute()}", hint="Hub repositories are written ORG/REPO.")
     return spec
 
 
 def _instead(folder: Path) -> str:
-    """What a folder without a config.json is, or should be."""
+    """A hint on what a folder without a config.json is, or should be."""
     names = {item.name for item in folder.iterdir()}
     if "adapter_config.json" in names:
-        return f"It holds an adapter (LoRA or another of peft's), and no model. {MERGE}."
+        return f"It holds an adapter (LoRA or another type of peft) but no model. {MERGE}."
     if hint := in_open_clip(str(folder), offline=True):
         return hint.strip()
     if "modules.json" in names:
-        return "It is of sentence-transformers: name the folder inside that has a config.json."
+        return "It belongs to sentence-transformers: name the folder inside it that has a config.json."
     if "model_index.json" in names:
-        return "It is a pipeline of diffusers, which no adapter reads."
-    return "It should be what save_pretrained writes."
+        return "It is a pipeline of diffusers, and no adapter reads those."
+    return "It should be a folder that save_pretrained wrote."
 
 
 def _of_file(file: Path) -> str:
@@ -75,23 +78,23 @@ def _of_file(file: Path) -> str:
 
 
 def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Mapping[str, Any]) -> Any:
-    """One piece, by its class's ``from_pretrained``.
+    """Load one part of a checkpoint with its class's ``from_pretrained``.
 
     Args:
-        spec: what :func:`checkpoint` gave.
-        what: the piece in words, such as "tokenizer".
-        arguments: with ``state_dict``, weights that were read already, nothing is read of the checkpoint.
+        spec: the result of :func:`checkpoint`.
+        what: the part in words, such as "tokenizer".
+        arguments: of ``from_pretrained``. With ``state_dict``, weights that are in memory, the checkpoint is not read.
 
     Raises:
-        ModelError: it is missing, not to be fetched, broken, or code that was not asked for.
+        ModelError: the part is missing, cannot be fetched, is broken, or needs code that the user did not allow.
     """
     try:
         return kind.from_pretrained(None if "state_dict" in arguments else spec, **arguments)
-    except Exception as error:  # the library raises whatever files and network made it raise
+    except Exception as error:  # files and network can make the library raise any error
         if "trust_remote_code" in str(error) and not options.trust_remote_code:
             raise ModelError(
-                f"{spec}: its {what} comes with Python code of its own, which is not run unasked",
-                hint="Read it, and pass --trust-remote-code if you trust it.",
+                f"{spec}: its {what} comes with its own Python code, which runs only with your permission",
+                hint="Read the code, and pass --trust-remote-code if you trust it.",
             ) from error
         if Path(spec).is_dir():
             raise ModelError(
@@ -99,57 +102,64 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
                 hint="The file may be truncated: fetch it again." if type(error).__name__ in _BROKEN else None,
             ) from error
         if what == "config" and (hint := in_open_clip(spec, offline=options.offline)):
-            raise ModelError(f"{spec}: it has no config.json that transformers knows", hint=hint.strip()) from error
+            raise ModelError(f"{spec} has no config.json that transformers knows", hint=hint.strip()) from error
         if isinstance(error, OSError):
             raise fetch_error(f"the {what} of {spec}", error, offline=options.offline, repository=spec) from error
         raise ModelError(f"the {what} of {spec} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def incomplete(info: Mapping[str, Any]) -> list[str]:
-    """What a checkpoint lacks of its network, by what the library says of the loading."""
+    """The weights that a network has and its checkpoint lacks, from the library's report on the loading."""
     return sorted(map(str, info["missing_keys"])) + sorted(map(str, info.get("mismatched_keys", ())))
 
 
 def refuse_incomplete(spec: str, info: Mapping[str, Any]) -> None:
-    """The library draws what a checkpoint lacks at random and goes on; features of such a model mean nothing."""
+    """Refuse a checkpoint that lacks weights.
+
+    The library fills missing weights with random numbers, and features of such a model mean nothing.
+    """
     lacking = incomplete(info)
     if lacking:
-        some, instead = ", ".join(lacking[:3]), sorted(map(str, info["unexpected_keys"]))
-        has = f"; it has {', '.join(instead[:3])}, for which the model has no place" if instead else ""
+        instead = sorted(map(str, info["unexpected_keys"]))
+        has = f"; the model has no place for the checkpoint's {listed(instead, most=3)}" if instead else ""
         raise ModelError(
-            f"{spec}: the checkpoint lacks {len(lacking)} of the model's weights, such as {some}{has}",
-            hint=owner(instead) or "It may hold one tower only, or belong to another configuration.",
+            f"{spec}: the checkpoint lacks {len(lacking)} of the model's weights: {listed(lacking, most=3)}{has}",
+            hint=owner(instead) or "It may hold only one tower, or belong to another configuration.",
         )
 
 
 def refuse_nan(spec: str, network: nn.Module) -> None:
-    """Features of a network in which a number is NaN are NaN."""
+    """Refuse a network with NaN in its weights, because its features would be NaN, too."""
     if names := nan_weights(network):
         raise ModelError(
-            f"{spec}: {len(names)} of the weights hold NaN (not a number): {', '.join(names[:3])}",
-            hint="The training diverged, or the file is damaged: name another checkpoint.",
+            f"{spec}: {counted(len(names), 'weight')} {either(len(names), 'holds', 'hold')} NaN (not a number): "
+            f"{listed(names, most=3)}",
+            hint="Name another checkpoint: the training diverged, or the file is damaged.",
         )
 
 
 def in_open_clip(spec: str, *, offline: bool) -> str:
-    """How open_clip's adapter would load this checkpoint, in a sentence; empty if nothing shows that it can."""
+    """A sentence on how open_clip's adapter would load this checkpoint; empty if nothing shows that it can."""
     if Path(spec).is_dir():
         there = (Path(spec) / OPEN_CLIP_CONFIG).is_file()
-        return f" Its {OPEN_CLIP_CONFIG} says that this loads it: open_clip:local-dir:{spec}." if there else ""
+        return f" It has an {OPEN_CLIP_CONFIG}, so load it as open_clip:local-dir:{spec}." if there else ""
     import open_clip
 
     for architecture, tag in open_clip.list_pretrained():
         if open_clip.get_pretrained_cfg(architecture, tag).get("hf_hub", "").rpartition("/")[0] == spec:
-            return f" open_clip lists it: open_clip:{architecture}/{tag}."
+            return f" open_clip lists it, so load it as open_clip:{architecture}/{tag}."
     try:
         hf_hub_download(spec, OPEN_CLIP_CONFIG, local_files_only=offline)
-    except Exception:  # not there, or not to be reached: then nothing shows it
+    except Exception:  # the file does not exist or cannot be reached
         return ""
-    return f" Its {OPEN_CLIP_CONFIG} says that this loads it: open_clip:hf-hub:{spec}."
+    return f" It has an {OPEN_CLIP_CONFIG}, so load it as open_clip:hf-hub:{spec}."
 
 
 def refuse_wordless(spec: str, tokenizer: Any) -> None:
-    """Without its files the library makes a tokenizer that knows only special tokens, and all texts are alike to it."""
+    """Refuse a tokenizer without a vocabulary, for which all texts are equal.
+
+    If the tokenizer's files are missing, the library makes one that knows only special tokens.
+    """
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
         raise ModelError(
             f"{spec}: the tokenizer has no vocabulary",
@@ -158,20 +168,20 @@ def refuse_wordless(spec: str, tokenizer: Any) -> None:
 
 
 def cached_revision(spec: str, revision: str) -> str | None:
-    """The commit of the hub repository that a loaded checkpoint is of; None for a local folder.
+    """The commit of the hub repository from which a checkpoint was loaded; None for a local folder.
 
     Args:
-        revision: the branch, tag or commit that was asked for.
+        revision: the requested branch, tag or commit.
     """
     folder = cached_folder(spec, revision)
     return fetched_revision(folder / "config.json") if folder else None
 
 
 def cached_folder(spec: str, revision: str) -> Path | None:
-    """The folder of the hub's cache with the files of a hub repository; None for a local folder.
+    """The folder in the hub's cache with the files of a hub repository; None for a local folder.
 
     Args:
-        revision: the branch, tag or commit that was asked for.
+        revision: the requested branch, tag or commit.
     """
     if Path(spec).is_dir():
         return None
@@ -180,7 +190,7 @@ def cached_folder(spec: str, revision: str) -> Path | None:
 
 
 def forward_config(config: Any) -> str:
-    """The configuration without what has no part in the forward pass, such as the path it was loaded from."""
+    """The configuration as JSON, without entries that cannot change the forward pass, such as the file's path."""
     aside = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
     def kept(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Families of transformers checkpoints, one entry each."""
+"""The families of transformers checkpoints that the adapter knows. :data:`FAMILIES` has one entry for each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ CLIP = Family(padding="longest", attention_mask=True, text_end="eos unless 2")
 
 
 def _bert(context_length: int) -> Family:
-    """A text tower that sees all of a text at once and none of its padding, cut where the family's authors cut."""
+    """A family whose text tower is not causal and masks padding. Texts are cut at the length that its authors use."""
     return Family(padding="longest", attention_mask=True, context_length=context_length)
 
 
 def _owl(network: str, towers: str) -> Family:
     # The detectors were trained without a projection of whole images: convert_owlv2_to_hf.py asserts that the library's
-    # is the one weight that the original lacks, and OWL-ViT's backbone is the same. Published ones hold random numbers.
+    # projection is the only weight that the original lacks. OWL-ViT's backbone is the same. In published checkpoints
+    # this projection holds random numbers.
     return replace(
         CLIP,
         text_end="highest id",
@@ -32,20 +33,20 @@ def _owl(network: str, towers: str) -> Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    # model_type of the checkpoint's config.json: each calls its features get_image_features and get_text_features.
+    # The key is model_type in config.json. Every family has get_image_features and get_text_features.
     "clip": CLIP,
-    # Trained on full-length texts without a mask (transformers docs, model_doc/siglip); so is fixed-size SigLIP 2.
+    # Trained on full-length texts without a mask (transformers docs, model_doc/siglip), like fixed-size SigLIP 2.
     "siglip": Family(padding="max_length", attention_mask=False, lowercase=True),
     "metaclip_2": replace(CLIP, text_end="eos"),
     # AlignProcessor's max_length; its image tower is convolutional
     "align": replace(_bert(64), any_image_size=True),
-    "altclip": _bert(77),  # the length of CLIP's texts, which its tower was taught from
+    "altclip": _bert(77),  # the length of CLIP's texts, since CLIP was its teacher
     "chinese_clip": _bert(52),  # the authors' cn_clip.clip.tokenize
     "flava": _bert(77),  # model_doc/flava
     "clipseg": replace(
         CLIP,
         network="CLIPSegForImageSegmentation",
-        any_image_size=True,  # it stretches its positional embeddings
+        any_image_size=True,  # it interpolates its positional embeddings
         towers="clip",
         capabilities={"Segmenter": partial(HeadSegmenter, head=clipseg_logits)},
     ),

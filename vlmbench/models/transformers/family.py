@@ -1,4 +1,4 @@
-"""What differs from one family of transformers checkpoints to the next."""
+"""The settings in which families of transformers checkpoints differ. :mod:`.families` lists the families."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 TextEnd = Literal["eos", "eos unless 2", "highest id"]
-"""Where a causal text tower pools: at the first end-of-text token of its config, or at the token of the highest id.
-``eos unless 2``: the end-of-text id 2 of old CLIP configs is wrong, and the library then takes the highest id."""
+"""The token at which a causal text tower pools: the first end-of-text token of its config, or the token with the
+highest id. ``eos unless 2``: the id 2 of old CLIP configs is wrong, and the library then takes the highest id."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """How one family of checkpoints is called.
+    """How the adapter calls one family of checkpoints.
 
     Attributes:
-        padding: how texts are padded: to the batch's longest, or always to the full length.
-        attention_mask: whether the text tower is told of the padding.
-        text_end: where a causal text tower pools, so that what follows cannot matter; None: it is not causal.
-        lowercase: the family was trained on lower-case text; a tokenizer that keeps case earns a note.
-        context_length: where texts are cut; None: at the last of the config's positions.
-        network: the transformers class that has the family's heads.
-        towers: the attribute under which that class keeps the two towers; empty: it is them.
+        padding: whether texts are padded to the longest of the batch, or always to the full length.
+        attention_mask: whether the text tower gets a mask of the padding.
+        text_end: the token at which a causal text tower pools; later tokens have no effect. None: it is not causal.
+        lowercase: the family was trained on lower-case text; a remark tells if the tokenizer keeps the case.
+        context_length: the number of tokens after which texts are cut; None: the number of positions in the config.
+        network: the transformers class with the family's heads.
+        towers: the attribute of that class that holds the two towers; empty: the class itself holds them.
         any_image_size: whether its image tower takes images of any size.
         encodes_images: whether its checkpoints have a trained projection of whole images.
-        capabilities: by protocol, what makes it of a :class:`~vlmbench.models.transformers.model.TransformersModel`
-            that has the heads.
+        capabilities: maps a protocol's name to a function that makes the capability from a
+            :class:`~vlmbench.models.transformers.model.TransformersModel` with the heads.
     """
 
     padding: Literal["longest", "max_length"]

@@ -1,4 +1,4 @@
-"""The weight files of a local transformers folder, where the library's own way to them is not enough."""
+"""Weight files of transformers checkpoints that the library alone cannot load, or must not. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from vlmbench.models.towers.checkpoint_file import no_weights
 from vlmbench.models.towers.shards import INDEX_SUFFIX, WeightFiles, weight_files
 from vlmbench.models.towers.state_dicts import Candidate, has_adapter, nested_states, prefixed, same_values
 from vlmbench.models.towers.weight_folder import MERGE, TRANSFORMERS_LAYOUT, chosen_files
+from vlmbench.wording import counted, either, listed
 
 OPTION = "state_dict"
-"""The model option that picks one of several state dicts in a file."""
+"""The model option that picks a state dict if a file has several."""
 _ANCHORS = 3
-"""Names of weights by which a prefix of all names is found."""
+"""The number of weights whose names are used to find a common prefix."""
 
 
 def folder_weights(folder: Path, pick: str | None) -> WeightFiles:
-    """The checkpoint that is loaded of a folder; a remark if others lie beside it.
+    """Choose the checkpoint of a folder. A remark tells if there are others.
 
     Args:
         pick: the option ``weights_file``.
 
     Raises:
-        ModelError: there is none, shards are missing, an adapter lies beside it, or a file holds no weights at all.
+        ModelError: there is no checkpoint, shards are missing, the folder holds an adapter, or a file holds no weights.
     """
     files = chosen_files(folder, TRANSFORMERS_LAYOUT, pick)
     for file in files.files:
@@ -38,18 +39,18 @@ def folder_weights(folder: Path, pick: str | None) -> WeightFiles:
 
 
 def fitting_state(network: nn.Module, files: WeightFiles, pick: str | None) -> Mapping[str, Tensor] | None:
-    """A state dict anywhere in a checkpoint that has every weight of the network under its name, and no other.
+    """Find a state dict that has exactly the network's weights. It can be anywhere in the checkpoint.
 
-    The library looks at the top level alone, and under the names that it wrote.
+    The library itself looks only at the top level, and only for its own names.
 
     Args:
         pick: the option ``state_dict``.
 
     Returns:
-        It, or None if there is none.
+        The state dict; None if the checkpoint has no such state dict.
 
     Raises:
-        ModelError: several fit and hold different weights, or the one that was picked is not there.
+        ModelError: several fit and hold different weights, or the picked one does not exist.
     """
     shared = _other_names(network)
     wanted = {name: value for name, value in network.state_dict().items() if name not in shared}
@@ -71,21 +72,21 @@ def fitting_state(network: nn.Module, files: WeightFiles, pick: str | None) -> M
         labels = list(dict.fromkeys(part.label for part in distinct or beside))
         if len(labels) == 1:
             raise ModelError(
-                f"{checkpoint.where}: a state dict that fits is under {labels[0]!r}, and other tensors lie beside it, "
+                f"{checkpoint.where}: the state dict {labels[0]!r} fits, but there are other tensors beside it, "
                 f"such as {min(beside[0].beside)}",
-                hint=f"If they are no part of the model, pick it with the option {OPTION}: {labels[0]} in a card.",
+                hint=f"If they do not belong to the model, set the model option {OPTION}: {labels[0]} in a card.",
             )
         raise ModelError(
-            f"{checkpoint.where} holds {len(labels)} different state dicts that fit: {', '.join(map(repr, labels))}",
-            hint=f"Name one with the model option {OPTION}: {labels[0]} in a card.",
+            f"{checkpoint.where} holds {len(labels)} different state dicts that fit: {listed(list(map(repr, labels)))}",
+            hint=f"Choose one: set the model option {OPTION}: {labels[0]} in a card.",
         )
     return distinct[0].tensors if distinct else None
 
 
 def library_reads(files: WeightFiles) -> bool:
-    """Whether the library's own way leads to these weights.
+    """Whether the library itself can read these weights.
 
-    It needs an index to shards, and tensors alone at the top level of a ``.bin`` file.
+    Shards must have an index, and the top level of a ``.bin`` file must hold only tensors.
     """
     folder = files.files[0].parent
     if files.sharded and not (folder / f"{files.name}{INDEX_SUFFIX}").is_file():
@@ -96,7 +97,7 @@ def library_reads(files: WeightFiles) -> bool:
 
 
 def gaps(network: nn.Module, files: WeightFiles) -> Mapping[str, list[str]]:
-    """What the largest state dict of a checkpoint lacks of the network, as the library would say it."""
+    """Compare a checkpoint's largest state dict with the network, in the form of the library's report."""
     wanted = network.state_dict()
     states = nested_states(files.read().content)
     found = max((one.tensors for one in states), key=len, default={})
@@ -110,7 +111,7 @@ def gaps(network: nn.Module, files: WeightFiles) -> Mapping[str, list[str]]:
 
 
 def fetched_weights(folder: Path) -> WeightFiles | None:
-    """The checkpoint that the library loaded of a folder of the hub's cache; None if it has another name."""
+    """The checkpoint that the library loaded from a folder of the hub's cache; None if its name is unusual."""
     for name in TRANSFORMERS_LAYOUT.preferred:
         for file in (folder / name, folder / f"{name}{INDEX_SUFFIX}"):
             if file.is_file():
@@ -119,15 +120,15 @@ def fetched_weights(folder: Path) -> WeightFiles | None:
 
 
 def refuse_quantised(where: str, network: nn.Module, tensors: Mapping[str, object]) -> None:
-    """Refuse whole numbers in the place of weights: the library makes them floating-point numbers of another scale.
+    """Refuse quantised weights: the library would convert their integers to floating point without their scales.
 
     Args:
         where: the folder or repository, for the message.
-        tensors: as they lie in the file; what is under another name than the network's counts if its type is one that
-            quantised weights have.
+        tensors: the file's content. An integer tensor counts if the network has a floating-point weight of its name, or
+            if the network does not have its name and its type is int8 or uint8.
 
     Raises:
-        ModelError: there are some.
+        ModelError: there are such tensors.
     """
     wanted = network.state_dict()
     found = [
@@ -141,14 +142,14 @@ def refuse_quantised(where: str, network: nn.Module, tensors: Mapping[str, objec
         value = tensors[found[0]]
         kind = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else ""
         raise ModelError(
-            f"{where}: {len(found)} of the weights are whole numbers, as quantised weights are, such as {found[0]} "
-            f"({kind}); without their scales they are other weights",
-            hint="Name the weights that were not quantised.",
+            f"{where}: {counted(len(found), 'weight')} {either(len(found), 'is', 'are')} quantised to integers "
+            f"({found[0]} is {kind}); without their scales they are different weights",
+            hint="Load the weights as they were before quantisation.",
         )
 
 
 def without_weights(architecture: Any, config: Any) -> nn.Module:
-    """The network of a configuration with names and shapes alone, of a class or of the library's ``AutoModel``."""
+    """Build a network with names and shapes but no values, from a class or the library's ``AutoModel``."""
     make = getattr(architecture, "from_config", architecture)
     with torch.device("meta"):
         network: nn.Module = make(config)
@@ -156,15 +157,15 @@ def without_weights(architecture: Any, config: Any) -> nn.Module:
 
 
 def refuse_adapter_weights(spec: str, names: Sequence[str]) -> None:
-    """Refuse weights for which the network has no place, if they are an adapter's.
+    """Refuse an adapter's weights among those for which the network has no place.
 
     Raises:
-        ModelError: they are; without them it is another model.
+        ModelError: there are some. Without them it would be a different model.
     """
     if has_adapter(names):
         raise ModelError(
-            f"{spec}: the checkpoint holds an adapter's weights (LoRA or another of peft's), such as {min(names)}, "
-            "and without them it is another model",
+            f"{spec}: the checkpoint holds an adapter's weights (LoRA or another type of peft), such as {min(names)}; "
+            "without them it is a different model",
             hint=f"{MERGE}.",
         )
 
@@ -176,7 +177,7 @@ def refuse_adapter(spec: str, arguments: Mapping[str, Any]) -> None:
         arguments: ``revision`` and ``local_files_only``.
 
     Raises:
-        ModelError: it does. The library loads the adapter if peft is installed, and ignores it if not.
+        ModelError: it does. The library would load the adapter only if peft is installed.
     """
     from transformers.utils import find_adapter_config_file
 
@@ -184,16 +185,16 @@ def refuse_adapter(spec: str, arguments: Mapping[str, Any]) -> None:
     try:
         found = find_adapter_config_file(spec, **where)
     except OSError:
-        return  # the hub cannot be asked; what it has not given before is not loaded either
+        return  # the hub cannot be reached, so nothing new is loaded from it either
     if found is not None:
         raise ModelError(
-            f"{spec}: the repository holds an adapter (LoRA or another of peft's); it is neither loaded nor ignored",
+            f"{spec}: the repository holds an adapter (LoRA or another type of peft), which vlmbench does not load",
             hint=f"{MERGE}.",
         )
 
 
 def _other_names(network: nn.Module) -> set[str]:
-    """Names under which a tensor is there a second time: the library saves it once."""
+    """The further names of tensors with several names. The library saves each tensor only once."""
     seen: set[int] = set()
     twice = set()
     for name, value in network.state_dict(keep_vars=True).items():
@@ -213,5 +214,5 @@ def _no_such(where: str, pick: str, parts: Sequence[Candidate]) -> ModelError:
     labels = [label for label in dict.fromkeys(part.label for part in parts) if label]
     return ModelError(
         f"{where} has no state dict {pick!r} that fits the model",
-        hint=f"It has {', '.join(labels[:8])}." if labels else None,
+        hint=f"It has {listed(labels, most=8)}." if labels else None,
     )

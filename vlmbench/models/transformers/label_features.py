@@ -1,4 +1,4 @@
-"""What the heads of transformers models share: labels in chunks, their features, kept, and full precision."""
+"""Text features of labels, used by the detectors and segmenters of transformers: kept, in chunks, in full precision."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ TEXTS_AT_ONCE = 256
 
 
 def chunks(count: int, at_once: int) -> list[slice]:
-    """Where to cut ``count`` things so that memory stays flat as they grow."""
+    """Cut ``count`` items into chunks of at most ``at_once``, so that memory does not grow with their number."""
     return [slice(start, min(start + at_once, count)) for start in range(0, count, at_once)]
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast: a half-precision coordinate is pixels off in a large image, and heads cost little."""
+    """Switch autocast off.
+
+    In half precision a coordinate in a large image is wrong by pixels, and heads take little time.
+    """
     return torch.autocast(device.type, enabled=False)
 
 
 class LabelFeatures:
-    """Projected features of a list of labels, of the length that the tower gave them.
+    """Projected features of a list of labels, not normalised.
 
-    A task asks about each of its images with the same labels, so the last list's features are kept. They are made in
-    full precision, whichever the images are encoded in.
+    A task uses the same labels for all its images, so the features of the last list are kept. They are computed in full
+    precision, whatever the precision of the images.
     """
 
     def __init__(self, model: TransformersModel) -> None:
@@ -36,7 +39,7 @@ class LabelFeatures:
         self._features: Tensor | None = None
 
     def __call__(self, labels: Sequence[str]) -> Tensor:
-        """C labels to (C, D), on the model's device. C is at least 1."""
+        """Encode C labels to (C, D) on the model's device. C is at least 1."""
         if self._features is None or self._labels != tuple(labels):
             with full_precision(self._model.device):
                 parts = [self._model.project_text(labels[part]) for part in chunks(len(labels), TEXTS_AT_ONCE)]

@@ -1,4 +1,4 @@
-"""A transformers checkpoint as it is asked: pixels and texts to features, and what its family's heads offer."""
+"""Models that the transformers adapter returns: features of texts and images, and the capabilities of their heads."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ LEGACY_EOS = 2
 
 
 class TransformersModel:
-    """A transformers checkpoint: its texts, its pixels, and what its heads offer; whole images have no feature.
+    """A transformers checkpoint that encodes texts and has the capabilities of its heads, but does not encode images.
 
-    As it is, it is the model of a family whose checkpoints have no trained projection of whole images.
+    It serves families whose checkpoints have no trained projection of whole images.
 
     Args:
         network: the transformers module, float32, in evaluation mode; it is moved to ``device``.
 
     Attributes:
-        network: the transformers module itself, for capabilities that need more of it.
-        towers: the part of it that encodes images and texts.
+        network: the transformers module, for capabilities that use more of its parts.
+        towers: the part of the network that encodes images and texts.
         processor: the checkpoint's image processor.
     """
 
@@ -90,9 +90,9 @@ class TransformersModel:
         return self._pixels(image)
 
     def preprocess_whole(self, image: PIL.Image.Image) -> Tensor:
-        """As :meth:`preprocess`, but where that cuts out the middle, the whole image is squeezed into the square.
+        """As :meth:`preprocess`, but the whole image is resized to the square, without a centre crop.
 
-        For boxes and masks, which are of the whole image.
+        Detectors and segmenters use it, because boxes and masks belong to the whole image.
         """
         if not getattr(self.processor, "do_center_crop", False):
             return self._pixels(image)
@@ -100,7 +100,8 @@ class TransformersModel:
         return self._pixels(image, do_center_crop=False, size={"height": crop["height"], "width": crop["width"]})
 
     def _pixels(self, image: PIL.Image.Image, **changes: Any) -> Tensor:
-        # Some checkpoints leave the conversion to the caller, and the library's own knows no ranges and no white.
+        # Some checkpoints leave the conversion to the caller. The library's conversion knows no value ranges, and no
+        # white background for transparent pixels.
         batch = self.processor(images=as_rgb(image), return_tensors="pt", **changes)
         return cast(Tensor, batch["pixel_values"][0])
 
@@ -108,7 +109,7 @@ class TransformersModel:
         return F.normalize(self.project_text(texts), dim=-1)
 
     def project_text(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, D), of the length that the tower gives them."""
+        """Encode N strings to (N, D), not normalised."""
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.device)
         batch = self.tokenize(texts)
@@ -116,7 +117,7 @@ class TransformersModel:
         return self.project_ids(batch["input_ids"].to(self.device), mask)
 
     def tokenize(self, texts: Sequence[str]) -> Any:
-        """N strings to the tokenizer's batch: ``input_ids`` (N, L), and ``attention_mask`` where the family has one."""
+        """Tokenise N strings: ``input_ids`` (N, L), and ``attention_mask`` if the family uses one."""
         return self._tokenizer(
             self._lowered(texts),
             padding=self.family.padding,
@@ -127,7 +128,7 @@ class TransformersModel:
         )
 
     def token_ids(self, texts: Sequence[str]) -> Tensor:
-        """N strings to (N, L) ids alone; N may be 0."""
+        """Map N strings to (N, L) ids; N may be 0."""
         return cast(Tensor, self.tokenize(texts)["input_ids"]) if texts else torch.zeros(0, 1, dtype=torch.long)
 
     def _uncut(self, texts: Sequence[str]) -> list[int]:
@@ -137,7 +138,7 @@ class TransformersModel:
         return [text.lower() for text in texts] if self.lowercase else list(texts)
 
     def project_ids(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(N, L) ids and their mask, or None, to (N, D)."""
+        """Encode (N, L) ids, with their mask or None, to (N, D), not normalised."""
         return _pooled(self.towers.get_text_features(input_ids=input_ids, attention_mask=attention_mask))
 
     def _tell_of_case(self) -> None:
@@ -147,19 +148,20 @@ class TransformersModel:
         if not torch.equal(upper, lower):
             say(
                 CASE_KEPT,
-                "the tokenizer keeps case, and this family was trained on lower case; option lowercase: true lowers it",
+                "the tokenizer keeps upper case, but the family was trained on lower case; "
+                "set the option lowercase: true",
             )
 
 
 class TransformersDualEncoder(TransformersModel):
-    """A transformers dual encoder behind the ``VisionLanguageModel`` protocol, and what its heads offer."""
+    """A transformers dual encoder, a ``VisionLanguageModel``, with the capabilities of its heads."""
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return F.normalize(_pooled(self.towers.get_image_features(pixel_values=pixels)), dim=-1)
 
 
 class CausalTextEncoder:
-    """The ``PrefixTextEncoder`` of a causal family: ids cut behind the end of text, where no mask is needed."""
+    """The ``PrefixTextEncoder`` of a causal family. Ids are cut after the end of text, so no mask is needed."""
 
     def __init__(self, model: TransformersModel) -> None:
         self._model = model
@@ -184,16 +186,16 @@ def _reads_from_the_left(family: Family, tokenizer: Any) -> bool:
 
 
 def _logit_scale(towers: Any) -> float:
-    """ALIGN has a temperature, which it divides by; the others the logarithm of a factor."""
+    """The factor of the logits: 1 / temperature for ALIGN, the exponential of ``logit_scale`` for the others."""
     if hasattr(towers, "temperature"):
         return 1.0 / float(towers.temperature.item())
     return float(towers.logit_scale.exp().item())
 
 
 def _pooled(output: Any) -> Tensor:
-    """The features: the library returned them bare until version 5, and as ``pooler_output`` since.
+    """Take the features from the library's output: ``pooler_output`` since version 5, and the tensor itself before.
 
-    FLAVA projects every token; its pooled one is the first (``FlavaForPreTraining.forward``).
+    FLAVA projects every token, and its pooled token is the first (``FlavaForPreTraining.forward``).
     """
     features = cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output)
     return features[:, 0] if features.ndim == 3 else features

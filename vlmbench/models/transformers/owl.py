@@ -1,4 +1,4 @@
-"""Boxes for texts from OWL-ViT and OWLv2."""
+"""The ``Detector`` of OWL-ViT and OWLv2, which finds boxes for texts. Their entries in the families use it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from vlmbench.models.transformers.label_features import LabelFeatures, chunks, f
 from vlmbench.models.transformers.model import TransformersModel
 
 LABELS_AT_ONCE = 128
-"""So many texts are compared with every patch at a time: 1,203 of LVIS with 3,600 patches would be 17 MB an image."""
+"""The number of texts compared with all patches at once. All 1,203 of LVIS with 3,600 patches need 17 MB an image."""
 
 Chosen = tuple[Tensor, Tensor, Tensor]
-"""(B, N) logits, the patches whose boxes they are of, and the labels they are for."""
+"""(B, N) logits, and the patch and the label of each."""
 
 
 class OwlDetector:
     """The ``Detector`` of the OWL families: each patch of the image has a box, and a logit for each text.
 
-    As in the library's ``post_process_grounded_object_detection`` without a threshold, each box is given to its best
-    text, and its score is the logit's sigmoid. With the option ``top_k`` the N best of all pairs of a box and a text
-    are given instead, as the authors evaluate (scenic, projects/owl_vit/evaluator.py, get_top_k: N = 300).
+    Each box gets its best text, and its score is the logit's sigmoid, as in the library's
+    ``post_process_grounded_object_detection`` without a threshold. With the option ``top_k`` the N best of all pairs of
+    a box and a text are returned instead. The authors evaluate so (scenic, projects/owl_vit/evaluator.py, get_top_k:
+    N = 300).
     """
 
     def __init__(self, model: TransformersModel) -> None:
         self._model = model
         self._features = LabelFeatures(model)
         self._top_k: int | None = model.card.options.get("top_k")
-        # OWLv2 pads to a square at the right and below, then shrinks; OWL-ViT squeezes the image into its square.
+        # OWLv2 pads the image at the right and below to a square, then shrinks it. OWL-ViT only resizes it to a square.
         self._padded = bool(getattr(model.processor, "do_pad", False))
 
     @torch.inference_mode()
@@ -58,14 +59,14 @@ class OwlDetector:
         ]
 
     def _logits(self, patches: Tensor, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """(B, P, D) patches and (C, D) texts to the first label and the (B, P, c) logits of each chunk."""
+        """Compare (B, P, D) patches with (C, D) texts. Yields each chunk's first label and (B, P, c) logits."""
         for part in chunks(len(queries), LABELS_AT_ONCE):
             asked = queries[part].expand(len(patches), -1, -1)
             yield part.start, self._model.network.class_predictor(patches, asked)[0]
 
 
 def best_labels(parts: Iterator[tuple[int, Tensor]]) -> Chosen:
-    """Each patch with its best label; of equals, the first."""
+    """Find the best label of each patch. Of equal labels it is the first."""
     start, logits = next(parts)
     best, labels = logits.max(dim=-1)
     for start, logits in parts:
@@ -76,7 +77,7 @@ def best_labels(parts: Iterator[tuple[int, Tensor]]) -> Chosen:
 
 
 def best_pairs(parts: Iterator[tuple[int, Tensor]], count: int) -> Chosen:
-    """The ``count`` best pairs of a patch and a label, or all where there are fewer, best first."""
+    """Find the ``count`` best pairs of a patch and a label, best first. If there are fewer pairs, all are returned."""
     best, patches, labels = _pairs(*next(parts), count)
     for start, logits in parts:
         more = _pairs(start, logits, count)
@@ -87,19 +88,19 @@ def best_pairs(parts: Iterator[tuple[int, Tensor]], count: int) -> Chosen:
 
 
 def _pairs(start: int, logits: Tensor, count: int) -> Chosen:
-    """The best pairs of one chunk, (B, P, c) logits whose first label is ``start``."""
+    """Find the best pairs of one chunk of (B, P, c) logits, whose first label is ``start``."""
     best, order = logits.flatten(1).topk(min(count, logits[0].numel()), dim=1)
     return best, order // logits.shape[2], order % logits.shape[2] + start
 
 
 def pixel_boxes(boxes: Tensor, size: tuple[int, int], *, padded: bool) -> Tensor:
-    """(N, 4) centre, width and height as shares of the network's square to corners in the image's pixels.
+    """Convert (N, 4) boxes from fractions of the network's square to corners in the image's pixels.
 
-    The library forgot OWLv2's padding here until its pull request 30686 (2024).
+    The input is centre, width and height. The library ignored OWLv2's padding here until its pull request 30686 (2024).
 
     Args:
         size: the image's width and height.
-        padded: the square holds the image padded to its longer side, at the left and top; else squeezed.
+        padded: whether the image was padded to a square, and so lies at its left and top; if not, it was resized.
     """
     width, height = (max(size), max(size)) if padded else size
     centre, extent = boxes[:, :2], boxes[:, 2:]

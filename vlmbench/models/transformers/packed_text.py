@@ -1,4 +1,4 @@
-"""The CLIP text towers of the transformers library over packed prompts."""
+"""The ``PackedTextEncoder`` of CLIP's text towers in the transformers library. :mod:`.model` offers it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenPack
 from vlmbench.models.towers.causal_blocks import CausalBlock, PackedText, walk
 
 MODULES = ("transformers.models.clip.modeling_clip", "transformers.models.metaclip_2.modeling_metaclip_2")
-"""Where the forward pass is the one of :func:`_block`; the second is a copy of the first."""
+"""The modules whose blocks compute what :func:`_block` does. The second is a copy of the first."""
 
 
 def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> PackedTextEncoder | None:
-    """A causal tower's packed way, or None where its layers are of a class that is not known here."""
+    """Make the ``PackedTextEncoder`` of a causal tower; None if the class of a layer is unknown."""
     if trimmed is None:
         return None
     text = towers.text_model
@@ -26,7 +26,7 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
     blocks = [_block(layer) for layer in layers]
 
     def encode_packs(packs: TokenPacks) -> Tensor:
-        # Not embeddings(): it refuses more tokens than positions, and a pack holds more than one prompt.
+        # embeddings() is not called, because it refuses more tokens than positions, and a pack holds several prompts.
         x = text.embeddings.token_embedding(packs.tokens) + text.embeddings.position_embedding(packs.depths)
         x = text.final_layer_norm(walk(blocks, x, packs))
         return F.normalize(towers.text_projection(x), dim=-1)
@@ -35,7 +35,7 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
 
 
 def _is_the_librarys(part: Any) -> bool:
-    """A class of the library itself: a hub repository's own code may give its classes the same names."""
+    """Whether the class is the library's own. A hub repository's code may use the same class names."""
     return type(part).__module__ in MODULES
 
 

@@ -1,6 +1,6 @@
-"""The image tower of transformers' CLIP as ``DenseEncoder``.
+"""The ``DenseEncoder`` of CLIP's image tower in the transformers library. :mod:`.model` offers it.
 
-SigLIP is not offered: its towers pool by attention, and no patch token goes to the space of the texts by itself.
+SigLIP has none: its towers pool by attention, so a single patch token has no feature in the space of the texts.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from vlmbench.models.towers.patch_readouts import Grid, Heads, PatchEncoder, str
 from vlmbench.rgb import as_rgb
 
 VISION_CLASSES = ("CLIPVisionModel", "CLIPVisionTransformer")
-"""What holds a CLIPModel's tower: the first since version 5 of the library, the second before."""
+"""The class of a CLIPModel's image tower: the first since version 5 of the library, the second before."""
 
 
 def dense_encoder(model: str, network: Any, processor: Any) -> DenseEncoder | None:
-    """The network's image tower as a ``DenseEncoder``, or None where it is not CLIP's to the last layer."""
+    """Make the ``DenseEncoder`` of the network's image tower; None if any part of it is not CLIP's."""
     if type(network) is not modeling_clip.CLIPModel:
         return None
     vision = network.vision_model
@@ -43,7 +43,7 @@ def dense_encoder(model: str, network: Any, processor: Any) -> DenseEncoder | No
 
 
 class ClipTower:
-    """CLIP's vision transformer in parts: a ``Tower``.
+    """CLIP's vision transformer as a ``Tower``.
 
     Args:
         vision: a tower that :func:`dense_encoder` understands, in evaluation mode.
@@ -62,7 +62,7 @@ class ClipTower:
         positions = stretched(embeddings.position_embedding.weight, trained, grid, overshoot).to(x.dtype)
         first = (embeddings.class_embedding.to(x.dtype) + positions[0]).expand(len(x), 1, -1)
         x = self._vision.pre_layrnorm(torch.cat([first, x + positions[1:]], dim=1))
-        # The library's own layers take and return other things from version to version.
+        # The arguments and results of the library's own layers change between versions.
         for layer in self._layers[:-1]:
             heads = _heads(layer, x, grid)
             mixed = F.scaled_dot_product_attention(heads.queries, heads.keys, heads.values)

@@ -1,4 +1,4 @@
-"""Scores for every pixel and text from CLIPSeg and GroupViT."""
+"""The ``Segmenter`` of CLIPSeg and GroupViT: a score for every pixel and text. Their entries in the families use it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from vlmbench.models.transformers.label_features import LabelFeatures, chunks, f
 from vlmbench.models.transformers.model import TransformersModel
 
 LABELS_AT_ONCE = 32
-"""So many masks are made at a time. CLIPSeg decodes every pair of an image and a text on its own."""
+"""The number of masks made at once. CLIPSeg decodes every pair of an image and a text separately."""
 
 
 Logits = Callable[[int, slice], Tensor]
-"""The (c, h, w) logits of an image, by its number, for some of the labels."""
+"""Maps an image's number and a slice of the labels to (c, h, w) logits."""
 
 
 class HeadSegmenter:
-    """The ``Segmenter`` of a model with a head: its logits for some labels at a time, drawn bilinearly to each image's
-    size. Neither library nor authors have a post-processing of all pixels.
+    """The ``Segmenter`` of a model with a segmentation head.
+
+    The logits of a chunk of labels are resized bilinearly to each image's size. Neither the library nor the authors
+    define a post-processing for all pixels.
 
     Args:
-        model: with the head.
-        head: the model, (B, 3, H, W) pixels and (C, D) features of the labels to the logits of each image.
+        model: the model with the head.
+        head: maps the model, (B, 3, H, W) pixels and (C, D) features of the labels to the logits of each image.
     """
 
     def __init__(self, model: TransformersModel, head: Callable[[TransformersModel, Tensor, Tensor], Logits]) -> None:
@@ -51,16 +53,16 @@ class HeadSegmenter:
 
 
 def clipseg_logits(model: TransformersModel, pixels: Tensor, conditions: Tensor) -> Logits:
-    """Logits of CLIPSeg's decoder, which the texts condition.
+    """Compute the logits of CLIPSeg's decoder for each text.
 
-    The library runs the image tower once for each text (``CLIPSegForImageSegmentation.forward``); here it runs once
-    an image, and what the decoder reads of it serves every text.
+    The library runs the image tower once for each text (``CLIPSegForImageSegmentation.forward``). Here it runs once for
+    each image, and all texts share its hidden states.
     """
     network = model.network
     seen = network.clip.vision_model(
         pixel_values=pixels, output_hidden_states=True, interpolate_pos_encoding=True
     ).hidden_states
-    read = [seen[layer + 1] for layer in network.extract_layers]  # the first is of the embeddings
+    read = [seen[layer + 1] for layer in network.extract_layers]  # index 0 holds the embeddings
 
     def logits(row: int, part: slice) -> Tensor:
         conditioned = conditions[part]
@@ -71,18 +73,18 @@ def clipseg_logits(model: TransformersModel, pixels: Tensor, conditions: Tensor)
 
 
 def groupvit_logits(model: TransformersModel, pixels: Tensor, features: Tensor) -> Logits:
-    """Each pixel has its groups' similarity to the text.
+    """Compute each pixel's logits: the similarity of its groups to each text.
 
-    These are ``GroupViTModel``'s ``segmentation_logits``, with the image tower run once for all texts. The authors' own
-    evaluation differs: windows of 448 pixels, the five likeliest classes of the image only, and a threshold for the
-    background.
+    They equal ``GroupViTModel``'s ``segmentation_logits``, but the image tower runs once for all texts. The authors'
+    own evaluation differs: it uses windows of 448 pixels, only the five likeliest classes of an image, and a threshold
+    for the background.
     """
     from transformers.models.groupvit.modeling_groupvit import get_grouping_from_attentions
 
     network, texts = model.network, F.normalize(features, dim=-1)
     seen = network.vision_model(pixel_values=pixels, output_attentions=True)
     with full_precision(model.device):
-        states = seen.last_hidden_state.float()  # (B, G, D), of G groups
+        states = seen.last_hidden_state.float()  # (B, G, D), for G groups
         projected = network.visual_projection(states.flatten(0, 1)).reshape(*states.shape[:2], -1)
         groups = F.normalize(projected, dim=-1)
         belonging = get_grouping_from_attentions([stage.float() for stage in seen.attentions], pixels.shape[2:])
@@ -92,6 +94,6 @@ def groupvit_logits(model: TransformersModel, pixels: Tensor, features: Tensor) 
         with full_precision(model.device):
             similarity = texts[part] @ groups[row].T * scale
             drawn: Tensor = torch.einsum("cg,ghw->chw", similarity, belonging[row]) * scale
-            return drawn  # scaled twice, as the library's
+            return drawn  # scaled twice, as in the library
 
     return logits

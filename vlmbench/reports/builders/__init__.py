@@ -1,1 +1,4 @@
-"""What the tables are made with: from records and published numbers to rows, a file for each shape of table."""
+"""Makes tables from records and published numbers, one file for each shape of table.
+
+The tables in :mod:`vlmbench.reports.tables` name these functions and import them when they are asked for.
+"""

@@ -1,4 +1,4 @@
-"""The ``coverage`` table: of all pairs of some models and tasks, which were run, which failed, which are missing."""
+"""Makes the ``coverage`` table: which pairs of models and tasks were run, which failed, and which are missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import reason
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, arranged
+from vlmbench.wording import counted
 
 STATES = ("done", "imported", "failed", "unsupported", "missing")
 COLUMNS = (
@@ -22,7 +23,8 @@ COLUMNS = (
 def coverage_table(request: TableRequest) -> Table:
     """One row a model: counts of its pairs by state, and the names of those that are not done.
 
-    The request's own models and tasks are expected besides those of the folder. In ``data`` there is one object a pair.
+    Models and tasks that the request names are expected, too, besides those of the folder. ``data`` has one object a
+    pair.
     """
     states, view = _states(request.entries), request.view
     names = {record.model.name: record.model.names for record in request.entries.records}
@@ -35,7 +37,8 @@ def coverage_table(request: TableRequest) -> Table:
     rows = [_row(model, every, states) for model in everyone]
     pairs = len(everyone) * len(every)
     done = sum(states.get((model, task), ("", ""))[0] in ("done", "imported") for model in everyone for task in every)
-    title = f"Coverage: {done:,} of {pairs:,} pairs ({len(everyone):,} × {len(every):,}: models × tasks)"
+    shape = f"{counted(len(everyone), 'model')} × {counted(len(every), 'task')}"
+    title = f"Coverage: {done:,} of {counted(pairs, 'pair')} ({shape})"
     unused = frozenset(
         state
         for state in ("imported", "failed", "unsupported")
@@ -45,7 +48,7 @@ def coverage_table(request: TableRequest) -> Table:
 
 
 def _states(entries: Entries) -> dict[tuple[str, str], tuple[str, str]]:
-    """Each known pair's state and reason; a record counts even where a later run failed."""
+    """Each known pair's state and reason. A record counts even if a later run failed."""
     states = {(failure.model, failure.task): (str(failure.status), reason(failure)) for failure in entries.failures}
     for record in entries.records:
         pair = (record.model.name, record.task.name)

@@ -1,4 +1,4 @@
-"""The ``model`` table: everything one model was asked here, beside what is published of it."""
+"""Makes the ``model`` table: all measured numbers of one model beside its published numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
+    failed_run,
     failed_score,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -35,10 +35,10 @@ COLUMNS = (
 
 
 def model_table(request: TableRequest) -> Table:
-    """One row a task and metric of one model: main metrics, and whatever else is published.
+    """One row a task and metric of one model: main metrics, and other metrics that have a published number.
 
     Raises:
-        UnknownNameError: neither a record, a failure, a card nor a published number has that name.
+        UnknownNameError: no record, failure, card or published number has this name.
     """
     name, entries, view = request.name, request.entries, request.view
     numbers = request.published()
@@ -55,7 +55,7 @@ def model_table(request: TableRequest) -> Table:
     card = request.facts.card(name)
     if not (records or failures or found or card):
         known = [r.model.name for r in entries.records] + [number.model for number in numbers]
-        raise UnknownNameError(f"nothing is known of a model {name!r}", hint=did_you_mean(name, known) or None)
+        raise UnknownNameError(f"nothing is known about a model {name!r}", hint=did_you_mean(name, known) or None)
     rows = [row for record in records for row in _record_rows(record, found, view)]
     answered = {(record.task.name, metric) for record in records for metric in record.metrics}
     rows += [
@@ -81,7 +81,7 @@ def model_table(request: TableRequest) -> Table:
 
 
 def _record_rows(record: Summary, numbers: Sequence[Published], view: TableView) -> list[TableRow]:
-    """The main metric with each published number of it, and each other metric that has one."""
+    """Rows of the main metric and of every other metric with a published number; one row a published number."""
     rows = []
     for metric in record.metrics:
         same = [number for number in numbers if (number.task, number.metric) == (record.task.name, metric)]
@@ -125,7 +125,7 @@ def _published_row(number: Published, record: Summary | None, metric: str | None
 
 
 def _difference(measured: Score, published: Score, view: TableView) -> Score | str:
-    """Measured less published, in points, with the measured interval; nothing where they are not comparable."""
+    """Measured minus published, in points, with the interval of the measured number; "" if they are not comparable."""
     if measured.value is None or published.value is None or not (measured.comparable and published.comparable):
         return ""
     interval = measured.interval and tuple(end - published.value for end in measured.interval)
@@ -144,7 +144,7 @@ def _failure_row(failure: Failure) -> TableRow:
             Label(failure.task),
             "",
             "",
-            failed_score(failure, notes=(reason(failure),)),
+            failed_score(failure, notes=(failed_run(failure),)),
             Score(None),
             "",
         ],
@@ -153,7 +153,7 @@ def _failure_row(failure: Failure) -> TableRow:
 
 
 def _known(name: str, records: Sequence[Summary], facts: ModelFacts) -> list[str]:
-    """One line of what is known of the model."""
+    """The known facts of the model in one line."""
     info = records[0].model if records else None
     texts = zip(FACTS, facts.row(name, variant={}, info=info), strict=True)
     said = [f"{heading}: {text}" for heading, text in texts if text not in ("", "–")]

@@ -1,4 +1,4 @@
-"""The ``task`` table: models in the order of one task's main metric, with ties said to be ties."""
+"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     answer_of,
     failed_datum,
+    failed_run,
     failed_score,
     interval_text,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
     remarks_on,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 TIES = (
-    "rank: 1–3 where the data cannot tell models apart: their difference on the same samples, or else their own "
-    "intervals, leave it open at 95% (no correction for many comparisons)"
+    "rank: 1–3 means that the data cannot tell models apart at 95%: by their difference on the same samples, or else "
+    "by their intervals (without correction for many comparisons)"
 )
 
 
 def task_table(request: TableRequest) -> Table:
-    """One row a model, best first; ranks are of records that answer the card's own question.
+    """One row a model, best first. Only records that answer the card's own question have a rank.
 
     Raises:
-        UnknownNameError: neither a record, a failure nor a published number is of this task.
+        UnknownNameError: no record, failure or published number is of this task.
     """
     name, entries, view, facts = request.name, request.entries, request.view, request.facts
     numbers = request.published()
@@ -53,7 +53,7 @@ def task_table(request: TableRequest) -> Table:
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]
     if not (records or failures or found):
         known = [record.task.name for record in entries.records] + [number.task for number in numbers]
-        raise UnknownNameError(f"no number of a task {name!r}", hint=did_you_mean(name, known) or None)
+        raise UnknownNameError(f"there is no number of a task {name!r}", hint=did_you_mean(name, known) or None)
     ranked = [record for record in records if _ranked(record, metric)]
     errors = paired_errors(ranked, request.store) if view.paired and request.store is not None else {}
     ranks = ranking(ranked, errors)
@@ -65,7 +65,7 @@ def task_table(request: TableRequest) -> Table:
     scores, said = said_once([(number.table, published_score(number, view)) for number in found])
     rows += [_published_row(number, score, facts) for number, score in zip(found, scores, strict=True)]
     rows += [_failure_row(failure) for failure in failures]
-    heading = f"{metric} %" if metric else "score"  # where all failed, the metric is unknown
+    heading = f"{metric} %" if metric else "score"  # if all pairs failed, the metric is unknown
     columns = [
         Column("rank", "right"),
         Column("model", repeats=True),
@@ -88,7 +88,7 @@ def task_table(request: TableRequest) -> Table:
 
 
 def _unfilled(records: Sequence[Summary], failures: Sequence[Failure], view: TableView) -> frozenset[str]:
-    """Columns that only records fill, where there are none, and what the view hides."""
+    """The columns to hide: those that only records fill if there are no records, and those that the view hides."""
     hidden = {"rank", "95% interval", "n"} if not records else set()
     return frozenset(
         hidden
@@ -98,7 +98,7 @@ def _unfilled(records: Sequence[Summary], failures: Sequence[Failure], view: Tab
 
 
 def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place], errors: Errors) -> list[str]:
-    """What a reader must know before believing the order."""
+    """Notes that a reader needs to judge the order."""
     notes = [TIES] if any(place.tied for place in ranks.values()) else []
     differs = differing(ranked)
     if differs:
@@ -106,12 +106,12 @@ def _doubts(ranked: Sequence[Summary], ranks: Mapping[str, Place], errors: Error
     alone = {record.model.name for record in ranked} - {name for pair in errors for name in pair}
     exact = [record.model.name for record in ranked if record.main.ci95 is None and record.model.name in alone]
     if exact and len(ranked) > 1:
-        notes.append(f"no interval, so that a number counts as exact: {', '.join(dict.fromkeys(exact))}")
+        notes.append(f"number without an interval, which counts as exact: {', '.join(dict.fromkeys(exact))}")
     return notes
 
 
 def ranking(records: Sequence[Summary], errors: Errors) -> Mapping[str, Place]:
-    """Places of records of one task by their main metric; of a model's several records the last counts."""
+    """Places of records of one task by their main metric. If a model has several records, the last counts."""
     return places(
         {record.model.name: answer for record in records if (answer := answer_of(record)) is not None}, errors
     )
@@ -123,7 +123,7 @@ def _ranked(record: Summary, metric: str) -> bool:
 
 
 def _wanted(number: Published, name: str, metric: str, records: Sequence[Summary], view: TableView) -> bool:
-    """Published zero-shot numbers of this task and metric: the survey's, and of models that were run; or all."""
+    """Whether the table shows a published number: the survey's zero-shot numbers, those of models run, or all."""
     if (number.task, number.metric) != (name, metric) or view.published == "none":
         return False
     if number.flag and not view.flagged:
@@ -182,7 +182,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             "",
             *[""] * len(FACTS),
-            reason(failure, most=LONGEST_IN_TABLE),
+            failed_run(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )

@@ -1,4 +1,4 @@
-"""Where a pair's time went, as its record has it."""
+"""Makes the table of ``vlmbench run --profile``: how a pair's time was spent, from its record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vlmbench.records import Record
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.wording import counted
 
 MAIN: Mapping[str, tuple[str, ...]] = {
     "image forward": ("image_forward",),
@@ -16,7 +17,7 @@ MAIN: Mapping[str, tuple[str, ...]] = {
     "pictures": ("pictures",),
     "IO: cache writes, record": ("cache_write", "record"),
 }
-"""Stages of the main thread, none inside another: with "other" they make up the wall clock."""
+"""Stages of the main thread. They do not overlap; with "other" they add up to the wall clock."""
 
 THREADS: Mapping[str, tuple[str, ...]] = {
     "decode": ("decode",),
@@ -24,14 +25,14 @@ THREADS: Mapping[str, tuple[str, ...]] = {
     "annotations, preprocess": ("truth",),
     "IO: read, hash, cache lookups": ("read", "hash", "cache_lookup"),
 }
-"""Stages of the decoding threads, beside the main thread: sums over threads, which may exceed the wall clock."""
+"""Stages of the decoding threads beside the main thread: sums over threads, which may exceed the wall clock."""
 
 
 def profile_table(record: Record) -> Table:
     """A pair's stages with their seconds and share of the wall clock.
 
-    The wall clock runs from the question to the record in memory. Loading the model and writing the record's files,
-    after which nothing can be added to it, lie outside.
+    The wall clock runs from the question to the record in memory. It does not include loading the model and writing the
+    record's files.
     """
     seconds = record.run.seconds
     main, threads = (_present(stages, seconds) for stages in (MAIN, THREADS))
@@ -52,7 +53,7 @@ def profile_table(record: Record) -> Table:
 
 
 def _present(stages: Mapping[str, tuple[str, ...]], seconds: Mapping[str, float]) -> dict[str, float]:
-    """Those that the record has any of: a task without crops has no line for them."""
+    """The stages that the record has: a task without crops has no line for them."""
     return {
         name: sum(seconds.get(key, 0.0) for key in keys)
         for name, keys in stages.items()
@@ -62,8 +63,8 @@ def _present(stages: Mapping[str, tuple[str, ...]], seconds: Mapping[str, float]
 
 def _note(record: Record) -> str:
     workers = record.run.workers
-    where = f"{workers} decoding thread{'s' * (workers != 1)}" if workers else "the decoding threads"
-    return f"* thread-seconds, summed over {where}, beside the main thread: no part of the total"
+    where = counted(workers, "decoding thread") if workers else "the decoding threads"
+    return f"* thread-seconds, summed over {where}, beside the main thread; they are not part of the total"
 
 
 def _memory(record: Record) -> list[str]:

@@ -1,4 +1,4 @@
-"""The ``ranking`` table: models over the tasks that all of them have."""
+"""Makes the ``ranking`` table: models ranked over the tasks that all of them have."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from vlmbench.reports.scores import answer_of
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import ResultStore
+from vlmbench.wording import counted, either, listed
 
 TASKS_NAMED = 12
-"""Common tasks that a note names before the rest is counted."""
+"""A note names this many common tasks, and counts the rest."""
+GAPS_NAMED = 3
+"""Tasks that a note names of those a model lacks."""
 RANK_DIGITS = 2
-"""Decimals of mean ranks, at least: two models' over eight tasks may be 1.25 and 1.75."""
+"""The fewest decimals of mean ranks: two models over eight tasks may have 1.25 and 1.75."""
 
 
 def ranking_table(request: TableRequest) -> Table:
     """One row a model: mean, mean of each kind of task, average rank and Borda share over common tasks.
 
-    Only records that answer their cards' own questions count. Of tasks that are named outright, models that lack one
-    are left out and said to be; else the tasks are those that all models have.
+    Only records that answer their cards' own questions count. If the request names tasks, models that lack one of them
+    are left out, and a note names them. Otherwise the tasks are those that all models have.
     """
     entries, view, facts = request.entries, request.view, request.facts
     records = comparable_records(entries, view)
@@ -65,7 +68,7 @@ def ranking_table(request: TableRequest) -> Table:
 
 
 def comparable_records(entries: Entries, view: TableView) -> dict[tuple[str, str], Summary]:
-    """Of each (task, model) pair the last record that answers the card's own question."""
+    """The last record of each (task, model) pair that answers the card's own question."""
     chosen: dict[tuple[str, str], Summary] = {}
     for record in entries.records:
         if record.main.value is None or is_unranked(record):
@@ -98,7 +101,7 @@ def _errors(records: dict[tuple[str, str], Summary], store: ResultStore) -> dict
 
 
 def _label(model: str, origins: Mapping[str, Origin]) -> Label:
-    """A model's name; where some of its numbers are imported, it says which."""
+    """A model's name; a note names its imported numbers if others are measured."""
     imported = [task for task, where in origins.items() if where == "imported"]
     if not imported or len(imported) == len(origins):
         return Label(model, origin="imported" if imported else "measured")
@@ -136,24 +139,28 @@ def _row(standing: Standing, label: Label, known: Sequence[str], kinds: Sequence
 def _notes(made: Standings, known: int) -> list[str]:
     notes = []
     if made.tasks:
-        more = len(made.tasks) - TASKS_NAMED
-        named = ", ".join(made.tasks[:TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
+        named = listed(made.tasks, most=TASKS_NAMED)
         others = known - len(made.tasks)
-        lack = f"; {others:,} more: some model lacks them, so they do not count" if others > 0 else ""
-        notes.append(f"tasks: {named}{lack}")
-        notes.append("rank: by the mean; 1–3 and half a rank are ties: the data cannot tell the models apart at 95%")
-        notes.append("Borda: the share of other models that are beaten, over all tasks; a tie counts half")
-    for model, gaps in made.left_out.items():
-        notes.append(
-            f"left out: {model} lacks {', '.join(gaps[:3])}" + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
+        lack = (
+            f"; {counted(others, 'other task')} {either(others, 'does', 'do')} not count: some model lacks "
+            f"{either(others, 'it', 'them')}"
+            if others > 0
+            else ""
         )
+        notes.append(f"tasks: {named}{lack}")
+        notes.append("rank: by the mean. 1–3 or half a rank is a tie: the data cannot tell the models apart at 95%")
+        notes.append("Borda: the share of other models that the model beats, over all tasks; a tie counts half")
+    for model, gaps in made.left_out.items():
+        notes.append(f"left out: {model} lacks {listed(gaps, most=GAPS_NAMED)}")
     if not made.tasks and known:
-        notes.append("no task is common to all models: choose with --tasks and --models (`vlmbench report coverage`)")
+        notes.append(
+            "the models have no task in common: choose with --tasks and --models (see `vlmbench report coverage`)"
+        )
     return notes
 
 
 def _doubts(made: Standings, records: Mapping[tuple[str, str], Summary]) -> list[str]:
-    """What a reader must know before believing the order: questions that changed between runs, and exact numbers."""
+    """Notes that a reader needs to judge the order: questions that changed, and numbers without an interval."""
     notes: list[str] = []
     exact: dict[str, None] = {}
     for task in made.tasks:
@@ -163,5 +170,5 @@ def _doubts(made: Standings, records: Mapping[tuple[str, str], Summary]) -> list
             notes.append(f"{task}: not the same {', '.join(differs)} for all models")
         exact.update(dict.fromkeys(record.model.name for record in own if record.main.ci95 is None))
     if exact:
-        notes.append(f"no interval, so that a number counts as exact: {', '.join(exact)}")
+        notes.append(f"number without an interval, which counts as exact: {', '.join(exact)}")
     return notes

@@ -1,4 +1,7 @@
-"""The ``results`` and ``metrics`` tables: what every record holds, one row a pair or a row a metric of it."""
+"""Makes the ``results`` table, one row a pair, and the ``metrics`` table, one row a metric of a pair.
+
+``vlmbench run`` prints the first after a run, and ``vlmbench report`` prints both.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,27 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vlmbench.errors import LONGEST_IN_TABLE
-from vlmbench.records import Failure, Summary, speed_text
+from vlmbench.records import Failure, Summary
 from vlmbench.reports.cells import DASH, Label, Score
 from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     failed_datum,
+    failed_run,
     failed_score,
     interval_text,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
     remarks_on,
     value_text,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 from vlmbench.store import Unreadable
+from vlmbench.wording import counted, speed_text
 
 COLUMNS = (
     Column("model", heads=True),
@@ -48,10 +52,10 @@ def results_table(
     published: Iterable[Published] = (),
     view: TableView | None = None,
 ) -> Table:
-    """One row a pair, or a row a metric of it; failed pairs are shown as such, never as zeros.
+    """One row a pair, or one row a metric of it. A failed pair has the word "failed", never a zero.
 
     Raises:
-        UsageError: the view names a column that is not there.
+        UsageError: the view names a column that the table does not have.
     """
     view = view or TableView()
     known = entries if isinstance(entries, Entries) else gather(entries)
@@ -74,18 +78,18 @@ def results_table(
 
 
 def requested_results(request: TableRequest, *, title: str = "Results", all_metrics: bool = False) -> Table:
-    """The table as the command line asks for it: published numbers are in it only where all are wanted."""
+    """The table of the command line. It has published numbers only with ``--published all``."""
     numbers = request.published() if request.view.published == "all" else []
     return results_table(request.entries, title=title, all_metrics=all_metrics, published=numbers, view=request.view)
 
 
 def requested_metrics(request: TableRequest) -> Table:
-    """The same of every metric."""
+    """The same table with every metric."""
     return requested_results(request, title="Every metric", all_metrics=True)
 
 
 def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
-    """What the subsets among the records can tell, by the smallest of them."""
+    """How precise the smallest subset among the records is; nothing if no record is of a subset."""
     sizes = {
         record.task.dataset.samples
         for record in records
@@ -93,8 +97,8 @@ def _resolution(records: Iterable[Summary], view: TableView) -> list[str]:
     }
     if not sizes:
         return []
-    smallest = f"subset of {min(sizes):,} samples"
-    from vlmbench.metrics.resolution import resolution_text  # with NumPy, which few results have a need of
+    smallest = f"subset of {counted(min(sizes), 'sample')}"
+    from vlmbench.metrics.resolution import resolution_text  # imports NumPy, which few results need
 
     return [f"{smallest if len(sizes) == 1 else f'smallest {smallest}'}: {resolution_text(min(sizes))}"]
 
@@ -125,7 +129,7 @@ def _failure_row(failure: Failure) -> TableRow:
             DASH,
             failed_score(failure),
             *[""] * 4,
-            reason(failure, most=LONGEST_IN_TABLE),
+            failed_run(failure, most=LONGEST_IN_TABLE),
         ],
         data=[failed_datum(failure)],
     )
@@ -142,7 +146,7 @@ def _published_row(found: Published, view: TableView) -> TableRow:
 
 
 def _speed(record: Summary) -> str:
-    """Images a second; a dash where they were not measured at all, as in an imported record."""
+    """Images a second; "cached" if images came from the cache, a dash if it is unknown, as in an imported record."""
     speed = record.run.images_per_second
     if speed is not None:
         return speed_text(speed)

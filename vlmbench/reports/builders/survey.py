@@ -1,4 +1,6 @@
-"""What a table of the survey is: the columns that it prints, and which tasks answer them.
+"""Describes a table of the survey: its columns, and the tasks whose records fill them.
+
+The files in :mod:`vlmbench.reports.tables` each hold one description.
 
 Source: Zhang et al., "Vision-Language Models for Vision Tasks: A Survey", arXiv 2304.00685, Tables 6 to 11.
 """
@@ -21,11 +23,11 @@ class Question:
     """One column of numbers.
 
     Attributes:
-        heading: as the survey prints it.
-        task: the task that published numbers and records answer.
-        metric: of that task.
+        heading: the heading that the survey prints.
+        task: the task of its published numbers and records.
+        metric: the metric of that task.
         group: a heading over several columns.
-        also: other tasks whose records stand in this column, marked: their names to how they differ.
+        also: other tasks whose records are shown in this column with a note: their names to how they differ.
     """
 
     heading: str
@@ -40,15 +42,15 @@ class SurveyTable:
     """One table of models against tasks.
 
     Attributes:
-        title: of the table.
+        title: its title.
         kind: the task plugin whose other records get columns of their own.
-        table: the published table whose rows it prints; "" where the survey has none.
+        table: the published table whose rows it prints; "" if the survey has no such table.
         questions: its columns of numbers.
-        facts: what stands beside a model's name, in the order in which it is printed.
-        own_protocols: its rows quote papers with protocols of their own, so that they are ranked among themselves.
+        facts: the facts that are shown beside a model's name, in this order.
+        own_protocols: whether its rows quote papers with different protocols, which are ranked among themselves only.
         note: a line under the table.
-        group_by: what its rows are grouped by where a reader does not say.
-        without_numbers: rows that the survey prints without any number, which are left out.
+        group_by: what its rows are grouped by if the reader does not choose.
+        without_numbers: rows without any number in the survey; they are left out.
     """
 
     title: str
@@ -63,7 +65,7 @@ class SurveyTable:
 
 
 def survey_report(name: str, shows: str, survey: SurveyTable, *, place: int) -> ReportTable:
-    """One of these tables as a table of ``vlmbench report``, with the models of a results folder."""
+    """The table of ``vlmbench report`` for a table of the survey; it has the models of a results folder, too."""
 
     def make(request: TableRequest) -> Table:
         made: Table = load_target("vlmbench.reports.builders.survey_results:survey_results_table")(survey, request)

@@ -1,4 +1,4 @@
-"""The survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5)."""
+"""Makes the survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vlmbench.reports.published import survey_datasets, survey_methods
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
+from vlmbench.wording import listed
 
 DATASET_COLUMNS = (
     Column("kind"),
@@ -50,7 +51,7 @@ _EMPTY_IN: Mapping[str, frozenset[str]] = {
 
 _SHORT: Mapping[str, str] = {
     "3": "Con: contrastive, Gen: generative, Align: alignment; * data that are not public. "
-    "Weights: a reproduction is by others than the authors.",
+    "Weights: a reproduction is not by the authors.",
     "4": "TPT: text-prompt tuning, VPT: visual-prompt tuning, FA: feature adapter, CA: cross-attention, "
     "FT: fine-tuning, AM: architecture modification, LLM: large language model",
 }
@@ -58,8 +59,9 @@ _SHORT: Mapping[str, str] = {
 
 
 def datasets_table(request: TableRequest) -> Table:
-    """Evaluation datasets as the survey prints them, with the task card that answers each, and how many models were run
-    on it; grouped by kind unless the view says otherwise.
+    """Evaluation datasets as the survey prints them, with the task card of each and the number of models run on it.
+
+    They are grouped by kind, unless the view says otherwise.
     """
     entries, view = request.entries, request.view
     run: dict[str, set[str]] = {}
@@ -94,14 +96,16 @@ def datasets_table(request: TableRequest) -> Table:
 
 
 def methods_table(request: TableRequest) -> Table:
-    """One of :data:`METHOD_LISTS`, by default of pre-training, as the survey prints it, with what runs them here.
+    """One of :data:`METHOD_LISTS` as the survey prints it, with the model cards that run each method.
+
+    Without a name it is the list of pre-training methods.
 
     Raises:
         UsageError: there is no such list.
     """
     name, view, facts = request.name or "pre-training", request.view, request.facts
     if name not in METHOD_LISTS:
-        raise UsageError(f"no list of methods {name!r}", hint=did_you_mean(name, METHOD_LISTS))
+        raise UsageError(f"there is no list of methods {name!r}", hint=did_you_mean(name, METHOD_LISTS))
     number, title = METHOD_LISTS[name]
     chosen = [
         row for row in survey_methods() if row["table"] == number and view.wants_model(row["method"], row["card"])
@@ -140,13 +144,13 @@ def _method_cells(row: Mapping[str, str], facts: ModelFacts) -> list[str | Label
 
 
 def _weights(name: str, facts: ModelFacts) -> str:
-    """Whether a method's weights can be had."""
+    """Whether a method's weights are available."""
     card = facts.card(name) if name else None
     return DASH if card is None else card.weights or ("public" if card.runnable else DASH)
 
 
 def _runnable(name: str, facts: ModelFacts) -> list[str]:
-    """The cards that run a method here: its own, or those it names."""
+    """The cards that run a method: its own card, or those that its card names."""
     card = facts.card(name) if name else None
     if card is None:
         return []
@@ -154,7 +158,7 @@ def _runnable(name: str, facts: ModelFacts) -> list[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    """The first of some cards, the rest counted."""
+    """The first card's name, and the number of the rest."""
     if not names:
         return DASH
-    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    return listed(names, most=1)

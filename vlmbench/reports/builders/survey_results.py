@@ -1,4 +1,4 @@
-"""Models against tasks: the survey's tables of results, from published numbers and records together."""
+"""Makes the survey's tables of results, models against tasks, from published numbers and records together."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.scores import (
     ZERO_SHOT,
     failed_datum,
+    failed_run,
     failed_score,
     measured_datum,
     measured_score,
     published_datum,
     published_score,
-    reason,
 )
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
@@ -31,7 +31,7 @@ from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 @dataclass
 class _Line:
-    """One row while it is gathered: scores and data by the place of their question."""
+    """A row in the making: scores and data by the place of their question."""
 
     name: str
     origin: Origin
@@ -45,17 +45,17 @@ class _Line:
 
 
 def survey_results_table(spec: SurveyTable, request: TableRequest) -> Table:
-    """One of the survey's tables: its rows as printed, then other published numbers, then what was measured here.
+    """One of the survey's tables: its rows as printed, then other published numbers, then measured numbers.
 
     Raises:
-        UsageError: the view names a column that is not there.
+        UsageError: the view names a column that the table does not have.
     """
     entries, view, facts = request.entries, request.view, request.facts
     questions = _questions(spec, entries, view)
     printed = [] if view.published == "none" else _published_lines(spec, questions, request)
     said = _say_once([line for line in printed if not line.notes])
     if said and spec.without_numbers:
-        said.append(f"In the survey without a number, and not here: {spec.without_numbers}")
+        said.append(f"Rows of the survey without a number, left out here: {spec.without_numbers}")
     measured = _measured_lines(spec, questions, entries, view)
     lines = [line for line in (*printed, *measured) if line.scores]
     used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]
@@ -80,7 +80,7 @@ def survey_results_table(spec: SurveyTable, request: TableRequest) -> Table:
 
 
 def _telling_apart(columns: Sequence[Column], printed: Sequence[str], rows: Sequence[TableRow]) -> list[Column]:
-    """Facts in which rows of one name differ stand beside the name wherever it does; the others give way."""
+    """The columns of facts: a fact in which rows of one name differ is always shown beside the name."""
     names = Counter(plain(row.cells[0]) for row in rows)
     same = [row for row in rows if names[plain(row.cells[0])] > 1]
     made = []
@@ -94,14 +94,14 @@ def _telling_apart(columns: Sequence[Column], printed: Sequence[str], rows: Sequ
 
 
 def _unknown(rows: Sequence[TableRow]) -> frozenset[str]:
-    """Facts that are known of no row."""
+    """Facts that are unknown in every row."""
     return frozenset(
         name for place, name in enumerate(FACTS, start=1) if all(plain(row.cells[place]) in ("", DASH) for row in rows)
     )
 
 
 def _say_once(lines: Sequence[_Line]) -> list[str]:
-    """What holds for all of the table's own rows, and where they were read; taken from their numbers."""
+    """Notes that hold for all of the survey's rows, and their source. They are removed from the single numbers."""
     notes = shared(score for line in lines for score in line.scores.values())
     for line in lines:
         line.scores = {place: without(score, notes) for place, score in line.scores.items()}
@@ -110,7 +110,7 @@ def _say_once(lines: Sequence[_Line]) -> list[str]:
 
 
 def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Question]:
-    """The table's own columns, then one for each other task of its kind that was run."""
+    """The table's own columns, then one column for each other task of this kind that was run."""
     known = {question.task for question in spec.questions}
     others = {
         record.task.name: record.main_metric
@@ -122,7 +122,7 @@ def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Que
 
 
 def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: TableRequest) -> list[_Line]:
-    """The table's own rows first, then other sources' rows of the models that were run, or of all."""
+    """The survey's rows first, then rows of other sources: of the models that were run, or of all models."""
     view, facts = request.view, request.facts
     places = {(question.task, question.metric): place for place, question in enumerate(questions)}
     run = {record.model.name for record in request.entries.records}
@@ -150,7 +150,7 @@ def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: 
 
 
 def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: Entries, view: TableView) -> list[_Line]:
-    """One line a model and way of running it; of two records of a cell the later."""
+    """One line a model and way of running it. If two records belong into a cell, the later is shown."""
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
         for task in (question.task, *question.also):
@@ -191,13 +191,13 @@ def _measured_cell(
 
 
 def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, places: Iterable[int]) -> None:
-    """A pair that gave no number, in the model's first line."""
+    """Note a pair that gave no number in the model's first line."""
     own = next((line for line in lines.values() if line.model == failure.model and line.origin == "measured"), None)
     if own is None:
         own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
-            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {reason(failure)}",))
+            own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {failed_run(failure)}",))
             own.data[place] = failed_datum(failure)
 
 

@@ -1,1 +1,1 @@
-"""What a table is written as: a file each."""
+"""The formats of tables, one file a format. ``vlmbench report --format`` chooses one."""

@@ -1,4 +1,4 @@
-"""A table's numbers as comma-separated values, with full precision."""
+"""Writes a table's numbers as comma-separated values with full precision. Reports and exports use it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from vlmbench.reports.table_data import Table
 MISSING = frozenset(
     ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "n/a")
 ) | frozenset(("NULL", "NaN", "None", "nan", "null"))
-"""What ``pandas.read_csv`` takes for a missing value, in quotation marks or not: its ``na_values``."""
+"""Texts that ``pandas.read_csv`` takes for a missing value, with or without quotation marks: its ``na_values``."""
 _MARKED = ("=", "+", "-", "@", "\t", "\r", "'")
-"""How formulas begin; and the mark itself, so that removing one apostrophe always gives the name."""
+"""The beginnings of formulas, and the apostrophe itself, so that removing one apostrophe always gives the name."""
 _NAMES = frozenset(("model", "task", "class"))
-"""Columns in which an empty text is a name, and not a value that is missing."""
+"""Columns in which an empty text is a name, not a missing value."""
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated values, one line an object of the table's ``data``; what an object lacks is empty.
+    """Comma-separated values: one line for each object of the table's ``data``. A missing field is empty.
 
-    A text gets an apostrophe before it if a reader would take it for something else: a spreadsheet for a formula, or
-    pandas for a missing value, as a model that is called ``NA``; and so does
-    one that begins with an apostrophe. To have the names as they are, remove one apostrophe
-    from the beginning: ``frame.model.str.removeprefix("'")``.
+    A text gets an apostrophe before it if a reader would misunderstand it: a spreadsheet would take it for a formula,
+    or pandas for a missing value, for example a model named ``NA``. A text that begins with an apostrophe gets one,
+    too. To get the names back, remove one apostrophe from the beginning: ``frame.model.str.removeprefix("'")``.
     """
     out = io.StringIO()
     names = list(dict.fromkeys(name for row in table.data for name in row))

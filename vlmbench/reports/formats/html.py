@@ -1,4 +1,4 @@
-"""A page that stands alone: no script, no request, light or dark as the reader's system is."""
+"""Writes a table as one HTML page without scripts and requests. It is light or dark as the reader's system."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PLACES = {0: "{}", 1: "<b>{}</b>", 2: "<u>{}</u>"}
 
 
 def to_html(table: Table) -> str:
-    """The whole page. Everything that is not ours is escaped, and the page may load nothing."""
+    """The whole page. All text from records and papers is escaped, and the page may load nothing."""
     title = escape(table.title or "vlmbench")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -76,12 +76,12 @@ def to_html(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that is no markup, in an element or an attribute."""
+    """Text for an element or an attribute, escaped so that it is never markup."""
     return escape_markup(printable(text))
 
 
 def _head(columns: Sequence[Column]) -> str:
-    """One line of headings, or two where columns are grouped."""
+    """One line of headings, or two if columns are grouped."""
     names = "".join(f'<th scope="col"{_class(column.align, "")}>{escape(column.name)}</th>' for column in columns)
     if not any(column.group for column in columns):
         return f"<thead><tr>{names}</tr></thead>"
@@ -122,7 +122,7 @@ def _tagged(column: Column, content: str, tone: str, title: str) -> str:
 
 
 def _title(score: Score) -> str:
-    """Shown when a pointer rests on the number: its interval and source."""
+    """The text that is shown when the pointer rests on a number: its interval and source."""
     parts = [score.source]
     if score.interval is not None:
         low, high = (number(end, score.unit, score.digits, signed=score.signed) for end in score.interval)

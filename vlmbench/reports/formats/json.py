@@ -1,4 +1,4 @@
-"""A table's numbers as JSON, with full precision."""
+"""Writes a table's numbers as JSON with full precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table for a paper: booktabs, shrunk to the page's width; longtable where it is longer than a page."""
+"""Writes a table for a paper: with booktabs, shrunk to the page's width; as a longtable if it is longer than a page."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vlmbench.reports.registry import ReportFormat
 from vlmbench.reports.table_data import Column, Table
 
 LINES_OF_A_PAGE = 48
-"""More do not fit a float, whose rest would be lost below the page."""
+"""The most lines of a float. A longer one would be cut off at the end of the page."""
 SIGNS_OF_A_LINE = 100
-"""Of small print under the table, about."""
+"""About how many characters fit a line of the small print under the table."""
 LONGEST_CELL = 32
-"""Signs of a text before it goes on below itself, in a box of :data:`BOX` ems."""
+"""A longer text is broken into lines, in a box :data:`BOX` ems wide."""
 BOX = 15
 LONGEST_WORD = 24
-"""Signs of a word before it may break anywhere; TeX breaks only behind hyphens."""
+"""A longer word may break anywhere; TeX itself breaks only after hyphens."""
 SIZES = ((104, "small"), (114, "footnotesize"), (128, "scriptsize"))
-"""Signs that fit a line of six and a half inches, and the size in which they do; a float is shrunk instead."""
+"""How many characters fit a line of six and a half inches, by font size. Only long tables use it: a float is shrunk."""
 _COMMANDS = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -83,7 +83,7 @@ _PLACES = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
 
 
 def to_latex(table: Table) -> str:
-    """A table to be read by ``\\input``; any engine compiles it, whatever the names in it are made of."""
+    """A table for ``\\input``. Any TeX engine compiles it, because all names are escaped."""
     long = _height(table) > LINES_OF_A_PAGE
     lines = _long(table) if long else _float(table)
     needs = r"\usepackage{booktabs} " + (r"\usepackage{longtable}" if long else r"\usepackage{graphicx}")
@@ -91,7 +91,7 @@ def to_latex(table: Table) -> str:
 
 
 def _height(table: Table) -> float:
-    """A float's lines, shrunk to the page's width as they are, with what stands below it, which is not."""
+    """The height of a float in lines: its rows, which are shrunk to the page's width, and its notes, which are not."""
     foot = [*table.legend, *table.footnotes, *table.notes, *table.left_out]
     shrunk = min(1.0, SIZES[0][0] / max(_width(table), 1))
     below = sum(ceil(max(len(line), 1) / SIGNS_OF_A_LINE) for line in foot)
@@ -99,7 +99,7 @@ def _height(table: Table) -> float:
 
 
 def _width(table: Table) -> int:
-    """A line's signs, about."""
+    """About how many characters a line has."""
     cells = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
     return sum(
         2 + max([len(column.name), *(min(len(signed(cell)), LONGEST_CELL) + len(spread) for cell in own)])
@@ -108,9 +108,9 @@ def _width(table: Table) -> int:
 
 
 def escape(text: str) -> str:
-    """Text on one line without a sign that TeX would take for its own or has no glyph for.
+    """Text on one line, without characters that are commands of TeX or that its fonts lack.
 
-    Accents become commands; a sign of another script or an emoji becomes its code point.
+    Accents become commands. A character of another script or an emoji becomes its code point.
     """
     return "".join(map(_sign, unicodedata.normalize("NFC", " ".join(text.split()))))
 
@@ -154,7 +154,7 @@ def _long(table: Table) -> Iterator[str]:
 
 
 def _size(table: Table) -> str:
-    """The largest size in which a long table's lines fit a page."""
+    """The largest font size in which a long table's lines fit the page."""
     return next((size for most, size in SIZES if _width(table) <= most), "tiny")
 
 
@@ -187,7 +187,7 @@ def _body(table: Table) -> Iterator[str]:
 
 
 def _cell(table: Table, cell: Cell, longest: str) -> str:
-    """A cell; without an interval it leaves the room of one where its column has any, so that numbers stand in line."""
+    """A cell. If its column has intervals, a number without one leaves room for it, so that numbers are aligned."""
     letters = table.letters(cell)
     mark = rf"\textsuperscript{{{letters}}}" if letters else ""
     if not isinstance(cell, Score):
@@ -197,7 +197,7 @@ def _cell(table: Table, cell: Cell, longest: str) -> str:
 
 
 def _folded(text: str, mark: str) -> str:
-    """A text with its mark, in a box of several lines where it is long."""
+    """A text with its footnote mark; a long text is put in a box of several lines."""
     if len(text) <= LONGEST_CELL:
         return escape(text) + mark
     words = [
@@ -208,7 +208,7 @@ def _folded(text: str, mark: str) -> str:
 
 
 def _room(table: Table) -> Iterator[str]:
-    """The room of an interval, for numbers without one; the definition ends with the table."""
+    """Defines the room of an interval, for numbers without one. The definition ends with the table."""
     longest = max(table.spreads, key=len, default="")
     if longest:
         yield rf"\def\nospread{{\phantom{{{_spread(longest)}}}}}"
@@ -219,7 +219,7 @@ def _spread(text: str) -> str:
 
 
 def _guarded(cell: str) -> str:
-    """A cell that begins with a bracket or a star would be taken for an argument of the line break before it."""
+    """A cell that TeX cannot take for an argument of the line break before it, as it would a bracket or a star."""
     return re.sub(r"^(?=[\[*])", "{}", cell)
 
 

@@ -1,4 +1,4 @@
-"""A GitHub table."""
+"""Writes a table as Markdown in GitHub's form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACES = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
 
 
 def to_markdown(table: Table) -> str:
-    """The best number bold, the second underlined, footnotes as letters; names are text, never markup."""
+    """The table: the best number bold, the second underlined, footnotes as letters. Names are escaped."""
     head = _line(escape(column.full_name) for column in table.columns)
     rule = _line("---:" if column.align == "right" else "---" for column in table.columns)
     body = []

@@ -1,4 +1,4 @@
-"""A table as a terminal shows it, in a file."""
+"""Writes a table as plain text, as a terminal shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlmbench.reports.table_data import Table
 
 
 def to_text(table: Table) -> str:
-    """Plain lines of at most :data:`PIPED_WIDTH` cells, but for numbers, which are never cut off."""
+    """Plain lines of at most :data:`PIPED_WIDTH` characters. A line may be longer, because numbers are never cut."""
     file = io.StringIO()
     Console(file=file, width=PIPED_WIDTH, highlight=False).print(TerminalTable(table, PIPED_WIDTH), crop=False)
     return file.getvalue()

@@ -1,4 +1,8 @@
-"""The leaderboard as a static site: ``collect`` → ``board`` and pages as plain data → ``render`` → ``folder``."""
+"""The leaderboard as a static site, and the page of one record.
+
+``collect`` reads the results folder, ``board`` and the page modules make plain data of it, ``render`` makes HTML, and
+``folder`` writes the files. ``record_page`` and ``record_html`` make the page of ``vlmbench show``.
+"""
 
 from vlmbench.reports.site.build import Built, build_site
 

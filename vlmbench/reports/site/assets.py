@@ -1,4 +1,4 @@
-"""The site's scripts and styles: ours, and those of other projects in their own files with their licences."""
+"""The site's scripts and styles: vlmbench's own, and those of other projects with their licences."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vlmbench.errors import install_command
 
 HERE = Path(__file__).parent
 _SOURCE_MAP = re.compile(rb"\n//# sourceMappingURL=[^\n]*\s*$")
-"""A browser's tools would ask for a file that is not there."""
+"""A link to a file that the site does not have; a browser's developer tools would ask for it."""
 
 
 def assets() -> dict[str, bytes]:
-    """File names in the site to contents; without plotly, none of those that draw charts."""
+    """The files by their names in the site. Without plotly, the files that draw charts are left out."""
     own = {path.name: path.read_bytes() for path in sorted((HERE / "assets").iterdir()) if path.is_file()}
     vendor = HERE / "vendor"
     table = (vendor / "table-core.js").read_bytes()
@@ -28,7 +28,7 @@ def assets() -> dict[str, bytes]:
 
 
 def plotly_script() -> Path | None:
-    """plotly.js, as the package plotly carries it; found without importing that package. None where it is not there."""
+    """The file plotly.js of the package plotly, found without importing the package; None if it is not installed."""
     spec = find_spec("plotly")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "package_data" / "plotly.min.js"
@@ -38,7 +38,7 @@ def plotly_script() -> Path | None:
 
 
 def without_charts() -> str | None:
-    """Why a site that is built here has no charts, and what to type for them; None where it has."""
+    """Why a site that is built here has no charts, and the command that adds them; None if it has charts."""
     if plotly_script():
         return None
     return f"the leaderboard has no charts: they need plotly, which is not installed ({install_command('plotly')})"

@@ -1,4 +1,4 @@
-"""The leaderboard: models down, tasks across, and which columns can be seen together."""
+"""The leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class BoardRow:
         model: its columns.
         origin: where its numbers come from.
         cells: by task; a task that was never asked is not in it.
-        source: of numbers that were not measured here.
-        table: which published table, as people call it; "" for others.
-        detail: what tells rows of one model apart.
+        source: the source of published numbers.
+        table: the title of the published table; "" for other rows.
+        detail: how the row differs from other rows of the same model.
     """
 
     model: ModelHeading
@@ -52,20 +52,20 @@ class BoardRow:
     detail: str = ""
 
     def value(self, task: str) -> float | None:
-        """Its number of a task, where that may be compared."""
+        """Its number for a task; None if the number may not be compared."""
         cell = self.cells.get(task)
         return cell.value if cell is not None and cell.comparable else None
 
 
 @dataclass(frozen=True)
 class Board:
-    """Some tasks and every row that has something of them.
+    """Some tasks, and every row with a cell of one of them.
 
     Attributes:
         columns: tasks by kind and name.
         rows: measured models first.
-        views: what can be seen of it at a time.
-        first: the one to begin with; None of an empty board.
+        views: groups of columns that the reader can choose.
+        first: the view to begin with; None if the board is empty.
     """
 
     columns: Sequence[TaskHeading]
@@ -74,7 +74,7 @@ class Board:
     first: BoardView | None
 
     def narrowed(self, tasks: Collection[str], suites: Sequence[Suite]) -> Board:
-        """Of these tasks alone."""
+        """The board with only these tasks."""
         columns = [task for task in self.columns if task.name in tasks]
         rows = [
             replace(row, cells={name: cell for name, cell in row.cells.items() if name in tasks}) for row in self.rows
@@ -98,17 +98,17 @@ def make_board(columns: Sequence[TaskHeading], rows: Sequence[BoardRow], suites:
 
 
 def kind_title(kind: str) -> str:
-    """A kind of task as people call it; one that is not installed here by its own name."""
+    """The title of a kind of task; its name if it is not installed here."""
     return heading_titles().get(kind, kind)
 
 
 def heading_titles() -> dict[str, str]:
-    """Kinds of tasks to their titles, in order; what papers publish of other tasks comes last."""
+    """Kinds of tasks and their titles, in order. Published numbers of other tasks come last."""
     return {**kind_titles(), UNKNOWN_KIND: "Other published tasks"}
 
 
 def table_title(table: str) -> str:
-    """A published table as people call it."""
+    """The title of a published table."""
     name, _, number = table.partition("-")
     return TABLE_TITLES.get(table, f"Survey, Table {number}" if name == "survey" else table)
 
@@ -132,7 +132,7 @@ def _columns(collected: Collected) -> dict[str, TaskHeading]:
 def _record_rows(
     collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
 ) -> list[BoardRow]:
-    """One row a model of what was measured, and one of what was imported."""
+    """For each model one row of measured numbers, and one of imported numbers."""
     cells: dict[tuple[str, Origin], dict[str, Score]] = defaultdict(dict)
     for (model, task), pair in collected.pairs.items():
         for record in pair.records:
@@ -159,7 +159,7 @@ def _failed_score(failure: Failure) -> Score:
 def _published_rows(
     collected: Collected, columns: Mapping[str, TaskHeading], models: Mapping[str, ModelHeading]
 ) -> list[BoardRow]:
-    """One row a model, table and variant. A flagged number is on its model's and its task's page, and not here."""
+    """One row for each model, table and variant. Flagged numbers are only on the pages of their model and task."""
     groups: dict[tuple[str, str, str], list[Published]] = defaultdict(list)
     for number in collected.published:
         if not number.flag and number.metric == columns[number.task].metric:
@@ -188,13 +188,13 @@ def _published_score(number: Published) -> Score:
 
 
 def transfer(number: Published) -> str:
-    """Why a number of a model that was trained further answers another question; "" of a zero-shot one."""
+    """Why the number of a model that was trained further is not comparable; "" for a zero-shot number."""
     setup = number.variant.get("setup", ZERO_SHOT)
     return "" if setup == ZERO_SHOT else f"not zero-shot: after transfer ({setup})"
 
 
 def _published_model(heading: ModelHeading, number: Published) -> ModelHeading:
-    """The model's columns; of the encoders and the data, what the table itself says of this row."""
+    """The model's columns, with the encoders and the data size that the published table states."""
     variant = number.variant
     return replace(
         heading,
@@ -206,12 +206,13 @@ def _published_model(heading: ModelHeading, number: Published) -> ModelHeading:
 
 
 def variant_text(number: Published) -> str:
-    """What tells a published row from others of its model, in a few words."""
+    """How a published row differs from other rows of its model, in a few words."""
     return ", ".join(value for _, value in sorted(number.variant.items()) if value)
 
 
 def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
-    """Published tables to the tasks of which all of their rows have a number to compare, where there are several."""
+    """Published tables, each with the tasks for which all of its rows have a comparable number, if these are
+    several."""
     found: dict[str, set[str]] = {}
     for row in rows:
         if row.table:
@@ -221,9 +222,9 @@ def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
 
 
 def _placed(rows: Sequence[BoardRow], columns: Sequence[TaskHeading]) -> list[BoardRow]:
-    """The best and the second best of each column, among what was asked alike; equal values share a place.
+    """Mark the best and the second best of each column, among answers to the same question. Equal values share a place.
 
-    Published numbers are compared within their own table only: prompts and splits of another table may differ.
+    Published numbers are compared only within their own table: prompts and splits of another table may differ.
     """
     places: dict[tuple[int, str], Literal[1, 2]] = {}
     for column, table in product(columns, dict.fromkeys(row.table for row in rows)):

@@ -1,4 +1,4 @@
-"""Tasks that are looked at together, and what they come to for the models that answered all of them."""
+"""Views of the leaderboard: groups of tasks, with the mean and rank of each model that answered all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BoardCells:
     Attributes:
         columns: the tasks.
         cells: of each row, by task.
-        ranked: of each row, whether it has a place among others; published numbers have no interval and get none.
+        ranked: of each row, whether it is ranked. Published numbers have no interval and are not ranked.
     """
 
     columns: Sequence[TaskHeading]
@@ -32,10 +32,10 @@ class BoardView:
 
     Attributes:
         key: for links.
-        title: for people.
-        group: under which it is offered.
+        title: its name in the menu.
+        group: the heading of its group in the menu.
         tasks: the columns.
-        standings: of each row; None for a row that lacks one of the tasks, or has one that is not comparable.
+        standings: of each row; None if the row lacks one of the tasks, or a number of it is not comparable.
     """
 
     key: str
@@ -53,10 +53,12 @@ class BoardView:
 def views(
     board: BoardCells, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
 ) -> list[BoardView]:
-    """Every task, those that were measured, each kind and suite of which all tasks have numbers; no tasks twice.
+    """The views: every task, the measured tasks, each kind, and each suite whose tasks all have numbers. Of two views
+    with
+    the same tasks, the first is kept.
 
-    Published means over tasks are in none of them: they would count their tasks a second time. ``sources`` are
-    published tables with the tasks that all of their rows have.
+    Published means over tasks are not in any view: they would count their tasks twice. ``sources`` are published tables
+    with the tasks that all of their rows have.
     """
     columns = {task.name: task for task in board.columns if not task.combined}
     measured, common = _measured(board)
@@ -83,10 +85,10 @@ def views(
 
 
 def first_view(offered: Sequence[BoardView]) -> BoardView | None:
-    """The one to begin with: it ranks the most numbers; without any that are ranked, it averages the most.
+    """The view to begin with: the one that ranks most numbers, or averages most if no number is ranked.
 
-    A model that lacks one task of forty has no place among those who answered all: then what all of them answered is
-    the better start.
+    A model that lacks one task of forty has no place in the view of all forty. Then the tasks that all models answered
+    are the better start.
     """
 
     def numbers(view: BoardView) -> tuple[int, int]:
@@ -98,7 +100,7 @@ def first_view(offered: Sequence[BoardView]) -> BoardView | None:
 
 
 def _measured(board: BoardCells) -> tuple[set[str], set[str]]:
-    """The tasks that any ranked row has something of, and those of which every one has a number to rank."""
+    """The tasks for which any ranked row has a cell, and those for which every such row has a number to rank."""
     own = [cells for cells, ranked in zip(board.cells, board.ranked, strict=True) if ranked]
     numbers = [{name for name, cell in cells.items() if cell.comparable and cell.value is not None} for cells in own]
     answered = [names for names in numbers if names]
@@ -106,7 +108,7 @@ def _measured(board: BoardCells) -> tuple[set[str], set[str]]:
 
 
 def _with_standings(view: BoardView, board: BoardCells) -> BoardView:
-    """Means over equal tasks or not at all; places among the rows that are ranked."""
+    """Add means, only for rows that have all tasks, and places among the ranked rows."""
     found: dict[str, Standing] = {}
     for ranked in (True, False):
         rows = [index for index, flag in enumerate(board.ranked) if flag is ranked]

@@ -1,4 +1,4 @@
-"""The site from a results folder: one pass over the records for the leaderboard, one for the models' pages."""
+"""Builds the site from a results folder: reads records once for the leaderboard, and once for the models' pages."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ DEFAULT_TITLE = "VLM leaderboard"
 
 @dataclass(frozen=True)
 class Built:
-    """What was written.
+    """The site that was written.
 
     Attributes:
         index: the page to open.
-        models: how many were run.
-        tasks: how many they were run on.
-        files: how many the site has.
-        notes: what was left out and why.
+        models: the number of models with records.
+        tasks: the number of tasks with records.
+        files: the number of files in the site.
+        notes: which records were left out, and why.
     """
 
     index: Path
@@ -57,11 +57,11 @@ class TaskLine:
     """One task of the list of tasks.
 
     Attributes:
-        heading: what it asks.
-        samples: of its standard split; None where unknown.
-        measured: how many models have a number of it.
-        published: how many published rows.
-        best: the best comparable row that was measured.
+        heading: its name, title and metric.
+        samples: of its standard split; None if unknown.
+        measured: the number of models that were measured on it.
+        published: the number of published rows.
+        best: the best measured row that may be compared.
     """
 
     heading: TaskHeading
@@ -140,7 +140,7 @@ class _Site:
         self._renderer = Renderer(shared)
 
     def write_overviews(self) -> None:
-        """The leaderboard, the published numbers, the list of tasks, the plots and what is said of them."""
+        """Write the pages of the leaderboard, published numbers, tasks, plots, and About."""
         own = [row for row in self._measured.rows if row.origin != "published"]
         answered = [(row, task) for row in own for task, cell in row.cells.items() if cell.value is not None]
         counts = {
@@ -157,7 +157,7 @@ class _Site:
         self._page("about.html", failures=[pair.failure for pair in self._collected.pairs.values() if pair.failure])
 
     def write_tasks(self) -> None:
-        """A page a task."""
+        """Write a page for each task."""
         for task in self._every.columns:
             page = task_page(task, self._collected, self._models, self._store)
             values = {
@@ -171,7 +171,7 @@ class _Site:
             self._folder.write(f"tasks/{self._pages.tasks[task.name]}.html", html)
 
     def write_models(self) -> None:
-        """A page a model, and what belongs to its answers: the classes as CSV, and pictures."""
+        """Write a page for each model, with the CSV files of classes and the pictures of its answers."""
         titles = {task.name: task.title for task in self._every.columns}
         for name, file in self._pages.models.items():
             page = model_page(self._models[name], self._collected, self._store, list(titles))
@@ -221,7 +221,7 @@ def _board_values(made: Board) -> dict[str, object]:
 
 
 def _newest(collected: Collected) -> str:
-    """The day of the newest record: the same records make the same site, whenever it is built."""
+    """The day of the newest record. The site has no other date, so that the same records always make the same site."""
     started = [record.run.started for pair in collected.pairs.values() for record in pair.records]
     return max(started, default="")[:10]
 

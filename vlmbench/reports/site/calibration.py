@@ -1,4 +1,5 @@
-"""Confidence against accuracy, from a record's predictions: the reliability curve behind the ECE."""
+"""The reliability curve of a record: confidence against accuracy, in the bins of the ECE. Model and record pages show
+it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from vlmbench.answers.paired_metric import pairing
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.files import check_regular
 from vlmbench.metrics.classification import ECE_BINS, confidence_bins
-from vlmbench.records import Summary, lies_beside
+from vlmbench.paths import lies_beside
+from vlmbench.records import Summary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of like confidence.
+    """Answers of similar confidence.
 
     Attributes:
-        low: the confidences are above this one; in the first bin, from it.
-        high: the confidences are up to this one.
-        n: how many answers.
-        confidence: their mean; None where there are none, as is the accuracy.
-        accuracy: the share that is right.
+        low: confidences are above it; in the first bin, from it on.
+        high: confidences are at most this one.
+        n: the number of answers.
+        confidence: the mean confidence; None if the bin has no answers.
+        accuracy: the share of right answers; None if the bin has no answers.
     """
 
     low: float
@@ -41,11 +43,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability curve, or why there is none.
+    """A reliability curve, or the reason why there is no curve.
 
     Attributes:
-        bins: those that the ECE is computed from.
-        reason: why there are none.
+        bins: the bins from which the ECE is computed.
+        reason: why there are no bins.
     """
 
     bins: Sequence[Bin] = ()
@@ -61,17 +63,17 @@ def reliability(record: Summary, folder: Path) -> Reliability | None:
     if ece is None or record.predictions is None or (confidences := _confidences(record)) is None:
         return None
     if ece.value is None:
-        return Reliability(reason="The model has no logit scale, so a softmax of its similarities is no confidence.")
+        return Reliability(reason="The model has no logit scale, so a softmax of its similarities is not a confidence.")
     file = record.predictions.file
     if not lies_beside(file):
-        return Reliability(reason="The record names predictions outside of its folder.")
+        return Reliability(reason="The record names predictions outside its folder.")
     return _read(folder / file, confidences)
 
 
 def _confidences(record: Summary) -> Confidences | None:
     try:
         return pairing(record.task.plugin).confidences
-    except UnpairableError:  # of a kind that is not installed here
+    except UnpairableError:  # the kind of task is not installed here
         return None
 
 

@@ -1,4 +1,4 @@
-"""What the plots draw: accuracy against cost with its Pareto front, the heat map, and ImageNet against its shifts."""
+"""The data of the plots: accuracy against cost with its Pareto front, and ImageNet against its shifted versions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from vlmbench.reports.site.board import Board, BoardRow
 
 CLEAN = "imagenet1k"
 SHIFTS = ("imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch", "objectnet")
-"""Versions of ImageNet with its labels or some of them; ImageNet-O was made for finding unknown classes."""
+"""Versions of ImageNet with all or some of its labels. ImageNet-O is not one of them: it tests the detection of unknown
+classes."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs, as an axis.
+    """A cost of models, as an axis.
 
     Attributes:
         key: for links.
         title: of the axis.
-        low_is_good: parameters and operations; not throughput.
-        values: of each row; None where unknown.
+        low_is_good: true for parameters and operations, false for throughput.
+        values: of each row; None if unknown.
     """
 
     key: str
@@ -32,14 +33,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a model achieves, as an axis: a view's mean, or one task.
+    """A score of models, as an axis: the mean of a view, or one task.
 
     Attributes:
         key: the view's or the task's, as in links.
         title: of the axis.
-        values: of each row; None where there is none.
-        fronts: by cost, the rows that no other beats in both, cheapest first.
-        among: which rows the fronts are made of: those that were asked alike.
+        values: of each row; None if the row has no value.
+        fronts: for each cost, the rows on the Pareto front, the cheapest first.
+        among: which rows the fronts compare: only answers to the same question.
     """
 
     key: str
@@ -50,7 +51,7 @@ class Measure:
 
 
 def costs(board: Board) -> list[Cost]:
-    """The costs that are known of at least one row."""
+    """The costs that at least one row states."""
     rows = board.rows
     found = [
         Cost("parameters", "Parameters", True, tuple(_number(row.model.parameters) for row in rows)),
@@ -79,7 +80,8 @@ def measures(board: Board, against: Sequence[Cost]) -> list[Measure]:
 def _measure(
     key: str, title: str, values: tuple[float | None, ...], rows: Sequence[BoardRow], against: Sequence[Cost]
 ) -> Measure:
-    """One with fronts of the records alone, or, without any, of the published table that has most of the numbers."""
+    """A measure. Its fronts compare only records, or, if there are no records, the published table with most
+    numbers."""
     tables = Counter(row.table for row, value in zip(rows, values, strict=True) if value is not None)
     table = "" if tables[""] else tables.most_common(1)[0][0]
     alike = [value if row.table == table else None for row, value in zip(rows, values, strict=True)]
@@ -89,7 +91,7 @@ def _measure(
 
 
 def pareto(cost: Cost, values: Sequence[float | None]) -> tuple[int, ...]:
-    """The rows that no other row beats: none is as cheap or cheaper and better, none as good or better and cheaper."""
+    """The rows on the Pareto front: no other row is at least as cheap and better, or at least as good and cheaper."""
     sign = 1.0 if cost.low_is_good else -1.0
     points = [
         (sign * price, -value, index)
@@ -97,7 +99,7 @@ def pareto(cost: Cost, values: Sequence[float | None]) -> tuple[int, ...]:
         if price is not None and value is not None
     ]
     front: list[int] = []
-    best: tuple[float, float] | None = None  # the price and the value of the last that was taken
+    best: tuple[float, float] | None = None  # the price and the negated value of the last row on the front
     for price, negated, index in sorted(points):
         if best is None or negated < best[1] or (price, negated) == best:
             front.append(index)
@@ -112,7 +114,7 @@ class Robustness:
     Attributes:
         key: the shift's task, or "mean" for the mean of all of them.
         title: of the axis.
-        values: of each row that has both; None for others.
+        values: of each row with both numbers; None for others.
     """
 
     key: str
@@ -121,7 +123,7 @@ class Robustness:
 
 
 def robustness(board: Board) -> list[Robustness]:
-    """The shifts of which a row has ImageNet too, their mean first where a row has all."""
+    """The shifts for which a row has a number, and one of ImageNet too. Their mean comes first if a row has all."""
     titles = {task.name: task.title for task in board.columns}
     each = [Robustness(task, titles[task], _shift(board, (task,))) for task in SHIFTS if task in titles]
     if all(task in titles for task in SHIFTS):
@@ -139,7 +141,7 @@ def _shift(board: Board, tasks: Sequence[str]) -> tuple[float | None, ...]:
 
 
 def _mean(found: Sequence[float | None]) -> float | None:
-    """Of all but the first, which is ImageNet and only has to be there."""
+    """The mean of all values but the first, which is ImageNet; None if one is missing."""
     values = [value for value in found if value is not None]
     return sum(values[1:]) / len(values[1:]) if len(values) == len(found) else None
 

@@ -1,4 +1,4 @@
-"""Everything that the site shows, as it lies on disk: records, failures, published numbers and cards."""
+"""Reads everything that the site shows: records, failures, published numbers and cards."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vlmbench.store import ResultStore
 
 @dataclass(frozen=True)
 class ModelOnTask:
-    """What is known of one model on one task.
+    """The results of one model on one task.
 
     Attributes:
-        records: the one that tables show first; the others asked another question of the same pair.
-        failure: the last one, where no record is newer.
+        records: first the record that tables show, then those of other questions to the same pair.
+        failure: the last failure, if no record is newer.
     """
 
     records: tuple[Summary, ...] = ()
@@ -30,16 +30,16 @@ class ModelOnTask:
 
 @dataclass(frozen=True)
 class Collected:
-    """What the pages are made of.
+    """The content of the pages.
 
     Attributes:
         pairs: by model and task.
         records_of: every record of a model.
         published: numbers from papers and model zoos.
-        models: cards of the models that occur and have one, by name.
-        tasks: cards of the tasks that occur and have one, by name.
+        models: the cards of the models, by name. A model may have no card.
+        tasks: the cards of the tasks, by name. A task may have no card.
         suites: every suite.
-        notes: what was left out and why.
+        notes: which files were left out, and why.
     """
 
     pairs: Mapping[tuple[str, str], ModelOnTask]
@@ -67,13 +67,13 @@ def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collecte
         models={card.name: card for card in model_cards() if card.name in names},
         tasks=_task_cards(tasks),
         suites=suites(),
-        # A page that others read names no folder of this machine.
+        # Other people read the pages, so they do not name folders of this machine.
         notes=[note.replace(f"{store.root}/", "") for note in entries.left_out],
     )
 
 
 def deviation(record: Summary) -> str:
-    """Why a record's numbers are not to be compared with those of its column; "" where they are."""
+    """Why a record's numbers must not be compared with others of its column; "" if they may."""
     return ", ".join(remark.brief for remark in remarks_of(record) if remark.unranked)
 
 
@@ -89,11 +89,11 @@ def _pairs(entries: Entries) -> dict[tuple[str, str], ModelOnTask]:
 
 
 def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:
-    """What was measured before what was imported, the card's own question before others, the newest first."""
+    """Sort records: measured before imported, the card's own question before others, the newest first."""
     found = sorted(records, key=lambda record: record.run.started, reverse=True)
     return tuple(sorted(found, key=lambda record: (origin(record) != "measured", bool(deviation(record)))))
 
 
 def _task_cards(names: Iterable[str]) -> dict[str, TaskCard]:
-    """Only those that occur are read: a card with a thousand classes takes its time."""
+    """The cards of these tasks. Other cards are not read, because a card with a thousand classes takes long to read."""
     return {name: card for name in sorted(names) if (card := known_task(name))}

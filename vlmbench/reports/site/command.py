@@ -1,4 +1,4 @@
-"""The command that asks a record's question again."""
+"""The command that asks a record's question again, for the pages of models and records."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from vlmbench.records import Summary
 ONE_LINE = 88
 """Characters of a command that is not broken into lines."""
 _WITHOUT_ROOT = ("demo", "hub")
-"""Sources that need no folder of the user's."""
+"""Sources that need no folder of the user."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and what it cannot say.
+    """A command line, and what is needed to run it.
 
     Attributes:
-        text: for a POSIX shell; a long one has an option a line.
-        needs: what must be there first, a sentence each.
+        text: for a POSIX shell. A long command has one option per line.
+        needs: what the user must have first, one sentence each.
     """
 
     text: str
@@ -37,7 +37,7 @@ def command(record: Summary, cards: Collection[str]) -> Command:
     options = [["-m", _model(record, cards, needs)], ["-t", record.task.name]]
     if record.task.dataset.source not in _WITHOUT_ROOT and ":" not in record.task.name:
         options.append(["--data-root", "DATA"])
-        needs.append("DATA stands for the folder that holds your datasets.")
+        needs.append("Replace DATA by the folder that holds your datasets.")
     options += _words(record, needs) + _choices(record)
     parts = ["vlmbench run", *(shlex.join(option) for option in options)]
     line = " ".join(parts)
@@ -52,21 +52,21 @@ def _model(record: Summary, cards: Collection[str], needs: list[str]) -> str:
         options = json.dumps(model.options, default=str)
         needs.append(f"The model needs a card: adapter {model.adapter}, spec {model.spec}, options {options}.")
         return f"{model.saved_as}.yaml"
-    needs.append(f"Its own card is not among those known here; what it loads is {model.adapter}:{model.spec}.")
+    needs.append(f"Its own card is not known here. The card loads {model.adapter}:{model.spec}.")
     return f"{model.adapter}:{model.spec}"
 
 
 def _words(record: Summary, needs: list[str]) -> list[list[str]]:
-    """Files of the user's own words: their content is in the record, so it is said where."""
+    """The options for files of the user's own words. The record holds their content, and a sentence says where."""
     found = []
     for part, option, place in (
-        ("class_names", "--classnames", "the names of its per-class table"),
+        ("class_names", "--classnames", "the class names of the class table"),
         ("templates", "--templates", "the templates under its protocol"),
     ):
         if record.task.protocol.get(f"{part}_from") == "option":
             file = f"{part}.txt"
             found.append([option, file])
-            needs.append(f"{file} holds {place}, one a line.")
+            needs.append(f"{file} must hold {place}, one per line.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the pages' scripts read, as plain values for JSON."""
+"""The data for the scripts of the pages, as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vlmbench.reports.site.headings import SIZES
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _DIGITS = 5
-"""Of a fraction: a thousandth of a percent, more than any page shows."""
+"""Decimals of a fraction: a thousandth of a percent, more than any page shows."""
 
 
 def table_data(board: Board) -> dict[str, Any]:
-    """The leaderboard's rows, tasks and views; values are those that may be compared."""
+    """The leaderboard's rows, tasks and views, with the values that may be compared."""
     return {
         "rows": [_row(row) for row in board.rows],
         **_scene(board),
@@ -29,7 +29,7 @@ def table_data(board: Board) -> dict[str, Any]:
 
 
 def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
-    """What the plots draw, with the file names of the models' pages."""
+    """The data of the plots, with the file names of the models' pages."""
     axes = costs(board)
     rows = [
         {
@@ -66,7 +66,7 @@ def plot_data(board: Board, pages: Mapping[str, str]) -> dict[str, Any]:
 
 
 def filters(board: Board) -> list[tuple[str, str, list[str]]]:
-    """What the leaderboard can be filtered by: a key, a label and the choices; only where there is a choice."""
+    """The filters of the leaderboard: a key, a label and the choices. A filter with one choice is left out."""
     rows = board.rows
     sizes = {row.model.size for row in rows}
     offered: list[tuple[str, str, list[str]]] = [
@@ -81,7 +81,7 @@ def filters(board: Board) -> list[tuple[str, str, list[str]]]:
 
 
 def magnitude(text: str) -> tuple[float, str]:
-    """A count as papers print it ("400M", "1.8B"), so that such texts can be put in order; others come last."""
+    """The sort key of a count as papers print it ("400M", "1.8B"). Other texts come last."""
     found = re.match(r"([\d.,]+)\s*([kMBT]?)", text)
     if not found or not found[1].strip(".,"):
         return math.inf, text
@@ -118,7 +118,7 @@ def _title(row: BoardRow) -> str:
 
 
 def _scene(board: Board) -> dict[str, Any]:
-    """What the leaderboard and the plots both read: tasks, views, and the values that may be compared."""
+    """The data for both the leaderboard and the plots: tasks, views, and the values that may be compared."""
     index = {task.name: number for number, task in enumerate(board.columns)}
     return {
         "tasks": [
@@ -144,7 +144,7 @@ def _view(view: BoardView, index: Mapping[str, int]) -> dict[str, Any]:
 
 
 def spread(standing: Standing) -> float | None:
-    """The larger half of a mean's interval, so that it always covers it."""
+    """The larger half of a mean's interval, so that ± covers the whole interval."""
     if standing.mean is None or standing.interval is None:
         return None
     low, high = standing.interval
@@ -156,7 +156,7 @@ def _rank(standing: Standing | None) -> float | None:
 
 
 def _without_value(row: BoardRow, board: Board) -> dict[int, int]:
-    """The columns of a row in which something stands that has no comparable value."""
+    """The columns of a row whose cell has no comparable value."""
     found = {}
     for number, task in enumerate(board.columns):
         cell = row.cells.get(task.name)

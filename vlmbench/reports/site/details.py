@@ -1,15 +1,15 @@
-"""What is known of models and tasks, as names and values of a list."""
+"""Facts about models, datasets and protocols, as lists of names and values for the pages."""
 
 from __future__ import annotations
 
 from vlmbench.cards import TaskCard
-from vlmbench.records import speed_text
 from vlmbench.reports.facts import count
 from vlmbench.reports.site.model_page import Facts, ModelPage
+from vlmbench.wording import speed_text
 
 
 def model_details(page: ModelPage) -> Facts:
-    """What a model's page says above its results."""
+    """The facts above the results on a model's page."""
     heading, card = page.heading, page.card
     speeds = [f"{speed_text(speed)} images a second ({device})" for device, speed in heading.speeds.items()]
     return _known(
@@ -32,7 +32,7 @@ def model_details(page: ModelPage) -> Facts:
 
 
 def dataset_details(card: TaskCard) -> Facts:
-    """What a task reads."""
+    """The facts about a task's dataset."""
     return _known(
         ("samples", f"{card.samples:,}" if card.samples else None),
         ("classes", f"{len(card.classes):,}" if card.classes else None),
@@ -43,7 +43,7 @@ def dataset_details(card: TaskCard) -> Facts:
 
 
 def protocol_details(card: TaskCard) -> Facts:
-    """How a task asks."""
+    """The facts about a task's protocol."""
     return _known(
         ("kind", card.plugin),
         ("version of the card", str(card.version)),

@@ -18,9 +18,9 @@ from vlmbench.files import check_regular, read_text
 
 SPACE = ".vlmbench-site"
 MANIFEST = f"{SPACE}.json"
-"""Names every file of the last build."""
+"""The file that lists every file of the last build."""
 JOURNAL = f"{SPACE}.log"
-"""Names every file of a build that goes on or was broken off, a JSON string a line."""
+"""The file that lists the files of a running or interrupted build, one JSON string per line."""
 PART = f"{SPACE}.part"
 """A file that is being written, before it takes its place."""
 LOCK = f"{SPACE}.lock"
@@ -30,19 +30,19 @@ OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 
 @contextmanager
 def site_folder(root: Path) -> Iterator[SiteFolder]:
-    """A folder to write a site into. At the end, what only an earlier build had is removed.
+    """A folder to write a site into. At the end, files that only an earlier build wrote are removed.
 
-    Of a build that is broken off everything stays: each file is whole, from that build or the one before it, and the
-    next build knows them all.
+    If a build is interrupted, all files stay. Each file is complete, from this build or the one before, and the next
+    build knows all of them.
 
     Args:
-        root: new, empty, or of an earlier build; it is made where it does not exist.
+        root: a new or empty folder, or the folder of an earlier build; it is created if it does not exist.
 
     Raises:
-        UsageError: it holds files that are no leaderboard, or another build is writing it.
+        UsageError: it holds files that are not a leaderboard, or another build is writing it.
         StoreError: it cannot be written.
     """
-    _known(root)  # a folder of other files is refused before a lock is put into it
+    _known(root)  # refuse a folder of other files before a lock file is written to it
     lock = FileLock(root / LOCK)
     with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -69,9 +69,9 @@ class SiteFolder:
     """The files of one build. Made by :func:`site_folder`.
 
     Args:
-        root: where they lie.
+        root: the folder.
         known: files of earlier builds.
-        journal: where each is named before it is written.
+        journal: the open journal, which lists each file before it is written.
     """
 
     def __init__(self, root: Path, known: frozenset[str], journal: TextIO) -> None:
@@ -81,14 +81,14 @@ class SiteFolder:
         self._new: set[str] = set()
 
     def __len__(self) -> int:
-        """How many files were written."""
+        """The number of files that were written."""
         return len(self._new)
 
     def write(self, path: str, content: str | bytes) -> None:
-        """One file, by its path in the folder, with slashes; text is written as UTF-8.
+        """Write one file, by its path in the folder, with slashes. Text is written as UTF-8.
 
         Raises:
-            UsageError: somebody else's file is in its place.
+            UsageError: a file that no build wrote is in its place.
             StoreError: it cannot be written.
         """
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
@@ -102,13 +102,13 @@ class SiteFolder:
         with _writing(place):
             print(json.dumps(path), file=self._journal, flush=True)
             if place.is_file() and place.read_bytes() == data:
-                return  # replacing thousands of files by themselves takes longer than making them
+                return  # replacing thousands of files by equal ones takes longer than making their content
             place.parent.mkdir(parents=True, exist_ok=True)
             (self._root / PART).write_bytes(data)
             (self._root / PART).replace(place)
 
     def finish(self) -> None:
-        """Remove what only an earlier build had, and write the manifest."""
+        """Remove the files that only an earlier build wrote, and write the manifest."""
         stale = self._known - self._new
         for path in sorted(stale):
             with _writing(self._root / path):
@@ -120,32 +120,32 @@ class SiteFolder:
 
 
 def _known(root: Path) -> frozenset[str]:
-    """The files of an earlier build, and of one that was broken off.
+    """The files of an earlier build, and of an interrupted one.
 
     Names that lead out of the folder are ignored, because another program may have written them there.
     """
     if not root.exists():
         return frozenset()
     if not root.is_dir():
-        raise UsageError(f"{str(root)!r} is no folder", hint="Name the site's folder with -o.")
+        raise UsageError(f"{str(root)!r} is not a folder", hint="Name the site's folder with -o.")
     try:
         names = json.loads(read_text(root / MANIFEST))
     except FileNotFoundError:
         if {path.name for path in root.iterdir()} - OURS:
             raise UsageError(
-                f"{str(root)!r} holds files and is no site of vlmbench",
+                f"{str(root)!r} holds other files and is not a site of vlmbench",
                 hint="Name an empty folder or a new one with -o, so that nothing of yours is overwritten.",
             ) from None
         return frozenset()
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(root / MANIFEST)!r} cannot be read: {error}", hint="Choose another folder.") from error
     if not isinstance(names, list):
-        raise UsageError(f"{str(root / MANIFEST)!r} is no list of files", hint="Choose another folder.")
+        raise UsageError(f"{str(root / MANIFEST)!r} is not a list of files", hint="Choose another folder.")
     return frozenset(name for name in [*names, *_journalled(root)] if isinstance(name, str) and _inside(name))
 
 
 def _journalled(root: Path) -> Iterator[object]:
-    """What a broken build has named; of a line that is cut off, the file was not begun."""
+    """The files that an interrupted build listed. The file of an incomplete line was not begun."""
     try:
         lines = read_text(root / JOURNAL, errors="replace").splitlines()
     except FileNotFoundError:
@@ -165,7 +165,7 @@ def _inside(name: str) -> bool:
 
 
 def _remove_empty(root: Path, removed: frozenset[str] | set[str]) -> None:
-    """Folders that the removed files have left empty."""
+    """Remove folders that are empty now."""
     for folder in sorted({parent for name in removed for parent in (root / name).parents}, reverse=True):
         if root in folder.parents and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""What is known of a model and a task beside their numbers."""
+"""Facts about models and tasks that the leaderboard shows beside their numbers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ MEAN_METRIC = "mean"
 UNKNOWN_KIND = "other"
 """The kind of a task that has neither a card nor a record, only published numbers."""
 SIZES = (("up to 100 M", 0, 1e8), ("100 M to 500 M", 1e8, 5e8), ("0.5 B to 1 B", 5e8, 1e9), ("over 1 B", 1e9, 1e99))
-"""Classes of parameters to filter by: name, more than, up to."""
+"""Classes of sizes for the filter: name, more than, up to."""
 
 
 @dataclass(frozen=True)
 class ModelHeading:
-    """One model's columns; texts are "" where nothing is known.
+    """The columns of one model. Unknown texts are "".
 
     Attributes:
-        name: as records and published numbers have it.
-        title: as people call it.
-        objective: of its training.
+        name: its name in records and published numbers.
+        title: its name for people.
+        objective: its training objective.
         image_encoder: its architecture.
         text_encoder: its architecture.
-        data: what it was trained on.
-        data_size: how many image-text pairs that is.
-        parameters: of both towers; None where unknown.
-        gflops: of one image and one text; None where unknown.
+        data: its training data.
+        data_size: the number of image-text pairs in it.
+        parameters: of both towers; None if unknown.
+        gflops: of one image and one text; None if unknown.
         speeds: images per second by device and precision, the median over its tasks.
     """
 
@@ -49,7 +49,7 @@ class ModelHeading:
 
     @property
     def size(self) -> str:
-        """The class of parameters that it falls into."""
+        """Its class of sizes, for the filter."""
         if self.parameters is None:
             return ""
         return next(name for name, low, high in SIZES if low < max(self.parameters, 1) <= high)
@@ -61,11 +61,11 @@ class TaskHeading:
 
     Attributes:
         name: of its card or of the published number.
-        title: as people call it.
+        title: its name for people.
         kind: its plugin.
-        metric: the one that tables show.
-        unit: of that metric.
-        higher_is_better: its direction.
+        metric: the metric that tables show.
+        unit: the unit of that metric.
+        higher_is_better: whether a higher value of it is better.
     """
 
     name: str
@@ -77,12 +77,12 @@ class TaskHeading:
 
     @property
     def averaged(self) -> bool:
-        """Whether a mean over tasks can have it."""
+        """Whether a mean over tasks may include it."""
         return self.unit == "fraction" and self.higher_is_better
 
     @property
     def combined(self) -> bool:
-        """Whether it is a mean over other tasks itself, which would count these twice."""
+        """Whether it is itself a mean over other tasks. A mean with it would count these tasks twice."""
         return self.metric == MEAN_METRIC
 
 
@@ -111,7 +111,7 @@ def task_heading(
 
 
 def _model_heading(name: str, collected: Collected) -> ModelHeading:
-    """From its card and its records; parameters are those that were loaded, where any were."""
+    """The heading from the card and the records. Parameters are those of the loaded model, if it was loaded."""
     records = collected.records_of.get(name, ())
     card = collected.models.get(name) or ModelCard(name=name, adapter="", spec="")
     loaded = [record.model.parameters for record in records if record.model.parameters > 0]
@@ -138,6 +138,6 @@ def _speeds(records: Iterable[Summary]) -> dict[str, float]:
 
 
 def _commonest(names: Iterable[str]) -> str:
-    """Of equally common names the first."""
+    """The most common name; of equally common names the first."""
     counted = Counter(names).most_common(1)
     return counted[0][0] if counted else ""

@@ -1,4 +1,7 @@
-"""What a model's page shows: every answer with its intervals, classes, calibration, pictures and command."""
+"""The content of a model's page: every answer with intervals, classes, calibration, pictures and command.
+
+The page of one record shows its answer in the same way.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 
 from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
-from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record, safe_name, speed_text
+from vlmbench.paths import safe_name
+from vlmbench.records import ClassResult, Environment, Failure, MetricValue, Record
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.reports.published import Published
 from vlmbench.reports.scores import lacking, remarks_on
@@ -21,9 +25,10 @@ from vlmbench.reports.site.headings import ModelHeading
 from vlmbench.reports.site.names import anchor
 from vlmbench.reports.site.pictures import Picture, pictures
 from vlmbench.store import ResultStore
+from vlmbench.wording import speed_text
 
 CLASSES_SHOWN = 20
-"""Of more classes, a page shows the best and the worst; all are in a CSV file."""
+"""With more classes, a page shows only the best and the worst; a CSV file has all."""
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -34,7 +39,7 @@ class Metric:
     Attributes:
         name: the metric's.
         value: with its interval, unit and chance.
-        lacking: why it has no value or no interval; "" where it has both.
+        lacking: why it has no value or no interval; "" if it has both.
     """
 
     name: str
@@ -47,10 +52,10 @@ class ClassTable:
     """An answer's classes.
 
     Attributes:
-        measures: what is known of each class, the first with an interval.
-        rows: those that the page shows, the best first.
-        left_out: how many there are between the best and the worst that are shown.
-        file: the CSV of all of them in the site.
+        measures: the names of the values of each class; the first has an interval.
+        rows: the classes that the page shows, the best first.
+        left_out: the number of classes between the best and the worst that are not shown.
+        file: the CSV file of all classes in the site.
         all: every class in label order, for that file.
     """
 
@@ -71,19 +76,19 @@ class Answer:
         kind: its plugin.
         main: the metric that tables show.
         metrics: all of them, the main one first.
-        remarks: what a reader must know beside the number.
-        differs: why it is not compared with others; "" where it is.
-        happened: code and sentence of each remark on what happened; of an old record the code is empty.
-        command: what asks the question again; None where another program asked it.
-        imported: from which file of which program; "" where it was measured here.
-        data: facts of the dataset as it was read.
-        protocol: facts of the question as it was asked.
-        run: facts of the run.
-        environment: which of the page's environments; None where it is not known.
+        remarks: the remarks, in a few words.
+        differs: why it is not compared with others; "" if it is.
+        happened: the code and the sentence of each remark about the run; the code is "" for an old record.
+        command: the command that asks the question again; None if another program asked it.
+        imported: the program and the file of an imported record; "" if it was measured here.
+        data: facts about the dataset.
+        protocol: facts about the question.
+        run: facts about the run.
+        environment: the index of one of the page's environments; None if it is not known.
         classes: None for tasks that have none.
         curve: None for tasks without confidences.
-        pictures: those that were saved.
-        bad: samples that were left out, with the reason.
+        pictures: the pictures that were saved.
+        bad: the samples that were left out, with the reason.
     """
 
     anchor: str
@@ -112,12 +117,12 @@ class ModelPage:
 
     Attributes:
         heading: its columns of the leaderboard.
-        card: None where it has none.
-        loaded: facts of the weights as they were loaded; of records with other weights, a line each.
-        answers: a record each, tasks in the leaderboard's order.
-        failures: pairs that gave no answer.
+        card: None if it has no card.
+        loaded: facts about the loaded weights, one line for each set of weights.
+        answers: one for each record, with tasks in the leaderboard's order.
+        failures: pairs without an answer.
         published: numbers from papers and model zoos.
-        environments: where the answers were computed, each once.
+        environments: the software that computed the answers, each once.
         notes: records that could not be shown.
     """
 
@@ -132,7 +137,7 @@ class ModelPage:
 
 
 def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, tasks: Sequence[str]) -> ModelPage:
-    """Read a model's records in full, and what lies beside them, in the order of these tasks."""
+    """Read a model's records completely, with their pictures and predictions, in the order of these tasks."""
     name = heading.name
     answers: list[Answer] = []
     failures: list[Failure] = []
@@ -150,16 +155,17 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
             if record is None:
                 notes.append(f"{task}: the record {summary.id} is not in its own folder, so its details are not shown")
                 continue
-            # As tables have it: under the name of its row, with what reading the folder found out.
+            # As in tables: with the name of its row, and the remarks that reading the folder added.
             record = record.model_copy(update={"model": summary.model, "remarks": summary.remarks})
-            where = None if record.imported else _environment(record.environment)
+            where = None if record.imported else environment_facts(record.environment)
             if where is not None and where not in environments:
                 environments.append(where)
             if record.model.weights_sha256:
-                loaded.setdefault(record.model.weights_sha256, _weights(record))
+                loaded.setdefault(record.model.weights_sha256, weights_text(record))
             ids = {answer.anchor for answer in answers}
             place = None if where is None else environments.index(where)
-            answers.append(_answer(record, store, collected.models, place, ids))
+            beside = store.folder(record.model.saved_as, record.task.name)
+            answers.append(answer_of(record, beside, store.visuals(record), collected.models, place, ids))
         if pair.failure:
             failures.append(pair.failure)
     return ModelPage(
@@ -174,14 +180,30 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
     )
 
 
-def _answer(
-    record: Record, store: ResultStore, cards: Collection[str], environment: int | None, taken: Collection[str]
+def answer_of(
+    record: Record,
+    folder: Path,
+    visuals: Path,
+    cards: Collection[str],
+    environment: int | None = None,
+    taken: Collection[str] = (),
+    *,
+    classes_shown: int = CLASSES_SHOWN,
 ) -> Answer:
+    """All that a page shows of one record.
+
+    Args:
+        folder: that of its predictions.
+        visuals: that of its pictures; it need not exist.
+        cards: names of the model cards that are known here, for the command.
+        environment: its number on the page.
+        taken: anchors that other answers of the page have.
+        classes_shown: of more classes than this, the best and the worst are shown.
+    """
     first = anchor(record.task.name)
     names = [record.main_metric, *(name for name in record.metrics if name != record.main_metric)]
     metrics = tuple(Metric(name, record.metrics[name], lacking(record.metrics[name])) for name in names)
-    folder = store.folder(record.model.saved_as, record.task.name)
-    own = Path(record.id).name == record.id  # an id that leads elsewhere names no file that a run wrote
+    own = Path(record.id).name == record.id  # no run writes an id with a path in it
     return Answer(
         anchor=first if first not in taken else f"{first}-{record.id}",
         task=record.task.name,
@@ -197,22 +219,22 @@ def _answer(
         protocol=tuple((name.replace("_", " "), _plain(value)) for name, value in record.task.protocol.items()),
         run=() if record.imported else _run(record),
         environment=environment,
-        classes=_classes(record) if record.per_class else None,
+        classes=_classes(record, classes_shown) if record.per_class else None,
         curve=reliability(record, folder),
-        pictures=tuple(pictures(store.visuals(record), record.id)) if own else (),
+        pictures=tuple(pictures(visuals, record.id)) if own else (),
         bad=tuple((sample.id, sample.reason) for sample in record.bad_samples),
     )
 
 
-def _classes(record: Record) -> ClassTable:
+def _classes(record: Record, most: int) -> ClassTable:
     every = tuple(record.per_class)
     measures = tuple(dict.fromkeys(name for row in every for name in row.values))
     first = measures[0] if measures else ""
     known = [row for row in every if row.values.get(first) is not None]
     unknown = [row for row in every if row.values.get(first) is None]
     known.sort(key=lambda row: row.values[first] or 0.0, reverse=True)
-    half = CLASSES_SHOWN // 2
-    shown = (*known[:half], *known[-half:]) if len(known) > CLASSES_SHOWN else (*known, *unknown)[:CLASSES_SHOWN]
+    half = most // 2
+    shown = (*known[:half], *known[-half:]) if len(known) > most else (*known, *unknown)[:most]
     return ClassTable(measures, shown, len(every) - len(shown), f"classes/{safe_name(record.id)}.csv", every)
 
 
@@ -249,7 +271,8 @@ def _run(record: Record) -> Facts:
     return tuple(fact for fact in facts if fact[1])
 
 
-def _environment(environment: Environment) -> Facts:
+def environment_facts(environment: Environment) -> Facts:
+    """The machine and the packages that computed an answer."""
     return (
         ("vlmbench", environment.vlmbench),
         *((("commit", environment.git),) if environment.git else ()),
@@ -259,7 +282,8 @@ def _environment(environment: Environment) -> Facts:
     )
 
 
-def _weights(record: Record) -> str:
+def weights_text(record: Record) -> str:
+    """The size and the hash of the weights that were loaded."""
     model = record.model
     space = f", {model.embedding_dim} dimensions" if model.embedding_dim is not None else ""
     return f"{model.parameters:,} parameters{space}; SHA-256 {model.weights_sha256}"

@@ -1,17 +1,17 @@
-"""Names as file names and anchors of the site."""
+"""Makes file names and anchors of the site from names of models and tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
 
-from vlmbench.records import safe_name
+from vlmbench.paths import safe_name
 
 
 def page_names(names: Iterable[str]) -> dict[str, str]:
-    """A file name without its ending for each name, different for different names on any file system.
+    """A file name (without its ending) for each name. Different names get different file names on every file system.
 
-    Names that are safe as they are stay; two that differ in case alone get a hash each, since some file systems do not
+    Safe names stay as they are. Two names that differ only in case get a hash each, because some file systems cannot
     tell them apart.
     """
     found: dict[str, str] = {}
@@ -29,5 +29,5 @@ def page_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def anchor(name: str) -> str:
-    """An element's id for a name; letters in front, so that none begins with a digit."""
+    """The id of an element for a name. It begins with letters, never with a digit."""
     return f"task-{safe_name(name)}"

@@ -1,4 +1,4 @@
-"""Pictures of answers, from beside a record into the site."""
+"""Finds the pictures of answers beside a record, for the pages of models and records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.records import safe_name
+from vlmbench.paths import safe_name
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 24
@@ -19,8 +19,8 @@ class Picture:
 
     Attributes:
         source: the file beside the record.
-        path: where it lies in the site.
-        title: what it shows.
+        path: its path in the site.
+        title: its title.
         width: in pixels, as is the height.
     """
 

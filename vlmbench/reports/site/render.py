@@ -1,4 +1,5 @@
-"""Pages as HTML: Jinja2 with autoescape on, and data as JSON that no name in it can leave."""
+"""Makes HTML from templates with Jinja2. All values are escaped, and JSON data cannot break out of its script
+element."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from vlmbench.reports.facts import count
 from vlmbench.reports.scores import interval_text, value_text
 from vlmbench.reports.site.data import spread
 from vlmbench.reports.site.names import anchor
+from vlmbench.wording import counted as counted_noun
 
 
 class Renderer:
-    """The templates, with what every page needs.
+    """The templates, with the values that every page needs.
 
     Args:
         shared: values of every page (the site's title, file names, …).
@@ -43,14 +45,14 @@ class Renderer:
     def page(self, template: str, values: Mapping[str, Any], *, root: str = "", current: str = "") -> str:
         """One page: a file of ``templates/`` with its values.
 
-        ``root`` is the way to the site's folder, ``current`` the page's place in the navigation.
+        ``root`` is the relative path to the site's folder, ``current`` the page's entry in the navigation.
         """
         return self._environment.get_template(template).render(root=root, current=current, **values)
 
 
 def _shown(value: Any) -> Any:
-    """What any expression of a template becomes, before it is escaped: texts without signs that move what is around."""
-    return printable(value) if type(value) is str else value  # not Markup, which is made of such texts
+    """Applied to every value of a template before it is escaped: remove characters that change the text around them."""
+    return printable(value) if type(value) is str else value  # Markup is made of such texts already
 
 
 def metric_value(metric: MetricValue) -> str:
@@ -65,12 +67,12 @@ def mean_spread(standing: Standing) -> str:
 
 
 def counted(value: int | None) -> str:
-    """A number of parameters, a dash where it is unknown."""
+    """A number of parameters; a dash if it is unknown."""
     return DASH if value is None else count(value)
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """A text of any length as one line of a table."""
+    """A text on one line, cut to ``most`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
@@ -81,7 +83,7 @@ def ends(interval: tuple[float, float] | None) -> str:
 
 
 def words(name: str) -> str:
-    """A field's name as people write it."""
+    """A field's name with spaces."""
     return name.replace("_", " ")
 
 
@@ -90,6 +92,7 @@ _FILTERS = {
     "count": counted,
     "ends": ends,
     "interval": interval_text,
+    "of": counted_noun,
     "percent": percent,
     "shortened": shortened,
     "shown": metric_value,

@@ -1,4 +1,4 @@
-"""What a task's page shows: its ranking with intervals, its dataset and its protocol."""
+"""The content of a task's page: the ranking with intervals, the dataset and the protocol."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Ranked:
     Attributes:
         model: its columns.
         origin: where the number comes from.
-        place: among those that were measured; None for what is not ranked.
-        metrics: every metric by name; of a published number, that one.
-        remarks: what a reader must know beside the number.
+        place: its place among measured models; None if it is not ranked.
+        metrics: every metric by name; a published number has one.
+        remarks: the remarks, in a few words.
     """
 
     model: ModelHeading
@@ -45,14 +45,14 @@ class TaskPage:
     """All of a task's page.
 
     Attributes:
-        heading: what it asks.
-        card: None where it has none.
+        heading: its name, title and metric.
+        card: None if it has no card.
         metrics: names, the main one first.
-        ranking: the best first; what is not comparable comes last.
+        ranking: the best first; numbers that may not be compared come last.
         paired: whether any two models were compared on the samples that they share.
-        unranked: published numbers that answer another question or must not be used as they stand, and why.
-        failures: pairs that gave no answer.
-        datasets: fingerprints of the data that was read, with the models that read it, where there are several.
+        unranked: published numbers that answer another question or have a known fault, and why.
+        failures: pairs without an answer.
+        datasets: the fingerprints of the data, with the models that read it, if there are several.
     """
 
     heading: TaskHeading
@@ -68,7 +68,7 @@ class TaskPage:
 def task_page(
     task: TaskHeading, collected: Collected, models: Mapping[str, ModelHeading], store: ResultStore
 ) -> TaskPage:
-    """A task's page; two models are told apart by the predictions in the store."""
+    """The page of a task. The predictions in the store decide whether two models differ."""
     pairs = {model: pair for (model, name), pair in collected.pairs.items() if name == task.name}
     records = [record for pair in pairs.values() for record in pair.records if task.metric in record.metrics]
     ranked = [record for pair in pairs.values() if (record := _ranked_record(pair, task)) is not None]
@@ -89,7 +89,7 @@ def task_page(
 
 
 def _ranked_record(pair: ModelOnTask, task: TaskHeading) -> Summary | None:
-    """A pair's answer to the card's own question; one a model, so that no model stands in its own way."""
+    """A pair's answer to the card's own question. A model has only one in the ranking."""
     for record in pair.records:
         metric = record.metrics.get(task.metric)
         if metric is not None and metric.value is not None and not deviation(record):
@@ -130,7 +130,7 @@ def _published(task: TaskHeading, number: Published, models: Mapping[str, ModelH
 
 
 def _outside(number: Published, task: TaskHeading) -> str:
-    """Why a published number does not stand among a task's answers; "" where it does."""
+    """Why a published number is not in the ranking of a task; "" if it is."""
     return number.flag or ("another metric" if number.metric != task.metric else transfer(number))
 
 

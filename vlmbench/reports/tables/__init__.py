@@ -1,1 +1,1 @@
-"""The tables of ``vlmbench report``: a file each, which imports what makes the table only when it is asked for."""
+"""The tables of ``vlmbench report``, one file a table. The code that makes a table is imported when it is asked for."""

@@ -1,4 +1,4 @@
-"""Of all pairs of some models and tasks, which were run."""
+"""The table ``coverage``: which pairs were run, failed, or are missing."""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,4 @@
-"""The survey's Table 2: datasets."""
+"""The table ``datasets``: the survey's Table 2, evaluation datasets."""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,4 @@
-"""The survey's Table 8: zero-shot object detection."""
+"""The table ``detection``: the survey's Table 8, zero-shot object detection."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,10 +1,10 @@
-"""The survey's Tables 3 to 5: methods."""
+"""The table ``methods``: the survey's Tables 3 to 5, methods."""
 
 from vlmbench.reports.registry import ReportTable
 
 TABLE = ReportTable(
     "methods",
-    "the survey's Tables 3 to 5: methods; of pre-training, transfer or distillation",
+    "the survey's Tables 3 to 5: methods of pre-training, transfer or distillation",
     "vlmbench.reports.builders.survey_lists:methods_table",
     frozenset({"models"}),
     takes_name="possible",

@@ -1,4 +1,4 @@
-"""Every metric of every pair."""
+"""The table ``metrics``: every metric of every pair."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

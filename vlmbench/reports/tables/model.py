@@ -1,4 +1,4 @@
-"""Everything about one model."""
+"""The table ``model``: everything about one model."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

@@ -1,4 +1,4 @@
-"""The survey's Table 10: open-vocabulary object detection."""
+"""The table ``ovd``: the survey's Table 10, open-vocabulary object detection."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

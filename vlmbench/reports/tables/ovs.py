@@ -1,4 +1,4 @@
-"""The survey's Table 11: open-vocabulary semantic segmentation."""
+"""The table ``ovs``: the survey's Table 11, open-vocabulary semantic segmentation."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

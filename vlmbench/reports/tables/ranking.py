@@ -1,4 +1,4 @@
-"""Models over the tasks that all of them have."""
+"""The table ``ranking``: models ranked over the tasks that all of them have."""
 
 from vlmbench.reports.registry import MEASURED, ReportTable
 

@@ -1,4 +1,4 @@
-"""The main metric of every pair."""
+"""The table ``results``: the main metric of every pair."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

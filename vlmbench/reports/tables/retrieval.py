@@ -1,4 +1,4 @@
-"""Zero-shot retrieval in the form of the survey's tables; the survey itself has none."""
+"""The table ``retrieval``: zero-shot retrieval in the form of the survey's tables. The survey has no such table."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

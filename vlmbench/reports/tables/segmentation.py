@@ -1,4 +1,4 @@
-"""The survey's Table 7: zero-shot semantic segmentation."""
+"""The table ``segmentation``: the survey's Table 7, zero-shot semantic segmentation."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

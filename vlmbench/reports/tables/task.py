@@ -1,4 +1,4 @@
-"""Models in the order of one task."""
+"""The table ``task``: models in the order of one task."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

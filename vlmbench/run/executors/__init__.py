@@ -1,4 +1,4 @@
-"""Executors carry out the jobs of a plan. Each has a file of its own."""
+"""Executors, which carry out the jobs of a plan. One file each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_executor(name: str) -> Executor:
 
     Raises:
         UnknownNameError: no executor has this name.
-        UsageError: it does not take this argument.
+        UsageError: the executor does not accept this argument.
         PluginError, MissingDependencyError: its code cannot be imported.
     """
     named, _, argument = name.partition(":")

@@ -1,4 +1,4 @@
-"""The protocol of executors: they take jobs and give answers. The run uses one, and plugins may add others."""
+"""The protocol of executors: from jobs to answers, in this process or others. :mod:`vlmbench.run.execute` calls it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from vlmbench.run.process_state import ProcessState
 
 
 class Executor(Protocol):
-    """Carries jobs out. Only the driver that called it writes results."""
+    """Carries out jobs. Only the driver that calls it writes results."""
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answer of each job, once it is there, in any order. If it is closed early, it frees what it holds.
+        """The answer to each job as soon as it is known, in any order. Closing it early releases its resources.
 
-        The state's listener is told of models that are loaded, of each job that starts, and of what its user should
-        know. An executor with processes of its own makes each of them a state with
-        :meth:`~vlmbench.run.process_state.ProcessState.of_new_process` and sends back answers whose pictures are drawn,
-        for what draws them may not be picklable.
+        It tells the state's listener about models that are loaded, each job that starts, and notes for the user. An
+        executor with other processes gives each of them a state from
+        :meth:`~vlmbench.run.process_state.ProcessState.of_new_process`. It returns answers whose pictures are drawn,
+        because the function that draws them may not be picklable.
 
         Args:
-            jobs: made one after the other as they are taken; those of one model follow each other.
-            state: of the driver's own process, with the datasets that the plan has opened.
+            jobs: made one by one when they are taken. The jobs of one model follow each other.
+            state: the state of the driver's process, with the datasets that the plan has opened.
         """
 
 
 @runtime_checkable
 class InThisProcess(Protocol):
-    """The capability of executors that carry out every job in the process that calls them.
+    """The capability of executors that carry out every job in the calling process.
 
-    They alone can be given models and datasets that the caller holds in memory.
+    Only they accept models and datasets in memory.
     """
 
     in_this_process: Literal[True]
 
 
 ExecutorFactory = Callable[[str], Executor]
-"""Makes an executor from what follows the colon of ``NAME:ARGUMENT``; an empty string if nothing follows.
+"""Makes an executor from the ARGUMENT of ``NAME:ARGUMENT``, or from an empty string.
 
-Raises UsageError if the argument is wrong. It opens nothing, since a plan makes one only to check the argument.
+Raises UsageError if the argument is wrong. It opens nothing: a plan makes an executor only to check the argument.
 """

@@ -1,4 +1,4 @@
-"""The executor of this process: one job after the other, one model loaded at a time."""
+"""The executor ``local``: this process carries out one job after the other, with one model loaded at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LocalExecutor:
     in_this_process: Literal[True] = True
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answers in the order of the jobs, each job taken when the one before is recorded."""
+        """The answers in the order of the jobs. A job is taken after the answer before is written."""
         at_work: ModelCard | None = None
         for job in jobs:
             if job.model != at_work:
@@ -32,14 +32,14 @@ class LocalExecutor:
 
 
 def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
-    """Say before a model's work starts which tasks it cannot be asked. Without any question no model is loaded."""
+    """Note unsupported tasks before a model's work starts. If no task has a question, the model is not loaded."""
     questions = [task.question for task in state.opened if task.question]
     if not questions:
         return
     try:
         model = state.model(card)
         reasons = [(question.card.name, question.unsupported(model)) for question in questions]
-    except Exception as error:  # each job fails with it, and says so
+    except Exception as error:  # each job fails with this error and reports it
         logging.getLogger(__name__).info("not announced", exc_info=error)
         return
     for task, reason in reasons:
@@ -54,9 +54,7 @@ def make_local(argument: str) -> LocalExecutor:
         UsageError: there is an argument.
     """
     if argument:
-        raise UsageError(
-            f"executor 'local' takes no argument, not {argument!r}", hint="Leave it out: --executor local."
-        )
+        raise UsageError(f"executor 'local' takes no argument, but got {argument!r}", hint="Use --executor local.")
     return LocalExecutor()
 
 

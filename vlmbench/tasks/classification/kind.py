@@ -11,6 +11,7 @@ KIND = TaskKind(
     metrics=("acc1", "acc5", "mean_per_class_recall", "ece"),
     truth=("label", "labels"),
     paired="vlmbench.tasks.classification.paired:PAIRING",
+    frames="vlmbench.tasks.classification.frames:FRAMES",
     sources=("imagefolder",),
     hub_task=("zero-shot-image-classification", "Zero-Shot Image Classification"),
     hub_metrics=(("acc1", "accuracy"),),

@@ -1,4 +1,4 @@
-"""The metrics a classification card can name, each with what it needs and what chance would give."""
+"""The metrics of classification tasks: how each is computed, what it needs, and its chance level."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Measure:
     Attributes:
         compute: scores and the bootstrap's seed to an estimate.
         labels: which kind of data it is defined on: "single", "multi" or "both".
-        keeps_scores: it needs every class's score of every sample.
+        keeps_scores: it needs the score of every class for every sample.
         higher_is_better: False for errors.
-        chance: what random answers give in expectation; None where that depends on the model.
-        min_classes: with fewer it says nothing, and is left out.
-        undefined: why it means nothing for this model, whose value is None then; "" where it means something.
+        chance: the expected value of random answers; None if it depends on the model.
+        min_classes: the metric is left out if there are fewer classes.
+        undefined: why the metric has no meaning for this model (the value is then None); "" if it has one.
     """
 
     compute: Callable[[Scored, int], Estimate]
@@ -96,7 +96,7 @@ def _random_11_point(scored: Scored) -> float:
 
 
 def _lacks_temperature(scored: Scored) -> str:
-    """A softmax of bare cosines is nearly uniform whatever the model knows: no confidence to calibrate."""
+    """A softmax of cosines without a scale is nearly uniform for every model, so it is not a confidence."""
     return "the model has no temperature, so its probabilities say nothing" if scored.logit_scale == 1.0 else ""
 
 
@@ -139,8 +139,8 @@ def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> Non
     """Refuse metrics that do not exist or do not fit the kind of labels.
 
     Raises:
-        UnknownNameError: nobody knows the metric.
-        CardError: it is of the other kind of labels.
+        UnknownNameError: there is no such metric.
+        CardError: the metric is for the other kind of labels.
     """
     kind = "multi" if multi_label else "single"
     check_known_metrics(names, MEASURES, where=where)
@@ -150,7 +150,7 @@ def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> Non
 
 
 def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, MetricValue]:
-    """The named metrics; one that says nothing on so few classes is left out."""
+    """The named metrics, without those that need more classes."""
     values = {}
     for name in names:
         measure = MEASURES[name]
@@ -168,7 +168,7 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
 
 
 def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResult]:
-    """Recall, precision and F1 of each class, or its average precision where labels are many."""
+    """Recall, precision and F1 of each class, or its average precision for multi-label data."""
     if scored.targets is not None:
         return [
             _ranked_class(name, None if scored.scores is None else scored.scores[:, index], present)

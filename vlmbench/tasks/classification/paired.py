@@ -29,6 +29,7 @@ from vlmbench.metrics.ranking import (
     mean_roc_auc_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.classification.inspected import inspected
 
 _COLUMNS = ("label", "labels", "top", "top_scores", "confidence", "scale", "scores")
 _ANSWERS = ("top", "confidence")
@@ -41,7 +42,7 @@ _SCORES = (
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it."""
+    """A metric of a table; None if this kind of task does not know the metric."""
     if found := re.fullmatch(r"acc([1-5])", metric):
         right = hits(table, int(found[1]))
         return Measured(
@@ -91,7 +92,7 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
 
 
 def _scale(record: Summary, table: pa.Table) -> float:
-    """What scores are multiplied with before a softmax: a transfer method's own scale, else the model's."""
+    """The factor of the scores before a softmax: the transfer method's own scale, or else the model's."""
     if "scale" in table.column_names:
         return float(numbers(table, "scale")[0])
     return 1.0 if record.model.logit_scale is None else record.model.logit_scale
@@ -137,7 +138,7 @@ def contributions(metric: str) -> Contributions | None:
 
 
 def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
-    """Where one side was right and the other wrong, by the confidence of the answer that was wrong."""
+    """Samples that only one side answered rightly, ordered by the confidence of the wrong answer."""
     if not all({"top", "label", "confidence"} <= set(table.column_names) for table in (baseline, candidate)):
         return None
     labels, before, after = _labels(baseline), _top(baseline)[:, 0], _top(candidate)[:, 0]
@@ -160,8 +161,10 @@ def _confidences(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_
 
 
 def decisions(table: pa.Table) -> list[NDArray[np.int64]]:
-    """The best class, and how high the true one stands among the best: of two others with one score, either may be
-    ahead. Baselines of older versions do not keep these scores, so that all of their classes count.
+    """The best class, and the rank of the true class among the best classes.
+
+    The order of two wrong classes with equal scores may differ between runs, so it is not compared. Baselines of
+    older versions have no scores of the best classes; for them the whole order is compared.
     """
     top = _top(table)
     if "top_scores" not in table.column_names:
@@ -181,4 +184,5 @@ PAIRING = Pairing(
     contributions=contributions,
     changes=changes,
     confidences=Confidences(("label", "top", "confidence"), _confidences),
+    inspected=inspected,
 )

@@ -1,4 +1,4 @@
-"""Groups of classes that are measured by themselves."""
+"""Groups of classes with metrics of their own, for the detection plugin."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def class_groups(
     if how.evaluator == "lvis":
         if facts.absent is None or facts.partial is None or facts.frequencies is None:
             raise DataError(
-                f"{card.name}: {dataset.info.location} has not LVIS' neg_category_ids, not_exhaustive_category_ids and "
+                f"{card.name}: {dataset.info.location} lacks LVIS' neg_category_ids, not_exhaustive_category_ids or "
                 "frequency",
-                hint="Another evaluator does without: --set evaluator=pycocotools.",
+                hint="Use an evaluator that does not need them: --set evaluator=pycocotools.",
             )
         return {
             group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
@@ -31,5 +31,5 @@ def class_groups(
     labels = {name: label for label, name in enumerate(names)}
     for group, members in how.groups.items():
         if unknown := [name for name in members if name not in labels]:
-            raise LabelError(f"{card.name}: group {group!r} names what is no class: {listing(unknown)}")
+            raise LabelError(f"{card.name}: group {group!r} names unknown classes: {listing(unknown)}")
     return {group: frozenset(labels[name] for name in members) for group, members in how.groups.items()}

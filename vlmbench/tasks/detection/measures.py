@@ -32,13 +32,13 @@ from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import Answered
 
 ACCURACIES = {"mean_class_accuracy_top1": 1, "mean_class_accuracy_top5": 5}
-"""Of naming the data's own boxes, as CLIPSelf reports it, and the k of each."""
+"""The accuracies of classifying the data's own boxes, as CLIPSelf reports them, and the k of each."""
 _GROUP_MEASURES = {"ap": COCO_MEASURES["ap"], "ap50": COCO_MEASURES["ap50"]}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the record says of all answers."""
+    """The metrics and the class table of a record."""
 
     metrics: dict[str, MetricValue]
     per_class: list[ClassResult]
@@ -59,9 +59,9 @@ def check_metrics(names: Sequence[str], protocol: DetectionProtocol, *, where: s
     """Refuse metrics that do not exist or that the protocol cannot give.
 
     Raises:
-        UnknownNameError: nobody knows the metric, or not under this evaluator and these groups.
-        CardError: a group's name is taken, or an engine of its own would have to know groups.
-        UsageError: accuracy is asked of boxes that are not the data's own.
+        UnknownNameError: there is no such metric, or not with this evaluator and these groups.
+        CardError: a group has the name of an object size, or the evaluator does not support groups.
+        UsageError: an accuracy is requested, but the boxes are not the data's own.
     """
     groups = dict.fromkeys(FREQUENCIES if protocol.evaluator == "lvis" else protocol.groups, frozenset[int]())
     if clash := sorted(set(groups) & {"small", "medium", "large"}):
@@ -75,11 +75,11 @@ def check_metrics(names: Sequence[str], protocol: DetectionProtocol, *, where: s
             )
         if name in ACCURACIES and protocol.regions != "ground-truth":
             raise UsageError(
-                f"{where}: {name} is of the data's own boxes, but regions are {protocol.regions!r}",
-                hint="Another protocol is another task: choose the card that has it, or write one.",
+                f"{where}: {name} is the accuracy on the data's own boxes, but regions is {protocol.regions!r}",
+                hint="Choose a card with `regions: ground-truth`, or write one.",
             )
         if protocol.evaluator in ENGINES and name not in {**COCO_MEASURES, **ACCURACIES}:
-            raise CardError(f"{where}: evaluator {protocol.evaluator!r} knows no groups of classes ({name})")
+            raise CardError(f"{where}: evaluator {protocol.evaluator!r} does not support groups of classes ({name})")
 
 
 def measure(
@@ -120,7 +120,7 @@ def measure(
 
 @dataclass(frozen=True)
 class _Naming:
-    """How the N true regions of all images were named."""
+    """The answers for the N true regions of all images: image, true class, and the rank of the true class."""
 
     image: np.ndarray[tuple[int], np.dtype[np.int64]]
     label: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -159,7 +159,7 @@ def _of_engine(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str,
 
 
 def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
-    """With the whole reason, if the data has nothing at all to find."""
+    """The estimate, with the full reason if the data has no object to find."""
     if not math.isnan(estimate.value) or not truth.crowd.all():
         return estimate
     count = len(truth.crowd)
@@ -171,7 +171,7 @@ def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
 def _class_results(
     matches: Matches, truth: BoxTruth, named: _Naming | None, class_names: Sequence[str]
 ) -> list[ClassResult]:
-    """Each class' average precision, and how often its own boxes were named rightly; ``n`` counts its objects."""
+    """The average precision of each class and the accuracy on its own boxes; ``n`` is the number of its objects."""
     results = []
     once = np.ones((truth.images, 1), dtype=np.int32)
     for label, name in enumerate(class_names):
@@ -183,6 +183,6 @@ def _class_results(
         if named is not None:
             ranks = named.rank[named.label == label]
             values["accuracy_top1"] = float((ranks == 1).mean()) if len(ranks) else None
-        reason = reasons({"no object of it is to be found": None in values.values()})
+        reason = reasons({"the data has no object of this class": None in values.values()})
         results.append(ClassResult(name=name, n=int(matches.objects[label]), values=values, reason=reason))
     return results

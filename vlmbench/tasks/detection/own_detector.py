@@ -1,4 +1,4 @@
-"""Models that find boxes by themselves: when one answers so, and what to say if it cannot be asked as the card asks."""
+"""Models with a detector of their own: when the detection plugin uses it, and why a model cannot answer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NATIVE = "native"
 def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> DetectionProtocol:
     """The protocol that this model answers with.
 
-    Where neither the card nor the user says whose boxes are named, a model that has a detector and cannot name given
-    boxes finds its own. Metrics of naming the data's own boxes are a word on it, too.
+    If neither the card nor the user sets ``regions``, a model with a detector that cannot classify given boxes uses
+    its detector. A metric of accuracy on the data's own boxes also counts as a choice of ``regions``.
     """
     open_to_choice = "regions" not in how.model_fields_set and not any(name in ACCURACIES for name in card.metrics)
     if open_to_choice and capability(model, Detector) is not None and lacks_encoders(model):
@@ -30,7 +30,7 @@ def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> Detecti
 
 
 def tell_of_own_boxes() -> None:
-    """Say that a model answers with boxes of its own where others name given ones."""
+    """Make a remark that the model used its own detector, while other models classify given boxes."""
     say(
         OWN_DETECTOR,
         "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
@@ -62,7 +62,8 @@ def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
         ask = f"a card with `regions: native` and without the metrics {' and '.join(ACCURACIES)}"
     else:
         ask = "--set regions=native"
-    return f"it cannot name given boxes: it brings no image into the space of its texts. It finds its own boxes: {ask}"
+    why = "it cannot name given boxes: it has no image encoder for the feature space of its texts"
+    return f"{why}. It finds its own boxes: {ask}"
 
 
 def _sibling(card: TaskCard, *, native: bool) -> str | None:
@@ -79,7 +80,7 @@ def _sibling(card: TaskCard, *, native: bool) -> str | None:
 
 @cache
 def _detection_cards(files: tuple[Path, ...]) -> list[TaskCard]:
-    """Cards that cannot be read are passed over: whoever asks for one of them is told."""
+    """The readable detection cards. A card that cannot be read is skipped here; running it gives the error."""
     found = []
     for path in sorted(files, key=lambda path: path.stem):
         try:

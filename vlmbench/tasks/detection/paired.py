@@ -26,6 +26,7 @@ from vlmbench.metrics.detection.measures import (
     class_values,
 )
 from vlmbench.records import Record
+from vlmbench.tasks.detection.inspected import inspected
 from vlmbench.tasks.detection.rearranged import rearranged
 
 _COLUMNS = (
@@ -47,17 +48,17 @@ _SCORES = (Scores("scores", "probability"), Scores("boxes", "box"))
 
 
 def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it.
+    """A metric of a table; None if this kind of task does not know the metric.
 
     Raises:
-        UnpairableError: the metric is of another program, or of groups of classes that only the data knows.
+        UnpairableError: another program computed the metric, or it needs groups of classes that the record lacks.
     """
     if found := re.fullmatch(r"mean_class_accuracy_top([15])", metric):
         return _accuracy(table, int(found[1]), _classes(record))
     evaluator = record.task.protocol.get("evaluator", "pycocotools")
     if evaluator not in ("pycocotools", "lvis"):
         raise UnpairableError(
-            f"{record.task.name}: {evaluator} gives numbers of the whole data only, which cannot be paired",
+            f"{record.task.name}: {evaluator} gives numbers for the whole dataset only, so runs cannot be paired",
             hint="Evaluate both with --set evaluator=pycocotools.",
         )
     measures = LVIS_MEASURES if evaluator == "lvis" else COCO_MEASURES
@@ -88,8 +89,8 @@ def _of_group(record: Record, table: pa.Table, metric: str) -> BoxMeasure | None
     places = {row.name: label for label, row in enumerate(record.per_class)}
     if found[2] not in groups or not set(groups[found[2]]) <= set(places):
         raise UnpairableError(
-            f"{record.task.name}: which classes {metric} is of cannot be told from a record",
-            hint="Compare by ap or ap50; floors of single classes hold for all of them.",
+            f"{record.task.name}: the record does not say which classes {metric} covers",
+            hint="Compare by ap or ap50; the limits for single classes apply to every class.",
         )
     return replace(COCO_MEASURES[found[1]], classes=frozenset(places[name] for name in groups[found[2]]))
 
@@ -98,7 +99,7 @@ def _accuracy(table: pa.Table, k: int, classes: int) -> Measured:
     labels, lengths = runs(table, "region_labels")
     ranks, _ = runs(table, "region_ranks")
     named, labels, image, images = ranks <= k, labels.astype(np.int64), owners(lengths), len(lengths)
-    # Of each image which boxes of which class were named rightly: all that the metric sees of its answer.
+    # The number of right boxes of each class in each image: all that the metric uses.
     right = np.zeros((images, classes), dtype=np.int64)
     np.add.at(right, (image, labels), named)
 
@@ -128,11 +129,11 @@ def _class_values(matches: Matches, measure: BoxMeasure, truth: BoxTruth, found:
 
 
 def _digests(found: BoxPredictions, images: int, classes: int) -> NDArray[np.uint64]:
-    """(I, C) numbers that are the same, as good as surely, where the boxes and scores of a class in an image are."""
+    """(I, C) hashes of the boxes and scores of each class in each image; equal hashes mean equal boxes."""
     values = np.concatenate([found.xywh, found.score[:, None]], axis=1).view(np.uint64)
     odd = np.random.default_rng(0).integers(0, 2**63, values.shape[1], dtype=np.uint64) * 2 + 1
     mixed = (values * odd).sum(axis=1, dtype=np.uint64)
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)  # else sums of boxes would mix up theirs
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)  # else different boxes could sum alike
     mixed ^= mixed >> np.uint64(32)
     digests = np.zeros((images, classes), dtype=np.uint64)
     known = (found.label >= 0) & (found.label < classes)
@@ -177,4 +178,6 @@ def _pairs(table: pa.Table, name: str) -> frozenset[tuple[int, int]]:
     return frozenset(zip(owners(lengths).tolist(), labels.astype(int).tolist(), strict=True))
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=_SCORES, rearranged=rearranged)
+PAIRING = Pairing(
+    measured, columns=_COLUMNS, answers=_ANSWERS, scores=_SCORES, rearranged=rearranged, inspected=inspected
+)

@@ -1,4 +1,4 @@
-"""The detection plugin: boxes from somewhere, each named by the model, and average precision over all of them."""
+"""The detection plugin: it takes or finds boxes, lets the model classify them, and computes average precision."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 
 HELD = 16
-"""Pictures in memory at once, at most, to fill a batch with their regions."""
+"""The most pictures in memory at once while a batch is filled with their regions."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class DetectionQuestion:
     """Which classes are in each image, and where?
 
     Attributes:
-        facts: what the data says beyond its boxes.
+        facts: what the data states besides its boxes, such as image ids.
         groups: names of groups of classes to their labels.
-        proposals: the boxes of a results file, where the protocol names one.
-        search: which selective search there is, where the protocol asks for it.
+        proposals: the boxes of a results file, if the protocol names one.
+        search: the version of selective search, if the protocol uses it.
     """
 
     card: TaskCard
@@ -105,7 +105,7 @@ class DetectionQuestion:
         return self.prompts.sha256
 
     def asked_of(self, model: Model) -> DetectionQuestion:
-        """The question as it is put to this model: with its own boxes, where it has no others.
+        """The question for this model: it uses the model's own detector if the model cannot classify given boxes.
 
         Raises:
             LabelError: every model would have the same score.
@@ -128,7 +128,7 @@ class DetectionQuestion:
             settled["head"] = "the model's own detector"
         if self.proposals is not None:
             settled["proposals_sha256"] = self.proposals.sha256
-        # Proposals are found by the data's own ids, and evaluators rank equal scores in their order.
+        # Image ids join proposals to images, and evaluators rank equal scores in the order of the ids.
         named = [(self.dataset.samples[index].id, self.facts.image_ids[index]) for index in self.indices]
         settled["image_ids_sha256"] = sha256(json.dumps(named).encode()).hexdigest()
         if self.search is not None:
@@ -155,7 +155,7 @@ class DetectionQuestion:
         return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Look at one image after another, name its boxes, evaluate all of them together."""
+        """Classify the boxes of each image in turn, then evaluate all images together."""
         own = self.asked_of(engine.model)
         if own is not self:
             tell_of_own_boxes()
@@ -166,7 +166,7 @@ class DetectionQuestion:
     def _answer(self, engine: FeatureEngine) -> Outcome:
         if len(self._without_proposals()) == len(self.indices):
             raise DataError(
-                f"{self.card.name}: the proposals file has none for any of the {len(self.indices):,} images"
+                f"{self.card.name}: the proposals file has no proposal for any of the {len(self.indices):,} images"
             )
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
@@ -230,8 +230,8 @@ class DetectionQuestion:
             stated = self._sizes(index) or (0, 0)
             raise BadSampleError(
                 self.dataset.samples[index].id,
-                f"it is {image.width} x {image.height} pixels, its boxes are for {stated[0]} x {stated[1]}",
-                hint="Boxes have to be those of these very files: scaled or rotated copies do not fit.",
+                f"it is {image.width} x {image.height} pixels, but its boxes are for {stated[0]} x {stated[1]}",
+                hint="Use the image files that were annotated: boxes do not fit scaled or rotated copies.",
             )
         if self.how.regions == "selective-search":
             return Truth(selective_search(image, self.how.max_proposals))
@@ -289,7 +289,7 @@ class DetectionQuestion:
         return self.how.readout or encoder.readouts[0]
 
     def _without_proposals(self) -> list[str]:
-        """Ids of the images for which the proposals file has none."""
+        """The ids of the images without an entry in the proposals file."""
         if self.proposals is None:
             return []
         without = (index for index in self.indices if self.facts.image_ids[index] not in self.proposals.by_image)
@@ -307,7 +307,7 @@ def _truth_set(boxes: Sequence[Box]) -> BoxSet:
 
 
 def _grouped(pictures: Iterable[Picture[Regions]], enough: int) -> Iterator[list[Picture[Regions]]]:
-    """Pictures in groups that have so many regions together, or are :data:`HELD`; the last one smaller."""
+    """Pictures in groups: a group ends at ``enough`` regions or :data:`HELD` pictures. The last may be smaller."""
     group: list[Picture[Regions]] = []
     regions = 0
     for picture in pictures:
@@ -331,16 +331,16 @@ class Detection:
         return "boxes"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics and protocols that cannot be, before any work starts."""
+        """Refuse unknown metrics and impossible protocols, before any work starts."""
         where = f"task {card.name!r}"
         if card.multi_label:
-            raise CardError(f"{where}: a detection task has boxes: leave out `multi_label`")
+            raise CardError(f"{where}: detection cards have no `multi_label`: remove it")
         how = settle_protocol(DetectionProtocol, card, options)
         check_metrics(card.metrics, how, where=where)
         if how.regions == "native" and card.templates is not None and len(card.templates) != 1:
             raise CardError(f"{where}: a detector takes one text a class", hint="Keep one template.")
         if options.visuals:
-            font_path()  # raises where the user's own is none
+            font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> DetectionQuestion:
         """Settle the prompts, the samples, and where boxes come from."""
@@ -385,7 +385,7 @@ def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Propo
         return None
     if how.proposals is None:
         raise UsageError(
-            f"{card.name}: nobody names the file of the proposals", hint="Name it with --set proposals=FILE."
+            f"{card.name}: the file of the proposals is not set", hint="Name it with --set proposals=FILE."
         )
     return read_proposals(user_path(how.proposals), facts.image_ids)
 

@@ -1,4 +1,4 @@
-"""What a detection card can set: where boxes come from, how they are read, scored and evaluated."""
+"""The protocol of detection tasks: the source of the boxes, their features, scores and evaluation. Cards set it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ USUAL_NMS_IOU = 0.5
 class DetectionProtocol(BaseModel):
     """The protocol of a detection task.
 
-    A dual encoder has no detector, so boxes come from elsewhere and it only names them. Numbers over the true boxes,
-    over proposals and of a model's own detector answer different questions and cannot be compared.
+    A dual encoder has no detector, so it only classifies boxes from another source. Results on the true boxes, on
+    proposals and with a model's own detector answer different questions and must not be compared.
 
     Attributes:
         regions: whose boxes are named: the data's own; those of a results file; those that selective search computes
             here; or the model's own detector decides everything.
-        proposals: for ``proposals``, the results file (JSON, as COCO's: image_id, bbox, score); the user's to name.
-        max_proposals: how many proposals of each image count, surest first.
+        proposals: for ``proposals``, the results file (JSON in COCO's form: image_id, bbox, score). The user sets it.
+        max_proposals: how many proposals of each image are used, highest score first.
         region_readout: a region's feature is that of the image cut out at it, or the mean of the dense encoder's patch
             features in it.
-        crop_scale: the cut is so many times as wide and high as the box, about its centre, within the image.
-        image_size: for ``roi-align``, the longer side that images are brought to.
-        roi_grid: for ``roi-align``, the region is sampled in so many cells a side, then averaged.
+        crop_scale: the crop's width and height as a multiple of the box's. It has the same centre and ends at the
+            image's edge.
+        image_size: for ``roi-align``, the longer side of the resized image, in pixels.
+        roi_grid: for ``roi-align``, the number of cells on each side of a region; their mean is the feature.
         readout: how the dense encoder's patches are read out; None: its default.
         score: the softmax over classes (and background) at the model's logit scale; times the proposal's own score; or
             the square root of that product, as RegionCLIP and ViLD have it.
-        background: words that take their share of the softmax and are no class.
+        background: more words in the softmax that are not classes.
         nms_iou: of boxes of one class that overlap more, only the best stays; None: all stay. Default: 0.5 for
             proposals, none otherwise.
-        score_threshold: what scores lower is left out.
+        score_threshold: detections with a lower score are left out.
         max_detections: of each image, best first, over all classes.
-        evaluator: whose rules count. ``lvis`` is for data with LVIS' lists of absent and partly annotated classes.
+        evaluator: the program whose rules are used. ``lvis`` is for data with LVIS' lists of absent and partly
+            annotated classes.
         groups: names of groups of classes, for metrics like ``ap50_novel``.
     """
 
@@ -83,7 +85,7 @@ class DetectionProtocol(BaseModel):
         return self.regions != "native"
 
     def settled(self, readout: str | None) -> dict[str, Any]:
-        """What can change a number, for the record: fields that mean nothing here are left out.
+        """What can change a number, for the record: without the fields that have no effect.
 
         Args:
             readout: the dense encoder's, as the model settles it.

@@ -1,4 +1,4 @@
-"""The feature of a region: the model's own of a cut-out, or the mean of patch features in it."""
+"""The feature of a region, for the detection plugin: of a crop, or the mean of the patch features in it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from vlmbench.models.base import DenseEncoder
 def crop_features(
     engine: FeatureEngine, pictures: Sequence[tuple[PIL.Image.Image, Tensor]], scale: float
 ) -> list[Tensor]:
-    """Each region cut out, enlarged, and encoded as any image is.
+    """Crop each region, enlarged by ``scale``, and encode it like any other image.
 
     Args:
-        engine: whose model encodes, in batches that go over the pictures' ends.
+        engine: its model encodes the crops; a batch can have crops of several pictures.
         pictures: RGB images, each with its (R, 4) corners within it.
-        scale: the cut is so many times as wide and high as the box.
+        scale: the crop's width and height as a multiple of the box's.
 
     Returns:
         (R, D) of each picture, unit length.
@@ -70,7 +70,7 @@ def aligned_features(
 
     Args:
         boxes: (R, 4) corners within the image.
-        longer_side: what the image is brought to; both sides become multiples of the patch.
+        longer_side: of the resized image, in pixels; both sides become multiples of the patch size.
         grid: cells a side.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Whose boxes are named: the data's, a results file's, or those that selective search finds here."""
+"""The boxes that a model classifies: the data's own, those of a results file, or those of selective search."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from vlmbench.data.base import Box, Target
 from vlmbench.data.labels import listing
 from vlmbench.errors import DataError, MissingDependencyError
 from vlmbench.files import read_bytes
+from vlmbench.wording import counted, either
 
 SELECTIVE_SEARCH_SEED = 0
-"""Of the random numbers that rank regions."""
+"""The seed of the random numbers that rank regions."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Regions:
 
     Attributes:
         boxes: (R, 4) float32 left, top, right, bottom, within the image and not empty.
-        objectness: (R,) how surely each is an object; None where nobody says.
+        objectness: (R,) the score that each box is an object; None if there are no scores.
         truth: (R,) int64 each one's class, for the data's own boxes; None for proposals.
-        lost: how many lay outside the image or were empty.
+        lost: the number of boxes that were empty or outside the image.
     """
 
     boxes: Tensor
@@ -42,7 +43,7 @@ class Regions:
 
 
 def true_regions(target: Target, image: PIL.Image.Image) -> Regions:
-    """The data's own boxes. Crowds are left out: they are no single object."""
+    """The data's own boxes. Crowds are left out, because they are not single objects."""
     own = [box for box in target if isinstance(box, Box) and not box.crowd] if isinstance(target, tuple) else []
     boxes, inside = _clipped(torch.tensor([box.xywh for box in own], dtype=torch.float64).reshape(-1, 4), image)
     labels = torch.tensor([box.label for box in own], dtype=torch.int64)
@@ -79,7 +80,7 @@ def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
     except OSError as error:
         raise DataError(f"proposals {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"proposals {path} are no JSON: {error}") from error
+        raise DataError(f"proposals {path} are not valid JSON: {error}") from error
     if not isinstance(entries, list):
         raise DataError(f"proposals {path}: a results file is a list, not a {type(entries).__name__}")
     known, found = set(image_ids), dict[int, list[tuple[list[float], float]]]()
@@ -88,8 +89,9 @@ def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
         found.setdefault(image_id, []).append((box, score))
     if unknown := sorted(set(found) - known):
         raise DataError(
-            f"proposals {path}: {len(unknown)} of their images are not the data's: {listing(map(str, unknown))}",
-            hint="They seem to be of another dataset or split.",
+            f"proposals {path}: {counted(len(unknown), 'image id')} {either(len(unknown), 'is', 'are')} not in the "
+            f"data: {listing(map(str, unknown))}",
+            hint="The file seems to belong to another dataset or split.",
         )
     by_image = {}
     for image_id, rows in found.items():
@@ -104,10 +106,10 @@ def _proposal(entry: Any, number: int, path: Path) -> tuple[int, list[float], fl
         image_id, box, score = entry["image_id"], [float(side) for side in entry["bbox"]], float(entry["score"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"proposals {path}: entry {number} is no result with image_id, bbox and score: {str(entry)[:100]}"
+            f"proposals {path}: entry {number} lacks a valid image_id, bbox or score: {str(entry)[:100]}"
         ) from error
     if isinstance(image_id, bool) or not isinstance(image_id, int):
-        raise DataError(f"proposals {path}: entry {number} has the image id {image_id!r}, which is no whole number")
+        raise DataError(f"proposals {path}: entry {number} has the image id {image_id!r}, which is not a whole number")
     if len(box) != 4 or not all(map(math.isfinite, (*box, score))) or min(box[2:]) < 0:
         raise DataError(f"proposals {path}: entry {number} (image {image_id}) has box {box} and score {score}")
     return image_id, box, score
@@ -159,7 +161,7 @@ def _clipped(xywh: Tensor, image: PIL.Image.Image) -> tuple[Tensor, Tensor]:
         ],
         dim=1,
     )
-    corners = corners.float()  # before the test: what differs in the tenth digit is no width any more
+    corners = corners.float()  # before the test: a width of float64 rounding is not a width
     inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     return corners[inside], inside
 

@@ -1,4 +1,4 @@
-"""What a reader of a detection score must know of its data, its boxes and its classes, and what is not worth asking."""
+"""Remarks and checks of the detection plugin about the data, the boxes and the classes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from vlmbench.tasks.detection.results import boxes_of
 
 
 def check_a_choice(how: DetectionProtocol, classes: int, card: TaskCard) -> None:
-    """Refuse to have boxes named where there is one name.
+    """Refuse to classify boxes if there is only one class.
 
-    Given boxes are right for any model then; proposals keep the order of the file that they come from, but for
-    background words.
+    Then every model is right on given boxes, and proposals keep the order of their file unless there are background
+    words.
 
     Raises:
         LabelError: every model would have the same score.
@@ -110,13 +110,13 @@ def tell_of_given_boxes() -> None:
 
 
 def tell_of_lost(lost: int, what: str) -> None:
-    """Say how many regions were none.
+    """Make a remark about regions that were empty or outside their image.
 
     Args:
-        what: they are called, in the singular.
+        what: the word for one region.
     """
     if lost:
         were, their, them = ("was", "its", "it") if lost == 1 else ("were", "their", "them")
         regions = f"{lost:,} {what}{'s' * (lost != 1)}"
-        text = f"{regions} {were} empty or outside {their} image, and no region was named for {them}"
+        text = f"{regions} {were} empty or outside {their} image, so the model did not classify {them}"
         say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}{'s' * (lost != 1)}", count=lost)

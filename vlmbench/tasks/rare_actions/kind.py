@@ -10,6 +10,7 @@ KIND = TaskKind(
     plugin="vlmbench.tasks.rare_actions.plugin:PLUGIN",
     truth=("label", "annotation"),
     paired="vlmbench.tasks.rare_actions.paired:PAIRING",
+    frames="vlmbench.tasks.rare_actions.frames:FRAMES",
     hub_task=("video-classification", "Zero-Shot Action Recognition"),
     place=5,
 )

@@ -1,4 +1,4 @@
-"""Metrics of RareAct from its tables, which keep what the data says of each clip. What is drawn is the video."""
+"""Metrics of RareAct from tables of predictions, for comparisons. The bootstrap draws videos."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from vlmbench.metrics.rare_actions import (
     weighted_average_precision_statistics,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.rare_actions.inspected import inspected
 
 _COLUMNS = ("label", "annotation", "video", "verb", "noun", "scores")
 _ANSWERS = ("scores",)
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it.
+    """A metric of a table; None if this kind of task does not know the metric.
 
     Raises:
-        UnpairableError: the metric draws samples of its own.
+        UnpairableError: the metric draws clips at random.
     """
     if metric == "msap":
         raise UnpairableError(
-            f"{record.task.name}: msap draws one clip a video at random, which leaves nothing to pair",
+            f"{record.task.name}: msap draws one clip a video at random, so two runs cannot be paired",
             hint="Compare by mwap, which weighs the clips of a video instead.",
         )
     if metric != "mwap":
@@ -80,4 +81,6 @@ def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDA
     return seen
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, scores=(Scores("scores"),), ranked=True)
+PAIRING = Pairing(
+    measured, columns=_COLUMNS, answers=_ANSWERS, scores=(Scores("scores"),), ranked=True, inspected=inspected
+)

@@ -1,4 +1,4 @@
-"""Metrics of retrieval from its tables. An image's captions are asked together: what is drawn is the image."""
+"""Metrics of retrieval from tables of predictions, for comparisons. The bootstrap draws images with their captions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from vlmbench.metrics.retrieval import (
     recall_at_k_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.retrieval.inspected import inspected
 
 _COLUMNS = ("captions", "image_to_text_rank", "text_to_image_ranks")
 _ANSWERS = ("image_to_text_rank", "text_to_image_ranks", "top_captions", "top_image")
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it."""
+    """A metric of a table; None if this kind of task does not know the metric."""
     if found := re.fullmatch(r"(image_to_text|text_to_image|mean)_recall@(\d+)", metric):
         return _recall(table, found[1], int(found[2]))
     if found := re.fullmatch(r"(image_to_text|text_to_image)_(median|mean)_rank", metric):
@@ -95,5 +96,11 @@ def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str])
 
 
 PAIRING = Pairing(
-    measured, columns=_COLUMNS, answers=_ANSWERS, ranked=True, contributions=contributions, changes=changes
+    measured,
+    columns=_COLUMNS,
+    answers=_ANSWERS,
+    ranked=True,
+    contributions=contributions,
+    changes=changes,
+    inspected=inspected,
 )

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from vlmbench.cards import TaskCard, check_templates, fill_template
+from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
@@ -37,29 +36,10 @@ from vlmbench.tasks.base import (
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
+from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
-
-
-class RetrievalProtocol(BaseModel):
-    """What a card's ``protocol``, and the user, may set.
-
-    Attributes:
-        template: what is encoded for a caption, ``{}``. The caption as it is, is what CLIP_benchmark encodes; CLIP's
-            paper put "a photo of" before it (section 3.1).
-        captions_per_image: only the first so many captions of each image count; None: all.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    template: str = "{}"
-    captions_per_image: int | None = Field(default=None, ge=1)
-
-    @field_validator("template")
-    @classmethod
-    def _has_a_place(cls, template: str) -> str:
-        check_templates([template])
-        return template
 
 
 @dataclass(frozen=True)
@@ -142,7 +122,7 @@ class RetrievalQuestion:
         )
 
     def tell_of_few_captions(self) -> None:
-        """Say how many images have fewer captions than the protocol takes."""
+        """Make a remark about images with fewer captions than the protocol uses."""
         wanted = self.settings.captions_per_image or 0
         few = [self.dataset.samples[index].id for index in self.indices if len(self._captions(index)) < wanted]
         if few:
@@ -242,17 +222,17 @@ class Retrieval:
         return "captions"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics, and words for classes, of which there are none here."""
+        """Refuse unknown metrics and card fields about classes, because retrieval has no classes."""
         where = f"task {card.name!r}"
         check_known_metrics(card.metrics, MEASURES, where=where)
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",
-                hint="Leave out classes, multi_label and templates; around captions goes protocol: {template: …}.",
+                hint="Leave out classes, multi_label and templates; for captions, set `protocol: {template: …}`.",
             )
         settle_protocol(RetrievalProtocol, card, options)
         if options.visuals:
-            font_path()  # raises where the user's own is none
+            font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RetrievalQuestion:
         """Settle the template and the images; their captions come with them."""

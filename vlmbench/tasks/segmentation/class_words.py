@@ -1,4 +1,4 @@
-"""Which words stand for which class, and their prompts."""
+"""The words of each class and their prompts, for the segmentation plugin."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def vocabulary(
             raise LabelError(f"{card.name}: the class name {names[words.index(())]!r} has no word between its commas")
     else:
         if unknown := sorted(set(settings.synonyms) - set(names)):
-            raise CardError(f"task {card.name!r}: synonyms of what is no class: {listing(unknown)}")
+            raise CardError(f"task {card.name!r}: synonyms of unknown classes: {listing(unknown)}")
         words = [tuple(settings.synonyms.get(name, [name])) for name in names]
     if settings.background == "threshold":
         words[0] = ()
@@ -106,7 +106,7 @@ def vocabulary(
 
 
 def _tell_of_shared(words: Mapping[str, tuple[str, ...]]) -> None:
-    """A word of two classes speaks for the first of them only."""
+    """Make a remark about words that belong to several classes. Such a word counts for the first class only."""
     owners: dict[str, list[str]] = {}
     for name, own in words.items():
         for word in own:

@@ -1,4 +1,4 @@
-"""Metrics of segmentation from its tables, which keep the pixels of every class in every image."""
+"""Metrics of segmentation from tables of predictions (pixels of each class in each image), for comparisons."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from vlmbench.metrics.segmentation import (
     pixel_accuracy_statistic,
 )
 from vlmbench.records import Summary
+from vlmbench.tasks.segmentation.inspected import inspected
 
 _COLUMNS = ("intersection", "predicted", "truth")
 _ANSWERS = ("intersection", "predicted")
@@ -29,7 +30,7 @@ _STATISTICS = {
 
 
 def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
-    """A metric of a table; None where nobody here knows it."""
+    """A metric of a table; None if this kind of task does not know the metric."""
     if metric not in _STATISTICS:
         return None
     counts = pixel_counts(table)
@@ -64,4 +65,4 @@ def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str])
     )
 
 
-PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, changes=changes)
+PAIRING = Pairing(measured, columns=_COLUMNS, answers=_ANSWERS, changes=changes, inspected=inspected)

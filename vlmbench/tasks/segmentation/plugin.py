@@ -54,8 +54,8 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The answer to one image and the truth, (H, W) each, for a picture of them. A mask is never read again: what is
-    to be said of it has been said."""
+    """The answer to one image and the truth, (H, W) each, for a picture of them. The mask is kept, so it
+    is not read a second time with a second remark."""
 
     predicted: NDArray[np.int32]
     labels: NDArray[np.int32]
@@ -96,7 +96,7 @@ class SegmentationQuestion:
     """Which class does each pixel show?
 
     Attributes:
-        words: what stands for each class.
+        words: the words of each class.
     """
 
     card: TaskCard
@@ -176,7 +176,7 @@ class SegmentationQuestion:
             raise DataError(
                 f"{self.dataset.info.location}: no pixel of {len(every):,} masks is scored "
                 f"({self.dataset.mask_values})",
-                hint="Which values are not scored is an option of the card's source, `ignore`; see also `values`.",
+                hint="The options `ignore` and `values` of the card's source decide which values are scored.",
             )
         void.say()
         self._tell_of_unscored(every, void)
@@ -226,10 +226,12 @@ class SegmentationQuestion:
             raise BadSampleError(
                 sample_id,
                 f"its mask is {width} x {height} pixels, the image {image.width} x {image.height}",
-                hint="Masks have to be those of these very files: scaled or rotated copies of either do not fit.",
+                hint="Use the masks that belong to these image files: they do not fit scaled or rotated copies.",
             )
         largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
-        if largest >= classes:  # where the card has no class names, the source could not know
+        if largest >= classes:  # if the card has no class names, the source could not know
+            largest = int(labels.max(initial=0, where=labels != self.dataset.ignore_label))
+        if largest >= classes:
             raise LabelError(f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes")
         return labels
 
@@ -279,14 +281,14 @@ class Segmentation:
         return "mask"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics, a protocol that cannot be, and what is said of several labels."""
+        """Refuse unknown metrics, impossible protocols and ``multi_label``."""
         where = f"task {card.name!r}"
         check_known_metrics(card.metrics, MEASURES, where=where)
         settle_protocol(SegmentationProtocol, card, options)
         if card.multi_label:
-            raise CardError(f"{where}: multi_label means nothing for segmentation")
+            raise CardError(f"{where}: segmentation cards have no `multi_label`: remove it")
         if options.visuals:
-            font_path()  # raises where the user's own is none
+            font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> SegmentationQuestion:
         """Settle the words, the protocol and the samples."""

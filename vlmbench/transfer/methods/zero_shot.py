@@ -1,4 +1,4 @@
-"""Zero-shot: nothing is learnt, and the prompts of each class are its classifier.
+"""Zero-shot: the prompts of each class are its classifier, and nothing is learnt.
 
 Source: CLIP's prompt ensemble (Radford et al. 2021, section 3.1.4).
 """
@@ -40,7 +40,7 @@ class ZeroShot:
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
     ) -> LinearClassifier:
-        """Encode the prompts; the support set is not looked at."""
+        """Encode the prompts; the support set is not used."""
         head = ensemble(engine.texts(prompts.prompts, called="prompt"), len(prompts.class_names))
         engine.tell_of_same_classes(head, prompts.class_names)
         return LinearClassifier(head, engine.encoders.logit_scale)

@@ -38,5 +38,5 @@ def test_names_of_nested_aliases_are_not_written_out(tmp_path: Path, names: str)
 
 def test_names_that_are_numbered_with_holes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: {0: cat, 2: dog}\n")
-    with pytest.raises(DataError, match="numbered 0, 2, not 0 to 1"):
+    with pytest.raises(DataError, match="numbered 0 and 2, not 0 to 1"):
         read_names(tmp_path / "data.yaml")

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from vlmbench.data.formats.captions.caption_files import read_captions
 from vlmbench.errors import DataError, VlmbenchWarning
+from vlmbench.markup import is_blank
 
 ENTRIES = [("b.jpg", ("A man , in red .", 'He says "hi"')), ("a.jpg", ("Two dogs run.", "A dog; another | dog"))]
-WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).map(str.strip).filter(bool)
+WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).map(str.strip)
+WORDS = WORDS.filter(lambda words: not is_blank(words))
 
 
 def read(path: Path, split: str | None = None) -> list[tuple[str, tuple[str, ...]]]:
@@ -79,7 +81,7 @@ def test_every_format_says_the_same(name: str, tmp_path: Path) -> None:
 
 def test_a_file_without_splits_is_the_one_that_its_name_says(tmp_path: Path) -> None:
     (tmp_path / "captions.txt").write_text(FORMATS["plain.txt"], newline="")
-    with pytest.raises(DataError, match="says nothing of splits, and its name does not say that it is 'test'"):
+    with pytest.raises(DataError, match="states no splits, and its name does not contain 'test'"):
         read_captions(tmp_path / "captions.txt", "test")
     (tmp_path / "flickr30k_test_karpathy.txt").write_text(FORMATS["plain.txt"], newline="")
     assert read(tmp_path / "flickr30k_test_karpathy.txt", "test") == ENTRIES
@@ -147,36 +149,36 @@ def test_captions_of_any_words_survive_a_plain_table(captions: list[str]) -> Non
     ("name", "text", "message"),
     [
         ("x.json", '{"images": [', "not valid JSON, or cut short"),
-        ("x.json", '{"a": 1}', "not a known caption file"),
+        ("x.json", '{"a": 1}', "not a caption file of a known form"),
         ("x.json", '{"images": [{"id": 1}], "annotations": []}', "an entry has no 'file_name'"),
         ("x.json", '{"annotations": []}', "an entry has no 'images'"),
-        ("x.json", '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1}]}', "instances file"),
+        ("x.json", '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1}]}', "file of instances"),
         (
             "x.json",
             '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 2, "caption": "a"}]}',
-            "of image 2, which the file does not list",
+            "belongs to image 2, which the file does not list",
         ),
-        ("x.json", '{"images": [1], "annotations": []}', "not as any known format"),
-        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "7 is no caption, but a int"),
-        ("x.json", '[{"image": null, "caption": "a"}]', "None is no path below"),
-        ("x.json", '[{"image": "a\\u0000.jpg", "caption": "a"}]', "no path below"),
-        ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "cut within a character"),
+        ("x.json", '{"images": [1], "annotations": []}', "do not have a known form"),
+        ("x.json", '[{"image": "a.jpg", "caption": 7}]', "a caption must be a text, not 7"),
+        ("x.json", '[{"image": null, "caption": "a"}]', "None is not a path below"),
+        ("x.json", '[{"image": "a\\u0000.jpg", "caption": "a"}]', "not a path below"),
+        ("x.json", '[{"image": "a.jpg", "caption": "x \\ud83d"}]', "ends in the middle of a character"),
         ("x.json", "[" * 100_000, "not valid JSON, or cut short"),
-        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', "is no caption, but a dict"),
-        ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "not a JSON list of captions everywhere"),
-        ("x.csv", "photo1,hello\n", "line 1 is not like the others"),
-        ("x.json", "[]", "not one captioned image"),
-        ("x.json", '[{"image": "../../etc/passwd", "caption": "a"}]', "no path below"),
-        ("x.json", '[{"image": "/etc/passwd", "caption": "a"}]', "no path below"),
+        ("x.csv", 'raw,filename\n"{""a"": 1}",a.jpg\n', r"a caption must be a text, not \{"),
+        ("x.csv", f'raw,filename\n"{"x" * 200_000}",a.jpg\n', "is not a JSON list of captions"),
+        ("x.csv", "photo1,hello\n", "line 1 has another form"),
+        ("x.json", "[]", "no captioned image"),
+        ("x.json", '[{"image": "../../etc/passwd", "caption": "a"}]', "not a path below"),
+        ("x.json", '[{"image": "/etc/passwd", "caption": "a"}]', "not a path below"),
         (
             "x.json",
             '{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "annotations": []}',
             "listed twice",
         ),
-        ("x.txt", "image,caption\na.jpg,fine\nnonsense\n", "line 3 is not like the others: 'nonsense'"),
-        ("x.txt", "", "not one captioned image"),
-        ("x.token", "a.jpg#0\tfine\na.jpg 1 bad\n", "line 2 is not like the others"),
-        ("x.csv", "raw,filename\nnot json,a.jpg\n", "not a JSON list of captions everywhere"),
+        ("x.txt", "image,caption\na.jpg,fine\nnonsense\n", "line 3 has another form than the other lines: 'nonsense'"),
+        ("x.txt", "", "no captioned image"),
+        ("x.token", "a.jpg#0\tfine\na.jpg 1 bad\n", "line 2 has another form"),
+        ("x.csv", "raw,filename\nnot json,a.jpg\n", "is not a JSON list of captions"),
     ],
 )
 def test_what_cannot_be_read_is_said(name: str, text: str, message: str, tmp_path: Path) -> None:

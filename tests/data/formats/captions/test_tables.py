@@ -132,7 +132,7 @@ def test_several_captions_an_image(name: str, text: str, tmp_path: Path) -> None
 def test_windows_folders_are_folders(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "image,caption\nimages\\a.jpg,one\nimages/a.jpg,two\n")
     assert read(path) == [("images/a.jpg", ("one", "two"))]
-    with pytest.raises(DataError, match="no path below"):
+    with pytest.raises(DataError, match="not a path below"):
         read(written(path, "image,caption\nC:\\images\\a.jpg,one\n"))
 
 
@@ -162,7 +162,7 @@ SPLIT = "image,caption,split\na.jpg,one,train\nb.jpg,two,test\na.jpg,uno,train\n
 )  # fmt: skip
 def test_several_splits_are_asked_for(name: str, text: str, tmp_path: Path) -> None:
     path = written(tmp_path / name, text)
-    with pytest.raises(SeveralSplitsError, match=r"are of several splits: [Tt]est \(1 image\), train \(1 image\)"):
+    with pytest.raises(SeveralSplitsError, match=r"are of several splits: [Tt]est \(1 image\) and train \(1 image\)"):
         read(path)
     assert read(path, "test") == [("b.jpg", ("two",))]
     assert read(path, "train") == [("a.jpg", ("one", "uno"))]
@@ -174,7 +174,7 @@ def test_several_splits_are_asked_for(name: str, text: str, tmp_path: Path) -> N
 def test_one_split_needs_no_question_and_some_without_one_do(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", SPLIT.replace("train", "test"))
     assert read(path) == read(path, "test") == [("a.jpg", ("one", "uno")), ("b.jpg", ("two",))]
-    with pytest.raises(SeveralSplitsError, match=r"none \(1 image\), train \(1 image\)"):
+    with pytest.raises(SeveralSplitsError, match=r"none \(1 image\) and train \(1 image\)"):
         read(written(path, SPLIT.replace("test", "")))
 
 
@@ -185,18 +185,18 @@ def test_a_set_of_other_words_is_no_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,caption,text\na.jpg,one,two\n", r"may be the captions: caption, text[\s\S]*caption_column: cap"),
-        ("image,label,id\na.jpg,cat,1\n", r"no column is known as that of the captions among image, label, id"),
-        ("image,id\na.jpg,1\nb.jpg,2\n", "no column is known as that of the captions"),
-        ("image,file,caption\na.jpg,b.jpg,c\n", r"several columns may be the images: image, file[\s\S]*image_column"),
-        ("text,caption_number\none,0\n", "no column is known as that of the images"),
-        ("image,caption,id\na.jpg\n", "line 2 is not like the others"),
-        ("image,caption_0,caption_1\na.jpg,one,two, three,four\n", "line 2 is not like the others"),
-        ("caption\none\n", "its heading has one column"),
-        ("image,captions\na.jpg,['one' 'two']\n", r"look like a list that is no JSON: \"\['one' 'two'\]\""),
-        ("a.jpg,one,0\nb.jpg,two,1\n", r"each line has 3 cells, and no heading says[\s\S]*Write a heading"),
-        ("a.jpg,0,one\nb.jpg,1,two\n", "no heading says which is the caption"),
-        ("a.jpg,one,train\nb.jpg,two,test\n", "no heading says which is the caption"),
+        ("image,caption,text\na.jpg,one,two\n", r"may hold the captions: caption and text[\s\S]*caption_column: cap"),
+        ("image,label,id\na.jpg,cat,1\n", r"no heading is a known one for captions; .* image, label and id"),
+        ("image,id\na.jpg,1\nb.jpg,2\n", "no heading is a known one for captions"),
+        ("image,file,caption\na.jpg,b.jpg,c\n", r"may hold the images: image and file[\s\S]*image_column"),
+        ("text,caption_number\none,0\n", "no heading is a known one for images"),
+        ("image,caption,id\na.jpg\n", "line 2 has another form"),
+        ("image,caption_0,caption_1\na.jpg,one,two, three,four\n", "line 2 has another form"),
+        ("caption\none\n", "it has only one column"),
+        ("image,captions\na.jpg,['one' 'two']\n", r"look like a list, but it is not valid JSON: \"\['one' 'two'\]\""),
+        ("a.jpg,one,0\nb.jpg,two,1\n", r"each line has 3 cells, and there are no headings [\s\S]*Write headings"),
+        ("a.jpg,0,one\nb.jpg,1,two\n", "there are no headings that say which of them is the caption"),
+        ("a.jpg,one,train\nb.jpg,two,test\n", "there are no headings that say which of them is the caption"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_told_is_asked(text: str, message: str, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_user_names_columns(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "photo,thumb,caption,text,Beschreibung\na.jpg,t.jpg,one,two,drei\n")
     assert read(path, image="photo", captions=("text",)) == [("a.jpg", ("two",))]
     assert read(path, image="thumb", captions=("beschreibung", "caption")) == [("t.jpg", ("drei", "one"))]
-    with pytest.raises(DataError, match="no columns are named 'words'; it has photo, thumb"):
+    with pytest.raises(DataError, match="no column is named 'words'; it has the columns photo, thumb"):
         read(path, captions=("words",))
 
 
@@ -223,7 +223,7 @@ def test_the_column_of_names_is_told_by_its_cells(tmp_path: Path) -> None:
 def test_a_caption_given_twice_is_told(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "image,caption\na.jpg,one\na.jpg,one\nb.jpg,one\n")
     assert sentences(lambda: read(path)) == [
-        f"repeated-captions: 1 image in {path} has the same caption more than once, and each counts: a.jpg"
+        f"repeated-captions: 1 image in {path} has the same caption more than once, and every copy counts: a.jpg"
     ]
 
 

@@ -74,7 +74,7 @@ def test_half_a_video_is_truncated(tmp_path: Path, name: str, codec: str, pix_fm
 def test_a_frame_that_leans_on_damage_is_damaged(tmp_path: Path, broken: int) -> None:
     path = write_video(tmp_path / "a.avi", map(changing, range(40)), "mpeg4", "yuv420p")  # keyframes: 0, 12, 24, 36
     damage(path, broken)
-    assert reason(path) == "damaged: frame 20 of 40 cannot be decoded soundly"
+    assert reason(path) == "damaged: frame 20 of 40 cannot be decoded without errors"
 
 
 @pytest.mark.parametrize("broken", [3, 11, 21, 38])
@@ -107,10 +107,10 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert reason(path) == "the file is empty (0 bytes)"
     path.write_text("hello " * 100)
-    assert reason(path).startswith("not a video that FFmpeg can read")
+    assert reason(path).startswith("FFmpeg cannot read it as a video")
     path.write_bytes(bytes(5000))
-    assert reason(path).startswith("not a video that FFmpeg can read")
-    assert reason(write_sound(tmp_path / "sound.mp4")) == "the container has no video stream"
+    assert reason(path).startswith("FFmpeg cannot read it as a video")
+    assert reason(write_sound(tmp_path / "sound.mp4")) == "the file has no video stream"
     assert "No such file" in reason(tmp_path / "gone.mp4")
     (tmp_path / "folder.mp4").mkdir()
     assert reason(tmp_path / "folder.mp4") == "not a regular file"
@@ -124,13 +124,13 @@ def test_a_playlist_opens_nothing_else(tmp_path: Path) -> None:
         f"ffconcat version 1.0\nfile '{video}'\n",
     ):
         path.write_text(text)
-        assert reason(path).startswith("not a video that FFmpeg can read")
+        assert reason(path).startswith("FFmpeg cannot read it as a video")
 
 
 def test_a_frame_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", map(flat, range(5)), "libx264", "yuv420p")
     monkeypatch.setattr("vlmbench.data.formats.clips.video._MAX_PIXELS", 100)
-    assert "not a video that FFmpeg can read, or damaged" in reason(path)
+    assert "FFmpeg cannot read it as a video, or it is damaged" in reason(path)
 
 
 def test_random_damage_is_a_reason_or_a_frame_and_never_a_crash(tmp_path: Path) -> None:

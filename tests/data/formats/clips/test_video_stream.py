@@ -63,7 +63,7 @@ def test_turns_are_applied_as_players_do(turn: str, suffix: str, tmp_path: Path)
             shown = pixels_of(data).astype(int)
             assert shown.shape == (48, 64, 3) and abs(shown - corners()).mean() < 4
         assert [remark.sentence for remark in remarks] == (
-            [] if turn == "0" else [f"1 video asks to be turned, and was turned as players do: {path.name}"]
+            [] if turn == "0" else [f"1 video was turned as its file asks, and as players do: {path.name}"]
         )
 
 
@@ -88,7 +88,7 @@ def test_of_several_videos_the_first_is_read(tmp_path: Path) -> None:
     (data,), remarks = remarked(lambda: read(path))
     assert abs(float(pixels_of(data).mean()) - float(flat(0).mean())) < 3.5
     assert [remark.sentence for remark in remarks] == [
-        "1 clip holds several video streams, and the first was read: a.mkv"
+        "1 clip has several video streams, and the first one was read: a.mkv"
     ]
 
 

@@ -74,20 +74,24 @@ def test_numbers_and_unknown_words_are_never_left_out() -> None:
 
 
 def test_two_images_of_one_name_are_refused() -> None:
-    with pytest.raises(DataError, match=r"2 images share names but for endings.*: a\.jpg, a\.png\nKeep one"):
+    with pytest.raises(
+        DataError, match=r"2 images have the same names, except the endings.*: a\.jpg and a\.png\nKeep one"
+    ):
         paired(["a.jpg", "a.png", "b.jpg"], ["a.png", "b.png"])
     nfc, nfd = (unicodedata.normalize(form, "ö.jpg") for form in ("NFC", "NFD"))
-    with pytest.raises(DataError, match="2 images share names"):
+    with pytest.raises(DataError, match="2 images have the same names"):
         paired([nfc, nfd], ["ö.png"])
     assert paired(["a.jpg", "a.png"], ["b.png"]) == {}, "both are alone: neither has a mask"
 
 
 def test_two_masks_of_one_image_are_refused_with_their_endings() -> None:
-    with pytest.raises(DataError, match=r"1 image has several masks by name, such as a\.png, a\.tif\n.*\.png \(1 mask"):
+    with pytest.raises(
+        DataError, match=r"1 image has several masks with matching names, such as a\.png and a\.tif\n.*\.png \(1 mask"
+    ):
         paired(["a.jpg"], ["a.png", "a.tif"])
     masks = [f"{name}_gtFine_{kind}.png" for name in "ab" for kind in ("labelIds", "labelTrainIds", "color")]
     message = (
-        r"2 images have several masks[\s\S]*mask_suffix[\s\S]*_gtFine_labelIds.png \(2 masks\), _gtFine_labelTrain"
+        r"2 images have several masks[\s\S]*mask_suffix[\s\S]*_gtFine_labelIds.png \(2 masks\) and _gtFine_labelTrain"
     )
     with pytest.raises(DataError, match=message):
         paired(["a_leftImg8bit.png", "b_leftImg8bit.png"], masks)

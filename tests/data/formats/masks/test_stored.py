@@ -67,7 +67,7 @@ def test_a_pgm_is_not_stretched_by_its_largest_value(most: int) -> None:
 def test_signed_and_real_numbers() -> None:
     assert values(saved(np.array([[-1, 70000]], np.int32), "TIFF")) == [[-1, 70000]]
     assert values(saved(np.array([[-1.0, 3.0]], np.float32), "TIFF")) == [[-1, 3]]
-    with pytest.raises(LabelError, match=r"has the value 0\.5 and 1 more that are no whole numbers"):
+    with pytest.raises(LabelError, match=r"not whole numbers, such as 0\.5 \(2 pixels\)"):
         values(saved(np.array([[0.5, 1.25, 2]], np.float32), "TIFF"))
     with pytest.raises(BadSampleError, match="not finite"):
         values(saved(np.array([[np.nan, 1]], np.float32), "TIFF"))
@@ -85,14 +85,16 @@ def test_signed_and_real_numbers() -> None:
     ],
 )
 def test_what_may_have_lost_values_is_refused(data: bytes, words: str) -> None:
-    with pytest.raises(LabelError, match=rf"'s': its mask is {words}, which may blur values[\s\S]*as PNG"):
+    with pytest.raises(
+        LabelError, match=rf"'s': its mask is {words}, and lossy compression changes values[\s\S]*as PNG"
+    ):
         stored_mask(data, "s")
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
 def test_colours_of_16_bits_are_refused_because_the_lower_8_cannot_be_read(colour_type: int, channels: int) -> None:
     row = struct.pack(f">{2 * channels}H", *[5] * (2 * channels))
-    with pytest.raises(LabelError, match="16 bits a channel in several channels"):
+    with pytest.raises(LabelError, match="several channels of 16 bits"):
         stored_mask(raw_png([row], 16, colour_type, (2, 1)), "s")
 
 
@@ -111,20 +113,20 @@ def test_transparent_masks_are_refused() -> None:
     clear = OPAQUE.copy()
     clear[0, 0, 3] = 0
     for channels in (clear, clear[..., 2:]):
-        with pytest.raises(LabelError, match="transparent in places"):
+        with pytest.raises(LabelError, match="transparent pixels"):
             values(saved(channels, "PNG"))
-    with pytest.raises(LabelError, match="transparent in places"):
+    with pytest.raises(LabelError, match="transparent pixels"):
         assert stored_mask(saved(clear, "PNG"), "s").colours.any()
 
 
 def test_colours_are_listed_for_the_option() -> None:
     coloured = np.array([[[0, 0, 0], [128, 0, 0], [0, 64, 255]]], np.uint8)
-    with pytest.raises(LabelError, match=r"3 colours are \[0, 0, 0\], \[0, 64, 255\], \[128, 0, 0\]\n.*colours: \[\["):
+    with pytest.raises(LabelError, match=r"3 colours: \[0, 0, 0\], \[0, 64, 255\] and \[128, 0, 0\]\n.*colours: \[\["):
         values(saved(coloured, "PNG"))
     codes = stored_mask(saved(coloured, "PNG"), "s").colours
     assert [list(colour_of(int(code))) for code in codes[0]] == coloured[0].tolist()
     many = np.arange(60, dtype=np.uint8).reshape(1, 20, 3)
-    with pytest.raises(LabelError, match=r"its 20 colours are .*, …"):
+    with pytest.raises(LabelError, match=r"20 colours: .* and 8 more"):
         values(saved(many, "PNG"))
     cmyk = io.BytesIO()
     PIL.Image.new("CMYK", (2, 2)).save(cmyk, "TIFF")

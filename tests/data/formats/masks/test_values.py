@@ -82,7 +82,7 @@ def test_values_of_32_bits_are_too_large() -> None:
 def test_colours_are_refused_with_what_to_use_instead() -> None:
     file = io.BytesIO()
     PIL.Image.new("RGB", (3, 2), (0, 128, 0)).save(file, "PNG")
-    with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*index masks"):
+    with pytest.raises(LabelError, match=r"colours \(mode RGB\), not class indices[\s\S]*masks of class indices"):
         reading().labels(file.getvalue(), "s")
     with pytest.raises(BadSampleError, match="not an image"):
         reading().labels(b"nothing", "s")
@@ -91,14 +91,14 @@ def test_colours_are_refused_with_what_to_use_instead() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ignore": "none"}, "ignore: 'none' is no value"),
-        ({"ignore": [2**32]}, "4294967296 is no value"),
+        ({"ignore": "none"}, "ignore: 'none' is not a value"),
+        ({"ignore": [2**32]}, "4294967296 is not a value"),
         ({"reduce_zero_label": 1}, "true or false"),
         ({"values": 3}, "list in label order or a mapping"),
         ({"values": [1, [2, 1]]}, "1 for two classes, 0 and 1"),
-        ({"values": [1, True]}, "True is no value"),
-        ({"values": [1, 2], "reduce_zero_label": True}, "nothing to say"),
-        ({"values": [1, 255], "ignore": [255]}, "255 is both"),
+        ({"values": [1, True]}, "True is not a value"),
+        ({"values": [1, 2], "reduce_zero_label": True}, "cannot be used together"),
+        ({"values": [1, 255], "ignore": [255]}, "255 is in both"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
@@ -107,7 +107,7 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
 
 
 def test_more_values_than_classes() -> None:
-    with pytest.raises(LabelError, match="label 3, but the card has 3 classes"):
+    with pytest.raises(LabelError, match="label 3, but there are 3 classes"):
         reading(values=[1, 2, 3, 4])
 
 
@@ -159,7 +159,7 @@ def test_hints_lead_somewhere() -> None:
     assert "0 to 3 have 4 classes" in hint(np.array([[0, 3]], np.uint8), 3)
     assert "smoothed" in hint(np.arange(40, dtype=np.uint8)[None], 3)
     assert "list all in order: {values: [0, 90, …]}" in hint(np.array([[0, 90]], np.uint8), 3)
-    assert "it holds 7, 90000" in str(refusal(np.array([[7, 90000]], np.int32)))
+    assert "it holds 7 and 90000" in str(refusal(np.array([[7, 90000]], np.int32)))
     large = reading(values=[-5, 90000, 7]).labels(saved(np.array([[7, 90000, -5]], np.int32), "TIFF"), "s")
     assert large.tolist() == [[2, 1, 0]]
 
@@ -177,15 +177,15 @@ def test_colours_in_label_order() -> None:
     assert "[255, 128, 0]: 1" in str(found) and "[9, 9, 9] ignored" in str(found)
     for options, message in (
         ({"colours": 3}, "a list of colours in label order"),
-        ({"colours": ["red"]}, "'red' is no colour"),
-        ({"colours": [[0, 0, 256]]}, "is no colour"),
+        ({"colours": ["red"]}, "'red' is not a colour"),
+        ({"colours": [[0, 0, 256]]}, "is not a colour"),
         ({"colours": [[0, 0, 0], "#000000"]}, "for two classes, 0 and 1"),
-        ({"colours": [[0, 0, 0]], "ignore": 255}, "ignore is a list of colours"),
-        ({"colours": [[0, 0, 0]], "ignore": ["#000000"]}, "both under `colours` and ignored"),
-        ({"colours": [[0, 0, 0]], "values": [1]}, "values has nothing to say"),
-        ({"colours": [[0, 0, 0]], "reduce_zero_label": True}, "reduce_zero_label has nothing to say"),
+        ({"colours": [[0, 0, 0]], "ignore": 255}, "`ignore` must be a list of colours"),
+        ({"colours": [[0, 0, 0]], "ignore": ["#000000"]}, "in both `colours` and `ignore`"),
+        ({"colours": [[0, 0, 0]], "values": [1]}, "`values` cannot be used together"),
+        ({"colours": [[0, 0, 0]], "reduce_zero_label": True}, "`reduce_zero_label` cannot be used together"),
     ):
         with pytest.raises(UsageError, match=message):
             reading(**options)  # type: ignore[arg-type]
-    with pytest.raises(LabelError, match="has 1 colours, but there are 3 classes"):
+    with pytest.raises(LabelError, match="has 1 colour, but there are 3 classes"):
         reading(colours=[[0, 0, 0]])

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from make_record import make_record
 
 from vlmbench.records import ClassResult, MetricValue, Predictions, Record
 from vlmbench.store import ResultStore
+from vlmbench.testing.toy_records import make_record
 
 CLASSES = 100
 ECE = 0.05

@@ -3,57 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import PIL.Image
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from toy_adapter import ToyModel
+from toy_adapter import FlawedToy
 
 from vlmbench.cards import ModelCard
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import Detections, LoadOptions
+from vlmbench.testing.toy_colours import COLOURS as KNOWN
+from vlmbench.testing.toy_colours import ColourModel
+from vlmbench.testing.toy_parts import ToyDetector
 
-COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+COLOURS = {name: KNOWN[name] for name in ("red", "green", "blue")}
 
 
-class Colourist(ToyModel):
-    """An image's feature is its mean colour, a text's the colour that it names: it knows red, green and blue."""
+@dataclass
+class Colourist(ColourModel):
+    """A dual encoder of colours that counts its images; with the flaw "dense" it has patch features too."""
 
-    readouts = ("plain", "other")
-    patch_size = 4
+    heads: bool = False
+    flaw: str = ""
+    image_calls: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.embedding_dim = 4
         self.capabilities = {"DenseEncoder": self} if self.flaw == "dense" else {}
-
-    def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return self.normalise(image.resize((4, 4), PIL.Image.Resampling.BOX))
-
-    def normalise(self, image: PIL.Image.Image) -> Tensor:
-        return torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         self.image_calls += len(pixels)
-        return self._with_a_constant(pixels.mean(dim=(2, 3)))
-
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        named = [[float(colour in text) for colour in COLOURS] for text in texts]
-        return self._with_a_constant(torch.tensor(named))
-
-    def encode_patches(self, pixels: Tensor, readout: str) -> Tensor:
-        assert readout in self.readouts
-        cells = F.avg_pool2d(pixels, self.patch_size)
-        return self._with_a_constant(cells.movedim(1, -1)).movedim(-1, 1)
-
-    @staticmethod
-    def _with_a_constant(colours: Tensor) -> Tensor:
-        return F.normalize(torch.cat([colours, torch.full_like(colours[..., :1], 0.1)], dim=-1), dim=-1)
+        return super().encode_image(pixels)
 
 
-class Finder(ToyModel):
+@dataclass
+class Finder(FlawedToy):
     """A detector that finds one box of each text in every image, in the corner, the first text surest."""
 
     def __post_init__(self) -> None:
@@ -61,37 +46,37 @@ class Finder(ToyModel):
         self.capabilities = {"Detector": self}
 
     def detect(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
-        scores = 1 / torch.arange(1, len(labels) + 1)
+        found = ToyDetector().detect(images, labels)
         if self.flaw == "nan":
-            scores[0] = float("nan")
-        boxes = torch.tensor([[0.0, 0.0, 8.0, 8.0]]).repeat(len(labels), 1)
-        return [Detections(boxes, scores, torch.arange(len(labels)))] * len(images)
+            found[0].scores[0] = float("nan")
+        return found
 
 
 class Lone:
     """A detector and no more: it brings neither images nor texts into any space."""
 
     def __init__(self, card: ModelCard, device: str) -> None:
-        detector = Finder(card, device, 1, "")
+        detector = Finder(card, torch.device(device), seed=1)
         self.card, self.identity, self.device = card, detector.identity, torch.device(device)
         self.capabilities = detector.capabilities
 
 
-def _load(kind: type[ToyModel]):  # type: ignore[no-untyped-def]
-    def load(card: ModelCard, options: LoadOptions) -> ToyModel:
-        return kind(card, options.device, seed=1, flaw=card.spec)
-
-    return load
-
-
 def colourist(flaw: str = "") -> Colourist:
-    return Colourist(ModelCard(name="colourist", adapter="colourist"), "cpu", 1, flaw)
+    return Colourist(ModelCard(name="colourist", adapter="colourist"), flaw=flaw)
 
 
 def finder(flaw: str = "") -> Finder:
-    return Finder(ModelCard(name="finder", adapter="finder"), "cpu", 1, flaw)
+    return Finder(ModelCard(name="finder", adapter="finder"), seed=1, flaw=flaw)
 
 
-ADAPTERS.register("colourist", _load(Colourist))
-ADAPTERS.register("finder", _load(Finder))
+def load_colourist(card: ModelCard, options: LoadOptions) -> Colourist:
+    return Colourist(card, torch.device(options.device), flaw=card.spec)
+
+
+def load_finder(card: ModelCard, options: LoadOptions) -> Finder:
+    return Finder(card, torch.device(options.device), seed=1, flaw=card.spec)
+
+
+ADAPTERS.register("colourist", load_colourist)
+ADAPTERS.register("finder", load_finder)
 ADAPTERS.register("lone", lambda card, options: Lone(card, options.device))

@@ -1,1 +1,4 @@
-"""Files that say which objects are in an image and where: VOC's XML, YOLO's text, LabelMe's JSON, and their folders."""
+"""Readers of annotation files with boxes: VOC's XML, YOLO's text and LabelMe's JSON, and folders of them.
+
+The source :mod:`vlmbench.data.sources.coco` uses them (``boxes:``, ``coco:`` and ``detection:``).
+"""

@@ -1,4 +1,4 @@
-"""What lies at a place where boxes are looked for: a JSON of COCO's form, or a folder of label files."""
+"""Finds the boxes at a source's location: a JSON file of COCO's form, or a folder of label files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vlmbench.data.formats.boxes.plausible import Form
 from vlmbench.data.formats.coco_json import AnnotationFile, is_annotation_file, read_annotations
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, existing_places
+from vlmbench.data.location import argument, existing_places, one_of
 from vlmbench.errors import DataError, UsageError
 
 _FORMATS: dict[str, Form] = {"VOC XML": "xyxy", "YOLO text": "cxcywh", "LabelMe JSON": "xywh"}
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _FEW = 5
-"""JSON files of unusual names that are looked into: a folder with more has one for each image."""
+"""A folder with more JSON files of unusual names has one per image, so they are not tried as COCO files."""
 _IN_SPLITS = ("_annotations.coco.json",)
-"""Roboflow's name of the annotations, in a folder with the images of each split."""
+"""Roboflow's name of the annotation file, which lies beside the images of each split."""
 _USUAL = UsualNames(
     (
         "instances*.json",
@@ -39,32 +39,33 @@ _USUAL = UsualNames(
 
 @dataclass(frozen=True)
 class FoundBoxes:
-    """Annotated images, and where they are.
+    """Images with boxes, and their place.
 
     Attributes:
-        location: the one of the source's that is there.
-        root: its folder.
-        path: what says the boxes, for messages: the annotation file, or the folder of label files.
-        folder: what the images' paths are relative to; None where it is to be looked for.
-        said_by: the files that say the boxes.
-        form: how they write them.
+        location: the source's location that was found.
+        root: the folder of that location.
+        path: the annotation file or the folder of label files, for messages.
+        content: the images and their boxes.
+        annotation_files: the files that state the boxes.
+        folder: the folder to which the images' paths are relative; None if it is not known yet.
+        form: how the files write a box.
     """
 
     location: str
     root: Path
     path: Path
     content: AnnotationFile
-    said_by: Sequence[Path]
+    annotation_files: Sequence[Path]
     folder: Path | None = None
     form: Form = "xywh"
 
 
 def find_boxes(spec: SourceSpec, context: SourceContext) -> FoundBoxes:
-    """Read the boxes of the first location that is there.
+    """Read the boxes of the first location that exists.
 
     Raises:
         MissingDataError: there is no such folder or file.
-        DataError, LabelError: there are no boxes that can be read, or those of several splits.
+        DataError, LabelError: there are no boxes that can be read, or several splits.
     """
     place = next(existing_places(spec, context), None)
     if place is None or "annotations" in spec.options or _USUAL.below(place.path):
@@ -103,24 +104,25 @@ def _of_folder(location: str, root: Path, spec: SourceSpec, listed: Path | None 
         split=spec.split,
         format_=format_,
     )
-    return FoundBoxes(location, root, root, found.content, found.said_by, found.root, _FORMATS[found.format])
+    return FoundBoxes(location, root, root, found.content, found.annotation_files, found.root, _FORMATS[found.format])
 
 
 def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
-    """The one JSON of COCO's form under an unusual name, or in the folder of a split.
+    """The only JSON file of COCO's form under an unusual name, or in the folder of a split; None if there is no such
+    file.
 
     Raises:
-        DataError: there are several.
+        DataError: there are several such files.
     """
     places = [root / folder / name for folder in subfolders(root) for name in _IN_SPLITS]
     in_splits = [place for place in places if place.is_file()]
     if spec.split is not None:
         in_splits = [file for file in in_splits if file.parent.name == spec.split] or in_splits
     if len(in_splits) > 1:
-        ways = ", ".join(argument(spec.kind, file.parent) for file in in_splits)
         names = listing(file.parent.name for file in in_splits)
         raise DataError(
-            f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}", hint=f"Name one: {ways}."
+            f"{spec.kind} {spec.location!r}: {root} holds several splits: {names}",
+            hint=f"Name the split: {one_of([argument(spec.kind, file.parent) for file in in_splits])}.",
         )
     if in_splits:
         return in_splits[0]
@@ -130,6 +132,6 @@ def _lone_file(root: Path, spec: SourceSpec) -> Path | None:
         names = listing(file.relative_to(root).as_posix() for file in found)
         raise DataError(
             f"{spec.kind} {spec.location!r}: {root} has several files that may be the annotations: {names}",
-            hint="Name the file itself as the location, or as `options: {annotations: …}` of a card's source.",
+            hint="Name the file itself as the location. In a card's source, it is `options: {annotations: …}`.",
         )
     return found[0] if found else None

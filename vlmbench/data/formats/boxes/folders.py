@@ -1,4 +1,7 @@
-"""Folders of images with one label file each, of VOC's, YOLO's or LabelMe's form, as one list of annotated images."""
+"""Reads a folder of images with one label file per image, of VOC's, YOLO's or LabelMe's form.
+
+The result has the same type as that of a COCO file, so that one source reads all of them.
+"""
 
 from __future__ import annotations
 
@@ -22,51 +25,56 @@ from vlmbench.data.formats.boxes.voc_xml import VocObject, read_voc_xml
 from vlmbench.data.formats.boxes.yolo import YoloNames, read_names, read_yolo_labels
 from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
 from vlmbench.data.labels import listing
-from vlmbench.data.location import argument, read_text
+from vlmbench.data.location import argument, one_of, read_text
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import EMPTY_REGIONS, UNLABELLED_IMAGES
+from vlmbench.wording import counted, either
+from vlmbench.wording import listed as in_one_phrase
 
 _ABOVE = 2
-"""How many folders above the one that is named may hold the list of class names: ``ROOT/images/val``."""
+"""The list of class names may be up to this many folders above the named one, such as ``ROOT/images/val``."""
 _MOSTLY = 0.5
-_OF_NO_IMAGE = (1, 1)
-"""The size by which boxes are made absolute whose image cannot be read: it is a bad sample, and has no part."""
+"""If more than this part of the images have no label file, it is a remark."""
+_UNKNOWN_SIZE = (1, 1)
+"""Used in place of the size of an image that cannot be read. Its boxes do not matter: it becomes a bad sample."""
 Objects = Sequence[tuple[int, tuple[float, float, float, float], bool]]
-"""Of one image: each object's category id, (left, top, width, height), and whether it is marked difficult."""
+"""The objects of one image: category id, (left, top, width, height), and whether the object is marked difficult."""
 
 
 @dataclass(frozen=True)
 class FolderOfBoxes:
-    """What a folder says.
+    """The boxes that were read from a folder.
 
     Attributes:
-        root: what images' paths are relative to.
-        said_by: the files that the boxes come from.
-        format: of them, in words.
+        root: the folder to which the images' paths are relative.
+        content: the images and their boxes.
+        annotation_files: the label files.
+        format: the name of their format.
     """
 
     root: Path
     content: AnnotationFile
-    said_by: Sequence[Path]
+    annotation_files: Sequence[Path]
     format: str
 
 
 def read_folder(
     root: Path, place: str, kind: str, *, listed: Path | None, split: str | None, format_: str | None
 ) -> FolderOfBoxes:
-    """The images below a folder with their boxes.
+    """Read the images below a folder with their boxes.
 
     Args:
         place: the source, for messages.
-        kind: the source's name, for the command that names a split.
-        listed: a list of the images that count, of those in ``ImageSets``.
-        split: only the images in folders of this name, or of its list; None: there may be those of one split only.
-        format_: the ending of label files (``xml``, ``txt`` or ``json``), where several kinds lie there.
+        kind: the source's name, for the command in hints.
+        listed: a file in ``ImageSets`` that lists the images to use; None: there is no such file.
+        split: use only the images in a folder of this name, or in the list of this split; None: there must be one
+            split.
+        format_: the ending of the label files to use (``xml``, ``txt`` or ``json``), if there are several formats.
 
     Raises:
-        DataError: there are no label files, those of several formats, or several splits; or a file cannot be read.
-        LabelError: a file says what cannot be.
+        DataError: there are no label files, several formats, or several splits; or a file cannot be read.
+        LabelError: a label file states an impossible value.
     """
     found = look_into(root, place)
     suffix = _format(found, place, format_)
@@ -86,13 +94,13 @@ def read_folder(
 
 
 _READ = (
-    "Boxes are read from a JSON of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, or "
-    "LabelMe JSON files, beside the images or in folders named images and labels (or annotations). Masks are read as "
+    "Known are a JSON file of COCO's form, VOC XML files, YOLO text files with data.yaml or classes.txt, and LabelMe "
+    "JSON files. They lie beside the images, or in folders named images and labels (or annotations). For masks, use "
     "masks:PATH."
 )
 _CVATS_OWN = (
-    "annotations.xml seems to be CVAT's own form, which is not read: export the task as COCO 1.0, PASCAL VOC 1.1 or "
-    "YOLO."
+    "The file annotations.xml seems to have CVAT's own form, which vlmbench does not read: export the task as COCO "
+    "1.0, PASCAL VOC 1.1 or YOLO."
 )
 
 
@@ -104,16 +112,17 @@ def _format(found: LabelledFolder, place: str, asked: str | None) -> str:
     fitting = [suffix for suffix, files in found.labels.items() if files and (asked is None or suffix == f".{asked}")]
     if len(fitting) == 1 and found.images:
         return fitting[0]
-    what = [f"{len(found.images):,} image{'s' * (len(found.images) != 1)}"]
-    what += [f"{len(files):,} files of {FORMATS[suffix]}" for suffix, files in sorted(found.labels.items())]
+    what = [counted(len(found.images), "image")]
+    what += [f"{counted(len(files), 'file')} of {FORMATS[suffix]}" for suffix, files in sorted(found.labels.items())]
     what += [f"{count:,} other {suffix or 'files'}" for suffix, count in found.passed.suffixes.most_common(3)]
     if len(fitting) > 1:
         raise DataError(
-            f"{place}: {found.root} has boxes in several formats: {', '.join(what)}",
-            hint="Move all but one away, or say which in a card: options: {format: xml}, txt or json.",
+            f"{place}: {found.root} has boxes in several formats: {in_one_phrase(what)}",
+            hint="Move the files of all other formats away, or name the format in a card's source, as options: "
+            "{format: xml} (or txt, or json).",
         )
     raise DataError(
-        f"{place}: {found.root} has no annotation file of boxes, but {', '.join(what)}",
+        f"{place}: {found.root} has no annotations of boxes, but {in_one_phrase(what)}",
         hint=_CVATS_OWN if (found.root / "annotations.xml").is_file() else _READ,
     )
 
@@ -129,23 +138,32 @@ def _of_one_split(
     if len(lists) == 1:
         return _of_list(found, lists[0], alone=listed is None and split is None)
     if split is not None and not (lists and all(file.stem == split for file in lists)):
-        raise DataError(f"{place}: {found.root} has no image in a folder {split!r}, nor a list of that split")
+        raise DataError(
+            f"{place}: {found.root} has no images in a folder named {split!r}, and no list of the split {split!r}"
+        )
     ways = [file.relative_to(found.root).as_posix() for file in lists] if lists else list(there.values())
     if len(ways) > 1:
         names = [file.stem for file in lists] if lists else list(there)
         several = "splits" if len(set(names)) == len(names) else "datasets"
         raise DataError(
             f"{place}: {found.root} holds several {several}: {listing(names if several == 'splits' else ways)}",
-            hint="Name one: " + ", ".join(argument(kind, found.root / way) for way in ways) + ".",
+            hint=f"Name one: {one_of([argument(kind, found.root / way) for way in ways])}.",
         )
     return found.images
 
 
 def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str]:
-    """The images that a list names; where no other list has the others, they are passed over."""
+    """The images that a list names.
+
+    Args:
+        alone: it is the only list, and no split was named: then the other images are counted as passed over.
+    """
     wanted = set(read_text(file).split())
     if unknown := sorted(wanted - {key[-1] for key in found.images}):
-        raise DataError(f"{file}: {len(unknown):,} of its {len(wanted):,} images are not there: {listing(unknown)}")
+        raise DataError(
+            f"{file}: {len(unknown):,} of the {len(wanted):,} images that it lists "
+            f"{either(len(unknown), 'is', 'are')} missing: {listing(unknown)}"
+        )
     if alone:
         for key, path in found.images.items():
             if key[-1] not in wanted:
@@ -154,7 +172,7 @@ def _of_list(found: LabelledFolder, file: Path, *, alone: bool) -> dict[Key, str
 
 
 def _by_stated_name(labels: Mapping[Key, Path], images: Mapping[Key, str], suffix: str) -> dict[Key, Path]:
-    """Label files by the image that they belong to: of the same name, else the one that they name."""
+    """Label files by their images: the image of the same name, or else the image that the label file names."""
     by_name: dict[str, list[Key]] = {}
     for key, path in images.items():
         by_name.setdefault(path.rpartition("/")[2], []).append(key)
@@ -173,7 +191,7 @@ def _read_voc(
 ) -> AnnotationFile:
     read = {key: read_voc_xml(file) for key, file in labels.items() if key in images}
     every = [item for annotation in read.values() for item in annotation.objects]
-    # The devkit counts pixels from 1. Tools that count from 0 show it by a corner at 0, or by parts of pixels.
+    # The devkit counts pixels from 1. If a corner is at 0 or has decimals, the tool counted from 0.
     edges = any(min(item.corners[:2]) < 1 or any(x % 1 for x in item.corners) for item in every)
     box = _between_edges if edges else lambda item: item.xywh
     ids, categories = _numbered(item.name for item in every)
@@ -196,12 +214,11 @@ def _read_labelme(
     read = {key: read_labelme(file) for key, file in labels.items() if key in images}
     without_labels([path for key, path in images.items() if key not in read], found.passed)
     if lost := sum(entry.without_extent for entry in read.values()):
-        one = lost == 1
         say(
             EMPTY_REGIONS,
-            f"{lost:,} shape{'s' * (not one)} of {place} {'is a point or a line' if one else 'are points or lines'} "
-            "and left out, because they have no box",
-            brief=f"{lost:,} shape{'s' * (not one)} without a box",
+            f"{counted(lost, 'shape')} of {place} {either(lost, 'is a point or a line', 'are points or lines')}, which "
+            f"have no box, and {either(lost, 'was', 'were')} left out",
+            brief=f"{counted(lost, 'shape')} without a box",
             count=lost,
             examples=(images[key] for key, entry in read.items() if entry.without_extent),
         )
@@ -220,15 +237,15 @@ def _read_yolo(
         if key not in images:
             continue
         lines = read_yolo_labels(file, len(names.names), keypoints=names.keypoints)
-        size = sizes[key] or _OF_NO_IMAGE
+        size = sizes[key] or _UNKNOWN_SIZE
         objects[key] = [(line.label, line.xywh(size), False) for line in lines]
     lacking = [path for key, path in images.items() if key not in labels]
     if len(lacking) > _MOSTLY * len(images):
         say(
             UNLABELLED_IMAGES,
-            f"{len(lacking):,} of {len(images):,} images of {place} have no label file, and count as images without "
-            "objects",
-            brief=f"{len(lacking):,} unlabelled images",
+            f"{len(lacking):,} of the {len(images):,} images of {place} {either(len(lacking), 'has', 'have')} "
+            f"no label file, and {either(len(lacking), 'counts as an image', 'count as images')} without objects",
+            brief=counted(len(lacking), "unlabelled image"),
             count=len(lacking),
             examples=lacking,
         )
@@ -244,20 +261,20 @@ def _names(found: LabelledFolder, place: str) -> YoloNames:
             near = [read for file in files if file.is_file() and (read := read_names(file)) is not None]
     if not near:
         raise LabelError(
-            f"{place}: YOLO's text files number their classes, and nothing names them",
-            hint="Put a file classes.txt into the folder: one name a line, in the order of the numbers.",
+            f"{place}: YOLO's text files number the classes, but no file names them",
+            hint="Put a file classes.txt into the folder, with one name per line, in the order of the numbers.",
         )
     if other := next((read for read in near if read.names != near[0].names), None):
         raise LabelError(
-            f"{place}: {near[0].file} names the classes {listing(near[0].names)}, and {other.file} names "
+            f"{place}: {near[0].file} names the classes {listing(near[0].names)}, but {other.file} names "
             f"{listing(other.names)}",
-            hint="Leave the one that the label files were made with.",
+            hint="Keep the file that the label files were made with, and remove the other.",
         )
     return near[0]
 
 
 def _numbered(names: Iterable[str]) -> tuple[dict[str, int], list[Category]]:
-    """The classes of files that name them: numbered from 1 in the order of their names."""
+    """Numbers for classes that label files name: 1, 2, 3, … in alphabetical order."""
     ids = {name: number for number, name in enumerate(sorted(set(names)), 1)}
     return ids, [Category(number, name, None) for name, number in ids.items()]
 
@@ -268,7 +285,7 @@ def _annotation_file(
     sizes: Mapping[Key, tuple[int, int] | None],
     categories: Sequence[Category],
 ) -> AnnotationFile:
-    """As a file of COCO's form would say it: images and objects numbered from 1, in the order of the images' paths."""
+    """The content as a COCO file would state it. Images and objects are numbered from 1 in the order of the paths."""
     annotated: list[AnnotatedImage] = []
     count = 0
     for key, path in sorted(images.items(), key=lambda entry: entry[1]):

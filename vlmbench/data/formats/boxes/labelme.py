@@ -1,4 +1,4 @@
-"""LabelMe's annotation files: one JSON an image, with the points of each shape."""
+"""Reads LabelMe's annotation files: one JSON file per image, with the points of each shape."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 from vlmbench.data.formats.boxes.stated import stated_number, stated_size
 from vlmbench.errors import DataError, LabelError
 from vlmbench.files import read_bytes
+from vlmbench.wording import counted
 
 _WITHOUT_EXTENT = ("point", "points", "line", "linestrip")
 
 
 @dataclass(frozen=True)
 class LabelMeObject:
-    """One shape's bounds: left, top, width and height in pixels."""
+    """One object: its class name and the box around its shape (left, top, width, height in pixels)."""
 
     name: str
     xywh: tuple[float, float, float, float]
@@ -26,12 +27,13 @@ class LabelMeObject:
 
 @dataclass(frozen=True)
 class LabelMeAnnotation:
-    """One image's file.
+    """The annotations of one image.
 
     Attributes:
-        filename: of the image, as the file states it, without its folders; empty where it does not.
-        size: width and height; None where they are not stated.
-        without_extent: how many shapes are points or lines, which have no box.
+        filename: the image's file name, as stated, without folders; empty if it is not stated.
+        size: width and height; None if they are not stated.
+        objects: the objects.
+        without_extent: the number of shapes that are points or lines and have no box.
     """
 
     filename: str
@@ -41,7 +43,7 @@ class LabelMeAnnotation:
 
 
 def is_labelme(file: Path) -> bool:
-    """Whether a file is an annotation of LabelMe, by its keys."""
+    """Whether a JSON file has the keys of LabelMe's annotations."""
     try:
         content = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError):
@@ -50,20 +52,20 @@ def is_labelme(file: Path) -> bool:
 
 
 def read_labelme(file: Path) -> LabelMeAnnotation:
-    """The objects of an image: the bounds of its rectangles, polygons, circles and masks.
+    """Read the objects of an image: the boxes around its rectangles, polygons, circles and masks.
 
     Raises:
-        DataError: it cannot be read, or is no such file.
-        LabelError: a shape without a label or with points that are no points.
+        DataError: the file cannot be read, or does not have LabelMe's form.
+        LabelError: a shape has no label, or wrong points.
     """
     try:
         content = json.loads(read_bytes(file))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is no JSON: {error}") from error
+        raise DataError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        raise DataError(f"{file} is no annotation of LabelMe: it has no list of 'shapes'")
+        raise DataError(f"{file} is not an annotation file of LabelMe: it has no list of 'shapes'")
     objects, without = [], 0
     try:
         size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
@@ -73,7 +75,7 @@ def read_labelme(file: Path) -> LabelMeAnnotation:
             else:
                 objects.append(_object(shape))
     except (KeyError, TypeError, ValueError) as error:
-        raise LabelError(f"{file}: shape {len(objects) + without + 1} is no shape of LabelMe: {error}") from error
+        raise LabelError(f"{file}: shape {len(objects) + without + 1} cannot be read: {error}") from error
     name = content.get("imagePath")
     return LabelMeAnnotation(PureWindowsPath(name).name if isinstance(name, str) else "", size, objects, without)
 
@@ -81,11 +83,11 @@ def read_labelme(file: Path) -> LabelMeAnnotation:
 def _object(shape: Any) -> LabelMeObject:
     name = shape["label"]
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"{name!r} is no label")
+        raise ValueError(f"its label is {name!r}, not a name")
     points = [(stated_number(x), stated_number(y)) for x, y in shape["points"]]
     if len(points) < 2:
-        raise ValueError(f"{len(points)} points have no extent")
-    if shape.get("shape_type") == "circle":  # its centre, and a point on it
+        raise ValueError(f"it has {counted(len(points), 'point')}, and a box needs two or more")
+    if shape.get("shape_type") == "circle":  # its points are the centre and a point on the circle
         (x, y), on = points[0], points[1]
         radius = math.hypot(on[0] - x, on[1] - y)
         points = [(x - radius, y - radius), (x + radius, y + radius)]

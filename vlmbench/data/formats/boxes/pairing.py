@@ -1,7 +1,7 @@
-"""Which label file belongs to which image, in the folders that annotation tools export.
+"""Finds the label file of each image in the folders that annotation tools export.
 
-An image and its label file have the same name but for the ending, and lie side by side or in folders of the same place
-that are named for what they hold: ``images/val/a.jpg`` and ``labels/val/a.txt``, ``valid/a.jpg`` and ``valid/a.xml``,
+An image and its label file have the same name, except the ending. They are in the same folder, or in two folders beside
+each other with usual names: ``images/val/a.jpg`` and ``labels/val/a.txt``, ``valid/a.jpg`` and ``valid/a.xml``,
 ``JPEGImages/a.jpg`` and ``Annotations/a.xml``.
 """
 
@@ -23,16 +23,18 @@ from vlmbench.data.location import read_text
 from vlmbench.errors import DataError
 
 FORMATS = {".xml": "VOC XML", ".txt": "YOLO text", ".json": "LabelMe JSON"}
-"""The ending of a label file, and what it is."""
+"""The endings of label files, with the names of their formats."""
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _LABEL_FOLDERS = ("labels", "annotations", "label", "annotation", "annots", "xmls", "xml", "jsons", "json")
 _ROLES = frozenset((*_IMAGE_FOLDERS, *_LABEL_FOLDERS))
 _SPLIT = re.compile(rf"(obj_)?({'|'.join(SPLIT_OF)}|default)(\d{{4}})?(_data)?", re.I)
 _LISTS = ("obj.data", "train.txt", "val.txt", "valid.txt", "test.txt", "labelmap.txt")
-"""Files that say how a folder is laid out, beside the lists of class names."""
+"""Files that describe a dataset but hold no labels and no class names. They are not counted as passed over."""
 _SUFFIXES = (*FORMATS, ".yaml", ".yml", ".names", ".data", ".labels")
 
 Key = tuple[str, ...]
+"""What an image and its label file share: the folders, without those named ``images``, ``labels`` or the like, and the
+file name without its ending."""
 
 
 @dataclass
@@ -40,11 +42,11 @@ class LabelledFolder:
     """The images below a folder, and their label files.
 
     Attributes:
-        root: what images' paths are relative to.
-        images: each image's POSIX path by its key.
-        labels: each format's label files by key.
-        names: files that may name classes.
-        passed: all other files.
+        root: the folder to which the images' paths are relative.
+        images: each image's POSIX path, by its key.
+        labels: the label files of each format, by their keys.
+        names: files that may name the classes.
+        passed: counts all other files.
     """
 
     root: Path
@@ -55,7 +57,7 @@ class LabelledFolder:
 
 
 def look_into(root: Path, place: str) -> LabelledFolder:
-    """All images and label files below a folder; for a folder of images, those of the folder of labels beside it too.
+    """Find all images and label files below a folder and, for a folder of images, in the folder of labels beside it.
 
     Raises:
         DataError: a folder cannot be read, or two images would have the same label file.
@@ -72,7 +74,7 @@ def look_into(root: Path, place: str) -> LabelledFolder:
 
 
 def _masks_of_voc(root: Path) -> frozenset[str]:
-    """The folders of masks in a devkit: the truth of another task of the same images."""
+    """The folders of masks in a VOC devkit. They belong to another task on the same images and are not counted."""
     if not (root / "JPEGImages").is_dir():
         return frozenset()
     return frozenset(name for name in ("SegmentationClass", "SegmentationObject") if (root / name).is_dir())
@@ -90,7 +92,7 @@ def twins(folder: Path) -> list[Path]:
 
 
 def splits(paths: Iterable[str]) -> dict[str, str]:
-    """The splits that paths lie in: the folder's name to its path."""
+    """The splits to which paths belong: the name of each split's folder, and its path."""
     found: dict[str, str] = {}
     for path in paths:
         parts = PurePosixPath(path).parts[:-1]
@@ -102,14 +104,15 @@ def splits(paths: Iterable[str]) -> dict[str, str]:
 
 
 def of_split(paths: Mapping[Key, str], split: str) -> dict[Key, str]:
-    """The images that lie in a folder of this name."""
+    """The images that are below a folder of this name."""
     return {key: path for key, path in paths.items() if split in PurePosixPath(path).parts[:-1]}
 
 
 def image_lists(root: Path) -> list[Path]:
-    """VOC's lists of images in ``ImageSets/Main``, one a split; those of single classes have a flag in each line.
+    """VOC's lists of images in ``ImageSets/Main``, one per split.
 
-    A devkit may hold several years' folders, each with its own lists.
+    Lists of single classes, which have a flag in each line, are left out. A devkit may hold the folders of several
+    years, each with its own lists.
     """
     years = [root / name for name in subfolders(root)]
     files = [file for folder in (root, *years) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))]
@@ -148,7 +151,7 @@ def _sort_list(file: Path, path: str, found: LabelledFolder) -> None:
         return
     try:
         states_names = read_names(file) is not None
-    except DataError:  # it is a complaint where the names are needed
+    except DataError:  # the error is raised again if the names are needed
         states_names = True
     if states_names:
         found.names.append(file)
@@ -178,6 +181,6 @@ def _is_label(file: Path, path: str, suffix: str, images: Mapping[Key, str]) -> 
 
 
 def without_labels(images: Sequence[str], passed: PassedOver) -> None:
-    """Count images of which no file says what is in them."""
+    """Count images without a label file as passed over."""
     for path in images:
         passed.add("without a label file", path)

@@ -1,7 +1,8 @@
-"""Whether the boxes of a whole file are written in the form that they are read in, judged by the images' sizes.
+"""Checks whether boxes are read in the form in which they were written, by the sizes of their images.
 
-Four numbers say nothing of their order. Boxes in another form mostly do not fit into their images, and would fit if
-they were read in that form: a few boxes that stick out are careless, most of them in one way are another form.
+Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form, many
+of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes
+leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vlmbench.data.formats.coco_json import AnnotatedImage
 from vlmbench.errors import LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import BOXES_OUTSIDE, REPEATED_BOXES
+from vlmbench.wording import counted, either
 
 Form = Literal["xywh", "xyxy", "cxcywh"]
 Floats = NDArray[np.float64]
@@ -29,28 +31,29 @@ IN_WORDS: dict[Form, str] = {
     "cxcywh": "centre x, centre y, width and height",
 }
 _FITS = 0.99
-"""Of the boxes must fit in another form, for it to be meant."""
+"""Another form is meant only if at least this share of the boxes fits in it."""
 _STICK_OUT: dict[Form, tuple[float, int]] = {"xywh": (0.02, 3), "xyxy": (0.2, 2), "cxcywh": (0.02, 3)}
-"""Which share of the boxes, and how many, must not fit as they are read, for another form to be meant. Of corners taken
-for sizes about half stick out; of centres taken for corners only those of objects near the right or the bottom."""
+"""Another form is meant only if at least this share and this number of boxes leave their images as they are read. If
+corners are read as sizes, about half of the boxes leave their images; if centres are read as corners, only those of
+objects near the right or the bottom edge."""
 _SLACK_PIXELS, _SLACK = 2.0, 0.01
-"""How far a box may stick out before it counts: annotators round, and click beside the edge."""
+"""A box may leave its image by this many pixels or this share of a side: annotators round and miss the edge."""
 _LOOKED_AT = 64
-"""Images whose sizes are read where the file does not state them."""
+"""If the file does not state sizes, this many image files are opened to read them."""
 _COMPARED = 8
-"""Images whose stated sizes are compared with their files' before they are relied on."""
+"""Stated sizes are trusted after this many of them are compared with the image files."""
 _MANY_REPEATED = 0.005
-"""COCO itself has a few boxes twice."""
+"""A remark is made if more than this share of the boxes is repeated: COCO itself has a few boxes twice."""
 
 
 @dataclass(frozen=True)
 class BoxNumbers:
-    """N boxes as a file has them, in pixels.
+    """N boxes in pixels, as a file writes them.
 
     Attributes:
-        numbers: (N, 4).
-        sizes: (N, 2) width and height of each box's image; 0 where it is not known.
-        names: (N,) the image of each, for messages.
+        numbers: (N, 4) the four numbers of each box.
+        sizes: (N, 2) width and height of each box's image; 0 if they are not known.
+        names: (N,) the image of each box, for messages.
     """
 
     numbers: Floats
@@ -59,14 +62,14 @@ class BoxNumbers:
 
 
 def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
-    """Refuse boxes that fit their images in another form only; make a remark of those that stick out of their image.
+    """Refuse boxes that fit into their images only if they are read in another form.
 
     Args:
-        form: what they are read as.
+        form: the form in which they are read.
         place: the file or folder, for messages.
 
     Raises:
-        LabelError: all are parts of 1, or they fit in another form.
+        LabelError: all numbers are between 0 and 1, or the boxes fit in another form only.
     """
     known = np.asarray((boxes.sizes > 0).all(axis=1))
     numbers, sizes = boxes.numbers[known], boxes.sizes[known]
@@ -74,9 +77,10 @@ def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
         return
     if numbers.max() <= 1.0 and numbers.min() >= 0 and numbers.max() > 0 and sizes.min() > 2:
         raise LabelError(
-            f"{place}: the numbers of all {len(numbers):,} boxes are between 0 and 1, and the images have up to "
-            f"{sizes[:, 0].max():,.0f} × {sizes[:, 1].max():,.0f} pixels: the boxes seem to be parts of their images",
-            hint=f"Multiply them by the image's width and height: boxes here are {IN_WORDS[form]} in pixels.",
+            f"{place}: the numbers of all boxes are between 0 and 1 ({len(numbers):,} were checked), but the images "
+            f"have up to {sizes[:, 0].max():,.0f} × {sizes[:, 1].max():,.0f} pixels: the numbers seem to be shares of "
+            "the image's width and height, not pixels",
+            hint=f"Multiply them by the image's width and height: boxes are read as {IN_WORDS[form]} in pixels.",
         )
     fitting = {other: _fit(numbers, sizes, other) for other in IN_WORDS}
     out = np.logical_not(fitting[form])
@@ -87,28 +91,28 @@ def check_form(boxes: BoxNumbers, form: Form, place: str) -> None:
             example = ", ".join(f"{number:g}" for number in numbers[first])
             name = boxes.names[int(np.flatnonzero(known)[first])]
             raise LabelError(
-                f"{place}: {int(out.sum()):,} of {len(out):,} boxes stick out of their images if they are read as "
+                f"{place}: {int(out.sum()):,} of the {len(out):,} boxes leave their images if they are read as "
                 f"{IN_WORDS[form]}, and {'all' if fitting[other].all() else f'{fitting[other].mean():.1%}'} fit as "
-                f"{IN_WORDS[other]}, such as [{example}] of {name}, {sizes[first, 0]:g} × {sizes[first, 1]:g} pixels",
-                hint=f"Write them as {IN_WORDS[form]}.",
+                f"{IN_WORDS[other]}; one is [{example}] in {name}, which has {sizes[first, 0]:g} × {sizes[first, 1]:g} "
+                "pixels",
+                hint=f"Write the boxes as {IN_WORDS[form]}.",
             )
 
 
 def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> None:
-    """Make remarks of boxes (left, top, width, height) that stick out of their images, and of those that are repeated.
+    """Make remarks about boxes (left, top, width, height) that leave their images, and about repeated boxes.
 
     Args:
-        labels: (N,) the class of each.
+        labels: (N,) the class of each box.
     """
     known = np.asarray((boxes.sizes > 0).all(axis=1))
     out = known & ~_fit(boxes.numbers, np.where(known[:, None], boxes.sizes, 1.0), "xywh")
     if count := int(out.sum()):
-        one = count == 1
         say(
             BOXES_OUTSIDE,
-            f"{count:,} of {len(out):,} boxes of {place} {'sticks' if one else 'stick'} out of "
-            f"{'its image' if one else 'their images'}",
-            brief=f"{count:,} box{'es' * (not one)} outside",
+            f"{count:,} of the {len(out):,} boxes of {place} "
+            f"{either(count, 'goes beyond the edge of its image', 'go beyond the edges of their images')}",
+            brief=f"{counted(count, 'box', 'boxes')} outside",
             count=count,
             examples=(name for name, outside in zip(boxes.names, out, strict=True) if outside),
         )
@@ -121,19 +125,20 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
         if entry in first:
             again.append(entry[0])
         first.add(entry)
-    one = len(again) == 1
+    count = len(again)
     say(
         REPEATED_BOXES,
-        f"{len(again):,} of {len(seen):,} boxes of {place} {'is' if one else 'are'} there more than once, with the "
-        f"same class in the same image, and each of them is to be found",
-        brief=f"{len(again):,} repeated box{'es' * (not one)}",
-        count=len(again),
+        f"{count:,} of the {len(seen):,} boxes of {place} "
+        f"{either(count, 'repeats an earlier box', 'repeat earlier boxes')} of the same class in the same image, and "
+        f"{either(count, 'it counts', 'they count')} as {either(count, 'an object', 'objects')} to find",
+        brief=counted(count, "repeated box", "repeated boxes"),
+        count=count,
         examples=again,
     )
 
 
 def _fit(numbers: Floats, sizes: Floats, form: Form) -> NDArray[np.bool_]:
-    """(N,) whether boxes of this form lie within their images, but for a little, and are no less than nothing."""
+    """(N,) whether each box, read in this form, lies in its image (except for a little) and has no negative side."""
     first, second = numbers[:, :2], numbers[:, 2:]
     left_top = first - second / 2 if form == "cxcywh" else first
     right_bottom = {"xywh": first + second, "xyxy": second, "cxcywh": first + second / 2}[form]
@@ -145,19 +150,20 @@ def _fit(numbers: Floats, sizes: Floats, form: Form) -> NDArray[np.bool_]:
 def check_boxes_fit(
     images: Sequence[AnnotatedImage], folder: Path, form: Form, label_of: Mapping[int, int], place: str
 ) -> None:
-    """Both checks, of the boxes of some classes.
+    """Run :func:`check_form` and :func:`tell_of_odd_boxes` on the boxes of the given classes.
 
     Args:
-        folder: of the images, a few of whose sizes are read where they are not stated.
-        form: in which the file writes boxes, whatever they were made into.
-        label_of: the classes' categories.
-        place: for messages.
+        images: with boxes as left, top, width and height.
+        folder: the folder of the images. If sizes are not stated, they are read from some of the files.
+        form: the form in which the file writes boxes.
+        label_of: the label of each category that counts.
+        place: the file or folder, for messages.
 
     Raises:
         LabelError: see :func:`check_form`.
     """
     if _of_other_files(images, folder):
-        return  # sizes that are not the files' judge nothing; each of these images is refused when it is read
+        return  # wrong sizes cannot be used for the check; each of these images is refused when it is read
     sizes = {image.id: image.size for image in images}
     unknown = [image for image in images if image.size is None and image.annotations]
     for image in unknown[:: max(1, len(unknown) // _LOOKED_AT)][:_LOOKED_AT]:
@@ -177,14 +183,14 @@ def check_boxes_fit(
 
 
 def _of_other_files(images: Sequence[AnnotatedImage], folder: Path) -> bool:
-    """Whether one of the first images has another size than is stated, in either orientation."""
+    """Whether the stated size of one of the first images is not that of its file, even with its sides exchanged."""
     stated = [image for image in images[:_COMPARED] if image.size is not None]
     there = [(image.size, upright_size(folder / image.file)) for image in stated]
     return any(size is not None and found is not None and sorted(found) != sorted(size) for size, found in there)
 
 
 def _written(xywh: Floats, form: Form) -> Floats:
-    """(N, 4) left, top, width and height as a file of this form has them."""
+    """(N, 4) boxes (left, top, width, height) as a file of this form writes them."""
     if form == "xywh":
         return xywh
     left_top, size = xywh[:, :2], xywh[:, 2:]

@@ -1,4 +1,4 @@
-"""How large image files are, by their headers."""
+"""The sizes of image files, read from their headers. Readers of boxes use it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from vlmbench.files import open_regular
 
 
 def upright_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as annotation tools show the image, that is after its EXIF orientation; None for no image."""
+    """Width and height after the EXIF orientation is applied, as annotation tools do; None if it is not an image."""
     try:
         with open_regular(path) as file:
             return shown_size(file)
-    except OSError:  # reading the sample later says what is wrong
+    except OSError:  # reading the sample later reports what is wrong
         return None

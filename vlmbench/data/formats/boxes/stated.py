@@ -1,4 +1,4 @@
-"""Numbers and flags as annotation files write them: as numbers, as text, in words."""
+"""Parses numbers, flags and sizes in annotation files, which may be numbers, texts or words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def stated_flag(value: Any) -> bool:
-    """A flag: 0 or 1, true or false, as a number, a text or a word. What is null or empty states nothing: false.
+    """A flag as a bool: 0 or 1, true or false, yes or no, as a number or a text. Null and an empty text are false.
 
     Raises:
-        ValueError: it is anything else, such as -1.
+        ValueError: it has another value, such as -1.
 
     >>> [stated_flag(value) for value in (1, "0", " 1.0 ", "True", None)]
     [True, False, True, True, False]
@@ -28,43 +28,43 @@ def stated_flag(value: Any) -> bool:
 
 
 def stated_number(value: Any) -> float:
-    """A finite number, also as a text.
+    """A finite number, also if it is written as a text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a number, or not finite.
 
     >>> stated_number(" 12.5 ")
     12.5
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{_short(value)} is not a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     except ValueError:
-        raise ValueError(f"{_short(value)} is no number") from None
+        raise ValueError(f"{_short(value)} is not a number") from None
     if not math.isfinite(number):
         raise ValueError(f"{_short(value)} is not finite")
     return number
 
 
 def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
-    """The size of an image in whole pixels; None where it is not stated, or as 0.
+    """The width and height of an image in whole pixels; None if one of them is missing, empty or 0.
 
     Raises:
-        ValueError: it is no number, or no size that an image can have.
+        ValueError: it is not a number, or an image cannot have this size.
     """
     if any(side is None or (isinstance(side, str) and not side.strip()) for side in (width, height)):
         return None
     sides = stated_number(width), stated_number(height)
     if any(side != int(side) or not 0 <= side <= LONGEST_SIDE for side in sides):
-        raise ValueError(f"the size {_short(width)} × {_short(height)}, which no image has")
+        raise ValueError(f"no image can have the size {_short(width)} × {_short(height)}")
     return (int(sides[0]), int(sides[1])) if all(sides) else None
 
 
 LONGEST_SIDE = 10**6
-"""Pixels: ten times what Pillow decodes without asking."""
+"""The longest side that a stated size may have, in pixels."""
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""PASCAL VOC's annotation files: one XML an image, as the devkit, LabelImg, CVAT and Roboflow write it."""
+"""Reads PASCAL VOC's annotation files: one XML file per image, as the devkit, LabelImg, CVAT and Roboflow write it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class VocObject:
     """One object of an image.
 
     Attributes:
-        corners: left, top, right and bottom, as the file has them.
+        name: its class name.
+        corners: left, top, right and bottom, as the file states them.
+        difficult: whether it is marked difficult.
     """
 
     name: str
@@ -30,18 +32,19 @@ class VocObject:
 
     @property
     def xywh(self) -> tuple[float, float, float, float]:
-        """Corners are pixels that belong to the object, counted from 1, as the devkit has them."""
+        """Left, top, width and height, for corners in the devkit's form: pixels of the object, counted from 1."""
         left, top, right, bottom = self.corners
         return left - 1, top - 1, right - left + 1, bottom - top + 1
 
 
 @dataclass(frozen=True)
 class VocAnnotation:
-    """One image's file.
+    """The annotations of one image.
 
     Attributes:
-        filename: of the image, as the file states it; empty where it does not.
-        size: width and height; None where they are not stated, or as 0.
+        filename: the image's file name, as stated; empty if it is not stated.
+        size: width and height; None if they are not stated, or stated as 0.
+        objects: the objects.
     """
 
     filename: str
@@ -50,13 +53,13 @@ class VocAnnotation:
 
 
 def read_voc_xml(file: Path) -> VocAnnotation:
-    """The objects of an image.
+    """Read the objects of an image.
 
-    Names, numbers and flags may stand between blanks and line ends, and flags in words.
+    Spaces and line ends around names, numbers and flags are removed; flags may be words.
 
     Raises:
-        DataError: it cannot be read, is no XML, or has an object without a name or a whole box, a box whose right or
-            bottom is before its left or top, or a flag that is neither 0 nor 1.
+        DataError: the file cannot be read or is not XML; an object has no name or no complete box; right or bottom is
+            smaller than left or top; or a flag is neither 0 nor 1.
     """
     try:
         root = ET.fromstring(read_bytes(file, most=MOST_TEXT_BYTES))
@@ -72,7 +75,7 @@ def read_voc_xml(file: Path) -> VocAnnotation:
 
 
 def is_voc_xml(file: Path) -> bool:
-    """Whether a file's outermost element is that of VOC. One that is no XML at all is not."""
+    """Whether a file is XML and its outermost element is that of VOC."""
     try:
         with open_regular(file) as content:
             _, root = next(iter(ET.iterparse(content, events=("start",))))
@@ -85,12 +88,12 @@ def _object(node: ET.Element, number: int) -> VocObject:
     name = (node.findtext("name") or "").strip()
     texts = [node.findtext(f"bndbox/{corner}") for corner in _CORNERS]
     if not name or None in texts:
-        raise ValueError("an object without a name or a whole box")
+        raise ValueError(f"object {number} has no name, or no complete box")
     where = f"object {number} ({name})"
     try:
         left, top, right, bottom = (stated_number(text) for text in texts)
     except ValueError as error:
-        raise ValueError(f"{where} has a box of which {error}") from error
+        raise ValueError(f"{where} has a wrong box: {error}") from error
     if right < left or bottom < top:
         raise ValueError(
             f"{where} has a box of negative size: xmin {left:g}, ymin {top:g}, xmax {right:g}, ymax {bottom:g}"
@@ -98,5 +101,5 @@ def _object(node: ET.Element, number: int) -> VocObject:
     try:
         difficult = stated_flag(node.findtext("difficult"))
     except ValueError as error:
-        raise ValueError(f"{where} is marked difficult in a way that is not known: {error}") from error
+        raise ValueError(f"{where} has a wrong value of 'difficult': {error}") from error
     return VocObject(name, (left, top, right, bottom), difficult)

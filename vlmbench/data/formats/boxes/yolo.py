@@ -1,7 +1,7 @@
-"""YOLO's annotation files: one text an image, a line an object, and a list of the classes' names.
+"""Reads YOLO's annotation files: one text file per image, one line per object, and a list of class names.
 
-A line is ``class x y width height``: the centre and the size as parts of the image's width and height. Instead of the
-four numbers there may be a polygon, whose bounds are the box. Source: Ultralytics' documentation of its detection and
+A line is ``class x y width height``: the centre and the size as shares of the image's width and height. A polygon may
+replace the four numbers; then the box is the box around it. Source: the documentation of Ultralytics' detection and
 segmentation datasets, and of Darknet.
 """
 
@@ -18,16 +18,17 @@ from vlmbench.data.formats.boxes.stated import stated_number
 from vlmbench.data.labels import listing
 from vlmbench.data.location import read_text
 from vlmbench.errors import DataError, LabelError
+from vlmbench.wording import counted, either
 
 NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")
-"""Files of class names, one a line, as LabelImg, Label Studio, CVAT and Roboflow write them."""
+"""Files of class names, one per line, which LabelImg, Label Studio, CVAT and Roboflow write."""
 _SLACK = 0.01
-"""How far outside 0 … 1 a number may lie: tools round, and Ultralytics' own check lets as much pass."""
+"""A number may be outside 0 … 1 by this much, because tools round. Ultralytics' own check allows the same."""
 
 
 @dataclass(frozen=True)
 class YoloObject:
-    """One object: its class' number, and its (centre x, centre y, width, height) as parts of the image."""
+    """One object: the number of its class, and its box (centre x, centre y, width, height) as shares of the image."""
 
     label: int
     box: tuple[float, float, float, float]
@@ -39,15 +40,15 @@ class YoloObject:
 
 
 def read_yolo_labels(file: Path, classes: int, *, keypoints: bool = False) -> list[YoloObject]:
-    """The objects of an image; an empty file has none.
+    """Read the objects of an image. An empty file has no objects.
 
     Args:
-        classes: how many there are.
-        keypoints: points follow the box in each line, so that more numbers are no polygon.
+        classes: the number of classes.
+        keypoints: in each line, keypoints follow the box, so that more than four numbers are not a polygon.
 
     Raises:
-        DataError: it cannot be read.
-        LabelError: a line is no object of one of the classes, in parts of its image.
+        DataError: the file cannot be read.
+        LabelError: a line has an unknown class, another number of values, or values outside 0 … 1.
     """
     found = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -58,7 +59,8 @@ def read_yolo_labels(file: Path, classes: int, *, keypoints: bool = False) -> li
             except ValueError as error:
                 raise LabelError(
                     f"{file}: line {number} ({line.strip()[:80]}): {error}",
-                    hint="A line is: class, centre x, centre y, width and height, the last four as parts of the image.",
+                    hint="A line is: class, centre x, centre y, width, height. The last four are shares of the image's "
+                    "width and height.",
                 ) from error
     return found
 
@@ -66,16 +68,19 @@ def read_yolo_labels(file: Path, classes: int, *, keypoints: bool = False) -> li
 def _object(words: Sequence[str], classes: int, *, keypoints: bool) -> YoloObject:
     label = stated_number(words[0])
     if not label.is_integer() or not 0 <= label < classes:
-        raise ValueError(f"{words[0]} is none of the classes 0 to {classes - 1}")
+        raise ValueError(f"the class {words[0]} is not one of 0 to {classes - 1}")
     numbers = [stated_number(word) for word in words[1:]]
     if len(numbers) == 5 and not keypoints:
-        raise ValueError("five numbers after the class are a model's prediction with its score, no annotation")
+        raise ValueError("five numbers after the class are a model's prediction with its score, not an annotation")
     is_polygon = len(numbers) >= 6 and len(numbers) % 2 == 0 and not keypoints
     if len(numbers) != 4 and not is_polygon and not (keypoints and len(numbers) > 4):
-        raise ValueError(f"{len(numbers)} numbers after the class are neither a box nor a polygon")
+        raise ValueError(
+            f"{counted(len(numbers), 'number')} after the class {either(len(numbers), 'is', 'are')} neither a box nor "
+            "a polygon"
+        )
     numbers = numbers if is_polygon else numbers[:4]
     if outside := [number for number in numbers if not -_SLACK <= number <= 1 + _SLACK]:
-        raise ValueError(f"{outside[0]:g} is not between 0 and 1, as a part of the image")
+        raise ValueError(f"{outside[0]:g} is not between 0 and 1")
     if is_polygon:
         across, down = numbers[::2], numbers[1::2]
         left, right, top, bottom = min(across), max(across), min(down), max(down)
@@ -86,7 +91,13 @@ def _object(words: Sequence[str], classes: int, *, keypoints: bool) -> YoloObjec
 
 @dataclass(frozen=True)
 class YoloNames:
-    """The classes of a folder, and the file that names them."""
+    """The class names that a file states.
+
+    Attributes:
+        file: the file.
+        names: the names, in the order of their numbers.
+        keypoints: whether label files have keypoints after each box.
+    """
 
     file: Path
     names: tuple[str, ...]
@@ -94,10 +105,14 @@ class YoloNames:
 
 
 def read_names(file: Path) -> YoloNames | None:
-    """The class names that a file states: ``names`` of a YAML, or the lines of a list; None for a YAML of other things.
+    """The class names that a file states: ``names`` of a YAML file, or the lines of a text file.
+
+    Returns:
+        None for a YAML file without ``names``.
 
     Raises:
-        DataError: it cannot be read, or its names are no list of names.
+        DataError: the file cannot be read, or its names are not a list, or not as many as it states.
+        LabelError: a name is not a text or a number.
     """
     if file.suffix.lower() not in (".yaml", ".yml"):
         lines = [line.strip() for line in read_text(file).splitlines()]
@@ -107,7 +122,7 @@ def read_names(file: Path) -> YoloNames | None:
     try:
         content = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
-        raise DataError(f"{file} is no YAML: {error}") from error
+        raise DataError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(content, dict) or "names" not in content:
         return None
     names = content["names"]
@@ -116,25 +131,25 @@ def read_names(file: Path) -> YoloNames | None:
             raise DataError(f"{file}: its names are numbered {listing(map(str, names))}, not 0 to {len(names) - 1}")
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
-        raise DataError(f"{file}: its names are no list, but a {type(names).__name__}")
+        raise DataError(f"{file}: its names must be a list, not {names!r:.40}")
     if isinstance(stated := content.get("nc"), int) and stated != len(names):
-        raise DataError(f"{file}: it states {stated} classes (nc) and names {len(names)}")
+        raise DataError(f"{file}: it states {counted(stated, 'class', 'classes')} (nc), but names {len(names):,}")
     return YoloNames(file, _checked(file, names), content.get("kpt_shape") is not None)
 
 
 def _checked(file: Path, names: Sequence[Any]) -> tuple[str, ...]:
-    """A name may be a number, which YAML makes of a bare one; a blank line amid the others is no name."""
+    """The names as texts. A number is allowed, because YAML reads ``7`` as a number; an empty name is an error."""
     for number, name in enumerate(names):
         if isinstance(name, bool) or not isinstance(name, str | int | float) or not str(name).strip():
             raise LabelError(
-                f"{file}: class {number} has the name {_shown(name)}, which is no name",
+                f"{file}: the name of class {number} is {_shown(name)}, not a text",
                 hint="Write it between quotes." if isinstance(name, bool) else None,
             )
     if not names:
-        raise DataError(f"{file} names no class")
+        raise DataError(f"{file} names no classes")
     return tuple(str(name) for name in names)
 
 
 def _shown(name: Any) -> str:
-    """A value for a message. Of lists and mappings their kind alone: a YAML can make them too large to write out."""
-    return repr(name) if name is None or isinstance(name, str | bool) else f"of a {type(name).__name__}"
+    """A value for a message. A list or a mapping is named only by its type: in YAML it can be endlessly large."""
+    return repr(name) if name is None or isinstance(name, str | bool) else f"a {type(name).__name__}"

@@ -1,1 +1,1 @@
-"""Which captions an image has, as files of many kinds say it."""
+"""Readers of caption files of many forms. The source :mod:`vlmbench.data.sources.captions` uses them."""

@@ -1,4 +1,4 @@
-"""Caption files read into rows as they stand; :mod:`vlmbench.data.formats.captions.caption_files` checks them."""
+"""Parses caption files into rows. :mod:`vlmbench.data.formats.captions.caption_files` checks the rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _JSON = (".json", ".jsonl", ".ndjson")
 
 
 def read_rows(text: str, path: Path, asked: AskedColumns) -> Rows:
-    """The rows of a file's text, its format being told by its content.
+    """The rows of a file's text. The format is recognised by the content.
 
     Raises:
-        DataError: it is none of the known formats, or damaged.
+        DataError: the format is not known, or the file is damaged.
     """
     if path.suffix.lower() in _JSON or text.lstrip().startswith(('{"', '[{"')):
         return _from_json(text, path, asked)
@@ -40,11 +40,11 @@ def _from_json(text: str, path: Path, asked: AskedColumns) -> Rows:
     except KeyError as error:
         raise DataError(f"{path}: an entry has no {error}") from error
     except (TypeError, AttributeError) as error:
-        raise DataError(f"{path}: its entries are not as any known format has them: {error}") from error
+        raise DataError(f"{path}: its entries do not have a known form: {error}") from error
     raise DataError(
-        f"{path}: not a known caption file",
-        hint="Known JSON: COCO (images, annotations), Karpathy (images with sentences), a list or lines of {image, "
-        "caption}, {image: captions}.",
+        f"{path}: it is not a caption file of a known form",
+        hint="Known forms of JSON are COCO's (images, annotations), Karpathy's (images with sentences), a list or "
+        "lines of {image, caption}, and {image: captions}.",
     )
 
 
@@ -70,7 +70,7 @@ def _are_captions(value: object) -> bool:
 
 
 def _records(data: Sequence[Mapping[str, object]], path: Path, asked: AskedColumns) -> Rows:
-    """A row for each record, whose keys are as a table's headings."""
+    """One row per record. The records' keys are used like the headings of a table."""
     keys = list(dict.fromkeys(key for entry in data for key in entry))
     if not keys:
         return Rows([])
@@ -88,13 +88,18 @@ def _records(data: Sequence[Mapping[str, object]], path: Path, asked: AskedColum
 
 
 def _coco(data: dict[str, Any], path: Path) -> list[CaptionRow]:
-    """In the order of the image ids, each with its captions in the file's order, as torchvision's CocoCaptions."""
+    """The images in the order of their ids, with their captions in the file's order, as torchvision's CocoCaptions."""
     captions: dict[Any, list[object]] = {image["id"]: [] for image in data["images"]}
     for annotation in data["annotations"]:
         if "caption" not in annotation:
-            raise DataError(f"{path}: annotation {annotation.get('id')} has no caption: is it an instances file?")
+            raise DataError(
+                f"{path}: annotation {annotation.get('id')} has no caption",
+                hint="It may be COCO's file of instances: name the file captions_*.json.",
+            )
         if annotation["image_id"] not in captions:
-            raise DataError(f"{path}: a caption is of image {annotation['image_id']}, which the file does not list")
+            raise DataError(
+                f"{path}: a caption belongs to image {annotation['image_id']}, which the file does not list"
+            )
         captions[annotation["image_id"]].append(annotation["caption"])
     images = sorted(data["images"], key=lambda image: image["id"])
     return [CaptionRow(image["file_name"], captions[image["id"]]) for image in images]

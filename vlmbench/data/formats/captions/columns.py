@@ -1,4 +1,4 @@
-"""Which columns of a table hold images, captions and splits, by their headings."""
+"""Finds the columns of images, captions and splits in a table, by their headings."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ _IMAGES = (
     *("image", "imagename", "imagepath", "imagefile", "imagefilename", "filename", "filepath", "file", "img"),
     *("imgname", "imgpath", "imgfile", "picture", "photo", "path", "imageid", "imgid", "name"),
 )
-"""Headings of images, the likeliest first, in lower case without blanks and signs: ``Image Name`` is ``imagename``."""
+"""Headings of the column of images, the most likely first. ``Image Name`` is written ``imagename``: in lower case,
+without spaces and punctuation."""
 _CAPTIONS = (
     *("caption", "captions", "captiontext", "text", "texts", "comment", "comments", "sentence", "sentences"),
     *("description", "descriptions", "raw"),
 )
 _SPLITS = ("split", "splits", "datasplit")
 _PERHAPS_SPLITS = ("set", "subset", "partition", "phase")
-"""Headings of splits, if their cells are all names of splits."""
+"""Headings of a column that holds splits if all its cells are names of splits."""
 _SPLIT_NAMES = frozenset((*SPLIT_OF, "restval"))
-"""Words in lower case; the last is Karpathy's, of images of COCO's val2014 that train."""
+"""Names of splits in lower case. Karpathy's ``restval`` is the part of COCO's val2014 that is used for training."""
 _SAMPLE = 50
-"""Rows that are looked at to tell columns apart."""
+"""The number of rows that are looked at to recognise columns."""
 
 
 @dataclass(frozen=True)
 class AskedColumns:
-    """Headings as the user names them: of the images, and of one or more columns of captions."""
+    """The headings that the user names: of the column of images, and of one or more columns of captions."""
 
     image: str | None = None
     captions: tuple[str, ...] = ()
@@ -42,13 +43,13 @@ class AskedColumns:
 
 @dataclass(frozen=True)
 class Columns:
-    """The places of the columns.
+    """The positions of the columns, counted from 0.
 
     Attributes:
-        image: of the images' names.
-        captions: one or more, in order.
-        split: of the names of splits; None if there is no such column.
-        lists: the heading of the captions is Flickr30k's ``raw``, so that each of its cells is a JSON list.
+        image: the column of the images' names.
+        captions: one or more columns of captions, in order.
+        split: the column of the names of splits; None if there is no such column.
+        lists: the heading of the captions is Flickr30k's ``raw``, so that each cell is a JSON list of captions.
     """
 
     image: int
@@ -58,7 +59,7 @@ class Columns:
 
 
 def is_heading(cells: Sequence[str], asked: AskedColumns) -> bool:
-    """Whether these cells are headings: one of them is that of images or captions, and none is an image's name."""
+    """Whether these cells are headings: one is a known heading of images or captions, and none is an image's name."""
     keys = {_key(cell) for cell in cells}
     known = {*_IMAGES, *_CAPTIONS, *map(_key, (asked.image or "image", *asked.captions))}
     return bool(keys & known) and not any(is_image_name(cell.strip()) for cell in cells)
@@ -67,13 +68,13 @@ def is_heading(cells: Sequence[str], asked: AskedColumns) -> bool:
 def choose_columns(
     headings: Sequence[str], rows: Sequence[Sequence[object]], asked: AskedColumns, path: Path
 ) -> Columns:
-    """Which columns hold what.
+    """Find the columns of images, captions and splits.
 
     Args:
-        rows: the first of the table, of which a few are looked at.
+        rows: rows of the table; only the first :data:`_SAMPLE` are looked at.
 
     Raises:
-        DataError: there is no such column, or several may be it.
+        DataError: the column of images or captions is missing, or several columns may be it.
     """
     keys = [_key(heading) for heading in headings]
     sample = [[row[place] for row in rows[:_SAMPLE] if place < len(row)] for place in range(len(headings))]
@@ -125,7 +126,7 @@ def _caption_columns(
 
 
 def _numbered(keys: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
-    """The columns of captions by what they are called without a number, each in the order of the numbers."""
+    """The columns of captions, grouped by their heading without its number and sorted by the number."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for place, key in enumerate(keys):
         match = re.fullmatch(r"([^0-9]+)([0-9]{0,9})", key)
@@ -148,7 +149,7 @@ def _split_column(keys: Sequence[str], rows: Sequence[Sequence[object]]) -> int 
 
 
 def is_split_name(cell: str) -> bool:
-    """Whether a cell is the usual name of a split."""
+    """Whether a cell is a usual name of a split."""
     return cell.strip().casefold() in _SPLIT_NAMES
 
 
@@ -164,7 +165,8 @@ def _asked_column(name: str, keys: Sequence[str], headings: Sequence[str], path:
     places = [place for place, heading in enumerate(headings) if heading.strip() == name]
     places = places or [place for place, key in enumerate(keys) if key == _key(name)]
     if len(places) != 1:
-        raise DataError(f"{path}: {len(places) or 'no'} columns are named {name!r}; it has {_listed(headings)}")
+        what = f"{len(places)} columns are" if places else "no column is"
+        raise DataError(f"{path}: {what} named {name!r}; it has the columns {_listed(headings)}")
     return places[0]
 
 
@@ -172,11 +174,13 @@ def _unclear(
     what: str, option: str, places: Sequence[int], headings: Sequence[str], path: Path, *, example: int
 ) -> DataError:
     if places:
-        said = f"several columns may be the {what}: {_listed([headings[place] for place in places])}"
+        problem = f"several columns may hold the {what}: {_listed([headings[place] for place in places])}"
     else:
-        said = f"no column is known as that of the {what} among {_listed(headings)}"
+        problem = f"no heading is a known one for {what}; the columns are {_listed(headings)}"
     named = headings[example].strip()
-    return DataError(f"{path}: {said}", hint=f"Name it in a card's source, such as options: {{{option}: {named}}}.")
+    return DataError(
+        f"{path}: {problem}", hint=f"Name the column in a card's source, such as options: {{{option}: {named}}}."
+    )
 
 
 def _listed(headings: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The image files that a file of captions names, though it may spell them otherwise than the disk does."""
+"""Finds image files whose names in a caption file differ a little from their names on the disk."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from vlmbench.data.formats.image_suffixes import is_image_name
 
 @dataclass
 class LikeNames:
-    """Finds images whose names are not there as they stand: in another letter case, with another suffix of an image or
-    none, and without leading folders. What may be more than one file is not found.
+    """Finds an image by a similar name: in another letter case, with another suffix or none, or without leading
+    folders.
+
+    If several files could be meant, it finds none of them.
 
     Attributes:
-        folders: where images are.
+        folders: the folders that may hold the image.
     """
 
     folders: Sequence[Path]
     _listed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
     def find(self, name: str) -> tuple[Path, str] | None:
-        """The folder of the only image of a like name, and its POSIX path below that."""
+        """The only image with a similar name: its folder, and its POSIX path below it. None without such a file."""
         parts = PurePosixPath(name).parts
         for start in range(len(parts)):
             below, last = PurePosixPath(*parts[start:-1]), parts[-1]
@@ -39,7 +41,7 @@ class LikeNames:
         return None
 
     def _in(self, folder: Path) -> dict[str, list[str]]:
-        """The images in a folder by their names, and by their names without a suffix, in lower case."""
+        """The images in a folder, by their names in lower case with and without the suffix."""
         if folder not in self._listed:
             keys: dict[str, list[str]] = defaultdict(list)
             if folder.is_dir():
@@ -52,5 +54,5 @@ class LikeNames:
 
 
 def _stem(name: str) -> str:
-    """A name without the suffix of an image; other dots may be a part of it."""
+    """A name without the suffix of an image. Other endings, such as ``.v2``, belong to the name."""
     return os.path.splitext(name)[0] if is_image_name(name) else name

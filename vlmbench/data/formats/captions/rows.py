@@ -1,4 +1,4 @@
-"""What caption files say, image by image, before it is checked."""
+"""The rows of caption files, before they are checked. The readers of JSON and of tables make them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """What a file says of one image, unchecked.
+    """What a file states about one image. Types are not checked yet.
 
     Attributes:
-        image: its name; a string, if the file is sound.
-        captions: strings, if the file is sound.
-        split: the part it belongs to; None where the file says nothing of splits.
+        image: the image's name, which should be a string.
+        captions: its captions, which should be strings.
+        split: its split; None if the file states no splits.
     """
 
     image: object
@@ -25,7 +25,7 @@ class Rows:
     """A file's rows.
 
     Attributes:
-        gathered: an image has a row for each of its captions; else all captions are in one.
+        gathered: an image may have several rows, and their captions are gathered; else each image has one row.
     """
 
     rows: list[CaptionRow]
@@ -33,5 +33,5 @@ class Rows:
 
 
 def several(captions: object) -> list[object]:
-    """A list of captions, which may be one alone."""
+    """Captions as a list: a single caption becomes a list of one."""
     return captions if isinstance(captions, list) else [captions]

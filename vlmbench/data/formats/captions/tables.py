@@ -1,8 +1,8 @@
-"""Tables of captions as text: with a heading and any columns, and the usual ones without.
+"""Parses tables of captions: with headings and any columns, or the usual forms without headings.
 
-Lines are read by Python's :mod:`csv`. Many published tables do not quote captions in which the separator or a quotation
-mark stands. A line that is no sound CSV, or has more cells than the heading, is cut at its separators; what is too much
-belongs to the caption, if there is one column of captions.
+Python's :mod:`csv` reads the lines. Many published tables do not quote captions that contain the separator or a
+quotation mark. So a line that is not valid CSV, or has more cells than there are headings, is split at every separator.
+If there is one column of captions, the additional cells become part of the caption.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from vlmbench.errors import DataError
 _TOKEN = re.compile(r"^(?P<image>[^\t]+)#\d+\t(?P<caption>.*)$")
 """``1000268201_693b08cb0e.jpg#0<tab>A child in a pink dress .``: Flickr8k.token.txt, results_20130124.token."""
 _NUMBERED = re.compile(r"^(?P<image>[^|]+)\|\s*\d+\s*\|?(?P<caption>.*)$")
-"""``1000092795.jpg| 0| Two young guys ...``: Flickr30k's results.csv, one line of which lacks its second bar."""
+"""``1000092795.jpg| 0| Two young guys ...``: Flickr30k's results.csv. The second bar is missing in one of its lines."""
 _SEPARATORS = ",\t;|"
 _PLAIN = {sign: re.compile(rf"^(?P<image>[^{sign}]+\.\w+){re.escape(sign)}(?P<caption>.*)$") for sign in ",\t;"}
-"""``1000268201_693b08cb0e.jpg,A child , in pink .``: captions.txt, quoted or not where the caption has commas."""
+"""``1000268201_693b08cb0e.jpg,A child , in pink .``: captions.txt. A caption with commas may be quoted or not."""
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-"""A cell as CSV quotes it: other captions may well begin and end with a quotation mark."""
+"""A cell that CSV has quoted. Other captions may begin and end with a quotation mark of their own."""
 _BRACKETS = re.compile(r"""\[\s*(['"].*['"]\s*,?\s*)?\]""", re.DOTALL)
 """A cell that looks like a list of strings."""
 _NO_COMMA = re.compile(r"""['"]\s+['"]""")
 _MOST_LINES = 100
-"""Of one cell."""
+"""A cell may have at most this many lines."""
 _KNOWN = (
-    "Known are tables with a heading, such as image,caption or image| number| caption, with any further columns; and "
-    "without one image,caption and image#number<tab>caption."
+    "Known are tables with headings, such as image,caption or image| number| caption, with any other columns; and, "
+    "without headings, image,caption and image#number<tab>caption."
 )
 
 
@@ -44,9 +44,9 @@ def read_table(text: str, path: Path, asked: AskedColumns) -> Rows:
     """The rows of a table.
 
     Raises:
-        DataError: a line is not like the others, or columns cannot be told apart.
+        DataError: a line has another form than the others, or the columns cannot be recognised.
     """
-    # Not splitlines(): it also breaks at characters that may stand in a caption.
+    # Not splitlines(): it also splits at characters that may occur in a caption.
     lines = [line.rstrip("\r") for line in text.split("\n" if "\n" in text else "\r")]
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     for sign in _SEPARATORS:
@@ -54,13 +54,13 @@ def read_table(text: str, path: Path, asked: AskedColumns) -> Rows:
         if len(headings) > 1 and is_heading(headings, asked):
             return _with_heading(_Lines(lines, first + 1, sign, len(headings)), headings, path, asked)
     if is_heading([lines[first]], asked):
-        raise DataError(f"{path}: its heading has one column: {lines[first][:60]!r}", hint=_KNOWN)
+        raise DataError(f"{path}: it has only one column: {lines[first][:60]!r}", hint=_KNOWN)
     return _without_heading(lines, path)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """The lines of a table from one on, its separator and how many columns it has."""
+    """The lines of a table, the index of its first row, its separator and its number of columns."""
 
     lines: Sequence[str]
     first: int
@@ -68,7 +68,7 @@ class _Lines:
     width: int
 
     def cells(self) -> Iterator[tuple[int, list[str], bool]]:
-        """For each row its line, counted from 1, its cells, and whether they were only cut at separators."""
+        """For each row: its line number (from 1), its cells, and whether they were split at every separator."""
         number = self.first
         while number < len(self.lines):
             line = self.lines[number]
@@ -80,7 +80,7 @@ class _Lines:
             number += used
 
     def _parsed(self, number: int) -> tuple[list[str] | None, int]:
-        """The cells as CSV has them and how many lines they take; None if they are no sound CSV."""
+        """The cells of a row by the rules of CSV (None if it is not valid CSV), and its number of lines."""
         if '"' not in self.lines[number]:
             return self.lines[number].split(self.sign), 1
         end = min(len(self.lines), number + _MOST_LINES)
@@ -97,7 +97,7 @@ class _Lines:
         return None, 1
 
     def _begins(self, number: int) -> bool:
-        """Whether a row seems to begin in this line, so that a quotation mark before it was none of CSV's."""
+        """Whether a row seems to begin in this line. Then an open quotation mark before it does not belong to CSV."""
         cells = self.lines[number].split(self.sign)
         return len(cells) >= self.width and any(is_image_name(cell.strip(' "')) for cell in cells)
 
@@ -131,18 +131,17 @@ def _row(number: int, cells: list[str], columns: Columns, table: _Lines, path: P
 
 
 def _unquoted(cell: str, *, cut: bool) -> str:
-    """A cell without CSV's quotation marks, which CSV itself leaves where blanks stand before them."""
+    """A cell without CSV's quotation marks. The csv module keeps them if there are spaces before them."""
     stripped = cell.strip()
     quoted = _QUOTED.fullmatch(stripped) if cut or cell[:1] == " " else None
     return quoted[1].replace('""', '"') if quoted else stripped
 
 
 def _as_lists(rows: Sequence[CaptionRow], path: Path) -> list[CaptionRow] | None:
-    """The rows with each cell of captions as a list of them, if that is what all cells are: of JSON, or as Python
-    prints it.
+    """The rows with their cells parsed as lists of captions, in JSON or in Python's form; None if they are not lists.
 
     Raises:
-        DataError: they seem to be lists, and cannot be read as such.
+        DataError: all cells look like lists, but one cannot be parsed.
     """
     cells = [str(caption).strip() for row in rows for caption in row.captions]
     if not cells or not all(_BRACKETS.fullmatch(cell) for cell in cells):
@@ -151,7 +150,8 @@ def _as_lists(rows: Sequence[CaptionRow], path: Path) -> list[CaptionRow] | None
     for row, cell in zip(rows, cells, strict=True):
         if (words := _list_of(cell)) is None:
             raise DataError(
-                f"{path}: image {str(row.image)!r}: its captions look like a list that is no JSON: {cell[:60]!r}",
+                f"{path}: image {str(row.image)!r}: its captions look like a list, but it is not valid JSON: "
+                f"{cell[:60]!r}",
                 hint='Write such lists as JSON, like ["one", "two"].',
             )
         found.append(CaptionRow(row.image, words, row.split))
@@ -162,7 +162,7 @@ def _list_of(cell: str) -> list[object] | None:
     try:
         words = json.loads(cell)
     except (ValueError, RecursionError):
-        if _NO_COMMA.search(cell):  # as NumPy prints it: Python would join the strings
+        if _NO_COMMA.search(cell):  # NumPy prints lists so, and Python would join the strings
             return None
         try:
             words = ast.literal_eval(cell)
@@ -175,7 +175,9 @@ def _raw_list(row: CaptionRow, path: Path) -> CaptionRow:
     try:
         return CaptionRow(row.image, several(json.loads(str(row.captions[0]))), row.split)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: its column 'raw' is not a JSON list of captions everywhere: {error}") from error
+        raise DataError(
+            f"{path}: image {str(row.image)!r}: its cell in the column 'raw' is not a JSON list of captions: {error}"
+        ) from error
 
 
 def _without_heading(lines: Sequence[str], path: Path) -> Rows:
@@ -201,18 +203,18 @@ def _without_heading(lines: Sequence[str], path: Path) -> Rows:
 
 
 def _refuse_further_columns(lines: Sequence[str], sign: str, path: Path) -> None:
-    """Refuse a table in which each line has a number or a split beside the caption: no heading says what is what."""
+    """Refuse a table without headings in which each line has a number or a split beside the caption."""
     found = [*csv.reader((line for line in lines if line.strip()), delimiter=sign)]
     if len(found) < 2 or len({len(cells) for cells in found}) > 1:
         return
     for column in list(zip(*found, strict=True))[1:]:
         if len(found[0]) > 2 and all(cell.strip().isdecimal() or is_split_name(cell) for cell in column):
             raise DataError(
-                f"{path}: each line has {len(found[0])} cells, and no heading says which is the caption: "
-                f"{sign.join(found[0])[:60]!r}",
-                hint="Write a heading as its first line, such as image,caption,number.",
+                f"{path}: each line has {len(found[0])} cells, and there are no headings that say which of them is the "
+                f"caption: {sign.join(found[0])[:60]!r}",
+                hint="Write headings as the first line, such as image,caption,number.",
             )
 
 
 def _not_like_the_others(path: Path, number: int, line: str) -> DataError:
-    return DataError(f"{path}: line {number} is not like the others: {line[:60]!r}", hint=_KNOWN)
+    return DataError(f"{path}: line {number} has another form than the other lines: {line[:60]!r}", hint=_KNOWN)

@@ -1,1 +1,1 @@
-"""Clips: video files, folders of their frames, and lists of them."""
+"""Readers of clips: video files, folders of frames, and lists of clips. The sources of clips use them."""

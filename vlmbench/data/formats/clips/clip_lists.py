@@ -1,15 +1,15 @@
-"""Lists of the clips that belong to a split, as the datasets' authors publish them.
+"""Reads lists of the clips of a split, as the authors of datasets publish them. The source ``frames`` uses it.
 
-Two spellings are read:
+Two forms are known:
 
-- text, one clip a line, with or without a label behind it (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1``): UCF101;
-  or a number of frames and a label (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01 164 0``): MMAction. The numbers play no
-  part: the class folder says what a clip shows.
-- CSV with the columns label, youtube_id, time_start and time_end: Kinetics, whose clips are named
-  ``<label>/<youtube_id>_<start>_<end>.mp4``, both times in whole seconds with six digits. Of a column split the rows of
-  the source's split count; a list of several splits needs one.
+- text, one clip per line. After the path, a label may follow (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1``, as in
+  UCF101), or a number of frames and a label (``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01 164 0``, as in MMAction). These
+  numbers are ignored: the class folder is the label.
+- CSV with the columns label, youtube_id, time_start and time_end, as in Kinetics. A clip's path is
+  ``<label>/<youtube_id>_<start>_<end>.mp4``, with both times in whole seconds, written with six digits. If there is a
+  column split, the rows of the source's split are used; a list of several splits needs the source to name one.
 
-A listed clip is found under its path, else in its class folder under its name without the extension: a folder of its
+A listed clip is found by its path, or else in its class folder by its name without the extension: it may be a folder of
 frames, or the same video in another container.
 """
 
@@ -32,6 +32,7 @@ from vlmbench.errors import DataError
 from vlmbench.files import read_text
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_IMAGES
+from vlmbench.wording import counted, either
 
 _LABEL = re.compile(r"\s+-?[0-9]+$")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -42,8 +43,8 @@ class ClipList:
     """A list that was read.
 
     Attributes:
-        path: its file.
-        names: paths of clips, ``<class folder>/<clip>``, as they are written (a label may follow) or made from columns.
+        path: the file of the list.
+        names: the clips as ``<class folder>/<clip>``, made from columns or as written (a label may follow).
     """
 
     path: Path
@@ -54,11 +55,11 @@ def find_list(name: str, root: Path, spec: SourceSpec, context: SourceContext) -
     """Find and read a list.
 
     Args:
-        name: a path: absolute, or relative to the location, to its parent, or to wherever locations may lie.
+        name: a path: absolute, or relative to the location, its parent, the data root or the working directory.
         root: the folder of class folders.
 
     Raises:
-        DataError: it is nowhere, cannot be read, or names no clip.
+        DataError: the list is not found, cannot be read, or names no clips.
     """
     location = root if spec.split is None else root.parent
     places = [location / name, location.parent / name, *candidates(name, context)]
@@ -66,20 +67,20 @@ def find_list(name: str, root: Path, spec: SourceSpec, context: SourceContext) -
         if exists(place):
             return ClipList(place, _read(place, spec.split))
     where = ", ".join(str(place) for place in dict.fromkeys(places))
-    # No MissingDataError: the clips are there, and another source of the card must not be taken without a word.
+    # Not MissingDataError: the clips are there, and the card's next source must not be used silently.
     raise DataError(f"{spec.kind} {spec.location!r}: its list {name!r} was not found at {where}")
 
 
 def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial: bool) -> list[int]:
-    """Which clips are on the list, as their numbers in order.
+    """The indices of the clips that are on the list, in order.
 
     Args:
-        clips: (path below the root, label) of all that are there.
+        clips: (path below the root, label) of all clips in the folder.
         listed: the list.
-        partial: go on where some are missing.
+        partial: leave out listed clips that are missing, with a remark.
 
     Raises:
-        DataError: a listed clip is not there or is there twice, or none is.
+        DataError: a listed clip is missing (without ``partial``), all are missing, or one exists twice.
     """
     by_path = {path: number for number, (path, _) in enumerate(clips)}
     by_name: dict[tuple[str, str], list[int]] = {}
@@ -92,23 +93,23 @@ def choose_listed(clips: Sequence[tuple[str, int]], listed: ClipList, *, partial
         spellings = dict.fromkeys((name, bare, _LABEL.sub("", bare)))  # a folder of frames may itself end in a number
         found = next(filter(None, ([by_path[s]] if s in by_path else by_name.get(_key(s), []) for s in spellings)), [])
         if len(found) > 1:
-            raise DataError(f"{listed.path}: {name} is there {len(found)} times: {listing(clips[n][0] for n in found)}")
+            raise DataError(f"{listed.path}: {len(found)} clips may be {name}: {listing(clips[n][0] for n in found)}")
         chosen.update(found)
         absent.extend([] if found else [name])
     if absent and not (partial and chosen):
         raise DataError(
-            f"{listed.path}: {len(absent):,} of {len(listed.names):,} listed clips are missing: {listing(absent)}",
-            hint="To score those that are there, add to the card's source: options: {partial: true}."
+            f"{listed.path}: {len(absent):,} of the {len(listed.names):,} listed clips "
+            f"{either(len(absent), 'is', 'are')} missing: {listing(absent)}",
+            hint="To score only those that exist, add to the card's source: options: {partial: true}."
             if chosen
             else None,
         )
     if absent:
-        one = len(absent) == 1
         say(
             MISSING_IMAGES,
-            f"{len(absent):,} of the {len(listed.names):,} clips that {listed.path} lists {'is' if one else 'are'} "
-            "missing and left out, as `partial` asks",
-            brief=f"{len(absent):,} clip{'s' * (not one)} missing",
+            f"{len(absent):,} of the {len(listed.names):,} clips that {listed.path} lists "
+            f"{either(len(absent), 'is missing and was', 'are missing and were')} left out, as `partial` asks",
+            brief=f"{counted(len(absent), 'clip')} missing",
             count=len(absent),
             examples=map(readable, absent),
         )
@@ -127,7 +128,7 @@ def _read(path: Path, split: str | None) -> tuple[str, ...]:
     else:
         names = _lines(text)
     if not names:
-        raise DataError(f"{path}: the list names no clip")
+        raise DataError(f"{path}: the list names no clips")
     return tuple(dict.fromkeys(names))
 
 
@@ -139,8 +140,8 @@ def _kinetics(table: Sequence[Mapping[str, str]], path: Path, split: str | None)
     splits = sorted({row["split"] for row in table if row.get("split")})
     if len(splits) > 1 and split not in splits:
         raise DataError(
-            f"{path}: it lists the splits {', '.join(splits)}" + (f", and not {split!r}" if split else ""),
-            hint="Name one as `split` of the card's source, or list the clips of one split only.",
+            f"{path}: it lists the splits {listing(splits)}" + (f", but not {split!r}" if split else ""),
+            hint="Name one of them as `split` of the card's source, or list the clips of one split only.",
         )
     names = []
     for number, row in enumerate(table, start=2):
@@ -149,13 +150,13 @@ def _kinetics(table: Sequence[Mapping[str, str]], path: Path, split: str | None)
         try:
             start, end = round(float(row["time_start"])), round(float(row["time_end"]))
         except (KeyError, ValueError, OverflowError) as error:
-            raise DataError(f"{path}, row {number}: time_start and time_end must be seconds") from error
+            raise DataError(f"{path}, row {number}: time_start and time_end must be numbers of seconds") from error
         names.append(f"{row['label']}/{row['youtube_id']}_{start:06d}_{end:06d}.mp4")
     return names
 
 
 def _key(path: str) -> tuple[str, str]:
-    """A clip's class folder, however it is spelt, and its name without the extension of a video."""
+    """A clip's class folder after :func:`normalise`, and its name without the extension of a video."""
     pure = PurePosixPath(path)
     name = pure.stem if is_video_name(pure.name) else pure.name
     return normalise(pure.parts[0]), name

@@ -1,4 +1,4 @@
-"""The clips below a class folder: videos, and folders of frames; every other file is counted."""
+"""Finds the clips below a class folder: video files and folders of frames. Every other file is counted."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from vlmbench.data.formats.folder_walk import (
 from vlmbench.data.image_files import readable
 from vlmbench.errors import DataError
 from vlmbench.files import open_regular
+from vlmbench.wording import listed
 
 BESIDE_FRAMES = "beside the frames of their clips, such as optical flow, depth or masks"
 _BESIDE_VIDEOS = "beside videos"
@@ -45,8 +46,8 @@ class Clip:
     """A clip that was found.
 
     Attributes:
-        path: its POSIX path below the root: of a video file, or of a folder of frames.
-        beside: the paths of images in its folder that are none of its frames.
+        path: the POSIX path of a video file or of a folder of frames, below the root.
+        beside: the paths of images in its folder that are not its frames.
     """
 
     path: str
@@ -55,16 +56,16 @@ class Clip:
 
 @dataclass
 class ClipWalk:
-    """Walks class folders for clips.
+    """Searches class folders for clips.
 
-    Links are followed, but for those that lead back to a folder above. Files in the folders of frames are counted when
-    it is known which clips are used.
+    Links are followed, except those that lead back to a folder above. Other files in a clip's folder of frames are
+    counted later, when it is known which clips are used.
 
     Attributes:
         root: the folder of class folders.
         place: the source, for messages.
-        pattern: which images are frames, as the user says it; see :func:`~.frame_series.choose_frames`.
-        passed: what is not read.
+        pattern: the user's pattern of frames, see :func:`~.frame_series.choose_frames`; None if there is no pattern.
+        passed: counts the files that are not read.
     """
 
     root: Path
@@ -80,7 +81,7 @@ class ClipWalk:
         """The clips of a class folder in natural order.
 
         Raises:
-            DataError: a folder cannot be read, or holds images and nothing tells of which clip, or which are frames.
+            DataError: a folder cannot be read, or it is unclear to which clip its images belong or which are frames.
         """
         found = self._below(self.root / class_folder, class_folder, identities_above(self.root))
         return sorted(found, key=lambda clip: natural(clip.path))
@@ -115,7 +116,7 @@ class ClipWalk:
             yield from self._below(folder / name, f"{path}/{name}", above | {here})
 
     def _content(self, folder: Path, path: str) -> tuple[_Files, list[str]]:
-        """A folder's files that may be clips or frames, and the names of its folders."""
+        """The files in a folder that may be clips or frames, and the names of its folders."""
         files, folders = _Files(), []
         for entry in scan(folder):
             name = entry.name
@@ -131,9 +132,9 @@ class ClipWalk:
     def _frames(self, folder: Path, path: str, images: Sequence[str], *, in_class_folder: bool) -> ClipImages:
         if in_class_folder:
             raise DataError(
-                f"{self.place}: {folder} holds images: which clip do they belong to?",
-                hint="Put each clip's frames in a folder of its own; one image a clip is an image folder "
-                "(imagefolder).",
+                f"{self.place}: the class folder {folder} holds images, and it is unclear to which clip they belong",
+                hint="Put the frames of each clip into a folder of their own. If each image is a sample, use "
+                "imagefolder instead.",
             )
         try:
             return choose_frames(images, path, self.pattern)
@@ -145,7 +146,7 @@ class ClipWalk:
             ) from error
 
     def _of_pictures(self, folder: Path, path: str, folders: Sequence[str], *, has_frames: bool) -> list[str]:
-        """The folders in a folder without those of a clip's optical flow, depth or masks, which are counted."""
+        """The folders that may hold clips. Those of optical flow, depth or masks are left out and counted."""
         others = [name for name in folders if is_other_folder(name)]
         pictures = [name for name in folders if is_picture_folder(name)]
         if not others or self.pattern is not None:
@@ -153,7 +154,7 @@ class ClipWalk:
         if not (has_frames or pictures):
             if "/" not in path:
                 return list(folders)  # clips may have any names
-            raise _unclear(f"{self.place}: {folder} holds the folders {', '.join(folders)}", f"{others[0]}/*")
+            raise _unclear(f"{self.place}: {folder} holds the folders {listed(folders)}", f"{others[0]}/*")
         for name in others:
             for file in FolderWalk(self.root, lambda _: True, self.passed).files(f"{path}/{name}"):
                 self.passed.add(BESIDE_FRAMES, file)
@@ -164,12 +165,12 @@ def frames_of(folder: Path, path: str, pattern: str | None) -> list[str]:
     """The names of a clip's frames in natural order (frame2 before frame10).
 
     Args:
-        folder: the clip's.
+        folder: the clip's folder.
         path: its POSIX path below the root.
         pattern: see :class:`ClipWalk`.
 
     Raises:
-        DataError: the folder cannot be read, or nothing tells which of its images are the frames.
+        DataError: the folder cannot be read, or it is unclear which of its images are the frames.
     """
     names = [entry.name for entry in visible(folder) if _kind(entry.name) in ("image", "either")]
     try:
@@ -195,9 +196,12 @@ class _Files:
         (self.videos if kind == "video" else self.images if kind == "image" else self.either).append(name)
 
     def told_apart(self, folder: Path, *, in_class_folder: bool) -> tuple[list[str], list[str]]:
-        """Videos and images. A GIF is a clip where clips are, and a frame where frames are: in a folder below the class
-        folder that holds nothing else, if the first of them does not move. Beside a video of the same name it is an
-        image: its preview."""
+        """The videos and the images of the folder.
+
+        A GIF may be either. Directly in a class folder, and beside videos, it is a clip, except if a video has the same
+        name: then it is an image (a preview of that video). In other folders without videos, GIFs are clips if there
+        are no other images and the first GIF is animated; else they are frames.
+        """
         if in_class_folder or self.videos:
             stems = {os.path.splitext(name)[0] for name in self.videos}
             previews = [name for name in self.either if os.path.splitext(name)[0] in stems]
@@ -212,11 +216,11 @@ def _moves(path: Path) -> bool:
         with open_regular(path) as file, Image.open(file) as image:
             return bool(getattr(image, "is_animated", False))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return True  # a damaged file is a bad sample of its own
+        return True  # a damaged file becomes a bad sample
 
 
 def _unclear(what: str, pattern: str) -> DataError:
     return DataError(
-        f"{what}: which are the frames?",
-        hint=f"Name them by a pattern in a card's source, such as options: {{frame_names: '{pattern}'}}.",
+        f"{what}, and it is unclear which are the frames",
+        hint=f"Name the frames by a pattern in a card's source, such as options: {{frame_names: '{pattern}'}}.",
     )

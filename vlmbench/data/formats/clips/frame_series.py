@@ -1,7 +1,7 @@
-"""Which images of a clip's folder are its frames, and which are optical flow, depth, masks or the like beside them.
+"""Chooses the frames among the images of a clip's folder: others may be optical flow, depth or masks.
 
-Extractors of frames and of optical flow number their files (``img_00001.jpg``, ``flow_x_00001.jpg``). Names that
-differ only in their numbers are a *series*. A series is known by the words of its names: TSN and MMAction write
+Programs that extract frames and optical flow number their files (``img_00001.jpg``, ``flow_x_00001.jpg``). Names that
+differ only in their numbers are a *series*. The words in its names tell what a series is: TSN and MMAction write
 ``img_`` beside ``flow_x_`` and ``flow_y_``, or ``image_`` beside ``x_`` and ``y_``.
 """
 
@@ -32,18 +32,18 @@ _OTHERS = frozenset(
         *("thumb", "thumbs", "thumbnail", "thumbnails"),
     )
 )
-"""What lies beside the frames of a clip: not what a camera saw, or not in full size."""
+"""Words for images beside a clip's frames that do not show what the camera saw, or only in a small size."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NUMBER = re.compile(r"[0-9]+")
 _MOST_CHANNELS = 4
-"""Of one numbering whose last number tells series apart: ``frame_0001_0.jpg``, ``frame_0001_1.jpg``."""
+"""The last number of a name may tell at most this many series apart: ``frame_0001_0.jpg``, ``frame_0001_1.jpg``."""
 
 
 class UnclearFramesError(Exception):
-    """A folder holds several series of images, and nothing tells which are the frames.
+    """A folder holds several series of images, and it is unclear which of them is the frames.
 
     Attributes:
-        series: the names of each.
+        series: the names of each series' images.
     """
 
     def __init__(self, series: Sequence[Sequence[str]]) -> None:
@@ -53,28 +53,28 @@ class UnclearFramesError(Exception):
 
 @dataclass(frozen=True)
 class ClipImages:
-    """The images of a clip's folder, by their names."""
+    """The names of the frames in a clip's folder, and of the other images."""
 
     frames: Sequence[str]
     others: Sequence[str] = ()
 
 
 def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sorts numbers in names by their value; names that differ only in leading zeros by their spelling."""
+    """A sort key that sorts numbers in names by their value, and names that differ only in leading zeros as texts."""
     parts = re.split(r"([0-9]+)", name)
     return [(1, int(part), "") if number % 2 else (0, 0, part) for number, part in enumerate(parts)], name
 
 
 def choose_frames(names: Sequence[str], folder: str = "", pattern: str | None = None) -> ClipImages:
-    """The frames among the images of one folder, in the order of their names here.
+    """Choose the frames among the images of one folder. The order of the names is kept.
 
     Args:
-        names: of the images.
-        folder: its POSIX path.
-        pattern: the user's, such as ``img_*`` or ``rgb/img_*``; only what it matches is a frame.
+        names: the names of the images.
+        folder: the folder's POSIX path.
+        pattern: the user's pattern, such as ``img_*`` or ``rgb/img_*``: only images that match it are frames.
 
     Raises:
-        UnclearFramesError: there are several series, and nothing tells which are the frames.
+        UnclearFramesError: there are several series, and it is unclear which of them is the frames.
     """
     if pattern is not None:
         frames: Sequence[str] = [name for name in names if matches(pattern, f"{folder}/{name}")]
@@ -87,14 +87,14 @@ def choose_frames(names: Sequence[str], folder: str = "", pattern: str | None = 
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether the last parts of a path are as a pattern says, in any letter case."""
+    """Whether the last parts of a path match a pattern, in any letter case."""
     wanted, given = (PurePosixPath(text.casefold()).parts for text in (pattern, path))
     tail = given[-len(wanted) :]
     return len(tail) == len(wanted) and all(map(fnmatch.fnmatchcase, tail, wanted))
 
 
 def pattern_of(series: Sequence[str]) -> str:
-    """A pattern that every name of a series matches, and no name of another one."""
+    """A pattern that matches every name of a series, and no name of another series."""
     stems = [os.path.splitext(name)[0] for name in series]
     suffixes = {os.path.splitext(name)[1].lower() for name in series}
     places = zip(*(_NUMBER.findall(stem) for stem in stems), strict=True)
@@ -105,25 +105,27 @@ def pattern_of(series: Sequence[str]) -> str:
 
 
 def is_picture_folder(name: str) -> bool:
-    """Whether a folder is named as one of a clip's pictures: ``rgb``, ``img``, ``frames``."""
+    """Whether a folder has the name of a folder of frames: ``rgb``, ``img``, ``frames``."""
     words = _words(name)
     return bool(words) and words <= _PICTURES and _is_word(name, words)
 
 
 def is_other_folder(name: str) -> bool:
-    """Whether a folder is named as one of what lies beside a clip's pictures: ``flow_x``, ``u``, ``depth``."""
+    """Whether a folder has the name of a folder of other images: ``flow_x``, ``u``, ``depth``."""
     words = _words(name)
     return words <= _PICTURES | _OTHERS and bool(words & _OTHERS) and _is_word(name, words)
 
 
 def _is_word(name: str, words: frozenset[str]) -> bool:
-    """Whether a folder's name says something: ``v1`` and ``x_02`` number clips."""
+    """Whether a folder's name has a meaning. Names such as ``v1`` and ``x_02`` only number clips."""
     return any(len(word) > 1 for word in words) or len(name) == 1
 
 
 def beside_other_videos(names: Sequence[str]) -> frozenset[str]:
-    """Of the videos of one folder, those that are named as another one with a word for what is no picture:
-    ``v1_flow.avi`` beside ``v1.avi``, ``v1_depth.avi`` beside ``v1_rgb.avi``."""
+    """The videos that show optical flow, depth or the like of another video in the folder, by their names.
+
+    Examples are ``v1_flow.avi`` beside ``v1.avi``, and ``v1_depth.avi`` beside ``v1_rgb.avi``.
+    """
     pictures = {_bare(name, _PICTURES) for name in names if not _says_other(name)}
     return frozenset(
         name
@@ -135,12 +137,12 @@ def beside_other_videos(names: Sequence[str]) -> frozenset[str]:
 
 
 def _says_other(name: str) -> bool:
-    """Whether a name has a word of them. Single letters are none: ``v_Archery_g01_c01.avi``."""
+    """Whether a name has a word for optical flow, depth or the like. Single letters (``v_Archery``) do not count."""
     return any(len(word) > 1 for word in _words(name) & _OTHERS)
 
 
 def _bare(name: str, but: frozenset[str]) -> tuple[str, ...]:
-    """The parts of a name without these words at its ends."""
+    """The parts of a name, without these words at its beginning and end."""
     parts = [part for part in re.split(r"[\W_]+", os.path.splitext(name)[0].casefold()) if part]
     while parts and parts[-1] in but:
         parts.pop()
@@ -154,7 +156,10 @@ def _words(name: str) -> frozenset[str]:
 
 
 def _is_other(name: str) -> bool:
-    """Single letters count only if the name has no words of its own: ``x_00001.jpg``, not ``v_Archery_g01_c01.jpg``."""
+    """Whether an image's name has a word for optical flow, depth or the like.
+
+    Single letters count only if the name has no other words: in ``x_00001.jpg``, but not in ``v_Archery_g01_c01.jpg``.
+    """
     words = _words(name)
     return bool(words & _OTHERS) and (words <= _PICTURES | _OTHERS or any(len(word) > 1 for word in words & _OTHERS))
 
@@ -168,7 +173,7 @@ def _frames_among(every: Sequence[str]) -> Sequence[str]:
     if len(groups) == 1:
         return groups[0]
     if not numbered or 2 * sum(map(len, numbered)) < sum(map(len, groups)):
-        return [name for group in groups for name in group]  # names without a system, such as hashes
+        return [name for group in groups for name in group]  # the names have no series, such as hashes
     if len(numbered) > 1:
         pictures = [group for group in numbered if _words(group[0]) & _PICTURES]
         numbered = pictures if len(pictures) == 1 else numbered
@@ -178,7 +183,7 @@ def _frames_among(every: Sequence[str]) -> Sequence[str]:
 
 
 def _series(names: Sequence[str]) -> list[list[str]]:
-    """Names that differ in their numbers alone, together."""
+    """The names grouped into series: names that differ only in their numbers."""
     by_text: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_text[_NUMBER.sub("0", name)].append(name)
@@ -190,7 +195,7 @@ def _series(names: Sequence[str]) -> list[list[str]]:
 
 
 def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
-    """One series if no number occurs under two suffixes: a clip's frames may be of several formats."""
+    """Join the names of several suffixes into one series if no number occurs twice: frames may have several formats."""
     if len(by_suffix) == 1:
         return list(by_suffix.values())
     stems = [os.path.splitext(name)[0].casefold() for own in by_suffix.values() for name in own]
@@ -200,7 +205,7 @@ def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
 
 
 def _channels(names: list[str]) -> list[list[str]]:
-    """Apart, if the last number takes the same few values for each of the numbers before it."""
+    """Split a series by the last number in its names, if every number before it occurs with the same last numbers."""
     if len(names) < 2 * 2 or len(_NUMBER.findall(os.path.splitext(names[0])[0])) < 2:
         return [names]
     numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]

@@ -1,11 +1,11 @@
-"""Which stream of a container is the video, and how its frames become pictures as players show them.
+"""Chooses the video stream of a container, and turns its frames into pictures as players show them.
 
-- A cover picture is no video. Of several video streams the first is read, with a remark.
-- A turn by right angles that the container or stream asks for (its display matrix: phones) is applied, mirrored or not.
-  The ``ffmpeg`` program and players do the same; torchvision's and decord's readers do not.
-- Pixels become 8-bit RGB, whatever their depth; transparent places get white behind them.
-- Pixels that are not square are not stretched, with a remark: models' transforms take frames as they are stored.
-- Interlaced video stays interlaced, and a variable rate stays as it is: frames count, not times.
+- A cover picture is not a video. If there are several video streams, the first one is read, with a remark.
+- A rotation by right angles that the file asks for (in its display matrix, as phones write it) is applied, also with a
+  mirror image. The ``ffmpeg`` program and players do the same; the readers of torchvision and decord do not.
+- Pixels of any depth become 8-bit RGB. Transparent parts get a white background.
+- Pixels that are not square are not stretched, and it is a remark: models' transforms get frames as they are stored.
+- Interlaced video is not changed. A variable frame rate is ignored: frames are counted, and their times do not matter.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vlmbench.data.formats.pixels import Fact, say_facts
 from vlmbench.errors import BadSampleError
 from vlmbench.remarks.base import Code, Text, say
 from vlmbench.remarks.codes import FIRST_STREAM, OBLONG_PIXELS, TURNED_VIDEOS
+from vlmbench.wording import counted, either
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,16 +32,16 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _PICTURE_CODECS = frozenset(("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegls", "jpeg2000"))
-"""What covers are encoded with, where a stream does not say that it is one."""
+"""Codecs of cover pictures, for streams that do not state that they are one."""
 _SQUARE = 0.02
-"""How far from 1 the aspect of a pixel may be: scaling to even numbers of pixels leaves up to 1 %."""
+"""The aspect ratio of a pixel may differ from 1 by this much: scaling to even sizes makes it differ by up to 1 %."""
 _DEGREE = math.radians(1)
-"""How far from a right angle a turn may be."""
+"""A rotation may differ from a right angle by this much, in radians."""
 
 
 @dataclass
 class Seen:
-    """What there is to remark of one clip, said once however many frames are read."""
+    """Makes the remarks about one clip: each at most once, for any number of frames that are read."""
 
     sample_id: str
     _said: set[str] = field(default_factory=set)
@@ -67,18 +68,18 @@ class Seen:
 
 
 def video_stream(container: InputContainer, seen: Seen) -> VideoStream:
-    """The first video stream that is no cover picture.
+    """The first video stream that is not a cover picture.
 
     Raises:
-        BadSampleError: there is none.
+        BadSampleError: there is no such stream.
     """
     from av.stream import Disposition
 
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not moving:
-        cover = ", only a cover picture" if container.streams.video else ""
-        raise BadSampleError(seen.sample_id, f"the container has no video stream{cover}")
+        cover = ", but only a cover picture" if container.streams.video else ""
+        raise BadSampleError(seen.sample_id, f"the file has no video stream{cover}")
     filmed = [stream for stream in moving if not _of_pictures(stream)]
     streams = filmed or moving
     seen.stream(len(streams) - 1)
@@ -86,7 +87,7 @@ def video_stream(container: InputContainer, seen: Seen) -> VideoStream:
 
 
 def _of_pictures(stream: VideoStream) -> bool:
-    codec: VideoCodecContext | None = stream.codec_context  # None if FFmpeg knows no decoder of it
+    codec: VideoCodecContext | None = stream.codec_context  # None if FFmpeg has no decoder for it
     return codec is not None and codec.name in _PICTURE_CODECS
 
 
@@ -94,7 +95,7 @@ def picture_of(frame: VideoFrame, stream: VideoStream, seen: Seen) -> bytes:
     """A decoded frame as a binary PPM of 8-bit RGB.
 
     Raises:
-        BadSampleError: the video asks to be turned by an angle that is not right.
+        BadSampleError: the video asks to be turned by an angle that is not a right angle.
     """
     aspect = stream.sample_aspect_ratio
     if aspect and not 1 / (1 + _SQUARE) < aspect < 1 + _SQUARE:
@@ -116,9 +117,11 @@ def _rgb(frame: VideoFrame, seen: Seen) -> NDArray[np.uint8]:
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 6.2.2); FFmpeg stores nine 32-bit integers in
-    the machine's order."""
-    side_data: Any = frame.side_data  # PyAV's types say something else than its class
+    """(a, b, c, d) of the display matrix: x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 6.2.2).
+
+    FFmpeg stores the matrix as nine 32-bit integers in the machine's byte order.
+    """
+    side_data: Any = frame.side_data  # PyAV's type stubs do not match its class
     try:
         data = bytes(side_data["DISPLAYMATRIX"])
     except KeyError:
@@ -130,10 +133,13 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 def _upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int], seen: Seen) -> NDArray[np.uint8]:
     a, b, c, d = matrix
     if not any(matrix):
-        return pixels  # a matrix of zeros is a writer's mistake: players ignore it
+        return pixels  # a matrix of zeros is a mistake of the program that wrote it, and players ignore it
     turn = math.atan2(b, a) % (math.pi / 2)
     if min(turn, math.pi / 2 - turn) > _DEGREE:
-        raise BadSampleError(seen.sample_id, f"it asks to be turned by {math.degrees(math.atan2(b, a)):.0f} degrees")
+        degrees = math.degrees(math.atan2(b, a))
+        raise BadSampleError(
+            seen.sample_id, f"it asks to be turned by {degrees:.0f} degrees, which is not a right angle"
+        )
     crosswise = abs(b) > abs(a)
     right, down = (c, b) if crosswise else (a, d)
     turned = pixels.transpose(1, 0, 2) if crosswise else pixels
@@ -144,30 +150,30 @@ def _upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int], seen:
 
 
 def _streams(count: int) -> str:
-    if count == 1:
-        return "1 clip holds several video streams, and the first was read"
-    return f"{count:,} clips hold several video streams, and the first was read"
+    return f"{counted(count, 'clip')} {either(count, 'has', 'have')} several video streams, and the first one was read"
 
 
 def _streams_brief(count: int) -> str:
-    return "first stream of 1 clip" if count == 1 else f"first streams of {count:,} clips"
+    return f"first {either(count, 'stream', 'streams')} of {counted(count, 'clip')}"
 
 
 def _turned(count: int) -> str:
-    if count == 1:
-        return "1 video asks to be turned, and was turned as players do"
-    return f"{count:,} videos ask to be turned, and were turned as players do"
+    return (
+        f"{counted(count, 'video')} {either(count, 'was', 'were')} turned as "
+        f"{either(count, 'its file asks', 'their files ask')}, and as players do"
+    )
 
 
 def _turned_brief(count: int) -> str:
-    return f"{count:,} video{'s' * (count != 1)} turned"
+    return f"{counted(count, 'video')} turned"
 
 
 def _oblong(count: int) -> str:
-    if count == 1:
-        return "1 video has pixels that are not square, and its frames were not stretched"
-    return f"{count:,} videos have pixels that are not square, and their frames were not stretched"
+    return (
+        f"{counted(count, 'video')} {either(count, 'has', 'have')} pixels that are not square, and "
+        f"{either(count, 'its', 'their')} frames were not stretched"
+    )
 
 
 def _oblong_brief(count: int) -> str:
-    return f"{count:,} video{'s' * (count != 1)} with pixels that are not square"
+    return f"{counted(count, 'video')} with pixels that are not square"

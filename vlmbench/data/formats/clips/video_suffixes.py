@@ -1,7 +1,7 @@
-"""Which file names are those of videos, and which containers may be opened.
+"""Tells video files by their names, and lists the containers that may be opened.
 
-FFmpeg also knows playlists and scripts, by content and under any file name: a text file could have other files or
-addresses opened. So only containers that hold their own frames are on the list.
+FFmpeg also recognises playlists and scripts, by their content and under any name. Such a file could make it open other
+files or network addresses. So only containers that hold their own frames are on the list.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ _SUFFIXES_OF: dict[str, tuple[str, ...]] = {
     "hevc": (".hevc", ".h265", ".265"),
     "mjpeg": (".mjpg", ".mjpeg"),
 }
-"""FFmpeg's names of containers, and the suffixes that their files have. Sound alone (.ogg, .m4a) is none."""
+"""FFmpeg's names of containers, with the suffixes of their files. Suffixes of sound files (.ogg, .m4a) are left out."""
 
 FORMATS = ",".join(_SUFFIXES_OF)
-"""The containers that are opened, as FFmpeg's option ``format_whitelist`` takes them. It goes by content: a file may
-have another container's suffix."""
+"""The value of FFmpeg's option ``format_whitelist``. FFmpeg recognises a container by its content, so that a file may
+have the suffix of another container."""
 
 VIDEO_SUFFIXES = frozenset(suffix for own in _SUFFIXES_OF.values() for suffix in own)
-"""Of video files, in lower case."""
+"""The suffixes of video files, in lower case."""
 
 USUAL_SUFFIXES = ".mp4, .avi, .mkv, .webm, .mov, .mpg, .wmv, .flv"
-"""For messages."""
+"""The most common suffixes, for messages."""
 
 
 def is_video_name(name: str) -> bool:
-    """Whether a file's name ends as a video's does, in any letter case."""
+    """Whether a file's name ends with the suffix of a video, in any letter case."""
     return kind_of_suffix(os.path.splitext(name)[1]) in ("video", "either")
 
 
 @cache
 def kind_of_suffix(suffix: str) -> Literal["video", "image", "either"] | None:
-    """Of what files with this suffix are. Either: GIF, which may be a video or a single image."""
+    """The kind of files with this suffix: "either" for GIF, which may be a video or a single image; None for others."""
     video, image = suffix.lower() in VIDEO_SUFFIXES, is_image_name(f"a{suffix}")
     if video and image:
         return "either"

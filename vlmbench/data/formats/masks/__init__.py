@@ -1,1 +1,4 @@
-"""Masks on disk: where they lie, which image each is of, what their values mean."""
+"""Readers of masks: finds them, pairs them with images, and turns their values into labels.
+
+The source :mod:`vlmbench.data.sources.masks` uses them.
+"""

@@ -1,4 +1,4 @@
-"""The images of a layout and the mask of each, and every file beside them that is not read."""
+"""Finds the images of a dataset and the mask of each image, and counts every other file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from vlmbench.data.formats.masks.names import Pairing, composed, endings, masks_
 from vlmbench.data.labels import listing
 from vlmbench.data.location import exists, read_text
 from vlmbench.errors import DataError
+from vlmbench.wording import counted, either, listed
 
 _MOST_ENDINGS = 3
 
 
 @dataclass(frozen=True)
 class Collected:
-    """A layout's samples.
+    """The samples of a dataset.
 
     Attributes:
-        images: paths below the folder of images, in the order of the samples.
-        masks: of each its mask's, below the folder of masks.
-        passed: files that lie beside them and are not read.
+        images: the images' paths below the folder of images, in the order of the samples.
+        masks: the path of each image's mask, below the folder of masks.
+        passed: counts the files beside them that are not read.
     """
 
     images: tuple[str, ...]
@@ -42,11 +43,11 @@ class Collected:
 
 @dataclass(frozen=True)
 class _Files:
-    """Paths below the two folders, sorted.
+    """The files in the folders of images and masks, as sorted paths below them.
 
     Attributes:
-        others: files in the folder of masks of which options say that they are none.
-        passed: files of either folder that are neither image nor mask.
+        others: files in the folder of masks that are not masks, according to the options.
+        passed: counts the files of both folders that are neither images nor masks.
     """
 
     images: list[str]
@@ -56,16 +57,17 @@ class _Files:
 
 
 def collect(layout: Layout, place: str, *, class_file: str = "") -> Collected | None:
-    """Find the files of a layout and pair them.
+    """Find the images and masks of a layout and pair them.
 
     Args:
-        class_file: the name of the file that states the classes, which is read too.
+        class_file: the name of the file that states the classes; it is not counted as passed over.
 
     Returns:
-        None if this is not the dataset: a folder or list that options state is not there, or no mask that they name.
+        None if the dataset is not here: a folder or list that the options name does not exist, or no file has the name
+        of a mask that they ask for.
 
     Raises:
-        DataError: options or a list say which images count, and one has no mask or is not there; or names are
+        DataError: the options or a list say which images count, but an image or its mask is missing; or names are
             ambiguous.
     """
     if not all(exists(layout.root / part) for part in (layout.images, layout.masks, layout.list)):
@@ -141,31 +143,34 @@ def _pairing(layout: Layout, files: _Files, place: str) -> Pairing:
 
 
 def _refuse_other_endings(paired: Pairing, layout: Layout, place: str) -> None:
-    """Images and masks that are both alone, and would not be by another ending, are hardly meant to be."""
+    """Refuse images without a mask if masks exist whose names are the images' names with another ending."""
     others = endings(paired.images, paired.masks)
     several = [(ending, count) for ending, count in others.most_common(_MOST_ENDINGS) if count > 1 or not paired.pairs]
     if several:
-        listed = ", ".join(f"{ending} ({count:,})" for ending, count in several)
+        every = counted(len(paired.images) + len(paired.pairs), "image")
         raise DataError(
-            f"{place}: {len(paired.images):,} of the {len(paired.images) + len(paired.pairs):,} images in "
-            f"{layout.root / layout.images} have a mask only by another ending: {listed}",
-            hint=f"State it in a card's source, as options: {{mask_suffix: {several[0][0]}}}, or rename the masks.",
+            f"{place}: {len(paired.images):,} of the {every} in {layout.root / layout.images} "
+            f"{either(len(paired.images), 'has', 'have')} no mask, unless the names of masks end in another way: "
+            f"{listed([f'{ending} ({count:,})' for ending, count in several], 'or')}",
+            hint=f"State the ending in a card's source, as options: {{mask_suffix: {several[0][0]}}}, or rename the "
+            "masks.",
         )
     if not paired.pairs:
         raise DataError(
-            f"{place}: of the {len(paired.images):,} images in {layout.root / layout.images} and the "
-            f"{len(paired.masks):,} masks in {layout.root / layout.masks}, no two have one name; images are "
-            f"{listing(paired.images[:3])}; masks are {listing(paired.masks[:3])}",
-            hint="Name each mask like its image, or state how their names go on in a card's source, as options: "
+            f"{place}: no mask has the name of an image: there are {counted(len(paired.images), 'image')} in "
+            f"{layout.root / layout.images}, such as {listing(paired.images[:3])}, and "
+            f"{counted(len(paired.masks), 'mask')} in {layout.root / layout.masks}, such as "
+            f"{listing(paired.masks[:3])}",
+            hint="Name each mask like its image, or state how their names end in a card's source, as options: "
             "{image_suffix: …, mask_suffix: …}.",
         )
 
 
 def _strangers(layout: Layout, images: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Of files in the folder of masks that are not read those that say nothing of an image.
+    """The files in the folder of masks that do not belong to any image.
 
-    Where options say which masks count, an image's further ones (Cityscapes has five files an image) are left out by
-    choice.
+    If the options say which masks count, an image's other files (Cityscapes has five files per image) are left out on
+    purpose and not counted.
     """
     if not layout.stated:
         return list(others)
@@ -181,7 +186,7 @@ def _listed(layout: Layout, files: _Files, place: str) -> Collected | None:
     images, masks = _index(files.images), _index(files.masks)
     bare = [name.removesuffix(layout.image_suffix or ".jpg") for name in names]
     if twice := [name for name, count in Counter(bare).items() if count > 1]:
-        raise DataError(f"{file} lists {len(twice)} images more than once: {listing(twice)}")
+        raise DataError(f"{file} lists {counted(len(twice), 'image')} more than once: {listing(twice)}")
     found = [_find(*each, layout.image_suffix, images, place) for each in zip(names, bare, strict=True)]
     of_found = [_find(*each, layout.mask_suffix, masks, place) for each in zip(names, bare, strict=True)]
     if layout.usual and layout.mask_suffix is None and None in of_found:
@@ -200,7 +205,7 @@ def _listed(layout: Layout, files: _Files, place: str) -> Collected | None:
 
 
 def _index(paths: Sequence[str]) -> dict[str, list[str]]:
-    """Paths by themselves and by their names without endings."""
+    """Paths by their full names, and by their names without endings."""
     found: dict[str, list[str]] = {}
     for path in paths:
         whole, name = composed(path), stem(path)
@@ -210,7 +215,7 @@ def _index(paths: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _find(name: str, bare: str, suffix: str | None, paths: dict[str, list[str]], place: str) -> str | None:
-    """The file of a listed name, which may have an ending of its own."""
+    """The file with a listed name, which may be listed with or without an ending; None if there is no such file."""
     endless = os.path.splitext(name)[0] if is_image_name(name) else name
     for key in (f"{bare}{suffix}",) if suffix is not None else (name, endless):
         there = paths.get(composed(key), [])
@@ -225,15 +230,15 @@ def _find(name: str, bare: str, suffix: str | None, paths: dict[str, list[str]],
 
 
 def _incomplete(layout: Layout, what: str, absent: Sequence[str], count: int, place: str) -> DataError:
-    """What is left of a dataset with holes would give another number under the same name."""
+    """The error for missing files: the remaining samples would give another number under the dataset's name."""
     folder = layout.images if what == "image" else layout.masks
     whose = f"listed in {layout.list}" if layout.list else f"in {layout.images or layout.root}"
     return DataError(
-        f"{place}: {len(absent):,} of the {count:,} images {whose} have no {what} file in "
-        f"{layout.root / folder}: {listing(absent)}",
+        f"{place}: {len(absent):,} of the {count:,} images {whose} {either(len(absent), 'has', 'have')} no "
+        f"{what} file in {layout.root / folder}: {listing(absent)}",
         hint=None
         if layout.list
-        else "If only some images are to be scored, name them in a file and give it as the option `list`.",
+        else "To score only some images, list their names in a file and give it as the option `list`.",
     )
 
 
@@ -246,7 +251,7 @@ def _mask_name(layout: Layout, image: str) -> str:
 
 
 def _count_beside(layout: Layout, passed: PassedOver) -> None:
-    """Files of the system beside the two folders, and images there."""
+    """Count hidden files, system files and images beside the two folders as passed over."""
     if not (layout.images and layout.masks):
         return
     walk = FolderWalk(layout.root, is_image_name, passed)

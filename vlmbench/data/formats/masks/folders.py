@@ -1,4 +1,4 @@
-"""Which folders of a dataset hold its images and which its masks, under the names that people and tools use."""
+"""Finds the folders of images and of masks in a dataset, by the names that people and tools usually give them."""
 
 from __future__ import annotations
 
@@ -34,25 +34,26 @@ _MASKS = (
     *("annotations", "annotation", "annot", "ann_dir", "gtfine", "gt", "ground_truth", "groundtruth", "segmentations"),
     *("segmentation", "seg", "targets", "target"),
 )
-"""Names in lower case; of two that hold images, the first of the first two wins, and others are ambiguous."""
+"""Names of folders of images and of masks, in lower case."""
 _PREFERRED = 2
+"""If there are several folders, one with one of the first two names is used, and other names are ambiguous."""
 _SPLITS = {**SPLIT_OF, "trainval": "trainval"}
-"""Words of splits; VOC's trainval has a list of its own."""
+"""Names of splits. VOC's trainval is a split of its own here, because it has its own list."""
 _SPLIT = re.compile(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})[_-]?(\d{{2,4}})?")
 _JOINED = re.compile(r"[_\-. ]*")
 _PROBED = 200
-"""Entries of a folder that are looked at to see whether images lie below it."""
+"""The number of entries of a folder that are searched for images."""
 LISTS = "ImageSets/Segmentation"
-"""Where VOC and its descendants have a list of names for each split."""
+"""The folder in which VOC, and datasets like it, have a list of names for each split."""
 
 
 @dataclass(frozen=True)
 class FolderPair:
-    """A folder of images and the folder of their masks, as POSIX paths below a root; both may be the root, ``""``.
+    """A folder of images and the folder of their masks, as POSIX paths below a root. Both may be the root, ``""``.
 
     Attributes:
-        split: the split that they are, as the folders call it; empty if they are the whole dataset.
-        list: the list of names that says which images count; empty: all.
+        split: the split that they hold, as the folders name it; empty if they hold the whole dataset.
+        list: the file that lists the images to use; empty if all images are used.
     """
 
     images: str
@@ -62,13 +63,13 @@ class FolderPair:
 
 
 def split_name(name: str) -> str:
-    """The split that a folder's or list's name means, ``val`` for ``valid``; empty if it means none."""
+    """The split that the name of a folder or list means, such as ``val`` for ``valid``; empty if it means no split."""
     found = _SPLIT.fullmatch(name.lower())
     return _SPLITS[found[1]] + (found[2] or "") if found else ""
 
 
 def folder_pairs(root: Path) -> list[FolderPair]:
-    """Every pair of folders of images and masks in a dataset's folder, those of its splits apart.
+    """Every pair of a folder of images and a folder of masks in a dataset. Each split is a pair of its own.
 
     Raises:
         DataError: a folder cannot be read.
@@ -82,7 +83,7 @@ def folder_pairs(root: Path) -> list[FolderPair]:
 
 
 def list_files(root: Path) -> list[str]:
-    """The lists of names of a VOC devkit, sorted."""
+    """The lists of names in a VOC devkit, sorted; empty if there are no lists."""
     folder = root / LISTS
     if not folder.is_dir():
         return []
@@ -92,12 +93,12 @@ def list_files(root: Path) -> list[str]:
 
 
 def has_images(folder: Path) -> bool:
-    """Whether an image lies in a folder or near below it."""
+    """Whether a folder, or a folder a few levels below it, holds an image."""
     return any(is_image_name(name) for name in _some_files(folder, 4))
 
 
 def _here(root: Path) -> list[FolderPair]:
-    """The pairs of folders directly in the root. Of several folders of masks for the same images, all."""
+    """The pairs of folders directly in the root. If several folders of masks fit the same images, all of them."""
     images: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
     for name in subfolders(root):
@@ -115,7 +116,7 @@ def _here(root: Path) -> list[FolderPair]:
 
 
 def _role(name: str) -> tuple[Literal["image", "mask", ""], str]:
-    """Whether a folder's name says images or masks, and of which split: ``train_masks`` are masks of ``train``."""
+    """Whether a folder's name means images or masks, and its split: ``train_masks`` means the masks of ``train``."""
     lower = name.lower()
     for role, words in (("image", _IMAGES), ("mask", _MASKS)):
         if lower in words:
@@ -128,7 +129,7 @@ def _role(name: str) -> tuple[Literal["image", "mask", ""], str]:
 
 
 def _foremost(names: list[str], order: tuple[str, ...]) -> list[str]:
-    """The one that its name puts before the others; all if none does."""
+    """The folder with a preferred name; all folders if there is no such folder."""
     for word in order[:_PREFERRED]:
         if chosen := [name for name in names if name.lower() == word]:
             return chosen
@@ -136,7 +137,7 @@ def _foremost(names: list[str], order: tuple[str, ...]) -> list[str]:
 
 
 def _by_split(root: Path, pair: FolderPair) -> list[FolderPair]:
-    """The pair's splits, if its folders have one folder each of them; else the pair."""
+    """The pair split up, if both of its folders hold folders of the same splits; else the pair itself."""
     of_images = [name for name in subfolders(root / pair.images) if split_name(name)]
     of_masks = {split_name(name): name for name in subfolders(root / pair.masks)}
     splits = [name for name in of_images if split_name(name) in of_masks]
@@ -150,20 +151,20 @@ def _below(folder: str, pair: FolderPair) -> FolderPair:
 
 
 def _mixed(root: Path) -> list[FolderPair]:
-    """Images and masks in one folder, told apart by the ends of their names: ``x.jpg`` and ``x_mask.png``."""
+    """Pairs of which both are the same folder, with names such as ``x.jpg`` for images and ``x_mask.png`` for masks."""
     if masks_beside(root):
         return [FolderPair("", "")]
     return [FolderPair(name, name, name) for name in subfolders(root) if split_name(name) and masks_beside(root / name)]
 
 
 def masks_beside(folder: Path) -> list[str]:
-    """The names in a folder that are those of masks of images beside them."""
+    """The names of the masks in a folder that also holds their images."""
     names = [entry.name for entry in scan(folder) if not entry_is_folder(entry) and is_image_name(entry.name)]
     return masks_among([name for name in names if not is_junk_file(name)])
 
 
 def _some_files(folder: Path, depth: int) -> Iterator[str]:
-    """The names of files in a folder and near below it."""
+    """The names of files in a folder and a few levels below it."""
     if not depth or not os.path.isdir(folder):
         return
     entries = scan(folder)

@@ -1,4 +1,4 @@
-"""Where images and masks lie: as a source's options say, or by the usual names of folders, splits and lists."""
+"""Finds the layout of a dataset with masks: from the source's options, or by usual names of folders and lists."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from vlmbench.errors import DataError, MissingDataError, UsageError
 
 OPTIONS = ("images", "masks", "list", "image_suffix", "mask_suffix")
 _KIND = "masks"
-"""What comes before a path on the command line."""
+"""The name of the source on the command line."""
 _FOLDERS_ABOVE = 3
-"""How far above its list or images a dataset's folder is looked for: ``ImageSets/Segmentation/val.txt``."""
+"""A dataset's folder may be this many folders above the named list or images: ``ImageSets/Segmentation/val.txt``."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where images and masks lie below a dataset's folder, and what of their names says which belong together.
+    """The folders of images and masks in a dataset, and the parts of file names that images and masks share.
 
     Attributes:
         root: the dataset's folder.
-        images: the folder of images as a POSIX path below it; the root itself is empty.
-        masks: the folder of masks; may be the same.
-        list: the file of names that a split has; empty: every image.
-        image_suffix: how an image's file goes on behind the name; None: as an image's.
-        mask_suffix: how a mask's does.
-        stated: options say where things lie, so that a hole is an error.
-        usual: folders were found by their usual names, and so may masks be.
-        split: the split that was found.
+        images: the folder of images, as a POSIX path below the root; empty if it is the root.
+        masks: the folder of masks; it may be the same.
+        list: the file that lists the names of a split; empty if every image is used.
+        image_suffix: what follows the shared name in an image's file name; None: the ending of any image.
+        mask_suffix: what follows the shared name in a mask's file name; None: the ending of any image.
+        stated: the options state the layout, so that a missing file is an error.
+        usual: the folders were found by their usual names, so masks may be found by similar names, too.
+        split: the split that was found; empty if there are no splits.
     """
 
     root: Path
@@ -52,7 +52,7 @@ class Layout:
 
 
 def stated_layout(spec: SourceSpec, root: Path) -> Layout | None:
-    """The layout that a source's options state; None if they state none but endings of names.
+    """The layout that a source's options state; None if they state only endings of names, or nothing.
 
     Raises:
         UsageError: an option is of the wrong form.
@@ -61,11 +61,11 @@ def stated_layout(spec: SourceSpec, root: Path) -> Layout | None:
     options: dict[str, Any] = {name: spec.options.get(name) for name in OPTIONS}
     for name, value in options.items():
         if value is not None and not isinstance(value, str):
-            raise UsageError(f"{place}: {name} is a name, not {value!r}")
+            raise UsageError(f"{place}: `{name}` must be a name, not {value!r}")
     if spec.split is not None and any(options[name] for name in ("images", "masks", "list")):
         raise UsageError(
-            f"{place}: `split` means nothing beside images, masks or list",
-            hint="Name the split's own folders and list.",
+            f"{place}: `split` cannot be used together with `images`, `masks` or `list`",
+            hint="Name the folders and the list of the split instead.",
         )
     images, masks = (_path(options[name] or name) for name in ("images", "masks"))
     usual = options["images"] is None and options["masks"] is None
@@ -80,12 +80,12 @@ def stated_layout(spec: SourceSpec, root: Path) -> Layout | None:
 
 
 def usual_layout(spec: SourceSpec, path: Path) -> Layout | None:
-    """The layout of a dataset's folder by the names that people and tools use; None if it has none of them.
+    """The layout of a dataset's folder, found by usual names; None if it has no folders with such names.
 
-    The path may also be the folder of one split's images, or a split's list of names.
+    The path may also be the folder of one split's images, or the list of names of a split.
 
     Raises:
-        DataError: there are several splits, or several folders of masks, and nothing says which counts.
+        DataError: there are several splits or several folders of masks, and it is unclear which to use.
         MissingDataError: there is no such split.
     """
     place = f"{spec.kind} {spec.location!r}"
@@ -118,7 +118,7 @@ def _of_folder(spec: SourceSpec, root: Path, place: str) -> tuple[Path, FolderPa
         ]
         if not asked:
             there = listing(sorted({pair.split for pair in pairs if pair.split})) or "no splits"
-            raise MissingDataError(f"{place}: no split {spec.split!r} in {root}", hint=f"There: {there}.")
+            raise MissingDataError(f"{place}: no split {spec.split!r} in {root}", hint=f"It has {there}.")
         pairs = asked
     return _the_only(root, pairs, place)
 
@@ -147,13 +147,13 @@ def _the_only(root: Path, pairs: list[FolderPair], place: str) -> tuple[Path, Fo
     if len(splits) == len(pairs):
         names = listing(pair.list or pair.split or "a part without a name" for pair in pairs)
         raise DataError(
-            f"{place}: {root} has {len(pairs)} splits ({names}), and nothing says which is asked",
-            hint=f"Name one: {commands_of(root, pairs, _KIND)}.",
+            f"{place}: {root} has {len(pairs)} splits ({names}), and it is not stated which to use",
+            hint=f"Name the split: {commands_of(root, pairs, _KIND)}.",
         )
     folders = sorted({f"{pair.images}/ with {pair.masks}/" for pair in pairs})
     raise DataError(
         f"{place}: several folders of {root} may hold the images and their masks: {listing(folders)}",
-        hint="State which count in a card's source, as options: {images: …, masks: …}.",
+        hint="State the folders to use in a card's source, as options: {images: …, masks: …}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which mask is of which image, by their names."""
+"""Pairs images with their masks by the names of the files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 
 from vlmbench.data.labels import listing
 from vlmbench.errors import DataError
+from vlmbench.wording import counted, either, listed
 
 _OF_BOTH = frozenset(
     ("image", "img", "images", "imgs", "photo", "picture", "pic", "rgb", "sat", "leftimg8bit", "input")
@@ -24,7 +25,8 @@ _OF_MASKS = frozenset(
     )
 )
 _ENDINGS = frozenset(("png", "jpg", "jpeg", "tif", "tiff", "bmp"))
-"""Words around the name that an image and its mask share; a mask's may keep the image's ending, as ``x.jpg.png``."""
+"""Words before or after the name that an image and its mask share. A mask's name may contain the image's ending, such
+as ``x.jpg.png``."""
 _FIRST, _LAST = _OF_BOTH | _OF_MASKS, _OF_MASKS | _ENDINGS
 _SEPARATOR = re.compile(r"[_\-. ]+")
 _MOST_ENDINGS = 4
@@ -32,12 +34,12 @@ _MOST_ENDINGS = 4
 
 @dataclass(frozen=True)
 class Pairing:
-    """Images and masks, as paths below their folders.
+    """Paired images and masks, as paths below their folders.
 
     Attributes:
-        pairs: in the order of the images' names.
-        images: without a mask.
-        masks: without an image.
+        pairs: (image, mask), in the order of the images' names.
+        images: the images without a mask.
+        masks: the masks without an image.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -46,7 +48,7 @@ class Pairing:
 
 
 def stem(path: str) -> str:
-    """A path without the ending of its file, in composed characters (NFC), which some systems take apart."""
+    """A path without the ending of its file, in composed characters (NFC), because some systems decompose them."""
     return composed(os.path.splitext(path)[0])
 
 
@@ -56,22 +58,23 @@ def composed(path: str) -> str:
 
 
 def bare_image(path: str) -> str:
-    """An image's path without the words that say that it is one, in one letter case: ``x`` of ``image_x.jpg``."""
+    """An image's path in lower case, without words that mean "image": ``x`` for ``image_x.jpg``."""
     return _without(path, _OF_BOTH, _OF_BOTH)[-1]
 
 
 def bare_mask(path: str, images: Container[str]) -> str:
-    """A mask's path without the words that say that it is one, as far as that makes it an image's.
+    """A mask's path in lower case, without words that mean "mask": ``x`` for ``x_mask.png``.
 
     Args:
-        images: what images are called in one letter case; without one of these, all such words are left out.
+        images: the names of the images in lower case. Words are removed one by one until the name is one of them; if it
+            never is, all of them are removed.
     """
     shorter = [*_without(path, frozenset(), _LAST), *_without(path, _FIRST, _FIRST | _LAST)]
     return next((name for name in shorter if name in images), shorter[-1])
 
 
 def masks_among(names: Sequence[str]) -> list[str]:
-    """Of the names of images and masks in one folder those of masks: ``x_mask.png`` beside ``x.jpg``, sorted."""
+    """The sorted names of the masks in a folder of images and masks: ``x_mask.png`` beside ``x.jpg``."""
     called = {name for path in names for name in (stem(path).casefold(), bare_image(path))}
 
     def is_mask(path: str) -> bool:
@@ -82,7 +85,10 @@ def masks_among(names: Sequence[str]) -> list[str]:
 
 
 def _without(path: str, first: Container[str], last: Container[str]) -> list[str]:
-    """A path without its last words, one more left out each time, and then without its first ones."""
+    """A path, then without its last word, without its last two, and so on; then also without its first words.
+
+    Only words in ``first`` and ``last`` are left out.
+    """
     folder, _, name = stem(path).casefold().rpartition("/")
     found = [name]
     while (parts := _SEPARATOR.split(found[-1]))[1:] and parts[-1] in last:
@@ -93,15 +99,14 @@ def _without(path: str, first: Container[str], last: Container[str]) -> list[str
 
 
 def pair_by_name(images: Sequence[str], masks: Sequence[str], place: str, *, thorough: bool) -> Pairing:
-    """Pair every image with the mask of its name, whatever their endings.
+    """Pair every image with the mask that has its name. File endings may differ.
 
     Args:
-        place: for messages.
-        thorough: names that differ in case, or in words such as ``_mask`` and ``_gt``, are one name too, as long as
-            each is that of one image and one mask.
+        place: the source, for messages.
+        thorough: names that differ in letter case, or in words such as ``_mask`` and ``_gt``, are the same name, too.
 
     Raises:
-        DataError: two images or two masks have one name, and the other side has it too.
+        DataError: two images share a name with a mask, or two masks share a name with an image.
     """
     lone = list(images), list(masks)
     found = _step(lone, stem, stem, place, exact=True)
@@ -119,13 +124,13 @@ def _step(
     *,
     exact: bool = False,
 ) -> dict[str, str]:
-    """Pairs of those that are still alone, which are then no longer."""
+    """Pair images and masks that have no partner yet, and remove the pairs from ``lone``."""
     images, masks = _grouped(lone[0], of_image), _grouped(lone[1], of_mask)
     both = sorted(images.keys() & masks.keys())
     if exact and (twice := [path for name in both for path in images[name] if len(images[name]) > 1]):
         raise DataError(
-            f"{place}: {len(twice):,} images share names but for endings, and one mask cannot be of several: "
-            f"{listing(sorted(twice))}",
+            f"{place}: {len(twice):,} images have the same names, except the endings, and a mask cannot belong to "
+            f"several images: {listing(sorted(twice))}",
             hint="Keep one image of each name.",
         )
     if several := {name: masks[name] for name in both if len(masks[name]) > 1 and len(images[name]) == 1}:
@@ -139,12 +144,12 @@ def _step(
 
 def _ambiguous(several: dict[str, list[str]], place: str) -> DataError:
     after = Counter(_ending_after(name, path) for name, paths in several.items() for path in paths)
-    listed = ", ".join(f"{ending} ({count:,} masks)" for ending, count in after.most_common(_MOST_ENDINGS))
-    one = len(several) == 1
+    found = [f"{ending} ({counted(count, 'mask')})" for ending, count in after.most_common(_MOST_ENDINGS)]
     return DataError(
-        f"{place}: {len(several):,} image{'s' * (not one)} {'has' if one else 'have'} several masks by name, such as "
-        f"{listing(next(iter(several.values())))}",
-        hint=f"Say which counts in a card's source, as options: {{mask_suffix: …}}. The endings are {listed}.",
+        f"{place}: {counted(len(several), 'image')} {either(len(several), 'has', 'have')} several masks with matching "
+        f"names, such as {listing(next(iter(several.values())))}",
+        hint="State the ending of the masks to use in a card's source, as options: {mask_suffix: …}. There are "
+        f"{listed(found)}.",
     )
 
 
@@ -162,7 +167,7 @@ def _grouped(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, list[
 
 
 def endings(images: Sequence[str], masks: Sequence[str]) -> Counter[str]:
-    """How masks' names go on behind images' names, endings included, and how many do: what ``mask_suffix`` could be."""
+    """What follows an image's name in the names of masks, with the number of masks: candidates for ``mask_suffix``."""
     stems = {stem(path) for path in images}
     found: Counter[str] = Counter()
     for path in masks:
@@ -173,5 +178,5 @@ def endings(images: Sequence[str], masks: Sequence[str]) -> Counter[str]:
 
 
 def starts(path: str) -> Iterator[str]:
-    """What a path begins with, up to each sign that is neither letter nor digit, the longest first."""
+    """The beginnings of a path, each up to a character that is neither letter nor digit, the longest first."""
     return (path[:place] for place in range(len(path) - 1, 0, -1) if not path[place].isalnum())

@@ -1,4 +1,4 @@
-"""Whether the palettes of a dataset's masks mean the same: where each file has its own, indices are no classes."""
+"""Checks that the palettes of a dataset's masks agree: if they differ, the values may not be classes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from vlmbench.data.formats.masks.stored import StoredMask
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MASK_PALETTES_DIFFER
+from vlmbench.wording import counted, either
 
 
 @dataclass(frozen=True)
 class PaletteCheck:
-    """Compares masks with one of them.
+    """Compares the palettes of masks with that of one mask.
 
     Attributes:
-        reference: the mask; None, or one without a palette, compares with nothing.
+        reference: the mask; if it is None or has no palette, nothing is compared.
     """
 
     reference: StoredMask | None
 
     def compare(self, mask: StoredMask) -> None:
-        """Make a remark if a value that both hold has another colour in each."""
+        """Make a remark if a value that occurs in both masks has different colours in them."""
         ours = self.reference.palette if self.reference is not None else {}
         theirs = mask.palette
         if any(theirs[index] != ours[index] for index in ours.keys() & theirs.keys()):
@@ -28,12 +29,11 @@ class PaletteCheck:
 
 
 def _text(count: int) -> str:
-    what = "1 mask gives a value" if count == 1 else f"{count:,} masks give a value"
     return (
-        f"{what} another colour than the first mask does; if colours mean classes, list them in a card as `colours`, "
-        "since the values then do not"
+        f"{counted(count, 'mask')} {either(count, 'has', 'have')} another colour for a value than the first mask has; "
+        "if the colours mean classes and not the values, list them in a card as `colours`"
     )
 
 
 def _brief(count: int) -> str:
-    return f"palettes differ in {count:,} mask{'s' * (count != 1)}"
+    return f"palettes differ in {counted(count, 'mask')}"

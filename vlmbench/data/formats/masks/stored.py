@@ -1,7 +1,7 @@
-"""What a mask file stores: an integer for every pixel, exactly as it was written, or a colour.
+"""Decodes a mask file: an integer or a colour for every pixel, exactly as it was written.
 
-An image viewer's reading is not always that. Pillow stretches grey PNGs of 2 or 4 bits and PGMs to 0 … 255 and cuts
-colours of 16 bits to 8: right for pictures, wrong for class indices. A file that may have lost values is refused.
+Decoding a mask as a picture would change its values: Pillow scales grey PNGs of 2 or 4 bits and PGMs to 0 … 255, and
+cuts colours of 16 bits to 8. A file is refused if its values may have been lost.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.formats.pixels import turn_in
 from vlmbench.errors import BadSampleError, LabelError
+from vlmbench.wording import counted, listed
 
 Colour = tuple[int, int, int]
 
@@ -26,9 +27,9 @@ _COLOURS = ("RGB", "RGBA", "RGBX", "LA")
 _INDICES = ("1", "L", "P", "PA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _BITS_PER_SAMPLE = 258
 _PNG_HEADER = 26
-"""Bytes of a PNG up to its colour type; the bit depth is the byte before it."""
+"""The number of bytes of a PNG up to and including its colour type. The bit depth is the byte before it."""
 _FEW = 12
-"""Colours that a message lists."""
+"""A message lists at most this many colours."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class StoredMask:
     """A decoded mask file.
 
     Attributes:
-        image: as Pillow has it.
-        bits: of a stored sample.
-        most: of a PGM its largest value, by which Pillow stretches; 0 of other files.
+        image: the image as Pillow decodes it.
+        sample_id: the sample's id, for messages.
+        bits: the number of bits per stored sample.
+        most: the largest value that a PGM states, from which Pillow scales; 0 for other files.
     """
 
     image: Image.Image
@@ -52,13 +54,13 @@ class StoredMask:
 
     @cached_property
     def values(self) -> NDArray[Any]:
-        """(H, W) integers as the file has them: of a palette the indices, of three equal channels the one.
+        """(H, W) integers as the file stores them: the indices of a palette, or one of three equal channels.
 
-        A GIF has no greys but in its palette, which its writers renumber: if all that occur are grey, they are the
-        values.
+        A GIF stores grey values only in its palette, and programs renumber the palette. So if all colours in a GIF are
+        grey, these are the values.
 
         Raises:
-            LabelError: they are colours, or no whole numbers.
+            LabelError: the file holds colours, transparent pixels, or numbers that are not whole.
         """
         image = self.image
         if image.mode in _COLOURS:
@@ -82,10 +84,10 @@ class StoredMask:
 
     @property
     def colours(self) -> NDArray[np.int64]:
-        """(H, W) colours as red * 65,536 + green * 256 + blue; of a palette those that it shows.
+        """(H, W) colours as red * 65,536 + green * 256 + blue; for a palette, the colours of its indices.
 
         Raises:
-            LabelError: it is transparent in places.
+            LabelError: some pixels are transparent.
         """
         image = self.image
         if image.mode in ("RGBA", "LA", "PA"):
@@ -96,7 +98,7 @@ class StoredMask:
 
     @cached_property
     def palette(self) -> dict[int, Colour]:
-        """The colour of each index that occurs; empty of a file without a palette."""
+        """The colour of each index that occurs; empty for a file without a palette."""
         if not self.has_palette:
             return {}
         flat = self.image.getpalette("RGB") or []
@@ -109,7 +111,7 @@ class StoredMask:
 
     @cached_property
     def held(self) -> set[int]:
-        """The values that occur."""
+        """The set of values that occur."""
         if self.image.mode in ("L", "P") and self.image.format == "PNG" and self.bits == 8:
             return {value for value, count in enumerate(self.image.histogram()[:256]) if count}
         return set(np.unique(self.values).tolist())
@@ -128,12 +130,12 @@ class StoredMask:
         if self.image.mode not in _COLOURS:
             return LabelError(message, hint="Save masks as grey or palette PNG files of class indices.")
         codes = np.unique(self.colours)
-        listed = ", ".join(str(list(colour_of(int(code)))) for code in codes[:_FEW])
+        colours = listed([str(list(colour_of(int(code)))) for code in codes], most=_FEW)
         return LabelError(
-            f"{message}; its {len(codes):,} colours are {listed}{', …' if len(codes) > _FEW else ''}",
+            f"{message}; it has {counted(len(codes), 'colour')}: {colours}",
             hint="State the colour of each class in label order in a card's source, as options: {colours: [[0, 0, 0], "
-            "…]}; or put the annotation tool's labelmap.txt or class_dict.csv beside the folders; or use the dataset's "
-            "index masks.",
+            "…]}; or put the annotation tool's labelmap.txt or class_dict.csv beside the folders; or use masks of "
+            "class indices, if the dataset has them.",
         )
 
 
@@ -142,27 +144,27 @@ def stored_mask(data: bytes, sample_id: str) -> StoredMask:
 
     Raises:
         BadSampleError: it cannot be decoded.
-        LabelError: its format or depth loses values, or it holds several pictures.
+        LabelError: its format or depth may have lost values, or it holds several pictures.
     """
     image = decode_image(data, sample_id)
     if name := _lossy(image, data):
         raise LabelError(
-            f"sample {sample_id!r}: its mask is {name}, which may blur values where classes meet",
-            hint="Export the masks again as PNG. Turning these files into PNG does not bring lost values back.",
+            f"sample {sample_id!r}: its mask is {name}, and lossy compression changes values where classes meet",
+            hint="Export the masks again as PNG. To convert these files to PNG does not bring the lost values back.",
         )
     if (count := getattr(image, "n_frames", 1)) > 1:
         raise LabelError(f"sample {sample_id!r}: its mask file holds {count} pictures, and only one can be the mask")
     bits = _bits(image, data)
     if bits > 8 and image.mode in _COLOURS:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has {bits} bits a channel in several channels, of which 8 can be read",
+            f"sample {sample_id!r}: its mask has several channels of {bits} bits each, but only 8 bits can be read",
             hint="Save masks as grey PNG files of 8 or 16 bits.",
         )
     return StoredMask(_upright(image, data), sample_id, bits, _most(image, data))
 
 
 def _upright(image: Image.Image, data: bytes) -> Image.Image:
-    """The mask turned as its orientation tag asks; Pillow has turned a TIFF."""
+    """The mask, turned as its orientation tag asks. A TIFF has already been turned by Pillow."""
     turn = turn_in(data)
     if turn is None or image.format == "TIFF":
         return image
@@ -172,14 +174,15 @@ def _upright(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def colour_of(code: int) -> Colour:
-    """Red, green and blue of a number of :attr:`StoredMask.colours`."""
+    """Red, green and blue of a colour that is written as one number, as in :attr:`StoredMask.colours`."""
     return code >> 16, code >> 8 & 255, code & 255
 
 
 def _opaque(channels: NDArray[Any], sample_id: str) -> NDArray[Any]:
     if int(channels[..., -1].min(initial=255)) != 255:
         raise LabelError(
-            f"sample {sample_id!r}: its mask is transparent in places: colour or alpha may mean classes",
+            f"sample {sample_id!r}: its mask has transparent pixels, and it is unclear whether the colours or the "
+            "alpha channel are the classes",
             hint="Save masks without an alpha channel, as grey or palette PNG files of class indices.",
         )
     return channels[..., :-1]
@@ -191,16 +194,16 @@ def _whole(found: NDArray[Any], sample_id: str) -> NDArray[np.int64]:
     rounded = np.rint(found)
     if (uneven := found[rounded != found]).size:
         raise LabelError(
-            f"sample {sample_id!r}: its mask has the value {uneven[0]:g} and {uneven.size - 1:,} more that are no "
-            "whole numbers",
-            hint="Probabilities or scaled masks are no class indices: save each pixel's class.",
+            f"sample {sample_id!r}: its mask has values that are not whole numbers, such as {uneven[0]:g} "
+            f"({counted(int(uneven.size), 'pixel')})",
+            hint="Probabilities and scaled masks are not class indices: save the class index of each pixel.",
         )
     whole: NDArray[np.int64] = rounded.astype(np.int64)
     return whole
 
 
 def _lossy(image: Image.Image, data: bytes) -> str:
-    """What a file is whose compression may change values; empty where it does not."""
+    """The name of a file's format if its compression may change values; else empty."""
     if image.format == "WEBP":
         return "a lossy WebP" if _webp_chunk(data, b"VP8 ") else ""
     if image.format == "TIFF":
@@ -209,7 +212,7 @@ def _lossy(image: Image.Image, data: bytes) -> str:
 
 
 def _webp_chunk(data: bytes, name: bytes) -> bool:
-    """Whether a WebP file has a chunk of this name: ``VP8 `` is lossy, ``VP8L`` is not."""
+    """Whether a WebP file has a chunk of this name. ``VP8 `` is a lossy picture, ``VP8L`` a lossless one."""
     place = 12
     while place + 8 <= len(data):
         if data[place : place + 4] == name:

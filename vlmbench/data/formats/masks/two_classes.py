@@ -1,4 +1,4 @@
-"""Masks of two classes: whether 255 is the second class, as in a mask of black and white, or not scored, as in VOC."""
+"""Decides what 255 means in masks of two classes: the second class (a black and white mask), or not scored (VOC)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from vlmbench.data.image_files import read_file
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import ASSUMED_MASK_VALUES
+from vlmbench.wording import counted, either
 
 _SAMPLED = 200
-"""Masks, evenly spread, that decide; if none of them holds more than 0, the others are looked at until one does."""
+"""The number of masks that decide, evenly spread over the dataset. If they hold only 0, more masks are looked at."""
 
 
 def settled(values: MaskValues, masks: Sequence[Path], place: str) -> MaskValues:
-    """The reading of masks of which nothing says what 255 means: the second of two classes, if 0 and 255 are all.
+    """Decide how masks are read if it is not stated what 255 means.
 
-    A mask with another value, which later contradicts that, is an error.
+    If there are two classes and the masks hold only 0 and 255, then 255 is the second class, and a remark says so. If a
+    mask that was not looked at holds another value, reading it is an error.
 
     Args:
-        values: as the options say, or the default.
-        masks: of all samples.
+        values: how masks are read by the options or by default.
+        masks: the mask files of all samples.
     """
     if values.ignore_stated or values.classes != 2:
         return values
@@ -40,8 +42,8 @@ def settled(values: MaskValues, masks: Sequence[Path], place: str) -> MaskValues
         return values
     say(
         ASSUMED_MASK_VALUES,
-        f"the masks of {place} hold the values 0 and 255 alone ({count:,} of {len(masks):,} were looked at), so that "
-        "255 was read as the second of two classes; a card states it as `values: [0, 255]`",
+        f"the masks of {place} hold only the values 0 and 255 ({count:,} of {len(masks):,} were looked at), so 255 was "
+        "read as the second of two classes; to state it, write `values: [0, 255]` in a card",
         brief="255 read as class 1",
         count=len(masks),
     )
@@ -49,21 +51,24 @@ def settled(values: MaskValues, masks: Sequence[Path], place: str) -> MaskValues
 
 
 def say_unscored(sample_id: str) -> None:
-    """A mask of two classes holds 255, others hold 1, and nothing says what 255 means."""
+    """Make a remark that 255 was not scored in a mask of two classes, because other masks hold 1."""
     say(ASSUMED_MASK_VALUES, _unscored, brief=_unscored_brief, examples=[sample_id])
 
 
 def _unscored(count: int) -> str:
-    what = "1 mask of two classes holds" if count == 1 else f"{count:,} masks of two classes hold"
-    return f"{what} 255, which was not scored; a card states it as `ignore: 255`"
+    what = f"{counted(count, 'mask')} of two classes {either(count, 'holds', 'hold')} 255"
+    return f"{what}, which was not scored; to state it, write `ignore: 255` in a card"
 
 
 def _unscored_brief(count: int) -> str:
-    return f"255 not scored in {count:,} mask{'s' * (count != 1)}"
+    return f"255 not scored in {counted(count, 'mask')}"
 
 
 def _held(masks: Sequence[Path]) -> Iterator[set[int]]:
-    """The values of each mask, a spread of them first. One that cannot be read holds none; its turn comes."""
+    """The values of each mask; first of some that are evenly spread, then of the others.
+
+    A mask that cannot be read gives an empty set: the error is reported when the sample is read.
+    """
     step = max(1, len(masks) // _SAMPLED)
     order = [*masks[::step], *(path for index, path in enumerate(masks) if index % step)]
     for path in order:

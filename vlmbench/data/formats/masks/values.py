@@ -1,4 +1,7 @@
-"""From the values of a mask file to class indices: every dataset has its own way, and a wrong guess shows nowhere."""
+"""Turns the values or colours of a mask into class indices.
+
+Every dataset has its own rule. A wrong rule raises no error and gives wrong numbers, so unknown values are refused.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,21 @@ from numpy.typing import NDArray
 
 from vlmbench.data.formats.masks.stored import StoredMask, colour_of, stored_mask
 from vlmbench.errors import LabelError
+from vlmbench.wording import listed
 
 IGNORE = -1
-"""The label of pixels that are not scored, whatever the files write there: no class can have it."""
+"""The label of pixels that are not scored. No class can have it."""
 
 DEFAULT_IGNORED = 255
-"""The value of such pixels in VOC, ADE20K, Cityscapes and COCO-Stuff files."""
+"""The value of pixels that are not scored in the files of VOC, ADE20K, Cityscapes and COCO-Stuff."""
 
 _UNKNOWN = -2
 _TABLE = 2**16
-"""Values from 0 up that are looked up in a table; the few others are compared one by one."""
+"""Values from 0 to this are looked up in a table. Other values are rare and are compared one by one."""
 _LISTED = 12
-"""Values that a message lists."""
+"""A message lists at most this many values."""
 _SMEARED = 20
-"""More values than this, and than twice the classes, are no classes with values of their own."""
+"""A mask with more values than this, and more than twice the number of classes, was smoothed."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,15 @@ class MaskValues:
     """How the values of a dataset's masks are read.
 
     Attributes:
-        ignored: values of pixels that are not scored.
-        reduce_zero_label: 0 is ignored too, and every other value is a label plus one (mmseg's name for it).
-        values: value to label; None: values are labels.
-        classes: how many there are; None where neither the card nor the user says.
-        colours: colour, as :attr:`~vlmbench.data.formats.masks.stored.StoredMask.colours` counts them, to label; None:
-            masks hold values. If they are not all grey, a mask of grey values is read by those.
-        ignored_colours: those of pixels that are not scored.
-        ignore_stated: somebody said which values are ignored, if only by their silence in a card of that data.
+        ignored: the values of pixels that are not scored.
+        reduce_zero_label: 0 is ignored, too, and every other value is the label plus one (the name is mmseg's).
+        values: the label of each value; None: the values are the labels.
+        classes: the number of classes; None if neither the card nor the user states it.
+        colours: the label of each colour, with colours as numbers (see
+            :attr:`~vlmbench.data.formats.masks.stored.StoredMask.colours`); None: masks hold values. If some of these
+            colours are not grey, a grey mask is read by its values instead.
+        ignored_colours: the colours of pixels that are not scored.
+        ignore_stated: whether it is stated which values are ignored: by options, or by a card written for this data.
     """
 
     ignored: frozenset[int] = frozenset({DEFAULT_IGNORED})
@@ -52,7 +57,7 @@ class MaskValues:
     ignore_stated: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
-        """In words, complete enough that two readings that differ have different words."""
+        """The rule as a text. It is part of the run's identity, so two different rules have different texts."""
         ignored = ", ".join(map(str, sorted(self.ignored))) or "no value"
         if self.colours is not None:
             listed = ", ".join(f"{list(colour_of(code))}: {label}" for code, label in sorted(self.colours.items()))
@@ -66,16 +71,16 @@ class MaskValues:
         return f"label, {ignored} ignored"
 
     def labels(self, data: bytes, sample_id: str) -> NDArray[np.int64]:
-        """An encoded mask as (H, W) class indices, :data:`IGNORE` where nothing is scored.
+        """An encoded mask as (H, W) class indices, with :data:`IGNORE` at pixels that are not scored.
 
         Raises:
             BadSampleError: it cannot be decoded.
-            LabelError: it holds colours without a class, or a value that is no class: hardly a single file's fault.
+            LabelError: it holds a colour or a value without a class. Other masks of the dataset probably do, too.
         """
         return self.labels_of(stored_mask(data, sample_id))
 
     def labels_of(self, stored: StoredMask) -> NDArray[np.int64]:
-        """The same of a decoded mask."""
+        """The same as :meth:`labels`, for a mask that is already decoded."""
         if self.colours is not None and (self._all_grey or not _is_grey(stored)):
             return self._labels_of_colours(self.colours, stored)
         pixels, labels = stored.values, self._table
@@ -94,7 +99,7 @@ class MaskValues:
 
     @cached_property
     def _table(self) -> NDArray[np.int64]:
-        """The label of each value; the last entry stands for all values that are no index of it."""
+        """The label of each value. The last entry is used for all values outside the table."""
         every = np.arange(_TABLE + 1)
         if self.values is not None:
             labels = np.full(len(every), _UNKNOWN)
@@ -128,9 +133,10 @@ class MaskValues:
         if (unknown := known[places] != codes).any():
             first = list(colour_of(int(codes[unknown][0])))
             raise LabelError(
-                f"sample {stored.sample_id!r}: its mask has colour {first} in {_share(unknown)}, which is no class's",
-                hint="Blurred edges mean that the mask was scaled or compressed: export it again. A colour that is not "
-                "to be scored is listed under `ignore`, beside `colours`, in a card's source.",
+                f"sample {stored.sample_id!r}: its mask has the colour {first} in {_share(unknown)}, and no class has "
+                "this colour",
+                hint="If edges are blurred, the mask was scaled or compressed: export it again. If the colour is not "
+                "to be scored, list it in a card's source under `ignore`, beside `colours`.",
             )
         labels: NDArray[np.int64] = of_known[places]
         return labels
@@ -142,35 +148,36 @@ class MaskValues:
         if self.values is not None:
             return LabelError(
                 f"{place} {value}, which the source's `values` do not name, {holds}",
-                hint="Name its label there, or list it under `ignore`.",
+                hint="Give its label under `values`, or list it under `ignore`.",
             )
         first, last = (1, self.classes) if self.reduce_zero_label else (0, (self.classes or 1) - 1)
         classes = "no class has it" if self.classes is None else f"classes are {first} to {last}"
         return LabelError(f"{place} {value}, but {classes} ({holds})", hint=self._hint(value, found))
 
     def _hint(self, value: int, found: list[int]) -> str:
-        """What option makes sense of a value that no class has, as far as this one mask tells."""
+        """The hint for a value that no class has: the option that probably fits, judged by this mask only."""
         not_scored = (
-            f"If {value} marks pixels that are not to be scored, state it in a card's source, as options: "
+            f"If pixels of value {value} are not to be scored, state it in a card's source, as options: "
             f"{{ignore: {sorted({value, *self.ignored})}}}."
         )
         if self.classes is None or value < 0 or self.reduce_zero_label:
             return not_scored
         if len(found) > max(_SMEARED, 2 * self.classes):
             return (
-                "That many values mean that the mask was smoothed when it was scaled or compressed, or is no mask of "
+                "A mask with this many values was smoothed when it was scaled or compressed, or it does not hold "
                 "classes: export it again, without smoothing."
             )
         if value == self.classes and found[0] > 0:
-            return "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
+            return "If 0 is not a class here and labels start at 1, set the source's option reduce_zero_label."
         if len(found) == self.classes:
-            return f"If these are the classes in order, state so in a card's source, as options: {{values: {found}}}."
+            return f"If these are the classes in order, state it in a card's source, as options: {{values: {found}}}."
         if value == self.classes:
             return (
                 f"Masks with the values 0 to {value} have {value + 1} classes: 0 is often background and needs a name. "
-                "If 0 is no class here and labels start at 1, set the source's option reduce_zero_label."
+                "If 0 is not a class here and labels start at 1, set the source's option reduce_zero_label."
             )
-        return f"{not_scored} If classes have values of their own, list all in order: {{values: [{_few(found)}, …]}}."
+        first = ", ".join(map(str, found[:_LISTED]))
+        return f"{not_scored} If classes have values of their own, list all in order: {{values: [{first}, …]}}."
 
 
 def _is_grey(stored: StoredMask) -> bool:
@@ -183,6 +190,4 @@ def _share(chosen: NDArray[np.bool_]) -> str:
 
 
 def _few(values: list[int]) -> str:
-    return ", ".join(map(str, values[:_LISTED])) + (
-        f" and {len(values) - _LISTED:,} more" if len(values) > _LISTED else ""
-    )
+    return listed([*map(str, values)], most=_LISTED)

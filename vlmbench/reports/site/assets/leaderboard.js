@@ -1,4 +1,4 @@
-/* The leaderboard: TanStack Table sorts and filters rows that are already in the page; the address says how. */
+/* The leaderboard. TanStack Table sorts and filters the rows of the page; the address keeps the choices. */
 (() => {
   "use strict";
   const element = document.getElementById("data");
@@ -18,7 +18,7 @@
   data.tasks.forEach((task, index) => views.set(`task-${task.name}`, { key: `task-${task.name}`, tasks: [index], means: null, ranks: null }));
   const START = data.first;
 
-  /* Rows that a view says nothing of are left out of it. */
+  /* A view leaves out the rows without a number in it. */
   const answers = (row, _, key) => views.get(key).tasks.some((task) => row.original.values[task] !== null || row.original.statuses[task]);
   const number = { sortingFn: "basic", sortUndefined: "last", enableGlobalFilter: false };
   const equal = { filterFn: "equalsString", sortingFn: "text", enableGlobalFilter: false };
@@ -53,7 +53,7 @@
   const columnOf = (sort) => (sort === "mean" || sort === "rank" ? (data.views.some((one) => one.key === view) ? `${sort}:${view}` : `task:${data.tasks[views.get(view).tasks[0]].name}`) : sort);
   const ascends = (sort) => ["model", "objective", "data", "rank", "parameters"].includes(sort) || data.tasks.some((task) => `task:${task.name}` === sort && task.low);
 
-  /* Columns that the view leaves out are hidden by one style sheet, not cell by cell. */
+  /* One style sheet hides the columns outside the view, which is faster than cell by cell. */
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   const showColumns = () => {
@@ -85,14 +85,15 @@
     grid.setOptions((old) => ({ ...old, state }));
     const order = grid.getRowModel().rows.map((row) => lines[row.original.index]);
     body.replaceChildren(...order);
-    document.getElementById("count").textContent = order.length === lines.length ? `${lines.length} rows` : `${order.length} of ${lines.length} rows`;
+    const rows = `${lines.length} ${lines.length === 1 ? "row" : "rows"}`;
+    document.getElementById("count").textContent = order.length === lines.length ? rows : `${order.length} of ${rows}`;
     for (const heading of headings) {
       if (heading.querySelector("button")?.dataset.sort === sort.key) heading.setAttribute("aria-sort", sort.down ? "descending" : "ascending");
       else heading.removeAttribute("aria-sort");
     }
   };
 
-  /* The address: only what differs from the start is in it. */
+  /* The address holds only the choices that differ from the start. */
   const write = () => {
     const said = new URLSearchParams();
     for (const key of FIELDS) if (field(key) && field(key).value && !(key === "view" && view === START)) said.set(key, field(key).value);
@@ -105,7 +106,7 @@
     for (const key of FIELDS) {
       if (!field(key)) continue;
       field(key).value = said.get(key) ?? (key === "view" ? START : "");
-      if (field(key).selectedIndex === -1) field(key).value = key === "view" ? START : ""; // an old link's choice is gone
+      if (field(key).selectedIndex === -1) field(key).value = key === "view" ? START : ""; // an old link may name a choice that no longer exists
     }
     view = field("view").value;
     const wanted = said.get("sort") || "mean-";
@@ -114,7 +115,7 @@
   };
   const update = () => { showColumns(); showMeans(); draw(); };
 
-  /* Shade: from the worst to the best comparable value of a column. */
+  /* The shade goes from the worst to the best comparable value of a column. */
   const shade = () => {
     data.tasks.forEach((task, index) => {
       const found = data.values.map((values) => values[index]).filter((value) => value !== null);

@@ -1,4 +1,4 @@
-/* A model's page: open the answer that a link names, and copy commands. */
+/* Opens the answer that a link names, and copies commands. Pages of models and records use it. */
 (() => {
   "use strict";
   const reveal = () => {
@@ -11,7 +11,7 @@
   reveal();
   for (const button of document.querySelectorAll(".copy")) {
     const text = button.parentElement.querySelector("code").textContent;
-    if (!navigator.clipboard) continue; // not from a file in every browser
+    if (!navigator.clipboard) continue; // some browsers forbid it for files
     button.hidden = false;
     button.addEventListener("click", async () => {
       try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; }

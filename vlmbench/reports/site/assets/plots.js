@@ -1,8 +1,8 @@
-/* The plots, by plotly.js from a file beside this one; colours are the page's own, light or dark. */
+/* The plots. plotly.js is a file beside this one; the colours are those of the page, light or dark. */
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
-  /* The buttons are named, since plotly's own choice has one that uploads the chart; and no server is known to it. */
+  /* The buttons are listed here because plotly's default has one that uploads the chart. */
   const CONFIG = { responsive: true, displaylogo: false, plotlyServerURL: "", modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] };
   const STARTS = { y: data.measures.some((one) => one.key === data.first) ? data.first : data.measures[0].key, view: data.first };
   const choice = (id) => document.getElementById(id);
@@ -32,11 +32,11 @@
   const go = (id) => choice(id).on("plotly_click", (event) => { const point = event.points[0]; if (point.customdata?.href) location.href = point.customdata.href; });
   const fill = (id, key, fallback) => { const select = choice(id); if (!select) return; select.value = key ?? fallback; if (select.selectedIndex === -1) select.value = fallback; };
 
-  /* One trace an objective, so that the legend filters. */
+  /* One trace for each objective, so that the legend filters. */
   const UNKNOWN = "objective unknown";
   const objectives = [...new Set(data.rows.map((row) => row.objective).filter(Boolean)), UNKNOWN];
   const palette = () => [1, 2, 3, 4, 5, 6].map((n) => colour(`c${n}`));
-  const FEW = 16; // points that have room for their names
+  const FEW = 16; // with up to this number of points, there is room for their names
   const clouds = (xs, ys, hover) => objectives.map((objective, group) => {
     const labelled = xs.filter((x, i) => x !== null && ys[i] !== null).length <= FEW;
     const rows = data.rows.map((_, index) => index).filter((index) => (data.rows[index].objective || UNKNOWN) === objective && xs[index] !== null && ys[index] !== null);
@@ -96,7 +96,7 @@
   };
 
   const parts = [["p-x", "x", cost], ["p-y", "y", cost], ["p-view", "view", heat], ["p-colour", "colour", heat], ["p-shift", "shift", shift]].filter(([id]) => choice(id));
-  /* A plot is drawn when the reader comes near it: the first is there sooner. */
+  /* A plot is drawn when the reader scrolls near it, so that the first one appears sooner. */
   const places = new Map([["plot-cost", cost], ["plot-heat", heat], ["plot-shift", shift]].filter(([id]) => choice(id)));
   const drawn = new Set();
   const near = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {

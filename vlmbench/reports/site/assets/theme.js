@@ -5,7 +5,7 @@
   const root = document.documentElement;
   const read = () => {
     try { return CHOICES.includes(localStorage.getItem("vlmbench-theme")) ? localStorage.getItem("vlmbench-theme") : "auto"; }
-    catch { return "auto"; } // a browser that keeps nothing for files
+    catch { return "auto"; } // some browsers store nothing for files
   };
   const apply = (choice) => {
     if (choice === "auto") delete root.dataset.theme;
@@ -23,7 +23,7 @@
     button.addEventListener("click", () => {
       choice = CHOICES[(CHOICES.indexOf(choice) + 1) % CHOICES.length];
       label.textContent = choice;
-      try { localStorage.setItem("vlmbench-theme", choice); } catch { /* it holds for this page */ }
+      try { localStorage.setItem("vlmbench-theme", choice); } catch { /* the choice then lasts for this page */ }
       apply(choice);
     });
   });

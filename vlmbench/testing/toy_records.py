@@ -1,4 +1,4 @@
-"""A record for tests of the store, the reports and the command line."""
+"""Records for tests of tables, formats, exporters and everything else that reads records."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from vlmbench.records import (
 )
 
 ROWS = b"rows"
-"""What stands for a record's Parquet file."""
+"""The content that a toy record states for its Parquet file."""
 ENVIRONMENT = Environment(vlmbench="0", python="3.11", platform="test", packages={})
 
 
 def make_record(
     model: str = "m", task: str = "t", id: str = "0123456789abcdef", value: float = 0.5, **run: Any
 ) -> Record:
+    """A complete record of a classification task with 10 samples.
+
+    Args:
+        value: of the main metric ``acc1``, a fraction.
+        run: fields of :class:`~vlmbench.records.RunInfo` to replace.
+    """
     return Record(
         id=id,
         model=ModelInfo(
@@ -75,6 +81,7 @@ def make_record(
 def make_failure(
     model: str = "m", task: str = "t", message: str = "it broke", started: str = "2026-01-01T00:00:00+00:00"
 ) -> Failure:
+    """What a results folder holds of a pair that failed."""
     return Failure(
         model=model,
         task=task,

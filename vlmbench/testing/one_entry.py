@@ -1,4 +1,4 @@
-"""An entry of another package in a registry, for as long as a test runs."""
+"""A registry's entry that is there during a ``with`` block only, for tests of a plugin."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ T = TypeVar("T")
 
 @contextmanager
 def registered(registry: Registry[T], name: str, entry: T) -> Iterator[T]:
-    """Register an entry, and take it out again."""
+    """Register an entry, and remove it at the end of the block.
+
+    Raises:
+        PluginError: the name belongs to another entry.
+    """
     registry.register(name, entry, origin="a test")
     try:
         yield entry
     finally:
-        del registry._entries[name], registry._origin[name]
+        registry.remove(name)

@@ -1,0 +1,95 @@
+"""The one record that a predictions frame is made of, found by its file, its run id, or from memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.answers.tables import read_answers
+from vlmbench.errors import RecordError, UsageError
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.sides import side_at, side_label
+from vlmbench.paths import user_path
+from vlmbench.records import Failure, Record
+from vlmbench.store import FAILED, ResultStore
+from vlmbench.wording import counted, listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAMED = 5
+"""Run ids that a message names."""
+_ID = re.compile(r"[0-9A-Za-z_-]{4,}")
+"""A run id, or its beginning."""
+
+
+def find_entry(record: Record | str | Path, results: Path) -> Entry:
+    """The record with a way to its table of predictions.
+
+    Args:
+        record: a record's file, its Parquet file, a folder with one record, a run id or its beginning, or a record.
+        results: the results folder, in which run ids and records from memory are looked up.
+
+    Raises:
+        UsageError: there is no such record, or there are several.
+    """
+    if isinstance(record, Record):
+        return Entry(record, _table_in(record, results), f"{record.model.name} on {record.task.name}")
+    if not isinstance(record, str | os.PathLike):
+        raise UsageError(
+            f"a predictions frame is not made of {type(record).__name__!r}",
+            hint="Give a record, its file, or its run id.",
+        )
+    name = os.fspath(record)
+    path = user_path(name)
+    if path.suffix == ".parquet":
+        path = path.with_suffix(".json")
+    if name.strip() and os.path.exists(path):
+        return _at(path)
+    return _of_id(side_label(name), results)
+
+
+def _table_in(record: Record, results: Path) -> Callable[[], pa.Table]:
+    folder = ResultStore(results).folder(record.model.saved_as, record.task.name)
+    return lambda: read_answers(record, folder).table
+
+
+def _at(path: Path) -> Entry:
+    try:
+        side = side_at(path, label=side_label(str(path)))
+    except RecordError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    if len(side.entries) == 1:
+        return side.entries[0]
+    if side.entries:
+        raise UsageError(
+            f"{side.label!r} holds {counted(len(side.entries), 'record')}",
+            hint=f"Name one of them: {listed([entry.where for entry in side.entries], 'or', NAMED)}.",
+        )
+    why = [note.removeprefix("left out: ") for note in side.notes] + [_failed(failure) for failure in side.failures]
+    raise UsageError(f"{side.label!r} holds no record" + "".join(f"\n{reason}" for reason in why[:NAMED]))
+
+
+def _failed(failure: Failure) -> str:
+    return f"{failure.model} on {failure.task} {failure.status}: {failure.message or failure.error}"
+
+
+def _of_id(name: str, results: Path) -> Entry:
+    if not _ID.fullmatch(name):
+        raise UsageError(f"there is no record {name!r}", hint="Give a record's file, its run id, or the record itself.")
+    files = [path for path in sorted(results.glob(f"*/*/{name}*.json")) if not path.name.endswith(FAILED)]
+    files = [path for path in files if path.stem == name] or files
+    if len(files) == 1:
+        return _at(files[0])
+    if not files:
+        raise UsageError(
+            f"there is no record {name!r} in {side_label(str(results))!r}",
+            hint="Name the results folder: predictions_frame(RECORD, results=DIR).",
+        )
+    raise UsageError(
+        f"{counted(len(files), 'record')} in {side_label(str(results))!r} begin with {name!r}",
+        hint=f"Name one of them: {listed([path.stem for path in files], 'or', NAMED)}.",
+    )

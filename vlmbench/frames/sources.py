@@ -1,0 +1,104 @@
+"""What a results frame is made of: results folders, baselines, record files, and records in memory."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from vlmbench.errors import RecordError, UsageError, VlmbenchWarning
+from vlmbench.gate.baselines.store import open_baseline
+from vlmbench.gate.sides import read_side, side_at, side_label
+from vlmbench.paths import user_path
+from vlmbench.records import Failure, Summary
+from vlmbench.reports.entries import Entries, gather
+from vlmbench.store import ResultStore
+from vlmbench.wording import counted, either
+
+Place: TypeAlias = "str | Path | Summary"
+NAMED = 3
+"""Files that a warning names."""
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """What one place holds.
+
+    Attributes:
+        label: the place as the caller named it; "" for records in memory.
+        entries: its records and failures.
+    """
+
+    label: str
+    entries: Entries
+
+
+def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> list[SourceRead]:
+    """Read every place once; a warning says which files are left out, and which places hold no record.
+
+    Args:
+        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record, or
+            several of these.
+        every: keep older answers to the same question, too.
+
+    Raises:
+        UsageError: there is no such place.
+    """
+    given = list(places) if isinstance(places, Iterable) and not isinstance(places, str | Summary) else [places]
+    wrong = [place for place in given if not isinstance(place, str | os.PathLike | Summary)]
+    if wrong:
+        raise UsageError(
+            f"a results frame is not made of {type(wrong[0]).__name__!r}",
+            hint="Give a folder, a record's file, a baseline, a record, or a list of these.",
+        )
+    named = dict.fromkeys(os.fspath(place) for place in given if not isinstance(place, Summary))
+    read = [_read(place, every=every) for place in named]
+    if in_memory := [place for place in given if isinstance(place, Summary)]:
+        read.append(SourceRead("", Entries(in_memory)))
+    for source in read:
+        _warn(source)
+    return read
+
+
+def _read(name: str, *, every: bool) -> SourceRead:
+    label = side_label(name)
+    path = user_path(name)
+    if not name.strip() or not os.path.exists(path):
+        side = read_side(name)  # a baseline's name; it raises if there is nothing of this name
+    elif path.is_dir() and any(path.glob("*/*/*.json")):
+        return SourceRead(label, gather(ResultStore(path).summaries(), every=every))
+    else:
+        try:
+            side = side_at(path, label=label)
+        except RecordError as error:
+            if not path.is_dir():
+                raise UsageError(error.message, hint=error.hint) from error
+            return _broken_baseline(path, label)
+    found: list[Summary | Failure] = [*(entry.record for entry in side.entries), *side.failures]
+    entries = gather(found, every=every)
+    return SourceRead(label, replace(entries, left_out=[*entries.left_out, *side.notes]))
+
+
+def _broken_baseline(path: Path, label: str) -> SourceRead:
+    """The records of a baseline that can be read, if others cannot."""
+    try:
+        baseline = open_baseline(path, broken_left_out=True)
+    except RecordError as error:
+        return SourceRead(label, Entries(left_out=[f"left out: {error.message}"]))
+    left_out = [f"left out: {reason}" for reason in baseline.left_out]
+    return SourceRead(label, Entries([entry.record for entry in baseline.entries], left_out=left_out))
+
+
+def _warn(source: SourceRead) -> None:
+    left_out: Sequence[str] = source.entries.left_out
+    if left_out:
+        shown = "; ".join(reason.removeprefix("left out: ") for reason in left_out[:NAMED])
+        more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+        count = counted(len(left_out), "file")
+        text = f"{source.label}: {count} {either(len(left_out), 'is', 'are')} left out: {shown}{more}"
+        warnings.warn(text, VlmbenchWarning, stacklevel=5)
+    if not source.entries.records and not source.entries.failures:
+        warnings.warn(f"{source.label}: there is no record in it", VlmbenchWarning, stacklevel=5)

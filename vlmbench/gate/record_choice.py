@@ -1,0 +1,169 @@
+"""Which record RECORD means on the command line: a file, a run id, MODEL/TASK, or one of a saved baseline."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.errors import RecordError, UsageError
+from vlmbench.gate.baselines.store import baseline_names, load_baseline
+from vlmbench.gate.entry import Entry
+from vlmbench.gate.sides import Side, side_at
+from vlmbench.paths import user_path
+from vlmbench.records import Failure
+from vlmbench.registry import did_you_mean
+from vlmbench.store import FAILED, ResultStore
+from vlmbench.wording import counted
+
+_LISTED = 10
+_ID = re.compile(r"[A-Za-z0-9]{4,}")
+"""A run id, or the beginning of one: four characters at least."""
+_TABLES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The record that was meant.
+
+    Attributes:
+        entry: it, with its predictions.
+        of_baseline: it lies in a saved baseline, whose folder is for Git.
+        older: other records of the same model and task.
+    """
+
+    entry: Entry
+    of_baseline: bool = False
+    older: Sequence[Entry] = ()
+
+
+def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
+    """The record that an argument means.
+
+    Args:
+        name: the path of a record or of its predictions, of a folder with one pair's records; a run id or the beginning
+            of one; MODEL/TASK; BASELINE/TASK or BASELINE/MODEL/TASK.
+        results: the results folder, for ids and MODEL/TASK.
+        baselines: the folder of all baselines.
+
+    Raises:
+        UsageError: there is no such record, it cannot be read, the pair gave no answer, or several records are meant.
+    """
+    if not name.strip() or "\0" in name:
+        raise UsageError(
+            "the record's name is empty or has a NUL", hint="Name a record's file, a run id or MODEL/TASK."
+        )
+    try:
+        path = user_path(name)
+        found = _at(path) if os.path.exists(path) else None
+        found = found or _of_pair(name, results) or _of_id(name, results) or _of_baseline(name, baselines)
+    except RecordError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    if found is None:
+        raise UsageError(f"no record {name!r}", hint=_hint(name, results, baselines))
+    return found
+
+
+def _at(path: Path) -> Chosen:
+    if path.suffix in _TABLES and path.is_file():
+        record = path.with_suffix(".json")
+        if not record.is_file():
+            raise UsageError(f"{path}: its record {record.name} is not beside it", hint="Name the record's .json file.")
+        path = record
+    side = side_at(path)
+    baseline = bool(side.entries) and not _is_run(side.entries[0])
+    return _one(side, str(path), of_baseline=baseline)
+
+
+def _is_run(entry: Entry) -> bool:
+    """Whether a record lies where a run wrote it, under its id; a baseline's is named by the task."""
+    return Path(entry.where).stem == entry.record.id
+
+
+def _of_pair(name: str, results: Path) -> Chosen | None:
+    store = ResultStore(results)
+    for model, task in _splits(name):
+        folder = store.folder(model, task)
+        if folder.is_dir():
+            return _one(side_at(folder), name)
+    return None
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """MODEL and TASK, whichever of the slashes is between them: names may have slashes."""
+    for place, sign in enumerate(name):
+        if sign == "/" and 0 < place < len(name) - 1:
+            yield name[:place], name[place + 1 :]
+
+
+def _of_id(name: str, results: Path) -> Chosen | None:
+    if not _ID.fullmatch(name) or not results.is_dir():
+        return None
+    paths = sorted(path for path in results.glob(f"*/*/{glob.escape(name)}*.json") if not path.name.endswith(FAILED))
+    exact = [path for path in paths if path.stem == name]
+    paths = exact or paths
+    if not paths:
+        return None
+    if len(paths) > 1:
+        entries = [entry for path in paths for entry in side_at(path).entries]
+        raise _several(f"{name!r} is the beginning of {counted(len(paths), 'run id')}", entries)
+    return _one(side_at(paths[0]), name)
+
+
+def _of_baseline(name: str, baselines: Path) -> Chosen | None:
+    first, _, rest = name.partition("/")
+    if first not in baseline_names(baselines):
+        return None
+    entries = [
+        entry
+        for entry in load_baseline(baselines / first)
+        if rest in ("", entry.record.task.name, f"{entry.record.model.name}/{entry.record.task.name}")
+    ]
+    if not entries:
+        raise UsageError(f"the baseline {first!r} has no record {rest!r}", hint=f"See: vlmbench baseline show {first}")
+    return _one(Side(name, entries), name, of_baseline=True)
+
+
+def _one(side: Side, name: str, *, of_baseline: bool = False) -> Chosen:
+    """The newest record of the one pair that a side holds."""
+    if not side.entries:
+        raise _nothing_in(side, name)
+    pairs = {(entry.record.model.name, entry.record.task.name) for entry in side.entries}
+    if len(pairs) > 1:
+        raise _several(f"{name!r} has records of {len(pairs):,} models and tasks", side.entries)
+    newest, *older = sorted(side.entries, key=lambda entry: entry.record.run.started, reverse=True)
+    return Chosen(newest, of_baseline, older)
+
+
+def _nothing_in(side: Side, name: str) -> UsageError:
+    if side.failures:
+        failure: Failure = max(side.failures, key=lambda each: each.started)
+        what = "could not be asked" if failure.status == "unsupported" else "failed on"
+        return UsageError(
+            f"there is no record: {failure.model} {what} {failure.task}: {failure.message or failure.error}",
+            hint=failure.hint,
+        )
+    why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])
+    return UsageError(f"no record can be read in {name!r}{why}", hint="Make records with `vlmbench run`.")
+
+
+def _several(what: str, entries: Iterable[Entry]) -> UsageError:
+    known = sorted(entries, key=lambda entry: (entry.record.model.name, entry.record.task.name))
+    lines = [f"  {entry.record.id}  {entry.record.model.name}/{entry.record.task.name}" for entry in known[:_LISTED]]
+    if len(known) > _LISTED:
+        lines.append(f"  and {len(known) - _LISTED:,} more")
+    return UsageError("\n".join([f"{what}:", *lines]), hint="Name one of them, by its id or as MODEL/TASK.")
+
+
+def _hint(name: str, results: Path, baselines: Path) -> str:
+    """The nearest pair's name, else what can be named."""
+    known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
+    meant = did_you_mean(name, known) if known else ""
+    if meant:
+        return meant
+    if not known and not results.is_dir():
+        return f"There is no results folder {str(results)!r}: name one with --results, or make one with `vlmbench run`."
+    return "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."

@@ -1,0 +1,80 @@
+"""What every check of features asks: shape, length, values, place, and how far two of them are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from vlmbench.models.base import Pixels
+from vlmbench.testing.conformance import Inspection
+
+UNIT_LENGTH = 1e-4
+"""How far a length may be from 1 in float32."""
+LOW_PRECISION = 0.02
+"""The same under autocast, where 8 bits of each value are kept."""
+
+
+def require_features(
+    inspection: Inspection, features: object, shape: tuple[int, ...], device: torch.device, *, dim: int = -1
+) -> Tensor:
+    """Break the promise at hand unless these are finite features of this shape, on this device, of unit length.
+
+    Args:
+        dim: the axis over which the length is taken.
+    """
+    if not isinstance(features, Tensor):
+        inspection.require(False, f"it returns a {type(features).__name__}, not a tensor")
+    found = cast(Tensor, features)
+    inspection.require(tuple(found.shape) == shape, f"the shape is {tuple(found.shape)}, not {shape}")
+    inspection.require(found.is_floating_point(), f"the type is {found.dtype}")
+    inspection.require(
+        torch.device(found.device).type == device.type, f"they are on {found.device}, and the model is on {device}"
+    )
+    inspection.require(bool(torch.isfinite(found).all()), "some values are NaN or infinite")
+    if found.numel():
+        lengths = found.float().norm(dim=dim)
+        furthest = float((lengths - 1).abs().max())
+        inspection.require(
+            furthest <= UNIT_LENGTH, f"lengths are from {float(lengths.min()):.4g} to {float(lengths.max()):.4g}, not 1"
+        )
+    return found
+
+
+def apart(first: Tensor, second: Tensor) -> float:
+    """The largest difference of two tensors' values; infinite if their shapes differ."""
+    if first.shape != second.shape:
+        return float("inf")
+    return float((first.float() - second.float()).abs().max()) if first.numel() else 0.0
+
+
+def stacked(pixels: Sequence[Pixels]) -> Pixels:
+    """B images of one shape, as one batch."""
+    first = pixels[0]
+    if isinstance(first, Mapping):
+        named = cast(Sequence[Mapping[str, Tensor]], pixels)
+        return {name: torch.stack([each[name] for each in named]) for name in first}
+    return torch.stack(cast(list[Tensor], list(pixels)))
+
+
+def to_device(pixels: Pixels, device: torch.device) -> Pixels:
+    """A batch on the model's device."""
+    if isinstance(pixels, Mapping):
+        return {name: tensor.to(device) for name, tensor in pixels.items()}
+    return pixels.to(device)
+
+
+def shapes(pixels: Pixels) -> object:
+    """The shapes and types of an image's tensors, in a form that can be compared."""
+    if isinstance(pixels, Mapping):
+        return sorted((name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in pixels.items())
+    return tuple(pixels.shape), str(pixels.dtype)
+
+
+def same_pixels(first: Pixels, second: Pixels) -> bool:
+    """Whether two images, or two batches, are equal to the last bit."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)

@@ -1,0 +1,80 @@
+"""Checks a report table against :mod:`vlmbench.reports.registry`; authors of tables call :func:`check_report_table`."""
+
+from __future__ import annotations
+
+import json
+
+from vlmbench.records import Record
+from vlmbench.reports.entries import Entries, gather
+from vlmbench.reports.registry import FORMATS, OPTIONS, TABLES, ReportTable, TableRequest, make_table
+from vlmbench.reports.table_data import Table
+from vlmbench.reports.table_view import TableView
+from vlmbench.testing.conformance import Conformance, Inspection
+from vlmbench.testing.one_entry import registered
+from vlmbench.testing.toy_records import make_failure, make_record
+
+
+def check_report_table(
+    table: str | ReportTable, *, records: tuple[Record, ...] | None = None, name: str = ""
+) -> Conformance:
+    """Check everything that a report table promises.
+
+    Args:
+        table: a registered name, or the table.
+        records: what the results folder holds; None: toy records of two models on two tasks.
+        name: of the model, task or list, for tables that take one.
+
+    Raises:
+        ConformanceError: promises are broken; it lists all of them.
+    """
+    if isinstance(table, ReportTable) and table.name not in TABLES:
+        with registered(TABLES, table.name, table):
+            return check_report_table(table, records=records, name=name)
+    found = TABLES.get(table) if isinstance(table, str) else table
+    toys = tuple(
+        make_record(model, task, id=f"{number:016x}", value=0.2 + 0.1 * number)
+        for number, (model, task) in enumerate((m, t) for m in ("first", "second") for t in ("cats", "dogs"))
+    )
+    some = gather([*(records if records is not None else toys), make_failure("second", "birds")])
+    inspection = Inspection(f"the table {found.name!r}")
+    with inspection.promise(
+        "It says what it shows, and which options change it", fix="Fill ReportTable.shows and options."
+    ):
+        inspection.require(isinstance(found.shows, str) and found.shows.strip(), f"shows is {found.shows!r}")
+        strange = sorted(found.options - OPTIONS.keys())
+        inspection.require(not strange, f"these are not options: {strange}")
+    _check_made(inspection, found, TableRequest(name=name, entries=some, view=TableView()), "of records")
+    words = "of an empty results folder"
+    if name:
+        inspection.skip(f"It makes a table {words}", f"an empty folder may know nothing of {name!r}")
+    else:
+        _check_made(inspection, found, TableRequest(name="", entries=Entries(), view=TableView()), words)
+    return inspection.conclude()
+
+
+def _check_made(inspection: Inspection, found: ReportTable, request: TableRequest, words: str) -> None:
+    made: list[Table] = []
+    with inspection.promise(
+        f"It makes a table {words}, the same each time, with one cell for each column",
+        fix="Return a Table whose rows have as many cells as there are columns; sort rows; draw nothing at random.",
+    ):
+        table, again = make_table(found.name, request), make_table(found.name, request)
+        inspection.require(isinstance(table, Table), f"it gives a {type(table).__name__}")
+        inspection.require(isinstance(table.title, str) and table.title.strip(), f"the title is {table.title!r}")
+        wrong = [row for row in table.rows if len(row) != len(table.columns)]
+        inspection.require(
+            not wrong, f"a row has {len(wrong[0]) if wrong else 0} cells, of {len(table.columns)} columns"
+        )
+        inspection.require(again.rows == table.rows and again.data == table.data, "the second one is another")
+        made.append(table)
+    if not made:
+        return
+    with inspection.promise(
+        f"Its data {words} are plain values for JSON and CSV", fix="Put texts, numbers and None into Table.data."
+    ):
+        for row in made[0].data:
+            inspection.require(isinstance(row, dict) and all(isinstance(key, str) for key in row), f"a row is {row!r}")
+            json.dumps(row)
+    for form in FORMATS.usable():
+        with inspection.promise(f"The format {form.name} writes it {words}", fix="Use vlmbench.reports.cells."):
+            inspection.require(isinstance(form.write(made[0]), str), "it writes no text")

@@ -1,0 +1,147 @@
+"""Checks a transfer method against :mod:`vlmbench.transfer.base`; authors of methods call :func:`check_transfer`."""
+
+from __future__ import annotations
+
+import io
+from typing import cast, get_args
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from vlmbench.data.base import Chosen, ImageDataset
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.settings import EngineSettings
+from vlmbench.models.base import VisionLanguageModel
+from vlmbench.prompts import PromptSet
+from vlmbench.testing.checks.features import apart, stacked
+from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
+from vlmbench.testing.conformance import Conformance, Inspection
+from vlmbench.testing.toy_data import toy_dataset
+from vlmbench.testing.toy_models import toy_model
+from vlmbench.testing.toy_parts import ToyPatches
+from vlmbench.transfer import METHODS
+from vlmbench.transfer.base import Classifier, FewShot, Reads, TransferMethod, lacks_needs
+from vlmbench.wording import listed
+
+_SHOTS = 2
+_TEMPLATES = ("a photo of a {}.", "{}")
+_CLOSE = 1e-4
+
+
+def check_transfer(
+    method: str | TransferMethod, *, model: VisionLanguageModel | None = None, shots: int = _SHOTS
+) -> Conformance:
+    """Check everything that a transfer method promises, on a toy support set.
+
+    Args:
+        method: a registered name, or the method.
+        model: the model that is adapted; None: a toy with patch features.
+        shots: images of each class in the support set; 0: none.
+
+    Raises:
+        ConformanceError: promises are broken; it lists all of them.
+    """
+    found = METHODS.get(method) if isinstance(method, str) else method
+    inspection = Inspection(f"the transfer method {getattr(found, 'name', type(found).__name__)!r}")
+    with inspection.promise(
+        "It states its name, version, needs, what it reads, and whether it scores new classes",
+        fix="Set the five attributes of TransferMethod.",
+    ):
+        inspection.require(isinstance(found.name, str) and found.name, f"name is {found.name!r}")
+        registered = not isinstance(method, str) or found.name == method
+        inspection.require(registered, f"it is registered as {method!r} and calls itself {found.name!r}")
+        inspection.require(isinstance(found.version, int) and found.version > 0, f"version is {found.version!r}")
+        inspection.require(isinstance(found.needs, frozenset), f"needs is {found.needs!r}, not a frozenset")
+        inspection.require(found.reads in get_args(Reads), f"reads is {found.reads!r}")
+        inspection.require(
+            isinstance(found.scores_new_classes, bool), f"scores_new_classes is {found.scores_new_classes!r}"
+        )
+    if not inspection.broken:
+        adapted: VisionLanguageModel = model if model is not None else toy_model(DenseEncoder=ToyPatches())
+        lacking = lacks_needs(found, adapted)
+        if lacking is not None:
+            inspection.skip("It fits a classifier", f"{lacking}; give a model that has it")
+        else:
+            _check_fit(inspection, found, adapted, shots)
+    return inspection.conclude()
+
+
+def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLanguageModel, shots: int) -> None:
+    dataset = toy_dataset("class", samples=36)
+    support = _support(dataset, shots, seed=0)
+    prompts = PromptSet(dataset.classes or (), _TEMPLATES, "data", "default")
+    weights, before = weights_of(model), process_state()
+
+    def fit(support: FewShot) -> Classifier:
+        return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, {})
+
+    inputs = _inputs(method, model, dataset)
+    if inputs is None:
+        inspection.skip("It gives logits", f"the check has no images for a method that reads {method.reads}")
+    classifiers, count = list[Classifier](), len(prompts.class_names)
+    with inspection.promise("It fits a classifier with its default options", fix="Let fit work with options={}."):
+        classifiers.append(fit(support))
+    if not classifiers:
+        return
+    classifier = classifiers[0]
+    with inspection.promise("The classifier's scale is a number above 0", fix="Write 1.0 if it has none."):
+        inspection.require(
+            isinstance(classifier.scale, (int, float)) and classifier.scale > 0, f"it is {classifier.scale!r}"
+        )
+    if inputs is not None:
+        _check_logits(inspection, classifier, inputs, count)
+        with inspection.promise(
+            "The same support set and seed give the same classifier",
+            fix="Draw random numbers from torch.Generator().manual_seed(support.seed).",
+        ):
+            torch.rand(7)  # so that another random state of the process shows
+            difference = apart(fit(support).logits(inputs), classifier.logits(inputs))
+            torch.set_rng_state(torch.frombuffer(bytearray(before["the random state of torch"]), dtype=torch.uint8))
+            inspection.require(difference <= _CLOSE, f"logits differ by up to {difference:.3g}")
+    with inspection.promise(
+        "The model's weights are the same after fit", fix="Work on a copy, or on weights that you lay over the model."
+    ):
+        names = changed_weights(weights, weights_of(model))
+        inspection.require(not names, f"{listed(names, most=3)} changed")
+    with inspection.promise(
+        "It changes no setting and no random state of the process",
+        fix="Restore what you change, and draw random numbers from a generator of your own.",
+    ):
+        names = changed(before, process_state())
+        inspection.require(not names, f"fit changed {listed(names)}")
+
+
+def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor, count: int) -> None:
+    with inspection.promise(
+        "logits gives (B, C) finite float32, each image as it is alone",
+        fix="One column for each class of the prompts; let no image of a batch change another one's logits.",
+    ):
+        logits = classifier.logits(inputs)
+        wanted = (len(inputs), count)
+        inspection.require(tuple(logits.shape) == wanted, f"the shape is {tuple(logits.shape)}, not {wanted}")
+        inspection.require(logits.dtype == torch.float32, f"the type is {logits.dtype}")
+        inspection.require(bool(torch.isfinite(logits).all()), "some are NaN or infinite")
+        alone = torch.cat([classifier.logits(row[None]) for row in inputs])
+        difference = apart(alone, logits)
+        inspection.require(difference <= _CLOSE, f"alone they differ by up to {difference:.3g}")
+
+
+def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
+    if not shots:
+        return FewShot(seed=seed)
+    by_class: dict[int, list[int]] = {}
+    for index, sample in enumerate(dataset.samples):
+        by_class.setdefault(cast(int, sample.target), []).append(index)
+    train = [index for chosen in by_class.values() for index in chosen[:shots]]
+    val = [index for chosen in by_class.values() for index in chosen[shots : shots + 1]]
+    return FewShot(shots, Chosen(dataset, train), Chosen(dataset, val), seed)
+
+
+def _inputs(method: TransferMethod, model: VisionLanguageModel, dataset: ImageDataset) -> Tensor | None:
+    """Images as the method reads them; None: the check has no such input."""
+    pictures = [PIL.Image.open(io.BytesIO(dataset.read(index))).convert("RGB") for index in range(8)]
+    if method.reads == "features":
+        return FeatureEngine(model, EngineSettings(batch_size=8)).pixels(pictures)
+    pixels = [model.preprocess(picture) for picture in pictures]
+    return stacked(pixels) if method.reads == "pixels" and isinstance(pixels[0], Tensor) else None  # type: ignore[return-value]

@@ -1,0 +1,70 @@
+"""What of the process and of an object must be the same after a call as before it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor, nn
+
+
+def process_state() -> dict[str, Any]:
+    """The settings and random states of this process that a model or a method might change."""
+    return {
+        "the default dtype of torch": torch.get_default_dtype(),
+        "whether torch records gradients": torch.is_grad_enabled(),
+        "the random state of torch": torch.get_rng_state().numpy().tobytes(),
+        "the random state of NumPy": pickle.dumps(np.random.get_state()),
+        "the random state of Python": random.getstate(),
+        "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "the number of threads of torch": torch.get_num_threads(),
+        "the precision of torch's matrix products": torch.get_float32_matmul_precision(),
+        "the largest image that Pillow opens": PIL.Image.MAX_IMAGE_PIXELS,
+        "the working folder": os.getcwd(),
+        "the environment variables": dict(os.environ),
+    }
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The names of the settings that differ."""
+    return [name for name, value in before.items() if value != after[name]]
+
+
+def modules_of(holder: object, depth: int = 3) -> Iterator[nn.Module]:
+    """The networks that an object holds: itself, its attributes, and theirs, as deep as stated."""
+    yield from _modules(holder, depth, set())
+
+
+def _modules(holder: object, depth: int, seen: set[int]) -> Iterator[nn.Module]:
+    if id(holder) in seen:
+        return
+    seen.add(id(holder))
+    if isinstance(holder, nn.Module):
+        yield holder
+    elif depth:
+        parts = list(holder.values()) if isinstance(holder, Mapping) else list(getattr(holder, "__dict__", {}).values())
+        for part in parts:
+            if not isinstance(part, (str, bytes, int, float, type)):
+                yield from _modules(part, depth - 1, seen)
+
+
+def weights_of(holder: object) -> dict[str, Tensor]:
+    """Copies of all weights that an object holds: parameters and buffers of its networks, and its own tensors."""
+    found: dict[str, Tensor] = {}
+    for number, module in enumerate(modules_of(holder)):
+        tensors = {name: each for name, each in module.state_dict().items() if isinstance(each, Tensor)}
+        found |= {f"{number}.{name}": tensor.detach().clone() for name, tensor in tensors.items()}
+    own = {name: each for name, each in getattr(holder, "__dict__", {}).items() if isinstance(each, Tensor)}
+    return found | {name: tensor.detach().clone() for name, tensor in own.items()}
+
+
+def changed_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    """The names of the weights that differ, that are gone, or that are new."""
+    same = {name for name in before.keys() & after.keys() if torch.equal(before[name], after[name])}
+    return sorted((before.keys() | after.keys()) - same)
