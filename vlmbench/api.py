@@ -165,7 +165,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 def _one(cards: list[CardT], name: str) -> CardT:
     if len(cards) != 1:
-        raise UsageError(f"{name!r} names {counted(len(cards), 'card')}; name one of them")
+        raise UsageError(f"{name!r} stands for {counted(len(cards), 'card')}; name one of them")
     return cards[0]
 
 
