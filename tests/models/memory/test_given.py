@@ -202,7 +202,7 @@ def test_a_loaded_model_that_was_trained_since_is_refused() -> None:
 
 def test_what_is_no_model_is_refused_with_what_to_do() -> None:
     module = Usual()
-    with pytest.raises(UsageError, match="is asked with its transform and its tokenizer"):
+    with pytest.raises(UsageError, match="needs its transform and its tokenizer"):
         vlmbench.evaluate(module, images())
     with pytest.raises(UsageError, match="needs a transform"):
         vlmbench.as_model(module, None, letters)
