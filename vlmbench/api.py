@@ -17,7 +17,7 @@ from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
 from vlmbench.models.memory.given import GivenModel, as_model
 from vlmbench.models.memory.undisturbed import undisturbed
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
 from vlmbench.registry import load_plugin_file
 from vlmbench.run.asked import AnyModel, AnyTask, asked_models, asked_tasks
@@ -29,9 +29,6 @@ from vlmbench.transfer import ZERO_SHOT
 from vlmbench.wording import counted
 
 __all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "load_model", "load_task"]
-
-RESULTS = "results/runs"
-"""Where records of named models and tasks go if the caller names no folder."""
 
 
 class Unset(Enum):

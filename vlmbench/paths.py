@@ -20,6 +20,8 @@ import platformdirs
 
 from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
 
+RESULTS = Path("results/runs")
+"""The results folder, if the user names none."""
 _STAND_IN = "vlmbench-for-this-process-"
 
 

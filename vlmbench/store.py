@@ -9,6 +9,7 @@ here; reports, the gate and exporters read.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
@@ -182,8 +183,13 @@ class ResultStore:
         """
         yield from _read_all(self._paths(), Summary)
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.root.glob("*/*/*.json"))
+    def files_of(self, run_id: str) -> list[Path]:
+        """The files of records with this run id, or, if there are none, with an id that begins with it."""
+        found = [path for path in self._paths(f"{glob.escape(run_id)}*") if not path.name.endswith(FAILED)]
+        return [path for path in found if path.stem == run_id] or found
+
+    def _paths(self, stem: str = "*") -> list[Path]:
+        return sorted(self.root.glob(f"*/*/{stem}.json"))
 
 
 def read_record(path: Path) -> Record:

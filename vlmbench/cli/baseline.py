@@ -13,7 +13,7 @@ from vlmbench.cli.console import print_line, print_note, print_table
 from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import size_text
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.reports.table_data import Column
 from vlmbench.wording import counted
 
@@ -33,9 +33,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("save")
 def save(
     name: Annotated[str, typer.Argument(help="The name of the baseline: letters, digits, dots, dashes, underscores.")],
-    results: Annotated[Path, typer.Option(help="The results folder, or one model's folder in it.")] = Path(
-        "results/runs"
-    ),
+    results: Annotated[Path, typer.Option(help="The results folder, or one model's folder in it.")] = RESULTS,
     models: Annotated[list[str], typer.Option("--model", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
     tasks: Annotated[
         list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")

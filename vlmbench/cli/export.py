@@ -12,7 +12,7 @@ import typer
 from vlmbench.cli.console import print_note, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 
 if TYPE_CHECKING:
     from vlmbench.records import Summary
@@ -29,7 +29,7 @@ ExportCommand = late_help(format=_formats)
 
 def export(
     format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = "csv",
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
     models: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Only models of this name or pattern.")
     ] = None,

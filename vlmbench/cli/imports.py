@@ -9,7 +9,7 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_error, print_note, stderr
 from vlmbench.cli.late_help import late_help
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.wording import counted
 
 
@@ -31,7 +31,7 @@ ImportCommand = late_help(epilog=_files_read, program=_programs)
 def import_results(
     program: Annotated[str, typer.Argument(help="The program that wrote the files.")],
     files: Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")],
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The model's name, for open_clip's results.jsonl.")
     ] = None,

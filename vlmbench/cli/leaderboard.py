@@ -9,12 +9,12 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.wording import counted
 
 
 def leaderboard(
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results/runs"),
+    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write the site to.")] = Path("site"),
     published: Annotated[bool, typer.Option(help="Show published numbers beside measured ones.")] = True,
     title: Annotated[str, typer.Option(help="The site's title.")] = "VLM leaderboard",

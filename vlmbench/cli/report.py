@@ -11,7 +11,7 @@ import typer
 from vlmbench.cli.console import print_error, print_note, print_table, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # the help needs none of it
     from vlmbench.reports.table_data import Table
     from vlmbench.reports.table_view import TableView
 
-DEFAULT_RESULTS = Path("results/runs")
 TERMINAL = "text"
 """The format for terminals: coloured, in the window's width."""
 PUBLISHED = ("auto", "all", "none")
@@ -55,7 +54,7 @@ def report(
             help="The model, the task, or the group of methods (pre-training, transfer, …) that the table is about."
         ),
     ] = "",
-    results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(DEFAULT_RESULTS))] = None,
+    results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(RESULTS))] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = TERMINAL,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
@@ -124,7 +123,7 @@ def _request(table: str, name: str, results: Path | None, view: TableView, suite
     from vlmbench.reports.registry import TABLES, TableRequest
     from vlmbench.store import ResultStore
 
-    folder = user_path(results or DEFAULT_RESULTS)
+    folder = user_path(results or RESULTS)
     if not folder.is_dir() and (results is not None or TABLES.get(table).needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None

@@ -13,14 +13,13 @@ from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_c
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
-DEFAULT_RESULTS = Path("results/runs")
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
 """The message after Ctrl-C in the middle of a run."""
 
@@ -40,7 +39,7 @@ def run(
         ),
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
-    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = DEFAULT_RESULTS,
+    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = RESULTS,
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
@@ -165,7 +164,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results or DEFAULT_RESULTS, profile=profile)
+    show_outcomes(outcomes, request.results or RESULTS, profile=profile)
     return outcomes
 
 

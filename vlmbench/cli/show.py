@@ -15,7 +15,7 @@ import typer
 from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import OutputError, unexpected
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -37,9 +37,7 @@ def show(
             help="A record's file, a run id or its first characters, MODEL/TASK, or BASELINE/TASK.",
         ),
     ],
-    results: Annotated[Path, typer.Option(help="The results folder, for run ids and MODEL/TASK.")] = Path(
-        "results/runs"
-    ),
+    results: Annotated[Path, typer.Option(help="The results folder, for run ids and MODEL/TASK.")] = RESULTS,
     output: Annotated[
         Path | None,
         typer.Option(

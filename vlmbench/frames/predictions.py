@@ -13,9 +13,8 @@ from vlmbench.answers.frame_columns import FrameColumn
 from vlmbench.answers.frame_rows import FrameRows
 from vlmbench.errors import RecordError, UnpairableError, UsageError, VlmbenchError
 from vlmbench.frames.records import find_entry
-from vlmbench.frames.results import DEFAULT_RESULTS
 from vlmbench.kinds import known_kind
-from vlmbench.paths import user_path
+from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def predictions_frame(
-    record: Record | str | Path, each: str | None = None, *, results: str | Path = DEFAULT_RESULTS
+    record: Record | str | Path, each: str | None = None, *, results: str | Path = RESULTS
 ) -> pd.DataFrame:
     """What a record's model answered, as a pandas DataFrame.
 

@@ -14,7 +14,7 @@ from vlmbench.gate.entry import Entry
 from vlmbench.gate.sides import side_at, side_label
 from vlmbench.paths import user_path
 from vlmbench.records import Failure, Record
-from vlmbench.store import FAILED, ResultStore
+from vlmbench.store import ResultStore
 from vlmbench.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def _failed(failure: Failure) -> str:
 def _of_id(name: str, results: Path) -> Entry:
     if not _ID.fullmatch(name):
         raise UsageError(f"there is no record {name!r}", hint="Give a record's file, its run id, or the record itself.")
-    files = [path for path in sorted(results.glob(f"*/*/{name}*.json")) if not path.name.endswith(FAILED)]
-    files = [path for path in files if path.stem == name] or files
+    files = ResultStore(results).files_of(name)
     if len(files) == 1:
         return _at(files[0])
     if not files:

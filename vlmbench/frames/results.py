@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.asked import remarks_of
 from vlmbench.frames.result_columns import OF_FAILURE, OF_PUBLISHED, RESULT_COLUMNS, ResultColumn
 from vlmbench.frames.sources import Place, read_sources
+from vlmbench.paths import RESULTS
 from vlmbench.records import Failure, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.cells import DASH
@@ -20,7 +20,6 @@ from vlmbench.reports.published import published as published_numbers
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_RESULTS = Path("results/runs")
 _FACT_COLUMNS = {
     "image_encoder": "image encoder",
     "text_encoder": "text encoder",
@@ -31,7 +30,7 @@ _FACT_COLUMNS = {
 
 
 def results_frame(
-    places: Place | Iterable[Place] = DEFAULT_RESULTS, *, published: bool = False, every: bool = False
+    places: Place | Iterable[Place] = RESULTS, *, published: bool = False, every: bool = False
 ) -> pd.DataFrame:
     """Records as a pandas DataFrame: one row a record and metric, and one row a pair that failed.
 

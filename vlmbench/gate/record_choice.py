@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from vlmbench.gate.sides import Side, side_at
 from vlmbench.paths import user_path
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
-from vlmbench.store import FAILED, ResultStore
+from vlmbench.store import ResultStore
 from vlmbench.wording import counted
 
 _LISTED = 10
@@ -102,9 +101,7 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
 def _of_id(name: str, results: Path) -> Chosen | None:
     if not _ID.fullmatch(name) or not results.is_dir():
         return None
-    paths = sorted(path for path in results.glob(f"*/*/{glob.escape(name)}*.json") if not path.name.endswith(FAILED))
-    exact = [path for path in paths if path.stem == name]
-    paths = exact or paths
+    paths = ResultStore(results).files_of(name)
     if not paths:
         return None
     if len(paths) > 1:
