@@ -23,6 +23,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ from typing import Any
 import pytest
 from command_line import command
 from repository import REPOSITORY
+
+from vlmbench.cli.doctor import REGISTRIES
+from vlmbench.registry import load_target
 
 _FENCE = re.compile(
     r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n+)?^```(?P<language>[\w{}-]*) ?(?P<information>\S*)[^\n]*\n"
@@ -88,25 +93,39 @@ def follow(page: Path, here: Path) -> dict[str, Any]:
     if before.exists():
         runpy.run_path(str(before))["prepare"](here)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(page):
-        place = f"{page.name}, line {block.line}"
-        if block.why is not None or block.language.startswith("{"):
-            continue
-        if block.file is not None:
-            (here / block.file).parent.mkdir(parents=True, exist_ok=True)
-            (here / block.file).write_text(block.text, "utf-8")
-        elif block.language == "text":
-            continue
-        elif block.language in _SHELL:
-            code = int(block.information.removeprefix("exit=") or 0)
-            assert typed(block.text, here) == code, place
-        elif block.language == "python":
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(here)
-                exec(compile(block.text, place, "exec"), namespace)
-        else:
-            pytest.fail(f"{place}: a block of {block.language or 'no language'} is neither run nor marked why not")
+    with same_registries():
+        for block in blocks(page):
+            place = f"{page.name}, line {block.line}"
+            if block.why is not None or block.language.startswith("{"):
+                continue
+            if block.file is not None:
+                (here / block.file).parent.mkdir(parents=True, exist_ok=True)
+                (here / block.file).write_text(block.text, "utf-8")
+            elif block.language == "text":
+                continue
+            elif block.language in _SHELL:
+                code = int(block.information.removeprefix("exit=") or 0)
+                assert typed(block.text, here) == code, place
+            elif block.language == "python":
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.chdir(here)
+                    exec(compile(block.text, place, "exec"), namespace)
+            else:
+                pytest.fail(f"{place}: a block of {block.language or 'no language'} is neither run nor marked why not")
     return namespace
+
+
+@contextmanager
+def same_registries() -> Iterator[None]:
+    """Remove what a page registers at the end: other tests of this process ask what vlmbench itself has."""
+    registries = [load_target(target) for target in REGISTRIES]
+    before = [frozenset(registry) for registry in registries]
+    try:
+        yield
+    finally:
+        for registry, names in zip(registries, before, strict=True):
+            for name in frozenset(registry) - names:
+                registry.remove(name)
 
 
 def typed(text: str, here: Path) -> int:
