@@ -26,6 +26,8 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
+from vlmbench.transfer.asked import Setting, Track
+from vlmbench.transfer.every import every_transfer
 from vlmbench.wording import counted
 
 __all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "load_model", "load_task"]
@@ -68,7 +70,12 @@ def evaluate(
     templates: Sequence[str] | None = None,
     protocol: Mapping[str, Any] | None = None,
     visuals: int = 0,
-    transfer: str = ZERO_SHOT,
+    transfer: str | Iterable[str] = ZERO_SHOT,
+    shots: int | Iterable[int] = 0,
+    draws: int | Iterable[int] = 0,
+    track: Track = "no-validation",
+    setting: Setting = "all",
+    method_options: Mapping[str, Any] | None = None,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
@@ -94,7 +101,12 @@ def evaluate(
         templates: used instead of the card's.
         protocol: fields of the cards' protocols to replace, such as ``{"readout": "sclip"}``.
         visuals: draw the answers to this many samples of each task, beside the record.
-        transfer: how models are adapted before they answer.
+        transfer: the methods that adapt models before they answer; one record for each method, K and draw.
+        shots: K, the images of each class that a method learns from; one or several.
+        draws: the seeds of support sets; one or several. ``range(5)`` is five draws.
+        track: which images choose the methods' settings, see :data:`vlmbench.transfer.asked.Track`.
+        setting: which classes are learnt and scored: "all" or "base-to-new".
+        method_options: settings of the methods; each goes to the methods that have it.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
@@ -127,7 +139,14 @@ def evaluate(
                 templates=_texts("templates", templates),
                 protocol=dict(protocol or {}),
                 visuals=visuals,
-                transfer=transfer,
+            ),
+            transfers=every_transfer(
+                _several(transfer),
+                _several(shots),
+                _several(draws),
+                track=track,
+                setting=setting,
+                options=method_options or {},
             ),
             plugins=plugin_files,
             **{"measure_memory": not in_memory, **settings},
@@ -149,6 +168,13 @@ def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_
 def load_task(name: str) -> TaskCard:
     """One task card by its name, YAML file or ``KIND:PATH``."""
     return _one(find_tasks(name), name)
+
+
+V = TypeVar("V", str, int)
+
+
+def _several(value: V | Iterable[V]) -> tuple[V, ...]:
+    return (value,) if isinstance(value, (str, int)) else tuple(value)
 
 
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:

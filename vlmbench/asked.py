@@ -90,8 +90,12 @@ def _of_the_protocol(record: Summary) -> Iterator[Remark]:
             brief=f"readout {protocol['readout']}",
         )
     if "transfer" in protocol:
-        method = protocol["transfer"]
-        yield remark(codes.TRANSFER, f"the model was adapted with {method}", brief=f"transfer {method}")
+        method, shots = protocol["transfer"], protocol.get("shots")
+        text, brief = f"the model was adapted with {method}", f"transfer {method}"
+        if shots:
+            text += f", {counted(shots, 'image')} of each class, draw {protocol['draw']}, track {protocol['track']}"
+            brief += f", {shots}-shot, draw {protocol['draw']}"
+        yield remark(codes.TRANSFER, text, brief=brief)
     if protocol.get("class_names_from") == "option":
         yield remark(codes.OWN_CLASS_NAMES, "the user gave the class names")
     if protocol.get("templates_from") == "option":

@@ -84,6 +84,10 @@ class NonFiniteFeaturesError(ModelError):
     """An encoder returned NaN or infinite features."""
 
 
+class TransferError(VlmbenchError):
+    """A transfer method could not learn from its support set, for example because its loss became NaN."""
+
+
 class StrictError(VlmbenchError):
     """There is a remark, and the user asked that remarks be errors (``--strict``)."""
 

@@ -325,6 +325,57 @@ class BadSample(_Part):
     """The hex SHA-256 of its file; None if the file could not be read."""
 
 
+class TransferCost(_Part):
+    """What it cost to adapt a model."""
+
+    fit_seconds: float
+    """Wall-clock seconds to learn, with features that were not cached. Draws learnt together share the time equally."""
+    drawn_together: Count = 1
+    """How many draws were learnt together."""
+    parameters: Count = 0
+    """How many numbers were trained."""
+    image_passes: Count = 0
+    """How many images the method sends through the image tower to learn, whether their features were cached or not."""
+    text_passes: Count = 0
+    """How many texts it sends through the text tower, prompts included, whether they were cached or not."""
+    other_models: list[str] = []
+    """Other models that it used."""
+
+
+class TransferInfo(_Part):
+    """How the model was adapted before it answered."""
+
+    method: str
+    """The name of the transfer method."""
+    version: Count
+    """The version of the method. Numbers of two versions are not comparable."""
+    track: str
+    """Which images chose the settings: "no-validation", "cut-validation", "few-shot-validation", "full-validation", or
+    "leaky" (the test images)."""
+    setting: str = "all"
+    """Which classes were learnt and scored: "all", or "base-to-new"."""
+    shots: Count
+    """K, the number of support images of each class."""
+    draw: Count
+    """The seed of the support set and of everything that the method draws."""
+    options: dict[str, Any] = {}
+    """Every setting of the method with which the test images were scored."""
+    chosen: dict[str, Any] = {}
+    """The settings that validation chose."""
+    tried: Count = 1
+    """How many combinations of settings were compared."""
+    zero_shot: dict[str, float | None] = {}
+    """Each metric of the same prompts and test images without the method: where the gain starts."""
+    last_step: dict[str, float | None] | None = None
+    """Each metric with the settings and step that a run without validation ends with; None: there is no difference."""
+    step: Count | None = None
+    """The step that validation chose, from 1; None: the last one."""
+    steps: Count = 0
+    """How many steps were taken; 0: the method takes none."""
+    cost: TransferCost
+    """What it cost."""
+
+
 class Summary(_Part):
     """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
@@ -355,6 +406,13 @@ class Summary(_Part):
     """What happened, as sentences, for programs that do not know remarks."""
     bad_samples: list[BadSample] = []
     """The samples that were left out, because they could not be used."""
+    transfer: TransferInfo | None = None
+    """How the model was adapted; None: it was not."""
+
+    @model_serializer(mode="wrap")
+    def _without_transfer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave transfer out of zero-shot records, which stay as older versions wrote them."""
+        return {name: value for name, value in dump(self).items() if value or name not in ("transfer", "support")}
 
     @property
     def main(self) -> MetricValue:
@@ -374,6 +432,8 @@ class Record(Summary):
 
     per_class: list[ClassResult] = []
     """The result of each class, in label order."""
+    support: dict[str, list[str]] = {}
+    """The ids of the images that the model was adapted with, by role ("train", "val")."""
 
 
 class Failure(_Part):

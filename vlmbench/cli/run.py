@@ -72,8 +72,29 @@ def run(
         ),
     ] = None,
     transfer: Annotated[
-        str, typer.Option(help="The method that adapts models before they answer a classification task.")
-    ] = "zero-shot",
+        list[str],
+        typer.Option(help="A method that adapts models before they answer a classification task. Repeatable."),
+    ] = ["zero-shot"],  # noqa: B006
+    shots: Annotated[
+        str, typer.Option(help="K, the images of each class that a method learns from. Several: 1,2,4,8,16.")
+    ] = "0",
+    seeds: Annotated[
+        str, typer.Option(help="The number of support sets that are drawn (0, 1, …), or a list of draws: 0,3.")
+    ] = "1",
+    track: Annotated[
+        str,
+        typer.Option(
+            help="The images that choose a method's settings: no-validation, cut-validation, few-shot-validation, "
+            "full-validation, or leaky (the test images)."
+        ),
+    ] = "no-validation",
+    setting: Annotated[
+        str, typer.Option(help="The classes that a method learns and is scored on: all, or base-to-new.")
+    ] = "all",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="KEY=VALUE: set an option of the transfer methods that have it. Repeatable."),
+    ] = None,
     save_visuals: Annotated[
         int,
         typer.Option(
@@ -110,6 +131,7 @@ def run(
     with heavy_imports():
         from vlmbench.run.plan import RunRequest
         from vlmbench.tasks.base import TaskOptions
+        from vlmbench.transfer.every import every_transfer
 
     request = RunRequest(
         models=tuple(model),
@@ -128,7 +150,14 @@ def run(
             templates=read_lines(templates),
             protocol=parse_settings(set_ or [], readout),
             visuals=save_visuals,
-            transfer=transfer,
+        ),
+        transfers=every_transfer(
+            transfer,
+            parse_numbers("--shots", shots),
+            parse_draws(seeds),
+            track=track,  # type: ignore[arg-type]  # checked by the class that gets it
+            setting=setting,  # type: ignore[arg-type]
+            options=parse_settings(option or [], None, flag="--option"),
         ),
         offline=offline,
         force=force,
@@ -252,7 +281,29 @@ def parse_batch_size(text: str) -> int | None:
     return int(text)
 
 
-def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
+def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {text!r}")
+    return tuple(map(int, parts))
+
+
+def parse_draws(text: str) -> tuple[int, ...]:
+    """The draws of ``--seeds``: ``5`` is 0 to 4, and ``0,3`` is these two.
+
+    Raises:
+        UsageError: it is something else, or no draw.
+    """
+    numbers = parse_numbers("--seeds", text)
+    return numbers if "," in text else tuple(range(numbers[0]))
+
+
+def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:
     """``KEY=VALUE`` from the command line; values as YAML has them (numbers, true, lists in brackets, words).
 
     Raises:
@@ -266,13 +317,13 @@ def parse_settings(settings: list[str], readout: str | None) -> dict[str, Any]:
     for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--set takes KEY=VALUE, not {setting!r}")
+            raise UsageError(f"{flag} takes KEY=VALUE, not {setting!r}")
         if key.strip() in found:
             raise UsageError(f"{key.strip()!r} is set twice")
         try:
             found[key.strip()] = parse_yaml(value)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"--set {setting!r}: the value cannot be read: {error}") from error
+            raise UsageError(f"{flag} {setting!r}: the value cannot be read: {error}") from error
     return found
 
 

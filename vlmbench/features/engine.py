@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import PIL.Image
 import torch
@@ -42,6 +42,7 @@ class FeatureEngine:
         spaces: the caches of features; None: features are not cached.
         tally: counts and times of the images so far.
         text_use: how many prompts' features came from the cache, and how many were computed.
+        memory: features that are asked for again and again with this model, such as those of a test set.
     """
 
     model: Model
@@ -50,6 +51,7 @@ class FeatureEngine:
     progress: Progress = field(default_factory=Silent)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
+    memory: dict[Hashable, Any] = field(default_factory=dict)
 
     def timed(self, stage: str) -> AbstractContextManager[None]:
         """Add the time that the block takes to a stage."""

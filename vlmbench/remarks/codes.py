@@ -45,6 +45,11 @@ OTHER_SIZE = Code(
     "The number of samples in the data differs from the number in the card's standard split.",
     unranked=True,
 )
+SUPPORT_OVERLAP = Code(
+    "support-overlap",
+    "Images of the train or val data have the same content as test images, or as each other's. They were not drawn.",
+    not_strict="The support set is drawn without them, so that no number depends on them.",
+)
 BAD_SAMPLES = Code("bad-samples", "Samples that could not be used were left out (`--skip-bad`).", unranked=True)
 FILES_PASSED_OVER = Code(
     "files-passed-over",

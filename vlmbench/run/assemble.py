@@ -77,6 +77,8 @@ def build_record(
         ),
         environment=environment(),
         bad_samples=tally.bad,
+        transfer=outcome.transfer,
+        support={role: list(ids) for role, ids in outcome.support.items()},
     )
     return _with_remarks(record, remarks)
 

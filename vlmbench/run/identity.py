@@ -21,7 +21,7 @@ from vlmbench.features.cache.key import source_sha256
 from vlmbench.models.base import Model
 from vlmbench.records import Environment
 from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin
-from vlmbench.transfer import METHODS, ZERO_SHOT
+from vlmbench.transfer import METHODS
 
 _ID_LENGTH = 16
 _SCHEMA = "vlmbench.record/1"
@@ -85,15 +85,14 @@ def run_id(
             "precision": precision,
             "seed": options.seed,
             **({"other data": dict(other_fingerprints)} if other_fingerprints else {}),
-            **({"transfer": _method(options.transfer)} if options.transfer != ZERO_SHOT else {}),
+            **({"transfer": _method(options.transfer.method)} if options.transfer.adapts else {}),
         }
     )
 
 
 def full_protocol(model: Model, question: Question, options: TaskOptions) -> dict[str, Any]:
     """The protocol that the kind of task states, with the transfer method unless it is zero-shot."""
-    named = {} if options.transfer == ZERO_SHOT else {"transfer": options.transfer}
-    return {**question.protocol(model), **named}
+    return {**options.transfer.protocol, **question.protocol(model)}
 
 
 def _method(name: str) -> list[Any]:

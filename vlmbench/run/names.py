@@ -23,6 +23,7 @@ from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.transfer.asked import TransferAsked
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,15 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
         raise UsageError("--stratified states how to draw a subset, but no subset is drawn", hint="Add --limit N.")
     cards = _unique((card for _, found in named for card in _all_cards(found)), "task")
     return tuple(AskedTask(card, asked[card.name], broken.get(card.name)) for card in cards)
+
+
+def adapted(asked: Sequence[AskedTask], transfers: Sequence[TransferAsked]) -> tuple[AskedTask, ...]:
+    """Each task once for each transfer, tasks first; as it is if there are no transfers."""
+    if not transfers:
+        return tuple(asked)
+    return tuple(
+        replace(task, options=replace(task.options, transfer=transfer)) for task in asked for transfer in transfers
+    )
 
 
 def _all_cards(named: NamedTasks) -> list[TaskCard]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import Remark, gathered_remarks
 from vlmbench.remarks.codes import WARNING
-from vlmbench.tasks.base import Question, TaskOptions, TaskPlugin, needed_roles
+from vlmbench.tasks.base import Question, SharedDatasets, TaskOptions, TaskPlugin, needed_roles
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,32 @@ def open_task(
     *,
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
+    shared: MutableMapping[Hashable, SharedDatasets] | None = None,
 ) -> OpenedTask:
     """Open the data of the roles that the question needs, and make the question.
 
     Args:
         objects: datasets in memory, by the location in their card's source.
+        shared: data that is open already, by task and roles. What is opened here is added, so that the questions of
+            one task to many methods and draws open it once.
     """
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
         try:
-            datasets = {role: _open_role(card, role, context) for role in needed_roles(plugin, card, options)}
+            datasets = _shared(card, needed_roles(plugin, card, options), context, {} if shared is None else shared)
             question = plugin.ask(card, datasets, options)
         except Exception as error:  # a bug in a source fails its task, not the run
             return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
     return OpenedTask(card, plugin, options, question, remarks=(*said.remarks, *_of_the_size(question)))
+
+
+def _shared(
+    card: TaskCard, roles: tuple[Role, ...], context: SourceContext, shared: MutableMapping[Hashable, SharedDatasets]
+) -> SharedDatasets:
+    key = card.name, roles
+    if key not in shared:
+        shared[key] = SharedDatasets({role: _open_role(card, role, context) for role in roles})
+    return shared[key]
 
 
 def _of_the_size(question: Question) -> list[Remark]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from vlmbench.registry import did_you_mean
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ModelAsked, TaskAsked, ask_tasks, given_objects, resolve_models
+from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.transfer.asked import TransferAsked
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class RunRequest:
         executor: the executor of the pairs: ``NAME`` or ``NAME:ARGUMENT``.
         pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, but the times
             and memory in its records cannot be compared.
+        transfers: each task is asked once for each of them; empty: once, as ``options.transfer`` says.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
@@ -60,6 +62,7 @@ class RunRequest:
     plugins: tuple[Path, ...] = ()
     strict: bool = False
     pictures_in_background: bool = False
+    transfers: tuple[TransferAsked, ...] = ()
     measure_memory: bool = True
 
     @property
@@ -118,7 +121,7 @@ def make_plan(request: RunRequest) -> Plan:
             f"models and datasets in memory cannot be sent to the processes of the executor {request.executor!r}",
             hint="Use the executor 'local'; or save them, and name their files.",
         )
-    asked = ask_tasks(request.tasks, request.suites, request.options)
+    asked = adapted(ask_tasks(request.tasks, request.suites, request.options), request.transfers)
     if not models or not asked:
         raise UsageError(
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
@@ -129,9 +132,10 @@ def make_plan(request: RunRequest) -> Plan:
     plugins = {task.card.name: task_plugin(task.card.plugin) for task in asked}
     for task in asked:
         if task.broken is None:
-            check_task(task.card, plugins[task.card.name], request.options)
+            check_task(task.card, plugins[task.card.name], task.options)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
+    shared: dict[Hashable, SharedDatasets] = {}
     return Plan(
         models,
         tuple(
@@ -142,6 +146,7 @@ def make_plan(request: RunRequest) -> Plan:
                 request.data_root,
                 offline=request.offline,
                 objects=datasets,
+                shared=shared,
             )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import Listener
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import TaskOptions
+from vlmbench.tasks.base import SharedDatasets, TaskOptions
 
 CPU_BATCH, ACCELERATOR_BATCH = 8, 256
 """The default number of images in a forward pass. An accelerator needs large batches (they are halved if memory runs
@@ -67,6 +68,8 @@ class ProcessState:
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
+        self._memory: dict[Hashable, Any] = {}
+        self._datasets: dict[Hashable, SharedDatasets] = {}
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -86,7 +89,14 @@ class ProcessState:
             if task.options == options and task.card == card:
                 return task
         settings = self.settings
-        opened = open_task(card, task_plugin(card.plugin), options, settings.data_root, offline=settings.offline)
+        opened = open_task(
+            card,
+            task_plugin(card.plugin),
+            options,
+            settings.data_root,
+            offline=settings.offline,
+            shared=self._datasets,
+        )
         self.opened.append(opened)
         return opened
 
@@ -118,7 +128,7 @@ class ProcessState:
             workers=self.settings.workers,
             skip_bad=self.settings.skip_bad,
         )
-        return FeatureEngine(model, settings, self._cache, self.listener)
+        return FeatureEngine(model, settings, self._cache, self.listener, memory=self._memory)
 
     def count_features(self, engine: FeatureEngine) -> None:
         """Count the features that a pair computed and took from the cache, for ``vlmbench cache info``."""
@@ -127,6 +137,7 @@ class ProcessState:
     def release_model(self) -> None:
         """Release the current model."""
         self._card = self._model = None
+        self._memory.clear()
         self._cache.close_model()
 
     def finish(self) -> None:

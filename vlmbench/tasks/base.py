@@ -20,10 +20,12 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.markup import is_blank
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model
-from vlmbench.records import ClassResult, MetricValue
+from vlmbench.records import ClassResult, MetricValue, TransferInfo
 from vlmbench.registry import did_you_mean
-from vlmbench.transfer import METHODS, ZERO_SHOT
-from vlmbench.transfer.base import Reads
+from vlmbench.transfer import METHODS
+from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import Reads, StatesOptions, learns_from
+from vlmbench.transfer.options import settle_options
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class TaskOptions:
         templates: used instead of the card's.
         protocol: fields of the card's protocol to replace.
         visuals: how many samples' answers to draw. Changes no number.
-        transfer: how the model is adapted before it answers, see :data:`vlmbench.transfer.METHODS`.
+        transfer: how the model is adapted before it answers.
 
     Raises:
         UsageError: a limit below 1, a negative seed, an empty list, or a template without a place for the class name.
@@ -51,7 +53,7 @@ class TaskOptions:
     templates: tuple[str, ...] | None = None
     protocol: Mapping[str, Any] = field(default_factory=dict)
     visuals: int = 0
-    transfer: str = ZERO_SHOT
+    transfer: TransferAsked = field(default_factory=TransferAsked)
 
     def __post_init__(self) -> None:
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
@@ -92,6 +94,8 @@ class Outcome:
         visuals: draws the pictures that were asked for, after the numbers are done: file name to content (PNG). It may
             be called in another thread, and holds nothing of the model. None where none were asked for.
         other_contents: as ``contents``, of the samples of each other role that the answer was made with.
+        transfer: how the model was adapted; None: it was not.
+        support: the ids of the images that it was adapted with, by role.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -100,10 +104,24 @@ class Outcome:
     contents: Mapping[int, str]
     visuals: DrawPictures | None = None
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
+    transfer: TransferInfo | None = None
+    support: Mapping[Role, Sequence[str]] = field(default_factory=dict)
 
 
 Datasets = Mapping[Role, ImageDataset]
 """A question's data, opened, by role."""
+
+
+class SharedDatasets(dict[Role, ImageDataset]):
+    """Data that several questions on one task share.
+
+    Attributes:
+        hashes: the content hashes that are known, by dataset and index.
+    """
+
+    def __init__(self, datasets: Mapping[Role, ImageDataset]) -> None:
+        super().__init__(datasets)
+        self.hashes: dict[tuple[int, int], str] = {}
 
 
 class Question(Protocol):
@@ -239,17 +257,41 @@ def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> 
         UnknownNameError: there is no such method.
         UsageError: this kind of task does not support it.
     """
-    method = METHODS.get(options.transfer)
+    asked = options.transfer
+    method = METHODS.get(asked.method)
     if not isinstance(plugin, TakesTransfer):
-        if options.transfer != ZERO_SHOT:
+        if asked.adapts:
             raise UsageError(
-                f"task {card.name!r}: {card.plugin} tasks take no transfer method, and {options.transfer!r} was given",
+                f"task {card.name!r}: {card.plugin} tasks take no transfer method, and {asked.method!r} was given",
                 hint="Run the task without --transfer.",
             )
-    elif method.reads not in plugin.transfer_reads:
+        return
+    if method.reads not in plugin.transfer_reads:
         raise UsageError(
-            f"task {card.name!r}: the transfer method {options.transfer!r} reads {method.reads}, and "
+            f"task {card.name!r}: the transfer method {asked.method!r} reads {method.reads}, and "
             f"{card.plugin} tasks give it {' or '.join(sorted(plugin.transfer_reads))} alone",
+        )
+    if asked.adapts and card.multi_label:
+        raise UsageError(
+            f"task {card.name!r}: its images have several classes, and transfer methods learn one class an image",
+            hint="Run the task without --transfer.",
+        )
+    if asked.shots and learns_from(method) == "nothing":
+        raise UsageError(f"the transfer method {asked.method!r} learns from no images", hint="Leave out --shots.")
+    if isinstance(method, StatesOptions):
+        settle_options(asked.method, method.options, asked.options)
+        if not asked.shots and learns_from(method) != "nothing":
+            raise UsageError(
+                f"the transfer method {asked.method!r} learns from images",
+                hint="Add --shots 1,2,4,8,16, or one of them.",
+            )
+    elif asked.options and not asked.adapts:
+        raise UsageError("zero-shot has no options", hint="Name a method with --transfer.")
+    if asked.setting == "base-to-new" and not method.scores_new_classes:
+        raise UsageError(
+            f"the transfer method {asked.method!r} cannot score classes that it did not learn, so it has no "
+            "base-to-new result",
+            hint="Use --setting all.",
         )
 
 

@@ -1,10 +1,14 @@
-"""Transfer: how a model is adapted to a task before it answers."""
+"""Transfer: how a model is adapted to a task before it answers.
+
+Classification asks :data:`METHODS` for the method of a run; each file in :mod:`vlmbench.transfer.methods` defines one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from vlmbench.registry import Registry, modules_in
+from vlmbench.transfer.asked import ZERO_SHOT
 
 if TYPE_CHECKING:
     from vlmbench.transfer.base import TransferMethod
@@ -12,5 +16,4 @@ if TYPE_CHECKING:
 METHODS: Registry[TransferMethod] = Registry(
     "transfer method", modules_in("transfer/methods", "METHOD"), group="vlmbench.transfer"
 )
-ZERO_SHOT = "zero-shot"
-"""The method that learns nothing. It is used if no other is named."""
+__all__ = ["METHODS", "ZERO_SHOT"]

@@ -1,15 +1,17 @@
 """The protocol of transfer methods: a method turns a support set and prompts into a classifier.
 
 Each module in :mod:`vlmbench.transfer.methods` defines one as ``METHOD``. Other packages add theirs through the entry
-point group ``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`.
+point group ``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`. Classification calls
+:func:`vlmbench.transfer.fitting.fit_draws`, which calls the method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from vlmbench.data.base import Chosen
@@ -20,16 +22,19 @@ from vlmbench.prompts import PromptSet
 Reads: TypeAlias = Literal["features", "patches", "views", "pixels"]
 """What a classifier is given of each image: its feature, (D,); those of its patches; those of several crops; or the
 image as the model's transform gives it."""
+LearnsFrom: TypeAlias = Literal["nothing", "labels", "images"]
+"""What a method learns from: no image; images with their labels; or images without labels."""
 
 
 @dataclass(frozen=True)
 class FewShot:
-    """The support set of every method: some images of each class, or nothing.
+    """The support set of one draw: some images of each class, or nothing. It is the same for every method.
 
     Attributes:
         shots: K, the number of images of each class in ``train``. A class with fewer images gives all of them.
         train: the images to learn from, with class labels 0 to C - 1; None with 0 shots.
-        val: other images, to choose settings with; None: settings are chosen without images.
+        val: other images, to choose settings with; None: settings are not chosen.
+        seed: the draw. Every random number of the method comes from a generator with this seed.
     """
 
     shots: int = 0
@@ -47,6 +52,12 @@ class Classifier(Protocol):
 
     def logits(self, inputs: Tensor) -> Tensor:
         """B images, as the method ``reads`` them, to (B, C) float32. The highest wins. Zero-shot gives cosines."""
+
+
+class MethodOptions(BaseModel):
+    """The settings of a method, with types, ranges and defaults. A method without settings uses this class itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class TransferMethod(Protocol):
@@ -75,20 +86,82 @@ class TransferMethod(Protocol):
         """
 
 
+@runtime_checkable
+class StatesOptions(Protocol):
+    """The capability of methods that have settings, or that learn from something else than labels."""
+
+    learns_from: LearnsFrom
+    options: type[MethodOptions]
+    """The settings that a user may give."""
+
+
+@runtime_checkable
+class FitsDraws(Protocol):
+    """The capability of methods that learn from several draws at once, and say what it cost and what they chose."""
+
+    def fit_draws(
+        self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
+    ) -> Sequence[Fitted]:
+        """Learn from each support set. The answers are those of :meth:`TransferMethod.fit`, draw by draw."""
+
+
+ForClasses: TypeAlias = Callable[[FeatureEngine, PromptSet], Classifier]
+"""Makes the classifier of other classes with what was learnt."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a method learnt from one draw.
+
+    Attributes:
+        classifier: of the classes that were learnt.
+        for_classes: makes the classifier of other classes; None: the method cannot score new classes.
+        chosen: the settings that validation chose, with their values; empty: all were fixed.
+        tried: how many settings were compared.
+        last: of an iterative method whose step was chosen by validation: the classifier of the last step.
+        step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
+        steps: how many steps were taken; 0: the method takes none.
+        parameters: how many numbers were trained.
+        image_passes: how many images went through the image tower, beyond one for each image.
+        text_passes: how many texts went through the text tower, beyond the prompts.
+        other_models: names of other models that were used.
+    """
+
+    classifier: Classifier
+    for_classes: ForClasses | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    tried: int = 1
+    last: Classifier | None = None
+    step: int | None = None
+    steps: int = 0
+    parameters: int = 0
+    image_passes: int = 0
+    text_passes: int = 0
+    other_models: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class LinearClassifier:
     """A classifier with one weight vector for each class.
 
     Attributes:
         weights: (C, D), on the CPU.
+        bias: (C,), or None.
     """
 
     weights: Tensor
     scale: float
+    bias: Tensor | None = None
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(B, D) features to (B, C)."""
-        return inputs @ self.weights.T
+        products = inputs @ self.weights.T
+        return products if self.bias is None else products + self.bias
+
+
+def learns_from(method: TransferMethod) -> LearnsFrom:
+    """What a method learns from. A method that does not say is given whatever support set was asked for."""
+    return method.learns_from if isinstance(method, StatesOptions) else "labels"
 
 
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:

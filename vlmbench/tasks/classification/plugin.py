@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vlmbench.cards import TaskCard
-from vlmbench.data.base import ImageDataset, TargetKind
+from vlmbench.cards import Role, TaskCard
+from vlmbench.data.base import Chosen, ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
-from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, TaskOptions, clip_protocol
+from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions, clip_protocol
+from vlmbench.tasks.classification.adapted import AdaptedQuestion, needs_support
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
-from vlmbench.transfer import METHODS, ZERO_SHOT
-from vlmbench.transfer.base import FewShot, Reads, lacks_needs
+from vlmbench.transfer.base import FewShot, Reads
+from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.visuals.charts import check_charts
 
 
@@ -36,7 +38,6 @@ class ClassificationQuestion:
     prompts: PromptSet
     seed: int
     visuals: int = 0
-    transfer: str = ZERO_SHOT
 
     @property
     def prompts_sha256(self) -> str:
@@ -51,16 +52,15 @@ class ClassificationQuestion:
             "main_metric": self.card.main_metric,
             "confidence": "softmax of logit_scale x cosine",
             **clip_protocol(self.dataset),
-            **({"head": self.transfer, "confidence": "softmax of logits"} if self.transfer != ZERO_SHOT else {}),
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs features of whole images and texts, and what its transfer method asks of it."""
-        return lacks_encoders(model) or lacks_needs(METHODS.get(self.transfer), model)
+        """A model needs features of whole images and texts."""
+        return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Make a classifier of the prompts, score each image against every class, measure."""
-        classifier = METHODS.get(self.transfer).fit(engine, FewShot(), self.prompts, {})
+        classifier = ZERO_SHOT.fit(engine, FewShot(), self.prompts, {})
         with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
             scored = score(
                 batches,
@@ -114,7 +114,14 @@ class Classification:
         if options.visuals:
             check_charts()
 
-    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion:
+    def roles(self, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
+        """The train data too if a method learns from it, and the val data if the track uses it and the card has it."""
+        if not needs_support(options.transfer):
+            return ("test",)
+        with_val = options.transfer.track in ("few-shot-validation", "full-validation") and card.val
+        return ("test", "train", "val") if with_val else ("test", "train")
+
+    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion | AdaptedQuestion:
         """Settle the prompts and the samples."""
         dataset = datasets["test"]
         prompts = prompt_set(card, dataset, options)
@@ -127,14 +134,36 @@ class Classification:
         fewest = MEASURES[card.main_metric].min_classes
         if len(prompts.class_names) < fewest:
             raise LabelError(f"{card.name}: {card.main_metric} needs at least {fewest} classes")
+        indices = choose(dataset.samples, options)
+        if options.transfer.adapts:
+            return self._adapted(card, datasets, options, prompts, indices)
         return ClassificationQuestion(
             card=card,
             dataset=dataset,
-            indices=choose(dataset.samples, options),
+            indices=indices,
             prompts=prompts,
             seed=options.seed,
             visuals=options.visuals,
-            transfer=options.transfer,
+        )
+
+    def _adapted(
+        self, card: TaskCard, datasets: Datasets, options: TaskOptions, prompts: PromptSet, indices: Sequence[int]
+    ) -> AdaptedQuestion:
+        """The question to a model that a transfer method adapts. Draws that cannot be made are refused."""
+        data, dataset = None, datasets["test"]
+        if needs_support(options.transfer):
+            hashes = datasets.hashes if isinstance(datasets, SharedDatasets) else {}
+            data = support_data(card, datasets, prompts.class_names, Chosen(dataset, indices), hashes)
+            data.check(options.transfer)
+        return AdaptedQuestion(
+            card=card,
+            dataset=dataset,
+            indices=indices,
+            prompts=prompts,
+            seed=options.seed,
+            asked=options.transfer,
+            data=data,
+            visuals=options.visuals,
         )
 
 

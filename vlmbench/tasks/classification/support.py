@@ -1,0 +1,145 @@
+"""The images that support sets are drawn from: sorted by class, without those that are test images too.
+
+:mod:`.adapted` asks it for the support set of each draw. Questions of one task share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+from vlmbench.cards import Role, TaskCard
+from vlmbench.data.base import Chosen, ImageDataset, content_sha256
+from vlmbench.errors import DataError, LabelError
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import SUPPORT_OVERLAP
+from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import FewShot
+from vlmbench.transfer.relabelled import RelabelledDataset
+from vlmbench.transfer.support import Pools, draw_support
+from vlmbench.wording import counted, either, listed
+
+
+@dataclass(frozen=True)
+class SupportData:
+    """Everything that support sets of one task are drawn from.
+
+    Attributes:
+        test: the scored samples, which no support set may have.
+        train: the images to learn from.
+        val: the images to choose settings with; None: the rest of ``train``.
+        hashes: content hashes that are known, by role and index; questions of one task share them.
+    """
+
+    task: str
+    class_names: Sequence[str]
+    test: Chosen
+    train: Pools
+    val: Pools | None
+    hashes: MutableMapping[tuple[int, int], str] = field(default_factory=dict)
+
+    def check(self, asked: TransferAsked) -> None:
+        """Refuse a draw that cannot be made, before any image is read.
+
+        Raises:
+            DataError, UsageError: see :func:`~vlmbench.transfer.support.draw_support`.
+        """
+        draw_support(asked, self.train, self.val, self.class_names, task=self.task)
+
+    def draw(self, asked: TransferAsked) -> FewShot:
+        """The support set of a draw. An image whose content is also a test image is passed over.
+
+        Drawing starts anew without such images, so that the draw depends on its seed and the data alone.
+
+        Raises:
+            DataError: a class has no other image.
+            BadSampleError: an image cannot be read.
+        """
+        of_test = {self.content(self.test.dataset, index) for index in self.test.indices}
+        train, val, passed = self.train, self.val, list[str]()
+        while True:
+            found = draw_support(asked, train, val, self.class_names, task=self.task)
+            assert found.train is not None
+            learnt = {self.content(found.train.dataset, index) for index in found.train.indices}
+            double = [index for index in found.train.indices if self.content(found.train.dataset, index) in of_test]
+            chosen = found.val
+            double_val = (
+                []
+                if chosen is None
+                else [
+                    index
+                    for index in chosen.indices
+                    if (content := self.content(chosen.dataset, index)) in of_test or content in learnt
+                ]
+            )
+            if not double and not double_val:
+                break
+            passed += [found.train.dataset.samples[index].id for index in double]
+            passed += [chosen.dataset.samples[index].id for index in double_val] if chosen is not None else []
+            train = train.without(double if val is not None else [*double, *double_val])
+            val = None if val is None else val.without(double_val)
+        if passed:
+            count = len(passed)
+            say(
+                SUPPORT_OVERLAP,
+                f"{counted(count, 'image')} of the train or val data {either(count, 'is', 'are')} in another role too, "
+                f"and {either(count, 'was', 'were')} not drawn",
+                count=count,
+                examples=passed,
+            )
+        return found
+
+    def contents(self, chosen: Chosen) -> Mapping[int, str]:
+        """The hex content hash of each chosen sample, by its index."""
+        return {index: self.content(chosen.dataset, index) for index in chosen.indices}
+
+    def content(self, dataset: ImageDataset, index: int) -> str:
+        """The hex content hash of one sample. Each is read once."""
+        key = id(dataset), index
+        if key not in self.hashes:
+            self.hashes[key] = content_sha256(dataset, index)
+        return self.hashes[key]
+
+
+def support_data(
+    card: TaskCard,
+    datasets: Mapping[Role, ImageDataset],
+    class_names: Sequence[str],
+    test: Chosen,
+    hashes: MutableMapping[tuple[int, int], str],
+) -> SupportData:
+    """Sort the train and val data by class.
+
+    Raises:
+        DataError: the card has no train data.
+        LabelError: the roles have other classes.
+    """
+    pools = {role: _pools(card, role, datasets, class_names) for role in ("train", "val") if role in datasets}
+    if "train" not in pools:
+        raise DataError(
+            f"task {card.name!r} names no train data, and a transfer method learns from it",
+            hint="Name its sources in the card, under `train:`, or give them with --train SOURCE.",
+        )
+    return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), hashes)
+
+
+def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], class_names: Sequence[str]) -> Pools:
+    """The pools of one role. Its classes must be those of the test data, in any order.
+
+    Raises:
+        LabelError: they are others.
+    """
+    dataset, test = datasets[role], datasets["test"]
+    count = len(class_names)
+    if card.classes is not None or dataset.classes is None or test.classes is None or dataset.classes == test.classes:
+        return Pools.of(dataset, count)
+    places = {name: place for place, name in enumerate(test.classes)}
+    strange = [name for name in dataset.classes if name not in places]
+    if strange:
+        raise LabelError(
+            f"task {card.name!r}: the {role} data has {counted(len(strange), 'class', 'classes')} that the test data "
+            f"does not have: {listed(strange, most=3)}",
+            hint="Name its classes as those of the test data.",
+        )
+    labels = {label: places[name] for label, name in enumerate(dataset.classes)}
+    return Pools.of(RelabelledDataset(dataset, labels, test.classes), count)

@@ -1,0 +1,78 @@
+"""What a user asks of a transfer: the method, the shots, the draw, the track and the setting.
+
+:class:`vlmbench.tasks.base.TaskOptions` holds one. It is plain data, so that a job can be sent to another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from vlmbench.errors import UsageError
+
+ZERO_SHOT = "zero-shot"
+"""The method that learns nothing. It is used if no other is named."""
+
+Track = Literal["no-validation", "cut-validation", "few-shot-validation", "full-validation", "leaky"]
+"""Which images choose a method's settings:
+
+- ``no-validation``: none; the settings are fixed (as CLAP and CLIP-LoRA do);
+- ``cut-validation``: a quarter of the K support images of each class, at least one, which are then not learnt from;
+- ``few-shot-validation``: min(K, 4) more images of each class (as CoOp and cross-modal adaptation draw them);
+- ``full-validation``: all validation images of the data set (as Tip-Adapter, APE and GDA do);
+- ``leaky``: the test images, as some papers chose; every table marks it.
+"""
+Setting = Literal["all", "base-to-new"]
+"""Which classes are learnt and scored: all; or the first half is learnt, and both halves are scored, apart and
+together (as CoCoOp does)."""
+
+TRACKS: tuple[Track, ...] = get_args(Track)
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
+
+
+@dataclass(frozen=True)
+class TransferAsked:
+    """One transfer of one task.
+
+    Attributes:
+        method: its name, see :data:`vlmbench.transfer.METHODS`.
+        shots: K, the number of images of each class in the support set; 0 for a method that learns from no images.
+        draw: the seed of the support set and of everything that the method draws.
+        track: which images choose the settings.
+        setting: which classes are learnt and scored.
+        options: the method's settings that the user set.
+        together: other draws of the same run, which a method may learn from at the same time. It changes no number.
+
+    Raises:
+        UsageError: a number below 0, or an unknown track or setting.
+    """
+
+    method: str = ZERO_SHOT
+    shots: int = 0
+    draw: int = 0
+    track: Track = "no-validation"
+    setting: Setting = "all"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    together: tuple[int, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise UsageError(f"{option} must be a whole number, 0 or above, not {value!r}")
+        for option, name, known in (("--track", self.track, TRACKS), ("--setting", self.setting, SETTINGS)):
+            if name not in known:
+                raise UsageError(f"{option} must be one of {', '.join(known)}, not {name!r}")
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the model is adapted at all: False for zero-shot."""
+        return self.method != ZERO_SHOT
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The part of a record's protocol that says how the model is adapted; empty for zero-shot."""
+        if not self.adapts:
+            return {}
+        named = {"transfer": self.method, "shots": self.shots, "draw": self.draw, "track": self.track}
+        return {**named, "setting": self.setting, "method_options": dict(self.options)}

@@ -1,0 +1,295 @@
+"""Methods that learn from features: :class:`FeatureMethod`, which every such method in ``methods/`` is one of.
+
+A method is two functions on tensors: ``learn`` learns from all draws at once, and ``heads`` makes a classifier of each.
+This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from vlmbench.errors import TransferError, UsageError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.prompts import PromptSet
+from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, Reads
+from vlmbench.transfer.encoded import encoded, labels_of
+from vlmbench.transfer.methods.zero_shot import ensemble
+from vlmbench.transfer.options import settle_options
+
+S = TypeVar("S")
+OptionsT = TypeVar("OptionsT", bound=MethodOptions)
+
+
+@dataclass(frozen=True)
+class FeatureData:
+    """What a method learns from: R draws of N images, C classes with T prompts each, features of length D.
+
+    Attributes:
+        images: (R, V, N, D) float32, unit length: V views of each image.
+        labels: (R, N) int64, from 0 to C - 1.
+        texts: (C, D), unit length: the zero-shot classifier, see :func:`~.methods.zero_shot.ensemble`.
+        prompts: (C, T, D), unit length.
+        logit_scale: the model's own factor of cosines.
+        seeds: the R draws, from which all random numbers come.
+    """
+
+    images: Tensor
+    labels: Tensor
+    texts: Tensor
+    prompts: Tensor
+    logit_scale: float
+    seeds: tuple[int, ...]
+
+    @property
+    def draws(self) -> int:
+        """R."""
+        return self.images.shape[0]
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.texts.shape[0]
+
+    @property
+    def flat(self) -> Tensor:
+        """(R, V * N, D): each view as an image of its own, the first view of all images first."""
+        return self.images.flatten(1, 2)
+
+    @property
+    def flat_labels(self) -> Tensor:
+        """(R, V * N): the labels of :attr:`flat`."""
+        return self.labels.repeat(1, self.images.shape[1])
+
+    @property
+    def one_hot(self) -> Tensor:
+        """(R, N, C) float: 1 where an image is of the class."""
+        return torch.nn.functional.one_hot(self.labels, self.classes).to(self.images.dtype)
+
+    def of(self, draw: int) -> FeatureData:
+        """One draw alone."""
+        rows = slice(draw, draw + 1)
+        return replace(self, images=self.images[rows], labels=self.labels[rows], seeds=self.seeds[rows])
+
+
+Watch = Callable[[int, Callable[[], Any]], None]
+"""Called by an iterative method after each step that could be the last: the step's number, from 1, and a function that
+gives a copy of what is learnt so far."""
+
+
+def unwatched(step: int, learnt: Callable[[], Any]) -> None:
+    """A :data:`Watch` that keeps nothing."""
+
+
+@dataclass(frozen=True)
+class FeatureMethod(Generic[OptionsT, S]):
+    """See :class:`~vlmbench.transfer.base.TransferMethod`.
+
+    Attributes:
+        options: the settings; each default cites its source.
+        learn: learns from all draws; must give for each draw what it gives for that draw alone.
+        heads: the R classifiers. It is called again for each setting in ``late``, and for other classes.
+        early: settings to choose among on validation images, by name; ``learn`` runs for each combination.
+        late: settings that ``heads`` alone uses.
+        parameters: how many numbers ``learn`` trains for each draw; None: none.
+        steps: how many steps ``learn`` takes; None: it takes none, and never calls its ``watch``.
+        classes_from_texts: ``heads`` can score other classes, given their texts.
+    """
+
+    name: str
+    version: int
+    options: type[OptionsT]
+    learn: Callable[[FeatureData, OptionsT, Watch], S]
+    heads: Callable[[S, FeatureData, OptionsT], Sequence[Classifier]]
+    early: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    late: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    parameters: Callable[[FeatureData, OptionsT], int] | None = None
+    steps: Callable[[FeatureData, OptionsT], int] | None = None
+    scores_new_classes: bool = False
+    needs: frozenset[type] = frozenset()
+    reads: Reads = "features"
+    learns_from: LearnsFrom = "labels"
+
+    def fit(
+        self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
+    ) -> Classifier:
+        """See :class:`~vlmbench.transfer.base.TransferMethod`."""
+        return self.fit_draws(engine, [support], prompts, options)[0].classifier
+
+    def fit_draws(
+        self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
+    ) -> list[Fitted]:
+        """See :class:`~vlmbench.transfer.base.FitsDraws`.
+
+        Raises:
+            UsageError: an unknown option, or a value out of its range.
+            TransferError: something became NaN or infinite.
+        """
+        settled = settle_options(self.name, self.options, options)
+        data = feature_data(engine, supports, prompts, views=getattr(settled, "views", 1))
+        best = [_Best() for _ in supports]
+        validation = [
+            None if support.val is None else (encoded(engine, support.val).features, labels_of(support.val))
+            for support in supports
+        ]
+        watched = any(images is not None for images in validation)
+        early = self.early if watched else {}
+        late = self.late if watched else {}
+        last: list[Classifier] = []
+        for chosen in _grid(early, settled):
+            asked = settled.model_copy(update=chosen)
+
+            def watch(
+                step: int, learnt: Callable[[], S], asked: OptionsT = asked, chosen: Mapping[str, Any] = chosen
+            ) -> None:
+                if watched:
+                    self._compare(best, learnt(), data, asked, chosen, late, validation, step)
+
+            learnt = self.learn(data, asked, watch)
+            last = list(self.heads(learnt, data, asked))
+            if not watched or self.steps is None:
+                self._compare(best, learnt, data, asked, chosen, late, validation, None)
+        tried = len(_grid(early, settled)) * len(_grid(late, settled))
+        return [self._fitted(found, data, settled, tried, last[draw]) for draw, found in enumerate(best)]
+
+    def _compare(
+        self,
+        best: Sequence[_Best],
+        learnt: S,
+        data: FeatureData,
+        asked: OptionsT,
+        chosen: Mapping[str, Any],
+        late: Mapping[str, Sequence[Any]],
+        validation: Sequence[tuple[Tensor, Tensor] | None],
+        step: int | None,
+    ) -> None:
+        """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
+        for settings in _grid(late, asked):
+            final = asked.model_copy(update=settings)
+            heads = self.heads(learnt, data, final)
+            for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
+                right = -1 if images is None else int((_logits(head, images[0]).argmax(1) == images[1]).sum())
+                if best[draw].classifier is None or right > best[draw].right:
+                    best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
+
+    def _fitted(self, best: _Best, data: FeatureData, settled: OptionsT, tried: int, last: Classifier) -> Fitted:
+        assert best.classifier is not None and best.options is not None
+        steps = self.steps(data, best.options) if self.steps else 0
+        moved = best.step is not None and best.step != steps
+        return Fitted(
+            classifier=best.classifier,
+            for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
+            chosen=best.chosen,
+            tried=tried,
+            last=last if moved or best.chosen else None,
+            step=best.step if moved else None,
+            steps=steps,
+            parameters=self.parameters(data, best.options) if self.parameters else 0,
+        )
+
+    def _for_classes(self, best: _Best, data: FeatureData) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
+            texts, each = text_features(engine, prompts)
+            return self.heads(best.learnt, replace(data, texts=texts, prompts=each), best.options)[best.draw]
+
+        return make
+
+
+@dataclass
+class _Best:
+    """The best setting of one draw so far."""
+
+    right: int = -1
+    classifier: Classifier | None = None
+    learnt: Any = None
+    draw: int = 0
+    options: Any = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None
+
+    def keep(
+        self,
+        right: int,
+        classifier: Classifier,
+        learnt: Any,
+        draw: int,
+        options: MethodOptions,
+        chosen: Mapping[str, Any],
+        step: int | None,
+    ) -> None:
+        """Replace what was the best."""
+        self.right, self.classifier, self.learnt, self.draw = right, classifier, learnt, draw
+        self.options, self.chosen, self.step = options, chosen, step
+
+
+def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
+    """Every combination of settings. A setting that the user gave is not searched."""
+    searched = {name: values for name, values in settings.items() if name not in asked.model_fields_set}
+    return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
+
+
+def _logits(classifier: Classifier, images: Tensor) -> Tensor:
+    found = classifier.logits(images)
+    check_finite(found, "the logits of validation images")
+    return found
+
+
+def text_features(engine: FeatureEngine, prompts: PromptSet) -> tuple[Tensor, Tensor]:
+    """The texts (C, D) and the prompts (C, T, D) of :class:`FeatureData`."""
+    count = len(prompts.class_names)
+    features = engine.texts(prompts.prompts, called="prompt")
+    texts = ensemble(features, count)
+    engine.tell_of_same_classes(texts, prompts.class_names)
+    return texts, features.reshape(count, -1, features.shape[-1])
+
+
+def feature_data(
+    engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, *, views: int = 1
+) -> FeatureData:
+    """Encode the support images and the prompts.
+
+    Args:
+        views: V. View 0 is the image as the model's transform gives it; the others are random crops, drawn by seed.
+
+    Raises:
+        UsageError: there is no support set, or fewer than two classes.
+        TransferError: a feature is NaN or infinite.
+    """
+    if any(support.train is None for support in supports):
+        raise UsageError("this transfer method learns from images, and no support set was given")
+    if len(prompts.class_names) < 2:
+        raise UsageError("a transfer method needs at least two classes")
+    texts, each = text_features(engine, prompts)
+    images, labels = [], []
+    for support in supports:
+        assert support.train is not None
+        images.append(encoded(engine, support.train, views=views).views)
+        labels.append(labels_of(support.train))
+    data = FeatureData(
+        torch.stack(images),
+        torch.stack(labels),
+        texts,
+        each,
+        engine.encoders.logit_scale,
+        tuple(support.seed for support in supports),
+    )
+    check_finite(data.images, "the features of the support set")
+    check_finite(data.texts, "the features of the prompts")
+    return data
+
+
+def check_finite(numbers: Tensor, what: str) -> None:
+    """Stop where a number is NaN or infinite.
+
+    Raises:
+        TransferError: one is.
+    """
+    if not bool(torch.isfinite(numbers).all()):
+        raise TransferError(
+            f"{what} are NaN or infinite", hint="A learning rate may be too high for these features; set it lower."
+        )

@@ -1,0 +1,77 @@
+"""Fits a method to one or more draws, and measures what it costs. Classification calls it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.prompts import PromptSet
+from vlmbench.transfer.base import FewShot, FitsDraws, Fitted, TransferMethod
+from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a method learnt from one draw, and the time that it took.
+
+    Attributes:
+        seconds: wall-clock seconds to learn, features included if they were not cached. Of draws that were learnt
+            together, each has its equal share.
+        together: how many draws were learnt together.
+    """
+
+    fitted: Fitted
+    seconds: float
+    together: int
+
+
+def fit_draws(
+    method: TransferMethod,
+    engine: FeatureEngine,
+    supports: Sequence[FewShot],
+    prompts: PromptSet,
+    options: Mapping[str, Any],
+) -> list[Fit]:
+    """Fit a method to each support set; together where the method can.
+
+    Raises:
+        TransferError: learning failed.
+        UsageError: an option is wrong.
+    """
+    if isinstance(method, FitsDraws):
+        started = perf_counter()
+        found = list(method.fit_draws(engine, supports, prompts, options))
+        seconds = (perf_counter() - started) / len(supports)
+        return [Fit(fitted, seconds, len(supports)) for fitted in found]
+    fits = []
+    for support in supports:
+        started = perf_counter()
+        classifier = method.fit(engine, support, prompts, options)
+        fitted = Fitted(classifier, for_classes=_same_method(method, support, options))
+        fits.append(Fit(fitted, perf_counter() - started, 1))
+    return fits
+
+
+def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str, Any]) -> Any:
+    """How a method without :class:`~vlmbench.transfer.base.FitsDraws` scores other classes: it is fitted to them."""
+    if not method.scores_new_classes:
+        return None
+    return lambda engine, prompts: method.fit(engine, support, prompts, options)
+
+
+def zero_shot_of(engine: FeatureEngine, prompts: PromptSet) -> Any:
+    """The zero-shot classifier of the same prompts."""
+    return ZERO_SHOT.fit(engine, FewShot(), prompts, {})
+
+
+def harmonic_mean(first: float, second: float) -> float:
+    """H of the accuracy on learnt and on new classes; NaN where both are 0.
+
+    >>> round(harmonic_mean(0.8, 0.6), 4)
+    0.6857
+    """
+    return 2 * first * second / (first + second) if first + second else math.nan
