@@ -1,0 +1,136 @@
+"""Trains weights on cached features, all draws at once. Iterative methods in ``methods/`` call :func:`train`.
+
+Each draw has weights of its own along the first axis, and a random order of images of its own. The loss is summed over
+draws, so that no draw changes another's gradient, and each learns what it learns alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlmbench.transfer.features import Watch, check_finite
+
+Weights = Mapping[str, Tensor]
+"""Trained tensors by name, each (R, …)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How weights are trained.
+
+    Attributes:
+        optimiser: "sgd" (with momentum 0.9), "adam" or "adamw".
+        lr: of the first step after the warm-up.
+        epochs: passes over the images.
+        batch_size: images in one step; the last step of an epoch takes what is left.
+        weight_decay: as the optimiser of torch understands it.
+        eps: of Adam.
+        schedule: the learning rate falls to 0 as a cosine, step by step or epoch by epoch; or it stays.
+        warmup: passes over the images at ``warmup_lr`` before the schedule. They count as epochs.
+        warmup_lr: the constant learning rate of the warm-up.
+    """
+
+    optimiser: Literal["sgd", "adam", "adamw"]
+    lr: float
+    epochs: int
+    batch_size: int
+    weight_decay: float = 0.0
+    eps: float = 1e-8
+    schedule: Literal["cosine by epoch", "cosine by step", "constant"] = "cosine by epoch"
+    warmup: int = 0
+    warmup_lr: float = 1e-5
+
+    def steps(self, images: int) -> int:
+        """How many steps it takes for this number of images."""
+        return self.epochs * math.ceil(images / self.batch_size)
+
+    def rate(self, epoch: int, step: int, steps: int) -> float:
+        """The learning rate of a step.
+
+        Args:
+            epoch: from 0.
+            step: of all steps, from 0.
+            steps: how many there are in all.
+        """
+        if epoch < self.warmup:
+            return self.warmup_lr
+        if self.schedule == "constant":
+            return self.lr
+        done = step / steps if self.schedule == "cosine by step" else epoch / self.epochs
+        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def train(
+    weights: Weights,
+    loss: Callable[[Weights, Tensor], Tensor],
+    recipe: Recipe,
+    *,
+    images: int,
+    seeds: Sequence[int],
+    watch: Watch,
+) -> dict[str, Tensor]:
+    """Train weights, and return them.
+
+    Args:
+        weights: what to begin with; it is not changed.
+        loss: the weights, and (R, B) indices of images, to one loss for each draw, (R,).
+        images: N, the number of images of each draw.
+        seeds: the R draws. The order of images comes from a generator for each.
+        watch: called after each epoch with the step and a function that copies the weights.
+
+    Raises:
+        TransferError: the loss became NaN or infinite.
+    """
+    trained = {name: value.detach().clone().requires_grad_() for name, value in weights.items()}
+    optimiser = _optimiser(list(trained.values()), recipe)
+    steps, step = recipe.steps(images), 0
+
+    def learnt() -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in trained.items()}
+
+    for epoch, batches in enumerate(_epochs(images, recipe, seeds)):
+        for batch in batches:
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate(epoch, step, steps)
+            optimiser.zero_grad(set_to_none=True)
+            losses = loss(trained, batch)
+            check_finite(losses.detach(), f"the losses of step {step + 1}")
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            step += 1
+        watch(step, learnt)
+    return learnt()
+
+
+def _optimiser(weights: list[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(weights, lr=recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay)
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(weights, lr=recipe.lr, eps=recipe.eps, weight_decay=recipe.weight_decay)
+
+
+def _epochs(images: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Iterator[Tensor]]:
+    """For each epoch its batches, (R, B) indices: each draw has its own order."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for _ in range(recipe.epochs):
+        order = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
+        yield iter(order.split(recipe.batch_size, dim=1))
+
+
+def rows_of(tensor: Tensor, batch: Tensor) -> Tensor:
+    """Rows of each draw: (R, N, …) and (R, B) indices to (R, B, …)."""
+    draws = torch.arange(tensor.shape[0])[:, None]
+    return tensor[draws, batch]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean cross-entropy of each draw: (R, B, C) and (R, B) to (R,)."""
+    found = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return found.view(labels.shape).mean(dim=1)
