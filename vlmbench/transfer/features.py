@@ -57,6 +57,11 @@ class FeatureData:
         return self.texts.shape[0]
 
     @property
+    def shots(self) -> float:
+        """The mean number of images of a class."""
+        return self.images.shape[2] / self.classes
+
+    @property
     def flat(self) -> Tensor:
         """(R, V * N, D): each view as an image of its own, the first view of all images first."""
         return self.images.flatten(1, 2)

@@ -18,6 +18,13 @@ from vlmbench.transfer.base import Classifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 
 
+GRID = {
+    "alpha": tuple(round(0.1 * 1.5**step, 4) for step in range(16)),
+    "beta": tuple(round(0.5 * 1.4**step, 4) for step in range(12)),
+}
+"""What validation chooses among, for every data set: alpha from 0.1 to 44, beta from 0.5 to 20."""
+
+
 class TipAdapterOptions(MethodOptions):
     """The settings of Tip-Adapter. Defaults: methods.csv, row "Tip-Adapter"."""
 
@@ -70,8 +77,5 @@ METHOD = FeatureMethod(
     options=TipAdapterOptions,
     learn=learn,
     heads=heads,
-    late={
-        "alpha": tuple(round(0.1 * 1.5**step, 4) for step in range(16)),
-        "beta": tuple(round(0.5 * 1.4**step, 4) for step in range(12)),
-    },
+    late=GRID,
 )
