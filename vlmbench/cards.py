@@ -1,6 +1,6 @@
 """The schemas of model cards, task cards and suites, and the reading of their YAML files.
 
-:mod:`vlmbench.catalogue` finds the files.
+:mod:`vlmbench.card_files` reads every card with it, and :mod:`vlmbench.catalogue` finds cards by name.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from vlmbench.catalogue import model_cards, shipped_root, task_cards
+from vlmbench.card_files import shipped_root
+from vlmbench.catalogue import model_cards, task_cards
 
 
 def test_a_pinned_revision_names_its_source() -> None:

@@ -15,7 +15,7 @@ import typer
 from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import OutputError, unexpected
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import BASELINES, RESULTS, user_path
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -57,7 +57,7 @@ def show(
         bool | None,
         typer.Option("--open/--no-open", help="Open the page in a browser.", show_default="if there is a screen"),
     ] = None,
-    baselines: Annotated[Path, typer.Option(help="The folder of all baselines.")] = Path("results/baselines"),
+    baselines: Annotated[Path, typer.Option(help="The folder of all baselines.")] = BASELINES,
 ) -> None:
     """Show one record as a page: its numbers, its remarks, and the samples that were answered worst.
 
@@ -86,7 +86,8 @@ def show(
 
 
 def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool) -> RecordPage:
-    from vlmbench.catalogue import known_task, model_card_files
+    from vlmbench.card_files import model_card_files
+    from vlmbench.catalogue import known_task
     from vlmbench.reports.site.record_page import Data, record_page
     from vlmbench.store import VISUALS
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
+from vlmbench.gate.record_choice import no_such_record
 from vlmbench.gate.sides import side_at, side_label
 from vlmbench.paths import user_path
 from vlmbench.records import Failure, Record
@@ -79,15 +80,12 @@ def _failed(failure: Failure) -> str:
 
 def _of_id(name: str, results: Path) -> Entry:
     if not _ID.fullmatch(name):
-        raise UsageError(f"there is no record {name!r}", hint="Give a record's file, its run id, or the record itself.")
+        raise no_such_record(name, results, hint="Give a record's file, its run id, or the record itself.")
     files = ResultStore(results).files_of(name)
     if len(files) == 1:
         return _at(files[0])
     if not files:
-        raise UsageError(
-            f"there is no record {name!r} in {side_label(str(results))!r}",
-            hint="Name the results folder: predictions_frame(RECORD, results=DIR).",
-        )
+        raise no_such_record(name, results, hint="Name the results folder: predictions_frame(RECORD, results=DIR).")
     raise UsageError(
         f"{counted(len(files), 'record')} in {side_label(str(results))!r} begin with {name!r}",
         hint=f"Name one of them: {listed([path.stem for path in files], 'or', NAMED)}.",

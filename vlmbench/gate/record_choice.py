@@ -11,7 +11,7 @@ from pathlib import Path
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.store import baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.gate.sides import Side, side_at
+from vlmbench.gate.sides import Side, side_at, side_label
 from vlmbench.paths import user_path
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
@@ -62,8 +62,19 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
     except RecordError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if found is None:
-        raise UsageError(f"no record {name!r}", hint=_hint(name, results, baselines))
+        raise no_such_record(name, results, hint=_hint(name, results, baselines))
     return found
+
+
+def no_such_record(name: str, results: Path, *, hint: str) -> UsageError:
+    """The error about a name that means no record. :func:`vlmbench.predictions_frame` raises it too.
+
+    Args:
+        name: what the user named.
+        results: the results folder in which it was looked up.
+        hint: what the user can name instead.
+    """
+    return UsageError(f"there is no record {side_label(name)!r} in {side_label(str(results))!r}", hint=hint)
 
 
 def _at(path: Path) -> Chosen:
@@ -72,14 +83,7 @@ def _at(path: Path) -> Chosen:
         if not record.is_file():
             raise UsageError(f"{path}: its record {record.name} is not beside it", hint="Name the record's .json file.")
         path = record
-    side = side_at(path)
-    baseline = bool(side.entries) and not _is_run(side.entries[0])
-    return _one(side, str(path), of_baseline=baseline)
-
-
-def _is_run(entry: Entry) -> bool:
-    """Whether a record lies where a run wrote it, under its id; a baseline's is named by the task."""
-    return Path(entry.where).stem == entry.record.id
+    return _one(side_at(path), str(path))
 
 
 def _of_pair(name: str, results: Path) -> Chosen | None:
@@ -121,10 +125,10 @@ def _of_baseline(name: str, baselines: Path) -> Chosen | None:
     ]
     if not entries:
         raise UsageError(f"the baseline {first!r} has no record {rest!r}", hint=f"See: vlmbench baseline show {first}")
-    return _one(Side(name, entries), name, of_baseline=True)
+    return _one(Side(name, entries, of_baseline=True), name)
 
 
-def _one(side: Side, name: str, *, of_baseline: bool = False) -> Chosen:
+def _one(side: Side, name: str) -> Chosen:
     """The newest record of the one pair that a side holds."""
     if not side.entries:
         raise _nothing_in(side, name)
@@ -132,7 +136,7 @@ def _one(side: Side, name: str, *, of_baseline: bool = False) -> Chosen:
     if len(pairs) > 1:
         raise _several(f"{name!r} has records of {len(pairs):,} models and tasks", side.entries)
     newest, *older = sorted(side.entries, key=lambda entry: entry.record.run.started, reverse=True)
-    return Chosen(newest, of_baseline, older)
+    return Chosen(newest, side.of_baseline, older)
 
 
 def _nothing_in(side: Side, name: str) -> UsageError:
