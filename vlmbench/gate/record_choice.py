@@ -1,4 +1,7 @@
-"""Which record RECORD means on the command line: a file, a run id, MODEL/TASK, or one of a saved baseline."""
+"""Finds the record that RECORD on the command line means: a file, a run id, MODEL/TASK, or a saved baseline's record.
+
+``vlmbench show`` calls :func:`choose_record`.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,18 @@ from vlmbench.wording import counted
 
 _LISTED = 10
 _ID = re.compile(r"[A-Za-z0-9]{4,}")
-"""A run id, or the beginning of one: four characters at least."""
+"""The form of a run id, or of its beginning with four characters or more."""
 _TABLES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The record that was meant.
+    """The record that the user meant.
 
     Attributes:
-        entry: it, with its predictions.
-        of_baseline: it lies in a saved baseline, whose folder is for Git.
-        older: other records of the same model and task.
+        entry: the record, with a function that reads its predictions.
+        of_baseline: it belongs to a saved baseline, whose folder is for Git.
+        older: older records of the same model and task.
     """
 
     entry: Entry
@@ -43,17 +46,17 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
     """The record that an argument means.
 
     Args:
-        name: the path of a record or of its predictions, of a folder with one pair's records; a run id or the beginning
-            of one; MODEL/TASK; BASELINE/TASK or BASELINE/MODEL/TASK.
-        results: the results folder, for ids and MODEL/TASK.
+        name: one of these: the path of a record, of its predictions, or of a folder with the records of one pair; a run
+            id or its beginning; MODEL/TASK; BASELINE/TASK; BASELINE/MODEL/TASK.
+        results: the results folder, in which ids and MODEL/TASK are looked up.
         baselines: the folder of all baselines.
 
     Raises:
-        UsageError: there is no such record, it cannot be read, the pair gave no answer, or several records are meant.
+        UsageError: there is no such record, it cannot be read, the pair failed, or several models or tasks are meant.
     """
     if not name.strip() or "\0" in name:
         raise UsageError(
-            "the record's name is empty or has a NUL", hint="Name a record's file, a run id or MODEL/TASK."
+            "the record's name is empty or has a NUL character", hint="Name a record's file, a run id or MODEL/TASK."
         )
     try:
         path = user_path(name)
@@ -96,7 +99,7 @@ def _of_pair(name: str, results: Path) -> Chosen | None:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """MODEL and TASK, whichever of the slashes is between them: names may have slashes."""
+    """Every way to split a name into MODEL and TASK at a slash. The names themselves may have slashes, too."""
     for place, sign in enumerate(name):
         if sign == "/" and 0 < place < len(name) - 1:
             yield name[:place], name[place + 1 :]
@@ -129,7 +132,7 @@ def _of_baseline(name: str, baselines: Path) -> Chosen | None:
 
 
 def _one(side: Side, name: str) -> Chosen:
-    """The newest record of the one pair that a side holds."""
+    """The newest record of a side. All its records must be of one model and task."""
     if not side.entries:
         raise _nothing_in(side, name)
     pairs = {(entry.record.model.name, entry.record.task.name) for entry in side.entries}
@@ -144,7 +147,7 @@ def _nothing_in(side: Side, name: str) -> UsageError:
         failure: Failure = max(side.failures, key=lambda each: each.started)
         what = "could not be asked" if failure.status == "unsupported" else "failed on"
         return UsageError(
-            f"there is no record: {failure.model} {what} {failure.task}: {failure.message or failure.error}",
+            f"there is no record, because {failure.model} {what} {failure.task}: {failure.message or failure.error}",
             hint=failure.hint,
         )
     why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])
@@ -160,11 +163,11 @@ def _several(what: str, entries: Iterable[Entry]) -> UsageError:
 
 
 def _hint(name: str, results: Path, baselines: Path) -> str:
-    """The nearest pair's name, else what can be named."""
+    """A hint: the most similar name of a pair; if there is none, what can be named."""
     known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
     meant = did_you_mean(name, known) if known else ""
     if meant:
         return meant
     if not known and not results.is_dir():
-        return f"There is no results folder {str(results)!r}: name one with --results, or make one with `vlmbench run`."
+        return f"There is no results folder {str(results)!r}. Name one with --results, or make one with `vlmbench run`."
     return "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."
