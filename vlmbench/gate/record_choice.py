@@ -163,7 +163,7 @@ def _several(what: str, entries: Iterable[Entry]) -> UsageError:
 
 
 def _hint(name: str, results: Path, baselines: Path) -> str:
-    """A hint: the most similar name of a pair; if there is none, what can be named."""
+    """A hint: the most similar name of a pair. If no name is similar, it says what can be named."""
     known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
     meant = did_you_mean(name, known) if known else ""
     if meant:

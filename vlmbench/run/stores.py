@@ -27,7 +27,7 @@ class RecordStore(Protocol):
         """All readable records of one pair of a model and a task."""
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
-        """The complete record with this run id; None if there is none."""
+        """The complete record with this run id; None if there is no such record."""
 
     def file(self, model: str, task: str, run_id: str) -> Path | None:
         """The path of the record's file; None if this store has no files."""

@@ -116,7 +116,7 @@ def _unit_rows(output: Any, what: str) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim != 2:
         found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise ModelError(
-            f"{what} of the module returned {found}, but it must return features (B, D)",
+            f"{what} of the module returned {found}, not features (B, D)",
             hint="Give as_model a function that returns features: encode_image=… or encode_text=….",
         )
     return F.normalize(output.float(), dim=-1)

@@ -23,7 +23,7 @@ from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 from vlmbench.rgb import as_rgb
 
 _NO_LIMIT = 100_000
-"""A larger limit means that there is none: transformers writes 10^30 tokens for a tokenizer without a limit."""
+"""A larger limit means no limit: transformers writes 10^30 tokens for a tokenizer without a limit."""
 
 
 @dataclass(frozen=True, eq=False)
