@@ -60,7 +60,7 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
             for low, high, side in ((left, right, picture.width), (top, bottom, picture.height)):
                 inspection.require(
                     float(low.min()) >= -_BESIDE * side and float(high.max()) <= (1 + _BESIDE) * side,
-                    f"boxes reach from {float(low.min()):.4g} to {float(high.max()):.4g}, but the side is {side} pixels",
+                    f"boxes reach from pixel {float(low.min()):.4g} to {float(high.max()):.4g}, but the side is {side}",
                 )
     with inspection.promise(
         "Detector: boxes are not filtered by score",
