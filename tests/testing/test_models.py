@@ -404,5 +404,5 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
 
 
 def test_a_name_that_is_not_one_model_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"names \d+ models"):
+    with pytest.raises(UsageError, match=r"means \d+ models"):
         check_model("*clip*")

@@ -59,7 +59,7 @@ FLAWS: dict[str, tuple[ReportTable, str]] = {
     "no title": (replace(TABLE, make=changed(title=lambda table: "")), "It makes a table of records"),
     "objects as data": (
         replace(TABLE, make=changed(data=lambda table: [{"model": object} for _ in table.rows])),
-        "Its data of records",
+        "The data of the table of records",
     ),
     "crashes on nothing": (
         replace(TABLE, make=lambda request: make(request) if request.entries.records else 1 / 0),  # type: ignore[arg-type,return-value]

@@ -17,8 +17,8 @@ LARGE_RADIUS = 0.30
 SMALL_RADIUS = 0.17
 _NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 _OUTER, _INNER = 0.40, 0.10
-"""Place words by an object's centre: "left" or "top" below 0.40, "right" or "bottom" above 0.60, "center" within 0.10 of
-the middle."""
+"""Place words by an object's centre: "left" or "top" below 0.40, "right" or "bottom" above 0.60, and "center" if it is
+less than 0.10 from the middle."""
 
 TEMPLATES: tuple[str, ...] = (
     "{}",

@@ -69,7 +69,7 @@ def int8(folder: Path) -> None:
 
 
 def int8_overflow(folder: Path) -> None:
-    """Round every matrix to 8 bits with a scale for unsigned numbers. Values above half of the range change their sign."""
+    """Round every matrix to 8 bits with a scale for unsigned numbers. The largest values change their sign."""
     import torch
 
     def wrapped(matrix: Tensor) -> Tensor:
