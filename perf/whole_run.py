@@ -88,7 +88,7 @@ class Bench:
         return self.warm()
 
     def warm(self) -> Run:
-        """Run vlmbench with the features that the last run cached, and no records."""
+        """Run vlmbench with the cached features of the last run, but without its records."""
         shutil.rmtree(self.work / "results", ignore_errors=True)
         return self.again()
 

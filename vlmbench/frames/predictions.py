@@ -109,7 +109,7 @@ def _typed(column: FrameColumn, made: Mapping[str, Any], rows: int) -> Any:
 
 
 def _plain_frame(table: pa.Table) -> pd.DataFrame:
-    """The table's own columns. Lists stay Arrow lists, because pandas has a type for them."""
+    """A frame with the columns of the record's table. Lists stay Arrow lists, because pandas has a type for them."""
     import pandas as pd
 
     return table.to_pandas(types_mapper=lambda kind: pd.StringDtype() if kind == pa.string() else pd.ArrowDtype(kind))

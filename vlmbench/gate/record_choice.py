@@ -70,7 +70,7 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
 
 
 def no_such_record(name: str, results: Path, *, hint: str) -> UsageError:
-    """The error about a name that means no record. :func:`vlmbench.predictions_frame` raises it too.
+    """The error for a name that matches no record. :func:`vlmbench.predictions_frame` raises it, too.
 
     Args:
         name: what the user named.

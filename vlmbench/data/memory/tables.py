@@ -90,4 +90,6 @@ def _column(asked: str | int | None, found: list[str], kinds: dict[str, Any], wh
     if len(chosen) == 1:
         return chosen[0]
     several = f"may be any of {listing(found)}" if found else f"is not known; the table has {listing(kinds)}"
-    raise DataError(f"as_task: the column of the {what} {several}", hint=f"Name it: as_task(dataset, {what}='…').")
+    raise DataError(
+        f"as_task: the column of the {what} {several}", hint=f"Name the column: as_task(dataset, {what}='…')."
+    )

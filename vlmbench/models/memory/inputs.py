@@ -1,4 +1,6 @@
-"""The transform and the tokenizer of a model in memory. They may be of any library; here each is one call.
+"""Wraps the transform and the tokenizer of a model in memory, of any library, so that each is one call.
+
+:class:`Prepare` turns an image into pixels, and :class:`Tokenize` turns texts into tokens.
 
 :mod:`vlmbench.models.memory.encoders` and :mod:`vlmbench.models.memory.recognised` use them.
 """
@@ -75,7 +77,10 @@ class Prepare:
 
     @cached_property
     def byte_pixels(self) -> BytePixels | None:
-        """The transform in two halves, so that images travel as bytes; None if its last steps are not known."""
+        """The transform in two halves: workers send images as bytes, and the device does the rest.
+
+        None if the last steps of the transform are not known.
+        """
         if not hasattr(self.transform, "transforms") or not type(self.transform).__module__.startswith("torchvision."):
             return None
         return open_clip_bytes(self.transform) or compose_bytes(self.transform)

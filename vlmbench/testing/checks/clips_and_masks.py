@@ -53,7 +53,7 @@ def check_masks(inspection: Inspection, dataset: MaskDataset) -> None:
         for index in range(min(_MOST, len(dataset.samples))):
             labels = dataset.labels(dataset.read_mask(index), dataset.samples[index].id)
             inspection.require(
-                labels.ndim == 2 and labels.dtype == np.int64, f"mask {index} is {labels.dtype} of {labels.shape}"
+                labels.ndim == 2 and labels.dtype == np.int64, f"mask {index} is {labels.dtype} of shape {labels.shape}"
             )
             if dataset.classes is not None:
                 known = (labels >= 0) & (labels < len(dataset.classes))

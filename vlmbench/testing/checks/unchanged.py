@@ -35,7 +35,7 @@ def process_state() -> dict[str, Any]:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that differ."""
+    """The names of the settings that differ before and after a call."""
     return [name for name, value in before.items() if value != after[name]]
 
 
