@@ -32,8 +32,8 @@ from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts
 from vlmbench.tasks.detection.measures import ACCURACIES
-from vlmbench.tasks.detection.plugin import HELD, PLUGIN, DetectionQuestion, _grouped
-from vlmbench.tasks.detection.regions import Regions
+from vlmbench.tasks.detection.plugin import PLUGIN, DetectionQuestion
+from vlmbench.tasks.detection.regions import HELD, Regions, grouped
 from vlmbench.tasks.detection.results import coco_results
 from vlmbench.testing.toy_models import ToyModel
 from vlmbench.testing.toy_records import make_record
@@ -480,8 +480,8 @@ def test_the_example_of_cutting_out_runs() -> None:
 def test_few_pictures_are_held_however_few_regions_they_have(folder: Path) -> None:
     empty = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.empty(0, 4)))
     full = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.zeros(10, 4)))
-    assert [len(group) for group in _grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
-    assert [len(group) for group in _grouped([full, empty, full, full], 15)] == [3, 1]
+    assert [len(group) for group in grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
+    assert [len(group) for group in grouped([full, empty, full, full], 15)] == [3, 1]
 
 
 def one_class(folder: Path) -> None:
