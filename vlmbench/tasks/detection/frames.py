@@ -53,7 +53,7 @@ _OBJECT_COLUMNS = (
     _LABEL,
     _CLASS_NAME,
     *_CORNERS,
-    FrameColumn("area", "float64", "the area of the object in the annotations, in pixels"),
+    FrameColumn("area", "float64", "the area of the object in the annotations, in square pixels"),
     FrameColumn("crowd", "boolean", "whether it is a crowd: one annotation of several objects"),
     FrameColumn("frequency", "string", "how frequent the class is in LVIS: r (rare), c (common) or f (frequent)"),
 )
