@@ -81,7 +81,7 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
         badness=badness,
         order="The images with the most errors come first. A missed object counts 1. A found object counts 1 minus its "
         "score divided by the highest score of the record. A false box counts its score divided by that highest score; "
-        "in each image, the number of false boxes that count is at most the number of objects, or 1 if there are none. "
+        "in an image with N objects, only the N false boxes with the highest scores count, or 1 if N is 0. "
         f"A box finds an object of its class if their IoU is at least {_IOU}.",
         reason=reason,
         truth=truth,
@@ -144,7 +144,7 @@ class _Images:
         return float(judged.missed.sum() + (1 - found / surest).sum() + np.maximum(false / surest, 0.0).sum())
 
     def _is_complete(self, row: int, label: int) -> bool:
-        """Whether a box of this class without an object is false: LVIS annotates all objects of only some classes."""
+        """Whether a box of this class that matches no object is false. In LVIS, not every image shows this."""
         if not self._federated:
             return True
         known = label in self.true_labels[row] or label in cell(self._table, "absent", row)

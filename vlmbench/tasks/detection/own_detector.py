@@ -71,9 +71,9 @@ def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
 
 
 def _sibling(card: TaskCard, *, native: bool) -> str | None:
-    """The name of a card that asks about the same data: with the model's own boxes, or with given boxes.
+    """The name of a card with the same data that lets models find boxes (``native``) or gives them boxes.
 
-    If there are several, it is the first in the order of names; None if there are none.
+    It is the first such card in the order of names; None if there is no such card.
     """
     return next(
         (

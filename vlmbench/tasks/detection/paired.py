@@ -81,7 +81,7 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
 
 
 def _of_group(record: Record, table: pa.Table, metric: str) -> BoxMeasure | None:
-    """AP or AP50 of a group of classes, which LVIS defines by frequency or the card by name. None: another metric."""
+    """AP or AP50 of a group of classes that LVIS or the card defines; None if the metric is not one of a group."""
     found = re.fullmatch(r"(ap|ap50)_(.+)", metric)
     if found is None:
         return None

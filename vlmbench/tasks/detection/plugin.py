@@ -122,8 +122,8 @@ class DetectionQuestion:
     def settings_in_use(self, model: Model) -> frozenset[str]:
         """The fields of the protocol that play a part in the model's answer.
 
-        The protocol in the record has the hash of a proposals file, so ``proposals`` is added here. LVIS' evaluator
-        makes its own groups of classes, so ``groups`` is left out with it.
+        The protocol in the record names a proposals file by its hash (``proposals_sha256``), so ``proposals`` is added
+        here. LVIS' evaluator uses its own groups of classes, so ``groups`` is left out with it.
         """
         names = {*self.protocol(model), *(["proposals"] if self.proposals is not None else [])}
         return frozenset(names - ({"groups"} if self.how.evaluator == "lvis" else set()))

@@ -1,6 +1,6 @@
 """Puts the detections of a second run into the order of the first run, if the two differ only by rounding.
 
-Rounding can exchange detections with nearly equal scores. Comparisons of runs use it (``paired.py``).
+Rounding can change the order of detections whose scores are nearly equal. Comparisons of runs use it (``paired.py``).
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def tell_of_classes(dataset: ImageDataset, prompts: PromptSet, card: TaskCard) -
 
 
 def tell_of_given_boxes() -> None:
-    """Make a remark that the model classified given boxes. It is for scores whose card and user did not choose this."""
+    """Make a remark that the model classified given boxes, for questions whose card and user do not set the boxes."""
     say(
         GIVEN_BOXES,
         "the model classified boxes that the data gives, so the score does not measure how well the model finds boxes",

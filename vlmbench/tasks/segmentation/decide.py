@@ -25,8 +25,8 @@ class Rule:
         num_classes: C.
         scale: the factor of the scores before the softmax over queries.
         probability_threshold: a pixel becomes class 0 if its best class has a lower probability.
-        area_threshold: of the image's pixels in classes above 0, a share. A class above 0 that has no more than this
-            share of them is dropped.
+        area_threshold: a class above 0 is dropped if it has no more than this share of the image's pixels in classes
+            above 0. With 0, no class is dropped.
     """
 
     owners: Tensor
@@ -40,7 +40,7 @@ def decide(scores: Tensor, rule: Rule) -> Tensor:
     """From (Q, H, W) scores to (H, W) classes, on the CPU.
 
     1. The softmax over all queries gives probabilities. A class has the probability of its best query.
-    2. The area threshold drops classes: their probability becomes 0.
+    2. The area threshold drops classes with few pixels: their probability becomes 0.
     3. Each pixel gets the class with the highest probability.
     4. The probability threshold changes pixels to class 0.
 

@@ -32,7 +32,7 @@ def refine(scores: Tensor, image: Tensor, steps: int, dilations: Sequence[int]) 
 
     Args:
         scores: (Q, H, W) scores. They are overwritten.
-        image: (3, H, W) pixels. A linear change of the values of a channel does not change the result.
+        image: (3, H, W) pixels. If a channel is scaled or shifted, the result stays the same.
         steps: the number of rounds. With 0 the scores stay as they are.
         dilations: the distances of the neighbours from their pixel, in pixels.
 

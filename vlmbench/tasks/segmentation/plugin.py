@@ -125,7 +125,7 @@ class SegmentationQuestion:
     def protocol(self, model: Model) -> Mapping[str, Any]:
         """See :class:`~vlmbench.tasks.base.Question`.
 
-        The readout and the scale that the card leaves open are those that are used with this model.
+        If the card leaves the readout or the scale open, the protocol has those that are used with this model.
         """
         readout = choose_readout(model, self.settings.readout)
         fields = self.settings.model_dump(exclude={"synonyms", "readout", "logit_scale", "pamr_dilations"})

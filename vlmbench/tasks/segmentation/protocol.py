@@ -22,11 +22,11 @@ class SegmentationProtocol(BaseModel):
         readout: what answers. "native": the model's own segmentation head
             (:class:`~vlmbench.models.base.Segmenter`). The name of a readout: that readout of the model's patches
             (:class:`~vlmbench.models.base.DenseEncoder`). "auto": the own head if the model has one, because its
-            authors use the model so; else the first readout of its patches.
-        short_side: the length of the shorter side of the resized image, in pixels. The image keeps its shape. null: the
-            image is not resized.
-        long_side_limit: the largest length of the longer side of the resized image, in pixels (mmseg's scale
-            ``(long, short)``). null: no limit.
+            authors use the model this way; else the first readout of its patches.
+        short_side: the image is resized so that its shorter side has this length, in pixels, and the ratio of its sides
+            stays the same. null: the image is not resized.
+        long_side_limit: if the longer side of the resized image would be longer than this, in pixels, the image is made
+            smaller until it fits (mmseg's scale ``(long, short)``). null: no limit.
         window: the side of the square windows that are encoded one by one, in pixels; null: the whole image at once.
         stride: the distance from one window to the next, in pixels. If windows overlap, their scores are averaged.
         remainder: what is done if a side is not a multiple of the patch size. "pad": zeros are added on both sides, and

@@ -32,7 +32,7 @@ def choose_readout(model: Model, asked: str) -> Native | Patches | None:
     """What this model answers with; None if it cannot answer (see :func:`refusal`).
 
     Args:
-        asked: ``readout`` of :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol`.
+        asked: the protocol's ``readout``, see :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol`.
     """
     segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
     if segmenter is not None and asked in (AUTO, NATIVE):
@@ -53,7 +53,7 @@ def refusal(model: Model, asked: str) -> str | None:
     if segmenter is None and not readouts:
         return (
             "it has neither a segmentation head of its own (Segmenter) nor patch features in the space of its texts "
-            "(DenseEncoder). CLIP models with a vision transformer have patch features, such as -m demo-clip. "
+            "(DenseEncoder). For example, -m demo-clip has patch features, as other CLIP models with a vision transformer. "
             "vlmbench.load_model(NAME).capabilities lists what a model has, and so do its records"
         )
     if (segmenter is None or asked in readouts) and (reason := lacks_encoders(model)):

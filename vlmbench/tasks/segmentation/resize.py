@@ -15,8 +15,8 @@ from torch import Tensor
 def rescaled_size(size: tuple[int, int], short_side: int | None, long_side_limit: int | None) -> tuple[int, int]:
     """Width and height after mmcv's ``imrescale`` to ``(long_side_limit, short_side)``.
 
-    The largest scale that keeps the short side at or below ``short_side`` and the long side at or below
-    ``long_side_limit``; each side is rounded half up. Source: open-mmlab/mmcv mmcv/image/geometric.py (rescale_size).
+    The scale is the largest that keeps the short side at or below ``short_side`` and the long side at or below
+    ``long_side_limit``. Each side is rounded half up. Source: open-mmlab/mmcv mmcv/image/geometric.py (rescale_size).
 
     >>> rescaled_size((500, 375), 336, 2048), rescaled_size((3000, 300), 336, 2048), rescaled_size((7, 5), None, None)
     ((448, 336), (2048, 205), (7, 5))
