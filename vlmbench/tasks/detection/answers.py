@@ -23,8 +23,8 @@ TOP = 5
 class Answer:
     """The answer to one image: D detections, the highest score first.
 
-    If the model classified the data's own R boxes, the answer also has their classes. Otherwise the last three
-    attributes are None.
+    If the model classified the data's own R boxes, the answer also has their true classes and how the model ranked
+    them. Otherwise the last three attributes are None.
 
     Attributes:
         xywh: (D, 4) float32 left, top, width, height, in pixels.

@@ -75,7 +75,7 @@ from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
-from vlmbench.wording import listed
+from vlmbench.wording import counted, listed
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,11 @@ class Detection:
         how = settle_protocol(DetectionProtocol, card, options)
         check_metrics(card.metrics, how, where=where)
         if how.regions == "native" and card.templates is not None and len(card.templates) != 1:
-            raise CardError(f"{where}: a detector takes one text for each class", hint="Keep one template in the card.")
+            several = counted(len(card.templates), "template")
+            raise CardError(
+                f"{where}: a detector takes one text for each class, but there are {several}",
+                hint="Keep one template in the card.",
+            )
         if options.visuals:
             font_path()  # raises if the user's font file is not a font
 
