@@ -352,8 +352,10 @@ class Detection:
                 f"{card.name}: the evaluator {how.evaluator} is not installed", hint="pip install 'vlmbench[detection]'"
             )
         if how.regions == "native" and len(prompts.templates) != 1:
+            several = counted(len(prompts.templates), "template")
             raise UsageError(
-                f"{card.name}: a detector takes one text for each class", hint="Give one: --templates FILE."
+                f"{card.name}: a detector takes one text for each class, but there are {several}",
+                hint="Give one template with --templates FILE.",
             )
         question = DetectionQuestion(
             card=card,

@@ -53,8 +53,8 @@ def refusal(model: Model, asked: str) -> str | None:
     if segmenter is None and not readouts:
         return (
             "it has neither a segmentation head of its own (Segmenter) nor patch features in the space of its texts "
-            "(DenseEncoder). For example, -m demo-clip has patch features, as other CLIP models with a vision transformer "
-            "do. vlmbench.load_model(NAME).capabilities lists what a model has, and so do its records"
+            "(DenseEncoder). For example, -m demo-clip has patch features, as other CLIP models with a vision "
+            "transformer do. vlmbench.load_model(NAME).capabilities lists what a model has, and so do its records"
         )
     if (segmenter is None or asked in readouts) and (reason := lacks_encoders(model)):
         return reason
