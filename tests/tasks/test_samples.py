@@ -40,10 +40,12 @@ def test_the_choice_follows_the_seed() -> None:
 def test_the_note_counts_the_drawn_answers_and_all_answers() -> None:
     wrong = np.array([True] * 3 + [False] * 97)
     assert drawn_note(wrong, [0, 1, 2, 3, 4, 5, 6, 7]) == (
-        "3 wrong answers and 5 right answers: half of each if there are enough. In all, 3.0% of 100 answers are wrong."
+        "Shown: 3 wrong answers and 5 right answers, half of each if there are enough. "
+        "In all, 3.0% of 100 answers are wrong."
     )
     assert drawn_note(wrong[:1], [0]) == (
-        "1 wrong answer and 0 right answers: half of each if there are enough. In all, 100.0% of 1 answer is wrong."
+        "Shown: 1 wrong answer and 0 right answers, half of each if there are enough. "
+        "In all, 100.0% of 1 answer is wrong."
     )
 
 

@@ -133,7 +133,7 @@ class Question(Protocol):
 
 @runtime_checkable
 class UsesOtherRoles(Protocol):
-    """For questions that use other samples besides the scored ones."""
+    """Implemented by questions that use other samples besides the scored ones."""
 
     other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
@@ -141,7 +141,7 @@ class UsesOtherRoles(Protocol):
 
 @runtime_checkable
 class NamesSettings(Protocol):
-    """For questions whose ``protocol`` does not list exactly the settings that the answer depends on.
+    """Implemented by questions whose ``protocol`` does not list exactly the settings that the answer depends on.
 
     For example, detection lists the hash of a proposals file, and the user sets the file's name.
     """
@@ -201,7 +201,7 @@ class TaskPlugin(Protocol):
 
 @runtime_checkable
 class NeedsRoles(Protocol):
-    """For plugins whose questions need other data besides the scored samples."""
+    """Implemented by plugins whose questions need other data besides the scored samples."""
 
     def roles(self, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
         """All roles whose data a question needs with these options, including the test role."""
@@ -214,10 +214,10 @@ def needed_roles(plugin: TaskPlugin, card: TaskCard, options: TaskOptions) -> tu
 
 @runtime_checkable
 class TakesTransfer(Protocol):
-    """For plugins whose questions a transfer method can answer."""
+    """Implemented by plugins whose kind of task supports transfer methods."""
 
     transfer_reads: frozenset[Reads]
-    """The forms in which a question can give an image to a method."""
+    """The forms of an image that a question can give to a transfer method."""
 
 
 P = TypeVar("P", bound=BaseModel)

@@ -47,19 +47,19 @@ def drawn_samples(wrong: npt.NDArray[np.bool_], count: int, seed: int) -> list[i
 
 
 def drawn_note(wrong: npt.NDArray[np.bool_], drawn: Sequence[int]) -> str:
-    """A note for the reader of a sheet: wrong answers are shown more or less often than they occur.
+    """A note on a sheet: how many of the shown answers are wrong, and how many of all answers.
 
     Args:
         wrong: (N,) whether the answer to each sample is wrong.
         drawn: the rows that :func:`drawn_samples` chose.
 
     >>> drawn_note(np.array([True, False, False, False]), [0, 2])
-    '1 wrong answer and 1 right answer: half of each if there are enough. In all, 25.0% of 4 answers are wrong.'
+    'Shown: 1 wrong answer and 1 right answer, half of each if there are enough. In all, 25.0% of 4 answers are wrong.'
     """
-    shown, total = int(wrong[drawn].sum()), len(wrong)
+    shown, verb = int(wrong[drawn].sum()), either(len(wrong), "is", "are")
     return (
-        f"{counted(shown, 'wrong answer')} and {counted(len(drawn) - shown, 'right answer')}: half of each if there "
-        f"are enough. In all, {wrong.mean():.1%} of {counted(total, 'answer')} {either(total, 'is', 'are')} wrong."
+        f"Shown: {counted(shown, 'wrong answer')} and {counted(len(drawn) - shown, 'right answer')}, half of each if "
+        f"there are enough. In all, {wrong.mean():.1%} of {counted(len(wrong), 'answer')} {verb} wrong."
     )
 
 

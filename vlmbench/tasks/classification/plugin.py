@@ -55,7 +55,7 @@ class ClassificationQuestion:
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """The model needs encoders of images and texts, and the capabilities that the transfer method needs."""
+        """What the model lacks: encoders of images and texts, or a capability that the transfer method needs."""
         return lacks_encoders(model) or lacks_needs(METHODS.get(self.transfer), model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:

@@ -74,7 +74,7 @@ def score(
         classifier: turns image features into (B, C) logits.
         most: the highest possible number of samples.
         multi_label: whether a sample may have several classes; its target is then a tuple.
-        keep_scores: keep all (N, C) scores.
+        keep_scores: whether to keep all (N, C) scores.
 
     Raises:
         DataError: no sample could be scored.

@@ -24,7 +24,10 @@ _COLUMNS = (
 
 
 def _clips(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """A row for each clip. Class names are missing, because the record lists only the actions that a clip shows."""
+    """A row for each clip, without class names.
+
+    The classes of the record are only the actions that at least one clip shows, so a label gives no name there.
+    """
     return {**samples(table, ()), **present(table, "annotation", "video", "verb", "noun")}
 
 

@@ -21,7 +21,8 @@ _SHOWS_IT = 1
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
     """How wrong each answer of a table is; None if the table lacks a column.
 
-    The record lists only the actions that a clip shows, so the names are made from the verbs and nouns of the table.
+    The record lists only the actions that at least one clip shows, so the names are made from the verbs and nouns of
+    the table.
     """
     if not has(table, ("label", "annotation", "verb", "noun", "scores")):
         return None
@@ -40,9 +41,8 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=margin,
-        order="The list begins with the clips that show their action but in which another action scored furthest "
-        "above it.",
-        reason=lambda row: f"another action scored {margin[row]:.3f} above it",
+        order="The list begins with the clips in which another action scored furthest above the action that they show.",
+        reason=lambda row: f"another action scored {margin[row]:.3f} above the shown action",
         truth=lambda row: (
             [names[int(labels[row])], f"video {cell(table, 'video', row)}"]
             if has(table, ("video",))

@@ -62,7 +62,7 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
 
 
 def _ranked(table: pa.Table, classes: int) -> list[ActionRows]:
-    """The rows to rank for each action that a clip shows. Videos are numbered in the order of their first rows."""
+    """The rows to rank, for each action that at least one clip shows. Videos are numbered in the order of the table."""
     labels = numbers(table, "label").astype(np.int64)
     # An action without clips in the table ranks nothing. It only needs words that no other action has.
     verbs, nouns = ([f"\0{label}" for label in range(classes)] for _ in range(2))

@@ -151,7 +151,7 @@ def _metric_values(
 
 
 def _class_results(scored: Scored, ranked: Sequence[ActionRows], class_names: Sequence[str]) -> list[ClassResult]:
-    """The weighted average precision of every action that a clip shows; ``n`` is the number of clips that show it."""
+    """The weighted average precision of each action that clips show; ``n`` is the number of clips that show it."""
     scores = cast(npt.NDArray[np.float32], scored.scores)
     return [
         ClassResult(

@@ -50,8 +50,8 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=np.log(images) + late,
-        order="The list begins with the images that have the worst ranks. It adds the logarithm of the rank of the "
-        "image's best own caption, and the mean logarithm of the image's ranks for its own captions.",
+        order="The list begins with the images that have the worst ranks, by a sum: the logarithm of the rank of "
+        "the image's best own caption, plus the mean logarithm of the image's ranks for its own captions.",
         reason=lambda row: f"the best of its own captions is at rank {images[row]:,} of {every_caption:,}",
         truth=truth,
         answer=answer,

@@ -62,7 +62,7 @@ def _text_to_image(k: int, found: Found, seed: int) -> Estimate:
 
 
 def _random_image_to_text(k: int, found: Found) -> float:
-    """The chance that k captions drawn at random from the M have an own caption of an image, averaged over images."""
+    """The chance that k random captions of the M include one of the image's own, averaged over images."""
     total = len(found.caption_ranks)
     drawn = np.arange(min(k, total))
     missed = np.clip((total - found.captions[:, None] - drawn) / (total - drawn), 0, None).prod(axis=1)

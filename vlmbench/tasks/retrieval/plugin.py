@@ -138,7 +138,7 @@ class RetrievalQuestion:
 
     def _captions(self, index: int) -> tuple[str, ...]:
         captions = self.dataset.samples[index].target
-        assert isinstance(captions, tuple)  # the source has checked every target
+        assert isinstance(captions, tuple)  # check_captions in data/labels.py has checked every target
         return tuple(map(str, captions[: self.settings.captions_per_image]))
 
     def _table(
@@ -237,7 +237,7 @@ class Retrieval:
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",
-                hint="Leave out classes, multi_label and templates; for captions, set `protocol: {template: …}`.",
+                hint="Remove classes, multi_label and templates. Set text around captions as `protocol: {template: …}`.",
             )
         settle_protocol(RetrievalProtocol, card, options)
         if options.visuals:
