@@ -237,7 +237,8 @@ class Retrieval:
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",
-                hint="Remove classes, multi_label and templates. Set text around captions as `protocol: {template: …}`.",
+                hint="Remove classes, multi_label and templates. To add text to the captions, set "
+                "`protocol: {template: …}`.",
             )
         settle_protocol(RetrievalProtocol, card, options)
         if options.visuals:
