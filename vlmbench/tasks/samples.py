@@ -64,7 +64,7 @@ def drawn_note(wrong: npt.NDArray[np.bool_], drawn: Sequence[int]) -> str:
 
 
 def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
-    """The image of a sample, read again, in RGB and at most 1,024 pixels wide and high. For a clip, the middle frame.
+    """The image of a sample, or the middle frame of a clip: read again, in RGB, at most 1,024 pixels wide and high.
 
     None if the image can no longer be read. The sample was scored nevertheless, and the sheet says "cannot be read".
     """
@@ -85,7 +85,7 @@ def own_pictures(
     draw: Callable[[PIL.Image.Image, int, A, str], bytes],
     annotated: AnnotatedSize | None = None,
 ) -> dict[str, bytes]:
-    """Draw one picture for each sample, whose image is read again in the way in which it was scored.
+    """Draw one picture for each sample. Its image is read again, in the orientation in which it was scored.
 
     Args:
         drawn: the index of each sample, and its answer.
