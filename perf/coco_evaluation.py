@@ -32,7 +32,7 @@ def made_up(images: int, seed: int = 0) -> tuple[BoxTruth, BoxPredictions]:
     """Make objects with the sizes of COCO's, and a detector's boxes.
 
     Half of the boxes are near an object, and most of these have the object's class. The other half are elsewhere.
-    Scores have three digits, as in many files of results, so many scores are equal.
+    Scores have three digits, as in many files of results. Many of them are therefore equal.
     """
     random = np.random.default_rng(seed)
     counts = np.maximum(random.geometric(1 / OBJECTS_PER_IMAGE, images), 1)
