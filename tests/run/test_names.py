@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_adapter  # noqa: F401  registers the adapter "toy"
 
 from vlmbench import card_files
 from vlmbench.errors import UnknownNameError, UsageError
