@@ -1,6 +1,6 @@
-"""The schemas of model cards, task cards and suites, and the reading of their YAML files.
+"""Defines the schemas of model cards, task cards and suites, and reads their YAML files.
 
-:mod:`vlmbench.catalogue` finds the files.
+:mod:`vlmbench.catalogue` finds the files. Every room above reads cards.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Class names that are ids, such as ``n01440764``: WordNet ids become words, and other ids become a remark.
+"""Finds class names that are ids, such as ``n01440764``: WordNet ids become words, and other ids become a remark.
 
-An id means nothing to a model. Prompts and class folders use this module.
+An id means nothing to a model. Prompts, and sources with one folder per class, use this module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names and other foreign text made safe for terminals, tables and Markdown. Reports and messages use it."""
+"""Makes names and other foreign text safe for terminals, tables and Markdown. Reports, the gate and messages use it."""
 
 from __future__ import annotations
 

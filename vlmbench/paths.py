@@ -1,4 +1,4 @@
-"""Paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
+"""Handles paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
 
 Every command calls :func:`settle_home` first, and each reader of a user's path calls :func:`user_path`.
 """

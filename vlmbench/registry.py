@@ -1,8 +1,8 @@
-"""One generic registry: lazy ``module:attribute`` entries, entry points, and "did you mean".
+"""Maps names to objects that are imported only when they are asked for, and suggests a name for a misspelt one.
 
-Adapters, sources, kinds of task, transfer methods and executors each have one of these. Built-in entries are the files
-of a folder, so a new file there is a new entry. Listing the names imports nothing. Other packages add entries through
-an entry point group or with :meth:`Registry.register`.
+Adapters, sources, kinds of task, transfer methods, executors, tables and formats each have one registry. Built-in
+entries are the files of a folder, so a new file there is a new entry. Listing the names imports nothing. Other packages
+add entries through an entry point group or with :meth:`Registry.register`.
 """
 
 from __future__ import annotations

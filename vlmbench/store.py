@@ -1,7 +1,7 @@
-"""The ResultStore: records on disk. Each file is written completely or not at all.
+"""Keeps records on disk: the ResultStore. Each file is written completely or not at all.
 
-``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it, and the pictures, if the user
-asked for some, in ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
+A record is ``ROOT/<model>/<task>/<run id>.json``. Its answers are ``<run id>.parquet`` beside it, and its pictures, if
+the user asked for some, ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
 complete. A killed run leaves at most a hidden temporary file, which the next run removes. Runs and importers write
 here; reports, the gate and exporters read.
 """

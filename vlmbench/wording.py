@@ -1,4 +1,4 @@
-"""Words of messages that depend on a number: ``3 files``, ``1 class``. Used wherever a message counts something."""
+"""Puts numbers and lists into words: ``3 files``, ``1 class``. Every room uses it in messages that count or list."""
 
 from __future__ import annotations
 
