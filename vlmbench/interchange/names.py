@@ -1,6 +1,6 @@
-"""Names of datasets, metrics and models in CLIP_benchmark, DataComp and open_clip, with their names here.
+"""Translates names of datasets, metrics and models in CLIP_benchmark, DataComp and open_clip into vlmbench's names.
 
-The importers translate with these tables.
+The importers use these tables.
 """
 
 from __future__ import annotations

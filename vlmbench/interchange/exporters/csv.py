@@ -1,4 +1,4 @@
-"""Records as tidy CSV: one row a model, task and metric. ``vlmbench export`` writes it."""
+"""Writes records as tidy CSV: one row for each model, task and metric. ``vlmbench export -f csv`` uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Imports results of open_clip: the tables of its documentation, and the ``results.jsonl`` of a training run."""
+"""Reads results of open_clip: the tables of its documentation, and the ``results.jsonl`` of a training run.
+
+``vlmbench import open_clip`` uses it.
+"""
 
 from __future__ import annotations
 
