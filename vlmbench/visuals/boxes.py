@@ -1,6 +1,6 @@
-"""Pictures of detections: the true boxes on the left; on the right the predicted boxes over the true ones in dashes.
+"""Draws detections: the true boxes on the left; on the right the predicted boxes over the true ones in dashes.
 
-Runs with ``--save-visuals`` and ``vlmbench show`` draw them.
+Runs with ``--save-visuals`` and ``vlmbench show`` use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The parts of every picture: scaled images, rows and columns of panels, headings, ticks and crosses, PNG bytes."""
+"""Draws the parts of every picture: scaled images, rows and columns of panels, headings, ticks, crosses, PNG bytes.
+
+All modules of this room use it.
+"""
 
 from __future__ import annotations
 

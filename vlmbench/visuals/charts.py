@@ -1,6 +1,7 @@
-"""Charts of a whole task: which classes are confused, and the result of each class. Runs save them as pictures.
+"""Draws charts of a whole task: which classes are confused, and the result of each class.
 
-They are drawn with matplotlib but without pyplot, so that they do not disturb threads or the figures of a caller.
+Runs of classification tasks with ``--save-visuals`` save them. They are drawn with matplotlib but without pyplot, so
+that they do not disturb threads or the figures of a caller.
 """
 
 from __future__ import annotations
