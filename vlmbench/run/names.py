@@ -1,4 +1,7 @@
-"""From names and objects to cards: the models and tasks of a run, each once, and how much of each task is asked."""
+"""Turns names and objects into cards: the models and tasks of a run, each once, and how much of each task is asked.
+
+Plans, ``vlmbench fetch`` and ``vlmbench show`` use it.
+"""
 
 from __future__ import annotations
 

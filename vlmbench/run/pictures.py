@@ -1,4 +1,7 @@
-"""Draws the pictures of a pair before its record is written, or in the background while the next pair runs."""
+"""Draws the pictures of a pair before its record is written, or in the background while the next pair runs.
+
+Runs with ``--save-visuals`` and the demo use it.
+"""
 
 from __future__ import annotations
 

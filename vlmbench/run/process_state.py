@@ -1,4 +1,7 @@
-"""The state of one process between the jobs of a run: the loaded model, opened datasets and caches."""
+"""Keeps the state of one process between the jobs of a run: the loaded model, opened datasets and caches.
+
+Executors make one for each process.
+"""
 
 from __future__ import annotations
 

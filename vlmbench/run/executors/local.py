@@ -1,4 +1,7 @@
-"""The executor ``local``: this process carries out one job after the other, with one model loaded at a time."""
+"""The executor ``local``: this process carries out one job after the other, with one model loaded at a time.
+
+``vlmbench run`` uses it unless ``--executor`` names another.
+"""
 
 from __future__ import annotations
 
