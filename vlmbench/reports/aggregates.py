@@ -1,7 +1,7 @@
 """Ranks models over several tasks. Models share a rank if the data cannot tell them apart.
 
-Only tasks that all ranked models have count. A task that a model lacks is never counted as zero: either the task or the
-model is left out. The ``ranking`` and ``task`` tables and the leaderboard use it.
+``vlmbench report ranking``, ``report task`` and the leaderboard use it. Only tasks that all ranked models have count. A
+task that a model lacks is never counted as zero: either the task or the model is left out.
 """
 
 from __future__ import annotations

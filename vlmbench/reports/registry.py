@@ -1,4 +1,4 @@
-"""Every table and every format by name: those of this package and those that other packages add.
+"""Registers every table and every format by name: those of this package and those that other packages add.
 
 ``vlmbench report`` looks them up here. The description of a table is known without importing the code that makes it, so
 that the help is quick.

@@ -1,6 +1,6 @@
 """Turns numbers of records and papers into cells of tables, and into plain values for CSV and JSON.
 
-Every builder of a table uses it.
+Every builder of a table uses it, and the leaderboard.
 """
 
 from __future__ import annotations

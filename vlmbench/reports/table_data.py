@@ -1,4 +1,7 @@
-"""A table as data: columns, cells, sections and notes. The builders make it, and :mod:`.formats` write it."""
+"""Defines a table as data: columns, cells, sections and notes.
+
+Builders and commands make tables in this form, and :mod:`.formats` write them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the ``coverage`` table: which pairs of models and tasks were run, which failed, and which are missing."""
+"""Makes the table of ``vlmbench report coverage``: which pairs were run, which failed, and which are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the ``model`` table: all measured numbers of one model beside its published numbers."""
+"""Makes the table of ``vlmbench report model``: all measured numbers of one model beside its published numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
+"""Makes the table of ``vlmbench report task``: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 

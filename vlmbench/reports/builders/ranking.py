@@ -1,4 +1,4 @@
-"""Makes the ``ranking`` table: models ranked over the tasks that all of them have."""
+"""Makes the table of ``vlmbench report ranking``: models ranked over the tasks that all of them have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Views of the leaderboard: groups of tasks, with the mean and rank of each model that answered all of them."""
+"""Makes views of the leaderboard: groups of tasks, with the mean and rank of each model that answered all of them.
+
+The leaderboard's first page lets the reader choose one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+"""Writes the site's folder and knows which files in it vlmbench wrote, so that a rebuild removes only those.
 
 ``vlmbench leaderboard`` writes its site through it.
 """

@@ -1,4 +1,7 @@
-"""A record's page as one HTML file that loads nothing: styles, scripts and pictures are in it."""
+"""Writes a record's page as one HTML file that loads nothing: styles, scripts and pictures are in it.
+
+``vlmbench show`` uses it.
+"""
 
 from __future__ import annotations
 
