@@ -1,1 +1,4 @@
-"""Runs: turns names into a plan, and a plan into records. ``vlmbench run`` and :func:`vlmbench.evaluate` use this room."""
+"""Runs: turns names into a plan, and a plan into records.
+
+``vlmbench run``, ``demo``, ``fetch`` and ``show`` and :func:`vlmbench.evaluate` use this room.
+"""
