@@ -1,4 +1,4 @@
-"""Text features from a sentence encoder: the mean over all tokens but the padding. ConSE uses it."""
+"""Computes text features with a sentence encoder: the mean over all tokens except the padding. ConSE uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building an open_clip network: its weights are fetched, checked and loaded, with remarks. The adapter uses it."""
+"""Builds an open_clip network: fetches, checks and loads its weights, with remarks. The adapter uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer, so that the demo's checkpoint needs no tokenizer library. The adapter uses it.
+"""Defines a byte-level BPE tokenizer, so that the demo's checkpoint needs no tokenizer library. The adapter uses it.
 
 Hugging Face's ``tokenizers`` and ``transformers`` are optional dependencies. This module reads only the form that
 ``docs/demo_clip`` writes. Those libraries read every other form.

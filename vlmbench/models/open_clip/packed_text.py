@@ -1,4 +1,7 @@
-"""The ``PackedTextEncoder`` of open_clip's causal text towers with blocks of known classes. The adapter uses it."""
+"""Implements ``PackedTextEncoder`` for open_clip's causal text towers with blocks of known classes.
+
+The adapter uses it.
+"""
 
 from __future__ import annotations
 

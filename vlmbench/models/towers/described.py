@@ -1,4 +1,7 @@
-"""Objects in words, for a model's identity: modules, transforms and tokenizers whose class is not known here."""
+"""Puts objects into words, for a model's identity: modules, transforms and tokenizers of classes that are unknown here.
+
+The adapters of open_clip and of models in memory use it.
+"""
 
 from __future__ import annotations
 
