@@ -1,4 +1,4 @@
-"""Encodes in batches that are halved if memory runs out, and checks the features. The engine and its encoders use it."""
+"""Encodes in batches that are halved if memory runs out, and checks the features. The engine uses it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Computes patch features of images through the engine, and checks them. The tasks of detection and segmentation use
-it.
+"""Computes patch features of images through the engine, and checks them.
+
+The tasks of detection and segmentation use it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Does the work of the image stream's threads: reads, hashes, looks up, decodes and preprocesses a sample.
 
-It also measures the time of each step. The streams of features and of whole pictures use it.
+It also measures the time of each step.
 """
 
 from __future__ import annotations
