@@ -1,4 +1,7 @@
-"""Finds the files of local sources: an absolute path, ``~``, below the data root, or below the working directory."""
+"""Finds the files of local sources: an absolute path, ``~``, below the data root, or below the working directory.
+
+All sources that read local files use it.
+"""
 
 from __future__ import annotations
 

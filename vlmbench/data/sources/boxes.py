@@ -1,4 +1,7 @@
-"""The source ``boxes``: images with boxes, in any form that annotation tools export."""
+"""The source ``boxes``: images with boxes, in any form that annotation tools export.
+
+``-t boxes:PATH`` and cards with ``kind: boxes`` use it.
+"""
 
 from __future__ import annotations
 

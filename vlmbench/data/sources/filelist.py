@@ -1,4 +1,8 @@
-"""The source ``filelist``: images that a text file lists. Several datasets state their splits so, such as SUN397."""
+"""The source ``filelist``: images that a text file lists. Some datasets, such as SUN397, state their splits in this
+way.
+
+``-t filelist:PATH`` and cards with ``kind: filelist`` use it.
+"""
 
 from __future__ import annotations
 
