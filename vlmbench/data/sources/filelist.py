@@ -1,5 +1,4 @@
-"""The source ``filelist``: images that a text file lists. Some datasets, such as SUN397, state their splits in this
-way.
+"""The source ``filelist``: images that a text file lists, such as the splits of SUN397.
 
 ``-t filelist:PATH`` and cards with ``kind: filelist`` use it.
 """
