@@ -55,7 +55,7 @@ class TaskKind:
         """The plugin, imported.
 
         Raises:
-            PluginError, MissingDependencyError: it cannot be.
+            PluginError, MissingDependencyError: it cannot be imported.
         """
         return self._load("plugin")
 

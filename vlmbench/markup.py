@@ -20,7 +20,7 @@ _UNSEEN = dict.fromkeys(
 _SHAPELESS = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
 """Unicode's categories of separators, control characters and format characters."""
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
-"""Characters that Markdown reads as markup. It does not read an underscore inside a word so."""
+"""Characters that Markdown reads as markup. An underscore inside a word is not markup."""
 
 
 def is_blank(text: str) -> bool:

@@ -66,7 +66,7 @@ def check_content(entry: Summary, data: bytes) -> None:
 
     Raises:
         RecordError: a key is repeated, a number is NaN or infinite, a name is not a file name, or a time cannot be
-        read.
+            read.
     """
     _check_keys(data)
     if place := next((place for place, numbers in _numbers(entry) if not _finite(numbers)), None):

@@ -184,7 +184,7 @@ class ResultStore:
         yield from _read_all(self._paths(), Summary)
 
     def files_of(self, run_id: str) -> list[Path]:
-        """The files of records with this run id. If no record has it, of those whose id begins with it."""
+        """The files of records with this run id. If no record has it, the files of records whose id begins with it."""
         found = [path for path in self._paths(f"{glob.escape(run_id)}*") if not path.name.endswith(FAILED)]
         return [path for path in found if path.stem == run_id] or found
 

@@ -25,7 +25,7 @@ def either(number: int, one: str, several: str) -> str:
 
 
 def listed(names: Sequence[str], word: str = "and", most: int | None = None) -> str:
-    """Names in one phrase; where there are more than ``most``, the rest is a number.
+    """Names in one phrase; if there are more than ``most``, the rest is a number.
 
     >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a", "b", "c", "d"], most=2)
     ('a, b and c', 'a or b', 'a, b and 2 more')

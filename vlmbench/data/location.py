@@ -103,7 +103,7 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
 
 
 def nearest_hint(path: Path) -> str:
-    """Up to where an absolute path exists: a typing error is behind that."""
+    """A hint that names the part of an absolute path that exists: the typing error follows it."""
     there = next((parent for parent in path.parents if is_folder(parent)), None)
     if there is None:
         return "Check the path."

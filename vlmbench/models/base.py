@@ -64,7 +64,7 @@ class ModelIdentity:
 
     @property
     def answers_again(self) -> bool:
-        """Whether cached features and earlier records may stand for what the model would answer now."""
+        """Whether cached features and earlier records may be used in place of new answers of the model."""
         return self.stated and bool(self.weights_sha256)
 
 

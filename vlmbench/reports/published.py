@@ -18,7 +18,7 @@ from vlmbench.catalogue import shipped_root
 from vlmbench.errors import DataError
 
 COLUMNS = ("model", "task", "metric", "value", "source", "note", "flag", "table", "variant")
-"""Of every CSV file of numbers, in this order; ``variant`` is a JSON object."""
+"""The columns of every CSV file of numbers, in this order. ``variant`` is a JSON object."""
 METHODS_FILE = "survey_methods.csv"
 DATASETS_FILE = "survey_datasets.csv"
 

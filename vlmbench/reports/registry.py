@@ -109,7 +109,7 @@ class ReportFormat:
     Attributes:
         name: its name on the command line.
         write: makes the whole file.
-        for_programs: whether it has the table's ``data``, one row a number, in place of its cells.
+        for_programs: whether it has the table's ``data``, one row for each number, in place of its cells.
     """
 
     name: str

@@ -56,7 +56,7 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequ
 
 
 def concerns(remark: Remark, record: Summary, name: str) -> bool:
-    """Whether a remark concerns this metric. That the main metric has no value does not concern the others."""
+    """Whether a remark concerns this metric. A missing main value does not concern the other metrics."""
     return remark.code != NO_VALUE.name or name == record.main_metric
 
 

@@ -51,7 +51,7 @@ class Table:
     Attributes:
         title: what the table shows.
         columns: its columns.
-        rows: one cell a column.
+        rows: one cell for each column.
         data: the same numbers as plain values for JSON and CSV, one object a number.
         notes: lines under the table.
         sections: headings between rows, by the index of the row that follows.

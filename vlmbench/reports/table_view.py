@@ -61,7 +61,7 @@ class TableRow:
     """One row before it is arranged.
 
     Attributes:
-        cells: one a column.
+        cells: one for each column.
         data: its numbers as plain values, for JSON and CSV.
     """
 

@@ -105,9 +105,8 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
         suites: names of suites, not of tasks.
 
     Raises:
-        UsageError: two different cards have one name, a task has two different subsets, or the options state how to
-        draw
-            a subset but no task has one.
+        UsageError: two different cards have one name, a task has two different subsets, or the options state how
+            to draw a subset but no task has one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     named = _named(tasks, suites)

@@ -94,7 +94,7 @@ class ProcessState:
         return opened
 
     def model(self, card: ModelCard) -> Model:
-        """The model of a card. It is loaded at the first call and replaces the model before.
+        """The model of a card. It is loaded at the first call and replaces the previous model.
 
         Raises:
             VlmbenchError: it cannot be loaded. Later calls raise the same error without another try.

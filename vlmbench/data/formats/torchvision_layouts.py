@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def shown(self) -> str:
-        """The path that stands for the dataset in messages."""
+        """The path by which messages name the dataset."""
         return (*self.split_files.get("test", ()), *self.files, *self.mark)[0]
 
 

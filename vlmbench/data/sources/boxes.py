@@ -9,4 +9,4 @@ from vlmbench.data.base import Source
 from vlmbench.data.sources.coco import OPTIONS, open_source
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
-"""The same as the source ``coco``, under a name that does not suggest COCO's form is the only one."""
+"""The source ``coco`` under another name, because it reads more forms than COCO's."""

@@ -58,7 +58,7 @@ class Usage:
 
     Attributes:
         encoded: vectors that were computed and timed.
-        seconds: the time that took.
+        seconds: the time that this took.
         hits: vectors served from the cache instead.
     """
 

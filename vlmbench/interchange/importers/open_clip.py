@@ -22,7 +22,7 @@ DESCRIBED = ("name", "pretrained")
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
-    """The results in a file: one item a (model, task) pair, or the error that says what is wrong with a row.
+    """The results in a file: one item for each (model, task) pair, or the error that says what is wrong with a row.
 
     Args:
         path: ``openclip_results.csv``, ``openclip_classification_results.csv``, ``openclip_retrieval_results.csv``, or

@@ -23,7 +23,7 @@ def one_line_repr(value: object) -> str:
 def described(value: object) -> str:
     """An object in words: its class, its ``repr`` and a hash of the code that it runs.
 
-    Two objects that differ in what they hold without telling it in ``repr`` have the same words.
+    Two objects have the same words if they differ only in content that ``repr`` does not show.
     """
     if isinstance(value, type) or inspect.isroutine(value):
         return f"{_place(value)} code_sha256={_code(value)}"

@@ -51,7 +51,7 @@ class _SkipInit(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        drawn = args[0] if args else (kwargs or {}).get("tensor")  # the functions of torch.nn.init call it so
+        drawn = args[0] if args else (kwargs or {}).get("tensor")  # the functions of torch.nn.init call it in this way
         if func not in DRAWS or not isinstance(drawn, nn.Parameter):
             return func(*args, **(kwargs or {}))
         drawn.detach().fill_(math.nan)

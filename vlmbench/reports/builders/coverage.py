@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def coverage_table(request: TableRequest) -> Table:
-    """One row a model: counts of its pairs by state, and the names of those that are not done.
+    """One row for each model: counts of its pairs by state, and the names of those that are not done.
 
     Models and tasks that the request names are expected, too, besides those of the folder. ``data`` has one object a
     pair.

@@ -38,7 +38,7 @@ TIES = (
 
 
 def task_table(request: TableRequest) -> Table:
-    """One row a model, best first. Only records that answer the card's own question have a rank.
+    """One row for each model, best first. Only records that answer the card's own question have a rank.
 
     Raises:
         UnknownNameError: no record, failure or published number is of this task.

@@ -52,7 +52,7 @@ def results_table(
     published: Iterable[Published] = (),
     view: TableView | None = None,
 ) -> Table:
-    """One row a pair, or one row a metric of it. A failed pair has the word "failed", never a zero.
+    """One row for each pair, or one row for each metric of it. A failed pair has the word "failed", never a zero.
 
     Raises:
         UsageError: the view names a column that the table does not have.

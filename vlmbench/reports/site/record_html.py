@@ -16,7 +16,7 @@ from vlmbench.reports.site.render import Renderer
 
 _STYLE = "site.css"
 _SCRIPTS = ("theme.js", "sortable.js", "page.js")
-"""Of the site's files, those that a single page uses; the first sets the colours before anything is painted."""
+"""The site's scripts that a single page uses. The first one sets the colours before anything is painted."""
 
 
 def record_html(page: RecordPage) -> str:

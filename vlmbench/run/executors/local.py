@@ -22,7 +22,7 @@ class LocalExecutor:
     in_this_process: Literal[True] = True
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answers in the order of the jobs. A job is taken after the answer before is written."""
+        """The answers in the order of the jobs. A job is taken after the previous answer is written."""
         at_work: ModelCard | None = None
         for job in jobs:
             if job.model != at_work:

@@ -162,7 +162,7 @@ def _list_of(cell: str) -> list[object] | None:
     try:
         words = json.loads(cell)
     except (ValueError, RecursionError):
-        if _NO_COMMA.search(cell):  # NumPy prints lists so, and Python would join the strings
+        if _NO_COMMA.search(cell):  # NumPy prints lists in this form, and Python would join the strings
             return None
         try:
             words = ast.literal_eval(cell)
