@@ -1,7 +1,7 @@
 """Makes the remarks that follow from a record's own fields: a subset, other prompts, another precision or protocol.
 
-Reports, the data frames, the gate and the site show them. They tell how the question was asked, and are the same for a
-record of any version.
+Runs write these remarks into records. Reports, the data frames, the gate and the site show them. A record of any
+version gives the same remarks.
 """
 
 from __future__ import annotations

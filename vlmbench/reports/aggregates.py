@@ -123,7 +123,7 @@ class Standings:
 
 
 def common_tasks(answers: Answers, models: Iterable[str] | None = None) -> list[str]:
-    """The tasks that all these models have, in their order. Without ``models``: the tasks that all models have."""
+    """The tasks that all these models have, in the order of the answers. Without ``models``: those of all models."""
     wanted = set(models) if models is not None else {model for own in answers.values() for model in own}
     return [task for task, own in answers.items() if wanted and wanted <= own.keys()]
 

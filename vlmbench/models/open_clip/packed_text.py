@@ -1,4 +1,4 @@
-"""Implements ``PackedTextEncoder`` for open_clip's causal text towers with blocks of known classes.
+"""Implements ``PackedTextEncoder`` for causal text towers of open_clip whose blocks have a class that is known here.
 
 The adapter uses it.
 """
