@@ -60,7 +60,7 @@ class Amount(_Part):
 
 
 class Settings(_Part):
-    """The demands on a task. A field that is not set comes from an earlier rule, then from the defaults."""
+    """The demands on a task. If a rule does not set a field, an earlier matching rule sets it, or else the defaults."""
 
     metric: str | None = None
     """The metric to compare. Default: the record's main metric."""

@@ -75,7 +75,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
 
 
 def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
-    """The matching files that the cache lacks; empty if only the cache may answer."""
+    """The files that match a pattern and are not in the cache. Empty if the hub may not be asked (offline)."""
     if listing.repo.offline:
         return []
     wanted = select(listing.files, patterns)

@@ -176,7 +176,8 @@ def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, 
         raise LabelError(f"{where}: its .npy is not a vector with one number per class")
     if classes is not None and len(vector) != classes:
         raise LabelError(
-            f"{where}: its .npy has {counted(len(vector), 'number')} for {counted(classes, 'class', 'classes')}"
+            f"{where}: its .npy has {counted(len(vector), 'number')}, but the task has "
+            f"{counted(classes, 'class', 'classes')}"
         )
     if not np.isin(vector, (0, 1)).all():
         raise LabelError(f"{where}: its .npy has values other than 0 and 1")

@@ -200,7 +200,7 @@ def _classifier() -> nn.Module:
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise ModelError(f"{path} does not fit {ARCHITECTURE}: {error}") from error
+        raise ModelError(f"the weights {path} do not fit {ARCHITECTURE}: {error}") from error
     return network
 
 

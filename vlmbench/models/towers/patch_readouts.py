@@ -66,7 +66,7 @@ class Tower(Protocol):
 
 
 def plain_mix(heads: Heads) -> Tensor:
-    """The tower's own attention, softmax(q kᵀ / √d) v."""
+    """Attention as the tower itself computes it: softmax(q kᵀ / √d) v."""
     return F.scaled_dot_product_attention(heads.queries, heads.keys, heads.values)
 
 

@@ -79,7 +79,7 @@ def weight_files(path: Path) -> WeightFiles:
 
 
 def grouped(files: Iterable[Path]) -> list[WeightFiles]:
-    """Group files of one folder, including indexes, into checkpoints. They are in the order of their names.
+    """Group the files of one folder into checkpoints, in the order of the files' names. The files may include indexes.
 
     Raises:
         ModelError: as :func:`weight_files`.

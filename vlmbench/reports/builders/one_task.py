@@ -53,7 +53,9 @@ def task_table(request: TableRequest) -> Table:
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]
     if not (records or failures or found):
         known = [record.task.name for record in entries.records] + [number.task for number in numbers]
-        raise UnknownNameError(f"there is no number of a task {name!r}", hint=did_you_mean(name, known) or None)
+        raise UnknownNameError(
+            f"the task {name!r} has no record, failure or published number", hint=did_you_mean(name, known) or None
+        )
     ranked = [record for record in records if _ranked(record, metric)]
     errors = paired_errors(ranked, request.store) if view.paired and request.store is not None else {}
     ranks = ranking(ranked, errors)

@@ -183,7 +183,7 @@ def check_boxes_fit(
 
 
 def _of_other_files(images: Sequence[AnnotatedImage], folder: Path) -> bool:
-    """Whether the stated size of one of the first images is not that of its file, even with its sides exchanged."""
+    """Whether the stated size of one of the first images differs from its file's. Swapped sides count as equal."""
     stated = [image for image in images[:_COMPARED] if image.size is not None]
     there = [(image.size, upright_size(folder / image.file)) for image in stated]
     return any(size is not None and found is not None and sorted(found) != sorted(size) for size, found in there)

@@ -205,7 +205,11 @@ def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
 
 
 def _channels(names: list[str]) -> list[list[str]]:
-    """Split a series by the last number in its names, if every number before it occurs with the same last numbers."""
+    """Split a series by the last number in its names, as ``frame_0001_0.jpg`` and ``frame_0001_1.jpg``.
+
+    It is split only if each last number (0, 1) occurs with the same earlier numbers (0001, …), there are several
+    earlier numbers, and there are at most :data:`_MOST_CHANNELS` last numbers.
+    """
     if len(names) < 2 * 2 or len(_NUMBER.findall(os.path.splitext(names[0])[0])) < 2:
         return [names]
     numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]
