@@ -114,7 +114,10 @@ def _like(like: str | TaskCard | None) -> TaskCard | None:
         return like
     cards = find_tasks(like)
     if len(cards) != 1:
-        raise UsageError(f"as_task: like={like!r} means {counted(len(cards), 'task')}", hint="Name one task.")
+        raise UsageError(
+            f"as_task: like={like!r} means {counted(len(cards), 'task')}, but it must mean exactly one",
+            hint="Name one task.",
+        )
     return cards[0]
 
 
@@ -191,7 +194,9 @@ def _card(
     if like is not None and (like.plugin != kind or like.multi_label != (target == "classes")):
         several = "several classes for each image" if like.multi_label else "one class for each image"
         what = like.plugin if like.plugin != kind else several
-        raise UsageError(f"as_task: like={like.name!r} is a card for {what}, but this dataset has other labels")
+        raise UsageError(
+            f"as_task: like={like.name!r} is a card for {what}, but this dataset has labels of another kind"
+        )
     if target == "captions" and (classes is not None or templates is not None):
         raise UsageError("as_task: a task with captions takes no class names and no templates")
     if isinstance(templates, str):

@@ -29,7 +29,7 @@ class Answered:
         indices: (I,) the place of each image in the dataset.
         contents: (I,) the content hash of each image, in hexadecimal digits.
         answers: (I,) the answer to each image.
-        facts: what the data states besides its boxes.
+        facts: what the data states about its images and classes, such as ids and sizes; the boxes are not part of it.
         classes: the number of classes.
     """
 

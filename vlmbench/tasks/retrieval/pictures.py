@@ -1,4 +1,4 @@
-"""Draws the answers of a retrieval: images with the captions that were found for them. The plugin calls it."""
+"""Draws images, each with the captions that the model found for it. The retrieval plugin calls it."""
 
 from __future__ import annotations
 

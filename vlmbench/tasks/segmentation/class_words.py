@@ -98,7 +98,9 @@ def vocabulary(
     if prompts.class_names_from == "option":
         words = [tuple(word.strip() for word in name.split(",") if not is_blank(word)) for name in names]
         if () in words:
-            raise LabelError(f"{card.name}: the class name {names[words.index(())]!r} has no word between its commas")
+            raise LabelError(
+                f"{card.name}: the class name {names[words.index(())]!r} has no word (commas separate words)"
+            )
     else:
         if unknown := sorted(set(settings.synonyms) - set(names)):
             raise CardError(f"task {card.name!r}: `synonyms` names unknown classes: {listing(unknown)}")
