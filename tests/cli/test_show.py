@@ -121,6 +121,13 @@ def test_a_baselines_record_is_shown_and_its_folder_stays_as_it_was(tmp_path: Pa
     assert "has no record 'nothing'" in show("main/nothing", where=tmp_path, code=2).stderr
 
 
+def test_the_page_of_a_renamed_record_lies_beside_it(tmp_path: Path, record: Path) -> None:
+    renamed = record.with_name("yesterday.json")
+    record.rename(renamed)
+    shown = show(renamed, where=tmp_path)
+    assert Path(shown.stdout.strip()) == record.with_suffix(".html") and sample_ids(page_of(shown))
+
+
 def test_of_one_pair_the_newest_is_shown_and_the_others_are_named(tmp_path: Path, photos: Path, record: Path) -> None:
     newer, content = classified(photos, "fedcba9876543210")
     newer = newer.model_copy(update={"run": newer.run.model_copy(update={"started": "2027-01-01T00:00:00+00:00"})})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from repository import REPOSITORY
 
-from vlmbench.catalogue import task_card_files
+from vlmbench.card_files import task_card_files
 from vlmbench.interchange.names import TASKS
 from vlmbench.remarks.codes import CODES
 
