@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from vlmbench.answers.columns import boxes, owners, runs
 from vlmbench.answers.inspected import AnswerLine, Confusion, Inspected, SampleBoxes, class_name, confusions, has
+from vlmbench.metrics.detection.matching import LVIS_PER_IMAGE
 
 _IOU = 0.5
 """From which a box of the right class finds an object, as in AP50."""
-_BOXES_COMPARED = 100
-"""The boxes of an image that count, the surest first, as in COCO's AP."""
+_BOXES_COMPARED = LVIS_PER_IMAGE
+"""The boxes of an image that count, the surest first. COCO's AP counts 100 of each class; a record rarely keeps more."""
 _BOXES_SHOWN = 6
 _COLUMNS = ("boxes", "scores", "labels", "truth_boxes", "truth_labels", "truth_crowds")
 
