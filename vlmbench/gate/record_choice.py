@@ -11,7 +11,7 @@ from pathlib import Path
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.store import baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.gate.sides import Side, side_at
+from vlmbench.gate.sides import Side, is_of_baseline, side_at
 from vlmbench.paths import user_path
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
@@ -21,6 +21,7 @@ from vlmbench.wording import counted
 _LISTED = 10
 _ID = re.compile(r"[A-Za-z0-9]{4,}")
 """A run id, or the beginning of one: four characters at least."""
+_SHORT_ID = re.compile(r"[0-9a-f]{1,3}")
 _TABLES = (".parquet", ".csv")
 
 
@@ -59,6 +60,8 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
         path = user_path(name)
         found = _at(path) if os.path.exists(path) else None
         found = found or _of_pair(name, results) or _of_id(name, results) or _of_baseline(name, baselines)
+        if found is None and os.path.exists(path):
+            raise _nothing_in(side_at(path), str(path))
     except RecordError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if found is None:
@@ -66,20 +69,18 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
     return found
 
 
-def _at(path: Path) -> Chosen:
+def _at(path: Path) -> Chosen | None:
+    """The record at a path. None for a folder without records: a pair or a baseline may have the same name."""
     if path.suffix in _TABLES and path.is_file():
         record = path.with_suffix(".json")
         if not record.is_file():
             raise UsageError(f"{path}: its record {record.name} is not beside it", hint="Name the record's .json file.")
         path = record
     side = side_at(path)
-    baseline = bool(side.entries) and not _is_run(side.entries[0])
+    if path.is_dir() and not side.entries and not side.failures:
+        return None
+    baseline = any(is_of_baseline(Path(entry.where), entry.record) for entry in side.entries)
     return _one(side, str(path), of_baseline=baseline)
-
-
-def _is_run(entry: Entry) -> bool:
-    """Whether a record lies where a run wrote it, under its id; a baseline's is named by the task."""
-    return Path(entry.where).stem == entry.record.id
 
 
 def _of_pair(name: str, results: Path) -> Chosen | None:
@@ -138,9 +139,10 @@ def _one(side: Side, name: str, *, of_baseline: bool = False) -> Chosen:
 def _nothing_in(side: Side, name: str) -> UsageError:
     if side.failures:
         failure: Failure = max(side.failures, key=lambda each: each.started)
-        what = "could not be asked" if failure.status == "unsupported" else "failed on"
+        what = "cannot be asked" if failure.status == "unsupported" else "failed on"
+        start = f"{failure.model} {what} {failure.task}: "
         return UsageError(
-            f"there is no record: {failure.model} {what} {failure.task}: {failure.message or failure.error}",
+            f"there is no record: {start}{(failure.message or failure.error).removeprefix(start)}",
             hint=failure.hint,
         )
     why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])
@@ -157,6 +159,8 @@ def _several(what: str, entries: Iterable[Entry]) -> UsageError:
 
 def _hint(name: str, results: Path, baselines: Path) -> str:
     """The nearest pair's name, else what can be named."""
+    if _SHORT_ID.fullmatch(name):
+        return "If this is the beginning of a run id, name four characters of it, or more."
     known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
     meant = did_you_mean(name, known) if known else ""
     if meant:

@@ -84,7 +84,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
     """
     if not path.is_dir():
         entry = read_entry(path)
-        if isinstance(entry, Record) and _of_baseline(path, entry):
+        if isinstance(entry, Record) and is_of_baseline(path, entry):
             return Side(label, [baseline_entry(path)])
         read = [(path, entry)]
     else:
@@ -92,7 +92,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
         found = [(file, read_entry(file)) for file in files]
         read = [(file, _placed(file, entry, path)) for file, entry in found]
         records = [file for file, entry in read if isinstance(entry, Record)]
-        if not records and any(isinstance(entry, Record) and _of_baseline(file, entry) for file, entry in found):
+        if not records and any(isinstance(entry, Record) and is_of_baseline(file, entry) for file, entry in found):
             return Side(label, load_baseline(path))
     return Side(
         label,
@@ -102,7 +102,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
     )
 
 
-def _of_baseline(path: Path, record: Record) -> bool:
+def is_of_baseline(path: Path, record: Record) -> bool:
     """Whether this is a baseline's record: a baseline names files by task, a run names them by id."""
     stem = safe_name(record.task.name)
     table = Path(record.predictions.file) if record.predictions else path

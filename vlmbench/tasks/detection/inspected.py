@@ -16,7 +16,7 @@ from vlmbench.metrics.detection.matching import LVIS_PER_IMAGE
 _IOU = 0.5
 """From which a box of the right class finds an object, as in AP50."""
 _BOXES_COMPARED = LVIS_PER_IMAGE
-"""The boxes of an image that count, the surest first. COCO's AP counts 100 of each class; a record rarely keeps more."""
+"""The boxes of an image that count, the surest first. COCO's AP counts 100 of each class; records rarely keep more."""
 _BOXES_SHOWN = 6
 _COLUMNS = ("boxes", "scores", "labels", "truth_boxes", "truth_labels", "truth_crowds")
 
