@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -289,6 +291,15 @@ def test_json_and_the_number_of_samples(tmp_path: Path, record: Path) -> None:
         {"true": ODD, "predicted": "cat", "samples": 1},
     ]
     assert not list(record.parent.glob("*.html"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here a path can hold any bytes")
+def test_a_path_that_is_not_text_is_shown_too(tmp_path: Path, record: Path) -> None:
+    odd = record.parent.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff"))) / record.name
+    show(odd, "--json", "-o", "plain.json", where=tmp_path)
+    assert json.loads((tmp_path / "plain.json").read_text("utf-8"))["id"] == record.stem
+    show(odd, where=tmp_path)
+    assert odd.with_suffix(".html").is_file()
 
 
 def test_the_page_goes_where_it_is_asked_to(tmp_path: Path, record: Path) -> None:
