@@ -186,7 +186,9 @@ def _replace(root: Path, place: Path, data: bytes) -> None:
 
 def _opened(path: Path) -> TextIO:
     with _writing(path):
-        if path.exists() or path.is_symlink():
+        if path.is_symlink():
+            path.unlink()
+        elif path.exists():
             check_regular(path)
         return path.open("w", encoding="utf-8")
 
