@@ -53,6 +53,11 @@ def test_the_table_of_datasets_is_the_importers() -> None:
     assert rows == {theirs: ours for theirs, ours in TASKS.items() if ours in task_card_files()}
 
 
+def test_the_comparison_counts_the_datasets_of_that_table() -> None:
+    stated = re.search(r"cards for (\d+) of its dataset names", (DOCS / "comparison.md").read_text("utf-8"))
+    assert stated and int(stated[1]) == sum(ours in task_card_files() for ours in TASKS.values())
+
+
 def test_files_that_hold_a_check_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", (DOCS / "checks.md").read_text("utf-8"))
     assert len(named) > 15 and all((REPOSITORY / name).exists() for name in named)
