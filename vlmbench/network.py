@@ -1,7 +1,7 @@
-"""Explain proxies that a library cannot use, and keep passwords out of messages.
+"""Explains proxies that a library cannot use, and keeps passwords out of messages.
 
-Code that asks a hub for data or models calls :func:`proxy_problem` on an error, and :func:`without_password` on an
-address.
+Sources and adapters that ask a hub for data or models call :func:`proxy_problem` on an error, and
+:func:`without_password` on an address.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the rows of a predictions frame are: the columns of one view of a table of predictions, and how it is made.
+"""Defines a view of a table of predictions: the columns of its data frame, and how the rows are made.
 
 Each kind of task declares its views in ``tasks/<kind>/frames.py``; :func:`vlmbench.predictions_frame` shows them in
 pandas. This module itself needs NumPy and Arrow only.

@@ -1,4 +1,4 @@
-"""The tolerance within which two scores differ only by the rounding of float32. Comparisons use it.
+"""Measures whether two scores differ only by the rounding of float32. The gate uses it.
 
 The same model with another batch size, thread count or machine adds its products in another order. Batch sizes of 1, 8
 and 64 with one and two threads change the cosines of the demo's CLIP by up to 4e-7 and its probabilities by 1.2e-6, in

@@ -1,4 +1,7 @@
-"""One record of a side, with a function that reads its answers."""
+"""Defines an entry: one record of a side, with a function that reads its answers.
+
+The gate, ``vlmbench baseline`` and the data frames pass records on in this form.
+"""
 
 from __future__ import annotations
 

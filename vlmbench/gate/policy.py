@@ -1,4 +1,7 @@
-"""The gate file's fields: how much each task may lose, and other demands. Schema ``vlmbench.gate/1``."""
+"""Defines the gate file's fields: how much each task may lose, and other demands. Schema ``vlmbench.gate/1``.
+
+``vlmbench compare`` judges by them, and by their defaults if there is no gate file.
+"""
 
 from __future__ import annotations
 

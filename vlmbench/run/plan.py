@@ -1,4 +1,7 @@
-"""From a request to a plan: resolves and checks every model and task before any work starts."""
+"""Turns a request into a plan: finds and checks every model and task before any work starts.
+
+``vlmbench run``, ``demo``, ``fetch`` and ``show`` and :func:`vlmbench.evaluate` use it.
+"""
 
 from __future__ import annotations
 

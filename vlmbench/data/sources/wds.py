@@ -1,4 +1,7 @@
-"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark."""
+"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark.
+
+``-t wds:PATH`` and cards with ``kind: wds`` use it.
+"""
 
 from __future__ import annotations
 

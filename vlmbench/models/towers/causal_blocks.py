@@ -1,4 +1,4 @@
-"""A causal text transformer that accepts any mask and any positions. The adapters' packed text encoders use it.
+"""Runs a causal text transformer with any mask and any positions. The adapters' packed text encoders use it.
 
 The last block computes only the states that are read.
 """

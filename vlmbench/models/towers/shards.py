@@ -1,4 +1,7 @@
-"""Checkpoints in several files, ``NAME-00001-of-00002.safetensors``, with or without an index. Adapters use it."""
+"""Reads checkpoints in several files, ``NAME-00001-of-00002.safetensors``, with or without an index.
+
+The adapters of open_clip and transformers use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
+"""Makes the table of ``vlmbench report task``: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TIES = (
 
 
 def task_table(request: TableRequest) -> Table:
-    """One row a model, best first. Only records that answer the card's own question have a rank.
+    """One row for each model, best first. Only records that answer the card's own question have a rank.
 
     Raises:
         UnknownNameError: no record, failure or published number is of this task.

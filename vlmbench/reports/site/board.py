@@ -1,4 +1,7 @@
-"""The leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns."""
+"""Makes the leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns.
+
+The leaderboard's pages, plots and scripts show it.
+"""
 
 from __future__ import annotations
 

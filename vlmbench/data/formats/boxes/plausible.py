@@ -1,8 +1,8 @@
-"""Checks whether boxes are read in the form in which they were written, by the sizes of their images.
+"""Checks by the sizes of the images whether boxes are read in the form in which they were written.
 
-Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form, many
-of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes
-leave their images, they were drawn carelessly: then it is a remark.
+The source :mod:`vlmbench.data.sources.coco` uses it. Four numbers can be corners, or a corner and a size, or a centre
+and a size. If a file is read in the wrong form, many of its boxes leave their images, and nearly all would fit in the
+right form: then it is refused. If only a few boxes leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chooses the frames among the images of a clip's folder: others may be optical flow, depth or masks.
 
-Programs that extract frames and optical flow number their files (``img_00001.jpg``, ``flow_x_00001.jpg``). Names that
-differ only in their numbers are a *series*. The words in its names tell what a series is: TSN and MMAction write
-``img_`` beside ``flow_x_`` and ``flow_y_``, or ``image_`` beside ``x_`` and ``y_``.
+The source ``frames`` uses it. Programs that extract frames and optical flow number their files (``img_00001.jpg``,
+``flow_x_00001.jpg``). Names that differ only in their numbers are a *series*. The words in its names tell what a series
+is: TSN and MMAction write ``img_`` beside ``flow_x_`` and ``flow_y_``, or ``image_`` beside ``x_`` and ``y_``.
 """
 
 from __future__ import annotations

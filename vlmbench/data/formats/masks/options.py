@@ -1,4 +1,7 @@
-"""Reads the options of a source that say how the values or colours of masks become labels."""
+"""Reads the options of a source that say how the values or colours of masks become labels.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 
