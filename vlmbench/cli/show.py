@@ -14,7 +14,7 @@ import typer
 
 from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import OutputError, unexpected
+from vlmbench.errors import OutputError, UsageError, unexpected
 from vlmbench.paths import BASELINES, RESULTS, user_path
 from vlmbench.wording import counted
 
@@ -73,6 +73,7 @@ def show(
         others = ", ".join(entry.record.id for entry in chosen.older[:5])
         print_note(f"this is the newest of {counted(len(chosen.older) + 1, 'record')} of its model and task: {others}")
     file = user_path(output) if output else None
+    _check_free(file, chosen)
     page = _page(chosen, samples, data_root, pictures=not as_json)
     if as_json:
         write_output(json.dumps(_plain(chosen, page), indent=1, ensure_ascii=False) + "\n", file)
@@ -85,6 +86,15 @@ def show(
         print_note(page.without_pictures)
     if path.is_file() and (open_page if open_page is not None else _has_screen()) and not _open(path):
         print_note("no browser could be opened; open the file yourself")
+
+
+def _check_free(output: Path | None, chosen: Chosen) -> None:
+    """Refuse to write over the record itself or over its predictions."""
+    place, predictions = Path(chosen.entry.where), chosen.entry.record.predictions
+    own = [place, place.with_suffix(".parquet"), place.with_suffix(".csv")]
+    own += [place.with_name(predictions.file)] if predictions else []
+    if output and os.path.exists(output) and any(os.path.exists(path) and output.samefile(path) for path in own):
+        raise UsageError(f"{str(output)!r} is the record that is shown", hint="Name another file with -o.")
 
 
 def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool) -> RecordPage:
@@ -141,7 +151,6 @@ def _task_of(record: Record) -> TaskCard:
     Raises:
         UsageError: there is no such task.
     """
-    from vlmbench.errors import UsageError
     from vlmbench.run.names import resolve_tasks
 
     found = resolve_tasks([record.task.name])
@@ -176,7 +185,7 @@ def _has_screen() -> bool:
     """Whether a user can see a page: the output is a terminal, and a window can be opened."""
     if not sys.stdout.isatty():
         return False
-    windows = sys.platform in ("darwin", "win32")
+    windows = sys.platform in ("darwin", "win32") and "SSH_CONNECTION" not in os.environ
     return windows or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -185,7 +194,9 @@ def _open(path: Path) -> bool:
 
     The browser is a process of its own, because some browsers end only when their window is closed.
     """
-    command = [sys.executable, "-m", "webbrowser", "-t", path.as_uri()]
+    # -I: a file webbrowser.py in the user's folder is not run. The module's own command ends with 0 in any case.
+    opener = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1], new=2))"
+    command = [sys.executable, "-I", "-c", opener, path.as_uri()]
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     try:
         return subprocess.Popen(command, start_new_session=True, **quiet).wait(_BROWSER_SECONDS) == 0

@@ -24,6 +24,8 @@ from vlmbench.wording import counted
 _LISTED = 10
 _ID = re.compile(r"[A-Za-z0-9]{4,}")
 """The form of a run id, or of its beginning with four characters or more."""
+_SHORT_ID = re.compile(r"[0-9a-f]{1,3}")
+"""The beginning of a run id that is too short to be one."""
 _TABLES = (".parquet", ".csv")
 
 
@@ -62,6 +64,8 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
         path = user_path(name)
         found = _at(path) if os.path.exists(path) else None
         found = found or _of_pair(name, results) or _of_id(name, results) or _of_baseline(name, baselines)
+        if found is None and os.path.exists(path):
+            raise _nothing_in(side_at(path), str(path))
     except RecordError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if found is None:
@@ -80,13 +84,17 @@ def no_such_record(name: str, results: Path, *, hint: str) -> UsageError:
     return UsageError(f"there is no record {side_label(name)!r} in {side_label(str(results))!r}", hint=hint)
 
 
-def _at(path: Path) -> Chosen:
+def _at(path: Path) -> Chosen | None:
+    """The record at a path. None for a folder without records: a pair or a baseline may have the same name."""
     if path.suffix in _TABLES and path.is_file():
         record = path.with_suffix(".json")
         if not record.is_file():
             raise UsageError(f"{path}: its record {record.name} is not beside it", hint="Name the record's .json file.")
         path = record
-    return _one(side_at(path), str(path))
+    side = side_at(path)
+    if path.is_dir() and not side.entries and not side.failures:
+        return None
+    return _one(side, str(path))
 
 
 def _of_pair(name: str, results: Path) -> Chosen | None:
@@ -145,9 +153,10 @@ def _one(side: Side, name: str) -> Chosen:
 def _nothing_in(side: Side, name: str) -> UsageError:
     if side.failures:
         failure: Failure = max(side.failures, key=lambda each: each.started)
-        what = "could not be asked" if failure.status == "unsupported" else "failed on"
+        what = "cannot be asked" if failure.status == "unsupported" else "failed on"
+        start = f"{failure.model} {what} {failure.task}: "
         return UsageError(
-            f"there is no record, because {failure.model} {what} {failure.task}: {failure.message or failure.error}",
+            f"there is no record: {start}{(failure.message or failure.error).removeprefix(start)}",
             hint=failure.hint,
         )
     why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])
@@ -164,6 +173,8 @@ def _several(what: str, entries: Iterable[Entry]) -> UsageError:
 
 def _hint(name: str, results: Path, baselines: Path) -> str:
     """A hint: the most similar name of a pair. If no name is similar, it says what can be named."""
+    if _SHORT_ID.fullmatch(name):
+        return "If this is the beginning of a run id, name four characters of it, or more."
     known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
     meant = did_you_mean(name, known) if known else ""
     if meant:
