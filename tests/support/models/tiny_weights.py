@@ -14,8 +14,11 @@ import pytest
 import torch
 from models.tiny import ARCHITECTURES
 
-# Reading the merges takes half a second, and every model has a tokenizer.
+from vlmbench.models.open_clip import text as open_clip_text
+
+# Reading the merges takes half a second, hashing them a fifth of one, and every model has a tokenizer.
 SIMPLE_TOKENIZER = functools.cache(open_clip.SimpleTokenizer)
+SIMPLE_RULES = functools.cache(open_clip_text.simple_rules_sha256)
 
 
 @functools.cache
@@ -37,6 +40,7 @@ def make_known(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", list(paths))
     patch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(configs))
     patch.setattr(open_clip.factory, "SimpleTokenizer", SIMPLE_TOKENIZER)
+    patch.setattr(open_clip_text, "simple_rules_sha256", SIMPLE_RULES)
 
 
 def write_weights(architecture: str, path: Path, /, **extra: Any) -> Path:
