@@ -1,10 +1,13 @@
-"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures."""
+"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures.
+
+``vlmbench run``, ``vlmbench demo`` and :func:`vlmbench.evaluate` call it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from vlmbench.asked import knows_remarks
@@ -25,6 +28,7 @@ from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
 from vlmbench.run.stores import NoStore, RecordStore
 from vlmbench.store import ResultStore
+from vlmbench.transfer.asked import transfer_key
 
 
 def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairResult]:
@@ -88,6 +92,29 @@ def _would_fail(record: Record) -> bool:
 
 
 @dataclass(frozen=True)
+class _Known:
+    """The facts about a record on disk by which a run decides whether it may answer a pair.
+
+    Attributes:
+        would_fail: whether ``--strict`` must ask again.
+    """
+
+    earlier: EarlierRecord
+    version: str
+    reading_rules: int
+    precision: str
+    seed: int
+    would_fail: bool
+
+    @classmethod
+    def of(cls, record: Record) -> _Known:
+        """The facts about this record."""
+        task, run = record.task, record.run
+        rules = task.dataset.reading_rules
+        return cls(EarlierRecord.of(record), task.version, rules, run.precision, run.seed, _would_fail(record))
+
+
+@dataclass(frozen=True)
 class _Driver:
     """Makes the jobs of a plan and writes their answers. No other part of a run writes results."""
 
@@ -95,6 +122,7 @@ class _Driver:
     request: RunRequest
     store: RecordStore
     listener: Listener
+    known: dict[tuple[str, str], dict[Hashable, list[_Known]]] = field(default_factory=dict)
 
     @property
     def pairs(self) -> int:
@@ -113,20 +141,28 @@ class _Driver:
         return self.plan.models[number // len(self.plan.tasks)], self.plan.tasks[number % len(self.plan.tasks)]
 
     def _earlier(self, model: ModelCard, task: OpenedTask) -> Iterator[EarlierRecord]:
-        """The pair's records that may answer it. The record with the fewest left-out samples comes first."""
-        records = self.store.pair_records(model.name, task.card.name)
-        for record in sorted(records, key=lambda record: len(record.bad_samples)):
-            if self._may_answer(record, task):
-                yield EarlierRecord.of(record)
+        """The pair's records that may answer it. The record with the fewest left-out samples comes first.
 
-    def _may_answer(self, record: Record, task: OpenedTask) -> bool:
+        The records of a pair are read once, though a pair may have thousands: one for each method, shots and draw.
+        """
+        pair = model.name, task.card.name
+        if pair not in self.known:
+            self.known[pair] = by_transfer = {}
+            for record in self.store.pair_records(*pair):
+                by_transfer.setdefault(transfer_key(record.task.protocol), []).append(_Known.of(record))
+        found = self.known[pair].get(transfer_key(task.options.transfer.protocol), ())
+        for known in sorted(found, key=lambda known: len(known.earlier.bad_samples)):
+            if self._may_answer(known, task):
+                yield known.earlier
+
+    def _may_answer(self, known: _Known, task: OpenedTask) -> bool:
         """Whether a record fits everything that is known without model and data. It avoids reading data for nothing."""
         return (
-            record.task.version == task_version(task.card, task.plugin)
-            and record.task.dataset.reading_rules == READING_RULES
-            and not (self.request.strict and _would_fail(record))
-            and record.run.precision == self.request.precision
-            and record.run.seed == task.options.seed
+            known.version == task_version(task.card, task.plugin)
+            and known.reading_rules == READING_RULES
+            and not (self.request.strict and known.would_fail)
+            and known.precision == self.request.precision
+            and known.seed == task.options.seed
         )
 
     def on_disk(self, number: int, identifier: str) -> Record | None:

@@ -1,6 +1,7 @@
 """Transfer: how a model is adapted to a task before it answers.
 
-Classification asks :data:`METHODS` for the method of a run; each file in :mod:`vlmbench.transfer.methods` defines one.
+Classification looks up the method that ``vlmbench run --transfer`` names in :data:`METHODS`. Each file in
+:mod:`vlmbench.transfer.methods` defines one.
 """
 
 from __future__ import annotations

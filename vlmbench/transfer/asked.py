@@ -76,3 +76,11 @@ class TransferAsked:
             return {}
         named = {"transfer": self.method, "shots": self.shots, "draw": self.draw, "track": self.track}
         return {**named, "setting": self.setting, "method_options": dict(self.options)}
+
+
+def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The part of a record's protocol that says how the model was adapted, as a key: of zero-shot, all None.
+
+    The method's options are not part of it: a record has all of them, and a request has those that the user set.
+    """
+    return tuple(protocol.get(name) for name in ("transfer", "shots", "draw", "track", "setting"))

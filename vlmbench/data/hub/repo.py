@@ -1,6 +1,7 @@
-"""A dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
+"""Describes a dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
 
-The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by content and ``snapshots/`` by commit.
+The other modules of this folder use it. The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by
+content and ``snapshots/`` by commit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
+from vlmbench.network import without_password
 from vlmbench.paths import user_path
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -77,8 +79,8 @@ def endpoint() -> str | None:
 
 
 def hub_name() -> str:
-    """The hub's address, for messages."""
-    return endpoint() or "https://huggingface.co"
+    """The hub's address, for messages: without a password."""
+    return without_password(endpoint() or "https://huggingface.co")
 
 
 def env_offline() -> bool:

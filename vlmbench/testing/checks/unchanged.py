@@ -1,4 +1,7 @@
-"""What of the process and of an object must be the same after a call as before it."""
+"""Compares the process's settings and a model's weights before and after a call.
+
+The checks of models and of transfer methods use it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from torch import Tensor, nn
 
 
 def process_state() -> dict[str, Any]:
-    """The settings and random states of this process that a model or a method might change."""
+    """The settings and random states of this process that a model or a transfer method might change."""
     return {
         "the default dtype of torch": torch.get_default_dtype(),
         "whether torch records gradients": torch.is_grad_enabled(),
@@ -32,12 +35,12 @@ def process_state() -> dict[str, Any]:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that differ."""
+    """The names of the settings that differ before and after a call."""
     return [name for name, value in before.items() if value != after[name]]
 
 
 def modules_of(holder: object, depth: int = 3) -> Iterator[nn.Module]:
-    """The networks that an object holds: itself, its attributes, and theirs, as deep as stated."""
+    """The networks in an object: the object, its attributes, and their attributes, down to ``depth`` levels."""
     yield from _modules(holder, depth, set())
 
 
@@ -55,7 +58,7 @@ def _modules(holder: object, depth: int, seen: set[int]) -> Iterator[nn.Module]:
 
 
 def weights_of(holder: object) -> dict[str, Tensor]:
-    """Copies of all weights that an object holds: parameters and buffers of its networks, and its own tensors."""
+    """Copies of all weights in an object: the parameters and buffers of its networks, and its own tensors."""
     found: dict[str, Tensor] = {}
     for number, module in enumerate(modules_of(holder)):
         tensors = {name: each for name, each in module.state_dict().items() if isinstance(each, Tensor)}
@@ -65,6 +68,6 @@ def weights_of(holder: object) -> dict[str, Tensor]:
 
 
 def changed_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """The names of the weights that differ, that are gone, or that are new."""
+    """The names of the weights that differ, are missing, or are new."""
     same = {name for name in before.keys() & after.keys() if torch.equal(before[name], after[name])}
     return sorted((before.keys() | after.keys()) - same)
