@@ -314,7 +314,7 @@ def metric_value(
 
 
 def reasons(found: Mapping[str, bool]) -> str:
-    """Why a class lacks values: all texts whose condition is true, in one string."""
+    """Join the texts whose condition is true. Each text says why a class lacks a value."""
     return "; ".join(words for words, true in found.items() if true)
 
 
