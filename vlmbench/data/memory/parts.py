@@ -52,6 +52,8 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
     if is_table(data) and labels is None:
         table = table_parts(data, columns)
         return GivenParts(table.image, table.labels, table.classes)
+    if hasattr(data, "iloc"):  # pandas numbers rows by their label, which a filter or a shuffle leaves as it was
+        data = data.to_dict("records") if hasattr(data, "columns") else list(data)
     _refuse_unnumbered(data)
     if labels is not None:
         return _apart(data, labels)
@@ -62,7 +64,7 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
 
 
 def _apart(images: Any, labels: Any) -> GivenParts:
-    if not hasattr(labels, "__len__") or isinstance(labels, str | Mapping):
+    if not hasattr(labels, "__len__") or isinstance(labels, str | bytes | Mapping | set | frozenset):
         raise UsageError(f"as_task: labels are a list, and this is a {type(labels).__name__}")
     if len(images) != len(labels):
         raise DataError(f"as_task: there are {len(images):,} images and {len(labels):,} labels")
