@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +17,8 @@ from vlmbench.models.base import ENCODERS, Model, ModelIdentity
 from vlmbench.models.towers.weights import state_sha256
 
 _PROTOCOL = ("card", "identity", "device", "capabilities")
+_STATED = 6
+"""The first fields of an identity, which have no default."""
 _CALLED = ("preprocess", "encode_image", "encode_text")
 
 
@@ -47,6 +50,11 @@ def require_protocol(model: Any) -> None:
             f"as_model: the identity of {name} is a {type(model.identity).__name__}, not a ModelIdentity",
             hint="See vlmbench.models.base.ModelIdentity.",
         )
+    kinds = {"parameters": Integral, "libraries": Mapping}
+    for each in fields(ModelIdentity)[:_STATED]:
+        value = getattr(model.identity, each.name)
+        if not isinstance(value, kinds.get(each.name, str)):
+            raise UsageError(f"as_model: {each.name} in the identity of {name} is a {type(value).__name__}: {value!r}")
     if not isinstance(model.capabilities, Mapping):
         raise UsageError(
             f"as_model: the capabilities of {name} are a {type(model.capabilities).__name__}, not a mapping",

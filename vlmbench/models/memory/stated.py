@@ -45,9 +45,10 @@ def identified(
         say_no_identity()
         words = [f"identity not stated; evaluation {uuid4().hex}"]
     else:
-        words = ["" if identity == HASHED else f"identity {identity}", _others(module, functions)]
+        others = _others(module, functions)
+        words = ["" if identity == HASHED else f"identity {identity}", others]
         if identity == HASHED:
-            _require_hash(module)
+            _require_hash(module, others)
     found = model.identity
     architecture = " ".join(filter(None, (found.architecture, *words)))
     model.identity = replace(found, architecture=architecture, stated=identity is not None)
@@ -101,7 +102,7 @@ def _require_values(module: nn.Module) -> None:
             )
 
 
-def _require_hash(module: nn.Module) -> None:
+def _require_hash(module: nn.Module, others: str) -> None:
     """Refuse to let the hash of the weights stand for a module that keeps its weights elsewhere.
 
     Raises:
@@ -109,7 +110,7 @@ def _require_hash(module: nn.Module) -> None:
     """
     state = module.state_dict()
     elsewhere = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    if elsewhere or not state:
+    if elsewhere or not (state or others):
         found = f"keeps {elsewhere[0]!r} in no tensor" if elsewhere else "has no weights"
         raise ModelError(
             f"identity='hash': the module {found}, so that a hash of its weights does not tell it apart from others",

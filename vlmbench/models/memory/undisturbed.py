@@ -147,11 +147,13 @@ def _wanted_gradients(root: nn.Module) -> Callable[[], None]:
     """Let no parameter want a gradient: torch chooses by it how it multiplies matrices, which changes last digits."""
     wanted = [each for each in root.parameters() if not is_lazy(each) and each.requires_grad]
     for parameter in wanted:
-        parameter.requires_grad_(False)
+        with torch.inference_mode(parameter.is_inference()):
+            parameter.requires_grad_(False)
 
     def put_back() -> None:
         for parameter in wanted:
-            parameter.requires_grad_(True)
+            with torch.inference_mode(parameter.is_inference()):
+                parameter.requires_grad_(True)
 
     return put_back
 
