@@ -12,7 +12,7 @@ from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.sides import side_at, side_label
-from vlmbench.paths import user_path
+from vlmbench.paths import lies_beside, user_path
 from vlmbench.records import Failure, Record
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, listed
@@ -54,7 +54,18 @@ def find_entry(record: Record | str | Path, results: Path) -> Entry:
 
 def _table_in(record: Record, results: Path) -> Callable[[], pa.Table]:
     folder = ResultStore(results).folder(record.model.saved_as, record.task.name)
-    return lambda: read_answers(record, folder).table
+
+    def table() -> pa.Table:
+        file = record.predictions.file if record.predictions is not None else ""
+        if lies_beside(file) and not (folder / file).exists():
+            raise UsageError(
+                f"{side_label(str(results))!r} has no predictions of this record",
+                hint="Name the folder that has them: predictions_frame(record, results=DIR). An evaluation without "
+                "results=DIR keeps none.",
+            )
+        return read_answers(record, folder).table
+
+    return table
 
 
 def _at(path: Path) -> Entry:
@@ -79,7 +90,10 @@ def _failed(failure: Failure) -> str:
 
 def _of_id(name: str, results: Path) -> Entry:
     if not _ID.fullmatch(name):
-        raise UsageError(f"there is no record {name!r}", hint="Give a record's file, its run id, or the record itself.")
+        raise UsageError(
+            f"there is no record {name!r}",
+            hint="Give a record's file, its run id (or at least 4 of its characters), or the record itself.",
+        )
     files = ResultStore(results).files_of(name)
     if len(files) == 1:
         return _at(files[0])
