@@ -15,7 +15,7 @@ from vlmbench.answers.columns import numbers
 from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model, lacks_encoders
@@ -207,6 +207,11 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
 def test_the_toy_kind_keeps_every_promise_and_is_not_registered_afterwards() -> None:
     assert len(check_task(kind_of()).kept) == 28
     assert "toy-kind" not in KINDS
+
+
+def test_a_kind_with_the_name_of_another_is_not_mistaken_for_it() -> None:
+    with pytest.raises(UsageError, match="'retrieval' is registered already, and it is not the one that was given"):
+        check_task(replace(kind_of(), name="retrieval"))
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
