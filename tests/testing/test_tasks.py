@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from vlmbench.answers.columns import numbers
+from vlmbench.answers.frame_rows import SAMPLE, FrameRows
 from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
@@ -174,6 +175,10 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
     "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin is there"),  # type: ignore[arg-type]
     "no title": (replace(kind_of(), title=""), "Its title, metrics and truth"),
     "metrics twice": (kind_of(metrics=("right", "right")), "Its title, metrics and truth"),
+    "a view": (
+        kind_of(frames=(FrameRows("sample", "one row a sample", (SAMPLE,), lambda table, names: table["no column"]),)),
+        "The record and its predictions read back",
+    ),
     "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "Its Pairing is there"),
     **{
         flaw: (kind_of(flaw), promise)
