@@ -1,4 +1,4 @@
-"""Errors and warnings of vlmbench. Every room raises these; the command line prints them.
+"""Defines the errors and warnings of vlmbench. Every room raises these; the command line prints them.
 
 The message says what went wrong and where. The hint says what to do next.
 """

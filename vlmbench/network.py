@@ -1,6 +1,6 @@
-"""Explain proxies that a library cannot use. Such a library fails before it reaches the network.
+"""Explains proxies that a library cannot use. Such a library fails before it reaches the network.
 
-Code that asks a hub for data or models calls :func:`proxy_problem` on an error.
+Sources and adapters that ask a hub for data or models call :func:`proxy_problem` on an error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
+"""Handles paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
 
 Every command calls :func:`settle_home` first, and each reader of a user's path calls :func:`user_path`.
 """
@@ -114,7 +114,7 @@ def _temporary(program: str) -> Path:
 def safe_name(name: str) -> str:
     """A file name for any string: readable, without separators, and different for different names.
 
-    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    A name of plain characters stays as it is. A name that must change gets a hash of the original.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
@@ -124,5 +124,5 @@ _PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
 
 
 def lies_beside(file: str) -> bool:
-    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    """Whether a name in a record is that of a file in the record's own folder. A record's file may come from anyone."""
     return _PLAIN.fullmatch(file) is not None

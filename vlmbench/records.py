@@ -1,7 +1,7 @@
-"""The schema of a record: what one model answered to one task, and everything that can change the answer.
+"""Defines the schema of a record: what one model answered to one task, and everything that can change the answer.
 
-Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables
-and comparisons read them. The texts below the fields are shown in the documentation.
+Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables and
+comparisons read them. The texts below the fields are shown in the documentation.
 """
 
 from __future__ import annotations

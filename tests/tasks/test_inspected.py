@@ -88,7 +88,7 @@ def test_detection_counts_missed_objects_and_confident_false_boxes() -> None:
     # Found with the highest score; missed, with a false box; missed, with a false box, the other inside a crowd.
     assert found.badness == pytest.approx([0.0, 1.5, 1.8]) and found.worst(5) == [2, 1]
     assert found.reason(2) == "1 of 2 objects missed, a false box with score 0.800"
-    assert list(found.truth(2)) == ["a: missed", "a: not to be found"]
+    assert list(found.truth(2)) == ["a: missed", "a: a crowd, which does not count"]
     assert [line.right for line in found.answer(2)] == [False, None]
     assert found.boxes is not None and found.boxes(0).corners.tolist() == [[0, 0, 10, 10]]
 

@@ -1,4 +1,4 @@
-"""Printing for all subcommands: lines, notes, tables, errors and files, in any encoding and window."""
+"""Prints for all subcommands: lines, notes, tables, errors and files, in any encoding and window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``vlmbench leaderboard``: writes a static site from the records of a results folder."""
+"""``vlmbench leaderboard``: writes a static site from the records of a results folder.
+
+``vlmbench demo`` writes its site with it, too.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Listing:
 
     Attributes:
         columns: headings.
-        rows: one cell a column.
+        rows: one cell for each column.
         data: the same as plain values.
         nothing: the message for an empty list.
         hint: printed under the table, or with ``nothing``.

@@ -1,4 +1,7 @@
-"""The ``vlmbench`` command: registers the subcommands, and turns errors into messages and exit codes."""
+"""The ``vlmbench`` command: registers the subcommands, and turns errors into messages and exit codes.
+
+The installed command ``vlmbench`` and ``python -m vlmbench.cli.main`` start here.
+"""
 
 from __future__ import annotations
 

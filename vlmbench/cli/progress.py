@@ -1,4 +1,7 @@
-"""A run on the terminal: one live line of progress, and one line for each pair that is done."""
+"""Shows a run on the terminal: one live line of progress, and one line for each pair that is done.
+
+``vlmbench run`` and ``demo`` use it.
+"""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
 
 def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
-    """Run plans one after another, each taken when the one before is done; ``pairs`` is how many they have together."""
+    """Run plans one after another. A plan is taken when the previous one is done; ``pairs`` counts the pairs of all."""
     from vlmbench.cli.progress import TerminalListener
 
     with heavy_imports():

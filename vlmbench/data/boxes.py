@@ -1,4 +1,4 @@
-"""What datasets with boxes state besides the boxes: ids, sizes and LVIS' facts. Detection tasks use it."""
+"""Defines what datasets with boxes state besides the boxes: ids, sizes and LVIS' facts. Detection tasks use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a task's dataset: the first of the card's sources that is there. The run's plan uses it."""
+"""Opens a task's dataset: the first of the card's sources that is there. Runs, ``fetch`` and ``show`` use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding in batches that are halved if memory runs out, and checks of the features. The encoders here use it."""
+"""Encodes in batches that are halved if memory runs out, and checks the features. The engine uses it."""
 
 from __future__ import annotations
 

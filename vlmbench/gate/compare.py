@@ -1,4 +1,7 @@
-"""``vlmbench.compare``: is a release worse than its baseline? The command ``compare`` calls it."""
+"""Defines ``vlmbench.compare``, which tells whether a release is worse than its baseline.
+
+The command ``vlmbench compare`` calls it too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads gate files (`compare --gate FILE`). Errors name the line in the file."""
+"""Reads gate files (`vlmbench compare --gate FILE`). Errors name the line in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the arguments BASELINE and CANDIDATE: results folders, folders of one model, records, saved baselines."""
+"""Reads the arguments BASELINE and CANDIDATE: results folders, folders of one model, records, saved baselines.
+
+``vlmbench compare``, ``baseline save``, ``show`` and the data frames use it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Wilson's interval of a proportion, and metrics as functions of the samples' weights. All metrics use it.
+"""Computes Wilson's interval of a proportion, and defines metrics as functions of the samples' weights.
 
-A sample's weight is how often it counts. A metric of weights is written once: weights of 1 give its value, weights of 0
-leave samples out (:mod:`vlmbench.metrics.jackknife`), and multinomial counts are a resample
+All metrics use it. A sample's weight is how often it counts. A metric of weights is written once: weights of 1 give its
+value, weights of 0 leave samples out (:mod:`vlmbench.metrics.jackknife`), and multinomial counts are a resample
 (:mod:`vlmbench.metrics.paired_bootstrap`). Weights come in blocks of B rows, so that memory does not grow with their
 number.
 """

@@ -1,4 +1,4 @@
-"""The protocols of a model: what every model has, what a dual encoder has, and further capabilities.
+"""Defines the protocols of a model: what every model has, what a dual encoder has, and further capabilities.
 
 Adapters implement them; the engine and the tasks use them. An adapter is a function ``(card, options) -> Model``. It
 registers under a name in :data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a
@@ -64,7 +64,7 @@ class ModelIdentity:
 
     @property
     def answers_again(self) -> bool:
-        """Whether cached features and earlier records may stand for what the model would answer now."""
+        """Whether cached features and earlier records may be used in place of new answers of the model."""
         return self.stated and bool(self.weights_sha256)
 
 

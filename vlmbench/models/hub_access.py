@@ -1,4 +1,7 @@
-"""Access to the Hugging Face hub for the adapters: ``--offline`` is enforced, and a failed fetch says what to do."""
+"""Controls the adapters' access to the Hugging Face hub: enforces ``--offline``, and explains a failed fetch.
+
+All adapters that fetch from the hub use it.
+"""
 
 from __future__ import annotations
 

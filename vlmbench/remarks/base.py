@@ -1,4 +1,4 @@
-"""Remarks: what a remark is, how code makes one (:func:`say`), and how a run collects them (:func:`gathered_remarks`).
+"""Defines a remark, the function that makes one (:func:`say`), and how a run collects them (:func:`gathered_remarks`).
 
 Every room makes remarks. ``run`` collects those of each pair into its record.
 """

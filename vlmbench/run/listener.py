@@ -1,4 +1,4 @@
-"""Listeners, which are told about the progress of a run, and the result of a pair.
+"""Defines listeners, which are told about the progress of a run, and the result of a pair.
 
 The command line has a listener with progress bars; :class:`NotesAsWarnings` is the one of Python callers.
 """

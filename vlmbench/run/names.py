@@ -1,4 +1,7 @@
-"""From names and objects to cards: the models and tasks of a run, each once, and how much of each task is asked."""
+"""Turns names and objects into cards: the models and tasks of a run, each once, and how much of each task is asked.
+
+Plans, ``vlmbench fetch`` and ``vlmbench show`` use it.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +105,8 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
         suites: names of suites, not of tasks.
 
     Raises:
-        UsageError: two different cards have one name, a task has two different subsets, or the options state how to
-        draw
-            a subset but no task has one.
+        UsageError: two different cards have one name, a task has two different subsets, or the options state how
+            to draw a subset but no task has one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     named = _named(tasks, suites)

@@ -206,7 +206,7 @@ def test_a_card_lends_its_words() -> None:
     assert evaluated(task).task.name == "mine"
     made = TaskCard.model_validate({**task.card.model_dump(), "templates": ["{}"], "name": "other"})
     assert evaluated(vlmbench.as_task(images, list(range(10)), like=made)).main.n == 10
-    with pytest.raises(UsageError, match="is a card of retrieval, and this dataset has other labels"):
+    with pytest.raises(UsageError, match="is a card for retrieval, but this dataset has labels of another kind"):
         vlmbench.as_task(pairs(), classes=NAMES, like="demo-retrieval")
 
 

@@ -66,7 +66,7 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
     if not splits or (len(splits) < len(folders) and not _have_the_same_classes(splits, inside)):
         return
     named = sorted(splits, key=lambda name: (_PREFERRED.index(splits[name]), name))
-    what = "a split" if len(named) == 1 else "splits"
+    what = either(len(named), "a split", "splits")
     raise DataError(
         f"{kind} {location!r}: {root} holds {what} of a dataset, not class folders: {listing(sorted(splits))}",
         hint=_way_out(root, [name for name in named if inside[name]], location, kind),

@@ -1,4 +1,4 @@
-"""List a repository's files and link them into a snapshot, through ``huggingface_hub``.
+"""Lists a repository's files and links them into a snapshot, through ``huggingface_hub``.
 
 The other modules of this folder use it. The client's own bars and warnings are silenced here.
 """

@@ -1,4 +1,7 @@
-"""Explain failures of the hub's client to the user: what happened, and the next step."""
+"""Explains failures of the hub's client to the user: what happened, and the next step.
+
+Runs and ``vlmbench fetch`` show them.
+"""
 
 from __future__ import annotations
 

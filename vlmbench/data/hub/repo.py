@@ -1,6 +1,7 @@
-"""A dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
+"""Describes a dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
 
-The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by content and ``snapshots/`` by commit.
+The other modules of this folder use it. The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by
+content and ``snapshots/`` by commit.
 """
 
 from __future__ import annotations

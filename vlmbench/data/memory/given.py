@@ -119,7 +119,10 @@ def _like(like: str | TaskCard | None) -> TaskCard | None:
         raise UsageError(f"as_task: like is a task's name or card, and {like!r} is a {type(like).__name__}")
     cards = find_tasks(like)
     if len(cards) != 1:
-        raise UsageError(f"as_task: like={like!r} names {counted(len(cards), 'task')}", hint="Name one of them.")
+        raise UsageError(
+            f"as_task: like={like!r} names {counted(len(cards), 'task')}, but it must name exactly one",
+            hint="Name one of them.",
+        )
     return cards[0]
 
 
@@ -200,7 +203,9 @@ def _card(
     if like is not None and (like.plugin != kind or like.multi_label != (target == "classes")):
         several = "several classes an image" if like.multi_label else "one class an image"
         what = like.plugin if like.plugin != kind else several
-        raise UsageError(f"as_task: like={like.name!r} is a card of {what}, and this dataset has other labels")
+        raise UsageError(
+            f"as_task: like={like.name!r} is a card for {what}, but this dataset has labels of another kind"
+        )
     if target == "captions" and (classes is not None or templates is not None):
         raise UsageError("as_task: a task of captions has no class names or templates")
     if isinstance(templates, str):

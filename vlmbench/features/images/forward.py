@@ -1,4 +1,4 @@
-"""The image tower's forward pass. The image stream uses it.
+"""Runs the image tower's forward pass. The image stream uses it.
 
 A batch is queued before the features of the previous batch are fetched, so an accelerator never waits for the host.
 """

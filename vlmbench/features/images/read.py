@@ -1,4 +1,7 @@
-"""The work of the image stream's threads: read, hash, look up, decode and preprocess a sample, and time each step."""
+"""Does the work of the image stream's threads: reads, hashes, looks up, decodes and preprocesses a sample.
+
+It also measures the time of each step.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Saved baselines: small folders of records and their answers, fit for Git.
+"""Saves and opens baselines: small folders of records and their answers, fit for Git.
 
 ``results/baselines/NAME/<task>.json`` is a record. ``<task>.csv`` beside it has the answers that pairing needs, one
 line for each sample, in the dataset's order (detection ranks equal scores by it). Above 2 MiB it is ``<task>.parquet``.
 If a baseline has several models, each has a folder. Equal records give equal bytes.
+
+``vlmbench baseline``, ``compare`` and ``show`` and the data frames use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading one checkpoint file without running code from it, with errors that say what is wrong. Adapters use it."""
+"""Reads one checkpoint file without running code from it, with errors that say what is wrong. Adapters use it."""
 
 from __future__ import annotations
 

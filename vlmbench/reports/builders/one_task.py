@@ -1,4 +1,4 @@
-"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
+"""Makes the table of ``vlmbench report task``: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TIES = (
 
 
 def task_table(request: TableRequest) -> Table:
-    """One row a model, best first. Only records that answer the card's own question have a rank.
+    """One row for each model, best first. Only records that answer the card's own question have a rank.
 
     Raises:
         UnknownNameError: no record, failure or published number is of this task.
@@ -53,7 +53,9 @@ def task_table(request: TableRequest) -> Table:
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]
     if not (records or failures or found):
         known = [record.task.name for record in entries.records] + [number.task for number in numbers]
-        raise UnknownNameError(f"there is no number of a task {name!r}", hint=did_you_mean(name, known) or None)
+        raise UnknownNameError(
+            f"the task {name!r} has no record, failure or published number", hint=did_you_mean(name, known) or None
+        )
     ranked = [record for record in records if _ranked(record, metric)]
     errors = paired_errors(ranked, request.store) if view.paired and request.store is not None else {}
     ranks = ranking(ranked, errors)

@@ -1,6 +1,6 @@
-"""Makes the ``results`` table, one row a pair, and the ``metrics`` table, one row a metric of a pair.
+"""Makes the ``results`` table, one row for each pair, and the ``metrics`` table, one row for each metric of a pair.
 
-``vlmbench run`` prints the first after a run, and ``vlmbench report`` prints both.
+``vlmbench run`` and ``baseline show`` print the first, and ``vlmbench report`` prints both.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def results_table(
     published: Iterable[Published] = (),
     view: TableView | None = None,
 ) -> Table:
-    """One row a pair, or one row a metric of it. A failed pair has the word "failed", never a zero.
+    """One row for each pair, or one row for each metric of it. A failed pair has the word "failed", never a zero.
 
     Raises:
         UsageError: the view names a column that the table does not have.

@@ -1,4 +1,7 @@
-"""Makes the survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5)."""
+"""Makes the survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5).
+
+``vlmbench report datasets`` and ``report methods`` print them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns."""
+"""Makes the leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns.
+
+The leaderboard's pages, plots and scripts show it.
+"""
 
 from __future__ import annotations
 
@@ -222,9 +225,10 @@ def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
 
 
 def _placed(rows: Sequence[BoardRow], columns: Sequence[TaskHeading]) -> list[BoardRow]:
-    """Mark the best and the second best of each column, among answers to the same question. Equal values share a place.
+    """Mark the best and the second best number of each column. Equal numbers share a place.
 
-    Published numbers are compared only within their own table: prompts and splits of another table may differ.
+    Only answers to the same question are compared. Published numbers are compared only within their own table, because
+    another table may use other prompts and splits.
     """
     places: dict[tuple[int, str], Literal[1, 2]] = {}
     for column, table in product(columns, dict.fromkeys(row.table for row in rows)):

@@ -1,4 +1,4 @@
-"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+"""Writes the site's folder and knows which files in it vlmbench wrote, so that a rebuild removes only those.
 
 ``vlmbench leaderboard`` writes its site through it.
 """
@@ -32,7 +32,7 @@ OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 def site_folder(root: Path) -> Iterator[SiteFolder]:
     """A folder to write a site into. At the end, files that only an earlier build wrote are removed.
 
-    If a build is interrupted, all files stay. Each file is complete, from this build or the one before, and the next
+    If a build is interrupted, all files stay. Each file is complete, from this build or the previous one, and the next
     build knows all of them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures of single samples, drawn small and put into the page itself, for ``vlmbench show``."""
+"""Draws pictures of single samples, small, and puts them into the page itself. ``vlmbench show`` uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table ``classification``: the survey's Table 6, zero-shot image classification."""
+"""Describes the table of ``vlmbench report classification``: the survey's Table 6, zero-shot image classification."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

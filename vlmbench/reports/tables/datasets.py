@@ -1,4 +1,4 @@
-"""The table ``datasets``: the survey's Table 2, evaluation datasets."""
+"""Describes the table of ``vlmbench report datasets``: the survey's Table 2, evaluation datasets."""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,4 @@
-"""The table ``detection``: the survey's Table 8, zero-shot object detection."""
+"""Describes the table of ``vlmbench report detection``: the survey's Table 8, zero-shot object detection."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

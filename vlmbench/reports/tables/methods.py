@@ -1,4 +1,4 @@
-"""The table ``methods``: the survey's Tables 3 to 5, methods."""
+"""Describes the table of ``vlmbench report methods``: the survey's Tables 3 to 5, which list methods."""
 
 from vlmbench.reports.registry import ReportTable
 

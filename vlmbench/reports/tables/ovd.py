@@ -1,4 +1,4 @@
-"""The table ``ovd``: the survey's Table 10, open-vocabulary object detection."""
+"""Describes the table of ``vlmbench report ovd``: the survey's Table 10, open-vocabulary object detection."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,4 @@
-"""The table ``ovs``: the survey's Table 11, open-vocabulary semantic segmentation."""
+"""Describes the table of ``vlmbench report ovs``: the survey's Table 11, open-vocabulary semantic segmentation."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,4 @@
-"""The table ``segmentation``: the survey's Table 7, zero-shot semantic segmentation."""
+"""Describes the table of ``vlmbench report segmentation``: the survey's Table 7, zero-shot semantic segmentation."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,4 @@
-"""The table ``transfer``: the survey's Table 9, transfer learning."""
+"""Describes the table of ``vlmbench report transfer``: the survey's Table 9, transfer learning."""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

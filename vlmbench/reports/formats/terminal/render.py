@@ -1,4 +1,4 @@
-"""Print a table to a terminal. ``vlmbench report`` and every command that shows a table uses it.
+"""Prints a table to a terminal. ``vlmbench report`` and every command that shows a table use it.
 
 Rich's own table measures and wraps every cell as styled text: of nine columns, 10,000 rows take 23 s of processor time
 instead of 2.2 s, and 50 rows 80 ms instead of 12 ms. It also has no headings over several columns or between rows. Here
