@@ -125,7 +125,7 @@ def _features(output: Any, what: str) -> Tensor:
     """The features in what an encoder returned.
 
     Raises:
-        ModelError: there are none.
+        ModelError: the output holds no features.
     """
     for name in ("pooler_output", "image_embeds", "text_embeds"):
         if not isinstance(output, Tensor) and getattr(output, name, None) is not None:
