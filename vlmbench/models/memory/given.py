@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import UsageError
+from vlmbench.catalogue import model_card_files
+from vlmbench.errors import UsageError, VlmbenchWarning
 from vlmbench.markup import is_blank
 from vlmbench.models.base import Model
 from vlmbench.models.memory.adapter import ADAPTER
@@ -87,7 +89,8 @@ def as_model(
         processor: of transformers, in place of transform and tokenizer.
         encode_image: pixels (B, 3, H, W) to features (B, D), of any length; or the name of the module's method.
         encode_text: what the tokenizer gives of N texts to features (N, D), of any length; or a method's name.
-        name: of the model in records and tables; by default ``memory:`` and the module's class.
+        name: of the model in records and tables; by default ``memory:`` and the module's class. The name of a model
+            card gives a warning.
         identity: without, no cached feature and no earlier record is used, since nothing tells whether the model
             answers as it did then. ``"hash"`` states that the hash of its weights, the module's and the transform's
             ``repr`` and the tokenizer's vocabulary fix every feature. Any other text says what else does, such as the
@@ -122,6 +125,7 @@ def as_model(
     _refuse_random_steps(parts.transform)
     make = recognised(parts)
     _refuse_random(parts.transform)
+    _warn_of_a_card(name)
     card = ModelCard(name=name or f"{ADAPTER}:{type(module).__name__}", adapter=ADAPTER, spec=type(module).__name__)
     functions = (parts.encode_image, parts.encode_text, parts.transform, parts.tokenizer)
     others = tuple(each for each in functions if each is not None)
@@ -183,6 +187,17 @@ def _text(what: str, value: object) -> None:
     """Refuse a name or an identity that is no text with words."""
     if value is not None and (not isinstance(value, str) or is_blank(value)):
         raise UsageError(f"as_model: {what} is {value!r}, not a text", hint=f"Write {what}='…', or leave it out.")
+
+
+def _warn_of_a_card(name: str | None) -> None:
+    """Warn that tables show the facts of a card, such as its training data, beside the numbers of this model."""
+    if name in model_card_files():
+        warnings.warn(
+            f"the model in memory is named {name!r}, as a model card is: in tables its numbers take the place of "
+            "the card's model. Unless it is that model, give it a name of its own",
+            VlmbenchWarning,
+            stacklevel=3,
+        )
 
 
 def _factor(what: str, value: Any, *, above_zero: bool = False) -> float | None:
