@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,17 +26,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
 
 
+# Importing torch and six thousand tests makes a million objects and no garbage. Searching them for it takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, among the objects that tests make."""
+    gc.freeze()
+    gc.enable()
+
+
 settings.register_profile("vlmbench", deadline=None)  # how fast an example is depends on the machine and its load
 settings.load_profile("vlmbench")
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders, each made in no time: pytest's own ``mktemp`` reads the names of all folders made before."""
+    root = tmp_path_factory.mktemp("caches")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_cache(caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a feature cache of its own, and none reaches a hub."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = next(caches)
+    folder.mkdir()
     monkeypatch.setenv("VLMBENCH_CACHE", str(folder))
     monkeypatch.delenv("VLMBENCH_CARDS", raising=False)
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")

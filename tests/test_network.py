@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from vlmbench.data.hub.repo import hub_name
 from vlmbench.models.hub_access import fetch_error
-from vlmbench.network import proxy_problem
+from vlmbench.network import proxy_problem, without_password
 
 SOCKS = ImportError("Using SOCKS proxy, but the 'socksio' package is not installed.")
 
@@ -39,3 +40,22 @@ def test_other_failures_have_nothing_to_do_with_it(monkeypatch: pytest.MonkeyPat
     assert proxy_problem(SOCKS) is None  # no proxy is named
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     assert proxy_problem(ConnectionError("refused")) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no https://me:p@ss@hub.example/a@b?c=d@e", "no https://hub.example/a@b?c=d@e"),
+        ("HTTP://token@[::1]:80 and http://x/y", "HTTP://[::1]:80 and http://x/y"),
+        ("mail me@x.org at https://x.org/me@x.org", "mail me@x.org at https://x.org/me@x.org"),
+    ],
+)
+def test_a_message_names_the_host_and_never_the_password(said: str, shown: str) -> None:
+    assert without_password(said) == shown
+
+
+def test_the_hubs_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://me:secret@hub.example/")
+    assert hub_name() == "https://hub.example"
+    failed = fetch_error("x", OSError("401 for url: https://me:secret@hub.example/x"), offline=False)
+    assert "secret" not in str(failed) and "hub.example" in str(failed)

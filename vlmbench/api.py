@@ -1,4 +1,7 @@
-"""The Python API behind ``import vlmbench``: what the command line does, and models and datasets in memory besides."""
+"""The Python API: the functions of ``import vlmbench`` that evaluate and load, also for models and datasets in memory.
+
+``vlmbench/__init__.py`` imports this module when one of its functions is used.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ __all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "loa
 
 
 class Unset(Enum):
-    """An argument that was left out, where None means something."""
+    """The value of an argument that was left out. None cannot be used for it, because None has a meaning of its own."""
 
     UNSET = "unset"
 
@@ -49,10 +52,10 @@ UNSET: Final = Unset.UNSET
 
 
 class EvaluationError(VlmbenchError):
-    """A pair of :func:`evaluate` that failed; the other pairs were carried out.
+    """A pair of a model and a task failed in :func:`evaluate`. The other pairs were still evaluated.
 
     Attributes:
-        records: those of the other pairs, models first.
+        records: the records of the other pairs, sorted by model, then by task.
     """
 
     def __init__(self, message: str, *, hint: str | None, records: Sequence[Record]) -> None:
@@ -77,38 +80,38 @@ def evaluate(
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
-    """Evaluate every model on every task; a record that is on disk already is not computed again.
+    """Evaluate every model on every task. If the results folder already has a pair's record, it is not computed again.
 
-    It can be called in the middle of training. The process is the same afterwards, even if the evaluation fails or is
-    interrupted: the mode of each submodule, buffers, gradients, random states, torch's settings. Objects stay on their
-    device, and are used in this process alone.
+    You can call it in the middle of training. Afterwards the process is as before, even if the evaluation fails or is
+    interrupted: the mode of each submodule, buffers, gradients, random states, and torch's settings. Objects in memory
+    stay on their device, and no other process uses them.
 
     Args:
-        models: what ``vlmbench run -m`` takes; a ``ModelCard``; what :func:`as_model` makes of a module; an object with
-            the protocol :class:`~vlmbench.models.base.Model`; or a list of those.
-        tasks: what ``vlmbench run -t`` takes; a ``TaskCard``; what :func:`as_task` makes of a dataset; a dataset of
+        models: a name that ``vlmbench run -m`` takes; a ``ModelCard``; a model that :func:`as_model` made; an object
+            with the protocol :class:`~vlmbench.models.base.Model`; or a list of these.
+        tasks: a name that ``vlmbench run -t`` takes; a ``TaskCard``; a task that :func:`as_task` made; a dataset of
             torch or a ``datasets.Dataset`` that states its class names; a list of (image, label) pairs; or a list of
-            those.
-        results: the folder where records go; None: they are returned, and nothing is written. If it is left out:
-            ``results/runs`` for names and cards, None as soon as one model or dataset is an object.
-        data_root: where datasets are looked up.
-        limit: score a seeded random subset of this size.
-        stratified: that subset has every class in its proportion, if each sample has one class.
-        seed: of that subset and of the bootstrap.
-        class_names: used instead of the card's.
-        templates: used instead of the card's.
+            these.
+        results: the folder where records are written. None: records are returned, and nothing is written. If it is left
+            out, it is ``results/runs`` for names and cards, and None if any model or dataset is an object in memory.
+        data_root: the folder in which datasets are looked up.
+        limit: score a random subset of this size, drawn with ``seed``.
+        stratified: keep the proportions of the classes in this subset. It applies if each sample has one class.
+        seed: the seed of this subset and of the bootstrap.
+        class_names: class names to use instead of the card's.
+        templates: templates to use instead of the card's.
         protocol: fields of the cards' protocols to replace, such as ``{"readout": "sclip"}``.
-        visuals: draw the answers to this many samples of each task, beside the record.
-        transfer: how models are adapted before they answer.
+        visuals: the number of samples of each task whose answers are drawn. The pictures are put beside the record.
+        transfer: the method by which models are adapted before they answer.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
     Returns:
-        One record for each pair of a model and a task, models first.
+        One record for each pair of a model and a task, sorted by model, then by task.
 
     Raises:
-        EvaluationError: a pair failed; it has the records of the others.
-        VlmbenchError: the request is wrong.
+        EvaluationError: a pair failed. The error has the records of the other pairs.
+        VlmbenchError: an argument is wrong.
     """
     plugin_files = tuple(user_path(plugin).absolute() for plugin in _paths("plugins", plugins))
     for path in plugin_files:
@@ -143,14 +146,14 @@ def evaluate(
 
 
 def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> Model:
-    """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
+    """Load one model by the name of its card, by its YAML file or by ``ADAPTER:SPEC``. It is ready to encode."""
     card = _one(runnable_models(name), name)
     options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
     return ADAPTERS.get(card.adapter)(card, options)
 
 
 def load_task(name: str) -> TaskCard:
-    """One task card by its name, YAML file or ``KIND:PATH``."""
+    """Find one task card by its name, by its YAML file or by ``KIND:PATH``."""
     return _one(find_tasks(name), name)
 
 
@@ -206,7 +209,7 @@ def _mapping(name: str, values: Any) -> dict[str, Any]:
 
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(texts, str):
-        raise UsageError(f"evaluate: {name} is a list of texts, and {texts!r} is one text")
+        raise UsageError(f"evaluate: {name} must be a list of texts, but {texts!r} is one text")
     return None if texts is None else tuple(texts)
 
 
@@ -215,7 +218,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 def _one(cards: list[CardT], name: str) -> CardT:
     if len(cards) != 1:
-        raise UsageError(f"{name!r} stands for {counted(len(cards), 'card')}; name one of them")
+        raise UsageError(f"{name!r} means {counted(len(cards), 'card')}; name one card")
     return cards[0]
 
 
@@ -223,7 +226,7 @@ def _records(outcomes: Sequence[PairResult]) -> list[Record]:
     """The records of a run.
 
     Raises:
-        EvaluationError: the first pair that has none.
+        EvaluationError: a pair has no record. The error is about the first such pair.
     """
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
     for outcome in outcomes:

@@ -1,6 +1,7 @@
 """Defines the schemas of model cards, task cards and suites, and reads their YAML files.
 
-:mod:`vlmbench.catalogue` finds the files. Every room above reads cards.
+:mod:`vlmbench.card_files` reads every card with it, and :mod:`vlmbench.catalogue` finds cards by name. Every room above
+reads cards.
 """
 
 from __future__ import annotations

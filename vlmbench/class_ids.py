@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
-from vlmbench.catalogue import read_task, task_card_files
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.class_names import are_counted, numbers_of, without_leading_id
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IDS_AS_PROMPTS, WORDNET_NAMES

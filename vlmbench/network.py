@@ -1,6 +1,7 @@
-"""Explains proxies that a library cannot use. Such a library fails before it reaches the network.
+"""Explains proxies that a library cannot use, and keeps passwords out of messages.
 
-Sources and adapters that ask a hub for data or models call :func:`proxy_problem` on an error.
+Sources and adapters that ask a hub for data or models call :func:`proxy_problem` on an error, and
+:func:`without_password` on an address.
 """
 
 from __future__ import annotations
@@ -31,6 +32,17 @@ def proxy_problem(error: BaseException) -> tuple[str, str] | None:
     return f"the proxy that {variables} names cannot be used", "It should be http://HOST:PORT. Or unset the variable."
 
 
+def without_password(text: str) -> str:
+    """The text without the names and passwords that stand before the host of its addresses.
+
+    >>> without_password("404 for https://me:secret@hub.example/api")
+    '404 for https://hub.example/api'
+    """
+    return _LOGIN.sub(r"\1", text)
+
+
+_LOGIN = re.compile(r"(\bhttps?://)[^/\s?#@]*(?:@[^/\s?#@]*)*@", re.IGNORECASE)
+"""The beginning of an address up to the sign before its host (RFC 3986, section 3.2.1)."""
 _VARIABLES = frozenset(f"{scheme}_proxy" for scheme in ("all", "http", "https"))
 
 

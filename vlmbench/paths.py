@@ -22,6 +22,8 @@ from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
 
 RESULTS = Path("results/runs")
 """The results folder, if the user names none."""
+BASELINES = Path("results/baselines")
+"""The folder of all saved baselines, if the user names none. It is relative to the repository's top folder."""
 _STAND_IN = "vlmbench-for-this-process-"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from action.workflow import ACTION, Runner
+from command_line import command
 
 QUICK = "--limit 100 --stratified\n--seed 3"
 
@@ -56,13 +56,7 @@ def test_a_release_passes_and_a_spoiled_one_fails(runner: Runner, tmp_path: Path
     assert "baseline save NAME" in first.said["Compare with the baseline"]
     assert "::error title=vlmbench::Nothing was compared" in first.said["Compare with the baseline"]
 
-    saved = subprocess.run(
-        [runner.home / "bin" / "vlmbench", "baseline", "save", "main", "--results", "vlmbench-results"],
-        cwd=runner.workspace,
-        env={"PATH": str(runner.home / "bin") + ":/usr/bin:/bin", "PYTHONPATH": str(ACTION.parent)},
-        check=False,
-    )
-    assert saved.returncode == 0
+    command("baseline", "save", "main", "--results", "vlmbench-results", where=runner.workspace, code=0)
     passed = runner.job(inputs)
     assert passed.code == 0, passed.said
     assert passed.outputs == {"exit-code": "0", "verdict": "passed", "report": "vlmbench-results-report"}

@@ -1,7 +1,7 @@
 """The steps of action.yml as a runner carries them out: its expressions, its files and its shell.
 
 Only what needs the network or GitHub is replaced: ``pip`` and ``gh`` by programs on the path; steps that use another
-action are noted.
+action are noted. ``vlmbench`` runs in the test's process.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,15 +17,13 @@ from typing import Any
 
 import yaml
 from repository import REPOSITORY
+from shell import obeyed, write_client
 
 ACTION = REPOSITORY / "action.yml"
 
 _PYTHON = f"""#!/bin/bash
 if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > "$STUBS/pip"; exit 0; fi
 exec {sys.executable} "$@"
-"""
-_VLMBENCH = f"""#!/bin/bash
-exec {sys.executable} -m vlmbench.cli.main "$@"
 """
 _GH = f"""#!{sys.executable}
 import json, os, sys, pathlib
@@ -76,7 +73,8 @@ class Runner:
         for folder in ("workspace", "stubs", "bin"):
             (self.home / folder).mkdir(parents=True)
         (self.home / "stubs" / "comments.json").write_text("[]")
-        for name, text in (("python", _PYTHON), ("vlmbench", _VLMBENCH), ("gh", _GH)):
+        write_client(self.home / "bin")
+        for name, text in (("python", _PYTHON), ("gh", _GH)):
             (self.home / "bin" / name).write_text(text)
             (self.home / "bin" / name).chmod(0o755)
 
@@ -139,10 +137,10 @@ class Job:
         files = {name: self.runner.home / f"{name}.txt" for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         for file in files.values():
             file.write_text("")
-        done = subprocess.run(
+        code, written = obeyed(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
-            cwd=self.runner.workspace,
-            env={
+            where=self.runner.workspace,
+            environment={
                 **os.environ,
                 **{name: str(file) for name, file in files.items()},
                 "PATH": f"{self.runner.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -152,14 +150,9 @@ class Job:
                 **self.runner.environment,
                 **{name: self.filled(str(value)) for name, value in step.get("env", {}).items()},
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
         )
-        self.said[step["name"]] = done.stdout
-        self.code = self.code or done.returncode
+        self.said[step["name"]] = written
+        self.code = self.code or code
         self.summary += files["GITHUB_STEP_SUMMARY"].read_text()
         for line in files["GITHUB_OUTPUT"].read_text().splitlines():
             name, _, value = line.partition("=")

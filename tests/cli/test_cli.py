@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import toy_adapter
-from command_line import Finished, command, hear_ctrl_c, process, process_line
+from command_line import Finished, Forked, command, process
 from toy_adapter import TOY_ADAPTER
 
 from vlmbench.models import ADAPTERS
@@ -204,35 +204,35 @@ def test_cache_is_shown_and_cleared(folder: Path, tmp_path: Path) -> None:
 
 
 HEAVY = {"torch", "transformers", "open_clip", "datasets", "pandas", "pyarrow", "numpy", "PIL", "matplotlib"}
+LIGHT: list[tuple[list[str], set[str]]] = [
+    (["--help"], {*HEAVY, "pydantic", "yaml"}),
+    (["run", "--help"], {*HEAVY, "yaml"}),
+    (["compare", "--help"], {*HEAVY, "yaml"}),
+    (["models"], HEAVY),
+    (["models", "show", "demo-clip"], HEAVY),
+    (["tasks"], HEAVY),
+    (["tasks", "show", "cifar10"], HEAVY),
+    (["report"], HEAVY),
+    (["import", "open_clip", "results"], HEAVY),
+    (["export", "--help"], HEAVY),
+]
+"""Commands, and what is not imported after each and those before it."""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "unwanted"),
-    [
-        (["--help"], {*HEAVY, "pydantic", "yaml"}),
-        (["run", "--help"], {*HEAVY, "yaml"}),
-        (["models"], HEAVY),
-        (["models", "show", "demo-clip"], HEAVY),
-        (["tasks"], HEAVY),
-        (["tasks", "show", "cifar10"], HEAVY),
-        (["report"], HEAVY),
-        (["import", "open_clip", "results"], HEAVY),
-        (["export", "--help"], HEAVY),
-        (["compare", "--help"], {*HEAVY, "yaml"}),
-    ],
-)
-def test_light_commands_import_nothing_heavy(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:
+def test_light_commands_import_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "results" / "runs").mkdir(parents=True)
     code = (
         "import sys; from vlmbench.cli.main import main\n"
-        f"sys.argv = ['vlmbench', *{arguments!r}]\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        f"print('heavy:', *sorted({unwanted!r} & set(sys.modules)), file=sys.stderr)"
+        f"for arguments, unwanted in {LIGHT!r}:\n"
+        "    sys.argv = ['vlmbench', *arguments]\n"
+        "    try: main()\n"
+        "    except SystemExit: pass\n"
+        "    print('heavy:', *arguments, '|', *sorted(unwanted & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0 and "Traceback" not in ran.stderr
-    assert ran.stderr.splitlines()[-1] == "heavy:"
+    heavy = [line for line in ran.stderr.splitlines() if line.startswith("heavy:")]
+    assert heavy == [f"heavy: {' '.join(arguments)} |" for arguments, _ in LIGHT]
 
 
 @pytest.fixture
@@ -303,15 +303,16 @@ def test_interrupted_in_the_middle_then_the_same_command_again(
         "run", "--plugin", plugin, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
         "--results", tmp_path / "runs", "--batch-size", 4,
     )  # fmt: skip
-    started = subprocess.Popen(
-        process_line(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
-    )
+    started = Forked(*arguments)
     assert select.select([told], [], [], 120)[0], "the run never came to encode"
     started.send_signal(kill)
-    _, errors = started.communicate(timeout=60)
+    ended = started.finished()
     os.close(told)
     if kill == signal.SIGINT:
-        assert started.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
+        assert ended.returncode == 130 and "the same command continues" in ended.stderr
+        assert "Traceback" not in ended.stderr
+    else:
+        assert ended.returncode == -signal.SIGKILL
     assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
     gate.unlink()
     monkeypatch.setattr(toy_adapter.ToyModel, "encode_image", toy_adapter.ToyModel.encode_image)
@@ -351,28 +352,22 @@ def test_ctrl_c_while_a_model_is_imported_or_loaded_is_a_line(folder: Path, tmp_
     (tmp_path / "stubborn.py").write_text(STUBBORN.format(gate=str(gate), when=catching))
     (tmp_path / "slow.py").write_text(SLOW.format(module="stubborn", here=str(tmp_path)))
     arguments = ("run", "--plugin", tmp_path / "slow.py", "-m", "slow:x", "-t", f"imagefolder:{folder}")
-    started = subprocess.Popen(
-        process_line(*arguments, "--results", tmp_path / "runs"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
-    )  # fmt: skip
+    started = Forked(*arguments, "--results", tmp_path / "runs")
     assert select.select([told], [], [], 120)[0], "the adapter was never reached"
     started.send_signal(signal.SIGINT)
-    out, errors = started.communicate(timeout=60)
+    ended = started.finished()
     os.close(told)
-    assert started.returncode == 130 and out == "" and errors.splitlines()[-1].startswith("Interrupted.")
-    assert "Traceback" not in errors
+    assert ended.returncode == 130 and ended.stdout == ""
+    assert ended.stderr.splitlines()[-1].startswith("Interrupted.")
+    assert "Traceback" not in ended.stderr
     assert not any(isinstance(entry, Record) for entry in ResultStore(tmp_path / "runs"))
 
 
 def test_two_runs_at_once_on_the_same_results_and_cache(folder: Path, tmp_path: Path) -> None:
-    line = process_line(
-        "run", "--plugin", TOY_ADAPTER, "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}",
-        "--results", tmp_path / "runs",
-    )  # fmt: skip
-    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for running in both:
-        _, errors = running.communicate(timeout=120)
-        assert running.returncode == 0, errors
+    line = ("run", "-m", "toy:a", "-m", "toy:bb", "-t", f"imagefolder:{folder}", "--results", tmp_path / "runs")
+    for running in [Forked(*line) for _ in range(2)]:
+        ended = running.finished()
+        assert ended.returncode == 0, ended.stderr
     entries = list(ResultStore(tmp_path / "runs"))
     assert len(entries) == 2 and all(isinstance(entry, Record) for entry in entries)
 

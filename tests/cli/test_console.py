@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
 
+from vlmbench.cli.console import write_output
 from vlmbench.reports.cells import Label, Score
 from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
@@ -183,3 +185,11 @@ def test_a_failed_pair_is_red_where_there_are_colours() -> None:
     lines = printed(Table("", columns, [["t", "failed"]], []), force_terminal=True, color_system="standard")
     assert "\x1b[1;31mfailed" in lines[3]
     assert "\x1b" not in "".join(printed(Table("", columns, [["t", "failed"]], [])))
+
+
+def test_bytes_of_a_path_that_are_no_text_are_written_as_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(sink, encoding="ascii"))
+    write_output("a\udcff é", None)
+    sys.stdout.flush()
+    assert sink.getvalue() == "a? é".encode()

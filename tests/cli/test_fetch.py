@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import toy_adapter
 import yaml
-from command_line import Finished, hear_ctrl_c, process_line
+from command_line import Finished, Forked
 from command_line import command as vlmbench
 from data.hub_layouts import tree
 from data.hub_server import Hub, running_hub
@@ -28,8 +27,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 30)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "30")
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     with running_hub() as hub:
@@ -180,14 +179,16 @@ def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_pat
     first, second = os.urandom(1 << 20), os.urandom(3 << 20)
     hub.repo("org/big").commit({"test/0.tar": first, "test/1.tar": second, "test/nshards.txt": b"2"})
     hub.stuck["test/1.tar"] = 2 << 20
-    line = process_line("fetch", card(tmp_path, "big", "org/big"))
-    started = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
+    started = Forked("fetch", card(tmp_path, "big", "org/big"))
     snapshots = tmp_path / "cache" / "hub" / "datasets--org--big" / "snapshots"
     hub.wait_for(lambda: list(snapshots.glob("*/test/0.tar")) != [] and "test/1.tar" in hub.fetched())
     started.send_signal(kill)
-    _, errors = started.communicate(timeout=20)
+    ended = started.finished(timeout=20)
     if kill == signal.SIGINT:
-        assert started.returncode == 130 and "that have arrived are kept" in errors and "Traceback" not in errors
+        assert ended.returncode == 130 and "that have arrived are kept" in ended.stderr
+        assert "Traceback" not in ended.stderr
+    else:
+        assert ended.returncode == -signal.SIGKILL
     hub.stuck.clear()
     hub.requests.clear()
     again = vlmbench("fetch", card(tmp_path, "big", "org/big"))
@@ -197,12 +198,11 @@ def test_interrupted_in_the_middle_then_the_same_command_again(hub: Hub, tmp_pat
 
 
 def test_two_at_once_fetch_each_file_once(hub: Hub, tmp_path: Path) -> None:
-    line = process_line("fetch", card(tmp_path))
-    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for running in both:
-        out, errors = running.communicate(timeout=120)
-        assert running.returncode == 0, errors
-        assert "3 samples" in out
+    path = card(tmp_path)
+    for running in [Forked("fetch", path) for _ in range(2)]:
+        ended = running.finished()
+        assert ended.returncode == 0, ended.stderr
+        assert "3 samples" in ended.stdout
     tars = [path for method, path in hub.requests if method == "GET" and path.endswith(".tar")]
     assert len(tars) == len(set(tars)) == 2
 

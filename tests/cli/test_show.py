@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import Finished, command
 
+from vlmbench.cli.show import _open
 from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.records import ClassResult, Imported, MetricValue, Predictions, Record
@@ -121,6 +124,13 @@ def test_a_baselines_record_is_shown_and_its_folder_stays_as_it_was(tmp_path: Pa
     assert "has no record 'nothing'" in show("main/nothing", where=tmp_path, code=2).stderr
 
 
+def test_the_page_of_a_renamed_record_lies_beside_it(tmp_path: Path, record: Path) -> None:
+    renamed = record.with_name("yesterday.json")
+    record.rename(renamed)
+    shown = show(renamed, where=tmp_path)
+    assert Path(shown.stdout.strip()) == record.with_suffix(".html") and sample_ids(page_of(shown))
+
+
 def test_of_one_pair_the_newest_is_shown_and_the_others_are_named(tmp_path: Path, photos: Path, record: Path) -> None:
     newer, content = classified(photos, "fedcba9876543210")
     newer = newer.model_copy(update={"run": newer.run.model_copy(update={"started": "2027-01-01T00:00:00+00:00"})})
@@ -145,6 +155,48 @@ def test_a_pair_that_failed_and_a_name_that_is_not_there_are_one_sentence(tmp_pa
     assert "vlmbench run" in show("abcdef", where=tmp_path, code=2).stderr
     for odd in ("", " ", "../gone", "x" * 5000, "a/b/c/d", "**", "[", "~nobody-here/x"):
         assert "error:" in show(odd, "--results", "runs", where=tmp_path, code=2).stderr
+
+
+def test_a_folder_without_records_hides_no_pair_and_no_baseline(tmp_path: Path, photos: Path) -> None:
+    made, content = classified(photos)
+    ResultStore(tmp_path / "results/runs").write(made.model_copy(update={"task": named(made, "t")}), content)
+    save_baseline(
+        "main", [Entry(made, lambda: pq.read_table(BytesIO(content)), "here")], tmp_path / "results/baselines"
+    )
+    (tmp_path / "m/t").mkdir(parents=True)
+    (tmp_path / "main").mkdir()
+    for name in ("m/t", "main"):
+        assert sample_ids(page_of(show(name, where=tmp_path)))
+    (tmp_path / "empty").mkdir()
+    assert "no record can be read in 'empty'" in show("empty", where=tmp_path, code=2).stderr
+
+
+def named(record: Record, task: str) -> Any:
+    return record.task.model_copy(update={"name": task})
+
+
+def test_a_refusal_is_said_once_and_a_short_beginning_of_an_id_too(tmp_path: Path, record: Path) -> None:
+    refused = make_failure("m", "boxes", "m cannot be asked boxes: it has no detector")
+    ResultStore(tmp_path / "runs").write_failure(refused.model_copy(update={"status": "unsupported"}), "plan")
+    said = show("m/boxes", "--results", "runs", where=tmp_path, code=2).stderr
+    assert said.count("m cannot be asked boxes") == 1 and "it has no detector" in said
+    assert "four characters" in show("012", "--results", "runs", where=tmp_path, code=2).stderr
+
+
+def test_a_renamed_record_has_its_page_beside_it(tmp_path: Path, record: Path) -> None:
+    renamed = record.rename(record.with_name("best.json"))
+    show(renamed, where=tmp_path)
+    assert record.with_suffix(".html").is_file()
+
+
+def test_a_page_never_replaces_the_record_or_its_predictions(tmp_path: Path, record: Path) -> None:
+    (tmp_path / "link").symlink_to(record)
+    before = record.read_bytes(), record.with_suffix(".parquet").read_bytes()
+    for output in (record, record.with_suffix(".parquet"), tmp_path / "link"):
+        for more in ((), ("--json",)):
+            said = show(record, "-o", output, *more, where=tmp_path, code=2).stderr
+            assert "is the record that is shown" in said
+    assert (record.read_bytes(), record.with_suffix(".parquet").read_bytes()) == before
 
 
 def test_a_picture_of_other_data_is_never_shown(tmp_path: Path, photos: Path, record: Path) -> None:
@@ -248,6 +300,15 @@ def test_json_and_the_number_of_samples(tmp_path: Path, record: Path) -> None:
     assert not list(record.parent.glob("*.html"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only here a path can hold any bytes")
+def test_a_path_that_is_not_text_is_shown_too(tmp_path: Path, record: Path) -> None:
+    odd = record.parent.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff"))) / record.name
+    show(odd, "--json", "-o", "plain.json", where=tmp_path)
+    assert json.loads((tmp_path / "plain.json").read_text("utf-8"))["id"] == record.stem
+    show(odd, where=tmp_path)
+    assert odd.with_suffix(".html").is_file()
+
+
 def test_the_page_goes_where_it_is_asked_to(tmp_path: Path, record: Path) -> None:
     shown = show(record, "-o", "page.html", where=tmp_path)
     assert (tmp_path / "page.html").is_file() and shown.stdout.strip().endswith("page.html")
@@ -263,3 +324,16 @@ def test_a_browser_is_opened_if_asked_and_never_waited_for(
     assert opened == []
     show(record, "--open", where=tmp_path)
     assert opened == [record.with_suffix(".html")]
+
+
+def test_a_browser_that_is_not_there_is_said_and_no_file_of_the_folder_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "webbrowser.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROWSER", "false %s")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not _open(tmp_path / "page.html")
+    assert not (tmp_path / "ran").exists()

@@ -80,7 +80,7 @@ def test_of_several_records_the_message_names_some(path: Path, tmp_path: Path) -
         vlmbench.predictions_frame(tmp_path / "runs")
     ResultStore(tmp_path / "two").write(make_record(id="abcd1"), None)
     ResultStore(tmp_path / "two").write(make_record(task="u", id="abcd2"), None)
-    with pytest.raises(UsageError, match=r"2 records in .* begin with 'abcd'") as caught:
+    with pytest.raises(UsageError, match=r"the ids of 2 records in .* begin with 'abcd'") as caught:
         vlmbench.predictions_frame("abcd", results=tmp_path / "two")
     assert caught.value.hint == "Name one of them: abcd1 or abcd2."
 

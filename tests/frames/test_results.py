@@ -198,7 +198,7 @@ def test_a_baseline_with_a_broken_record_gives_the_others(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_records_gives_no_rows_and_says_so(tmp_path: Path) -> None:
-    with pytest.warns(VlmbenchWarning, match="there is no record in it"):
+    with pytest.warns(VlmbenchWarning, match="there is no record here"):
         assert vlmbench.results_frame(tmp_path).empty
     with warnings.catch_warnings():
         warnings.simplefilter("error")

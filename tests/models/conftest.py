@@ -16,10 +16,16 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.models.open_clip.adapter import OpenClipModel, load
 
 
+@pytest.fixture(scope="session")
+def configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny architectures' config files."""
+    return tmp_path_factory.mktemp("configs")
+
+
 @pytest.fixture(autouse=True)
-def tiny_architectures(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def tiny_architectures(monkeypatch: pytest.MonkeyPatch, configs: Path) -> None:
     """open_clip knows the tiny architectures."""
-    tiny_weights.make_known(monkeypatch, tmp_path_factory.mktemp("configs"))
+    tiny_weights.make_known(monkeypatch, configs)
 
 
 @pytest.fixture

@@ -1,15 +1,21 @@
-"""The command line: in this process, where packages are loaded already, and in one of its own."""
+"""The command line in three ways: in this process, in a forked one, and in one that a new interpreter starts.
+
+Importing torch takes seconds of processor time. The first two have it loaded already.
+"""
 
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import tempfile
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -54,23 +60,56 @@ def command(
     return Finished(returncode, out.getvalue(), err.getvalue())
 
 
-def process_line(*arguments: object) -> list[str]:
-    """The command as a process of its own; starting one takes seconds of processor time where torch is imported."""
-    return [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)]
+class Forked:
+    """``vlmbench`` with these arguments in a process of its own, which starts at once.
+
+    The process is a copy of this one. It has its own memory and signals, can be interrupted or killed, and ends as a
+    process does: threads that are no daemons are waited for.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        with ExitStack() as files:
+            self._out, self._err = (files.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2))
+            self._files = files.pop_all()
+        fork = multiprocessing.get_context("fork")
+        self._process = fork.Process(target=_be_vlmbench, args=([*map(str, arguments)], self._out, self._err))
+        self._process.start()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def finished(self, timeout: float = 120) -> Finished:
+        """Wait for its end. A process that a signal ended has the negative number of the signal as its exit code."""
+        self._process.join(timeout)
+        if (code := self._process.exitcode) is None:
+            self._process.kill()
+            pytest.fail(f"the command did not end in {timeout} s")
+        with self._files:
+            self._out.seek(0)
+            self._err.seek(0)
+            return Finished(code, self._out.read(), self._err.read())
+
+
+def _be_vlmbench(arguments: list[str], out: TextIO, err: TextIO) -> None:
+    """What the forked process does, with its output in these files."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    sys.stdout, sys.stderr = out, err
+    sys.argv = ["vlmbench", *arguments]
+    os.environ["COLUMNS"] = "200"
+    main()
 
 
 def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``vlmbench`` with these arguments in a process of its own, with these variables set besides."""
+    """Run ``vlmbench`` with these arguments in a new interpreter, with these variables set besides."""
     return subprocess.run(
-        process_line(*arguments),
+        [sys.executable, "-m", "vlmbench.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
         env={**os.environ, **environment},
         check=False,
     )
-
-
-def hear_ctrl_c() -> None:
-    """Shells start background jobs with SIGINT ignored, and the tests may run in one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

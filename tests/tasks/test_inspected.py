@@ -109,6 +109,19 @@ def test_lvis_boxes_of_classes_that_were_not_looked_for_are_not_false() -> None:
     assert [line.right for line in found.answer(0)] == [None, False]
 
 
+def test_a_box_behind_a_hundred_others_still_finds_its_object() -> None:
+    others, own = boxes((0.0, 0.0, 10.0, 10.0)), boxes((90.0, 90.0, 5.0, 5.0))
+    table = {
+        "boxes": [others * 150 + own],
+        "scores": [[0.9] * 150 + [0.1]],
+        "labels": [[1] * 150 + [0]],
+        "truth_boxes": [own],
+        "truth_labels": [[0]],
+        "truth_crowds": [[False]],
+    }
+    assert inspected("detection", table).truth(0) == ["a: found with score 0.100"]
+
+
 def test_rare_actions_judges_the_clips_that_show_their_action() -> None:
     table = {
         "label": [0, 1],

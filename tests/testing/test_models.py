@@ -197,22 +197,22 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "no libraries": (lambda: Mutant(identity=replace(toy_model().identity, libraries={})), "Its identity is complete"),
     "scale 0": (lambda: Mutant(logit_scale=0.0), "embedding_dim, logit_scale and logit_bias"),
     "scale is a tensor": (lambda: Mutant(logit_scale=torch.tensor(1.0)), "embedding_dim, logit_scale and logit_bias"),
-    "another dim": (lambda: Mutant(embedding_dim=8), "encode_image gives (B, D)"),
-    "pixels as bytes": (lambda: pixels(lambda m, p, made: made.to(torch.uint8)), "preprocess takes RGB images"),
+    "another dim": (lambda: Mutant(embedding_dim=8), "encode_image gives finite features (B, D)"),
+    "pixels as bytes": (lambda: pixels(lambda m, p, made: made.to(torch.uint8)), "preprocess takes an RGB image"),
     "pixels of any size": (
         lambda: pixels(lambda m, p, made: torch.zeros(3, p.height, p.width)),
-        "preprocess takes RGB images",
+        "preprocess takes an RGB image",
     ),
-    "no tensor": (lambda: pixels(lambda m, p, made: made.numpy()), "preprocess takes RGB images"),
+    "no tensor": (lambda: pixels(lambda m, p, made: made.numpy()), "preprocess takes an RGB image"),
     "random crop": (
         lambda: pixels(lambda m, p, made: made + torch.rand(1, generator=NOISE)),
-        "preprocess gives the same for the same image",
+        "preprocess gives the same pixels for the same image",
     ),
-    "the image is changed": (lambda: pixels(scribbled), "preprocess gives the same for the same image"),
-    "one image for all threads": (lambda: pixels(Slow()), "preprocess gives the same from several threads"),
-    "no unit length": (lambda: image(lambda m, p, features: 3 * features), "encode_image gives (B, D)"),
-    "NaN": (lambda: image(lambda m, p, features: features * float("nan")), "encode_image gives (B, D)"),
-    "a list": (lambda: image(lambda m, p, features: list(features)), "encode_image gives (B, D)"),  # type: ignore[arg-type]
+    "the image is changed": (lambda: pixels(scribbled), "preprocess gives the same pixels for the same image"),
+    "one image for all threads": (lambda: pixels(Slow()), "preprocess gives the same pixels if several threads"),
+    "no unit length": (lambda: image(lambda m, p, features: 3 * features), "encode_image gives finite features (B, D)"),
+    "NaN": (lambda: image(lambda m, p, features: features * float("nan")), "encode_image gives finite features (B, D)"),
+    "a list": (lambda: image(lambda m, p, features: list(features)), "encode_image gives finite features (B, D)"),  # type: ignore[arg-type]
     "dropout": (lambda: image(lambda m, p, features: noisy(features)), "encode_image is deterministic"),
     "the pixels are changed": (lambda: image(overwritten), "encode_image is deterministic"),
     "batch norm": (lambda: image(centred), "An image has the same features alone"),
@@ -222,9 +222,12 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: image(lambda m, p, features: features * (2 if torch.is_autocast_enabled("cpu") else 1)),
         "Both encoders work under autocast",
     ),
-    "empty texts": (lambda: text(refused), "encode_text gives (N, D)"),
-    "texts of no unit length": (lambda: text(lambda m, t, features: 2 * features), "encode_text gives (N, D)"),
-    "no texts": (lambda: text(no_text), "encode_text of no text"),
+    "empty texts": (lambda: text(refused), "encode_text gives finite features (N, D)"),
+    "texts of no unit length": (
+        lambda: text(lambda m, t, features: 2 * features),
+        "encode_text gives finite features (N, D)",
+    ),
+    "no texts": (lambda: text(no_text), "encode_text gives (0, D)"),
     "padding is seen": (lambda: text(by_place), "A text has the same features alone"),
     "weights drift": (drifting, "Its weights are the same"),
     "ends the program": (lambda: text(leaving), "encode_text gives (N, D)"),
@@ -444,5 +447,5 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
 
 
 def test_a_name_that_is_not_one_model_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"names \d+ models"):
+    with pytest.raises(UsageError, match=r"means \d+ models"):
         check_model("*clip*")

@@ -47,8 +47,8 @@ def test_tables_keep_every_promise(table: str | ReportTable) -> None:
 
 
 FLAWS: dict[str, tuple[ReportTable, str]] = {
-    "says nothing": (replace(TABLE, shows=" "), "It says what it shows"),
-    "an option that is not one": (replace(TABLE, options=frozenset({"colour"})), "It says what it shows"),
+    "says nothing": (replace(TABLE, shows=" "), "It states what it shows"),
+    "an option that is not one": (replace(TABLE, options=frozenset({"colour"})), "It states what it shows"),
     "a cell too many": (
         replace(TABLE, make=changed(rows=lambda table: [[*row, "?"] for row in table.rows])),
         "It makes a table of records",
@@ -60,7 +60,7 @@ FLAWS: dict[str, tuple[ReportTable, str]] = {
     "no title": (replace(TABLE, make=changed(title=lambda table: "")), "It makes a table of records"),
     "objects as data": (
         replace(TABLE, make=changed(data=lambda table: [{"model": object} for _ in table.rows])),
-        "Its data of records",
+        "The data of the table of records",
     ),
     "crashes on nothing": (
         replace(TABLE, make=lambda request: make(request) if request.entries.records else 1 / 0),  # type: ignore[arg-type,return-value]
@@ -114,8 +114,8 @@ EXECUTORS = {
     "one too few": "Every job has one answer",
     "numbers": "Every job has one answer",
     "silent": "Every job has one answer",
-    "goes on": "Closed after the first answer",
-    "needs a job": "No job has no answer",
+    "goes on": "If it is closed after the first answer",
+    "needs a job": "An empty list of jobs has no answers",
 }
 
 

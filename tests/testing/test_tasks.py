@@ -171,15 +171,15 @@ def kind_of(flaw: str = "", plugin: Plugin | None = None, pairing: Any = None, *
 
 
 FLAWS: dict[str, tuple[TaskKind, str]] = {
-    "version": (kind_of(plugin=Plugin(version=0)), "Its plugin is there"),
-    "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin is there"),  # type: ignore[arg-type]
-    "no title": (replace(kind_of(), title=""), "Its title, metrics and truth"),
-    "metrics twice": (kind_of(metrics=("right", "right")), "Its title, metrics and truth"),
+    "version": (kind_of(plugin=Plugin(version=0)), "Its plugin can be loaded"),
+    "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin can be loaded"),  # type: ignore[arg-type]
+    "no title": (replace(kind_of(), title=""), "Its title is a text"),
+    "metrics twice": (kind_of(metrics=("right", "right")), "Its title is a text"),
     "a view": (
         kind_of(frames=(FrameRows("sample", "one row a sample", (SAMPLE,), lambda table, names: table["no column"]),)),
-        "The record and its predictions read back",
+        "The record and its predictions",
     ),
-    "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "Its Pairing is there"),
+    "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "It has a Pairing"),
     **{
         flaw: (kind_of(flaw), promise)
         for flaw, promise in {
@@ -189,17 +189,17 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
             "short hash": "ask gives a question",
             "fickle": "The same card, data and options",
             "fickle prompts": "The same card, data and options",
-            "no limit": "options.limit chooses",
+            "no limit": "options.limit is the number of samples",
             "tuple": "protocol gives plain values",
-            "deaf": "Other class names or templates",
-            "any model": "unsupported says why",
+            "deaf": "Other templates",
+            "any model": "unsupported gives the reason why",
             "no main metric": "Metrics are finite and in range",
             "percent": "Metrics are finite and in range",
             "contents": "contents has the content hash",
             "fewer": "contents has the content hash",
-            "turned": "predictions has one row a sample",
-            "no truth": "predictions has one row a sample",
-            "pairing": "The record and its predictions read back",
+            "turned": "predictions has a row for each sample",
+            "no truth": "predictions has a row for each sample",
+            "pairing": "The record and its predictions can be read",
             "random": "The same question has the same answer",
             "by order": "The order of the samples changes no metric",
             "wrong truth": "A model that answers everything correctly",
@@ -233,4 +233,4 @@ def test_a_model_that_cannot_be_asked_is_skipped() -> None:
 
     check: Callable[..., Any] = check_task
     found = check(kind_of(), random=Nothing())
-    assert "A random model is asked" in dict(found.skipped)
+    assert "A random model answers" in dict(found.skipped)

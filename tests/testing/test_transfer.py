@@ -75,7 +75,7 @@ FLAWS: dict[str, tuple[Method, str]] = {
     "needs": (Method(needs=["Detector"]), "It states its name"),  # type: ignore[arg-type]
     "crash": (Method("crash"), "It fits a classifier"),
     "scale": (Method("scale"), "The classifier's scale"),
-    **{flaw: (Method(flaw), "logits gives (B, C)") for flaw in ("shape", "double", "nan", "batch")},
+    **{flaw: (Method(flaw), "logits gives finite float32 (B, C)") for flaw in ("shape", "double", "nan", "batch")},
     **{flaw: (Method(flaw), "Different images have different logits") for flaw in ("blind", "one class", "sorted")},
     "random": (Method("random"), "The same support set and seed"),
     "weights": (Method("weights"), "The model's weights are the same"),

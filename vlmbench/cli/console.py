@@ -94,19 +94,21 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
 def write_output(text: str, output: Path | None) -> None:
     """Print a text, or write it to a file, completely or not at all. UTF-8, except in a terminal of another encoding.
 
+    Bytes in a path that are no text become question marks.
+
     Raises:
         OutputError: the file cannot be written.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as in a file, in every locale
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # the same bytes as in a file, in every locale
         else:
             _encodable()
         sys.stdout.write(text)
         return
     try:
         if output.exists() and not output.is_file():  # do not replace a pipe or a device by a file
-            output.write_text(text, encoding="utf-8")
+            output.write_text(text, encoding="utf-8", errors="replace")
         else:
             _replace(output.resolve(), text)
     except OSError as error:
@@ -122,7 +124,7 @@ def _encodable() -> None:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

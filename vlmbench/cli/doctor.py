@@ -87,7 +87,8 @@ def _devices() -> list[Finding]:
 
 
 def _cards() -> list[Finding]:
-    from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
+    from vlmbench.card_files import card_roots
+    from vlmbench.catalogue import model_cards, suites, task_cards
     from vlmbench.errors import VlmbenchError
     from vlmbench.remarks.base import gathered_remarks
     from vlmbench.remarks.codes import WARNING

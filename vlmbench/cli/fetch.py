@@ -52,7 +52,8 @@ def fetch(
 ) -> None:
     """Download the data of tasks and the weights of models, so that `run --offline` finds them.
 
-    Only missing files are downloaded. A download that was stopped is continued. Every file is checked against its hash.
+    Only missing files are downloaded, so a stopped command can be repeated: complete files are kept. Every file of a
+    dataset is checked against its hash. Each model is loaded once, as a check.
 
     Exit code 1: something is still missing at the end.
     """

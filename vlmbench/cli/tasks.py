@@ -47,7 +47,8 @@ def show_task(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
-    from vlmbench.catalogue import named_tasks, tell_of_broken
+    from vlmbench.card_files import tell_of_broken
+    from vlmbench.catalogue import named_tasks
     from vlmbench.cli.listing import show_cards, show_fields
 
     named = named_tasks(name)

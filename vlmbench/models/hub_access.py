@@ -13,7 +13,7 @@ from pathlib import Path
 import huggingface_hub.constants
 
 from vlmbench.errors import ModelError
-from vlmbench.network import proxy_problem
+from vlmbench.network import proxy_problem, without_password
 
 _LOCK = threading.RLock()
 
@@ -53,7 +53,7 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
     if problem := proxy_problem(error):
         return ModelError(f"cannot fetch {what}: {problem[0]}", hint=problem[1])
     return ModelError(
-        f"cannot fetch {what}: {reason[:300]}",
+        f"cannot fetch {what}: {without_password(reason)[:300]}",
         hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "
         "With --offline only the cache is read.",
     )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlmbench.catalogue import shipped_root
+from vlmbench.card_files import shipped_root
 from vlmbench.errors import DataError
 
 COLUMNS = ("model", "task", "metric", "value", "source", "note", "flag", "table", "variant")

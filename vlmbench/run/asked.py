@@ -1,4 +1,7 @@
-"""Sorts the arguments of :func:`vlmbench.evaluate`: one thing or several; names, cards and objects."""
+"""Turns the arguments ``models`` and ``tasks`` of :func:`vlmbench.evaluate` into the form that a run takes.
+
+Each argument is one thing or several, and a thing is a name, a card or an object. :mod:`vlmbench.api` calls it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from vlmbench.run.names import ModelAsked, TaskAsked
 
 
 class Numbered(Protocol):
-    """A dataset in memory: items by number, such as a ``torch.utils.data.Dataset``."""
+    """A dataset in memory whose items are read by their number, such as a ``torch.utils.data.Dataset``."""
 
     def __len__(self) -> int: ...
 
@@ -26,22 +29,22 @@ class Numbered(Protocol):
 
 
 AnyModel = ModelAsked | Model
-"""A model by name, as a card, or as an object."""
+"""A model: its name, its card, or an object."""
 AnyTask = TaskAsked | Numbered
-"""A task by name, as a card, or as a dataset that states its class names."""
+"""A task: its name, its card, or a dataset that states its class names."""
 
 
 def asked_models(models: AnyModel | Iterable[AnyModel]) -> tuple[ModelAsked, ...]:
-    """The models of a call, in the form that a run takes.
+    """The models of a call of :func:`vlmbench.evaluate`, in the form that a run takes.
 
     Raises:
-        UsageError: an argument is not a model, or is a module without its transform and tokenizer.
+        UsageError: an argument is not a model, or is a module without a transform and a tokenizer.
     """
     return tuple(_model(model) for model in _models(models))
 
 
 def asked_tasks(tasks: AnyTask | Iterable[AnyTask]) -> tuple[TaskAsked, ...]:
-    """The tasks of a call, in the form that a run takes.
+    """The tasks of a call of :func:`vlmbench.evaluate`, in the form that a run takes.
 
     Raises:
         UsageError, DataError, LabelError: an argument is not a task; see :func:`~vlmbench.data.memory.given.as_task`.
@@ -53,7 +56,7 @@ def _models(models: Any) -> Iterable[Any]:
     if isinstance(models, str | os.PathLike | ModelCard | GivenModel | nn.Module) or has_protocol(models):
         return (models,)
     if not isinstance(models, Iterable) or isinstance(models, Mapping):
-        return (models,)  # not a model: the error names its type
+        return (models,)  # it is not a model; the error will name its type
     return tuple(models)
 
 
@@ -64,8 +67,8 @@ def _model(model: Any) -> ModelAsked:
         return str(os.fspath(model))
     if isinstance(model, nn.Module) and not has_protocol(model):
         raise UsageError(
-            f"a module ({type(model).__name__}) needs its transform and its tokenizer",
-            hint="Give them together: vlmbench.as_model(module, transform, tokenizer).",
+            f"a module ({type(model).__name__}) needs a transform and a tokenizer",
+            hint="Give all three together: vlmbench.as_model(module, transform, tokenizer).",
         )
     return as_model(model)
 

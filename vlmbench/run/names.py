@@ -10,17 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
+from vlmbench.card_files import read_model, read_task, tell_of_broken
 from vlmbench.cards import ModelCard, SourceSpec, SuiteSample, TaskCard, make_task
-from vlmbench.catalogue import (
-    NamedTasks,
-    named_suite,
-    named_tasks,
-    read_model,
-    read_task,
-    runnable,
-    runnable_models,
-    tell_of_broken,
-)
+from vlmbench.catalogue import NamedTasks, named_suite, named_tasks, runnable, runnable_models
 from vlmbench.data.memory.given import GivenTask
 from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND

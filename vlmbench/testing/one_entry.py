@@ -1,4 +1,4 @@
-"""A registry's entry that is there during a ``with`` block only, for tests of a plugin."""
+"""Registers a plugin for the length of a ``with`` block. Tests of plugins and the checks of this package use it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_rows_of_pandas_go_by_their_place_and_not_by_their_label() -> None:
 def test_class_names_without_order_are_refused(unordered: Any) -> None:
     with pytest.raises(UsageError, match=r"class names in label order, and this is a (frozen)?set"):
         vlmbench.as_task(IMAGES, LABELS, classes=unordered)
-    with pytest.raises(UsageError, match="labels are a list, and this is a set"):
+    with pytest.raises(UsageError, match="labels must be a list, but this is a set"):
         vlmbench.as_task(IMAGES[:2], {0, 1}, classes=NAMES)  # type: ignore[arg-type]
 
 
@@ -140,5 +140,5 @@ def test_what_is_a_task_already_or_pairs_with_labels() -> None:
     for given in (task, TaskCard(name="x", plugin="classification", sources=task.card.sources)):
         with pytest.raises(UsageError, match="this is a task already"):
             vlmbench.as_task(given)
-    with pytest.raises(DataError, match="data must be images alone"):
+    with pytest.raises(DataError, match="give only the images"):
         vlmbench.as_task(Own(pairs()), LABELS, classes=NAMES)

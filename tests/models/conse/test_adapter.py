@@ -31,9 +31,9 @@ def model() -> conse.ConseModel:
     return conse.load(card(), LoadOptions(offline=True))
 
 
-CIFAR_HITS = 28
-IMAGENET_HITS = 45
-"""Of 50 images each; another build of torch or Pillow may tip one."""
+CIFAR_HITS = 12
+IMAGENET_HITS = 17
+"""Of 20 images each; another build of torch or Pillow may tip one."""
 
 PROMPTS = [
     "cat",
@@ -45,10 +45,11 @@ PROMPTS = [
 ]
 
 
-def test_identity(model):
+def test_identity(model, monkeypatch):
     assert model.embedding_dim == 384
     assert (model.logit_scale, model.logit_bias) == (1.0, 0.0)
     assert "top_k=10" in model.identity.architecture
+    monkeypatch.setattr(conse, "_imagenet_names", lambda: ["cat"])  # a thousand names take seconds to encode
     assert conse.load(card(top_k=3), LoadOptions()).identity != model.identity
 
 
@@ -183,9 +184,9 @@ def correct(model: conse.ConseModel, files: list[tuple[Path, int]], scores: Any)
 
 
 def test_zero_shot_on_real_photographs(model, real_data):
-    """All 600 images of the sample give 347 (57.8 %), 5 of each class the count below."""
+    """All 600 images of the sample give 347 (57.8 %), 2 of each class the count above."""
     folders = sorted((real_data / "cifar10" / "test").iterdir())
-    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())[:5]]
+    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())[:2]]
     with torch.inference_mode():
         texts = model.encode_text([folder.name for folder in folders])
     hits = correct(model, files, lambda pixels: model.encode_image(pixels) @ texts.T)
@@ -193,7 +194,7 @@ def test_zero_shot_on_real_photographs(model, real_data):
 
 
 def test_classifier_on_real_photographs(model, real_data):
-    """All 1,000 images of the sample give 820 (82.0 %), every twentieth class the count below."""
+    """All 1,000 images of the sample give 820 (82.0 %), every fiftieth class the count above."""
     folders = sorted((real_data / "imagenet-sample" / "val").iterdir())
-    files = [(next(folder.iterdir()), label) for label, folder in enumerate(folders)][::20]
+    files = [(next(folder.iterdir()), label) for label, folder in enumerate(folders)][::50]
     assert correct(model, files, model.classify) == pytest.approx(IMAGENET_HITS, abs=1)

@@ -59,7 +59,7 @@ def test_features_of_an_encoder(name: str) -> None:
     [
         (lambda pixels: (pixels * 255).byte(), "pixels of the type uint8, not real numbers"),
         (lambda pixels: pixels.permute(1, 2, 0), "(8, 8, 3) of an image, with the channels last"),
-        (lambda pixels: pixels.numpy(), "the transform gave a ndarray"),
+        (lambda pixels: pixels.numpy(), "the transform returned a ndarray"),
     ],
 )
 def test_pixels_of_a_transform(change: Callable[[Tensor], Any], found: str) -> None:
@@ -80,7 +80,7 @@ def test_a_transform_that_draws_at_random_however_it_does(transform: Any) -> Non
     module = Usual()
     np.random.seed(0)
     state, of_numpy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr, index]
-    with pytest.raises(UsageError, match="draws at random"):
+    with pytest.raises(UsageError, match="the transform is random"):
         vlmbench.as_model(module, transform, letters)
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], of_numpy)  # type: ignore[arg-type, index]
@@ -170,7 +170,7 @@ def test_a_tokenizer_gives_on_what_the_encoder_takes(name: str) -> None:
         ({"device": "tpu"}, "no torch device: 'tpu'"),
         ({"identity": {}}, "identity of ToyModel is a dict"),
         ({"identity": replace(toy_model().identity, weights_sha256=None)}, "weights_sha256 in the identity"),  # type: ignore[arg-type]
-        ({"card": {"name": "x"}}, "no ModelCard"),
+        ({"card": {"name": "x"}}, "not a ModelCard"),
         ({"preprocess": 3}, "preprocess of ToyModel cannot be called"),
         ({"preprocess": lambda image: None}, "the model's transform returned a NoneType for '0'"),
         ({"preprocess": lambda image: image}, "not a tensor (3, H, W)"),

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from command_line import command
 from report_cases import HOSTILE
 from reports.site.records_of_many import CLASSES, make_answer
 
@@ -240,19 +238,17 @@ def test_without_plotly_all_but_the_charts_is_built(
 def test_the_command_prints_where_the_site_is(put: Callable[..., str], store: ResultStore, tmp_path: Path) -> None:
     put("a", "cifar10", 0.5)
     (store.folder("a", "cifar10") / "broken.json").write_text("{")
-    command = [sys.executable, "-m", "vlmbench.cli.main", "leaderboard", "--results", str(store.root)]
     output = tmp_path / "out"
-    done = subprocess.run([*command, "-o", str(output)], capture_output=True, text=True, env={**os.environ})
+    done = command("leaderboard", "--results", store.root, "-o", output)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(output / "index.html")
     assert "broken.json" in done.stderr
     assert (output / "published.html").is_file()
-    refused = subprocess.run([*command, "-o", str(store.root)], capture_output=True, text=True)
+    refused = command("leaderboard", "--results", store.root, "-o", store.root)
     assert refused.returncode == 2 and "is not a site of vlmbench" in refused.stderr
 
 
 def test_the_command_needs_a_results_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vlmbench.cli.main", "leaderboard", "--results", str(tmp_path / "no")]
-    done = subprocess.run([*command, "-o", str(tmp_path / "site")], capture_output=True, text=True)
+    done = command("leaderboard", "--results", tmp_path / "no", "-o", tmp_path / "site")
     assert done.returncode == 2 and "no results folder" in done.stderr
     assert not (tmp_path / "site").exists()

@@ -15,13 +15,9 @@ as a checkpoint, are put there by ``prepare(folder)`` in ``tests/docs/before/<pa
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import runpy
-import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import command
 from repository import REPOSITORY
+from shell import obeyed, path_with, write_client
 
 from vlmbench.cli.doctor import REGISTRIES
 from vlmbench.registry import load_target
@@ -42,18 +38,6 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _SHELL = ("bash", "sh", "console")
-_CLIENT = """#!{python}
-import json, os, socket, sys
-with socket.socket(socket.AF_UNIX) as line:
-    line.connect(os.environ["PAGE_SOCKET"])
-    own = {{name: value for name, value in os.environ.items() if name.startswith(("VLMBENCH_", "HF_"))}}
-    line.sendall(json.dumps([sys.argv[1:], os.getcwd(), own]).encode() + b"\\n")
-    code, out, err = json.loads(line.makefile().read())
-sys.stdout.write(out)
-sys.stderr.write(err)
-sys.exit(code)
-"""
-"""Stands for ``vlmbench``: the test's process is asked to do it."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +89,8 @@ def follow(page: Path, here: Path) -> dict[str, Any]:
                 continue
             elif block.language in _SHELL:
                 code = int(block.information.removeprefix("exit=") or 0)
-                assert typed(block.text, here) == code, place
+                ended, written = typed(block.text, here)
+                assert ended == code, f"{place}\n{written}"
             elif block.language == "python":
                 with pytest.MonkeyPatch.context() as patch:
                     patch.chdir(here)
@@ -128,26 +113,9 @@ def same_registries() -> Iterator[None]:
                 registry.remove(name)
 
 
-def typed(text: str, here: Path) -> int:
-    """Let a shell read the lines, which stops at the first that fails. Returns its exit code."""
-    with tempfile.TemporaryDirectory() as scripts, socket.socket(socket.AF_UNIX) as door:
-        client, address = Path(scripts, "vlmbench"), str(Path(scripts, "door"))
-        client.write_text(_CLIENT.format(python=sys.executable))
-        client.chmod(0o755)
-        door.bind(address)
-        door.listen()
-        door.settimeout(0.05)
-        path = os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = os.environ | {"PATH": path, "PAGE_SOCKET": address}
-        shell = subprocess.Popen(["bash", "-e", "-c", text], cwd=here, env=environment)
-        while shell.poll() is None:
-            try:
-                line, _ = door.accept()
-            except TimeoutError:
-                continue
-            with line:
-                line.settimeout(60)
-                arguments, folder, own = json.loads(line.makefile().readline())
-                done = command(*arguments, where=Path(folder), **own)
-                line.sendall(json.dumps([done.returncode, done.stdout, done.stderr]).encode())
-    return shell.returncode
+def typed(text: str, here: Path) -> tuple[int, str]:
+    """Let a shell read the lines, which stops at the first that fails. Returns its exit code and what it wrote."""
+    with tempfile.TemporaryDirectory() as programs:
+        write_client(Path(programs))
+        environment = os.environ | {"PATH": path_with(Path(programs))}
+        return obeyed(["bash", "-e", "-c", text], where=here, environment=environment)

@@ -14,19 +14,33 @@ import pytest
 import torch
 from models.tiny import ARCHITECTURES
 
-# Reading the merges takes half a second, and every model has a tokenizer.
+from vlmbench.models.open_clip import text as open_clip_text
+
+# Reading the merges takes half a second, hashing them a fifth of one, and every model has a tokenizer.
 SIMPLE_TOKENIZER = functools.cache(open_clip.SimpleTokenizer)
+SIMPLE_RULES = functools.cache(open_clip_text.simple_rules_sha256)
+
+
+@functools.cache
+def _configs(folder: Path) -> tuple[list[Path], dict[str, Any]]:
+    """What open_clip knows after it has read the tiny architectures' files; it reads all its own files again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", list(open_clip.factory._MODEL_CONFIG_PATHS))
+        patch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(open_clip.factory._MODEL_CONFIGS))
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, config in ARCHITECTURES.items():
+            (folder / f"{name}.json").write_text(json.dumps(config))
+        open_clip.add_model_config(folder)
+        return open_clip.factory._MODEL_CONFIG_PATHS, open_clip.factory._MODEL_CONFIGS
 
 
 def make_known(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let open_clip know the tiny architectures, each through a config file, as it learns of a user's own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, config in ARCHITECTURES.items():
-        (folder / f"{name}.json").write_text(json.dumps(config))
-    patch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", list(open_clip.factory._MODEL_CONFIG_PATHS))
-    patch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(open_clip.factory._MODEL_CONFIGS))
-    open_clip.add_model_config(folder)
+    paths, configs = _configs(folder)
+    patch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", list(paths))
+    patch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(configs))
     patch.setattr(open_clip.factory, "SimpleTokenizer", SIMPLE_TOKENIZER)
+    patch.setattr(open_clip_text, "simple_rules_sha256", SIMPLE_RULES)
 
 
 def write_weights(architecture: str, path: Path, /, **extra: Any) -> Path:

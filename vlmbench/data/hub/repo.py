@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
+from vlmbench.network import without_password
 from vlmbench.paths import user_path
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -78,8 +79,8 @@ def endpoint() -> str | None:
 
 
 def hub_name() -> str:
-    """The hub's address, for messages."""
-    return endpoint() or "https://huggingface.co"
+    """The hub's address, for messages: without a password."""
+    return without_password(endpoint() or "https://huggingface.co")
 
 
 def env_offline() -> bool:

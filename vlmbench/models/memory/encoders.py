@@ -1,4 +1,7 @@
-"""A module of any library as a dual encoder: its transform, its tokenizer and its two encoders, called plainly."""
+"""Makes a dual encoder from a torch module of any library, its transform, its tokenizer and its two encoders.
+
+:mod:`vlmbench.models.memory.recognised` uses it for modules that have no adapter of their own here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ Encode = Callable[[Any], Any]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What the caller gave of a model; None if it was left out."""
+    """The parts of a model that the caller gave. A part that was left out is None."""
 
     module: nn.Module
     transform: Any = None
@@ -39,16 +42,19 @@ class Parts:
 
 
 class ModuleModel:
-    """A module behind the ``VisionLanguageModel`` protocol, with the weights that it has now.
+    """A torch module with the ``VisionLanguageModel`` protocol. It has the weights that the module has now.
 
-    It runs outside torch's inference mode, without gradients: a module that keeps what it computed for later, such as a
-    table of positions, can still be trained afterwards. Pixels are brought to the type of the weights, and features are
-    made float32 before they are scaled to unit length.
+    The module runs without gradients, but outside torch's inference mode. Some modules keep a computed tensor for
+    later, such as a table of positions. If it were a tensor of the inference mode, training would fail afterwards.
+
+    Pixels are converted to the type of the weights. Features are converted to float32, then scaled to unit length.
 
     Args:
-        image: pixels (B, 3, H, W) to features (B, D).
-        text: what the tokenizer gives to features (N, D).
-        reader: tells how many tokens texts have, if that is known.
+        prepare: turns an image into pixels.
+        tokenize: turns texts into the input of ``text``.
+        image: encodes pixels (B, 3, H, W) as features (B, D).
+        text: encodes the output of ``tokenize`` as features (N, D).
+        reader: counts the tokens of texts; None if that is not possible.
     """
 
     def __init__(
@@ -122,10 +128,10 @@ def _outside_inference_mode() -> Iterator[None]:
 
 
 def _features(output: Any, what: str) -> Tensor:
-    """The features in what an encoder returned.
+    """Find the features in an encoder's output.
 
     Raises:
-        ModelError: the output holds no features.
+        ModelError: the output contains no tensor of real numbers with two dimensions.
     """
     for name in ("pooler_output", "image_embeds", "text_embeds"):
         if not isinstance(output, Tensor) and getattr(output, name, None) is not None:
@@ -138,21 +144,22 @@ def _features(output: Any, what: str) -> Tensor:
             )
         raise ModelError(
             f"{what} of the module returned {found}, not features (B, D)",
-            hint="Give as_model a function that returns them: encode_image=…, encode_text=….",
+            hint="Give as_model a function that returns features: encode_image=… or encode_text=….",
         )
     return output
 
 
 def module_device(module: nn.Module) -> torch.device:
-    """Where a module is: the device of its first parameter or buffer; the CPU if it has neither."""
+    """The device of a module: that of its first parameter or buffer. It is the CPU if the module has neither."""
     first = next(iter([*module.parameters(), *module.buffers()]), None)
     return torch.device("cpu") if first is None else first.device
 
 
 def weights_dtype(module: nn.Module) -> torch.dtype:
-    """The floating-point type that a module computes in: that of its first convolution or linear layer.
+    """The floating-point type in which a module computes: that of its first convolution or linear layer.
 
-    Scales and positions often stay float32 in a module that is otherwise in 16 bits.
+    Other parameters are not asked first. Scales and positions often stay float32 in a module that is otherwise in 16
+    bits.
     """
     layers = [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear)]
     floats = (value.dtype for value in (*layers, *module.parameters()) if value.dtype.is_floating_point)
@@ -160,7 +167,9 @@ def weights_dtype(module: nn.Module) -> torch.dtype:
 
 
 def logit_factors(parts: Parts) -> tuple[float, float]:
-    """Scale, exp'd, and bias of the logits, as the caller gave them or as the module has them.
+    """The scale and the bias of the logits, as the caller gave them.
+
+    If the caller left one out, it comes from the module. The module keeps the logarithm of the scale.
 
     Raises:
         ModelError: they are NaN or infinite.

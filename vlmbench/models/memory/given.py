@@ -1,4 +1,7 @@
-"""A model in memory as a run takes it, and :func:`as_model`, which makes one of a module or an object."""
+"""Models in memory, and :func:`as_model`, which makes one from a torch module or an object with the model protocol.
+
+:mod:`vlmbench.api` offers it to users, and a run (``vlmbench/run/``) loads such models from here.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
+from vlmbench.card_files import model_card_files
 from vlmbench.cards import ModelCard
-from vlmbench.catalogue import model_card_files
 from vlmbench.errors import UsageError, VlmbenchWarning
 from vlmbench.markup import is_blank
 from vlmbench.models.base import Model
@@ -35,18 +38,18 @@ from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.wording import listed
 
 _TRIES = 3
-"""How often a transform is tried on one picture, to see whether it draws at random."""
+"""How often a transform is tried on one picture, to see whether it is random."""
 _RANDOM_STEPS = ("Rand", "AutoAugment", "AugMix", "ColorJitter", "TrivialAugment", "GaussianNoise", "ScaleJitter")
-"""How the names of torchvision's transforms begin that give another picture each time."""
+"""The first letters of torchvision's random transforms: they give another picture each time."""
 
 
 @dataclass(frozen=True, eq=False)
 class GivenModel:
-    """A model in memory, before a run asks it: :func:`as_model` makes it, :func:`vlmbench.evaluate` takes it.
+    """A model in memory before a run uses it. :func:`as_model` makes it, and :func:`vlmbench.evaluate` takes it.
 
     Attributes:
-        card: its name, and the adapter of objects.
-        load: gives the model with the weights that it has at that moment.
+        card: its model card. It has the model's name and the adapter ``memory``.
+        load: returns the model with the weights that it has at that moment.
         holders: its module, and the functions and objects that may hold other networks.
     """
 
@@ -73,39 +76,41 @@ def as_model(
     logit_scale: float | None = None,
     logit_bias: float | None = None,
 ) -> GivenModel:
-    """A model in memory for :func:`vlmbench.evaluate`: a module in training, say, with its transform and tokenizer.
+    """Make a model for :func:`vlmbench.evaluate` from an object in memory, such as a module in training.
 
-    Make it once, before the training loop: each evaluation asks it with the weights of that moment. The module stays on
-    its device and in its floating-point type. ``DistributedDataParallel``, ``torch.compile`` and averaged copies (EMA)
-    are looked through, to the module inside.
+    Call it once, before the training loop. Each evaluation uses the weights that the module has at that moment. The
+    module stays on its device and in its floating-point type. If it is wrapped by ``DistributedDataParallel``,
+    ``torch.compile`` or weight averaging (EMA), the module inside is used.
 
     Args:
         model: a module of open_clip, or of transformers with ``get_image_features`` and ``get_text_features``; any
             module with ``encode_image`` and ``encode_text``; or an object with the protocol
             :class:`~vlmbench.models.base.Model`.
-        transform: an RGB ``PIL.Image`` to a tensor (3, H, W): the transform for evaluation. An image processor of
-            transformers will do. An open_clip module knows its own.
-        tokenizer: N texts to token ids (N, L): one of open_clip or of transformers, or a function.
-        processor: of transformers, in place of transform and tokenizer.
-        encode_image: pixels (B, 3, H, W) to features (B, D), of any length; or the name of the module's method.
-        encode_text: what the tokenizer gives of N texts to features (N, D), of any length; or a method's name.
-        name: of the model in records and tables; by default ``memory:`` and the module's class. The name of a model
-            card gives a warning.
-        identity: without, no cached feature and no earlier record is used, since nothing tells whether the model
-            answers as it did then. ``"hash"`` states that the hash of its weights, the module's and the transform's
-            ``repr`` and the tokenizer's vocabulary fix every feature. Any other text says what else does, such as the
-            version of your code; it is added to those.
-        logit_scale: the factor that cosines are multiplied with; by default the exponential of the module's
-            ``logit_scale``, or 1 if it has none.
-        logit_bias: added to logits; by default the module's ``logit_bias``, or 0.
+        transform: the transform for evaluation. It turns an RGB ``PIL.Image`` into a tensor (3, H, W). An image
+            processor of transformers can be used too. A module of open_clip has its own, so it may be left out.
+        tokenizer: turns N texts into token ids (N, L): a tokenizer of open_clip or of transformers, or a function.
+        processor: a processor of transformers. It replaces transform and tokenizer.
+        encode_image: a function, or the name of a method of the module. It encodes pixels (B, 3, H, W) as features
+            (B, D). Their length does not matter.
+        encode_text: a function, or the name of a method of the module. It encodes the tokenizer's output for N texts as
+            features (N, D). Their length does not matter.
+        name: the name of the model in records and tables. By default it is ``memory:`` and the module's class. A model
+            card's name gives a warning.
+        identity: what fixes the features of the model. If it is left out, no cached feature and no earlier record is
+            used, because the model may answer differently now. ``"hash"`` states that four things fix every feature:
+            the hash of the weights, the ``repr`` of the module and of the transform, and the tokenizer's vocabulary.
+            Any other text is added to these four, such as the version of your code.
+        logit_scale: the factor by which cosines are multiplied. By default it is the exponential of the module's
+            ``logit_scale``, or 1 if the module has none.
+        logit_bias: the number added to the logits. By default it is the module's ``logit_bias``, or 0.
 
     Raises:
-        UsageError: the transform, the tokenizer or an encoder is missing or cannot be it.
+        UsageError: the transform, the tokenizer or an encoder is missing or cannot be used.
     """
     given = (transform, tokenizer, processor, encode_image, encode_text, identity, logit_scale, logit_bias)
     if isinstance(model, GivenModel) or has_protocol(model):
         if any(value is not None for value in given):
-            raise UsageError("as_model: this model has its own encoders, and takes a name alone")
+            raise UsageError("as_model: this model has its own encoders, so only a name can be given with it")
         _text("name", name)
         return _of_object(model, name)
     if not isinstance(model, nn.Module):
@@ -133,10 +138,10 @@ def as_model(
 
 
 def unwrapped(module: nn.Module, encoders: Sequence[object] = ()) -> nn.Module:
-    """The module inside what ``torch.compile``, data parallelism and averaging put around it.
+    """The module inside the wrappers of ``torch.compile``, data parallelism and weight averaging.
 
     Args:
-        encoders: the names of the methods that it is known by, if any.
+        encoders: the encoders that the caller gave. Those that are names of methods show which module is meant.
     """
     names = [name for name in encoders if isinstance(name, str)] or ["encode_image", "get_image_features"]
     while True:
@@ -154,8 +159,8 @@ def _of_object(model: Any, name: str | None) -> GivenModel:
     if name is None or name == given.card.name:
         return given
     raise UsageError(
-        f"as_model: this model is named {given.card.name!r} by its card, not {name!r}",
-        hint="Leave the name out, or make the object with a card of that name.",
+        f"as_model: the card of this model names it {given.card.name!r}, not {name!r}",
+        hint="Leave the name out, or give the object a card with that name.",
     )
 
 
@@ -178,7 +183,7 @@ def _encoder(module: nn.Module, given: Callable[[Any], Any] | str | None, what: 
         return given
     method = getattr(module, given, None)
     if not callable(method):
-        raise UsageError(f"as_model: {what} names {given!r}, and {type(module).__name__} has no such method")
+        raise UsageError(f"as_model: {what} is {given!r}, but {type(module).__name__} has no method of this name")
     found: Encode = method
     return found
 
@@ -238,15 +243,15 @@ def _refuse_random(transform: Any) -> None:
 
 def _refuse_training(which: str) -> None:
     raise UsageError(
-        f"as_model: the transform draws at random{which}",
-        hint="It is the one for training. Give the one for evaluation: open_clip calls it preprocess_val.",
+        f"as_model: the transform is random{which}",
+        hint="This is the transform for training. Give the one for evaluation: open_clip calls it preprocess_val.",
     )
 
 
 def _no_model(model: object) -> str:
     name = f"{model.__name__}, a class," if isinstance(model, type) else f"a {type(model).__name__}"
     if parts := lacking(model):
-        return f"{name} is no torch module, and no model either: it lacks {listed(parts, 'and', most=12)}"
+        return f"{name} is neither a torch module nor a model: it lacks {listed(parts, 'and', most=12)}"
     return f"{name} is neither a torch module nor an object with the protocol vlmbench.models.base.Model"
 
 

@@ -42,7 +42,7 @@ def require_protocol(model: Any) -> None:
     name = type(model).__name__
     if not isinstance(model.card, ModelCard):
         raise UsageError(
-            f"as_model: the card of {name} is no ModelCard: {model.card!r}",
+            f"as_model: the card of {name} is not a ModelCard: {model.card!r}",
             hint='Make one: vlmbench.cards.ModelCard(name="mine", adapter="memory", spec="mine").',
         )
     if not isinstance(model.identity, ModelIdentity):
@@ -103,6 +103,6 @@ def require_same_weights(model: Model) -> None:
     network = getattr(model, "network", None) if type(model).__module__.startswith("vlmbench.models.") else None
     if isinstance(network, nn.Module) and state_sha256(network) != model.identity.weights_sha256:
         raise ModelError(
-            f"{model.card.name}: its weights have changed since it was loaded, and its identity is of the old ones",
-            hint="Give the module: vlmbench.as_model(model.network, model.preprocess, tokenizer, name=…).",
+            f"{model.card.name}: its weights have changed since it was loaded, so its identity is wrong",
+            hint="Give its module instead: vlmbench.as_model(model.network, model.preprocess, tokenizer, name=…).",
         )

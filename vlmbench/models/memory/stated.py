@@ -21,7 +21,7 @@ from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import NO_IDENTITY, WEIGHTS_PRECISION
 
 HASHED = "hash"
-"""The identity of a model that the hash of its weights, with its transform and tokenizer in words, says wholly."""
+"""The ``identity`` of a model that is fixed by the hash of its weights and by the descriptions of its parts."""
 _ID_LENGTH = 16
 
 
@@ -32,9 +32,9 @@ def identified(
     make: Callable[[ModelCard], Any],
     identity: str | None,
 ) -> Model:
-    """The model with the identity that the caller stated.
+    """Make the model, and give it the identity that the caller stated.
 
-    If none is stated, each evaluation has an identity of its own, so that no record takes the place of another.
+    If the caller stated none, each evaluation gets a new identity, so that no record replaces another.
 
     Args:
         functions: what else the caller gave; the networks that they use are part of a stated identity.
@@ -57,7 +57,7 @@ def identified(
         bits = str(kind).removeprefix("torch.")
         say(
             WEIGHTS_PRECISION,
-            f"the module holds its weights in {bits}, and they were used as they are",
+            f"the weights of the module are in {bits}, and they were used like this",
             brief=f"weights in {bits}",
         )
     made: Model = model
@@ -68,7 +68,7 @@ def say_no_identity() -> None:
     """Remark that neither the cache nor an earlier record can be used."""
     say(
         NO_IDENTITY,
-        "the model was given as an object without an identity, so no cached feature and no earlier record was used",
+        "the model is an object without a stated identity, so no cached feature and no earlier record was used",
         brief="model object without an identity",
     )
 

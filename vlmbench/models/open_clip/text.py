@@ -161,12 +161,17 @@ def _library_counts(tokenizer: HFTokenizer, texts: Sequence[str]) -> list[int]:
     return library_counts(tokenizer.tokenizer, clean)
 
 
+def simple_rules_sha256(tokenizer: SimpleTokenizer) -> str:
+    """Hash the vocabulary and the merges of open_clip's own tokenizer."""
+    return json_sha256([tokenizer.encoder, [" ".join(pair) for pair in tokenizer.bpe_ranks]])
+
+
 def describe_tokenizer(tokenizer: Any) -> str:
     """Describe a tokenizer: class, context length, cleaning, and a hash of its vocabulary and merges."""
     if isinstance(tokenizer, ByteLevelTokenizer):
         return tokenizer.description
     if isinstance(tokenizer, SimpleTokenizer):
-        rules = json_sha256([tokenizer.encoder, [" ".join(pair) for pair in tokenizer.bpe_ranks]])
+        rules = simple_rules_sha256(tokenizer)
     else:
         rules = huggingface_rules_sha256(tokenizer.tokenizer)
     parts = [

@@ -10,13 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import boxes, owners, runs
-from vlmbench.answers.inspected import AnswerLine, Confusion, Inspected, SampleBoxes, cell, class_name, confusions, has
+from vlmbench.answers.inspected import AnswerLine, Confusion, Inspected, SampleBoxes, class_name, confusions, has
+from vlmbench.metrics.detection.matching import LVIS_PER_IMAGE
 from vlmbench.wording import counted
 
 _IOU = 0.5
 """A box of the right class finds an object if their IoU is at least this, as in AP50."""
-_BOXES_COMPARED = 100
-"""Only this number of boxes of an image counts, those with the highest scores, as in COCO's AP."""
+_BOXES_COMPARED = LVIS_PER_IMAGE
+"""Only this number of boxes of an image counts, those with the highest scores. COCO's AP counts 100 of each class, and
+records rarely keep more."""
 _BOXES_SHOWN = 6
 _COLUMNS = ("boxes", "scores", "labels", "truth_boxes", "truth_labels", "truth_crowds")
 
@@ -104,8 +106,9 @@ class _Images:
         self.true_corners = np.split(_corners(boxes(table, "truth_boxes")), true_ends)
         self.true_labels = np.split(true_labels.astype(np.int64), true_ends)
         self.crowds = np.split(runs(table, "truth_crowds")[0].astype(bool), true_ends)
-        self._table = table
         self._federated = has(table, ("absent", "partial"))
+        names = ("absent", "partial") if self._federated else ()
+        self._stated = {name: [frozenset(row) for row in table[name].to_pylist()] for name in names}
 
     def boxes(self, row: int) -> SampleBoxes:
         """The boxes of an image, for a picture."""
@@ -128,8 +131,8 @@ class _Images:
             elif (overlaps[place][crowds] >= _IOU).any():
                 state[place] = 0
         if self._federated:
-            complete = {label: self._is_complete(row, label) for label in set(labels[order].tolist())}
-            state[(state < 0) & [not complete[label] for label in labels[order].tolist()]] = 0
+            complete = self._complete(row)
+            state[(state < 0) & [label not in complete for label in labels[order].tolist()]] = 0
         return _Judged(order, state, found_by, np.isnan(found_by) & ~crowds)
 
     def false_scores(self, row: int) -> NDArray[np.float64]:
@@ -143,12 +146,9 @@ class _Images:
         false = self.scores[row][judged.order[judged.state < 0]][: max(1, len(judged.missed))]
         return float(judged.missed.sum() + (1 - found / surest).sum() + np.maximum(false / surest, 0.0).sum())
 
-    def _is_complete(self, row: int, label: int) -> bool:
-        """Whether a box of this class that matches no object is false. In LVIS, not every image shows this."""
-        if not self._federated:
-            return True
-        known = label in self.true_labels[row] or label in cell(self._table, "absent", row)
-        return known and label not in cell(self._table, "partial", row)
+    def _complete(self, row: int) -> set[int]:
+        """The classes of which a box that matches no object is false. In LVIS, not every image shows this."""
+        return {*self.true_labels[row].tolist(), *self._stated["absent"][row]} - self._stated["partial"][row]
 
 
 def _corners(xywh: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.cards import TaskCard
-from vlmbench.catalogue import read_task, task_card_files
 from vlmbench.errors import CardError
 from vlmbench.models.base import Detector, Model, capability, lacks_encoders
 from vlmbench.remarks.base import say

@@ -26,10 +26,10 @@ from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reade
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.wording import listed
+from vlmbench.wording import counted, listed
 
 ROUNDING = 1e-4
-"""How far values may be apart that the promises call equal, unless the caller states more."""
+"""How much two equal values may differ by rounding, if the caller gives no other number."""
 
 _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
     protocols.BytePixels: check_byte_pixels,
@@ -57,14 +57,14 @@ def check_model(
     """Check everything that a model promises: its identity, its encoders and its capabilities.
 
     Args:
-        model: a model, a card, what ``vlmbench run -m`` takes, or what :func:`vlmbench.as_model` makes. A card or name
-            is loaded twice, offline, so that two loads can be compared.
-        changed: the same model with one weight changed, as its adapter loads it. Its identity must differ.
-        device: where a card or name is loaded.
-        texts: texts that the model is asked besides the usual ones, for a model that knows few words.
-        any_mode: whether ``preprocess`` takes images of every mode as vlmbench's own models do; the protocol promises
-            RGB only.
-        rounding: how far features may differ that should be equal, such as those of one image alone and in a batch.
+        model: a model, a card, a name that ``vlmbench run -m`` takes, or what :func:`vlmbench.as_model` makes. A card
+            or name is loaded twice, offline, so that the two loads can be compared.
+        changed: the same model, loaded by its adapter with one weight changed. Its identity must differ.
+        device: the device on which a card or name is loaded.
+        texts: texts to encode besides the usual ones. Give some if the model knows few words.
+        any_mode: check that ``preprocess`` takes images of every mode, as vlmbench's own models do. The protocol
+            promises only RGB.
+        rounding: how much features may differ that should be equal, such as those of one image alone and in a batch.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
@@ -80,7 +80,7 @@ def check_model(
     before = process_state()  # after the first load: the libraries that it imports may change the environment
     inspection = Inspection(f"the model {getattr(getattr(loaded, 'card', None), 'name', type(loaded).__name__)!r}")
     _check_parts(inspection, loaded)
-    if inspection.broken:  # it cannot be asked anything
+    if inspection.broken:  # the other checks need these parts
         return inspection.conclude()
     weights = hashes_of(loaded)
     encodes = lacks_encoders(loaded) is None
@@ -116,7 +116,7 @@ def _loader(model: ModelCard | str, device: str) -> Callable[[], Model]:
     if isinstance(model, str):
         cards = list(runnable_models(model))
         if len(cards) != 1:
-            raise UsageError(f"{model!r} names {len(cards)} models", hint="Name one.")
+            raise UsageError(f"{model!r} means {counted(len(cards), 'model')}", hint="Name one model.")
         model = cards[0]
     card, options = model, LoadOptions(device=resolve_device(device), offline=True)
     return lambda: ADAPTERS.get(card.adapter)(card, options)
@@ -125,7 +125,7 @@ def _loader(model: ModelCard | str, device: str) -> Callable[[], Model]:
 def _check_parts(inspection: Inspection, model: Model) -> None:
     with inspection.promise(
         "It has a card, an identity, a device and capabilities",
-        fix="Set all four when it is loaded: the ModelCard you were given, a ModelIdentity, a torch.device, a mapping.",
+        fix="Set all four when you load it: the given ModelCard, a ModelIdentity, a torch.device, and a mapping.",
     ):
         for name, kind in (("card", ModelCard), ("identity", ModelIdentity), ("capabilities", Mapping)):
             value = getattr(model, name, None)
@@ -146,7 +146,7 @@ def _check_parts(inspection: Inspection, model: Model) -> None:
                 f"{name} is a {type(offered).__name__} that lacks some of {_members(known[name])}",
             )
     with inspection.promise(
-        "It can be asked something: it encodes images and texts, or it has a capability",
+        "It can answer questions: it encodes images and texts, or it has a capability",
         fix="Define preprocess, encode_image, encode_text, embedding_dim, logit_scale and logit_bias, or a capability.",
     ):
         inspection.require(lacks_encoders(model) is None or model.capabilities, lacks_encoders(model) or "")
@@ -155,7 +155,10 @@ def _check_parts(inspection: Inspection, model: Model) -> None:
     ):
         networks = [network for network in modules_of(model) if _is_network(network)]
         training = [type(part).__name__ for network in networks for part in network.modules() if part.training]
-        inspection.require(not training, f"{listed(training, most=3)} would still be trained (dropout, batch norm)")
+        inspection.require(
+            not training,
+            f"still in training mode (dropout, batch norm): {listed(training, most=3)}",
+        )
 
 
 def _is_network(module: nn.Module) -> bool:
@@ -174,7 +177,7 @@ def _check_identity(
     identity = model.identity
     with inspection.promise(
         "Its identity is complete",
-        fix="Fill every field: a run's id and the feature cache are made from it. Hash every weight and buffer.",
+        fix="Fill every field, because run ids and the feature cache depend on it. Hash every weight and buffer.",
     ):
         for name in ("weights_sha256", "architecture", "preprocess", "tokenizer"):
             if name in ("preprocess", "tokenizer") and lacks_encoders(model) is not None:
@@ -187,22 +190,26 @@ def _check_identity(
         inspection.require(versions, "identity.libraries is empty; name at least torch")
         inspection.require(
             all(isinstance(part, str) and part for pair in versions.items() for part in pair),
-            f"identity.libraries is {versions}, not names to versions",
+            f"identity.libraries is {versions}; it must map names to versions",
         )
     promise = "Loaded twice, it has the same identity"
     if load is None:
-        inspection.skip(promise, "a loaded model was given; give a card or a name to load it twice")
+        inspection.skip(promise, "the model was given already loaded; give a card or a name to load it twice")
     else:
-        with inspection.promise(promise, fix="Leave times, paths, memory addresses and random numbers out of it."):
+        with inspection.promise(
+            promise, fix="Leave times, paths, memory addresses and random numbers out of the identity."
+        ):
             again = load().identity
             different = [name for name in vars(identity) if getattr(identity, name) != getattr(again, name)]
-            inspection.require(not different, f"the second load has another {listed(different)}")
+            inspection.require(not different, f"the second load differs in {listed(different)}")
     promise = "Another weight gives another identity"
     if other is None:
         inspection.skip(promise, "no `changed` model was given")
     else:
-        with inspection.promise(promise, fix="Hash the values of every parameter and buffer, not only names or files."):
+        with inspection.promise(
+            promise, fix="Hash the values of every parameter and buffer, not only their names or files."
+        ):
             inspection.require(
                 other.identity.weights_sha256 != identity.weights_sha256,
-                f"both have weights_sha256 {identity.weights_sha256!r}",
+                f"both have the weights_sha256 {identity.weights_sha256!r}",
             )

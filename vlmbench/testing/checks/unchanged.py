@@ -1,4 +1,7 @@
-"""What of the process and of an object must be the same after a call as before it."""
+"""Compares the process's settings and a model's weights before and after a call.
+
+The checks of models and of transfer methods use it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from vlmbench.models.towers.weights import state_sha256
 
 
 def process_state() -> dict[str, Any]:
-    """The settings and random states of this process that a model or a method might change."""
+    """The settings and random states of this process that a model or a transfer method might change."""
     return {
         "the default dtype of torch": torch.get_default_dtype(),
         "whether torch records gradients": torch.is_grad_enabled(),
@@ -36,12 +39,12 @@ def process_state() -> dict[str, Any]:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that differ."""
+    """The names of the settings that differ before and after a call."""
     return [name for name, value in before.items() if value != after[name]]
 
 
 def weights_of(holder: object) -> dict[str, Tensor]:
-    """Copies of all weights that an object holds: parameters and buffers of its networks, and its own tensors."""
+    """Copies of all weights in an object: the parameters and buffers of its networks, and its own tensors."""
     found: dict[str, Tensor] = {}
     for number, module in enumerate(modules_of(holder)):
         tensors = {name: each for name, each in module.state_dict().items() if isinstance(each, Tensor)}
@@ -51,7 +54,7 @@ def weights_of(holder: object) -> dict[str, Tensor]:
 
 
 def changed_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """The names of the weights that differ, that are gone, or that are new."""
+    """The names of the weights that differ, are missing, or are new."""
     same = {name for name in before.keys() & after.keys() if torch.equal(before[name], after[name])}
     return sorted((before.keys() | after.keys()) - same)
 
