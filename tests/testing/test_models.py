@@ -230,7 +230,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "no texts": (lambda: text(no_text), "encode_text gives (0, D)"),
     "padding is seen": (lambda: text(by_place), "A text has the same features alone"),
     "weights drift": (drifting, "Its weights are the same"),
-    "ends the program": (lambda: text(leaving), "encode_text gives (N, D)"),
+    "ends the program": (lambda: text(leaving), "encode_text gives finite features (N, D)"),
     "training mode in a list": (
         lambda: Mutant(parts=[nn.Dropout(0.5)]),
         "Its networks are in evaluation mode",

@@ -69,8 +69,9 @@ class Prepare:
                 hint="Let the transform end with ToTensor() and Normalize(…).",
             )
         if not pixels.is_floating_point():
+            kind = str(pixels.dtype).removeprefix("torch.")
             raise ModelError(
-                f"the transform returned pixels of the type {str(pixels.dtype).removeprefix('torch.')}, not real numbers",
+                f"the transform returned pixels of the type {kind}, not real numbers",
                 hint="Let it end in ToTensor() and Normalize(…). If the module scales bytes, give pixels.float().",
             )
         if pixels.shape[0] > _MOST_CHANNELS >= pixels.shape[2]:
