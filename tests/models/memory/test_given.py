@@ -20,7 +20,7 @@ from torchvision import transforms
 
 import vlmbench
 from vlmbench.cards import ModelCard
-from vlmbench.errors import UsageError
+from vlmbench.errors import UsageError, VlmbenchWarning
 from vlmbench.features.cache.files import features_folder
 from vlmbench.models.memory.given import GivenModel, unwrapped
 from vlmbench.models.memory.undisturbed import undisturbed
@@ -255,6 +255,14 @@ def test_open_clip_is_as_its_adapter_makes_it(
     half: Any = vlmbench.as_model(copy.deepcopy(network).bfloat16(), tokenizer=tokenizer).load()
     close = torch.nn.functional.cosine_similarity(half.encode_image(mine[None]), given.encode_image(mine[None]))
     assert close > 0.99 and half.encode_text(["a cat"]).dtype == torch.float32
+
+
+def test_a_name_of_a_card_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.warns(VlmbenchWarning, match="named 'demo-clip', as a model card is"):
+        vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip")
+    recwarn.clear()
+    vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip-tuned")
+    assert not list(recwarn)
 
 
 def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
