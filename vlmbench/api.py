@@ -146,9 +146,8 @@ def evaluate(
                 seed=_plain(seed),
                 class_names=_texts("class_names", class_names),
                 templates=_texts("templates", templates),
-<<<<<<< HEAD
-                protocol=dict(protocol or {}),
-                visuals=visuals,
+                protocol=_mapping("protocol", protocol),
+                visuals=_plain(visuals),
             ),
             transfers=every_transfer(
                 _several(transfer),
@@ -156,12 +155,7 @@ def evaluate(
                 _several(draws),
                 track=track,
                 setting=setting,
-                options=method_options or {},
-=======
-                protocol=_mapping("protocol", protocol),
-                visuals=_plain(visuals),
-                transfer=transfer,
->>>>>>> main
+                options=_mapping("method_options", method_options),
             ),
             plugins=plugin_files,
             **{"measure_memory": not in_memory, **_settings(settings)},
@@ -182,13 +176,13 @@ def load_task(name: str) -> TaskCard:
     return _one(find_tasks(name), name)
 
 
-<<<<<<< HEAD
 V = TypeVar("V", str, int)
 
 
 def _several(value: V | Iterable[V]) -> tuple[V, ...]:
-    return (value,) if isinstance(value, (str, int)) else tuple(value)
-=======
+    return (value,) if isinstance(value, str | int) else tuple(_plain(each) for each in value)
+
+
 _SETTINGS = {spec.name for spec in fields(RunRequest)} - {
     "models",
     "tasks",
@@ -196,6 +190,7 @@ _SETTINGS = {spec.name for spec in fields(RunRequest)} - {
     "data_root",
     "options",
     "plugins",
+    "transfers",
 }
 """The arguments of :func:`evaluate` that are fields of a request."""
 
@@ -237,7 +232,6 @@ def _mapping(name: str, values: Any) -> dict[str, Any]:
             f"evaluate: {name} is a mapping of names to values, and {values!r} is a {type(values).__name__}"
         )
     return dict(values or {})
->>>>>>> main
 
 
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -283,8 +283,7 @@ def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> 
     if not isinstance(plugin, TakesTransfer):
         if asked.adapts:
             raise UsageError(
-                f"task {card.name!r}: {card.plugin} tasks support no transfer method, but {asked.method!r} was "
-                "given",
+                f"task {card.name!r}: {card.plugin} tasks support no transfer method, but {asked.method!r} was given",
                 hint="Run the task without --transfer.",
             )
         return

@@ -44,7 +44,9 @@ def made(draws: int = 1, *, views: int = 1, dtype: torch.dtype = torch.float64) 
     centres = torch.randn(C, D, generator=generator, dtype=torch.float64)
     labels = torch.arange(C).repeat_interleave(K)
     noise = torch.randn(draws, views, C * K, D, generator=generator, dtype=torch.float64)
-    prompts = F.normalize(centres[:, None] + 0.8 * torch.randn(C, 2, D, generator=generator, dtype=torch.float64), dim=-1)
+    prompts = F.normalize(
+        centres[:, None] + 0.8 * torch.randn(C, 2, D, generator=generator, dtype=torch.float64), dim=-1
+    )
     images = F.normalize(centres[labels] + 0.7 * noise, dim=-1)
     texts = F.normalize(prompts.mean(1), dim=-1)
     data = FeatureData(images, labels.repeat(draws, 1), texts, prompts, 50.0, tuple(range(draws)))
@@ -80,9 +82,7 @@ def test_tip_adapter() -> None:
 
 def _order(seed: int, count: int, batch: int, epochs: int) -> list[list[list[int]]]:
     generator = torch.Generator().manual_seed(seed)
-    return [
-        [part.tolist() for part in torch.randperm(count, generator=generator).split(batch)] for _ in range(epochs)
-    ]
+    return [[part.tolist() for part in torch.randperm(count, generator=generator).split(batch)] for _ in range(epochs)]
 
 
 def _cross_entropy(rows: Tensor, labels: Tensor) -> Tensor:
@@ -142,9 +142,7 @@ def test_zs_lp_clap_and_wise_ft_head(length: float) -> None:
     penalty = []
     for c in range(C):
         own = [n for n in range(C * K) if int(data.labels[0, n]) == c]
-        penalty.append(
-            sum(float((100 * data.images[0, 0, n] @ data.texts.T).softmax(0)[c]) for n in own) / len(own)
-        )
+        penalty.append(sum(float((100 * data.images[0, 0, n] @ data.texts.T).softmax(0)[c]) for n in own) / len(own))
     kept = _sgd_head(data, start, penalty, 6, 0.05, 5)
     close(logits(CLAP, data, CLAP.options(**given), f)[0], (100 * f @ F.normalize(kept, dim=1).T).tolist(), 1e-8)
 

@@ -114,7 +114,6 @@ class Classification:
         if options.visuals:
             check_charts()
 
-<<<<<<< HEAD
     def roles(self, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
         """The train data too if a method learns from it, and the val data if the track uses it and the card has it."""
         if not needs_support(options.transfer):
@@ -123,11 +122,7 @@ class Classification:
         return ("test", "train", "val") if with_val else ("test", "train")
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion | AdaptedQuestion:
-        """Make the prompts, and choose the samples."""
-=======
-    def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion:
         """Make the question: make the prompts, check the labels, and choose the samples."""
->>>>>>> main
         dataset = datasets["test"]
         prompts = prompt_set(card, dataset, options)
         check_targets(

@@ -28,7 +28,9 @@ class LpPlusPlusOptions(MethodOptions):
 
     epochs: int = Field(300, ge=1, le=10_000, description="steps, each with all support images")
     factor_every: int = Field(10, ge=1, le=10_000, description="epochs between two steps of the factors")
-    clear_gradient: bool = Field(False, description="clear the factors' gradient after their step; the public code does not")
+    clear_gradient: bool = Field(
+        False, description="clear the factors' gradient after their step; the public code does not"
+    )
     views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
 
 
@@ -66,7 +68,7 @@ def first_factors(cosines: Tensor, one_hot: Tensor) -> Tensor:
 
 
 def learn(data: FeatureData, options: LpPlusPlusOptions, watch: Watch) -> Weights:
-    """"weights" (R, C, D), "bias" (R, C) and "factors" (R, C), by gradients of the mean cross-entropy."""
+    """ "weights" (R, C, D), "bias" (R, C) and "factors" (R, C), by gradients of the mean cross-entropy."""
     images, count = data.flat, data.flat.shape[1]
     one_hot = torch.nn.functional.one_hot(data.flat_labels, data.classes).to(images.dtype)
     cosines = images @ data.texts.mT

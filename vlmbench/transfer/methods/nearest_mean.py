@@ -39,6 +39,4 @@ def heads(means: Tensor, data: FeatureData, options: NearestMeanOptions) -> Sequ
     return [LinearClassifier(own, options.scale) for own in means]
 
 
-METHOD = FeatureMethod(
-    name="nearest-mean", version=1, options=NearestMeanOptions, learn=learn, heads=heads
-)
+METHOD = FeatureMethod(name="nearest-mean", version=1, options=NearestMeanOptions, learn=learn, heads=heads)

@@ -17,7 +17,6 @@ from torch import Tensor
 from vlmbench.transfer.base import Classifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 
-
 GRID = {
     "alpha": tuple(round(0.1 * 1.5**step, 4) for step in range(16)),
     "beta": tuple(round(0.5 * 1.4**step, 4) for step in range(12)),
