@@ -135,16 +135,16 @@ def test_zs_lp_clap_and_wise_ft_head(length: float) -> None:
     given = {"epochs": 6, "lr": 0.05, "batch_size": 5, "text_length": length}
     start = length * data.texts
     plain = _sgd_head(data, start, [0.0] * C, 6, 0.05, 5)
-    close(logits(ZS_LP, data, ZS_LP.options(**given), f)[0], (100 * f @ F.normalize(plain, dim=1).T).tolist(), 1e-8)
+    close(logits(ZS_LP, data, ZS_LP.options(**given), f)[0], (f @ F.normalize(plain, dim=1).T).tolist(), 1e-8)
     mixed = 0.3 * start + 0.7 * plain
     found = logits(WISE_FT_HEAD, data, WISE_FT_HEAD.options(**given, alpha=0.7), f)
-    close(found[0], (100 * f @ F.normalize(mixed, dim=1).T).tolist(), 1e-8)
+    close(found[0], (f @ F.normalize(mixed, dim=1).T).tolist(), 1e-8)
     penalty = []
     for c in range(C):
         own = [n for n in range(C * K) if int(data.labels[0, n]) == c]
         penalty.append(sum(float((100 * data.images[0, 0, n] @ data.texts.T).softmax(0)[c]) for n in own) / len(own))
     kept = _sgd_head(data, start, penalty, 6, 0.05, 5)
-    close(logits(CLAP, data, CLAP.options(**given), f)[0], (100 * f @ F.normalize(kept, dim=1).T).tolist(), 1e-8)
+    close(logits(CLAP, data, CLAP.options(**given), f)[0], (f @ F.normalize(kept, dim=1).T).tolist(), 1e-8)
 
 
 def test_taskres_with_adam_written_out() -> None:
@@ -161,7 +161,7 @@ def test_taskres_with_adam_written_out() -> None:
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         step = number + 1
         residual = residual - rate * (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
-    literal = 100 * f @ F.normalize(8.0 * data.texts + 0.5 * residual, dim=1).T
+    literal = f @ F.normalize(8.0 * data.texts + 0.5 * residual, dim=1).T
     close(logits(TASKRES, data, options, f)[0], literal.tolist(), 1e-8)
 
 
@@ -253,8 +253,8 @@ def test_knn_and_nearest_mean() -> None:
 def test_linear_probe_is_scikit_learns(c: float) -> None:
     data, f = made(), asked()
     theirs = LogisticRegression(C=c, max_iter=10_000, tol=1e-12).fit(data.images[0, 0].numpy(), data.labels[0].numpy())
-    ours = logits(LINEAR_PROBE, data, LINEAR_PROBE.options(c=c), f.float())[0]
-    found = ours.double() - ours.double().mean(1, keepdim=True)
+    ours = logits(LINEAR_PROBE, data, LINEAR_PROBE.options(c=c), f)[0]
+    found = ours - ours.mean(1, keepdim=True)
     wanted = theirs.decision_function(f.numpy())
     close(found, (wanted - wanted.mean(1, keepdims=True)).tolist(), 5e-3)
 
@@ -266,7 +266,9 @@ def test_lp_plus_plus(clear: bool) -> None:
     images, labels, n = data.images[0, 0], data.labels[0], C * K
     sums = torch.stack([images[labels == c].sum(0) for c in range(C)])
     parts = [sums, _first_bias(data)[0]]
-    alpha = torch.full((C,), 250 * sum(float(images[i] @ data.texts[int(labels[i])]) for i in range(n)) / n).double()
+    alpha = torch.full(
+        (C,), 250 * sum(float(images[i] @ data.texts[int(labels[i])]) for i in range(n)) / n, dtype=torch.float64
+    )
     rate = 4 * n / float(torch.linalg.eigvalsh(images.T @ images).max())
     alpha_rate = n / (4 * max(sum(float(images[i] @ data.texts[c]) ** 2 for i in range(n)) for c in range(C)))
     speeds, summed = [torch.zeros_like(part) for part in parts], torch.zeros(C, dtype=torch.float64)
@@ -307,10 +309,10 @@ def test_draws_together_are_draws_alone(method: FeatureMethod) -> None:  # type:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_the_zero_end_is_zero_shot(method: FeatureMethod, given: dict[str, float]) -> None:  # type: ignore[type-arg]
-    data, f = made(), asked()
-    found = logits(method, data, method.options(**given), f)[0]
-    scale = 1.0 if getattr(method.heads(method.learn(data, method.options(**given), unwatched), data, method.options(**given))[0], "text_scale", None) is None else 100.0  # fmt: skip
-    assert (found - scale * f @ data.texts.T).abs().max() < 1e-9
+    data, f, options = made(), asked(), method.options(**given)
+    (head,) = method.heads(method.learn(data, options, unwatched), data, options)
+    scale = 100.0 if hasattr(head, "text_scale") else 1.0
+    assert (head.logits(f) - scale * f @ data.texts.T).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("method", EVERY, ids=lambda method: method.name)

@@ -83,9 +83,8 @@ def learn(data: FeatureData, options: ApeOptions, watch: Watch) -> tuple[Tensor,
 
 def heads(learnt: tuple[Tensor, Tensor], data: FeatureData, options: ApeOptions) -> Sequence[Classifier]:
     """One classifier a draw."""
-    channels = kept_channels(
-        data.texts, max(1, round(options.channels * data.texts.shape[1])), options.similarity_weight
-    )
+    count = max(1, round(options.channels * data.texts.shape[1]))
+    channels = kept_channels(data.texts, count, options.similarity_weight)
     return [
         ChannelClassifier(
             data.texts,

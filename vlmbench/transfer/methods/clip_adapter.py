@@ -26,9 +26,7 @@ class ClipAdapterOptions(MethodOptions):
     ratio: float = Field(0.2, ge=0, le=1, description="share of the network in an image feature; 0 is zero-shot")
     reduction: int = Field(4, ge=1, le=64, description="the hidden layer has D divided by this many units")
     lr: float = Field(0.002, gt=0, le=100, description="learning rate of SGD")
-    epochs: int | None = Field(
-        None, ge=1, le=10_000, description="passes; by default 50, 100, 200 for 1, 2-4, 8+ shots"
-    )
+    epochs: int | None = Field(None, ge=1, le=10_000, description="passes; by default 50, 100 or 200, as CoOp")
     batch_size: int = Field(32, ge=1, le=100_000, description="images in one step")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="weight decay of SGD")
     scale: float = Field(100.0, gt=0, le=1000, description="factor of the cosines")

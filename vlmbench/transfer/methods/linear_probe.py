@@ -80,7 +80,9 @@ def learn(data: FeatureData, options: LinearProbeOptions, watch: Watch) -> Weigh
 
 def heads(learnt: Weights, data: FeatureData, options: LinearProbeOptions) -> Sequence[Classifier]:
     """One classifier a draw."""
-    return [LinearClassifier((options.length * own[:, :-1]).float(), 1.0, own[:, -1].float()) for own in learnt["head"]]
+    return [
+        LinearClassifier(options.length * own[:, :-1], 1.0, own[:, -1]) for own in learnt["head"].to(data.texts.dtype)
+    ]
 
 
 METHOD = FeatureMethod(

@@ -28,9 +28,7 @@ class LpPlusPlusOptions(MethodOptions):
 
     epochs: int = Field(300, ge=1, le=10_000, description="steps, each with all support images")
     factor_every: int = Field(10, ge=1, le=10_000, description="epochs between two steps of the factors")
-    clear_gradient: bool = Field(
-        False, description="clear the factors' gradient after their step; the public code does not"
-    )
+    clear_gradient: bool = Field(False, description="clear the factors' gradient after their step")
     views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
 
 

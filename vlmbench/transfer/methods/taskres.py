@@ -28,9 +28,7 @@ class TaskResOptions(MethodOptions):
     batch_size: int = Field(256, ge=1, le=100_000, description="images in one step")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="weight decay of Adam")
     scale: float = Field(100.0, gt=0, le=1000, description="factor of the cosines")
-    text_length: float = Field(
-        1.0, gt=0, le=1000, description="length of the text features that residuals are added to"
-    )
+    text_length: float = Field(1.0, gt=0, le=1000, description="length of the texts that residuals are added to")
     views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
 
     def recipe(self, shots: float) -> Recipe:

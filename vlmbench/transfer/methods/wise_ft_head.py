@@ -1,7 +1,7 @@
 """WiSE-FT of the linear head: the mean of the zero-shot classifier and of one that was trained from it.
 
-Source: Wortsman et al. 2021 (arXiv 2109.01903), mlfoundations/wise-ft. Departure: the head is trained by ZS-LP's recipe,
-since the public recipe is for whole towers on full data sets.
+Source: Wortsman et al. 2021 (arXiv 2109.01903), mlfoundations/wise-ft. Departure: ZS-LP's recipe trains the head, since
+the public recipe is for whole towers on full data sets.
 """
 
 from __future__ import annotations
