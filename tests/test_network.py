@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vlmbench.data.hub.repo import hub_name
 from vlmbench.models.hub_access import fetch_error
-from vlmbench.network import proxy_problem, without_password
+from vlmbench.network import hub_name, proxy_problem, without_password
 
 SOCKS = ImportError("Using SOCKS proxy, but the 'socksio' package is not installed.")
 

@@ -18,7 +18,7 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
-from vlmbench.models.memory.given import GivenModel, as_model
+from vlmbench.models.memory.given import GivenModel, as_model, told_of
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
@@ -137,8 +137,9 @@ def evaluate(
         )
     except TypeError as error:
         raise UsageError(f"evaluate: {error}") from error
+    told = {model.card.name: told_of(model) for model in given}
     with undisturbed(module for model in given for module in model.modules):
-        outcomes = execute(make_plan(request), request, NotesAsWarnings())
+        outcomes = execute(make_plan(request), request, NotesAsWarnings(told))
     return _records(outcomes)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -112,6 +113,15 @@ def as_model(
     return GivenModel(card, partial(_identified, card, module, make, identity), (module,))
 
 
+_TOLD: WeakKeyDictionary[object, set[str]] = WeakKeyDictionary()
+"""The sentences about a model that its caller has read, by its first network, or by the model if it has none."""
+
+
+def told_of(model: GivenModel) -> set[str]:
+    """The sentences about a model that earlier evaluations gave as warnings. The caller adds new ones."""
+    return _TOLD.setdefault(model.modules[0] if model.modules else model, set())
+
+
 def has_protocol(model: object) -> bool:
     """Whether an object has all attributes of the protocol :class:`~vlmbench.models.base.Model`."""
     return not isinstance(model, type) and all(hasattr(model, name) for name in _PROTOCOL)
@@ -161,7 +171,7 @@ def _checked_object(model: Any) -> Model:
             hint="Give its module instead: vlmbench.as_model(model.network, model.preprocess, tokenizer, name=…).",
         )
     if not model.identity.answers_again:
-        _say_no_identity()
+        _say_no_identity("its ModelIdentity can state one: a hash of the weights, and stated=True")
     found: Model = model
     return found
 
@@ -173,7 +183,7 @@ def _identified(card: ModelCard, module: nn.Module, make: Callable[[ModelCard], 
     """
     model = make(card)
     if identity is None:
-        _say_no_identity()
+        _say_no_identity('as_model(…, identity="hash") states one')
         text, stated = f"identity not stated; evaluation {uuid4().hex}", False
     else:
         text, stated = "" if identity == HASHED else f"identity {identity}", True
@@ -191,10 +201,11 @@ def _identified(card: ModelCard, module: nn.Module, make: Callable[[ModelCard], 
     return made
 
 
-def _say_no_identity() -> None:
+def _say_no_identity(cure: str) -> None:
     say(
         NO_IDENTITY,
-        "the model is an object without a stated identity, so no cached feature and no earlier record was used",
+        "the model is an object without a stated identity, so no cached feature and no earlier record was used; "
+        + cure,
         brief="model object without an identity",
     )
 
