@@ -265,7 +265,7 @@ def test_an_imported_record_and_one_from_before_remarks(tmp_path: Path, photos: 
     source = Imported.model_validate({"from": "open_clip", "file": "results.csv", "sha256": "0" * 64})
     made = make_record("m", "t", "1111111111111111").model_copy(update={"imported": source, "predictions": None})
     page = page_of(show(store.write(made, None), where=tmp_path))
-    assert "open_clip asked m the task t" in page and not sample_ids(page)
+    assert "open_clip tested m on the task “t”" in page and not sample_ids(page)
     old, content = classified(photos, "2222222222222222", warnings=["two files were left out"])
     path = store.write(old.model_copy(update={"schema_": "vlmbench.record/1"}), content)
     assert "Two files were left out" in page_of(show(path, where=tmp_path))

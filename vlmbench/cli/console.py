@@ -114,7 +114,9 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
 
 
 def hint_lines(hints: Iterable[tuple[str, str | None]]) -> list[str]:
-    """What to do about failures: one line for each different hint, after the names that it is for. A single failure needs no name.
+    """What to do about failures: one line for each different hint, after the names of its failures.
+
+    A single failure needs no name.
 
     Args:
         hints: (name, hint) of each failure; the hint is None if there is none.
