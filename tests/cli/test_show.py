@@ -341,13 +341,12 @@ def test_a_browser_that_is_not_there_is_said_and_no_file_of_the_folder_runs(
     assert not (tmp_path / "ran").exists()
 
 
-def test_only_pairs_with_a_record_are_suggested(tmp_path: Path, photos: Path) -> None:
+def test_only_pairs_with_a_record_are_suggested(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "runs")
-    store.write(*classified(photos))
+    store.write(make_record("m", "cifar100").model_copy(update={"predictions": None}), None)
     store.write_failure(make_failure("m", "cifar10", "no weights"), "plan")
-    (task,) = {entry.task.name for entry in store if isinstance(entry, Record)}
-    said = show(f"m/{task}x", "--results", "runs", where=tmp_path, code=2).stderr
-    assert f"Did you mean 'm/{task}'?" in said and "cifar10" not in said
+    said = show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "Did you mean 'm/cifar100'? 1 pair has only a failure" in said and "'m/cifar10'" not in said
 
 
 def test_a_number_not_above_chance_is_a_remark_and_a_subset_is_explained_once(tmp_path: Path, photos: Path) -> None:
@@ -356,5 +355,5 @@ def test_a_number_not_above_chance_is_a_remark_and_a_subset_is_explained_once(tm
     limited = record.run.model_copy(update={"limit": 2})
     record = record.model_copy(update={"metrics": {record.main_metric: low}, "run": limited})
     page = page_of(show(ResultStore(tmp_path / "runs").write(record, content), where=tmp_path))
-    assert "Acc1 is not above chance: its 95% interval is 20.0 to 80.0, and chance is 50.0%" in page
+    assert "Acc1 is not above chance: its 95% interval is 20.0 to 80.0%, and chance is 50.0%" in page
     assert page.count("ubset of") >= 1 and SUBSET.meaning.replace("`", "") not in page

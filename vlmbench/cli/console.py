@@ -119,7 +119,7 @@ def hint_lines(hints: Iterable[tuple[str, str | None]]) -> list[str]:
     A single failure needs no name.
 
     Args:
-        hints: (name, hint) of each failure; the hint is None if there is none.
+        hints: (name, hint) of each failure; None for a failure without a hint.
 
     >>> hint_lines([("cifar10", "Go online."), ("dtd", "Go online."), ("food", None), ("mine", "Check the path.")])
     ['cifar10, dtd: Go online.', 'mine: Check the path.']

@@ -228,10 +228,10 @@ def remarked(record: Record) -> list[Remarked]:
 
 def _chance_sentence(record: Record) -> str:
     """The remark that tables shorten to "not above chance"."""
-    main = record.main
+    main, sign = record.main, "%" if record.main.unit == "fraction" else ""
     return (
-        f"{record.main_metric} is not above chance: its 95% interval is {interval_text(main)}, and chance is "
-        f"{value_text(main.chance, main)}"
+        f"{record.main_metric} is not above chance: its 95% interval is {interval_text(main)}{sign}, and chance is "
+        f"{value_text(main.chance, main)}{sign}"
     )
 
 
