@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
@@ -22,7 +27,7 @@ from vlmbench.models.memory.given import GivenModel, as_model, told_of
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
-from vlmbench.registry import load_plugin_file
+from vlmbench.registry import did_you_mean, load_plugin_file
 from vlmbench.run.asked import AnyModel, AnyTask, asked_models, asked_tasks
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
@@ -108,37 +113,35 @@ def evaluate(
         EvaluationError: a pair failed. The error has the records of the other pairs.
         VlmbenchError: an argument is wrong.
     """
-    plugin_files = tuple(user_path(plugin).absolute() for plugin in plugins)
+    plugin_files = tuple(user_path(plugin).absolute() for plugin in _paths("plugins", plugins))
     for path in plugin_files:
         load_plugin_file(path)
-    models_asked, tasks_asked = asked_models(models), asked_tasks(tasks)
+    models_asked = asked_models(models)
     given = [each for each in models_asked if isinstance(each, GivenModel)]
-    in_memory = bool(given) or any(isinstance(task, GivenTask) for task in tasks_asked)
-    if results is UNSET:
-        results = None if in_memory else RESULTS
-    try:
+    with undisturbed(module for model in given for module in model.modules):
+        tasks_asked = asked_tasks(tasks)  # it may read a dataset of the caller, which may draw random numbers
+        in_memory = bool(given) or any(isinstance(task, GivenTask) for task in tasks_asked)
+        if results is UNSET:
+            results = None if in_memory else RESULTS
         request = RunRequest(
             models=models_asked,
             tasks=tasks_asked,
-            results=user_path(results) if results is not None else None,
-            data_root=user_path(data_root) if data_root is not None else None,
+            results=_path("results", results),
+            data_root=_path("data_root", data_root),
             options=TaskOptions(
-                limit=limit,
+                limit=_plain(limit),
                 stratified=stratified,
-                seed=seed,
+                seed=_plain(seed),
                 class_names=_texts("class_names", class_names),
                 templates=_texts("templates", templates),
-                protocol=dict(protocol or {}),
-                visuals=visuals,
+                protocol=_mapping("protocol", protocol),
+                visuals=_plain(visuals),
                 transfer=transfer,
             ),
             plugins=plugin_files,
-            **{"measure_memory": not in_memory, **settings},
+            **{"measure_memory": not in_memory, **_settings(settings)},
         )
-    except TypeError as error:
-        raise UsageError(f"evaluate: {error}") from error
-    told = {model.card.name: told_of(model) for model in given}
-    with undisturbed(module for model in given for module in model.modules):
+        told = {model.card.name: told_of(model) for model in given}
         outcomes = execute(make_plan(request), request, NotesAsWarnings(told))
     return _records(outcomes)
 
@@ -153,6 +156,56 @@ def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_
 def load_task(name: str) -> TaskCard:
     """Find one task card by its name, by its YAML file or by ``KIND:PATH``."""
     return _one(find_tasks(name), name)
+
+
+_SETTINGS = {spec.name for spec in fields(RunRequest)} - {
+    "models",
+    "tasks",
+    "results",
+    "data_root",
+    "options",
+    "plugins",
+}
+"""The arguments of :func:`evaluate` that are fields of a request."""
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    for name in given:
+        if name not in _SETTINGS:
+            known = {*_SETTINGS, *inspect.signature(evaluate).parameters} - {"settings"}
+            raise UsageError(f"evaluate has no argument {name!r}", hint=did_you_mean(name, known) or None)
+    values = {name: _plain(value) for name, value in given.items()}
+    if "device" in values:
+        values["device"] = str(values["device"])
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as Python's own, which a record can hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _path(name: str, path: Any) -> Path | None:
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"evaluate: {name} is a path, and {path!r} is a {type(path).__name__}")
+    return user_path(Path(path))
+
+
+def _paths(name: str, paths: Any) -> Iterable[str | Path]:
+    """Several paths, or one."""
+    several: Iterable[Any] = [paths] if isinstance(paths, str | os.PathLike) else paths
+    found = [_path(name, path) for path in several]
+    return [path for path in found if path is not None]
+
+
+def _mapping(name: str, values: Any) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise UsageError(
+            f"evaluate: {name} is a mapping of names to values, and {values!r} is a {type(values).__name__}"
+        )
+    return dict(values or {})
 
 
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:

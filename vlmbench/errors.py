@@ -9,6 +9,8 @@ import errno
 import logging
 import os
 import sys
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -184,7 +186,8 @@ def unexpected(error: BaseException) -> VlmbenchError:
     """Turn any error into a VlmbenchError, which can be shown and recorded. A VlmbenchError is returned as it is."""
     if isinstance(error, VlmbenchError):
         return error
-    logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    level = logging.ERROR if os.environ.get("VLMBENCH_DEBUG") else logging.INFO
+    logging.getLogger(__name__).log(level, "unexpected error", exc_info=error)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return _of_system(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -194,10 +197,21 @@ def unexpected(error: BaseException) -> VlmbenchError:
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
-        hint="Set VLMBENCH_DEBUG=1 to see where it comes from. If the cause is in vlmbench, please report it.",
+        hint=f"{_raised_in(error)}Set VLMBENCH_DEBUG=1 to see the whole trace. "
+        "If the cause is in vlmbench, please report it.",
     )
     wrapped.__cause__ = error
     return wrapped
+
+
+def _raised_in(error: BaseException) -> str:
+    """A sentence with the innermost place of an error outside Python's library and installed packages."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith((_LIBRARY, "<frozen")) and not _INSTALLED & {*file.split(os.sep)}:
+            place = f"It was raised in {os.path.basename(file)}, line {line}, in {frame.f_code.co_name}. "
+    return place
 
 
 def _of_system(error: OSError) -> VlmbenchError:
@@ -216,4 +230,6 @@ def _of_system(error: OSError) -> VlmbenchError:
     return wrapped
 
 
+_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _LONGEST_NAME = 100

@@ -73,7 +73,7 @@ def check_content(entry: Summary, data: bytes) -> None:
         raise RecordError(f"{place} is not finite")
     for place, name in (("id", entry.id), ("predictions.file", entry.predictions.file if entry.predictions else "x")):
         if not lies_beside(name):
-            raise RecordError(f"{place} {name!r} is not the name of a file beside the record")
+            raise RecordError(f"{place} {name!r} is not a plain file name: the file must lie in the record's folder")
     try:
         datetime.fromisoformat(entry.run.started.removesuffix("Z"))
     except ValueError as error:

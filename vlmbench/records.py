@@ -161,11 +161,11 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 
 
 class MetricValue(_Part):
-    """One number.
+    """The value of one metric, with its interval.
 
     ``value`` is None if the data cannot define it (no positive sample, only one class). ``ci95`` is None if the samples
-    say too little about other samples (they are too few, or a few decide everything). ``docs/intervals.md`` says what
-    each interval means.
+    do not tell how far the value would differ on other samples: they are too few, or a few of them decide everything.
+    ``docs/intervals.md`` says what each interval means.
     """
 
     value: float | None

@@ -86,7 +86,7 @@ def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """
     names = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in names}
-    wanted = name.casefold()
+    wanted = str(name).casefold()  # a caller in Python may give anything
     close = difflib.get_close_matches(wanted, list(folded), n=limit, cutoff=0.6)
     if close:
         likeness = [difflib.SequenceMatcher(None, match, wanted).ratio() for match in close]

@@ -94,6 +94,11 @@ def save(folder: Path, network: Any, tokenizer: Any, processor: Any) -> Path:
     return folder
 
 
+def clip(folder: Path) -> Path:
+    config = transformers.CLIPConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=24)
+    return save(folder, transformers.CLIPModel(config), small_clip_tokenizer(), clip_processor(32))
+
+
 def align(folder: Path) -> Path:
     vision = {
         "image_size": 32,

@@ -28,6 +28,14 @@ def tiny_architectures(monkeypatch: pytest.MonkeyPatch, configs: Path) -> None:
     tiny_weights.make_known(monkeypatch, configs)
 
 
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of transformers with a few words. Reading the 49,408 of CLIP's own takes half a second."""
+    from models import checkpoints
+
+    return checkpoints.clip(tmp_path_factory.mktemp("clip"))
+
+
 @pytest.fixture
 def make_card() -> Callable[..., ModelCard]:
     def make(spec: str, adapter: str = "open_clip", **options: Any) -> ModelCard:

@@ -36,14 +36,11 @@ def of_library(name: str, folder: Path) -> Any:
     transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
     from models import checkpoints
 
-    if name in ("align", "flava"):
+    if name in ("align", "flava", "clip"):
         return checkpoints.open_folder(getattr(checkpoints, name)(folder))
     text, vision = checkpoints.CLIP_TEXT, checkpoints.VISION
     tokenizer = checkpoints.small_clip_tokenizer()
-    if name == "clip":
-        config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
-        network, processor = transformers.CLIPModel(config), checkpoints.clip_processor(32)
-    elif name == "siglip":
+    if name == "siglip":
         own = {**checkpoints.TEXT, "vocab_size": 10, "max_position_embeddings": 16}
         network = transformers.SiglipModel(transformers.SiglipConfig(text_config=own, vision_config=vision))
         processor = transformers.SiglipImageProcessor(size={"height": 32, "width": 32})

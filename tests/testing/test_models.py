@@ -15,7 +15,9 @@ import pytest
 import torch
 from models import tiny_weights
 from torch import Tensor, nn
+from torchvision import transforms
 
+import vlmbench
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UsageError
 from vlmbench.models import ADAPTERS
@@ -167,6 +169,18 @@ def refused(model: Any, texts: list[str], features: Tensor) -> Tensor:
     return features
 
 
+def leaving(model: Any, texts: list[str], features: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
+def drifting() -> Any:
+    def encode_text(self: Any, texts: Sequence[str]) -> Tensor:
+        self.text_weight *= 1 + 1e-7
+        return ToyModel.encode_text(self, texts)
+
+    return Mutant(encode_text=encode_text)
+
+
 def no_text(model: Any, texts: list[str], features: Tensor) -> Tensor:
     return torch.stack(list(features))
 
@@ -215,6 +229,16 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no texts": (lambda: text(no_text), "encode_text gives (0, D)"),
     "padding is seen": (lambda: text(by_place), "A text has the same features alone"),
+    "weights drift": (drifting, "Its weights are the same"),
+    "ends the program": (lambda: text(leaving), "encode_text gives finite features (N, D)"),
+    "training mode in a list": (
+        lambda: Mutant(parts=[nn.Dropout(0.5)]),
+        "Its networks are in evaluation mode",
+    ),
+    "nearly blind": (
+        lambda: image(lambda m, p, features: nn.functional.normalize(features[:1] + 1e-6 * features, dim=-1)),
+        "Different images",
+    ),
     "deaf": (lambda: text(lambda m, t, features: features[:1].expand_as(features)), "Different texts"),
     "random state": (lambda: image(drawn), "It changes no setting"),
     "default type": (
@@ -245,6 +269,25 @@ def broken(check: Callable[[], object]) -> list[str]:
 def test_a_broken_model_is_caught(mutant: str) -> None:
     make, promise = MODELS[mutant]
     assert any(each.startswith(promise) for each in broken(lambda: check_model(make())))
+
+
+def test_few_different_texts_are_said_and_not_refused() -> None:
+    assert "More than two texts have different features" in dict(check_model(ColourModel()).skipped)
+    assert "More than two texts have different features" not in dict(check_model(toy_model()).skipped)
+
+
+def test_a_model_in_memory_and_its_transform() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(192, 6), nn.Dropout(0.9))
+    words = nn.Embedding(128, 6)
+    steps = [transforms.Resize((8, 8)), transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+    given = vlmbench.as_model(
+        module,
+        transforms.Compose(steps),
+        lambda texts: torch.tensor([[ord(letter) % 128 for letter in text[:20].ljust(20)] for text in texts]),
+        encode_image=module,
+        encode_text=lambda tokens: words(tokens).mean(dim=1),
+    )
+    assert check_model(given).kept and module.training
 
 
 def test_all_broken_promises_are_listed() -> None:

@@ -232,3 +232,19 @@ def test_classes_that_are_not_sorted_are_caught() -> None:
     data.samples = [replace(sample, target=sample.target[::-1]) for sample in data.samples]
     found = broken(lambda: check_source(in_memory(data), "here", target="classes"))
     assert found == ["Targets are of the requested kind (classes), and every label is the index of a class"]
+
+
+def test_a_file_beside_much_else_is_copied_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file in the folder of temporary files: its copy would be copied into itself, again and again."""
+    from vlmbench.testing.checks.sources import _copy_beside
+
+    (file := tmp_path / "list.csv").write_text("a")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "image.png").write_text("b")
+    inside = tmp_path / "copies"
+    inside.mkdir()
+    _copy_beside(file, inside)
+    assert [path.name for path in inside.rglob("*")] == ["list.csv"]
+    outside = tmp_path.parent / f"{tmp_path.name}-copies"
+    _copy_beside(file, outside)
+    assert sorted(path.name for path in outside.rglob("*.*")) == ["image.png", "list.csv", "list.csv"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vlmbench.errors import UsageError
 from vlmbench.reports.registry import TABLES, ReportTable, TableRequest
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.run.executors.local import EXECUTOR
@@ -96,6 +97,12 @@ class Flawed:
                 if self.flaw == "goes on":
                     yield answer
                 raise
+
+
+def test_a_table_with_the_name_of_another_is_not_mistaken_for_it() -> None:
+    table = replace(TABLES.get("classification"), make=lambda request: 1 / 0)  # type: ignore[arg-type, return-value]
+    with pytest.raises(UsageError, match="'classification' is registered already"):
+        check_report_table(table)
 
 
 def test_executors_keep_every_promise() -> None:

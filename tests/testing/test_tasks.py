@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from vlmbench.answers.columns import numbers
+from vlmbench.answers.frame_rows import SAMPLE, FrameRows
 from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model, lacks_encoders
@@ -174,6 +175,10 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
     "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin can be loaded"),  # type: ignore[arg-type]
     "no title": (replace(kind_of(), title=""), "Its title is a text"),
     "metrics twice": (kind_of(metrics=("right", "right")), "Its title is a text"),
+    "a view": (
+        kind_of(frames=(FrameRows("sample", "one row a sample", (SAMPLE,), lambda table, names: table["no column"]),)),
+        "The record and its predictions",
+    ),
     "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "It has a Pairing"),
     **{
         flaw: (kind_of(flaw), promise)
@@ -207,6 +212,11 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
 def test_the_toy_kind_keeps_every_promise_and_is_not_registered_afterwards() -> None:
     assert len(check_task(kind_of()).kept) == 28
     assert "toy-kind" not in KINDS
+
+
+def test_a_kind_with_the_name_of_another_is_not_mistaken_for_it() -> None:
+    with pytest.raises(UsageError, match="'retrieval' is registered already, and it is not the one that was given"):
+        check_task(replace(kind_of(), name="retrieval"))
 
 
 @pytest.mark.parametrize("flaw", FLAWS)

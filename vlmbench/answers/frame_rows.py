@@ -100,6 +100,9 @@ def flat(table: pa.Table, *names: str) -> dict[str, Values]:
 
 
 def corners(table: pa.Table, name: str) -> dict[str, Values]:
-    """A column of lists of boxes as ``left``, ``top``, ``width`` and ``height``, one value a box."""
+    """The boxes of all lists in a column, as four flat arrays: ``left``, ``top``, ``width`` and ``height``.
+
+    Each array has one element for each box, in the order of the rows.
+    """
     boxes = plain(column(table, name).flatten().flatten()).astype(np.float64).reshape(-1, 4)
     return {part: boxes[:, place] for place, part in enumerate(("left", "top", "width", "height"))}

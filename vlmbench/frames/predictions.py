@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ def predictions_frame(
         UsageError: there is no such record or view, or the record has no predictions, such as an imported record.
         RecordError: the predictions are missing, broken, or belong to another record.
     """
+    if not isinstance(results, str | os.PathLike):
+        raise UsageError(f"results is a folder, and {results!r} is a {type(results).__name__}")
     entry = find_entry(record, user_path(results))
     kind = entry.record.task.plugin
     views = frame_views(kind)

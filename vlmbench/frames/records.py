@@ -13,7 +13,7 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.record_choice import no_such_record
 from vlmbench.gate.sides import side_at, side_label
-from vlmbench.paths import user_path
+from vlmbench.paths import lies_beside, user_path
 from vlmbench.records import Failure, Record
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, listed
@@ -55,7 +55,18 @@ def find_entry(record: Record | str | Path, results: Path) -> Entry:
 
 def _table_in(record: Record, results: Path) -> Callable[[], pa.Table]:
     folder = ResultStore(results).folder(record.model.saved_as, record.task.name)
-    return lambda: read_answers(record, folder).table
+
+    def table() -> pa.Table:
+        file = record.predictions.file if record.predictions is not None else ""
+        if lies_beside(file) and not (folder / file).exists():
+            raise UsageError(
+                f"{side_label(str(results))!r} has no predictions of this record",
+                hint="Name the folder that has them: predictions_frame(record, results=DIR). An evaluation without "
+                "results=DIR keeps none.",
+            )
+        return read_answers(record, folder).table
+
+    return table
 
 
 def _at(path: Path) -> Entry:
@@ -80,7 +91,8 @@ def _failed(failure: Failure) -> str:
 
 def _of_id(name: str, results: Path) -> Entry:
     if not _ID.fullmatch(name):
-        raise no_such_record(name, results, hint="Give a record's file, its run id, or the record itself.")
+        hint = "Give a record's file, its run id (or at least the first 4 characters), or the record itself."
+        raise no_such_record(name, results, hint=hint)
     files = ResultStore(results).files_of(name)
     if len(files) == 1:
         return _at(files[0])

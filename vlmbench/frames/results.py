@@ -97,7 +97,7 @@ def made_frame(rows: _Rows, numbers: Sequence[Published] = ()) -> pd.DataFrame:
 
 
 def typed(values: Sequence[Any], dtype: str) -> Any:
-    """A column of plain values in its pandas type. None becomes a missing value, and in ``bool`` it becomes False."""
+    """Make a column of the pandas type ``dtype``. None becomes a missing value, but in a ``bool`` column False."""
     import numpy as np
     import pandas as pd
 

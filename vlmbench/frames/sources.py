@@ -54,13 +54,24 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
             f"a results frame cannot be made of a {type(wrong[0]).__name__!r}",
             hint="Give a folder, a record's file, a baseline, a record, or a list of these.",
         )
-    named = dict.fromkeys(os.fspath(place) for place in given if not isinstance(place, Summary))
-    read = [_read(place, every=every) for place in named]
-    if in_memory := [place for place in given if isinstance(place, Summary)]:
+    if any(not isinstance(place, Summary) and not str(place).strip() for place in given):
+        raise UsageError("a results frame is not made of an empty name", hint="Name a folder, a file or a baseline.")
+    named: dict[str, str] = {}
+    for place in given:
+        if not isinstance(place, Summary):
+            named.setdefault(_key(os.fspath(place)), os.fspath(place))
+    read = [_read(name, every=every) for name in named.values()]
+    if in_memory := list({id(place): place for place in given if isinstance(place, Summary)}.values()):
         read.append(SourceRead("", Entries(in_memory)))
     for source in read:
         _warn(source)
     return read
+
+
+def _key(name: str) -> str:
+    """What two spellings of one place share, so that its records are rows once."""
+    path = user_path(name)
+    return os.path.realpath(path) if os.path.exists(path) else name
 
 
 def _read(name: str, *, every: bool) -> SourceRead:

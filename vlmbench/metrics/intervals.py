@@ -71,7 +71,7 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
     if n < 1:
         raise ValueError(f"a proportion needs at least one sample, got n = {n}")
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
+        raise ValueError(f"successes must lie between 0 and n = {n}, got {successes}")
     return effective_wilson(successes / n, n, NormalDist().inv_cdf((1 + confidence) / 2))
 
 

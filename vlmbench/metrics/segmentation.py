@@ -174,7 +174,11 @@ def image_pixel_accuracies(counts: PixelCounts) -> NDArray[np.float64]:
 
 
 def segmentation_rows(counts: PixelCounts) -> list[SegmentationRow]:
-    """Each class's IoU, accuracy and precision over the dataset."""
+    """Each class's IoU, accuracy and precision over the dataset.
+
+    Returns:
+        One row for each class, in the order of the classes.
+    """
     intersection, predicted, truth = (
         each.sum(axis=0) for each in (counts.intersection, counts.predicted, counts.truth)
     )

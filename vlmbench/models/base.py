@@ -177,7 +177,7 @@ class TokenPacks:
     Attributes:
         tokens: (B, L) int64 token ids.
         depths: (B, L) int64, the position of each token in its prompts.
-        sees: (B, L, L) bool, whether the row's token may see the column's token: its ancestors and itself.
+        sees: (B, L, L) bool; [b, i, j] is true if token i attends to token j, which is i itself or an ancestor of i.
         ends: (B, E) int64, the place of each prompt's last token.
         ended: (B, E) bool, which of ``ends`` belong to prompts; the others are filling.
     """

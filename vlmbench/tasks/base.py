@@ -30,6 +30,10 @@ from vlmbench.transfer.base import Reads
 from vlmbench.wording import listed
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class TaskOptions:
     """The user's choices for a task.
@@ -59,11 +63,11 @@ class TaskOptions:
     transfer: str = ZERO_SHOT
 
     def __post_init__(self) -> None:
-        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+        if self.limit is not None and (not _whole(self.limit) or self.limit < 1):
             raise UsageError(f"--limit must be a whole number above 0, not {self.limit!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if not _whole(self.seed) or self.seed < 0:
             raise UsageError(f"--seed must be a whole number, 0 or above, not {self.seed!r}")
-        if not isinstance(self.visuals, int) or self.visuals < 0:
+        if not _whole(self.visuals) or self.visuals < 0:
             raise UsageError(f"--save-visuals must be a whole number, 0 or above, not {self.visuals!r}")
         for what, texts in (("class names", self.class_names), ("templates", self.templates)):
             if texts is not None and not texts:
@@ -314,7 +318,7 @@ def metric_value(
 
 
 def reasons(found: Mapping[str, bool]) -> str:
-    """Why a class lacks values: all texts whose condition is true, in one string."""
+    """Join the texts whose condition is true. Each text says why a class lacks a value."""
     return "; ".join(words for words, true in found.items() if true)
 
 

@@ -96,7 +96,7 @@ class Inspection:
             yield
         except _Found as found:
             self.broken.append(Broken(promise, str(found), fix))
-        except Exception as error:  # errors of the checked object may be of any type
+        except (Exception, SystemExit) as error:  # errors of the checked object may be of any type
             said = f"{type(error).__name__}: {error}"
             self.broken.append(Broken(promise, said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…", fix))
         else:

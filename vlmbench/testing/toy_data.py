@@ -101,7 +101,9 @@ class ToyClips(ToyImages):
             DataError: clips have several frames.
         """
         if self.frames_per_clip > 1:
-            raise DataError(f"{self.samples[index].id}: a clip has {self.frames_per_clip} frames; use read_frames")
+            raise DataError(
+                f"{self.samples[index].id}: clips have {self.frames_per_clip} frames; call read_frames instead of read"
+            )
         return super().read(index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:

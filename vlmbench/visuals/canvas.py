@@ -106,7 +106,10 @@ def line_height(face: Font) -> int:
 
 
 def draw_mark(draw: Draw, place: tuple[int, int], size: int, right: bool) -> None:
-    """Draw a tick or a cross in a square of ``size`` pixels at ``place``. Not every font has these characters."""
+    """Draw a tick if ``right``, or else a cross, in a square of ``size`` pixels; ``place`` is its top left corner.
+
+    It is drawn as lines, because not every font has these characters.
+    """
     x, y = place
     width = max(2, round(size / 6))
     if right:

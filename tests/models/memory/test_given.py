@@ -257,6 +257,14 @@ def test_open_clip_is_as_its_adapter_makes_it(
     assert close > 0.99 and half.encode_text(["a cat"]).dtype == torch.float32
 
 
+def test_a_name_of_a_card_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.warns(VlmbenchWarning, match="named 'demo-clip', as a model card is"):
+        vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip")
+    recwarn.clear()
+    vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip-tuned")
+    assert not list(recwarn)
+
+
 def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(EXECUTORS, "_entries", {**EXECUTORS._entries, "elsewhere": lambda argument: object()})

@@ -84,8 +84,10 @@ def test_a_failure_is_the_builders_own_and_later_networks_are_drawn():
     assert nn.Linear(3, 3).weight.std() > 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", ["weights.pt", "weights.safetensors"])
+@pytest.mark.parametrize(
+    ("architecture", "file"),
+    [*((name, "weights.safetensors") for name in ARCHITECTURES), ("tiny", "weights.pt"), ("tiny-coca", "weights.pt")],
+)
 def test_open_clips_networks_are_the_plain_ones(architecture, file, write_weights, monkeypatch):
     source = parse_spec(f"{architecture}/{write_weights(architecture, file)}")
     calls: list[int] = []

@@ -19,25 +19,14 @@ from vlmbench.remarks.codes import WARNING
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
 from models.checkpoints import (  # noqa: E402  (after the skip)
-    CLIP_TEXT,
-    VISION,
     clip_processor,
     open_folder,
-    save,
-    small_clip_tokenizer,
 )
 
 
-@pytest.fixture(scope="session")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = transformers.CLIPConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=24)
-    folder = tmp_path_factory.mktemp("clip")
-    return save(folder, transformers.CLIPModel(config), small_clip_tokenizer(), clip_processor(32))
-
-
 @pytest.fixture
-def folder(saved: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "clip"))
+def folder(small_clip: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_clip, tmp_path / "clip"))
 
 
 def good(folder: Path) -> dict[str, torch.Tensor]:

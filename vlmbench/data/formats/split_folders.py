@@ -113,9 +113,9 @@ def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
         return
     inside = sorted({folder.removeprefix(f"{below}/").partition("/")[0] for folder in folders})
     raise DataError(
-        f"{kind} {location!r}: all samples are below one folder, {below}; the {counted(len(inside), 'folder')} in it "
+        f"{kind} {location!r}: all samples are in the folder {below}; its {counted(len(inside), 'folder')} "
         f"{either(len(inside), 'seems to be the class', 'seem to be the classes')}: {listing(inside)}",
-        hint=f"Name it: {argument(kind, _joined(location, below))}.",
+        hint=f"Name that folder: {argument(kind, _joined(location, below))}.",
     )
 
 

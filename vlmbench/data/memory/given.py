@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from vlmbench.cards import SourceSpec, TaskCard, parse_card
@@ -16,7 +17,7 @@ from vlmbench.class_names import listing
 from vlmbench.data.base import ImageDataset, Sample, SourceInfo, Target, TargetKind
 from vlmbench.data.labels import check_dataset
 from vlmbench.data.memory.dataset import GivenDataset
-from vlmbench.data.memory.items import Columns, Key, as_target
+from vlmbench.data.memory.items import Columns, Key, as_target, refuse_vectors
 from vlmbench.data.memory.parts import GivenParts, Unreadable, parts_of
 from vlmbench.data.memory.torch_datasets import innermost
 from vlmbench.errors import BadSampleError, LabelError, UsageError
@@ -85,6 +86,12 @@ def as_task(
     """
     if labels is not None and (image is not None or label is not None):
         raise UsageError("as_task: labels are given separately, so image= and label= cannot be used")
+    if isinstance(data, GivenTask | TaskCard):
+        raise UsageError("as_task: this is a task already", hint="Give it to evaluate: vlmbench.evaluate(model, task).")
+    if captions and multi_label:
+        raise UsageError("as_task: labels are captions or several classes an image, not both")
+    if name is not None and (not isinstance(name, str) or is_blank(name)):
+        raise UsageError(f"as_task: name is {name!r}, not a text", hint="Write name='…', or leave it out.")
     card = _like(like)
     target: TargetKind = "captions" if captions else "classes" if multi_label or _of_several(card) else "class"
     parts = parts_of(data, labels, Columns(image, label, captions))
@@ -110,8 +117,10 @@ def as_task(
 
 
 def _like(like: str | TaskCard | None) -> TaskCard | None:
-    if not isinstance(like, str):
+    if like is None or isinstance(like, TaskCard):
         return like
+    if not isinstance(like, str):
+        raise UsageError(f"as_task: like is a task's name or card, and {like!r} is a {type(like).__name__}")
     cards = find_tasks(like)
     if len(cards) != 1:
         raise UsageError(
@@ -131,16 +140,24 @@ def _class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str
         return None
     if isinstance(classes, str):
         raise UsageError(f"as_task: classes must be a list of texts, but {classes!r} is one text")
+    if isinstance(classes, set | frozenset) or not isinstance(classes, Iterable):
+        raise UsageError(
+            f"as_task: classes are class names in label order, and this is a {type(classes).__name__}",
+            hint="Give a list: classes=['cat', 'dog']. A set has no order.",
+        )
     if isinstance(classes, Mapping):
-        turned = all(isinstance(value, int) for value in classes.values())  # torchvision's class_to_idx
+        turned = all(isinstance(value, Integral) for value in classes.values())  # torchvision's class_to_idx
         by_index = {index: name for name, index in classes.items()} if turned else dict(classes)
         if sorted(by_index, key=repr) != sorted(range(len(by_index)), key=repr):
             raise UsageError(f"as_task: classes has the indices {listing(map(repr, by_index))}, not 0, 1, 2, …")
         classes = [by_index[index] for index in range(len(by_index))]
-    for index, name in enumerate(classes):
+    names = tuple(classes)
+    if not names:
+        raise UsageError("as_task: the list of classes is empty")
+    for index, name in enumerate(names):
         if not isinstance(name, str) or is_blank(name):
             raise UsageError(f"as_task: the name of class {index} is not a text: {name!r}")
-    return tuple(classes)
+    return names
 
 
 def _samples(
@@ -150,6 +167,8 @@ def _samples(
 
     A sample without a readable label gets an arbitrary one, and is never scored.
     """
+    if target == "classes":
+        refuse_vectors(parts.labels, classes, shown)
     samples, broken = [], {}
     anything: Target = {"captions": ("?",), "classes": ()}.get(target, 0)
     for index, label in enumerate(parts.labels):

@@ -21,6 +21,10 @@ IMAGE_KEYS = ("image", "img", "images", "picture", "jpg", "png", "pixel_values")
 LABEL_KEYS = ("label", "labels", "target", "targets", "class", "cls", "y")
 CAPTION_KEYS = ("caption", "captions", "sentences", "text", "texts")
 
+_VECTORS = (
+    "Class indices are a list without repeats. A place of 0 or 1 for each class is an array: numpy.array(labels)."
+)
+
 Key = str | int
 
 
@@ -102,11 +106,31 @@ def as_target(label: Any, target: TargetKind, classes: Sequence[str] | None, whe
             f"{where}: its label is {label!r}, not a list of class indices",
             hint="If an image has several classes, its label is a list of indices. If it has one, omit multi_label.",
         )
-    return tuple(sorted({_class(each, classes, where) for each in label}))
+    found = [_class(each, classes, where) for each in label]
+    if len(set(found)) != len(found):
+        raise LabelError(f"{where}: its list of classes names a class twice: {_shown(label)}", hint=_VECTORS)
+    return tuple(sorted(found))
+
+
+def refuse_vectors(labels: Sequence[Any], classes: Sequence[str] | None, where: str) -> None:
+    """Refuse lists of 0 and 1 that may be class indices of two classes, or a place for each of them.
+
+    Of more classes, such a list names a class twice, which :func:`as_target` refuses.
+
+    Raises:
+        LabelError: all labels are such lists, and no other label tells what they mean.
+    """
+    lists = [label for label in labels if isinstance(label, list | tuple)]
+    if classes is None or len(classes) != 2 or len(lists) != len(labels) or not lists:
+        return
+    if all(len(label) == 2 and set(map(_plain, label)) <= {0, 1} for label in lists):
+        raise LabelError(f"{where}: every label is a list of two numbers, 0 or 1, of two classes", hint=_VECTORS)
 
 
 def _class(label: Any, classes: Sequence[str] | None, where: str) -> int:
     plain = _plain(label)
+    if isinstance(plain, np.ndarray) and plain.shape == (1,) and plain.dtype.kind in "iu":
+        plain = int(plain[0])  # as some datasets keep labels: (N, 1)
     if isinstance(plain, int) and not isinstance(plain, bool):
         return plain
     if isinstance(plain, str):
@@ -114,7 +138,10 @@ def _class(label: Any, classes: Sequence[str] | None, where: str) -> int:
     several = isinstance(plain, list | tuple | set) or getattr(plain, "ndim", 0) > 0
     hint = "A label must be a whole number from 0, the place of its class in the class names."
     if several:
-        hint = "If an image has several classes, use as_task(…, multi_label=True)."
+        hint = (
+            "If an image has several classes, use as_task(…, multi_label=True). "
+            "If an array has a place for each class, give the index: labels.argmax(1)."
+        )
     elif isinstance(plain, float) and plain.is_integer():
         hint = f"A real number need not be a class index. If it is one, give int({plain})."
     raise LabelError(f"{where}: its label is {_shown(plain)}, not a class index", hint=hint)
@@ -147,19 +174,25 @@ def _of_vector(values: Any, classes: Sequence[str] | None, where: str) -> tuple[
 
 
 def _captions(label: Any, where: str) -> tuple[str, ...]:
-    texts = [label] if isinstance(label, str) else label
+    plain = label.tolist() if isinstance(label, np.ndarray) and label.dtype.kind in "UO" else label
+    texts = [plain] if isinstance(plain, str) else plain
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise LabelError(f"{where}: its captions are {_shown(label)}, not a text or a list of texts")
     return tuple(text.strip() for text in texts)
 
 
 def _is_array(label: Any) -> bool:
-    return isinstance(label, np.ndarray) or hasattr(label, "detach")
+    return isinstance(label, np.ndarray) or is_tensor(label)
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether it is a tensor of torch, which is not imported."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
 def _plain(label: Any) -> Any:
     """A NumPy number, or a tensor with one number, as a number of Python. Other labels stay as they are."""
-    if hasattr(label, "detach"):
+    if is_tensor(label):
         label = label.detach().cpu().numpy()
     if isinstance(label, np.generic) or (isinstance(label, np.ndarray) and label.ndim == 0):
         return label.item()

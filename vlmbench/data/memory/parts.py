@@ -58,6 +58,8 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
     if is_table(data) and labels is None:
         table = table_parts(data, columns)
         return GivenParts(table.image, table.labels, table.classes)
+    if hasattr(data, "iloc"):  # pandas numbers rows by their label, which a filter or a shuffle leaves as it was
+        data = data.to_dict("records") if hasattr(data, "columns") else list(data)
     _refuse_unnumbered(data)
     if labels is not None:
         return _apart(data, labels)
@@ -68,7 +70,7 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
 
 
 def _apart(images: Any, labels: Any) -> GivenParts:
-    if not hasattr(labels, "__len__") or isinstance(labels, str | Mapping):
+    if not hasattr(labels, "__len__") or isinstance(labels, str | bytes | Mapping | set | frozenset):
         raise UsageError(f"as_task: labels must be a list, but this is a {type(labels).__name__}")
     if len(images) != len(labels):
         raise DataError(f"as_task: the data has {counted(len(images), 'image')} and {counted(len(labels), 'label')}")

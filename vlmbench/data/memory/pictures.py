@@ -18,6 +18,7 @@ from PIL import Image
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.pixels import Fact, picture_rgb, say_facts
 from vlmbench.data.image_files import read_file
+from vlmbench.data.memory.items import is_tensor
 from vlmbench.errors import BadSampleError, DataError
 from vlmbench.paths import user_path
 
@@ -25,6 +26,8 @@ _CHANNELS = (1, 3, 4)
 _WHITE = 255
 _OVERSHOOT = 0.1
 """How far real numbers may be outside the range from 0 to 1: resizing with a cubic filter overshoots by this much."""
+_KINDS = "An image must be a PIL image, an array, a tensor, a path or a file's bytes: file.read()."
+_ITEM = "If labels are given separately, give only the images: as_task([item[0] for item in dataset], labels)."
 _BYTES = "Give pixels as uint8 from 0 to 255."
 _RAW = "Give images without any transform, because the model applies its own: set the dataset's transform to None."
 
@@ -41,7 +44,7 @@ def encoded(image: Any, sample_id: str) -> bytes:
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if isinstance(image, str | os.PathLike):
-        return read_file(user_path(Path(image)), sample_id)
+        return _file(image, sample_id)
     if isinstance(image, Mapping) and {"bytes", "path"} & image.keys():  # an undecoded cell of the datasets library
         stored = image.get("bytes")
         return encoded(stored if stored is not None else image.get("path"), sample_id)
@@ -50,6 +53,13 @@ def encoded(image: Any, sample_id: str) -> bytes:
     if image is None:
         raise BadSampleError(sample_id, "its image is None")
     return _picture(_from_array(image, sample_id), sample_id)
+
+
+def _file(path: str | os.PathLike[str], sample_id: str) -> bytes:
+    try:
+        return read_file(user_path(Path(path)), sample_id)
+    except BadSampleError as error:
+        raise BadSampleError(sample_id, f"its file {os.fspath(path)!r}: {error.reason}") from error
 
 
 def _picture(image: Image.Image, sample_id: str) -> bytes:
@@ -61,9 +71,8 @@ def _picture(image: Image.Image, sample_id: str) -> bytes:
 
 
 def _from_array(image: Any, sample_id: str) -> Image.Image:
-    is_tensor = hasattr(image, "detach")
     pixels = _as_array(image, sample_id)
-    pixels = _channels_last(pixels, sample_id, channels_first=is_tensor)
+    pixels = _channels_last(pixels, sample_id, channels_first=is_tensor(image))
     if pixels.dtype == np.uint16 and pixels.ndim == 2:
         return Image.fromarray(pixels)
     if pixels.dtype == bool:
@@ -74,7 +83,7 @@ def _from_array(image: Any, sample_id: str) -> Image.Image:
 
 
 def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
-    if hasattr(image, "detach"):
+    if is_tensor(image):
         image = image.detach().cpu()
         if str(image.dtype) == "torch.bfloat16":  # NumPy has no such type
             image = image.float()
@@ -82,7 +91,7 @@ def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
     if not isinstance(image, np.ndarray):
         raise DataError(
             f"sample {sample_id!r}: its image is a {type(image).__name__}",
-            hint="An image must be a PIL image, an array, a tensor, a path or a file's bytes.",
+            hint=_ITEM if isinstance(image, Mapping | tuple) else _KINDS,
         )
     if image.dtype.kind not in "buif":
         raise DataError(f"sample {sample_id!r}: its image is an array of {image.dtype}, not of pixels")

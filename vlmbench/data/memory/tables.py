@@ -44,7 +44,8 @@ def table_parts(table: Any, columns: Columns) -> TableParts:
     _refuse_other_kinds(table)
     plain = table.with_format(None)
     kinds = {name: getattr(feature, "feature", feature) for name, feature in plain.features.items()}
-    image = _column(columns.image, [n for n, kind in kinds.items() if type(kind).__name__ == "Image"], kinds, "image")
+    pictures_of = [name for name, kind in kinds.items() if type(kind).__name__ == "Image"]
+    image = _column(columns.image, pictures_of or [name for name in IMAGE_KEYS if name in kinds], kinds, "image")
     label = _label_column(columns, kinds)
     names = getattr(kinds[label], "names", None)
     pictures = plain.select_columns([image])
@@ -52,6 +53,8 @@ def table_parts(table: Any, columns: Columns) -> TableParts:
         from datasets import Image
 
         pictures = pictures.cast_column(image, Image(decode=False))
+    elif getattr(kinds[image], "dtype", None) not in ("string", "large_string", "binary", "large_binary"):
+        pictures = pictures.with_format("numpy")
     labels = plain.select_columns([label])[:][label]
     return TableParts(lambda row: pictures[row][image], labels, tuple(names) if names else None)
 

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 from vlmbench.rgb import as_rgb
 
+_MOST_CHANNELS = 4
 _NO_LIMIT = 100_000
 """A larger limit means no limit: transformers writes 10^30 tokens for a tokenizer without a limit."""
 
@@ -65,6 +67,17 @@ class Prepare:
             raise ModelError(
                 f"the transform returned {found} for an image, not a tensor (3, H, W)",
                 hint="Let the transform end with ToTensor() and Normalize(…).",
+            )
+        if not pixels.is_floating_point():
+            kind = str(pixels.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"the transform returned pixels of the type {kind}, not real numbers",
+                hint="Let it end in ToTensor() and Normalize(…). If the module scales bytes, give pixels.float().",
+            )
+        if pixels.shape[0] > _MOST_CHANNELS >= pixels.shape[2]:
+            raise ModelError(
+                f"the transform returned the shape {tuple(pixels.shape)} of an image, with the channels last",
+                hint="Give (3, H, W): pixels.permute(2, 0, 1).",
             )
         return pixels
 
@@ -174,8 +187,14 @@ class Tokenize:
 def _on(tokens: Any, device: torch.device) -> Any:
     if isinstance(tokens, Tensor):
         return tokens.to(device)
-    if isinstance(tokens, Mapping):
-        return {name: _on(part, device) for name, part in tokens.items()}
+    if isinstance(tokens, MutableMapping):  # of its own kind, such as the BatchEncoding of transformers
+        moved = copy.copy(tokens)
+        moved.update({name: _on(part, device) for name, part in tokens.items()})
+        return moved
+    if isinstance(tokens, tuple) and tokens and all(isinstance(part, Tensor) for part in tokens):
+        return tuple(part.to(device) for part in tokens)
+    if isinstance(tokens, list) and tokens and all(isinstance(part, str) for part in tokens):
+        return tokens  # a text encoder that reads texts
     try:
         return torch.as_tensor(tokens).to(device)
     except (TypeError, ValueError, RuntimeError) as error:

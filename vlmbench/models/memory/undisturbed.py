@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +15,10 @@ import numpy as np
 import torch
 from PIL import ImageFile
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Held by an evaluation: what it changes belongs to the whole process, so two threads take turns."""
 
 
 @contextmanager
@@ -25,18 +30,20 @@ def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
 
     All of this is restored at the end, also after an error or Ctrl-C. So are the mode of each submodule, the buffers,
     the number of torch's threads, and the random states of Python, NumPy and torch, on the CPU and on each accelerator.
+    A second thread waits until the first is done.
 
     Args:
         modules: the modules that are evaluated.
     """
     with ExitStack() as put_back:
+        put_back.enter_context(_ONE_AT_A_TIME)
         put_back.callback(_random_states())
         put_back.callback(_settings())
         for module in dict.fromkeys(modules):
             put_back.callback(_buffers(module))
             put_back.callback(_modes(module))
             put_back.callback(_wanted_gradients(module))
-            module.eval()
+            _evaluate(module)
         put_back.enter_context(torch.inference_mode(False))
         put_back.enter_context(torch.enable_grad())
         put_back.enter_context(torch.device("cpu"))
@@ -114,8 +121,20 @@ def _float32_precisions() -> list[tuple[Any, str]]:
     return [(place, place.fp32_precision) for place in places if hasattr(place, "fp32_precision")]
 
 
+def _evaluate(root: nn.Module) -> None:
+    """Put a module into evaluation mode, also the parts that its own ``train`` method leaves out."""
+    try:
+        root.eval()
+    except NotImplementedError:  # an exported program has one mode only
+        return
+    for module in root.modules():
+        if getattr(module, "training", False):
+            module.training = False
+
+
 def _modes(root: nn.Module) -> Callable[[], None]:
-    modes = [(module, module.training) for module in root.modules()]
+    # A frozen module of TorchScript has no mode.
+    modes = [(module, module.training) for module in root.modules() if hasattr(module, "training")]
 
     def put_back() -> None:
         try:
@@ -134,13 +153,15 @@ def _wanted_gradients(root: nn.Module) -> Callable[[], None]:
 
     If one does, torch multiplies matrices in another way, and the last digits of the features change.
     """
-    wanted = [parameter for parameter in root.parameters() if parameter.requires_grad]
+    wanted = [each for each in root.parameters() if not is_lazy(each) and each.requires_grad]
     for parameter in wanted:
-        parameter.requires_grad_(False)
+        with torch.inference_mode(parameter.is_inference()):
+            parameter.requires_grad_(False)
 
     def put_back() -> None:
         for parameter in wanted:
-            parameter.requires_grad_(True)
+            with torch.inference_mode(parameter.is_inference()):
+                parameter.requires_grad_(True)
 
     return put_back
 
@@ -150,13 +171,13 @@ def _buffers(root: nn.Module) -> Callable[[], None]:
         (module, name, buffer, _version(buffer), buffer.detach().clone())
         for module in root.modules()
         for name, buffer in module._buffers.items()
-        if buffer is not None
+        if buffer is not None and not is_lazy(buffer)
     ]
 
     def put_back() -> None:
         for module, name, buffer, version, values in kept:
             if _version(buffer) != version or version is None:
-                with torch.no_grad():
+                with torch.inference_mode(buffer.is_inference()), torch.no_grad():
                     buffer.copy_(values)
             module._buffers[name] = buffer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vlmbench.errors import LONGEST_IN_TABLE, UnknownNameError
+from vlmbench.errors import LONGEST_IN_TABLE, UnknownNameError, UsageError
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
@@ -42,6 +42,7 @@ def task_table(request: TableRequest) -> Table:
 
     Raises:
         UnknownNameError: no record, failure or published number is of this task.
+        UsageError: the view leaves all of them out.
     """
     name, entries, view, facts = request.name, request.entries, request.view, request.facts
     numbers = request.published()
@@ -52,7 +53,13 @@ def task_table(request: TableRequest) -> Table:
     metric = records[0].main_metric if records else next((n.metric for n in numbers if n.task == name), "")
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]
     if not (records or failures or found):
-        known = [record.task.name for record in entries.records] + [number.task for number in numbers]
+        known = {answer.task.name for answer in entries.records} | {failure.task for failure in entries.failures}
+        known |= {number.task for number in numbers}
+        if name in known:
+            raise UsageError(
+                f"the options leave out all records, failures and published numbers of the task {name!r}",
+                hint="Widen --models or --published, or leave out --no-flagged.",
+            )
         raise UnknownNameError(
             f"the task {name!r} has no record, failure or published number", hint=did_you_mean(name, known) or None
         )

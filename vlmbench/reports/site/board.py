@@ -36,12 +36,12 @@ _SHOWN = TableView()
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One model's line.
+    """One row of the leaderboard. A model has several rows if its numbers come from several places.
 
     Attributes:
-        model: its columns.
-        origin: where its numbers come from.
-        cells: by task; a task that was never asked is not in it.
+        model: the model's name and other facts about it, each in a column of its own.
+        origin: where the row's numbers come from.
+        cells: the score on each task, by the task's name; tasks that the model was never asked are missing.
         source: the source of published numbers.
         table: the title of the published table; "" for other rows.
         detail: how the row differs from other rows of the same model.

@@ -1,6 +1,6 @@
 """Describes the table of ``vlmbench report retrieval``: zero-shot retrieval in the form of the survey's tables.
 
-The survey itself has no such table.
+The survey itself has no such table. The survey is Zhang et al., arXiv 2304.00685.
 """
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report

@@ -1,4 +1,7 @@
-"""Draws the answers of a classification: confused classes, a bar for each class, and samples. The plugin calls it."""
+"""Draws the answers of a classification: confused classes, a bar for each class, and samples.
+
+The classification plugin (``plugin.py``) calls it.
+"""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Classification:
             check_charts()
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion:
-        """Make the prompts, and choose the samples."""
+        """Make the question: make the prompts, check the labels, and choose the samples."""
         dataset = datasets["test"]
         prompts = prompt_set(card, dataset, options)
         check_targets(

@@ -51,6 +51,14 @@ def apart(first: Tensor, second: Tensor) -> float:
     return float((first.float() - second.float()).abs().max()) if first.numel() else 0.0
 
 
+def different(features: Tensor, rounding: float) -> int:
+    """How many of N rows are further from each other than rounding."""
+    rows = features.float().cpu()
+    distances = (rows[:, None] - rows[None]).abs().amax(dim=-1)
+    same = (distances <= rounding).tril(-1).any(dim=1)
+    return int((~same).sum())
+
+
 def stacked(pixels: Sequence[Pixels]) -> Pixels:
     """Stack B images of the same shape into one batch."""
     first = pixels[0]

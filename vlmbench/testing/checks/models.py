@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from vlmbench.cards import ModelCard
 from vlmbench.catalogue import runnable_models
@@ -14,12 +16,15 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models import base as protocols
 from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, lacks_encoders
+from vlmbench.models.memory.given import GivenModel
+from vlmbench.models.memory.held import modules_of
+from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
 from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
 from vlmbench.testing.checks.unchanged import changed as changed_settings
-from vlmbench.testing.checks.unchanged import modules_of, process_state
+from vlmbench.testing.checks.unchanged import hashes_of, process_state
 from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.wording import counted, listed
 
@@ -41,7 +46,7 @@ _CHECKS = {**_OF_ENCODERS, **_OF_ANY}
 
 
 def check_model(
-    model: Model | ModelCard | str,
+    model: Model | GivenModel | ModelCard | str,
     *,
     changed: Model | None = None,
     device: str = "cpu",
@@ -52,8 +57,8 @@ def check_model(
     """Check everything that a model promises: its identity, its encoders and its capabilities.
 
     Args:
-        model: a model, a card, or a name that ``vlmbench run -m`` takes. A card or name is loaded twice, offline, so
-            that the two loads can be compared.
+        model: a model, a card, a name that ``vlmbench run -m`` takes, or what :func:`vlmbench.as_model` makes. A card
+            or name is loaded twice, offline, so that the two loads can be compared.
         changed: the same model, loaded by its adapter with one weight changed. Its identity must differ.
         device: the device on which a card or name is loaded.
         texts: texts to encode besides the usual ones. Give some if the model knows few words.
@@ -65,6 +70,11 @@ def check_model(
         ConformanceError: promises are broken; it lists all of them.
         VlmbenchError: the card or name cannot be loaded.
     """
+    if isinstance(model, GivenModel):
+        with undisturbed(model.modules):
+            return check_model(
+                model.load(), changed=changed, device=device, texts=texts, any_mode=any_mode, rounding=rounding
+            )
     load = _loader(model, device) if isinstance(model, (ModelCard, str)) else None
     loaded = load() if load is not None else cast(Model, model)
     before = process_state()  # after the first load: the libraries that it imports may change the environment
@@ -72,6 +82,7 @@ def check_model(
     _check_parts(inspection, loaded)
     if inspection.broken:  # the other checks need these parts
         return inspection.conclude()
+    weights = hashes_of(loaded)
     encodes = lacks_encoders(loaded) is None
     if encodes:
         encoder = cast(VisionLanguageModel, loaded)
@@ -88,6 +99,11 @@ def check_model(
         fix="Restore what you change, and draw random numbers from a generator of your own (torch.Generator).",
     ):
         _require_unchanged(inspection, before)
+    with inspection.promise(
+        "Its weights are the same after it was asked", fix="Write to no parameter or buffer while you encode."
+    ):
+        names = changed_settings(weights, hashes_of(loaded))
+        inspection.require(not names, f"{listed(names)} changed")
     return inspection.conclude()
 
 
@@ -137,11 +153,18 @@ def _check_parts(inspection: Inspection, model: Model) -> None:
     with inspection.promise(
         "Its networks are in evaluation mode", fix="Call .eval() on each network before you return the model."
     ):
-        training = [type(part).__name__ for network in modules_of(model) for part in network.modules() if part.training]
+        networks = [network for network in modules_of(model) if _is_network(network)]
+        training = [type(part).__name__ for network in networks for part in network.modules() if part.training]
         inspection.require(
             not training,
             f"still in training mode (dropout, batch norm): {listed(training, most=3)}",
         )
+
+
+def _is_network(module: nn.Module) -> bool:
+    """Whether the mode of a module can matter: not that of a transform, which torchvision makes a module too."""
+    stated = [*module.parameters(), *module.buffers()]
+    return bool(stated) or any(isinstance(part, _DropoutNd) for part in module.modules())
 
 
 def _members(kind: type) -> str:

@@ -18,6 +18,7 @@ from vlmbench.answers.tables import read_answers
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset, content_sha256
 from vlmbench.errors import UnpairableError
+from vlmbench.frames.predictions import frame_views, predictions_frame
 from vlmbench.kinds import TaskKind
 from vlmbench.records import MetricValue, Record
 from vlmbench.testing.checks.asked import Asked, ask
@@ -116,6 +117,7 @@ def _check_written(inspection: Inspection, kind: TaskKind, asked: Asked, what: s
         record = Record.model_validate_json(path.read_text("utf-8"))
         inspection.require(dict(record.metrics) == dict(asked.outcome.metrics), "the metrics differ after reading")
         answers = read_answers(record, path.parent)
+        _require_views(inspection, kind, path)
         if kind.paired is None:
             return
         for name, value in asked.outcome.metrics.items():
@@ -128,6 +130,14 @@ def _check_written(inspection: Inspection, kind: TaskKind, asked: Asked, what: s
                 found is not None and np.isclose(found.value, expected, atol=_CLOSE, equal_nan=True),
                 f"{name} is {expected:.6g} in the record and {getattr(found, 'value', math.nan):.6g} by the pairing",
             )
+
+
+def _require_views(inspection: Inspection, kind: TaskKind, path: Path) -> None:
+    """Break the promise at hand unless each view of the kind's ``frames.py`` can be made of the predictions."""
+    for view in frame_views(kind.name):
+        shown = list(predictions_frame(path, view.each).columns)
+        wanted = [column.name for column in view.columns]
+        inspection.require(shown == wanted, f"the view {view.each!r} shows {shown}, not {wanted}")
 
 
 def check_same_again(inspection: Inspection, asked: Asked, datasets: Mapping[Role, ImageDataset], what: str) -> None:

@@ -40,6 +40,8 @@ from vlmbench.testing.one_entry import registered
 _THREADS = 4
 _MOST = 32
 """At most this number of samples is read."""
+_MOST_FILES, _MOST_BYTES = 10_000, 2**30
+"""At most this much is copied beside a dataset's file."""
 _LATER_S = 10
 """By how many seconds the files of a copy are made newer."""
 _UNREGISTERED = "source-under-test"
@@ -245,7 +247,7 @@ def _check_changes(
         if places[0].is_dir():
             shutil.copytree(places[0], place)
         else:
-            shutil.copytree(places[0].parent, folder, dirs_exist_ok=True)
+            _copy_beside(places[0], folder)
         return spec.model_copy(update={"location": str(place)}), folder
 
     context = replace(context, data_root=None)
@@ -265,6 +267,18 @@ def _check_changes(
             opener.open(there, context).state() != before, "all files are newer, but state() is the same"
         )
     _check_gone(inspection, bad, opener, copied, context)
+
+
+def _copy_beside(file: Path, folder: Path) -> None:
+    """A file with what lies beside it, since an annotation file names images there; the file alone if that is much."""
+    beside = [path for path in file.parent.rglob("*") if path.is_file()] if file.parent.parent != file.parent else []
+    total = sum(path.stat().st_size for path in beside[:_MOST_FILES])
+    if len(beside) > _MOST_FILES or total > _MOST_BYTES or folder.is_relative_to(file.parent):
+        beside = [file]
+    for path in beside:
+        place = folder / path.relative_to(file.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
 
 
 def _check_gone(

@@ -10,7 +10,7 @@ from vlmbench.reports.registry import FORMATS, OPTIONS, TABLES, ReportTable, Tab
 from vlmbench.reports.table_data import Table
 from vlmbench.reports.table_view import TableView
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.one_entry import registered
+from vlmbench.testing.one_entry import registered, require_entry
 from vlmbench.testing.toy_records import make_failure, make_record
 from vlmbench.wording import counted
 
@@ -27,7 +27,10 @@ def check_report_table(
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
+        UsageError: another table has the name of the table that was given.
     """
+    if isinstance(table, ReportTable):
+        require_entry(TABLES, table.name, table, "the table")
     if isinstance(table, ReportTable) and table.name not in TABLES:
         with registered(TABLES, table.name, table):
             return check_report_table(table, records=records, name=name)

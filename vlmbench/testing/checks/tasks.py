@@ -22,7 +22,7 @@ from vlmbench.testing.checks.noise import NoiseModel
 from vlmbench.testing.checks.outcomes import check_chance, check_outcome, check_perfect, check_same_again
 from vlmbench.testing.checks.questions import check_question
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.one_entry import registered
+from vlmbench.testing.one_entry import registered, require_entry
 from vlmbench.testing.toy_colours import ColourModel
 from vlmbench.testing.toy_data import toy_dataset
 
@@ -48,7 +48,10 @@ def check_task(
     Raises:
         ConformanceError: promises are broken; it lists all of them.
         DataError: no data was given, and there is no toy data with this target.
+        UsageError: another kind has the name of the kind that was given.
     """
+    if isinstance(task, TaskKind):
+        require_entry(KINDS, task.name, task, "the kind of task")
     if isinstance(task, TaskKind) and task.name not in KINDS:
         with registered(KINDS, task.name, task):
             return check_task(task, dataset=dataset, perfect=perfect, random=random)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast, get_args
 
 import PIL.Image
@@ -14,10 +16,10 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
-from vlmbench.testing.checks.features import apart, stacked
+from vlmbench.testing.checks.features import apart, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.toy_data import toy_dataset
+from vlmbench.testing.toy_data import ToyImages, toy_dataset
 from vlmbench.testing.toy_models import toy_model
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer import METHODS
@@ -93,6 +95,7 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
         )
     if inputs is not None:
         _check_logits(inspection, classifier, inputs, count)
+        _check_classes(inspection, method, model, support, prompts, inputs)
         with inspection.promise(
             "The same support set and seed give the same classifier",
             fix="Take random numbers from torch.Generator().manual_seed(support.seed).",
@@ -127,6 +130,46 @@ def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor
         alone = torch.cat([classifier.logits(row[None]) for row in inputs])
         difference = apart(alone, logits)
         inspection.require(difference <= _CLOSE, f"alone they differ by up to {difference:.3g}")
+
+
+def _check_classes(
+    inspection: Inspection,
+    method: TransferMethod,
+    model: VisionLanguageModel,
+    support: FewShot,
+    prompts: PromptSet,
+    inputs: Tensor,
+) -> None:
+    with inspection.promise(
+        "Different images have different logits, and each class has its own column, in the order of the prompts",
+        fix="Use the images and the prompts: column c is the class of prompts.class_names[c].",
+    ):
+        turned = range(len(prompts.class_names))[::-1]
+        names = tuple(prompts.class_names[label] for label in turned)
+        engine = FeatureEngine(model, EngineSettings(batch_size=8))
+        logits = method.fit(engine, support, prompts, {}).logits(inputs)
+        inspection.require(different(logits, 0) > 1, "all images have the same logits")
+        inspection.require(different(logits.T, 0) > 1, "all classes have the same logits")
+        other = method.fit(engine, _relabelled(support, list(turned)), replace(prompts, class_names=names), {})
+        found = other.logits(inputs)
+        moved, stayed = ((each - logits).abs().mean() for each in (found[:, list(turned)], found))
+        # A method that begins with random weights need not find the same ones for another order.
+        inspection.require(bool(moved < stayed), "with the classes in another order, columns do not move with them")
+
+
+def _relabelled(support: FewShot, order: Sequence[int]) -> FewShot:
+    """The support set of the same classes in another order."""
+    place = {label: number for number, label in enumerate(order)}
+
+    def relabelled(chosen: Chosen | None) -> Chosen | None:
+        if chosen is None:
+            return None
+        data = cast(ToyImages, chosen.dataset)
+        samples = [replace(sample, target=place[cast(int, sample.target)]) for sample in data.samples]
+        classes = tuple((data.classes or ())[label] for label in order)
+        return Chosen(replace(data, samples=samples, classes=classes), chosen.indices)
+
+    return replace(support, train=relabelled(support.train), val=relabelled(support.val))
 
 
 def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
