@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from vlmbench.data.hub.repo import hub_name
-from vlmbench.models.hub_access import fetch_error
-from vlmbench.network import proxy_problem, without_password
+from vlmbench.models.hub_access import fetch_error, hub_access
+from vlmbench.network import hub_name, no_connection, proxy_problem, without_password
 
 SOCKS = ImportError("Using SOCKS proxy, but the 'socksio' package is not installed.")
 
@@ -59,3 +60,32 @@ def test_the_hubs_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> 
     assert hub_name() == "https://hub.example"
     failed = fetch_error("x", OSError("401 for url: https://me:secret@hub.example/x"), offline=False)
     assert "secret" not in str(failed) and "hub.example" in str(failed)
+
+
+def test_a_failed_connection_is_found_behind_the_errors_of_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
+    refused = ConnectionRefusedError("refused")
+    wrapped = OSError("An error happened while trying to locate the file. " * 20)
+    wrapped.__cause__ = refused
+    assert no_connection(wrapped) is refused and no_connection(ValueError()) is None
+    said = fetch_error("the weights x", wrapped, offline=False, repository="org/x")
+    assert said.message == (
+        "cannot fetch the weights x: the connection to https://hub.example failed (ConnectionRefusedError)"
+    )
+    cut = fetch_error("x", OSError("word " * 100), offline=False).message
+    assert cut.endswith(" word…") and len(cut) < 330
+
+
+def test_the_clients_tries_end_at_once_without_a_connection_and_log_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = logging.getLogger("huggingface_hub.utils._http")
+    with hub_access(offline=False):
+        with pytest.raises(ConnectionError, match="refused"):
+            try:
+                raise ConnectionError("refused")
+            except ConnectionError as error:
+                log.warning("'%s' thrown while requesting", error)
+                pytest.fail("the client would wait now")
+        log.warning("Retrying in 8s [Retry 5/5].")
+    assert not caplog.records and not log.filters

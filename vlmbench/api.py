@@ -23,7 +23,7 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
-from vlmbench.models.memory.given import GivenModel, as_model
+from vlmbench.models.memory.given import GivenModel, as_model, told_of
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
@@ -160,7 +160,8 @@ def evaluate(
             plugins=plugin_files,
             **{"measure_memory": not in_memory, **_settings(settings)},
         )
-        outcomes = execute(make_plan(request), request, NotesAsWarnings())
+        told = {model.card.name: told_of(model) for model in given}
+        outcomes = execute(make_plan(request), request, NotesAsWarnings(told))
     return _records(outcomes)
 
 

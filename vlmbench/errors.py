@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 
 
@@ -155,6 +157,15 @@ class StoreError(VlmbenchError):
 
 class VlmbenchWarning(UserWarning):
     """Something the user should know while the work continues. In a run it becomes a remark of the record."""
+
+
+def warn_caller(message: str) -> None:
+    """Give a :class:`VlmbenchWarning` that points to the line outside this package that called the package."""
+    package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, VlmbenchWarning, stacklevel=level)
 
 
 LONGEST_IN_TABLE = 80

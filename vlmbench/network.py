@@ -1,7 +1,7 @@
-"""Explains proxies that a library cannot use, and keeps passwords out of messages.
+"""Explains errors of the network and of proxies, names the hub, and keeps passwords out of messages.
 
-Sources and adapters that ask a hub for data or models call :func:`proxy_problem` on an error, and
-:func:`without_password` on an address.
+Sources and adapters that ask a hub for data or models call :func:`proxy_problem` and :func:`no_connection` on an error,
+and :func:`without_password` on an address.
 """
 
 from __future__ import annotations
@@ -10,8 +10,37 @@ import os
 import re
 from collections.abc import Iterator
 
+_NETWORK_ERRORS = frozenset(("TransportError", "RequestException", "ConnectionError", "TimeoutError"))
+"""Names of network errors. Versions of the hub's client use requests, httpx or httpx2, which share only these names."""
+_UNREACHABLE = frozenset(("ConnectError", "ConnectTimeout", "ConnectionError", "gaierror"))
+"""Names of errors before a server has answered: its name has no address, or there is no way to it."""
 _SAID = re.compile(r"socks|proxy|proxies", re.IGNORECASE)
 _SOCKS = re.compile(r"socks", re.IGNORECASE)
+
+
+def endpoint() -> str | None:
+    """The hub that HF_ENDPOINT names; None: the client's own default."""
+    # The client reads HF_ENDPOINT when it is imported, which may be long before it is set.
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def hub_name() -> str:
+    """The hub's address, for messages: without a password."""
+    return without_password(endpoint() or "https://huggingface.co")
+
+
+def is_network_error(error: BaseException) -> bool:
+    """Whether a server could not be reached at all, or did not answer."""
+    return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)
+
+
+def no_connection(error: BaseException) -> BaseException | None:
+    """The error of the connection that made another error happen; None if a server answered."""
+    return next((each for each in _chain(error) if _unreachable(each)), None)
+
+
+def _unreachable(error: BaseException) -> bool:
+    return any(kind.__name__ in _UNREACHABLE for kind in type(error).__mro__)
 
 
 def proxy_problem(error: BaseException) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -25,6 +26,17 @@ RESULTS = Path("results/runs")
 BASELINES = Path("results/baselines")
 """The folder of all saved baselines, if the user names none. It is relative to the repository's top folder."""
 _STAND_IN = "vlmbench-for-this-process-"
+
+
+def report_command(results: Path) -> str:
+    """The shortest command that prints the results of a folder.
+
+    >>> report_command(RESULTS), report_command(Path("my runs"))
+    ('vlmbench report', "vlmbench report --results 'my runs'")
+    """
+    if os.path.abspath(results) == os.path.abspath(RESULTS):
+        return "vlmbench report"
+    return f"vlmbench report --results {shlex.quote(str(results))}"
 
 
 def user_path(path: Path | str) -> Path:

@@ -188,6 +188,12 @@ class ResultStore:
         found = [path for path in self._paths(f"{glob.escape(run_id)}*") if not path.name.endswith(FAILED)]
         return [path for path in found if path.stem == run_id] or found
 
+    def pairs(self) -> tuple[list[Path], list[Path]]:
+        """The folders of the pairs that have a record, and of those that have only a failure. Nothing is read."""
+        paths = self._paths()
+        answered = {path.parent for path in paths if not path.name.endswith(FAILED)}
+        return sorted(answered), sorted({path.parent for path in paths} - answered)
+
     def _paths(self, stem: str = "*") -> list[Path]:
         return sorted(self.root.glob(f"*/*/{stem}.json"))
 

@@ -22,7 +22,7 @@ from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.records import ClassResult, Imported, MetricValue, Predictions, Record
 from vlmbench.remarks.base import remark
-from vlmbench.remarks.codes import FILES_PASSED_OVER
+from vlmbench.remarks.codes import FILES_PASSED_OVER, SUBSET
 from vlmbench.store import ResultStore
 from vlmbench.testing.toy_records import make_failure, make_record
 
@@ -151,7 +151,9 @@ def test_a_pair_that_failed_and_a_name_that_is_not_there_are_one_sentence(tmp_pa
     ResultStore(tmp_path / "runs").write_failure(make_failure("m", "cifar10", "no weights"), "plan")
     failed = show("m/cifar10", "--results", "runs", where=tmp_path, code=2).stderr
     assert "m failed on cifar10: no weights" in failed
-    assert "m/cifar10" in show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    misspelt = show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "Did you mean" not in misspelt and "1 pair has only a failure and no record" in misspelt
+    assert "see vlmbench report --results runs" in misspelt
     assert "vlmbench run" in show("abcdef", where=tmp_path, code=2).stderr
     for odd in ("", " ", "../gone", "x" * 5000, "a/b/c/d", "**", "[", "~nobody-here/x"):
         assert "error:" in show(odd, "--results", "runs", where=tmp_path, code=2).stderr
@@ -265,7 +267,7 @@ def test_an_imported_record_and_one_from_before_remarks(tmp_path: Path, photos: 
     source = Imported.model_validate({"from": "open_clip", "file": "results.csv", "sha256": "0" * 64})
     made = make_record("m", "t", "1111111111111111").model_copy(update={"imported": source, "predictions": None})
     page = page_of(show(store.write(made, None), where=tmp_path))
-    assert "open_clip asked m the task t" in page and not sample_ids(page)
+    assert "open_clip tested m on the task “t”" in page and not sample_ids(page)
     old, content = classified(photos, "2222222222222222", warnings=["two files were left out"])
     path = store.write(old.model_copy(update={"schema_": "vlmbench.record/1"}), content)
     assert "Two files were left out" in page_of(show(path, where=tmp_path))
@@ -337,3 +339,21 @@ def test_a_browser_that_is_not_there_is_said_and_no_file_of_the_folder_runs(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not _open(tmp_path / "page.html")
     assert not (tmp_path / "ran").exists()
+
+
+def test_only_pairs_with_a_record_are_suggested(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "runs")
+    store.write(make_record("m", "cifar100").model_copy(update={"predictions": None}), None)
+    store.write_failure(make_failure("m", "cifar10", "no weights"), "plan")
+    said = show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "Did you mean 'm/cifar100'? 1 pair has only a failure" in said and "'m/cifar10'" not in said
+
+
+def test_a_number_not_above_chance_is_a_remark_and_a_subset_is_explained_once(tmp_path: Path, photos: Path) -> None:
+    record, content = classified(photos)
+    low = record.main.model_copy(update={"value": 0.5, "ci95": (0.2, 0.8), "chance": 0.5})
+    limited = record.run.model_copy(update={"limit": 2})
+    record = record.model_copy(update={"metrics": {record.main_metric: low}, "run": limited})
+    page = page_of(show(ResultStore(tmp_path / "runs").write(record, content), where=tmp_path))
+    assert "Acc1 is not above chance: its 95% interval is 20.0 to 80.0%, and chance is 50.0%" in page
+    assert page.count("ubset of") >= 1 and SUBSET.meaning.replace("`", "") not in page

@@ -153,6 +153,7 @@ def show(
     table = results_table([entry.record for entry in entries], title=f"Baseline {name}")
     print_table(table)
     if saved:
+        print_line("")
         largest = max(saved.sizes, key=lambda file: saved.sizes[file])
         said = f"{counted(len(saved.sizes), 'file')}, {size_text(saved.size)}; the largest is {largest}"
         print_line(f"{said}, {size_text(saved.sizes[largest])}")

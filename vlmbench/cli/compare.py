@@ -178,6 +178,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
 
     console.print(Text(sentences.compared(found)))
     console.print(TerminalTable(_table(found), console.width))
+    console.print()
     if any(task.gain for task in found.tasks):
         _print_paragraph(console, "", figures.LEGEND, style="dim")
         console.print()

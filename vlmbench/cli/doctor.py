@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from vlmbench.cli.console import stdout
+from vlmbench.cli.console import print_grid
 from vlmbench.files import size_text
 from vlmbench.paths import has_home
 from vlmbench.wording import counted
@@ -43,7 +43,7 @@ def doctor() -> None:
     table = Table.grid(padding=(0, 2))
     for mark, what, detail in findings:
         table.add_row(Text(mark, style=styles[mark]), Text(what, style="bold"), Text(detail))
-    stdout().print(table)
+    print_grid(table)
     if any(mark == "fail" for mark, _, _ in findings):
         raise typer.Exit(1)
 

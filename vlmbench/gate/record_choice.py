@@ -15,11 +15,11 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.store import baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.sides import Side, side_at, side_label
-from vlmbench.paths import user_path
+from vlmbench.paths import report_command, user_path
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
 from vlmbench.store import ResultStore
-from vlmbench.wording import counted
+from vlmbench.wording import counted, either
 
 _LISTED = 10
 _ID = re.compile(r"[A-Za-z0-9]{4,}")
@@ -175,10 +175,12 @@ def _hint(name: str, results: Path, baselines: Path) -> str:
     """A hint: the most similar name of a pair. If no name is similar, it says what can be named."""
     if _SHORT_ID.fullmatch(name):
         return "If this is the beginning of a run id, name four characters of it, or more."
-    known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
-    meant = did_you_mean(name, known) if known else ""
-    if meant:
-        return meant
-    if not known and not results.is_dir():
+    if not results.is_dir():
         return f"There is no results folder {str(results)!r}. Name one with --results, or make one with `vlmbench run`."
-    return "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."
+    known, failed = ResultStore(results).pairs()
+    hint = did_you_mean(name, [f"{folder.parent.name}/{folder.name}" for folder in known])
+    hint = hint or "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."
+    if failed:
+        said = f"{counted(len(failed), 'pair')} {either(len(failed), 'has', 'have')} only a failure and no record"
+        hint += f" {said}: see {report_command(results)}"
+    return hint

@@ -277,3 +277,13 @@ def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_peak_of_memory_that_the_caller_may_measure_is_left_alone() -> None:
     assert evaluated(toy_adapter.toy()).run.peak_memory_bytes is None
+
+
+def test_a_missing_identity_is_a_warning_once_for_a_model_at_the_callers_line() -> None:
+    module = Usual()
+    with pytest.warns(VlmbenchWarning, match='as_model\\(…, identity="hash"\\)') as caught:
+        for _ in range(2):
+            vlmbench.evaluate(vlmbench.as_model(module, NORMAL, letters), images())
+        vlmbench.evaluate(vlmbench.as_model(Usual(), NORMAL, letters), images())
+    said = [warning for warning in caught if "identity" in str(warning.message)]
+    assert [warning.filename for warning in said] == [__file__] * 2

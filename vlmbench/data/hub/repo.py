@@ -6,7 +6,6 @@ content and ``snapshots/`` by commit.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from contextlib import suppress
@@ -15,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import VlmbenchError
-from vlmbench.network import without_password
 from vlmbench.paths import user_path
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -70,17 +68,6 @@ def lies_inside(path: str) -> bool:
     """Whether this path stays inside its repository."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts
-
-
-def endpoint() -> str | None:
-    """The hub that HF_ENDPOINT names; None: the client's own default."""
-    # The client reads HF_ENDPOINT when it is imported, which may be long before it is set.
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-
-
-def hub_name() -> str:
-    """The hub's address, for messages: without a password."""
-    return without_password(endpoint() or "https://huggingface.co")
 
 
 def env_offline() -> bool:

@@ -19,12 +19,13 @@ from typing import Any
 
 from vlmbench.data.hub.client import quiet_client, select, snapshot
 from vlmbench.data.hub.complete import check_complete
-from vlmbench.data.hub.errors import explain, is_network_error
+from vlmbench.data.hub.errors import explain
 from vlmbench.data.hub.manifest import remember
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, cached_path, endpoint, remove_abandoned
+from vlmbench.data.hub.repo import Listing, cached_path, remove_abandoned
 from vlmbench.data.remote import Advance, FileKey, RemoteFile, discard, mismatch
 from vlmbench.errors import DataError, VlmbenchError
+from vlmbench.network import endpoint, is_network_error
 
 WORKERS = 8
 """How many files are downloaded at once: the client's own default."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import PIL.Image
@@ -137,6 +138,16 @@ def as_model(
     return GivenModel(card, partial(identified, card, module, others, make, identity), (module, *others))
 
 
+_TOLD: WeakKeyDictionary[object, set[str]] = WeakKeyDictionary()
+"""The sentences about a model that its caller has read, by its first network, or by the model if it has none."""
+
+
+def told_of(model: GivenModel) -> set[str]:
+    """The sentences about a model that earlier evaluations gave as warnings. The caller adds new ones."""
+    network = next((each for each in model.modules if isinstance(each, nn.Module)), model)
+    return _TOLD.setdefault(network, set())
+
+
 def unwrapped(module: nn.Module, encoders: Sequence[object] = ()) -> nn.Module:
     """The module inside the wrappers of ``torch.compile``, data parallelism and weight averaging.
 
@@ -173,7 +184,7 @@ def _checked_object(model: Any) -> Model:
     require_protocol(model)
     require_same_weights(model)
     if not model.identity.answers_again:
-        say_no_identity()
+        say_no_identity("its ModelIdentity can state one: a hash of the weights, and stated=True")
     found: Model = model
     return found
 

@@ -42,7 +42,7 @@ def identified(
     _require_values(module)
     model = make(card)
     if identity is None:
-        say_no_identity()
+        say_no_identity('as_model(…, identity="hash") states one')
         words = [f"identity not stated; evaluation {uuid4().hex}"]
     else:
         others = _others(module, functions)
@@ -64,11 +64,12 @@ def identified(
     return made
 
 
-def say_no_identity() -> None:
-    """Remark that neither the cache nor an earlier record can be used."""
+def say_no_identity(cure: str) -> None:
+    """Remark that neither the cache nor an earlier record can be used; ``cure`` says how to state an identity."""
     say(
         NO_IDENTITY,
-        "the model is an object without a stated identity, so no cached feature and no earlier record was used",
+        "the model is an object without a stated identity, so no cached feature and no earlier record was used; "
+        + cure,
         brief="model object without an identity",
     )
 

@@ -17,7 +17,8 @@ from vlmbench.cards import TaskCard
 from vlmbench.errors import RecordError, UnpairableError, VlmbenchError
 from vlmbench.kinds import kind_titles
 from vlmbench.records import Record
-from vlmbench.remarks.codes import CODES
+from vlmbench.remarks.codes import CHOICES, CODES
+from vlmbench.reports.scores import interval_text, not_above_chance, value_text
 from vlmbench.reports.site.model_page import Answer, Facts, answer_of, environment_facts, weights_text
 from vlmbench.reports.site.sample_pictures import Embedded, SamplePictures, saved_picture
 from vlmbench.wording import counted
@@ -80,7 +81,7 @@ class Remarked:
     Attributes:
         sentence: its text.
         code: its code; "" if the record is older than codes of remarks.
-        meaning: what the code means; "" if vlmbench does not know the code.
+        meaning: what the code means; "" if the sentence says it already, or if vlmbench does not know the code.
         unranked: rankings leave out numbers with this remark.
     """
 
@@ -201,12 +202,12 @@ def asked_sentence(record: Record, title: str) -> str:
     task, data = record.task, record.task.dataset
     kind = kind_titles().get(task.plugin, task.plugin).lower()
     if record.imported is not None:
-        return f"{record.imported.program} asked {record.model.name} the task {title} ({kind})."
+        return f"{record.imported.program} tested {record.model.name} on the task “{title}” ({kind})."
     where = Path(data.location).name if Path(data.location).is_absolute() else data.location
     of = f"of {data.source} {where!r}" + (f", split {data.split!r}" if data.split else "")
     classes = f", with {counted(len(record.per_class), 'class', 'classes')}" if record.per_class else ""
-    on = f"on {counted(data.samples, 'sample')} {of}{classes}"
-    return f"vlmbench asked {record.model.name} the task {title} ({kind}), {on}."
+    samples = f"{counted(data.samples, 'sample')} {of}{classes}"
+    return f"vlmbench tested {record.model.name} on the task “{title}” ({kind}): {samples}."
 
 
 def remarked(record: Record) -> list[Remarked]:
@@ -221,12 +222,23 @@ def remarked(record: Record) -> list[Remarked]:
         for remark in remarks_of(record)
         if remark.sentence not in said
     ]
-    return sorted([*new, *old], key=lambda remark: not remark.unranked)
+    chance = [Remarked(_chance_sentence(record), "", "", unranked=False)] if not_above_chance(record.main) else []
+    return sorted([*chance, *new, *old], key=lambda remark: not remark.unranked)
+
+
+def _chance_sentence(record: Record) -> str:
+    """The remark that tables shorten to "not above chance"."""
+    main, sign = record.main, "%" if record.main.unit == "fraction" else ""
+    return (
+        f"{record.main_metric} is not above chance: its 95% interval is {interval_text(main)}{sign}, and chance is "
+        f"{value_text(main.chance, main)}{sign}"
+    )
 
 
 def _meaning(code: str) -> str:
+    """What a code means; "" if the remark's own sentence says it, as for how the question was asked."""
     known = CODES.get(code)
-    return known.meaning.replace("`", "") if known else ""
+    return known.meaning.replace("`", "") if known and code not in CHOICES else ""
 
 
 def _inspected(
