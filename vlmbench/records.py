@@ -415,6 +415,19 @@ class Summary(_Part):
         return {name: value for name, value in dump(self).items() if value or name not in ("transfer", "support")}
 
     @property
+    def asked(self) -> str:
+        """The name of the question: the task, with the method, shots, draw, track and setting of an adapted model.
+
+        Comparisons pair records by it, and baselines name files by it.
+        """
+        how = self.transfer
+        if how is None:
+            return self.task.name
+        shots = f", {how.shots}-shot, draw {how.draw}" if how.shots else ""
+        setting = "" if how.setting == "all" else f", {how.setting}"
+        return f"{self.task.name} with {how.method}{shots}, {how.track}{setting}"
+
+    @property
     def main(self) -> MetricValue:
         """The metric that tables show."""
         return self.metrics[self.main_metric]

@@ -78,6 +78,30 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         "how the model was adapted before it answered: `zero-shot`, or the transfer method's name",
         lambda r: str(r.task.protocol.get("transfer", _ZERO_SHOT)),
     ),
+    ResultColumn(
+        "shots",
+        "Int64",
+        "K, the number of images of each class that the model was adapted with; missing for zero-shot",
+        lambda r: r.transfer.shots if r.transfer else None,
+    ),
+    ResultColumn(
+        "draw",
+        "Int64",
+        "the seed of the support set; missing for zero-shot",
+        lambda r: r.transfer.draw if r.transfer else None,
+    ),
+    ResultColumn(
+        "track",
+        "string",
+        "which images chose the method's settings; missing for zero-shot",
+        lambda r: r.transfer.track if r.transfer else None,
+    ),
+    ResultColumn(
+        "setting",
+        "string",
+        "which classes were learnt and scored: `all` or `base-to-new`; missing for zero-shot",
+        lambda r: r.transfer.setting if r.transfer else None,
+    ),
     ResultColumn("metric", "string", "the metric's name; missing for a pair that failed", of_metric=lambda r, n, m: n),
     ResultColumn(
         "value",

@@ -14,7 +14,11 @@ from vlmbench.registry import did_you_mean
 
 @dataclass(frozen=True)
 class RecordPair:
-    """One task of one model on both sides. The record of one side may be missing."""
+    """One task of one model on both sides. The record of one side may be missing.
+
+    Attributes:
+        task: the name of the question, see :attr:`vlmbench.records.Summary.asked`.
+    """
 
     task: str
     baseline_model: str
@@ -62,7 +66,7 @@ _Tasks = Mapping[str, Sequence[Entry]]
 def _by_model(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
     found: dict[str, dict[str, list[Entry]]] = {}
     for entry in entries:
-        found.setdefault(entry.record.model.name, {}).setdefault(entry.record.task.name, []).append(entry)
+        found.setdefault(entry.record.model.name, {}).setdefault(entry.record.asked, []).append(entry)
     return found
 
 

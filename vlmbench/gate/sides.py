@@ -110,7 +110,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
 
 def _of_baseline(path: Path, record: Record) -> bool:
     """Whether this is a baseline's record: a baseline names files by task, a run names them by id."""
-    stem = safe_name(record.task.name)
+    stem = safe_name(record.asked)
     table = Path(record.predictions.file) if record.predictions else path
     return path.stem == stem == table.stem and stem != record.id
 

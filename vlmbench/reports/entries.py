@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from vlmbench.asked import remarks_of
@@ -33,6 +33,11 @@ class Entries:
     records: Sequence[Summary] = ()
     failures: Sequence[Failure] = ()
     left_out: Sequence[str] = ()
+
+    @property
+    def zero_shot(self) -> Entries:
+        """The same without records of adapted models."""
+        return replace(self, records=[record for record in self.records if not is_adapted(record)])
 
 
 def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = False) -> Entries:
@@ -126,6 +131,11 @@ def origin(record: Summary) -> Origin:
 def remarks(record: Summary) -> str:
     """The remarks that a reader must know beside the number, in a few words."""
     return ", ".join(dict.fromkeys(remark.brief for remark in remarks_of(record)))
+
+
+def is_adapted(record: Summary) -> bool:
+    """Whether a transfer method adapted the model before it answered."""
+    return "transfer" in record.task.protocol
 
 
 def is_unranked(record: Summary) -> bool:

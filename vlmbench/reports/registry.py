@@ -7,7 +7,7 @@ that the help is quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import UsageError
@@ -86,6 +86,7 @@ class ReportTable:
         needs_records: whether it is empty without a results folder.
         takes_name: "needed" or "possible" if it is about one model, task or list; else "".
         place: its place in lists of tables, lowest first.
+        adapted: whether it shows records of adapted models. A table of zero-shot numbers never gets them.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ReportTable:
     needs_records: bool = False
     takes_name: Literal["needed", "possible", ""] = ""
     place: int = 100
+    adapted: bool = False
 
     @property
     def usage(self) -> str:
@@ -139,7 +141,10 @@ def make_table(table: str, request: TableRequest) -> Table:
     """
     check_table(table, request.name)
     check_options(table, request.view)
-    make = TABLES.get(table).make
+    asked = TABLES.get(table)
+    if not asked.adapted:
+        request = replace(request, entries=request.entries.zero_shot)
+    make = asked.make
     made: Table = (load_target(make) if isinstance(make, str) else make)(request)
     return made
 

@@ -262,14 +262,14 @@ def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
     """
     if not entries:
         raise UsageError("nothing to save", hint="Run the models first: vlmbench run.")
-    pairs = Counter((entry.record.model.name, entry.record.task.name) for entry in entries)
+    pairs = Counter((entry.record.model.name, entry.record.asked) for entry in entries)
     (model, task), count = pairs.most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} records of {model} on {task}: a baseline has one for each model and task")
     _refuse_mixed(entries)
     several = len({model for model, _ in pairs}) > 1
     for entry in entries:
-        stem = safe_name(entry.record.task.name)
+        stem = safe_name(entry.record.asked)
         yield entry, f"{safe_name(entry.record.model.name)}/{stem}" if several else stem
 
 

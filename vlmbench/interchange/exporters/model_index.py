@@ -16,7 +16,7 @@ from vlmbench.errors import UsageError
 from vlmbench.interchange.registry import Exporter
 from vlmbench.kinds import known_kind
 from vlmbench.records import MetricValue, Summary
-from vlmbench.reports.entries import remarks
+from vlmbench.reports.entries import is_adapted, remarks
 from vlmbench.wording import listed
 
 NAMED = 3
@@ -26,12 +26,14 @@ NAMED = 3
 def model_index(records: Sequence[Summary]) -> str:
     """The YAML that belongs between the ``---`` lines of a model card.
 
-    Each record becomes a result. Values are fractions, or ranks.
+    Each record becomes a result. Values are fractions, or ranks. Records of adapted models are left out, because the
+    format cannot say so.
 
     Raises:
         UsageError: the records are of several models. The format allows that, but its readers give all results to
             the last model.
     """
+    records = [record for record in records if not is_adapted(record)]
     models = list(dict.fromkeys(record.model.name for record in records))
     if len(models) > 1:
         raise UsageError(

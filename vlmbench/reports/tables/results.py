@@ -9,4 +9,5 @@ TABLE = ReportTable(
     NUMBERS,
     needs_records=True,
     place=1,
+    adapted=True,
 )
