@@ -14,6 +14,7 @@ from vlmbench.models.base import Model, ModelIdentity
 from vlmbench.run.identity import plan_id, run_id, task_version
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import Question, TaskOptions
+from vlmbench.transfer.asked import TransferAsked
 
 IDENTITY = ModelIdentity(
     weights_sha256="0" * 64,
@@ -108,7 +109,7 @@ def test_later_fields_count_only_where_they_are_used() -> None:
     place = SourceSpec(kind="imagefolder", location="x")
     asked = [
         (task, TaskOptions()),
-        (task, TaskOptions(transfer="another")),
+        (task, TaskOptions(transfer=TransferAsked("another"))),
         (task.model_copy(update={"train": [place]}), TaskOptions()),
         (task.model_copy(update={"val": [place]}), TaskOptions()),
     ]

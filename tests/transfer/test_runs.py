@@ -27,6 +27,7 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import METHODS
+from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import FewShot, LinearClassifier, Reads
 from vlmbench.transfer.methods.zero_shot import METHOD
 
@@ -79,7 +80,7 @@ def request_(make_folder: Callable[..., Path], tmp_path: Path) -> RunRequest:
 
 
 def with_method(request: RunRequest, name: str) -> RunRequest:
-    return replace(request, options=TaskOptions(transfer=name))
+    return replace(request, options=TaskOptions(transfer=TransferAsked(name)))
 
 
 def only(request: RunRequest) -> PairResult:
@@ -91,7 +92,8 @@ def test_the_method_answers_and_is_in_the_record(request_: RunRequest) -> None:
     plain, biased = only(request_), only(with_method(request_, "last-class"))
     assert plain.record is not None and biased.record is not None and biased.path is not None
     assert "transfer" not in plain.record.task.protocol
-    own = {"transfer": "last-class", "head": "last-class", "confidence": "softmax of logits"}
+    asked = {"shots": 0, "draw": 0, "track": "no-validation", "setting": "all", "method_options": {}}
+    own = {"transfer": "last-class", "head": "last-class", "confidence": "softmax of logits", **asked}
     assert biased.record.task.protocol == {**plain.record.task.protocol, **own}
     assert biased.record.id != plain.record.id
     top = pq.read_table(biased.path.with_suffix(".parquet"))["top"].to_pylist()

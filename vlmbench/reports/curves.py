@@ -1,5 +1,6 @@
-"""Gathers records of adapted models into curves: one for each model, task, method, track and setting, a point for each K.
+"""Gathers records of adapted models into curves: one for each model, task, method, track and setting.
 
+A curve has a point for each K.
 The table ``fewshot`` shows them. A point is a mean over draws, with an interval that covers draws and samples.
 """
 

@@ -1,8 +1,8 @@
 """Defines the protocol of transfer methods: a method turns a support set and prompts into a classifier.
 
 Classification calls :func:`vlmbench.transfer.fitting.fit_draws`, which calls the method that the user names. Each
-module in :mod:`vlmbench.transfer.methods` defines one as ``METHOD``. Other packages add theirs through the entry point group
-``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`.
+module in :mod:`vlmbench.transfer.methods` defines one as ``METHOD``. Other packages add theirs through the entry point
+group ``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from vlmbench.wording import counted
 
 LEAKY = "its settings were chosen on the test images"
 NOTE = (
-    "Each number is a mean over draws, and its interval covers draws and samples. 0 is zero-shot with the same prompts, "
+    "Each number is a mean over draws; its interval covers draws and samples. 0 is zero-shot with the same prompts, "
     "which needs no support images. worst: the lowest draw; below: draws below zero-shot, of all draws."
 )
 

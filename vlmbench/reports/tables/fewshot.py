@@ -1,4 +1,4 @@
-"""Describes the table of ``vlmbench report fewshot``: adapted models, one row for each method, one column for each K."""
+"""Describes the table of ``vlmbench report fewshot``: adapted models, a row for each method and a column for each K."""
 
 from vlmbench.reports.registry import MEASURED, ReportTable
 
