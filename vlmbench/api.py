@@ -34,7 +34,7 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
-from vlmbench.transfer.asked import Setting, Track
+from vlmbench.transfer.asked import Track
 from vlmbench.transfer.every import every_transfer
 from vlmbench.wording import counted
 
@@ -82,7 +82,6 @@ def evaluate(
     shots: int | Iterable[int] = 0,
     draws: int | Iterable[int] = 0,
     track: Track = "no-validation",
-    setting: Setting = "all",
     method_options: Mapping[str, Any] | None = None,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
@@ -113,7 +112,6 @@ def evaluate(
         shots: K, the images of each class that a method learns from; one or several.
         draws: the seeds of support sets; one or several. ``range(5)`` is five draws.
         track: which images choose the methods' settings, see :data:`vlmbench.transfer.asked.Track`.
-        setting: which classes are learnt and scored: "all" or "base-to-new".
         method_options: settings of the methods; each goes to the methods that have it.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
@@ -154,7 +152,6 @@ def evaluate(
                 _several(shots),
                 _several(draws),
                 track=track,
-                setting=setting,
                 options=_mapping("method_options", method_options),
             ),
             plugins=plugin_files,

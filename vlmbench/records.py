@@ -352,8 +352,6 @@ class TransferInfo(_Part):
     track: str
     """Which images chose the settings: "no-validation", "cut-validation", "few-shot-validation", "full-validation", or
     "leaky" (the test images)."""
-    setting: str = "all"
-    """Which classes were learnt and scored: "all", or "base-to-new"."""
     shots: Count
     """K, the number of support images of each class."""
     draw: Count
@@ -416,7 +414,7 @@ class Summary(_Part):
 
     @property
     def asked(self) -> str:
-        """The name of the question: the task, with the method, shots, draw, track and setting of an adapted model.
+        """The name of the question: the task, with the method, shots, draw and track of an adapted model.
 
         Comparisons pair records by it, and baselines name files by it.
         """
@@ -424,8 +422,7 @@ class Summary(_Part):
         if how is None:
             return self.task.name
         shots = f", {how.shots}-shot, draw {how.draw}" if how.shots else ""
-        setting = "" if how.setting == "all" else f", {how.setting}"
-        return f"{self.task.name} with {how.method}{shots}, {how.track}{setting}"
+        return f"{self.task.name} with {how.method}{shots}, {how.track}"
 
     @property
     def main(self) -> MetricValue:

@@ -92,7 +92,7 @@ def test_the_method_answers_and_is_in_the_record(request_: RunRequest) -> None:
     plain, biased = only(request_), only(with_method(request_, "last-class"))
     assert plain.record is not None and biased.record is not None and biased.path is not None
     assert "transfer" not in plain.record.task.protocol
-    asked = {"shots": 0, "draw": 0, "track": "no-validation", "setting": "all", "method_options": {}}
+    asked = {"shots": 0, "draw": 0, "track": "no-validation", "method_options": {}}
     own = {"transfer": "last-class", "head": "last-class", "confidence": "softmax of logits", **asked}
     assert biased.record.task.protocol == {**plain.record.task.protocol, **own}
     assert biased.record.id != plain.record.id

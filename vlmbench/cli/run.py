@@ -88,9 +88,6 @@ def run(
             "full-validation, or leaky (the test images)."
         ),
     ] = "no-validation",
-    setting: Annotated[
-        str, typer.Option(help="The classes that a method learns and is scored on: all, or base-to-new.")
-    ] = "all",
     option: Annotated[
         list[str] | None,
         typer.Option("--option", help="KEY=VALUE: set an option of the transfer methods that have it. Repeatable."),
@@ -156,7 +153,6 @@ def run(
             parse_numbers("--shots", shots),
             parse_draws(seeds),
             track=track,  # type: ignore[arg-type]  # checked by the class that gets it
-            setting=setting,  # type: ignore[arg-type]
             options=parse_settings(option or [], None, flag="--option"),
         ),
         offline=offline,

@@ -96,12 +96,6 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         "which images chose the method's settings; missing for zero-shot",
         lambda r: r.transfer.track if r.transfer else None,
     ),
-    ResultColumn(
-        "setting",
-        "string",
-        "which classes were learnt and scored: `all` or `base-to-new`; missing for zero-shot",
-        lambda r: r.transfer.setting if r.transfer else None,
-    ),
     ResultColumn("metric", "string", "the metric's name; missing for a pair that failed", of_metric=lambda r, n, m: n),
     ResultColumn(
         "value",

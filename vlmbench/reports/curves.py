@@ -1,4 +1,4 @@
-"""Gathers records of adapted models into curves: one for each model, task, method, track and setting.
+"""Gathers records of adapted models into curves: one for each model, task, method and track.
 
 A curve has a point for each K.
 The table ``fewshot`` shows them. A point is a mean over draws, with an interval that covers draws and samples.
@@ -78,7 +78,6 @@ class Curve:
     task: str
     method: str
     track: str
-    setting: str
     metric: str
     points: Sequence[Point]
 
@@ -116,7 +115,7 @@ def curves_of(records: Iterable[Summary]) -> list[Curve]:
         info = record.transfer
         if info is None or record.main.value is None:
             continue
-        key = (record.model.name, record.task.name, info.method, info.track, info.setting, record.main_metric)
+        key = (record.model.name, record.task.name, info.method, info.track, record.main_metric)
         found.setdefault(key, {}).setdefault(info.shots, []).append((info, record))
     return [Curve(*key, points=[_point(k, shots[k]) for k in sorted(shots)]) for key, shots in found.items()]
 

@@ -309,12 +309,6 @@ def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> 
             )
     elif asked.options and not asked.adapts:
         raise UsageError("zero-shot has no options", hint="Name a method with --transfer.")
-    if asked.setting == "base-to-new" and not method.scores_new_classes:
-        raise UsageError(
-            f"the transfer method {asked.method!r} cannot score classes that it did not learn, so it has no "
-            "base-to-new result",
-            hint="Use --setting all.",
-        )
 
 
 def check_known_metrics(names: Iterable[str], known: Collection[str], *, where: str) -> None:

@@ -1,4 +1,4 @@
-"""What a user asks of a transfer: the method, the shots, the draw, the track and the setting.
+"""What a user asks of a transfer: the method, the shots, the draw and the track.
 
 :class:`vlmbench.tasks.base.TaskOptions` holds one. It is plain data, so that a job can be sent to another process.
 """
@@ -23,12 +23,7 @@ Track = Literal["no-validation", "cut-validation", "few-shot-validation", "full-
 - ``full-validation``: all validation images of the data set (as Tip-Adapter, APE and GDA do);
 - ``leaky``: the test images, as some papers chose; every table marks it.
 """
-Setting = Literal["all", "base-to-new"]
-"""Which classes are learnt and scored: all; or the first half is learnt, and both halves are scored, apart and
-together (as CoCoOp does)."""
-
 TRACKS: tuple[Track, ...] = get_args(Track)
-SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 
 @dataclass(frozen=True)
@@ -40,19 +35,17 @@ class TransferAsked:
         shots: K, the number of images of each class in the support set; 0 for a method that learns from no images.
         draw: the seed of the support set and of everything that the method draws.
         track: which images choose the settings.
-        setting: which classes are learnt and scored.
         options: the method's settings that the user set.
         together: other draws of the same run, which a method may learn from at the same time. It changes no number.
 
     Raises:
-        UsageError: a number below 0, or an unknown track or setting.
+        UsageError: a number below 0, or an unknown track.
     """
 
     method: str = ZERO_SHOT
     shots: int = 0
     draw: int = 0
     track: Track = "no-validation"
-    setting: Setting = "all"
     options: Mapping[str, Any] = field(default_factory=dict)
     together: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
@@ -60,9 +53,8 @@ class TransferAsked:
         for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise UsageError(f"{option} must be a whole number, 0 or above, not {value!r}")
-        for option, name, known in (("--track", self.track, TRACKS), ("--setting", self.setting, SETTINGS)):
-            if name not in known:
-                raise UsageError(f"{option} must be one of {', '.join(known)}, not {name!r}")
+        if self.track not in TRACKS:
+            raise UsageError(f"--track must be one of {', '.join(TRACKS)}, not {self.track!r}")
 
     @property
     def adapts(self) -> bool:
@@ -75,7 +67,7 @@ class TransferAsked:
         if not self.adapts:
             return {}
         named = {"transfer": self.method, "shots": self.shots, "draw": self.draw, "track": self.track}
-        return {**named, "setting": self.setting, "method_options": dict(self.options)}
+        return {**named, "method_options": dict(self.options)}
 
 
 def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -83,4 +75,4 @@ def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
 
     The method's options are not part of it: a record has all of them, and a request has those that the user set.
     """
-    return tuple(protocol.get(name) for name in ("transfer", "shots", "draw", "track", "setting"))
+    return tuple(protocol.get(name) for name in ("transfer", "shots", "draw", "track"))

@@ -11,7 +11,7 @@ from typing import Any
 from vlmbench.errors import UsageError
 from vlmbench.registry import did_you_mean
 from vlmbench.transfer import METHODS
-from vlmbench.transfer.asked import ZERO_SHOT, Setting, Track, TransferAsked
+from vlmbench.transfer.asked import ZERO_SHOT, Track, TransferAsked
 from vlmbench.transfer.base import StatesOptions, learns_from
 from vlmbench.wording import listed
 
@@ -22,7 +22,6 @@ def every_transfer(
     draws: Sequence[int],
     *,
     track: Track,
-    setting: Setting,
     options: Mapping[str, Any],
 ) -> tuple[TransferAsked, ...]:
     """Every combination, methods first, then shots, then draws.
@@ -57,12 +56,10 @@ def every_transfer(
         if name == ZERO_SHOT:
             found.append(TransferAsked())
         elif learns_from(METHODS.get(name)) == "nothing":
-            found += [TransferAsked(name, 0, draw, track, setting, own) for draw in draws[:1]]
+            found += [TransferAsked(name, 0, draw, track, own) for draw in draws[:1]]
         else:
             found += [
-                TransferAsked(name, count, draw, track, setting, own, together=tuple(draws))
-                for count in shots
-                for draw in draws
+                TransferAsked(name, count, draw, track, own, together=tuple(draws)) for count in shots for draw in draws
             ]
     return tuple(found)
 

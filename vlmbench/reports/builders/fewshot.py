@@ -54,13 +54,12 @@ def fewshot_table(request: TableRequest) -> Table:
 def _row(curve: Curve, shots: Sequence[int], view: TableView) -> TableRow:
     points = {point.shots: point for point in curve.points}
     leaky = (LEAKY,) if curve.track == "leaky" else ()
-    setting = "" if curve.setting == "all" else f", {curve.setting}"
     start = curve.zero_shot
     cells: list[Cell] = [
         Label(curve.model, origin="measured"),
         curve.task,
         curve.method,
-        Label(f"{curve.track}{setting}", notes=leaky, tone="bad" if leaky else ""),
+        Label(curve.track, notes=leaky, tone="bad" if leaky else ""),
         DASH if start is None else Score(start, digits=view.digits, comparable=False),
         *(_score(curve, points[k], view) if k in points else DASH for k in shots),
         Score(min(point.worst for point in curve.points), digits=view.digits, comparable=False),
@@ -75,7 +74,7 @@ def _score(curve: Curve, point: Point, view: TableView) -> Score:
         point.mean,
         interval=point.interval if view.intervals else None,
         digits=view.digits,
-        question=f"{curve.model} {curve.task} {curve.track} {curve.setting}",
+        question=f"{curve.model} {curve.task} {curve.track}",
         comparable=curve.track != "leaky",
         notes=() if len(point.values) > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",),
     )
@@ -88,7 +87,6 @@ def _datum(curve: Curve, point: Point) -> dict[str, object]:
         "task": curve.task,
         "method": curve.method,
         "track": curve.track,
-        "setting": curve.setting,
         "shots": point.shots,
         "draws": len(point.values),
         "metric": curve.metric,

@@ -136,7 +136,7 @@ class AdaptedQuestion:
         """
         asked, settings = self.asked, json.dumps(self.settings, sort_keys=True, default=str)
         data = id(self.dataset), self.card.name, self.prompts_sha256
-        key = "fit", *data, asked.method, asked.shots, asked.track, asked.setting, settings
+        key = "fit", *data, asked.method, asked.shots, asked.track, settings
         known: dict[int, Fit] = engine.memory.setdefault(key, {})
         if self.asked.draw not in known:
             draws = sorted({self.asked.draw, *self.asked.together})
@@ -185,7 +185,6 @@ class AdaptedQuestion:
             method=self.asked.method,
             version=self.method.version,
             track=self.asked.track,
-            setting=self.asked.setting,
             shots=self.asked.shots,
             draw=self.asked.draw,
             options={**self.settings, **fitted.chosen},
