@@ -32,6 +32,7 @@ with leaving_at_once():  # these imports take a moment
         fetch,
         imports,
         leaderboard,
+        methods,
         models,
         report,
         run,
@@ -79,6 +80,7 @@ app.command("run")(run.run)
 app.command("fetch")(fetch.fetch)
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(methods.app, name="methods")
 app.command("report", cls=report.ReportCommand)(report.report)
 app.command("show")(show.show)
 app.command("compare", cls=compare.CompareCommand)(compare.compare)

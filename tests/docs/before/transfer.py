@@ -1,0 +1,22 @@
+"""What the reader has: rendered scenes of a few classes, in a folder to learn from and one to score."""
+
+from collections import Counter
+from pathlib import Path
+
+from vlmbench.demo.sets import scenes
+
+CLASSES, LEARNT, SCORED = 6, 4, 3
+
+
+def prepare(folder: Path) -> None:
+    rendered = scenes()
+    counts: Counter[str] = Counter()
+    for sample in rendered.samples:
+        assert isinstance(sample.target, int)
+        name = rendered.classes[sample.target]
+        if (name in counts or len(counts) < CLASSES) and counts[name] < LEARNT + SCORED:
+            role = "train" if counts[name] < LEARNT else "test"
+            place = folder / "scenes" / role / name
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{counts[name]}.png").write_bytes(sample.image)
+            counts[name] += 1
