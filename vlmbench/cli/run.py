@@ -10,11 +10,11 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
-from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
+from vlmbench.cli.planned import plan_table, show_transfer_cost
+from vlmbench.errors import UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank
 from vlmbench.paths import RESULTS, report_command, user_path
-from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
@@ -179,8 +179,9 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
     if dry_run:
         from vlmbench.remarks.codes import is_strict
 
-        print_table(_plan_table(plan))
+        print_table(plan_table(plan))
         show_resolution(plan)
+        show_transfer_cost(plan)
         for task in plan.tasks:
             for remark in task.remarks:
                 print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
@@ -356,28 +357,3 @@ def load_plugins(paths: list[Path]) -> None:
 
     for path in paths:
         load_plugin_file(user_path(path))
-
-
-def _plan_table(plan: Plan) -> Table:
-    from vlmbench.tasks.subset import drawn
-
-    columns = [Column("model"), Column("task"), Column("samples", "right"), Column("data")]
-    rows = []
-    for model in plan.models:
-        for task in plan.tasks:
-            if task.question is None:
-                reason = first_line(task.problem.message, most=LONGEST_IN_TABLE) if task.problem else ""
-                rows.append([model.name, task.card.name, "–", reason])
-            else:
-                info, scored = task.question.dataset.info, len(task.question.indices)
-                there = len(task.question.dataset.samples)
-                how = drawn(task.question.dataset.samples, task.options)
-                rows.append(
-                    [
-                        model.name,
-                        task.card.name,
-                        f"{scored:,} of {there:,} {how}" if how else f"{scored:,}",
-                        f"{info.kind}: {info.location}",
-                    ]
-                )
-    return Table("Plan", columns, rows, [])

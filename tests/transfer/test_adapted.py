@@ -1,0 +1,169 @@
+"""Whole runs of adapted models: support sets, records, resuming, tables and comparisons."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import toy_adapter
+import yaml
+
+from vlmbench.errors import UsageError
+from vlmbench.gate.record_pairs import pair_entries
+from vlmbench.gate.sides import side_at
+from vlmbench.reports.curves import curves_of, interval_of_mean
+from vlmbench.reports.entries import gather
+from vlmbench.reports.registry import TableRequest, make_table
+from vlmbench.reports.table_view import TableView
+from vlmbench.run.execute import execute
+from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.store import ResultStore
+from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.every import every_transfer
+
+assert toy_adapter.LOADED is not None
+Asked = Callable[[], tuple[TransferAsked, ...]]
+
+
+@pytest.fixture
+def request_(make_folder: Callable[..., Path], tmp_path: Path) -> RunRequest:
+    test = make_folder({"cat": 4, "dog": 3, "bird": 5}, "test")
+    train = make_folder({"cat": 6, "dog": 5, "bird": 7}, "train", seed=1)
+    card = {
+        "name": "few",
+        "sources": [{"kind": "imagefolder", "location": str(test)}],
+        "train": [{"kind": "imagefolder", "location": str(train)}],
+    }
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump(card))
+    return RunRequest(("toy:a",), (str(tmp_path / "few.yaml"),), tmp_path / "runs", device="cpu", use_cache=False)
+
+
+def asked(*methods: str, shots: tuple[int, ...] = (2,), draws: tuple[int, ...] = (0, 1)) -> tuple[TransferAsked, ...]:
+    return every_transfer(methods, shots, draws, track="no-validation", options={})
+
+
+def carried_out(request: RunRequest, *transfers: TransferAsked) -> list[PairResult]:
+    request = replace(request, transfers=transfers)
+    return execute(make_plan(request), request, NotesAsWarnings())
+
+
+def test_one_record_for_each_method_shots_and_draw(request_: RunRequest) -> None:
+    results = carried_out(request_, *asked("tip-adapter", "nearest-mean", shots=(1, 2)))
+    records = [result.record for result in results]
+    assert all(record is not None for record in records) and len({record.id for record in records if record}) == 8
+    keys = [(r.transfer.method, r.transfer.shots, r.transfer.draw) for r in records if r and r.transfer]
+    assert keys == [(m, k, d) for m in ("tip-adapter", "nearest-mean") for k in (1, 2) for d in (0, 1)]
+    again = carried_out(request_, *asked("tip-adapter", "nearest-mean", shots=(1, 2)))
+    assert [result.status for result in again] == ["found"] * 8
+
+
+def test_the_support_set_is_the_stated_draw_and_the_same_for_all_methods(request_: RunRequest) -> None:
+    results = carried_out(request_, *asked("tip-adapter", "knn", shots=(3,), draws=(4,)))
+    drawn = [result.record.support["train"] for result in results if result.record]
+    generator, expected = random.Random(4), []
+    for name in ("bird", "cat", "dog"):
+        pool = sorted(path for path in results_pool(request_, name))
+        expected += generator.sample(pool, 3)
+    assert drawn == [expected, expected]
+
+
+def results_pool(request: RunRequest, name: str) -> list[str]:
+    card = yaml.safe_load(Path(str(request.tasks[0])).read_text())
+    root = Path(card["train"][0]["location"])
+    return [path.relative_to(root).as_posix() for path in (root / name).iterdir()]
+
+
+def test_draws_learnt_together_or_alone_give_the_same_record(request_: RunRequest, tmp_path: Path) -> None:
+    together = carried_out(request_, *asked("zs-lp", draws=(0, 1)))
+    alone = carried_out(replace(request_, results=tmp_path / "alone"), *asked("zs-lp", draws=(1,)))
+    first, second = together[1], alone[0]
+    assert first.record and second.record and first.path and second.path and first.record.id == second.record.id
+    answers = [pq.read_table(path.with_suffix(".parquet"))["top"] for path in (first.path, second.path)]
+    assert answers[0] == answers[1]
+
+
+def test_zero_shot_views_never_show_an_adapted_record(request_: RunRequest) -> None:
+    plain = carried_out(request_)
+    carried_out(request_, *asked("tip-adapter"))
+    assert request_.results is not None
+    store = ResultStore(request_.results)
+    entries = gather(store.summaries())
+    assert len(entries.records) == 3
+    assert [record.id for record in entries.zero_shot.records] == [r.record.id for r in plain if r.record]
+    request = TableRequest("few", entries, TableView(), store)
+    task = make_table("task", request)
+    assert {datum["run_id"] for datum in task.data if "run_id" in datum} == {
+        plain[0].record.id if plain[0].record else ""
+    }
+    fewshot = make_table("fewshot", replace(request, name=""))
+    assert [datum["method"] for datum in fewshot.data] == ["tip-adapter"]
+
+
+def test_comparisons_pair_each_question_with_its_own(request_: RunRequest) -> None:
+    carried_out(request_)
+    carried_out(request_, *asked("tip-adapter"))
+    assert request_.results is not None
+    side = side_at(request_.results)
+    pairs = pair_entries(side.entries, side.entries)
+    assert [pair.task for pair in pairs] == [
+        "few",
+        "few with tip-adapter, 2-shot, draw 0, no-validation",
+        "few with tip-adapter, 2-shot, draw 1, no-validation",
+    ]
+    assert all(
+        pair.baseline and pair.candidate and pair.baseline.record.id == pair.candidate.record.id for pair in pairs
+    )
+
+
+def test_a_curve_has_means_starts_and_an_interval_of_draws_and_samples(request_: RunRequest) -> None:
+    results = carried_out(request_, *asked("nearest-mean", shots=(1, 3), draws=(0, 1, 2)))
+    (curve,) = curves_of(result.record for result in results if result.record)
+    assert [point.shots for point in curve.points] == [1, 3]
+    values = [r.record.main.value for r in results if r.record and r.record.transfer and r.record.transfer.shots == 1]
+    point = curve.points[0]
+    assert list(point.values.values()) == values and point.mean == pytest.approx(sum(map(float, map(str, values))) / 3)
+    low, high = point.interval
+    assert low <= point.mean <= high and point.worst == min(value for value in values if value is not None)
+    assert curve.zero_shot is not None
+
+
+def test_an_interval_without_spread_is_that_of_the_samples() -> None:
+    low, high = interval_of_mean([0.5, 0.5, 0.5], 100)
+    assert (low, high) == pytest.approx((0.5 - 1.959964 * 0.05, 0.5 + 1.959964 * 0.05))
+
+
+def every(methods: str, shots: tuple[int, ...] = (1,), track: str = "no-validation", **options: object) -> Asked:
+    return lambda: every_transfer((methods,), shots, (0,), track=track, options=options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "transfers, said",
+    [
+        (every("tip-adapter", shots=(0,)), "learns from images"),
+        (every("tip-adapter", alfa=1), "an option 'alfa'"),
+        (every("tip-adapter", track="none"), "--track must be one of"),
+        (every("knn", shots=(1, 1)), "--shots names 1 twice"),
+        (every("knn", neighbours=0), "neighbours"),
+    ],
+)
+def test_wrong_requests_are_refused_before_any_work(request_: RunRequest, transfers: Asked, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        make_plan(replace(request_, transfers=transfers()))
+
+
+@pytest.mark.parametrize(
+    "shots, said", [(8, "no class has more than 7 images to learn from"), (2, "has no train data")]
+)
+def test_data_that_cannot_give_the_support_set_fails_its_pairs(request_: RunRequest, shots: int, said: str) -> None:
+    if shots == 2:
+        place = Path(str(request_.tasks[0]))
+        card = yaml.safe_load(place.read_text())
+        del card["train"]
+        place.write_text(yaml.safe_dump(card))
+    (result,) = carried_out(request_, *asked("tip-adapter", shots=(shots,), draws=(0,)))
+    assert result.failure is not None and said in result.failure.message

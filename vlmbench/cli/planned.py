@@ -1,0 +1,73 @@
+"""Prints a plan without running it: pairs, data, and what adapting models takes. ``run --dry-run`` uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmbench.cli.console import print_line
+from vlmbench.errors import LONGEST_IN_TABLE, first_line
+from vlmbench.reports.table_data import Column, Table
+from vlmbench.wording import counted
+
+if TYPE_CHECKING:
+    from vlmbench.run.opened import OpenedTask
+    from vlmbench.run.plan import Plan
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row for each pair."""
+    adapts = any(task.options.transfer.adapts for task in plan.tasks)
+    columns = [Column("model"), Column("task"), *([Column("adapted with")] if adapts else [])]
+    columns += [Column("samples", "right"), Column("data")]
+    rows = [
+        [model.name, task.card.name, *([_adapted(task)] if adapts else []), *_data(task)]
+        for model in plan.models
+        for task in plan.tasks
+    ]
+    return Table("Plan", columns, rows, [])
+
+
+def show_transfer_cost(plan: Plan) -> None:
+    """Print how many models would be adapted, and how many support images would be encoded for it at most."""
+    adapted = [task for task in plan.tasks if task.options.transfer.adapts and task.question is not None]
+    if not adapted:
+        return
+    images = {
+        (task.card.name, task.options.transfer.shots, task.options.transfer.draw): _support_images(task)
+        for task in adapted
+    }
+    fits = counted(len(adapted) * len(plan.models), "model") + " to adapt"
+    print_line(
+        f"{fits}; at most {counted(sum(images.values()), 'support image')} to encode with each of "
+        f"{counted(len(plan.models), 'model')}. Features in the cache are not encoded again.",
+        style="dim",
+    )
+
+
+def _support_images(task: OpenedTask) -> int:
+    """K images of each class, at most."""
+    from vlmbench.tasks.classification.adapted import AdaptedQuestion
+
+    question = task.question
+    if not isinstance(question, AdaptedQuestion) or question.data is None:
+        return 0
+    shots = task.options.transfer.shots
+    return sum(min(shots, len(pool)) for pool in question.data.train.by_class.values())
+
+
+def _adapted(task: OpenedTask) -> str:
+    asked = task.options.transfer
+    shots = f", {asked.shots}-shot, draw {asked.draw}" if asked.shots else ""
+    return f"{asked.method}{shots}" if asked.adapts else "–"
+
+
+def _data(task: OpenedTask) -> list[str]:
+    """How many samples are scored, and where they are; or why not."""
+    from vlmbench.tasks.subset import drawn
+
+    if task.question is None:
+        return ["–", first_line(task.problem.message, most=LONGEST_IN_TABLE) if task.problem else ""]
+    info, scored = task.question.dataset.info, len(task.question.indices)
+    there = len(task.question.dataset.samples)
+    how = drawn(task.question.dataset.samples, task.options)
+    return [f"{scored:,} of {there:,} {how}" if how else f"{scored:,}", f"{info.kind}: {info.location}"]
