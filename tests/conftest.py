@@ -49,6 +49,14 @@ settings.register_profile("vlmbench", deadline=None)  # how fast an example is d
 settings.load_profile("vlmbench")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Files are written, but no test waits until the disk has them: none of them survives a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """New folders, each made in no time: pytest's own ``mktemp`` reads the names of all folders made before."""
