@@ -1,4 +1,4 @@
-"""COCO's twelve numbers on results as large as those of val2017: pycocotools, ours, and the extras where installed.
+"""Times COCO's twelve numbers on data as large as val2017: pycocotools, vlmbench, and other engines if installed.
 
 python perf/coco_evaluation.py [--images 5000] [--repetitions 3]
 """
@@ -22,15 +22,17 @@ from vlmbench.metrics.detection.matching import match_boxes
 from vlmbench.metrics.detection.measures import COCO_MEASURES, box_estimates, box_values
 
 CLASSES, CLASSES_PER_IMAGE, OBJECTS_PER_IMAGE, PER_IMAGE = 80, 3, 7.2, 100
-"""Of val2017: 80 classes, 2.9 of them and 7.3 objects an image; detectors give their 100 best boxes of each."""
+"""As in val2017, which has 80 classes, and on average 2.9 classes and 7.3 objects in an image. Detectors give the 100
+best boxes of each image."""
 CROWD = 0.012
-"""The share of val2017's objects that are crowds: 446 of 36,781."""
+"""The share of crowds among val2017's objects: 446 of 36,781."""
 
 
 def made_up(images: int, seed: int = 0) -> tuple[BoxTruth, BoxPredictions]:
-    """Objects of COCO's sizes, and a detector's boxes: half near an object, most of those of its class, half elsewhere.
+    """Make objects with the sizes of COCO's, and a detector's boxes.
 
-    Scores have three digits, as files of results often do, so that many are equal.
+    Half of the boxes are near an object, and most of these have the object's class. The other half are elsewhere.
+    Scores have three digits, as in many files of results. Many of them are therefore equal.
     """
     random = np.random.default_rng(seed)
     counts = np.maximum(random.geometric(1 / OBJECTS_PER_IMAGE, images), 1)
@@ -61,7 +63,7 @@ def made_up(images: int, seed: int = 0) -> tuple[BoxTruth, BoxPredictions]:
 
 
 def plain_pycocotools(dataset: dict[str, Any], results: list[dict[str, Any]]) -> Callable[[], list[float]]:
-    """Its three steps; its index of both files is made beforehand."""
+    """pycocotools' three steps. Its index of both files is made before, and is not timed."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -83,18 +85,18 @@ def plain_pycocotools(dataset: dict[str, Any], results: list[dict[str, Any]]) ->
 
 
 def ours(truth: BoxTruth, found: BoxPredictions) -> list[float]:
-    """The numbers alone."""
+    """The twelve numbers by vlmbench, without intervals."""
     values = box_values(match_boxes(truth, found), COCO_MEASURES, np.ones((1, truth.images), dtype=np.int32))[0]
     return [float(value) for value in values]
 
 
 def ours_with_intervals(truth: BoxTruth, found: BoxPredictions) -> list[float]:
-    """The numbers, each with the interval of a record."""
+    """The twelve numbers by vlmbench, each with the interval that a record has."""
     return [estimate.value for estimate in box_estimates(match_boxes(truth, found), COCO_MEASURES).values()]
 
 
 def main() -> None:
-    """Time them in turns, and compare the twelve numbers."""
+    """Time all ways in turn, and compare the twelve numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -117,7 +119,7 @@ def main() -> None:
         differences=[f"{np.abs(np.array(timing.result) - peer).max():.1g}" for timing in timings],
         notes=[
             "AP " + f"{peer[0]:.4f}, AP50 {peer[1]:.4f}, AR100 {peer[8]:.4f}",
-            "the extras' times include their index of both files, which pycocotools' do not",
+            "the times of the other engines include the index of both files; that of pycocotools does not",
         ],
     )
 

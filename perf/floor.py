@@ -1,4 +1,7 @@
-"""The least that a forward pass needs: tokens and FLOPs of a text tower, FLOPs of an image tower."""
+"""Counts the smallest work that a forward pass needs: tokens and FLOPs of a text tower, FLOPs of an image tower.
+
+``text_head.py`` and ``whole_run.py`` print it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ Tokens = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TextWork:
-    """What it takes to encode some texts in one way.
+    """The work to encode some texts in one way.
 
     Attributes:
-        tokens: that go through the tower.
-        flops: multiplications and additions, each as one.
+        tokens: the number of tokens that go through the tower.
+        flops: the number of multiplications and additions. Each counts as one.
     """
 
     tokens: int
@@ -30,12 +33,12 @@ class TextWork:
 
 @dataclass(frozen=True)
 class TextFloor:
-    """The same texts in three ways.
+    """The work to encode the same texts in three ways.
 
     Attributes:
-        padded: every text at the context length.
-        trimmed: each text at its own length.
-        tree: each distinct prefix once, as causal towers allow.
+        padded: every text is padded to the context length.
+        trimmed: each text has its own length.
+        tree: each different prefix is encoded once, which causal towers allow.
     """
 
     padded: TextWork
@@ -47,14 +50,14 @@ class TextFloor:
 
 
 def text_floor(network: Any, tokenizer: Any, texts: Sequence[str]) -> TextFloor:
-    """Count for an open_clip ``CLIP`` whose feature is read at the end-of-text token, the highest id."""
+    """Count the work of an open_clip ``CLIP`` that reads a text's feature at the end-of-text token, the highest id."""
     tokens = tokenizer(list(texts)).numpy()
     lengths = tokens.argmax(axis=1) + 1
     width, layers = network.transformer.width, network.transformer.layers
     projection = 2.0 * width * network.text_projection.shape[1] * len(texts)
 
     def work(depths: Tokens) -> TextWork:
-        # A layer's matrices (3 + 1 for attention, 4 + 4 for the MLP) of width x width, and its keys and values.
+        # Each layer has matrices of width x width (3 + 1 for attention, 4 + 4 for the MLP), and keys and values.
         return TextWork(len(depths), projection + layers * float((24 * width**2 + 4 * width * depths).sum()))
 
     context = tokens.shape[1]
@@ -65,7 +68,7 @@ def text_floor(network: Any, tokenizer: Any, texts: Sequence[str]) -> TextFloor:
 def tree_depths(tokens: Tokens, lengths: Tokens) -> Tokens:
     """The depth (from 1) of each node of the texts' prefix tree: (N, L) ids and (N,) lengths to (nodes,).
 
-    In sorted order a text adds the nodes that follow the prefix that it shares with the text before it.
+    Texts are sorted. A text shares a prefix with the text before it, and adds the nodes after this prefix.
     """
     places = np.arange(1, tokens.shape[1] + 1)
     cut = np.where(places <= lengths[:, None], tokens, 0)
@@ -77,12 +80,12 @@ def tree_depths(tokens: Tokens, lengths: Tokens) -> Tokens:
 
 
 def image_flops(network: Any, side: int) -> float:
-    """FLOPs of one square image through an open_clip image tower, counted by torch."""
+    """The FLOPs of an open_clip image tower for one square image, as torch counts them."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    # The counter knows attention by its plain products, not by the CPU's one kernel.
+    # The counter knows plain matrix products, but not the CPU's single kernel for attention.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         network.encode_image(torch.zeros(1, 3, side, side))
     return float(counter.get_total_flops())

@@ -1,4 +1,6 @@
-"""The AP of two detectors on data as large as val2017, compared: 1,000 resamples of the images, as the gate does.
+"""Times the comparison of two detectors' AP on data as large as val2017, with 1,000 resamples of the images.
+
+This is what the gate does for detection.
 
 python perf/gate.py [--images 5000] [--resamples 1000] [--metric ap]
 """
@@ -21,11 +23,11 @@ from vlmbench.metrics.difference import Difference
 from vlmbench.metrics.paired_bootstrap import bootstrap_difference
 
 MOVED = 0.1
-"""The share of the second detector's boxes that are a tenth of their size elsewhere."""
+"""The share of the second detector's boxes that are moved, by about a tenth of their size."""
 
 
 def another(found: BoxPredictions, seed: int = 1) -> BoxPredictions:
-    """A second detector: the first one's boxes, some of them moved, all scores a little changed."""
+    """Make a second detector from the first one. Some boxes are moved, and all scores are changed a little."""
     random = np.random.default_rng(seed)
     moved = random.random(len(found.score)) < MOVED
     shift = found.xywh[:, 2:] * random.normal(0, 0.1, (len(moved), 2)) * moved[:, None]
@@ -36,7 +38,7 @@ def another(found: BoxPredictions, seed: int = 1) -> BoxPredictions:
 def compare(
     truth: BoxTruth, first: BoxPredictions, second: BoxPredictions, metric: str, resamples: int
 ) -> tuple[Difference, float]:
-    """The difference, and the seconds that matching took."""
+    """The difference of the two detectors, and the seconds that matching took."""
     start = perf_counter()
     measure = {metric: COCO_MEASURES[metric]}
     matches = [match_boxes(truth, found) for found in (first, second)]
@@ -53,7 +55,7 @@ def compare(
 
 
 def main() -> None:
-    """Time ours once, pycocotools for one evaluation, and say what it would take for all of them."""
+    """Time vlmbench's whole comparison and one evaluation by pycocotools; print what pycocotools would take for all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--resamples", type=int, default=1000)
@@ -70,7 +72,7 @@ def main() -> None:
     print(f"{asked.metric}: {found.value:+.5f} [{low:+.5f}, {high:+.5f}], p = {found.p_value:.3g}")
     print(
         f"vlmbench: {seconds:.1f} s ({busy:.1f} s of processor) for {asked.resamples:,} resamples of both, "
-        f"{matched:.1f} s of it to match boxes"
+        f"of which {matched:.1f} s are for matching boxes"
     )
 
     evaluate = plain_pycocotools(coco_dataset(truth), coco_results(first))

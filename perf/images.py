@@ -1,13 +1,13 @@
-"""The image stage (read, hash, decode, preprocess, forward, checks) beside the bare forward pass on ready tensors.
+"""Times the image stage (read, hash, decode, preprocess, forward, checks) and the forward pass alone on ready tensors.
 
-The second table is a model that does next to nothing: there the stage is held against the same images decoded and
-preprocessed by as many threads and nothing else. ``--folder`` names any folder of images; weights are drawn by a seed,
-so nothing is fetched::
+The second table has a model that computes almost nothing. It compares the stage with decoding and preprocessing alone,
+by the same number of threads. ``--folder`` names any folder of images. Weights are random from a seed, so nothing is
+downloaded::
 
     python perf/images.py --folder path/to/imagenet-sample/val
     python perf/images.py --folder path/to/imagenet/val --device cuda --precision bf16 --model ViT-L-14 --images 20000
 
-Files are read into memory first: what is measured is the harness, not the disk.
+Files are read into memory first, so that the harness is measured and not the disk.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from vlmbench.run.process_state import ACCELERATOR_BATCH, CPU_BATCH
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 Features = Tensor | None
-"""What a way computes; None where it computes none."""
+"""The features that a way computes; None if it computes no features."""
 
 
 class InMemory:
-    """A dataset of encoded images."""
+    """A dataset of encoded images in memory."""
 
     info = SourceInfo("memory", "memory")
     classes = None
@@ -61,7 +61,7 @@ class InMemory:
 
 
 class Cheap:
-    """A model with another's transform and an image tower that looks at one pixel."""
+    """A model with another model's transform, and an image tower that reads only one pixel."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
         self.card, self.identity, self.device = model.card, model.identity, model.device
@@ -84,11 +84,11 @@ def main() -> None:
     what = f"{len(files):,} images, {asked.device}, {asked.precision}, batches of {batch_size}, {asked.workers} workers"
 
     ways = [
-        Way("bare forward pass, one ready batch again and again", bare(model, files, batch_size, asked.precision)),
+        Way("forward pass alone, the same ready batch each time", bare(model, files, batch_size, asked.precision)),
         Way("vlmbench's image stage", stage(model, files, batch_size, asked.precision, asked.workers)),
     ]
     timings = take_turns(ways, asked.repetitions, warm_up=True)
-    rows = len(files) // batch_size * batch_size  # the bare pass repeats the first batch
+    rows = len(files) // batch_size * batch_size  # the forward pass alone repeats the first batch
     first, own = timings[0].result, timings[1].result
     assert first is not None and own is not None
     difference = float((own[:batch_size] - first[:batch_size]).abs().max())
@@ -96,34 +96,38 @@ def main() -> None:
         f"{asked.model}: {what}",
         timings,
         differences=[None, f"{difference:.1e} on the batch that both encode"],
-        floor=f"{own.shape[0]:,} forward passes, of which the bare way did {rows:,} in batches",
-        notes=[f"images a second: {', '.join(f'{len(files) / timing.median:.1f}' for timing in timings)}"],
+        floor=f"{own.shape[0]:,} forward passes, {rows:,} of them in full batches",
+        notes=[f"images per second: {', '.join(f'{len(files) / timing.median:.1f}' for timing in timings)}"],
     )
 
     cheap = Cheap(model)
     ways = [
-        Way("decode and preprocess alone, in as many threads", ideal(cheap, files, asked.workers)),
+        Way("decode and preprocess alone, same number of threads", ideal(cheap, files, asked.workers)),
         Way("vlmbench's image stage", stage(cheap, files, batch_size, asked.precision, asked.workers)),
     ]
-    show(f"a model that costs nothing: {what}", take_turns(ways, asked.repetitions, warm_up=True))
+    show(f"a model that computes almost nothing: {what}", take_turns(ways, asked.repetitions, warm_up=True))
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="a folder of images, searched through")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="a folder of images; its subfolders are searched too"
+    )
     parser.add_argument("--model", default="ViT-B-32", help="an open_clip architecture")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
-    parser.add_argument("--images", type=int, default=256, help="how many; fewer files are repeated")
-    parser.add_argument("--batch-size", type=int, help="default: what vlmbench run takes")
+    parser.add_argument(
+        "--images", type=int, default=256, help="the number of images; if there are fewer files, they are repeated"
+    )
+    parser.add_argument("--batch-size", type=int, help="default: that of vlmbench run")
     parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--repetitions", type=int, default=5)
     return parser.parse_args()
 
 
 def images_of(folder: Path, count: int) -> list[bytes]:
-    """So many encoded images."""
+    """This number of encoded images from a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise SystemExit(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
@@ -134,7 +138,7 @@ def images_of(folder: Path, count: int) -> list[bytes]:
 def bare(
     model: VisionLanguageModel, files: Sequence[bytes], batch_size: int, precision: Precision
 ) -> Callable[[], Features]:
-    """The forward pass alone, on as many images; on an accelerator, waited for once, at the end."""
+    """The forward pass alone, on the same number of images. For an accelerator, it waits once, at the end."""
     images = [decode_image(data, str(place)) for place, data in enumerate(files[:batch_size])]
     batch = torch.stack([model.preprocess(image) for image in images]).to(model.device)
 
@@ -157,7 +161,7 @@ def _waited(features: Tensor) -> Tensor:
 def stage(
     model: VisionLanguageModel, files: Sequence[bytes], batch_size: int, precision: Precision, workers: int
 ) -> Callable[[], Features]:
-    """The whole stage, without a cache."""
+    """The whole image stage, without a cache."""
     dataset = InMemory(files)
 
     def run() -> Features:
@@ -178,7 +182,7 @@ def stage(
 
 
 def ideal(model: VisionLanguageModel, files: Sequence[bytes], workers: int) -> Callable[[], Features]:
-    """Decoding and preprocessing in threads, each with an even share, and nothing kept."""
+    """Decoding and preprocessing in threads. Each thread gets an equal share of the images, and no result is kept."""
 
     def share(start: int) -> None:
         for place in range(start, len(files), workers):
@@ -187,7 +191,7 @@ def ideal(model: VisionLanguageModel, files: Sequence[bytes], workers: int) -> C
     def run() -> Features:
         with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
             list(pool.map(share, range(workers)))
-        torch.set_num_threads(torch.get_num_threads())  # what the next threads begin with
+        torch.set_num_threads(torch.get_num_threads())  # new threads begin with this setting
         return None
 
     return run

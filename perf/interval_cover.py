@@ -1,9 +1,9 @@
-"""How often 95 % intervals hold the truth: every metric on simulated data sets of which the truth is known.
+"""Measures how often 95 % intervals contain the true value, for every metric on simulated data with a known truth.
 
 python perf/interval_cover.py [--sizes 50 500 5000] [--datasets 400 300 60] [--bca 100 40 0] [--only NAME ...]
 
-Beside each of vlmbench's intervals: SciPy's BCa bootstrap (999 resamples) on the first data sets of the same size.
-Prints Markdown.
+It also runs SciPy's BCa bootstrap (999 resamples) on the first data sets of each size, for comparison. It prints a
+Markdown table, which ``docs/intervals.md`` shows.
 """
 
 from __future__ import annotations
@@ -63,7 +63,14 @@ from vlmbench.metrics.segmentation import (
 
 @dataclass(frozen=True)
 class Drawn:
-    """A metric of one data set, its truth (over the classes that are defined there), and the metric of any weights."""
+    """A metric of one simulated data set.
+
+    Attributes:
+        estimate: the metric, with its interval.
+        truth: the true value, over the classes that this data set has.
+        statistic: the metric as a function of the samples' weights.
+        samples: the number of samples.
+    """
 
     estimate: Estimate
     truth: float
@@ -210,7 +217,7 @@ CASES: dict[str, Draw] = {
 
 
 def bca(drawn: Drawn) -> tuple[float, float]:
-    """SciPy's interval, which resamples the places of the samples."""
+    """SciPy's interval. SciPy resamples the indices of the samples."""
 
     def of_places(places: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
         rows = np.moveaxis(places, axis, -1).reshape(-1, places.shape[axis])
@@ -224,7 +231,7 @@ def bca(drawn: Drawn) -> tuple[float, float]:
 
 
 def cover(name: str, n: int, datasets: int, oracle: int) -> str:
-    """A line of the table."""
+    """Measure one metric at one size, and return a line of the table."""
     began = time.perf_counter()
     held, below, widths, of_bca = 0, 0, [], []
     for number in range(datasets):
@@ -252,14 +259,14 @@ def cover(name: str, n: int, datasets: int, oracle: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    warnings.simplefilter("ignore")  # SciPy's, of draws that are all alike
+    warnings.simplefilter("ignore")  # SciPy warns if all draws are equal
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 500, 5000])
     parser.add_argument("--datasets", type=int, nargs="+", default=[400, 300, 60])
     parser.add_argument("--bca", type=int, nargs="+", default=[100, 40, 0])
     parser.add_argument("--only", nargs="+", default=[])
     asked = parser.parse_args(arguments)
-    print("| metric | n | printed | holds the truth | lies below it | width | BCa holds it |")
+    print("| metric | n | printed | contains the truth | lies below it | width | BCa contains it |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in asked.only or CASES:
         for n, datasets, oracle in zip(asked.sizes, asked.datasets, asked.bca, strict=True):

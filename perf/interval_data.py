@@ -1,4 +1,4 @@
-"""Data sets drawn from populations whose metrics are known, for `interval_cover.py`."""
+"""Draws data sets from populations whose true metrics are known. ``interval_cover.py`` uses it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Random = np.random.Generator
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MANY = 300_000
-"""Samples of a population, on which the truth is measured."""
+"""The number of samples on which the truth of a population is measured."""
 
 
 class Labels:
-    """Single labels of classes of unequal size and difficulty."""
+    """A population with one label per sample. Its classes differ in size and difficulty."""
 
     def __init__(self, classes: int, right: float, wrong: float) -> None:
         random = np.random.default_rng(classes)
@@ -38,14 +38,14 @@ class Labels:
 
     @staticmethod
     def confidences(n: int, random: Random) -> tuple[Floats, NDArray[np.bool_]]:
-        """(n,) confidences of an overconfident model, and whether it was right."""
+        """Confidences (n,) of an overconfident model, and whether it was right."""
         confidence = random.beta(2, 1.5, n)
         return confidence, random.random(n) < _right(confidence)
 
     @staticmethod
     @lru_cache(maxsize=1)
     def calibration_error() -> float:
-        """On unlimited samples."""
+        """The calibration error on a very large sample."""
         confidence = np.random.default_rng(1).beta(2, 1.5, 10 * MANY)
         gaps = np.bincount(confidence_bins(confidence), _right(confidence) - confidence, minlength=15)
         return float(np.abs(gaps).sum() / len(confidence))
@@ -56,7 +56,7 @@ def _right(confidence: Floats) -> Floats:
 
 
 class Scores:
-    """Several labels a sample: rare and hard classes to frequent and easy ones."""
+    """A population with several labels per sample. Its classes range from rare and hard to frequent and easy."""
 
     prevalence = np.linspace(0.03, 0.25, 20)
     shift = np.linspace(0.5, 2.5, 20)
@@ -67,14 +67,14 @@ class Scores:
     }
 
     def draw(self, n: int, random: Random) -> tuple[Floats, NDArray[np.bool_]]:
-        """(n, 20) scores and targets; the scores of one sample are not independent."""
+        """Scores and targets, each (n, 20). The scores of one sample depend on each other."""
         targets = random.random((n, 20)) < self.prevalence
         own = random.normal(size=(n, 1)) / 2
         return targets * self.shift + own + random.normal(size=(n, 20)), targets
 
     @lru_cache(maxsize=3)  # noqa: B019  one object for the script's life
     def truth(self, name: str) -> Floats:
-        """Of each class."""
+        """The true metric of each class."""
         scores, targets = self._many
         return np.array([self.metrics[name](scores[:, c], targets[:, c]) for c in range(20)])
 
@@ -84,7 +84,7 @@ class Scores:
 
 
 class Masks:
-    """Images with a few of 12 classes, some of them rare and small."""
+    """A population of images that show a few of 12 classes. Some classes are rare and small."""
 
     presence = np.geomspace(0.04, 0.6, 12)
     quality = np.linspace(0.4, 0.9, 12)
@@ -112,7 +112,7 @@ class Masks:
 
 
 class Detections:
-    """Objects of 8 classes, a third of them small; predictions as if matched already."""
+    """A population of objects of 8 classes. A third are small. Predictions are already matched to objects."""
 
     rate = np.geomspace(0.08, 1.0, 8)
     recalls = np.linspace(0.4, 0.9, 8)
@@ -151,7 +151,7 @@ class Detections:
 
     @lru_cache(maxsize=9)  # noqa: B019  one object for the script's life
     def truth(self, name: str) -> Floats:
-        """Of each class."""
+        """The true metric of each class."""
         return np.asarray(class_values(self._many, COCO_MEASURES[name], 8, np.ones((1, MANY // 2), dtype=np.int32))[0])
 
     @cached_property
@@ -159,7 +159,7 @@ class Detections:
         return self.draw(MANY // 2, np.random.default_rng(4))
 
     def named(self, n: int, random: Random) -> tuple[NDArray[np.bool_], Ints, Ints]:
-        """Whether given boxes were named rightly, their classes and images; those of one image are alike."""
+        """Whether each box got its right name, its class, and its image. Boxes of one image depend on each other."""
         image = np.repeat(np.arange(n), 1 + random.poisson(2, n))
         labels = random.choice(8, len(image), p=self.rate / self.rate.sum())
         bound = random.random(n)[image]
@@ -168,7 +168,7 @@ class Detections:
 
 
 def _places(image: Ints) -> Ints:
-    """Each prediction's place among those of its image."""
+    """The place of each prediction among the predictions of its image."""
     order = np.argsort(image, kind="stable")
     begins = np.flatnonzero(np.diff(image[order], prepend=-1))
     places = np.empty(len(image), dtype=np.int64)
@@ -177,13 +177,13 @@ def _places(image: Ints) -> Ints:
 
 
 class Videos:
-    """Videos of one to four clips, of 12 actions, near copies of each other."""
+    """A population of videos with one to four clips, which are almost equal. There are 12 actions."""
 
     verbs = tuple(f"v{action % 4}" for action in range(12))
     nouns = tuple(f"n{action // 4}" for action in range(12))
 
     def draw(self, n: int, random: Random) -> tuple[Floats, list[ActionRows]]:
-        """Of n videos."""
+        """The scores and annotations of n videos."""
         videos = np.repeat(np.arange(n), random.integers(1, 5, n))
         actions = random.integers(0, 12, n)[videos]
         marks = np.where(random.random(n) < 0.4, 1, np.where(random.random(n) < 0.5, 2, 0))[videos]
@@ -194,19 +194,19 @@ class Videos:
 
     @lru_cache(maxsize=1)  # noqa: B019  one object for the script's life
     def truth(self) -> Floats:
-        """Of each action."""
+        """The true metric of each action."""
         scores, found = self.draw(MANY // 5, np.random.default_rng(5))
         return np.array([weighted_average_precision(scores[:, rows.action], rows) for rows in found])
 
 
 class Galleries:
-    """Images with two captions each, and where their matches rank: every data set has a gallery of its own."""
+    """Galleries of images with two captions each, and the ranks of their matches. Each data set is a new gallery."""
 
     truths: ClassVar = {50: 3000, 500: 300, 5000: 40}
-    """How many other data sets of a size tell the truth."""
+    """For each size, the number of other data sets from which the truth is computed."""
 
     def draw(self, n: int, random: Random) -> tuple[Ints, Ints, Ints]:
-        """(n,) ranks of images, (2 n,) of captions, and the captions' images."""
+        """The ranks of images (n,) and of captions (2 n,), and the image of each caption."""
         scene = random.normal(size=(n, 12))
         noise = np.repeat(random.gamma(2, 0.5, n), 2)[:, None] * random.normal(size=(2 * n, 12))
         owner = np.repeat(np.arange(n), 2)
@@ -221,7 +221,7 @@ class Galleries:
         return of_images, of_captions, owner
 
     def truth(self, name: str, n: int) -> float:
-        """Over many galleries of this size; a median is that of all their ranks together."""
+        """The true metric over many galleries of this size. A median is the median of all their ranks together."""
         images, captions = self._ranks(n)
         if name == "mean_recall@1":
             return float(((images == 1).mean() + (captions == 1).mean()) / 2)

@@ -1,10 +1,10 @@
-"""Peak memory of whole runs on 1,000 and on 100,000 images: classification with 1,000 classes, and retrieval.
+"""Measures the peak memory of whole runs on 1,000 and on 100,000 images: classification with 1,000 classes, retrieval.
 
     python perf/memory.py [--images 1000 100000] [--tasks classification retrieval folder]
 
-Each run is a process of its own and goes the whole way, from the source through the engine and its cache to the record:
-only the network is a toy, so that 100,000 images take a minute. Images are 16 x 16 PNG files, made as they are read;
-with `folder`, real files on disk. Retrieval has one caption an image.
+Each run is a separate process. It does all the work, from the source through the engine and its cache to the record.
+Only the network is a toy, so that 100,000 images take a minute. Images are PNG files of 16 x 16 pixels, which are made
+when they are read. With `folder` they are real files on disk. Retrieval has one caption for each image.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 CLASSES, DIM, SIDE = 1000, 16, 16
 TASKS = ("classification", "retrieval", "folder")
 MOST = 1.1
-"""The larger run's peak over the smaller one's, at most."""
+"""The largest allowed ratio of the larger run's peak to the smaller run's."""
 
 
 @dataclass
 class ToyModel:
-    """Seeded projections of an image's pixels and of a text's letters."""
+    """A model that projects an image's pixels and a text's letters with seeded random matrices."""
 
     card: Any
     device: str
@@ -83,7 +83,7 @@ def _unit(features: Any) -> Any:
 
 @dataclass(frozen=True)
 class MadeUpSamples(Sequence["Sample"]):
-    """Samples that are made when they are asked for, so that a run's own memory is what is seen."""
+    """Samples that are made when they are read, so that only the run's own memory is measured."""
 
     images: int
     captions: bool
@@ -101,7 +101,7 @@ class MadeUpSamples(Sequence["Sample"]):
 
 
 class MadeUp:
-    """Labelled images that exist only while they are read."""
+    """A dataset of labelled images that exist only while they are read."""
 
     templates: tuple[str, ...] | None = None
 
@@ -122,7 +122,7 @@ class MadeUp:
 
 
 def picture(index: int) -> bytes:
-    """The PNG file of one image: noise, so that no two are equal."""
+    """The PNG file of one image. It shows noise, so that no two images are equal."""
     import PIL.Image
 
     pixels = np.random.default_rng(index).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -132,7 +132,7 @@ def picture(index: int) -> bytes:
 
 
 def run(task: str, images: int, folder: Path) -> None:
-    """One run in this process; prints its peak and its seconds."""
+    """Do one run in this process, and print its peak memory in bytes and its seconds."""
     from vlmbench import evaluate
     from vlmbench.data import SOURCES
     from vlmbench.models import ADAPTERS
@@ -150,14 +150,14 @@ def run(task: str, images: int, folder: Path) -> None:
             "perf-toy:", names.get(task, str(card)), results=Path(work) / "runs", device="cpu", batch_size=256
         )
     if record.task.dataset.samples != images:
-        raise SystemExit(f"{record.task.dataset.samples} images were scored, not {images}")
-    # Kilobytes on Linux, bytes on macOS.
+        raise SystemExit(f"{record.task.dataset.samples:,} images were scored, but {images:,} were expected")
+    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
     unit = 1024 if sys.platform != "darwin" else 1
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, perf_counter() - began)
 
 
 def measured(task: str, images: int) -> tuple[float, float]:
-    """A run's peak in bytes and its seconds, in a process of its own."""
+    """Do one run in a separate process. Returns its peak memory in bytes and its seconds."""
     with tempfile.TemporaryDirectory() as folder:
         if task == "folder":
             write_folder(Path(folder), images)
@@ -169,7 +169,7 @@ def measured(task: str, images: int) -> tuple[float, float]:
 
 
 def write_folder(folder: Path, images: int) -> None:
-    """As many files in as many class folders."""
+    """Write this number of images into class folders."""
     for number in range(images):
         place = folder / f"class {number % CLASSES}"
         place.mkdir(exist_ok=True)
@@ -206,7 +206,7 @@ def main() -> None:
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(
-        f"floor: the scores alone, images x classes in float32, would be {asked.images[-1] * CLASSES * 4 / 2**20:,.0f} "
+        f"floor: the scores alone, images x classes in float32, take {asked.images[-1] * CLASSES * 4 / 2**20:,.0f} "
         f"MiB; a feature is {4 * DIM} bytes",
         machine(),
         sep="\n",

@@ -1,4 +1,7 @@
-"""CLIP_benchmark 1.6.2 beside vlmbench: its environment, its data layout, and a checkpoint that both can load."""
+"""Prepares CLIP_benchmark 1.6.2 as a peer: its environment, its data layout, and a checkpoint that both programs load.
+
+``text_head.py`` and ``whole_run.py`` use it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,19 @@ from pathlib import Path
 PEER = "clip-benchmark==1.6.2"
 ARCHITECTURE = "ViT-B-32"
 NUMPY = "numpy<2.4"
-"""CLIP_benchmark 1.6.2 makes numbers of arrays with one element, which numpy 2.4 refuses."""
+"""CLIP_benchmark 1.6.2 converts arrays with one element into numbers, which numpy 2.4 refuses."""
 
 
 def add_peer_arguments(parser: ArgumentParser) -> None:
-    """``--work`` and ``--peer-python``."""
-    parser.add_argument("--work", type=Path, help="where to put checkpoint, data and environment; kept afterwards")
-    parser.add_argument("--peer-python", type=Path, help=f"the interpreter of an environment that has {PEER} already")
+    """Add the options ``--work`` and ``--peer-python``."""
+    parser.add_argument(
+        "--work", type=Path, help="the folder for checkpoint, data and environment; it is kept afterwards"
+    )
+    parser.add_argument("--peer-python", type=Path, help=f"the Python of an environment that has {PEER} already")
 
 
 def make_peer(folder: Path) -> Path:
-    """An environment with CLIP_benchmark beside the same torch and open_clip as ours; its interpreter."""
+    """Make an environment with CLIP_benchmark and this environment's torch and open_clip. Returns its Python."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -37,7 +42,7 @@ def make_peer(folder: Path) -> Path:
 
 
 def make_checkpoint(path: Path) -> None:
-    """A seeded random ViT-B/32: no pretrained weights are needed to compare arithmetic."""
+    """Write a random ViT-B/32 from a seed. To compare arithmetic, no pretrained weights are needed."""
     import open_clip
     import torch
 
@@ -48,7 +53,7 @@ def make_checkpoint(path: Path) -> None:
 def write_shards(
     root: Path, images: Sequence[tuple[Path, int]], names: Sequence[str], templates: Sequence[str], *, shards: int = 1
 ) -> None:
-    """Labelled images in clip-benchmark's webdataset layout, distributed over ``shards`` shards."""
+    """Write labelled images in clip-benchmark's webdataset layout, distributed over ``shards`` shards."""
     (root / "test").mkdir(parents=True, exist_ok=True)
     (root / "classnames.txt").write_text("\n".join(names) + "\n")
     written = "\n".join(template.replace("{}", "{c}") for template in templates)

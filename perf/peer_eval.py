@@ -1,11 +1,11 @@
-"""``clip_benchmark eval`` with the seconds of its steps; run by the interpreter that has clip-benchmark.
+"""Runs ``clip_benchmark eval`` and times its steps. ``whole_run.py`` starts it with the peer's Python.
 
     python perf/peer_eval.py OUT HEAD_CLASSES eval --dataset ... (arguments of clip_benchmark)
 
-The command line is the package's own, and so is all that it does. Two functions are wrapped: the text head is built for
-HEAD_CLASSES classes only (the others' vectors are read from ``OUT/<dataset>.head.npy``, (classes, D)), and what the
-steps return is kept: ``OUT/<dataset>.npz`` has the head that was built, the predictions and the targets;
-``OUT/seconds.json`` has, for each dataset, the seconds of import (the first only), load, head, images and metric.
+The command line and all the work are the package's own, but some functions are wrapped. The text head is built only
+for HEAD_CLASSES classes; the vectors of the other classes are read from ``OUT/<dataset>.head.npy``, (classes, D). The
+results of the steps are kept. ``OUT/<dataset>.npz`` has the head that was built, the predictions and the targets.
+``OUT/seconds.json`` has the seconds of load, head, images and metric for each dataset, and of import for the first one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Patch, run, write."""
+    """Wrap the functions, run the package, and write the results."""
     out, head_classes, arguments = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     started = perf_counter()
     import numpy as np

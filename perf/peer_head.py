@@ -1,9 +1,9 @@
-"""CLIP_benchmark's text head, timed; run by the interpreter that has clip-benchmark.
+"""Times CLIP_benchmark's text head. ``text_head.py`` imports it, or starts it with the peer's Python.
 
     python perf/peer_head.py WORDS CHECKPOINT THREADS OUT
 
-WORDS is a JSON file with ``names`` and ``templates``; OUT becomes an npz with ``head`` (classes, D) and ``seconds``,
-those of the builder alone.
+WORDS is a JSON file with ``names`` and ``templates``. OUT is the npz file to write, with ``head`` (classes, D) and
+``seconds``, which are those of the builder alone.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 
 def build_head(network: Any, tokenizer: Any, names: Sequence[str], templates: Sequence[str]) -> Any:
-    """CLIP_benchmark's builder in float32: a tensor (classes, D)."""
+    """The head by CLIP_benchmark's builder in float32, a tensor (classes, D)."""
     from clip_benchmark.metrics.zeroshot_classification import zero_shot_classifier
 
     return zero_shot_classifier(network, tokenizer, list(names), list(templates), "cpu", amp=False).T
 
 
 def main() -> None:
-    """Load, build, write."""
-    import clip_benchmark.metrics.zeroshot_classification  # noqa: F401  (importing is not what is timed)
+    """Load the model, build the head, and write it."""
+    import clip_benchmark.metrics.zeroshot_classification  # noqa: F401  (so that the import is not timed)
     import numpy as np
     import open_clip
     import torch

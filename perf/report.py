@@ -1,8 +1,8 @@
-"""``vlmbench report`` over many records, start to end: results as text and CSV, one of the survey's tables, ranking.
+"""Times ``vlmbench report`` over many records: results as text and CSV, a table of the survey, and the ranking.
 
     python perf/report.py [--records 10000] [--repetitions 3] [--keep FOLDER]
 
-There is no peer with such records: the first line is the floor, the same files read and parsed by Python's own json.
+No other program has such records, so the first line is the floor: Python's own json reads and parses the same files.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from vlmbench.records import (
 )
 
 TASKS, CLASSES = 50, (10, 37, 47, *[100] * 6, 1000)
-"""A suite is some dozens of tasks, most of about 100 classes."""
+"""A suite has some dozens of tasks. Most have about 100 classes."""
 
 
 def write_records(folder: Path, count: int) -> None:
-    """So many records of as many pairs, as a run writes them but for the Parquet files."""
+    """Write this number of records, each of another pair, as a run does. Only the Parquet files are missing."""
     random = np.random.default_rng(0)
     for number in range(count):
         record = _record(number, random)
@@ -115,18 +115,18 @@ def _record(number: int, random: np.random.Generator) -> Record:
 
 
 def parse_alone(folder: Path) -> int:
-    """Every file through Python's json, and nothing made of it."""
+    """Parse every file with Python's json, and throw the result away. Returns the number of files."""
     return len([json.loads(path.read_bytes()) for path in sorted(folder.glob("*/*/*.json"))])
 
 
 def report(folder: Path, table: str, kind: str) -> int:
-    """The command in a process of its own: how many lines it prints."""
+    """Run the command in a separate process. Returns the number of lines that it prints."""
     command = [sys.executable, "-m", "vlmbench.cli.main", "report", table, "--results", str(folder), "--format", kind]
     return len(subprocess.run(command, check=True, capture_output=True).stdout.splitlines())
 
 
 def frame(folder: Path) -> int:
-    """``results_frame`` in a process of its own: how many rows it has."""
+    """Run ``results_frame`` in a separate process. Returns its number of rows."""
     code = "import sys, vlmbench; print(len(vlmbench.results_frame(sys.argv[1])))"
     return int(subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True).stdout)
 
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--keep", type=Path, help="a folder for the records, which stay there for the next time")
+    parser.add_argument("--keep", type=Path, help="a folder for the records; they are kept for the next time")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)

@@ -1,10 +1,10 @@
-"""Retrieval of 5,000 images and 25,000 captions from their features: time, recalls and peak memory.
+"""Measures retrieval of 5,000 images and 25,000 captions from their features: time, recalls and peak memory.
 
     python perf/retrieval.py [--peer-python PYTHON] [--images 5000] [--repetitions 3]
 
-Each way is a process of its own that loads the same features, and its seconds are of the ranking alone. The peer's is
-CLIP_benchmark's own ``recall_at_k`` in its ``batchify``, as its ``zeroshot_retrieval.evaluate`` calls them, where a
-Python that has it is given; the plain path is one matrix of all scores, sorted.
+Each way is a separate process that loads the same features. Only the ranking is timed. If a Python with CLIP_benchmark
+is given, the peer's way is its own ``recall_at_k`` in its ``batchify``, as its ``zeroshot_retrieval.evaluate`` calls
+them. The plain way is one matrix of all scores, which is sorted.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 CAPTIONS, DIM, RECALLS, PEER_BATCH = 5, 512, (1, 5, 10), 64
-"""Captions an image as in COCO, the width of ViT-B/32, and CLIP_benchmark's default batch."""
+"""Captions of an image as in COCO, the feature length of ViT-B/32, the recalls, and CLIP_benchmark's batch size."""
 Recalls = list[float]
 
 
 def write_features(path: Path, images: int) -> None:
-    """Unit features, each caption's near its image's, so that a good half is found at once."""
+    """Write features of unit length. A caption's is near its image's, so that more than half have rank 1."""
     random = np.random.default_rng(0)
     of_images = random.standard_normal((images, DIM), dtype=np.float32)
     of_texts = np.repeat(of_images, CAPTIONS, axis=0) + 6 * random.standard_normal(
@@ -45,7 +45,7 @@ def _unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def ours(images: torch.Tensor, texts: torch.Tensor) -> Recalls:
-    """Block by block: the place of each best true match."""
+    """vlmbench's way: find the rank of each best true match, block by block."""
     from vlmbench.tasks.retrieval.ranks import rank
 
     owners = torch.arange(len(images)).repeat_interleave(CAPTIONS)
@@ -55,7 +55,7 @@ def ours(images: torch.Tensor, texts: torch.Tensor) -> Recalls:
 
 
 def plain(images: torch.Tensor, texts: torch.Tensor) -> Recalls:
-    """All scores in one matrix, each row sorted."""
+    """The plain way: all scores in one matrix, and each row is sorted."""
     scores = texts @ images.T
     owners = torch.arange(len(images)).repeat_interleave(CAPTIONS)
     by_text = scores.argsort(dim=1, descending=True) == owners[:, None]
@@ -66,7 +66,7 @@ def plain(images: torch.Tensor, texts: torch.Tensor) -> Recalls:
 
 
 def peer(images: torch.Tensor, texts: torch.Tensor) -> Recalls:
-    """CLIP_benchmark's functions, called as it calls them."""
+    """CLIP_benchmark's way: its own functions, called as it calls them."""
     from clip_benchmark.metrics.zeroshot_retrieval import batchify, recall_at_k
 
     scores = texts @ images.t()
@@ -85,7 +85,7 @@ WAYS: dict[str, Callable[[torch.Tensor, torch.Tensor], Recalls]] = {"peer": peer
 
 
 def run(way: str, path: Path) -> None:
-    """One way in this process: prints its recalls, seconds and peak."""
+    """Run one way in this process, and print its recalls, seconds and peak memory."""
     with np.load(path) as stored:
         images, texts = torch.from_numpy(stored["images"]), torch.from_numpy(stored["texts"])
     began = perf_counter()
@@ -94,13 +94,13 @@ def run(way: str, path: Path) -> None:
 
 
 def peak() -> float:
-    """MiB in memory at most, so far."""
+    """The peak memory of this process so far, in MiB."""
     unit = 2**10 if sys.platform != "darwin" else 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def main() -> None:
-    """Every way in turn."""
+    """Run all ways in turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", help="a Python that has clip_benchmark")
     parser.add_argument("--images", type=int, default=5000)
@@ -112,7 +112,7 @@ def main() -> None:
         return
     from side_by_side import Timing, Way, show
 
-    names = {"plain": "plain: all scores, sorted", "ours": "vlmbench"}
+    names = {"plain": "plain: all scores sorted", "ours": "vlmbench"}
     names = {**({"peer": "CLIP_benchmark's recall_at_k"} if asked.peer_python else {}), **names}
     said: dict[str, list[dict[str, Any]]] = {way: [] for way in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def main() -> None:
     products = 2 * 2 * asked.images * asked.images * CAPTIONS * DIM
     features = asked.images * (1 + CAPTIONS) * DIM * 4 / 2**20
     show(
-        f"retrieval: {asked.images:,} images, {asked.images * CAPTIONS:,} captions, {DIM} wide",
+        f"retrieval: {asked.images:,} images, {asked.images * CAPTIONS:,} captions, features of length {DIM}",
         timings,
         differences=differences,
         floor=f"{products / 1e9:,.0f} GFLOP for both directions, {features:,.0f} MiB of features, torch itself",

@@ -1,7 +1,6 @@
-"""Timing two ways of doing the same work side by side: what every script in this folder measures with.
+"""Times several ways of doing the same work, and prints them in a table. All scripts in this folder use it.
 
-Machines are noisy, so a figure here is a ratio of medians of repetitions that took turns in one run, never bare
-seconds.
+The speed of a machine changes all the time. So the ways take turns, and the result is the ratio of their medians.
 """
 
 from __future__ import annotations
@@ -25,10 +24,11 @@ class Way(Generic[T]):
     """One way of doing the work.
 
     Attributes:
-        name: as the table says it.
-        run: does the work once and returns what is compared.
-        scale: the work that this way leaves undone, as a factor: 10 where it does a tenth (the table says so).
-        clock: reads the seconds from the result, where the way takes its own time; None: those that ``run`` took.
+        name: its name in the table.
+        run: a function that does the work once and returns the result to compare.
+        scale: the whole work divided by the work that this way does: 10 if it does a tenth. The table shows it.
+        clock: a function that reads the seconds from the result, if the way measures them itself; None: the seconds of
+            ``run``.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Way(Generic[T]):
 
 @dataclass(frozen=True)
 class Timing(Generic[T]):
-    """What a way took, in seconds scaled to the whole work, and what it returned the last time."""
+    """The seconds of each repetition of a way, scaled to the whole work, and the result of the last repetition."""
 
     way: Way[T]
     seconds: tuple[float, ...]
@@ -47,12 +47,12 @@ class Timing(Generic[T]):
 
     @property
     def median(self) -> float:
-        """The median over the repetitions."""
+        """The median of the seconds over all repetitions."""
         return statistics.median(self.seconds)
 
 
 def take_turns(ways: Sequence[Way[T]], repetitions: int, *, warm_up: bool = False) -> list[Timing[T]]:
-    """Run each way in turn and repeat; with ``warm_up``, one turn without measurement comes first."""
+    """Run all ways in turn, and repeat this. With ``warm_up``, each way is first run once without measurement."""
     if warm_up:
         for way in ways:
             way.run()
@@ -76,14 +76,14 @@ def show(
     floor: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """Print a table: each way's median and range, its ratio to the first way (the peer), and how far results differ.
+    """Print a table: the median and range of each way, its speed relative to the first way (the peer), and differences.
 
     Args:
-        title: what the work is.
-        timings: the peer first.
-        differences: of each way's result from the peer's, in words; None: nothing to say.
-        floor: the least that the work needs (FLOPs, bytes, tokens), in words.
-        notes: what a reader must know besides.
+        title: the name of the work.
+        timings: the timings; the peer's is the first.
+        differences: how each way's result differs from the peer's, in words; None: an empty cell.
+        floor: the smallest work that is needed (FLOPs, bytes, tokens), in words.
+        notes: other facts that a reader must know.
     """
     table = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
     table.add_column("way")
@@ -105,7 +105,7 @@ def show(
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """A line that describes the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"machine: {_processor()}, {cores} cores, Python {platform.python_version()}, {platform.system()}"
 

@@ -1,9 +1,9 @@
-"""How long the light commands take from start to end, beside a Python that does nothing and the peer's help.
+"""Times the light commands from start to end, beside a Python that does nothing and the peer's help.
 
     python perf/startup.py [--peer-python PYTHON] [--repetitions 10]
 
-Each is a process of its own, run from the cards and the code of this checkout. The peer, where a Python that has
-CLIP_benchmark is given, is asked for its help: it imports torch first.
+Each command is a separate process. It uses the cards and the code of this checkout. If a Python with CLIP_benchmark is
+given, the peer prints its help, for which it imports torch.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ COMMANDS = (
     ("report", "--format", "json", "--results", "{results}"),
 )
 LIMIT = 0.4
-"""Seconds that a light command may take: well under what a person waits for."""
+"""The seconds that a light command may take, so that a user notices no delay."""
 
 
 def run(command: Sequence[str]) -> int:
-    """A process from start to end; its exit code."""
+    """Run a process from start to end. Returns its exit code."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     return subprocess.run(command, check=True, capture_output=True, env=environment).returncode
 
 
 def main() -> None:
-    """Time every command in turns."""
+    """Time all commands in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", help="a Python that has clip_benchmark")
     parser.add_argument("--repetitions", type=int, default=10)

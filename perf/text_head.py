@@ -1,10 +1,11 @@
-"""Is the zero-shot head of ImageNet at least 25 times faster than CLIP_benchmark's and open_clip's, and the same?
+"""Times the zero-shot head of ImageNet against CLIP_benchmark's and open_clip's, and compares the heads.
 
     python perf/text_head.py [--classes N] [--peer-classes N] [--repetitions N] [--work DIR] [--peer-python PYTHON]
 
-1,000 classes x 80 templates (the ``imagenet1k`` card's) through the text tower of a seeded random ViT-B/32, float32 on
-the CPU. vlmbench is timed on all classes, the peers on a few and scaled: their time is proportional to the classes,
-each of which costs them the same 80 texts of 77 tokens.
+The head has 1,000 classes and 80 templates, those of the card ``imagenet1k``. The text tower is that of a random
+ViT-B/32 from a seed, in float32 on the CPU. vlmbench is timed on all classes. The peers are timed on a few classes, and
+their time is scaled to all: it is proportional to the classes, because each costs them 80 texts of 77 tokens.
+The aim was to be 25 times faster.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Head:
-    """(C, D) unit vectors; the seconds where the builder timed itself."""
+    """A head: unit vectors (C, D). If its builder timed itself, it has the seconds, too."""
 
     vectors: npt.NDArray[np.float32]
     seconds: float = 0.0
@@ -39,7 +40,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all ways share: the words, the loaded model and the folder for files."""
+    """The parts that all ways share: the words, the loaded model, and the folder for files."""
 
     work: Path
     checkpoint: Path
@@ -49,11 +50,11 @@ class Bench:
     templates: list[str]
 
     def clip_benchmark(self, classes: int) -> Head:
-        """In this process, where the package is installed."""
+        """The head by CLIP_benchmark in this process. The package must be installed."""
         return Head(build_head(self.model.network, self.tokenizer, self.names[:classes], self.templates).numpy())
 
     def clip_benchmark_elsewhere(self, classes: int, python: Path) -> Head:
-        """By another interpreter, which times its builder alone."""
+        """The head by CLIP_benchmark in another Python, which times only its builder."""
         import torch
 
         words, out = self.work / "words.json", self.work / "peer_head.npz"
@@ -65,7 +66,7 @@ class Bench:
             return Head(found["head"], float(found["seconds"]))
 
     def open_clip(self, classes: int) -> Head:
-        """open_clip's builder with its defaults."""
+        """The head by open_clip's builder with its defaults."""
         from open_clip import build_zero_shot_classifier
 
         templates = [template.replace("{c}", "{}") for template in self.templates]
@@ -73,7 +74,7 @@ class Bench:
         return Head(head.T.numpy())
 
     def vlmbench(self, classes: int) -> Head:
-        """The engine as a run uses it, without a feature cache."""
+        """The head by vlmbench's engine, as in a run, without a feature cache."""
         from vlmbench.features.engine import EngineSettings, FeatureEngine
         from vlmbench.transfer.methods.zero_shot import ensemble
 
@@ -81,14 +82,14 @@ class Bench:
         return Head(ensemble(engine.texts(self.prompts(classes)), classes).numpy())
 
     def prompts(self, classes: int) -> list[str]:
-        """The templates of the first class first."""
+        """All prompts, sorted by class, then by template."""
         from vlmbench.cards import fill_template
 
         return [fill_template(template, name) for name in self.names[:classes] for template in self.templates]
 
 
 def main() -> int:
-    """Time, compare, print; 1 where the heads differ by more than the tolerance."""
+    """Time and compare all ways. Returns 1 if heads differ by more than the tolerance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classes", type=int, default=1000, help="classes that vlmbench is timed on")
     parser.add_argument("--peer-classes", type=int, default=20, help="classes that the peers are timed on")
@@ -112,15 +113,15 @@ def main() -> int:
         differences=[f"{value:.1e}" for value in differences],
         floor=str(text_floor(bench.model.network, bench.tokenizer, bench.prompts(whole))),
         notes=[
-            f"CLIP_benchmark's zero_shot_classifier, open_clip's build_zero_shot_classifier: on {few} classes, scaled",
-            f"differences: from vlmbench's head of those {few} classes, largest element (at most {TOLERANCE:.0e})",
+            f"zero_shot_classifier (CLIP_benchmark), build_zero_shot_classifier (open_clip): on {few} classes, scaled",
+            f"differences: the largest element's from vlmbench's head of these {few} classes, at most {TOLERANCE:.0e}",
         ],
     )
     return int(max(differences) > TOLERANCE)
 
 
 def prepare(work: Path, classes: int) -> Bench:
-    """The checkpoint written, if it is not there, and loaded."""
+    """Write the checkpoint if it does not exist, and load it."""
     import open_clip
 
     from vlmbench import load_model, load_task
@@ -136,7 +137,7 @@ def prepare(work: Path, classes: int) -> Bench:
 
 
 def peer_way(bench: Bench, classes: int, python: Path | None) -> Way[Head]:
-    """CLIP_benchmark here, where it is installed and no other interpreter is named, else by its own interpreter."""
+    """CLIP_benchmark's way: in this process if it is installed and no Python is given, otherwise in its own Python."""
     name, scale = "CLIP_benchmark", len(bench.names) / classes
     if python is None and find_spec("clip_benchmark"):
         return Way(name, lambda: bench.clip_benchmark(classes), scale=scale)
@@ -150,7 +151,7 @@ def peer_way(bench: Bench, classes: int, python: Path | None) -> Way[Head]:
 
 
 def largest_difference(timing: Timing[Head], ours: npt.NDArray[np.float32]) -> float:
-    """Of the vectors of the classes that all ways have."""
+    """The largest difference between vectors, for the classes that all ways have."""
     return float(np.abs(timing.result.vectors[: len(ours)] - ours).max())
 
 

@@ -1,8 +1,8 @@
-"""A suite of tasks cold against the same suite on cached features, and other prompts on cached images.
+"""Times a suite of tasks without cached features and with them, and other prompts on cached images.
 
-What is timed is a pair's whole answer (reading, hashing, features, scores, intervals), on data that is open and a model
-that is loaded. Run it from the repository's root: ``python perf/warm_cache.py``, for the demo's pictures, or with
-``--data DIR`` for a folder that has any of ``imagenet-sample/val``, ``cifar10/test`` and ``flickr8k``.
+A pair's whole answer is timed: reading, hashing, features, scores and intervals. The data is already open and the model
+loaded. Run it from the repository's root. ``python perf/warm_cache.py`` uses the demo's pictures. ``--data DIR`` uses a
+folder that contains any of ``imagenet-sample/val``, ``cifar10/test`` and ``flickr8k``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TEMPLATES = tuple(f"{{}}, {words}" for words in ("a photo", "a drawing", "seen f
 OTHER_TEMPLATES = ("there is a {} here.",)
 
 Answers = tuple[list[Outcome], dict[str, float]]
-"""Each task's answer, and the seconds of each stage over all of them."""
+"""The answer of each task, and the seconds of each stage over all tasks."""
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
                 return _answers(model, plan)
 
         def second(plan: Plan) -> Answers:
-            """Like warm, with the other prompts forgotten again."""
+            """Like ``warm``, but the cache of prompts is a new folder each time, so their features are computed."""
             with _cache(kept), tempfile.TemporaryDirectory(dir=scratch) as folder:
                 return _answers(model, plan, prompts=Path(folder))
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help=f"what vlmbench run -m takes; an untrained {ARCHITECTURE} by default")
+    parser.add_argument("--model", help=f"a model, as vlmbench run -m takes it; by default an untrained {ARCHITECTURE}")
     parser.add_argument("--data", type=Path, help="a folder of datasets instead of the demo's pictures")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeat", type=int, default=3)
@@ -83,7 +83,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _untrained(folder: Path) -> str:
-    """A model of the usual size without a download: what it answers is noise, what it costs is not."""
+    """Write a model of the usual size without a download, and return its name. Its answers are noise."""
     import open_clip
     import torch
 
@@ -94,7 +94,7 @@ def _untrained(folder: Path) -> str:
 
 
 def _plan(data: Path | None, templates: Sequence[str], *, prompts_only: bool = False) -> Plan:
-    """The suite's questions; ``prompts_only``: of those that have templates."""
+    """The plan of the suite. With ``prompts_only``, only tasks with templates are in it."""
     if data is None:
         names = list(DEMO_TASKS)
     else:
@@ -123,11 +123,11 @@ def _cache(folder: Path) -> Iterator[None]:
 
 
 def _answers(model: VisionLanguageModel, plan: Plan, *, prompts: Path | None = None) -> Answers:
-    """Every task's answer; ``prompts``: a cache of their own for the prompts' features."""
+    """Answer every task. If ``prompts`` is given, features of prompts are cached in that folder."""
     spaces = RunCache(use_cache=True, precision="fp32")
     if prompts is not None:
         with _cache(prompts):
-            spaces.of(model, "text")  # opened here, and kept open
+            spaces.of(model, "text")  # opened here, and it stays open
     outcomes, seconds = [], dict[str, float]()
     for task in plan.tasks:
         engine = FeatureEngine(model, EngineSettings(batch_size=CPU_BATCH), spaces)
@@ -148,7 +148,7 @@ def _show(title: str, timings: Sequence[Timing[Answers]]) -> None:
         title,
         timings,
         differences=[None, f"{difference:.3g}"],
-        floor="every file's bytes read and hashed (that is the key), and the scores computed",
+        floor="to read and hash every file (the hash is the cache's key), and to compute the scores",
         notes=[
             f"features alone, last turn: {features[0]:.2f} s to {features[1]:.2f} s, "
             f"{features[0] / features[1]:.1f} times; seconds of the second way by stage: {stages}"
@@ -157,7 +157,7 @@ def _show(title: str, timings: Sequence[Timing[Answers]]) -> None:
 
 
 def _difference(one: Outcome, other: Outcome) -> float:
-    """The largest between two answers' metrics and numbers of samples; infinite where words differ."""
+    """The largest difference between two answers, in metrics and per-sample numbers. It is infinite if texts differ."""
     metrics = [abs(one.metrics[name].value - other.metrics[name].value) for name in one.metrics]
     return max(
         [

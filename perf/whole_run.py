@@ -1,20 +1,20 @@
-"""Is a whole run faster than CLIP_benchmark's, process start to finish, cold and warm, with equal numbers?
+"""Times whole runs of vlmbench and CLIP_benchmark, from start to end of the process, and compares their numbers.
 
     python perf/whole_run.py [--data DIR] [--cases imagenet cifar10 suite] [--repetitions N] [--peer-classes N]
                              [--images N] [--classes N] [--work DIR] [--peer-python PYTHON]
 
-``vlmbench run`` and ``clip_benchmark eval`` as a user starts them, on one seeded random ViT-B/32 checkpoint, the same
-images, class names and templates, float32 on the CPU, each with its own defaults otherwise. Three runs of vlmbench:
-cold (nothing cached), warm (features cached by the cold run, no records), and again (the records are on disk). The peer
-caches nothing: each of its runs is the same work.
+``vlmbench run`` and ``clip_benchmark eval`` are started as by a user. Both use the same random ViT-B/32 checkpoint, the
+same images, class names and templates, and float32 on the CPU. All other settings are their own defaults. vlmbench is
+run three times: cold (nothing is cached), warm (the cold run has cached the features, but there are no records), and
+again (the records are on disk). The peer caches nothing, so all its runs do the same work.
 
     imagenet   1,000 images, 1,000 classes x 80 templates
     cifar10    600 images, 10 classes x 18 templates
-    suite      both, ImageNet also with 7 and 1 of the templates, CIFAR-10 also with 1
+    suite      both; ImageNet also with 7 templates and with 1, CIFAR-10 also with 1
 
-A peer's head of 1,000 x 80 takes hours on a few cores: it is built for ``--peer-classes`` classes and only the seconds
-of that step are scaled to all classes; the rest of its run is measured whole. The vectors that it did not build are
-vlmbench's, so that its images are still scored among all classes.
+The peer's head of 1,000 x 80 takes hours on a few cores. So it is built for ``--peer-classes`` classes, and the seconds
+of this step are scaled to all classes. The rest of its run is measured completely. The missing vectors are taken from
+vlmbench, so that images are still scored against all classes.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ CPU_ONLY = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said of one task.
+    """The answer of a program to one task.
 
     Attributes:
-        metrics: by name.
-        predictions: how often each (target, predicted class) occurs.
-        steps: seconds by step.
+        metrics: the metrics by name.
+        predictions: the number of samples with each pair (target, predicted class).
+        steps: the seconds by step.
     """
 
     metrics: Mapping[str, float]
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Run:
-    """One whole run: its seconds, the peer's scaled to all classes, and its answers by task."""
+    """One whole run: its seconds and its answers by task. The peer's seconds are scaled to all classes."""
 
     seconds: float
     answers: Mapping[str, Answer]
@@ -68,7 +68,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Bench:
-    """One case, its files, and how the peer is started."""
+    """One case, its files, and the peer's Python and settings."""
 
     work: Path
     checkpoint: Path
@@ -79,21 +79,21 @@ class Bench:
 
     @property
     def spec(self) -> str:
-        """The model as vlmbench names it."""
+        """The name of the model for vlmbench."""
         return f"open_clip:{ARCHITECTURE}/{self.checkpoint}"
 
     def cold(self) -> Run:
-        """Nothing cached, no records."""
+        """Run vlmbench with nothing cached and no records."""
         shutil.rmtree(self.work / "cache", ignore_errors=True)
         return self.warm()
 
     def warm(self) -> Run:
-        """Features as the last run left them, no records."""
+        """Run vlmbench with the cached features of the last run, but without its records."""
         shutil.rmtree(self.work / "results", ignore_errors=True)
         return self.again()
 
     def again(self) -> Run:
-        """``vlmbench run`` on everything as it is."""
+        """Run vlmbench with all cached features and records."""
         results = self.work / "results"
         command = [sys.executable, "-m", "vlmbench.cli.main", "run", "--device", "cpu", "--results", str(results)]
         command += ["-m", self.spec, *(word for task in self.tasks for word in ("-t", str(self._card(task))))]
@@ -101,7 +101,7 @@ class Bench:
         return Run(seconds, read_records(results))
 
     def clip_benchmark(self) -> Run:
-        """``clip_benchmark eval``, its head on some classes and scaled."""
+        """Run ``clip_benchmark eval``. Its head has only some classes, and the seconds are scaled."""
         out = self.work / "peer-out"
         out.mkdir(exist_ok=True)
         for task in self.tasks:
@@ -126,7 +126,7 @@ class Bench:
         return self.work / "data" / f"{task.name}.yaml"
 
     def _head(self, task: Task) -> Path:
-        """The whole head by vlmbench, made once."""
+        """The file with vlmbench's head of all classes. It is made once."""
         path = self.work / "heads" / f"{task.words_sha256}.npy"
         if not path.exists():
             from vlmbench import load_model
@@ -140,14 +140,16 @@ class Bench:
 
 
 def main() -> int:
-    """Every case in turn; 1 where a number differs."""
+    """Measure every case in turn. Returns 1 if a number differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="has imagenet-sample/val and cifar10/test")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="the folder with imagenet-sample/val and cifar10/test"
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--peer-classes", type=int, default=100, help="classes that the peer's head is built for")
+    parser.add_argument("--peer-classes", type=int, default=100, help="the number of classes in the peer's head")
     parser.add_argument("--images", type=int, help="number of images of each data set (default: all)")
-    parser.add_argument("--classes", type=int, default=1000, help="of ImageNet")
+    parser.add_argument("--classes", type=int, default=1000, help="the number of ImageNet's classes")
     add_peer_arguments(parser)
     arguments = parser.parse_args()
     work = (arguments.work or Path(tempfile.mkdtemp(prefix="vlmbench-perf-"))).absolute()
@@ -156,7 +158,7 @@ def main() -> int:
     if not checkpoint.exists():
         make_checkpoint(checkpoint)
     python = arguments.peer_python or make_peer(work / "peer")
-    workers = min(4, os.cpu_count() or 1)  # clip_benchmark's own default is 4, whatever the machine
+    workers = min(4, os.cpu_count() or 1)  # clip_benchmark's default is 4 on every machine
     same = True
     for case in arguments.cases:
         tasks = make_case(case, arguments.data, images=arguments.images, classes=arguments.classes)
@@ -168,7 +170,7 @@ def main() -> int:
 
 
 def measure(case: str, bench: Bench, repetitions: int) -> bool:
-    """Take turns and print; whether all metrics are the peer's."""
+    """Time all ways in turn, and print the table. Returns whether all metrics equal the peer's."""
     ways = [
         Way("vlmbench, cold", bench.cold),
         Way("vlmbench, warm", bench.warm),
@@ -183,9 +185,11 @@ def measure(case: str, bench: Bench, repetitions: int) -> bool:
         for name, answer in timing.result.answers.items():
             notes.append(f"{timing.way.name}'s seconds, {name}: {listed(answer.steps)}")
         inside = sum(answer.steps["total"] for answer in timing.result.answers.values())
-        notes.append(f"{timing.way.name}: {timing.result.seconds - inside:.1f} s outside the tasks (imports, loading)")
+        notes.append(
+            f"{timing.way.name}: {timing.result.seconds - inside:.1f} s outside the tasks, for imports and loading"
+        )
     show(
-        f"{case}: whole runs, process start to finish, {ARCHITECTURE}, float32, CPU",
+        f"{case}: whole runs from start to end of the process, {ARCHITECTURE}, float32, CPU",
         [peer, *ours],
         differences=[None, *(difference(timing.result, peer.result) for timing in ours)],
         floor=floor(bench),
@@ -195,10 +199,10 @@ def measure(case: str, bench: Bench, repetitions: int) -> bool:
 
 
 def timed(command: list[str], environment: Mapping[str, str]) -> float:
-    """Seconds of a process from start to finish; what it says is shown where it fails.
+    """The seconds of a process from start to end. If it fails, its output is shown.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the process failed.
     """
     started = perf_counter()
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
@@ -234,14 +238,14 @@ def read_peer(out: Path, name: str) -> Answer:
 
 
 def largest(ours: Run, theirs: Run) -> float:
-    """The largest difference of a metric; above 1e-12 it is no rounding of sums."""
+    """The largest difference of a metric. Up to 1e-12 it counts as 0, because sums are rounded."""
     pairs = ((answer.metrics, theirs.answers[name].metrics) for name, answer in ours.answers.items())
     found = max(abs(mine[name] - other[name]) for mine, other in pairs for name in METRICS)
     return found if found > 1e-12 else 0.0
 
 
 def difference(ours: Run, theirs: Run) -> str:
-    """Of the metrics and of the top-1 predictions, in words."""
+    """The differences in metrics and in top-1 predictions, in words."""
     other = sum(
         (answer.predictions - theirs.answers[name].predictions).total() for name, answer in ours.answers.items()
     )
@@ -250,24 +254,24 @@ def difference(ours: Run, theirs: Run) -> str:
 
 
 def described(task: Task) -> str:
-    """Its size in words."""
+    """The size of a task, in words."""
     return f"{len(task.images):,} images, {len(task.names):,} classes x {len(task.templates)} templates"
 
 
 def scaled(task: Task, classes: int) -> str:
-    """What of the peer's run was scaled, in words."""
+    """The part of the peer's run that was scaled, in words."""
     if len(task.names) <= classes:
         return "nothing scaled"
-    return f"the peer's head on {classes} classes, that step scaled by {len(task.names) / classes:g}"
+    return f"the peer's head has {classes} classes, and this step is scaled by {len(task.names) / classes:g}"
 
 
 def listed(steps: Mapping[str, float]) -> str:
-    """Seconds by step in words."""
+    """The seconds by step, in words."""
     return ", ".join(f"{name} {seconds:.2f}" for name, seconds in steps.items() if seconds >= 0.005)
 
 
 def floor(bench: Bench) -> str:
-    """The FLOPs of the distinct images, and of the distinct prompts in three ways."""
+    """The FLOPs for all different images, and for all different prompts in three ways."""
     import open_clip
 
     network: Any = open_clip.create_model(ARCHITECTURE, pretrained=str(bench.checkpoint)).eval()
@@ -275,7 +279,7 @@ def floor(bench: Bench) -> str:
     prompts = list(dict.fromkeys(prompt for task in bench.tasks for prompt in task.prompts))
     text = text_floor(network, open_clip.get_tokenizer(ARCHITECTURE), prompts)
     each = image_flops(network, network.visual.image_size[0])
-    return f"{images:,} distinct images {images * each / 1e12:.2f} TFLOP; {len(prompts):,} distinct prompts {text}"
+    return f"{images:,} different images {images * each / 1e12:.2f} TFLOP; {len(prompts):,} different prompts {text}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tasks of ``whole_run.py``: real images and the cards' words, in a layout that both programs read."""
+"""Makes the tasks of ``whole_run.py``: real images and the cards' words, in a layout that both programs read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Task:
     """One evaluation.
 
     Attributes:
-        name: as both programs call it.
-        images: files and labels.
+        name: its name in both programs.
+        images: the images' files with their labels.
         names: class names in label order.
         templates: prompts with ``{c}`` for the class name.
     """
@@ -31,20 +31,20 @@ class Task:
 
     @property
     def prompts(self) -> list[str]:
-        """The templates of the first class first."""
+        """All prompts, sorted by class, then by template."""
         return [template.replace("{c}", name) for name in self.names for template in self.templates]
 
     @property
     def words_sha256(self) -> str:
-        """Of class names and templates."""
+        """The first 16 digits of a hash of class names and templates."""
         return sha256(json.dumps([self.names, self.templates]).encode()).hexdigest()[:16]
 
     def write(self, root: Path, *, shards: int) -> Path:
-        """Shards at ``root/<name>`` for both, and the card that vlmbench is given; returns the card."""
+        """Write shards to ``root/<name>`` for both programs, and a card for vlmbench. Returns the card's file."""
         write_shards(root / self.name, self.images, self.names, self.templates, shards=shards)
         card = root / f"{self.name}.yaml"
         source = {"kind": "wds", "location": str(root / self.name), "split": "test"}
-        card.write_text(json.dumps({"name": self.name, "sources": [source]}))  # JSON is YAML
+        card.write_text(json.dumps({"name": self.name, "sources": [source]}))  # JSON is valid YAML
         return card
 
 
@@ -54,8 +54,8 @@ def make_case(case: str, data: Path, *, images: int | None, classes: int) -> lis
     Args:
         case: a name of :data:`CASES`.
         data: the folder with ``imagenet-sample/val`` and ``cifar10/test``.
-        images: how many of each data set, spread over the classes; None: all.
-        classes: how many of ImageNet's classes, from the first.
+        images: the number of images of each data set, spread over the classes; None: all.
+        classes: the number of ImageNet's classes, from the first.
     """
     return [make(data, images, classes) for make in CASES[case]]
 
@@ -95,7 +95,7 @@ def _cards(templates: list[str]) -> list[str]:
 
 
 def _seven(templates: list[str]) -> list[str]:
-    """OpenAI's short list, of which all are among the eighty."""
+    """OpenAI's short list of seven templates. All of them are among the eighty."""
     from open_clip import SIMPLE_IMAGENET_TEMPLATES
 
     return [str(template("{c}")) for template in SIMPLE_IMAGENET_TEMPLATES]
@@ -116,4 +116,4 @@ CASES: dict[str, tuple[Callable[[Path, int | None, int], Task], ...]] = {
         _cifar10("1", _one),
     ),
 }
-"""``suite``: five tasks on two sets of images, whose prompts overlap."""
+"""The tasks of each case. ``suite`` has five tasks on two sets of images, and their prompts overlap."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from said import remarked, sentences
 
-from vlmbench.catalogue import read_task, task_card_files
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.class_ids import imagenet_names, is_id, is_number, tell_of_ids, told_words_of, words_of
 from vlmbench.class_names import are_counted, label_order, numbers_of, own_in_order, without_leading_id
 from vlmbench.errors import LabelError

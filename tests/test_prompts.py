@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from said import remarked, sentences
 
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.cards import SourceSpec, TaskCard
-from vlmbench.catalogue import read_task, task_card_files
 from vlmbench.errors import LabelError
 from vlmbench.markup import is_blank
 from vlmbench.prompts import prompt_set

@@ -1,4 +1,4 @@
-"""vlmbench: zero-shot evaluation of vision-language models.
+"""vlmbench: zero-shot evaluation of vision-language models. Python users import every public name from here.
 
 >>> import vlmbench
 >>> records = vlmbench.evaluate("demo-clip", "demo-scenes")  # doctest: +SKIP

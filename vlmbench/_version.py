@@ -1,3 +1,3 @@
-"""The version of this package, alone, so that every room may know it."""
+"""States the version of this package. It is alone in its module, so that every room may import it."""
 
 __version__ = "0.1.0"

@@ -1,11 +1,19 @@
-"""The Python API behind ``import vlmbench``: what the command line does, and models and datasets in memory besides."""
+"""The Python API: the functions of ``import vlmbench`` that evaluate and load, also for models and datasets in memory.
+
+``vlmbench/__init__.py`` imports this module when one of its functions is used.
+"""
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
@@ -15,11 +23,11 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.gate.compare import compare
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions, Model
-from vlmbench.models.memory.given import GivenModel, as_model
+from vlmbench.models.memory.given import GivenModel, as_model, told_of
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.paths import RESULTS, user_path
 from vlmbench.records import Record
-from vlmbench.registry import load_plugin_file
+from vlmbench.registry import did_you_mean, load_plugin_file
 from vlmbench.run.asked import AnyModel, AnyTask, asked_models, asked_tasks
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
@@ -32,7 +40,7 @@ __all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "loa
 
 
 class Unset(Enum):
-    """An argument that was left out, where None means something."""
+    """The value of an argument that was left out. None cannot be used for it, because None has a meaning of its own."""
 
     UNSET = "unset"
 
@@ -44,10 +52,10 @@ UNSET: Final = Unset.UNSET
 
 
 class EvaluationError(VlmbenchError):
-    """A pair of :func:`evaluate` that failed; the other pairs were carried out.
+    """A pair of a model and a task failed in :func:`evaluate`. The other pairs were still evaluated.
 
     Attributes:
-        records: those of the other pairs, models first.
+        records: the records of the other pairs, sorted by model, then by task.
     """
 
     def __init__(self, message: str, *, hint: str | None, records: Sequence[Record]) -> None:
@@ -72,88 +80,137 @@ def evaluate(
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
-    """Evaluate every model on every task; a record that is on disk already is not computed again.
+    """Evaluate every model on every task. If the results folder already has a pair's record, it is not computed again.
 
-    It can be called in the middle of training. The process is the same afterwards, even if the evaluation fails or is
-    interrupted: the mode of each submodule, buffers, gradients, random states, torch's settings. Objects stay on their
-    device, and are used in this process alone.
+    You can call it in the middle of training. Afterwards the process is as before, even if the evaluation fails or is
+    interrupted: the mode of each submodule, buffers, gradients, random states, and torch's settings. Objects in memory
+    stay on their device, and no other process uses them.
 
     Args:
-        models: what ``vlmbench run -m`` takes; a ``ModelCard``; what :func:`as_model` makes of a module; an object with
-            the protocol :class:`~vlmbench.models.base.Model`; or a list of those.
-        tasks: what ``vlmbench run -t`` takes; a ``TaskCard``; what :func:`as_task` makes of a dataset; a dataset of
+        models: a name that ``vlmbench run -m`` takes; a ``ModelCard``; a model that :func:`as_model` made; an object
+            with the protocol :class:`~vlmbench.models.base.Model`; or a list of these.
+        tasks: a name that ``vlmbench run -t`` takes; a ``TaskCard``; a task that :func:`as_task` made; a dataset of
             torch or a ``datasets.Dataset`` that states its class names; a list of (image, label) pairs; or a list of
-            those.
-        results: the folder where records go; None: they are returned, and nothing is written. If it is left out:
-            ``results/runs`` for names and cards, None as soon as one model or dataset is an object.
-        data_root: where datasets are looked up.
-        limit: score a seeded random subset of this size.
-        stratified: that subset has every class in its proportion, if each sample has one class.
-        seed: of that subset and of the bootstrap.
-        class_names: used instead of the card's.
-        templates: used instead of the card's.
+            these.
+        results: the folder where records are written. None: records are returned, and nothing is written. If it is left
+            out, it is ``results/runs`` for names and cards, and None if any model or dataset is an object in memory.
+        data_root: the folder in which datasets are looked up.
+        limit: score a random subset of this size, drawn with ``seed``.
+        stratified: keep the proportions of the classes in this subset. It applies if each sample has one class.
+        seed: the seed of this subset and of the bootstrap.
+        class_names: class names to use instead of the card's.
+        templates: templates to use instead of the card's.
         protocol: fields of the cards' protocols to replace, such as ``{"readout": "sclip"}``.
-        visuals: draw the answers to this many samples of each task, beside the record.
-        transfer: how models are adapted before they answer.
+        visuals: the number of samples of each task whose answers are drawn. The pictures are put beside the record.
+        transfer: the method by which models are adapted before they answer.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
     Returns:
-        One record for each pair of a model and a task, models first.
+        One record for each pair of a model and a task, sorted by model, then by task.
 
     Raises:
-        EvaluationError: a pair failed; it has the records of the others.
-        VlmbenchError: the request is wrong.
+        EvaluationError: a pair failed. The error has the records of the other pairs.
+        VlmbenchError: an argument is wrong.
     """
-    plugin_files = tuple(user_path(plugin).absolute() for plugin in plugins)
+    plugin_files = tuple(user_path(plugin).absolute() for plugin in _paths("plugins", plugins))
     for path in plugin_files:
         load_plugin_file(path)
-    models_asked, tasks_asked = asked_models(models), asked_tasks(tasks)
+    models_asked = asked_models(models)
     given = [each for each in models_asked if isinstance(each, GivenModel)]
-    in_memory = bool(given) or any(isinstance(task, GivenTask) for task in tasks_asked)
-    if results is UNSET:
-        results = None if in_memory else RESULTS
-    try:
+    with undisturbed(module for model in given for module in model.modules):
+        tasks_asked = asked_tasks(tasks)  # it may read a dataset of the caller, which may draw random numbers
+        in_memory = bool(given) or any(isinstance(task, GivenTask) for task in tasks_asked)
+        if results is UNSET:
+            results = None if in_memory else RESULTS
         request = RunRequest(
             models=models_asked,
             tasks=tasks_asked,
-            results=user_path(results) if results is not None else None,
-            data_root=user_path(data_root) if data_root is not None else None,
+            results=_path("results", results),
+            data_root=_path("data_root", data_root),
             options=TaskOptions(
-                limit=limit,
+                limit=_plain(limit),
                 stratified=stratified,
-                seed=seed,
+                seed=_plain(seed),
                 class_names=_texts("class_names", class_names),
                 templates=_texts("templates", templates),
-                protocol=dict(protocol or {}),
-                visuals=visuals,
+                protocol=_mapping("protocol", protocol),
+                visuals=_plain(visuals),
                 transfer=transfer,
             ),
             plugins=plugin_files,
-            **{"measure_memory": not in_memory, **settings},
+            **{"measure_memory": not in_memory, **_settings(settings)},
         )
-    except TypeError as error:
-        raise UsageError(f"evaluate: {error}") from error
-    with undisturbed(module for model in given for module in model.modules):
-        outcomes = execute(make_plan(request), request, NotesAsWarnings())
+        told = {model.card.name: told_of(model) for model in given}
+        outcomes = execute(make_plan(request), request, NotesAsWarnings(told))
     return _records(outcomes)
 
 
 def load_model(name: str, *, device: str = "auto", offline: bool = False, trust_remote_code: bool = False) -> Model:
-    """One model by its card's name, YAML file or ``ADAPTER:SPEC``, ready to encode."""
+    """Load one model by the name of its card, by its YAML file or by ``ADAPTER:SPEC``. It is ready to encode."""
     card = _one(runnable_models(name), name)
     options = LoadOptions(device=resolve_device(device), offline=offline, trust_remote_code=trust_remote_code)
     return ADAPTERS.get(card.adapter)(card, options)
 
 
 def load_task(name: str) -> TaskCard:
-    """One task card by its name, YAML file or ``KIND:PATH``."""
+    """Find one task card by its name, by its YAML file or by ``KIND:PATH``."""
     return _one(find_tasks(name), name)
+
+
+_SETTINGS = {spec.name for spec in fields(RunRequest)} - {
+    "models",
+    "tasks",
+    "results",
+    "data_root",
+    "options",
+    "plugins",
+}
+"""The arguments of :func:`evaluate` that are fields of a request."""
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    for name in given:
+        if name not in _SETTINGS:
+            known = {*_SETTINGS, *inspect.signature(evaluate).parameters} - {"settings"}
+            raise UsageError(f"evaluate has no argument {name!r}", hint=did_you_mean(name, known) or None)
+    values = {name: _plain(value) for name, value in given.items()}
+    if "device" in values:
+        values["device"] = str(values["device"])
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as Python's own, which a record can hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _path(name: str, path: Any) -> Path | None:
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"evaluate: {name} is a path, and {path!r} is a {type(path).__name__}")
+    return user_path(Path(path))
+
+
+def _paths(name: str, paths: Any) -> Iterable[str | Path]:
+    """Several paths, or one."""
+    several: Iterable[Any] = [paths] if isinstance(paths, str | os.PathLike) else paths
+    found = [_path(name, path) for path in several]
+    return [path for path in found if path is not None]
+
+
+def _mapping(name: str, values: Any) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise UsageError(
+            f"evaluate: {name} is a mapping of names to values, and {values!r} is a {type(values).__name__}"
+        )
+    return dict(values or {})
 
 
 def _texts(name: str, texts: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(texts, str):
-        raise UsageError(f"evaluate: {name} is a list of texts, and {texts!r} is one text")
+        raise UsageError(f"evaluate: {name} must be a list of texts, but {texts!r} is one text")
     return None if texts is None else tuple(texts)
 
 
@@ -162,7 +219,7 @@ CardT = TypeVar("CardT", ModelCard, TaskCard)
 
 def _one(cards: list[CardT], name: str) -> CardT:
     if len(cards) != 1:
-        raise UsageError(f"{name!r} stands for {counted(len(cards), 'card')}; name one of them")
+        raise UsageError(f"{name!r} means {counted(len(cards), 'card')}; name one card")
     return cards[0]
 
 
@@ -170,7 +227,7 @@ def _records(outcomes: Sequence[PairResult]) -> list[Record]:
     """The records of a run.
 
     Raises:
-        EvaluationError: the first pair that has none.
+        EvaluationError: a pair has no record. The error is about the first such pair.
     """
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
     for outcome in outcomes:

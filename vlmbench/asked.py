@@ -1,6 +1,7 @@
-"""Remarks made from a record's own fields: how its question was asked. Reports, the gate and the site read them.
+"""Makes the remarks that follow from a record's own fields: a subset, other prompts, another precision or protocol.
 
-They are the same for a record of any version.
+Runs write these remarks into records. Reports, the data frames, the gate and the site show them. A record of any
+version gives the same remarks.
 """
 
 from __future__ import annotations

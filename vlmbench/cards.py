@@ -1,6 +1,7 @@
-"""The schemas of model cards, task cards and suites, and the reading of their YAML files.
+"""Defines the schemas of model cards, task cards and suites, and reads their YAML files.
 
-:mod:`vlmbench.catalogue` finds the files.
+:mod:`vlmbench.card_files` reads every card with it, and :mod:`vlmbench.catalogue` finds cards by name. Every room above
+reads cards.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class ModelCard(_Card):
 
     Attributes:
         name: what the model is called on the command line and in tables.
-        adapter: what loads it; "none" if nothing can, and ``weights`` then says why.
+        adapter: the adapter that loads it; "none" if no adapter can, and ``weights`` then says why.
         spec: what the adapter loads.
-        options: what else the adapter understands.
+        options: other options of the adapter.
         title: a name for people.
         description: what the model is, in a sentence or two.
         method: the card of the survey's method that it is a model of.
@@ -55,10 +56,10 @@ class ModelCard(_Card):
         samples_seen: how many pairs passed in training, repeats included.
         image_size: the side of its input, in pixels.
         embedding_dim: the length of its embeddings.
-        parameters: of both encoders and what joins them.
+        parameters: the number in both encoders and in the parts that join them.
         gflops: of one image and one text.
-        weights: whether the method's own weights can be had; None where the card itself is a set of weights.
-        weights_at: where, or what is known of it.
+        weights: whether the method's own weights are available; None if the card itself describes a set of weights.
+        weights_at: where they are available, or what is known about it.
         models: cards to run in its place.
         licence: of the weights.
         paper: its address or title.
@@ -169,7 +170,7 @@ class TaskCard(_Card):
     main_metric: str
     """The metric that tables show; by default the first."""
     licence: str | None = None
-    """Of the data."""
+    """The licence of the data."""
     citation: str | None = None
     """The paper to cite."""
     source_url: str | None = None

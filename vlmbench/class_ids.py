@@ -1,6 +1,6 @@
-"""Class names that are ids, such as ``n01440764``: WordNet ids become words, and other ids become a remark.
+"""Finds class names that are ids, such as ``n01440764``: WordNet ids become words, and other ids become a remark.
 
-An id means nothing to a model. Prompts and class folders use this module.
+An id means nothing to a model. Prompts, and sources with one folder per class, use this module.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
-from vlmbench.catalogue import read_task, task_card_files
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.class_names import are_counted, numbers_of, without_leading_id
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IDS_AS_PROMPTS, WORDNET_NAMES
@@ -69,7 +69,7 @@ def imagenet_names() -> Mapping[str, str]:
 
 
 def words_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The class names, where ImageNet's name, or the name that follows the id, replaces each WordNet id."""
+    """The class names. ImageNet's name, or else the name that follows the id, replaces each WordNet id."""
     if not any(_WORDNET.match(name) for name in names):
         return tuple(names)
     return tuple(_word_of(name) for name in names)

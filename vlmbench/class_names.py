@@ -1,6 +1,6 @@
 """Compares class names: which names are equal, how folders are ordered, and which given name belongs to which class.
 
-Datasets, prompts and the checks of labels use it.
+Sources of datasets, prompts and the checks of labels use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors and warnings of vlmbench. Every room raises these; the command line prints them.
+"""Defines the errors and warnings of vlmbench. Every room raises these; the command line prints them.
 
 The message says what went wrong and where. The hint says what to do next.
 """
@@ -8,6 +8,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
+import sysconfig
+import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 
 
@@ -151,6 +155,15 @@ class VlmbenchWarning(UserWarning):
     """Something the user should know while the work continues. In a run it becomes a remark of the record."""
 
 
+def warn_caller(message: str) -> None:
+    """Give a :class:`VlmbenchWarning` that points to the line outside this package that called the package."""
+    package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, VlmbenchWarning, stacklevel=level)
+
+
 LONGEST_IN_TABLE = 80
 """The most characters of a reason in a table's cell."""
 
@@ -173,7 +186,8 @@ def unexpected(error: BaseException) -> VlmbenchError:
     """Turn any error into a VlmbenchError, which can be shown and recorded. A VlmbenchError is returned as it is."""
     if isinstance(error, VlmbenchError):
         return error
-    logging.getLogger(__name__).info("unexpected error", exc_info=error)
+    level = logging.ERROR if os.environ.get("VLMBENCH_DEBUG") else logging.INFO
+    logging.getLogger(__name__).log(level, "unexpected error", exc_info=error)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return _of_system(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -183,10 +197,21 @@ def unexpected(error: BaseException) -> VlmbenchError:
     lines = str(error).strip().splitlines()
     wrapped = VlmbenchError(
         f"unexpected {type(error).__name__}: {lines[0] if lines else 'no message'}",
-        hint="Set VLMBENCH_DEBUG=1 to see where it comes from. If the cause is in vlmbench, please report it.",
+        hint=f"{_raised_in(error)}Set VLMBENCH_DEBUG=1 to see the whole trace. "
+        "If the cause is in vlmbench, please report it.",
     )
     wrapped.__cause__ = error
     return wrapped
+
+
+def _raised_in(error: BaseException) -> str:
+    """A sentence with the innermost place of an error outside Python's library and installed packages."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith((_LIBRARY, "<frozen")) and not _INSTALLED & {*file.split(os.sep)}:
+            place = f"It was raised in {os.path.basename(file)}, line {line}, in {frame.f_code.co_name}. "
+    return place
 
 
 def _of_system(error: OSError) -> VlmbenchError:
@@ -205,4 +230,6 @@ def _of_system(error: OSError) -> VlmbenchError:
     return wrapped
 
 
+_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _LONGEST_NAME = 100

@@ -1,4 +1,4 @@
-"""Read files that another program or person may have made: only regular files are opened, up to a size limit.
+"""Reads files that another program or person may have made: only regular files, and only up to a size limit.
 
 A program that opens a pipe, a socket or a device under the name of a file may wait or read for ever. Each problem is an
 ``OSError`` with its reason in ``strerror``, so callers handle it as they handle a missing file. Every room uses this.

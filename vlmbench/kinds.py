@@ -1,4 +1,4 @@
-"""The descriptor of a kind of task: its title, metrics, columns and sources, and where its code is. It needs no torch.
+"""Describes a kind of task: its title, metrics, columns and sources, and where its code is. It needs no torch.
 
 A kind is one folder below :mod:`vlmbench.tasks`, and its descriptor is in ``kind.py`` there. Cards, answers, the gate,
 reports and exports read the descriptor; they have no list of kinds.
@@ -55,7 +55,7 @@ class TaskKind:
         """The plugin, imported.
 
         Raises:
-            PluginError, MissingDependencyError: it cannot be.
+            PluginError, MissingDependencyError: it cannot be imported.
         """
         return self._load("plugin")
 

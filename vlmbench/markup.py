@@ -1,4 +1,4 @@
-"""Names and other foreign text made safe for terminals, tables and Markdown. Reports and messages use it."""
+"""Makes names and other foreign text safe for terminals, tables and Markdown. Reports, the gate and messages use it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNSEEN = dict.fromkeys(
 _SHAPELESS = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
 """Unicode's categories of separators, control characters and format characters."""
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
-"""Characters that Markdown reads as markup. It does not read an underscore inside a word so."""
+"""Characters that Markdown reads as markup. An underscore inside a word is not markup."""
 
 
 def is_blank(text: str) -> bool:

@@ -1,6 +1,7 @@
-"""Explain proxies that a library cannot use. Such a library fails before it reaches the network.
+"""Explains errors of the network and of proxies, names the hub, and keeps passwords out of messages.
 
-Code that asks a hub for data or models calls :func:`proxy_problem` on an error.
+Sources and adapters that ask a hub for data or models call :func:`proxy_problem` and :func:`no_connection` on an error,
+and :func:`without_password` on an address.
 """
 
 from __future__ import annotations
@@ -9,8 +10,37 @@ import os
 import re
 from collections.abc import Iterator
 
+_NETWORK_ERRORS = frozenset(("TransportError", "RequestException", "ConnectionError", "TimeoutError"))
+"""Names of network errors. Versions of the hub's client use requests, httpx or httpx2, which share only these names."""
+_UNREACHABLE = frozenset(("ConnectError", "ConnectTimeout", "ConnectionError", "gaierror"))
+"""Names of errors before a server has answered: its name has no address, or there is no way to it."""
 _SAID = re.compile(r"socks|proxy|proxies", re.IGNORECASE)
 _SOCKS = re.compile(r"socks", re.IGNORECASE)
+
+
+def endpoint() -> str | None:
+    """The hub that HF_ENDPOINT names; None: the client's own default."""
+    # The client reads HF_ENDPOINT when it is imported, which may be long before it is set.
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def hub_name() -> str:
+    """The hub's address, for messages: without a password."""
+    return without_password(endpoint() or "https://huggingface.co")
+
+
+def is_network_error(error: BaseException) -> bool:
+    """Whether a server could not be reached at all, or did not answer."""
+    return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)
+
+
+def no_connection(error: BaseException) -> BaseException | None:
+    """The error of the connection that made another error happen; None if a server answered."""
+    return next((each for each in _chain(error) if _unreachable(each)), None)
+
+
+def _unreachable(error: BaseException) -> bool:
+    return any(kind.__name__ in _UNREACHABLE for kind in type(error).__mro__)
 
 
 def proxy_problem(error: BaseException) -> tuple[str, str] | None:
@@ -31,6 +61,17 @@ def proxy_problem(error: BaseException) -> tuple[str, str] | None:
     return f"the proxy that {variables} names cannot be used", "It should be http://HOST:PORT. Or unset the variable."
 
 
+def without_password(text: str) -> str:
+    """The text without the names and passwords that stand before the host of its addresses.
+
+    >>> without_password("404 for https://me:secret@hub.example/api")
+    '404 for https://hub.example/api'
+    """
+    return _LOGIN.sub(r"\1", text)
+
+
+_LOGIN = re.compile(r"(\bhttps?://)[^/\s?#@]*(?:@[^/\s?#@]*)*@", re.IGNORECASE)
+"""The beginning of an address up to the sign before its host (RFC 3986, section 3.2.1)."""
 _VARIABLES = frozenset(f"{scheme}_proxy" for scheme in ("all", "http", "https"))
 
 

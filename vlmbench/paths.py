@@ -1,4 +1,4 @@
-"""Paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
+"""Handles paths and names of files: ``~`` in a path, the folder for caches, and a file name for any text.
 
 Every command calls :func:`settle_home` first, and each reader of a user's path calls :func:`user_path`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -22,7 +23,20 @@ from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
 
 RESULTS = Path("results/runs")
 """The results folder, if the user names none."""
+BASELINES = Path("results/baselines")
+"""The folder of all saved baselines, if the user names none. It is relative to the repository's top folder."""
 _STAND_IN = "vlmbench-for-this-process-"
+
+
+def report_command(results: Path) -> str:
+    """The shortest command that prints the results of a folder.
+
+    >>> report_command(RESULTS), report_command(Path("my runs"))
+    ('vlmbench report', "vlmbench report --results 'my runs'")
+    """
+    if os.path.abspath(results) == os.path.abspath(RESULTS):
+        return "vlmbench report"
+    return f"vlmbench report --results {shlex.quote(str(results))}"
 
 
 def user_path(path: Path | str) -> Path:
@@ -114,7 +128,7 @@ def _temporary(program: str) -> Path:
 def safe_name(name: str) -> str:
     """A file name for any string: readable, without separators, and different for different names.
 
-    Names of plain characters stay as they are; whatever had to change carries a hash of the original.
+    A name of plain characters stays as it is. A name that must change gets a hash of the original.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
     return plain if plain and plain == name else f"{plain or 'name'}-{sha256(name.encode()).hexdigest()[:8]}"
@@ -124,5 +138,5 @@ _PLAIN = re.compile(r"(?!\.{0,2}$)[^/\\\0]+")
 
 
 def lies_beside(file: str) -> bool:
-    """Whether a name, as a record has it, is a file's in the record's own folder: records come from anybody."""
+    """Whether a name in a record is that of a file in the record's own folder. A record's file may come from anyone."""
     return _PLAIN.fullmatch(file) is not None

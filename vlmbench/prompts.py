@@ -1,4 +1,4 @@
-"""Prompts: class names and templates, where each comes from, and the texts made from them.
+"""Makes prompts: finds class names and templates, states where each comes from, and joins them to texts.
 
 The kinds of task that have classes make their prompts here, for every transfer method.
 """

@@ -1,7 +1,7 @@
-"""Checks of a record's file that its schema cannot make: repeated keys, NaN and infinity, a file in the wrong place.
+"""Checks a record's file for what its schema cannot check: repeated keys, NaN, infinity, a file in the wrong place.
 
-The store calls them for each record that it reads. A folder may hold thousands of records, so the classes of a record,
-which may be thousands too, are not checked one by one.
+The store and the gate call it for each record that they read. A folder may hold thousands of records, so the classes of
+a record, which may be thousands too, are not checked one by one.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def check_content(entry: Summary, data: bytes) -> None:
 
     Raises:
         RecordError: a key is repeated, a number is NaN or infinite, a name is not a file name, or a time cannot be
-        read.
+            read.
     """
     _check_keys(data)
     if place := next((place for place, numbers in _numbers(entry) if not _finite(numbers)), None):
         raise RecordError(f"{place} is not finite")
     for place, name in (("id", entry.id), ("predictions.file", entry.predictions.file if entry.predictions else "x")):
         if not lies_beside(name):
-            raise RecordError(f"{place} {name!r} is not the name of a file beside the record")
+            raise RecordError(f"{place} {name!r} is not a plain file name: the file must lie in the record's folder")
     try:
         datetime.fromisoformat(entry.run.started.removesuffix("Z"))
     except ValueError as error:

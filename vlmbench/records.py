@@ -1,7 +1,7 @@
-"""The schema of a record: what one model answered to one task, and everything that can change the answer.
+"""Defines the schema of a record: what one model answered to one task, and everything that can change the answer.
 
-Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables
-and comparisons read them. The texts below the fields are shown in the documentation.
+Values are fractions in [0, 1]. :mod:`vlmbench.run` makes records, :mod:`vlmbench.store` keeps them, and all tables and
+comparisons read them. The texts below the fields are shown in the documentation.
 """
 
 from __future__ import annotations
@@ -161,11 +161,11 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
 
 
 class MetricValue(_Part):
-    """One number.
+    """The value of one metric, with its interval.
 
     ``value`` is None if the data cannot define it (no positive sample, only one class). ``ci95`` is None if the samples
-    say too little about other samples (they are too few, or a few decide everything). ``docs/intervals.md`` says what
-    each interval means.
+    do not tell how far the value would differ on other samples: they are too few, or a few of them decide everything.
+    ``docs/intervals.md`` says what each interval means.
     """
 
     value: float | None

@@ -1,8 +1,8 @@
-"""One generic registry: lazy ``module:attribute`` entries, entry points, and "did you mean".
+"""Maps names to objects that are imported only when they are asked for, and suggests a name for a misspelt one.
 
-Adapters, sources, kinds of task, transfer methods and executors each have one of these. Built-in entries are the files
-of a folder, so a new file there is a new entry. Listing the names imports nothing. Other packages add entries through
-an entry point group or with :meth:`Registry.register`.
+Adapters, sources, kinds of task, transfer methods, executors, tables and formats each have one registry. Built-in
+entries are the files of a folder, so a new file there is a new entry. Listing the names imports nothing. Other packages
+add entries through an entry point group or with :meth:`Registry.register`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def modules_in(folder: str, attribute: str, *, file: str = "", beside: Collectio
     Args:
         folder: below this package, such as ``"data/sources"``.
         attribute: what each module calls its entry.
-        file: every subfolder that has a file of this name is an entry, named after the subfolder; without, every module
-            of the folder is one, named after the module, with ``-`` for ``_``.
+        file: every subfolder that has a file of this name is an entry, named after the subfolder. Without it, every
+            module of the folder is an entry, named after the module, with ``-`` for ``_``.
         beside: modules of the folder that are not entries.
     """
     place = f"{_PACKAGE.name}.{folder.replace('/', '.')}"
@@ -76,7 +76,7 @@ def load_checked(target: str, what: str, origin: str) -> Any:
 
 
 _AS_CLOSE = 0.1
-"""A name this much less alike than the closest one is not named beside it: it would only distract."""
+"""A known name is not suggested if it is less similar than the closest one by this much."""
 
 
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
@@ -86,7 +86,7 @@ def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """
     names = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in names}
-    wanted = name.casefold()
+    wanted = str(name).casefold()  # a caller in Python may give anything
     close = difflib.get_close_matches(wanted, list(folded), n=limit, cutoff=0.6)
     if close:
         likeness = [difflib.SequenceMatcher(None, match, wanted).ratio() for match in close]
@@ -139,7 +139,7 @@ class Registry(Generic[T]):
         del self._entries[name], self._origin[name]
 
     def get(self, name: str) -> T:
-        """The entry of this name, imported if need be.
+        """The entry of this name, imported if needed.
 
         Raises:
             UnknownNameError: no entry has this name.
@@ -162,7 +162,7 @@ class Registry(Generic[T]):
         return entry
 
     def __contains__(self, name: object) -> bool:
-        if name not in self._entries:  # reading what is installed takes longer than all else
+        if name not in self._entries:  # reading the list of installed packages takes longer than everything else
             self._read_entry_points()
         return name in self._entries
 

@@ -2,8 +2,9 @@
 
 Datasets use it for every image, and models for pictures that a user gives.
 
-- Samples with more than 8 bits and real numbers are scaled from their range to 0 … 255. If the file states the range
-  (:func:`_stated`), that one is used; else the smallest usual range that holds the picture's samples (:func:`_usual`).
+- Samples (the numbers of a pixel) with more than 8 bits and real numbers are scaled from their range to 0 … 255. If the
+  file states the range (:func:`_stated`), that one is used; else the smallest usual range that holds the picture's
+  samples (:func:`_usual`).
 - Pillow converts palettes, bits, grey, CMYK, YCbCr, Lab and HSV to RGB, before any resizing.
 - Transparent parts get a white background.
 - Colour profiles and gamma are not applied, as in CLIP_benchmark and torchvision.
@@ -102,7 +103,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
     """A picture of any mode in RGB. A picture that is already RGB is returned unchanged.
 
     Raises:
-        ValueError: some of its samples are not finite.
+        ValueError: some of its pixel values are NaN or infinite.
     """
     return to_rgb(image).image
 
@@ -114,7 +115,7 @@ def to_rgb(image: Image.Image, depth: Depth | None = None) -> Rgb:
         depth: for a colour picture whose file has more than 8 bits per sample, because Pillow keeps only the upper 8.
 
     Raises:
-        ValueError: some of its samples are not finite.
+        ValueError: some of its pixel values are NaN or infinite.
     """
     if image.mode in _DEEP:
         return _grey(image)
@@ -174,7 +175,7 @@ def _scaled(samples: Samples, stated: Range | None) -> tuple[NDArray[np.uint8], 
     """
     low, high = float(samples.min()), float(samples.max())
     if not np.isfinite((low, high)).all():
-        raise ValueError("some of its samples are not finite")
+        raise ValueError("some of its pixel values are NaN or infinite")
     if low == high == 0:
         return np.zeros(samples.shape, np.uint8), None
     found = stated if stated is not None and _holds(stated, low, high) else _usual(samples, low, high)

@@ -1,7 +1,7 @@
-"""The ResultStore: records on disk. Each file is written completely or not at all.
+"""Keeps records on disk: the ResultStore. Each file is written completely or not at all.
 
-``ROOT/<model>/<task>/<run id>.json`` with ``<run id>.parquet`` beside it, and the pictures, if the user
-asked for some, in ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
+A record is ``ROOT/<model>/<task>/<run id>.json``. Its answers are ``<run id>.parquet`` beside it, and its pictures, if
+the user asked for some, ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
 complete. A killed run leaves at most a hidden temporary file, which the next run removes. Runs and importers write
 here; reports, the gate and exporters read.
 """
@@ -184,9 +184,15 @@ class ResultStore:
         yield from _read_all(self._paths(), Summary)
 
     def files_of(self, run_id: str) -> list[Path]:
-        """The files of records with this run id. If no record has it, of those whose id begins with it."""
+        """The files of records with this run id. If no record has it, the files of records whose id begins with it."""
         found = [path for path in self._paths(f"{glob.escape(run_id)}*") if not path.name.endswith(FAILED)]
         return [path for path in found if path.stem == run_id] or found
+
+    def pairs(self) -> tuple[list[Path], list[Path]]:
+        """The folders of the pairs that have a record, and of those that have only a failure. Nothing is read."""
+        paths = self._paths()
+        answered = {path.parent for path in paths if not path.name.endswith(FAILED)}
+        return sorted(answered), sorted({path.parent for path in paths} - answered)
 
     def _paths(self, stem: str = "*") -> list[Path]:
         return sorted(self.root.glob(f"*/*/{stem}.json"))

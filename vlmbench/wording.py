@@ -1,4 +1,4 @@
-"""Words of messages that depend on a number: ``3 files``, ``1 class``. Used wherever a message counts something."""
+"""Puts numbers and lists into words: ``3 files``, ``1 class``. Every room uses it in messages that count or list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def either(number: int, one: str, several: str) -> str:
 
 
 def listed(names: Sequence[str], word: str = "and", most: int | None = None) -> str:
-    """Names in one phrase; where there are more than ``most``, the rest is a number.
+    """Names in one phrase; if there are more than ``most``, the rest is a number.
 
     >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a", "b", "c", "d"], most=2)
     ('a, b and c', 'a or b', 'a, b and 2 more')

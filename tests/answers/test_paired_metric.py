@@ -61,7 +61,7 @@ def test_what_cannot_be_paired_says_why(single: tuple[np.ndarray, list[np.ndarra
     with pytest.raises(RecordError, match="here: the predictions have no column 'top'"):
         difference(good, answers(table.drop_columns(["top"]), {"acc1": right}), "acc1")
     rare = answers(table, {"msap": 0.5, "mwap": 0.5}, plugin="rare_actions")
-    with pytest.raises(UnpairableError, match="draws one clip a video at random"):
+    with pytest.raises(UnpairableError, match="draws one clip of each video at random"):
         difference(rare, rare, "msap")
     with pytest.raises(RecordError, match="here: the predictions have no column 'verb'"):
         difference(rare, rare, "mwap")

@@ -10,8 +10,9 @@ from cards.protocols import Reference
 from data.coco_files import coco_content, write_coco
 from data.voc_files import devkit
 
+from vlmbench.card_files import shipped_root
 from vlmbench.cards import SourceSpec, TaskCard
-from vlmbench.catalogue import find_tasks, shipped_root, task_cards
+from vlmbench.catalogue import find_tasks, task_cards
 from vlmbench.data.base import SourceContext
 from vlmbench.data.boxes import BoxDataset
 from vlmbench.data.open import open_dataset

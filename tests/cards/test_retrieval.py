@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from data.layouts import image_bytes, write_folder, write_tar
 
+from vlmbench.card_files import shipped_root
 from vlmbench.cards import SourceSpec, TaskCard
-from vlmbench.catalogue import find_tasks, shipped_root, task_cards
+from vlmbench.catalogue import find_tasks, task_cards
 from vlmbench.data.base import SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.tasks.base import TaskOptions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from vlmbench.catalogue import model_cards, shipped_root, task_cards
+from vlmbench.card_files import shipped_root
+from vlmbench.catalogue import model_cards, task_cards
 
 
 def test_a_pinned_revision_names_its_source() -> None:
@@ -14,7 +15,9 @@ def test_a_pinned_revision_names_its_source() -> None:
         for before, line in pairwise(lines):
             if line.strip().startswith("revision: "):
                 pinned.append(path.stem)
-                assert before.strip().startswith("# One that mteb has pinned: embeddings-benchmark/mteb"), path.stem
+                assert before.strip().startswith("# mteb has pinned this revision: embeddings-benchmark/mteb"), (
+                    path.stem
+                )
     assert len(pinned) == 9
 
 

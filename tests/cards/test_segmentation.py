@@ -14,8 +14,9 @@ from cards.protocols import Reference
 from data.mask_files import picture, png
 from said import remarked
 
+from vlmbench.card_files import shipped_root
 from vlmbench.cards import SourceSpec, TaskCard
-from vlmbench.catalogue import find_suite, find_tasks, shipped_root, task_cards
+from vlmbench.catalogue import find_suite, find_tasks, task_cards
 from vlmbench.data.base import MaskDataset, SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.remarks.base import Remark

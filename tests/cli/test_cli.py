@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -412,3 +413,30 @@ def test_suite_takes_suites_alone(tmp_path: Path, make_folder: Callable[..., Pat
         ):
             refused = vlmbench("run", "-m", "toy:a", *arguments, "--dry-run")
             assert refused.returncode == code and said in refused.stderr
+
+
+def test_helps_flow_in_every_paragraph() -> None:
+    shown = " ".join(vlmbench("baseline", "save", "--help").stdout.split())
+    assert "its answers (CSV, or Parquet above 2 MiB)" in shown
+    for line in vlmbench("baseline", "save", "--help").stdout.splitlines():
+        assert not line.rstrip().endswith("(CSV,")
+
+
+def test_a_suite_is_shown_with_one_blank_line_between_its_parts_and_no_spaces_at_ends() -> None:
+    shown = vlmbench("tasks", "show", "ci").stdout
+    lines = shown.splitlines()
+    assert not any(not above and not below for above, below in pairwise(lines))
+    assert not any(line.endswith(" ") for line in lines) and lines[-1] != ""
+    assert "by class if each sample has one class, otherwise at random" in shown
+    task = vlmbench("tasks", "show", "demo-scenes").stdout
+    assert "kind         classification" in task and "plugin" not in task
+
+
+def test_every_model_in_the_list_says_how_its_weights_are() -> None:
+    shown = vlmbench("models", "demo-clip").stdout
+    assert "loadable" in shown and "weights: loadable if vlmbench can run the model" in shown
+
+
+def test_the_last_line_is_the_shortest_command_that_shows_the_results(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "my runs"
+    assert f"See them again with: vlmbench report --results '{results}'" in run_toy(folder, results).stderr

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
+from rich.table import Table as RichTable
 
+from vlmbench.cli.console import hint_lines, print_grid, write_output
 from vlmbench.reports.cells import Label, Score
 from vlmbench.reports.formats.terminal.render import TerminalTable
 from vlmbench.reports.table_data import Column, Table
@@ -41,13 +44,13 @@ def printed(table: Table, width: int = 80, **console: object) -> list[str]:
 
 def test_cells_stand_under_their_headings() -> None:
     table = Table("All", (Column("name"), Column("score", "right", strong=True)), [["猫", "7"], ["ab", "12.5"]], [])
-    assert printed(table) == ["All", "", " name  score", " ───────────", " 猫        7", " ab     12.5", ""]
+    assert printed(table) == ["All", "", " name  score", " ───────────", " 猫        7", " ab     12.5"]
 
 
 def test_what_does_not_fit_is_folded_and_numbers_never_are() -> None:
     rows = [["one two three four", "1234567890"], ["supercalifragilistic", "5"]]
     table = Table("", (Column("name"), Column("n", "right")), rows, [])
-    assert printed(table, width=24)[3:-1] == [
+    assert printed(table, width=24)[3:] == [
         " one two     1234567890",
         " three four",
         " supercalif           5",
@@ -139,7 +142,6 @@ def test_a_table_that_is_too_wide_goes_on_below_with_its_names() -> None:
         " model       3       4       5",
         " ─────────────────────────────",
         " m           4       5       6",
-        "",
     ]
 
 
@@ -175,7 +177,7 @@ def test_best_and_second_are_styles_where_there_are_any() -> None:
 
 def test_cells_are_text_and_not_markup_or_escape_codes() -> None:
     lines = printed(Table("", (Column("name"),), [["[bold]x[/bold]"], ["\x1b[31mred\x07"], ["two\nlines"]], []))
-    assert lines[3:-1] == [" [bold]x[/bold]", " [31mred", " two", " lines"]
+    assert lines[3:] == [" [bold]x[/bold]", " [31mred", " two", " lines"]
 
 
 def test_a_failed_pair_is_red_where_there_are_colours() -> None:
@@ -183,3 +185,31 @@ def test_a_failed_pair_is_red_where_there_are_colours() -> None:
     lines = printed(Table("", columns, [["t", "failed"]], []), force_terminal=True, color_system="standard")
     assert "\x1b[1;31mfailed" in lines[3]
     assert "\x1b" not in "".join(printed(Table("", columns, [["t", "failed"]], [])))
+
+
+def test_bytes_of_a_path_that_are_no_text_are_written_as_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(sink, encoding="ascii"))
+    write_output("a\udcff é", None)
+    sys.stdout.flush()
+    assert sink.getvalue() == "a? é".encode()
+
+
+def test_a_table_with_a_foot_has_one_blank_line_before_it_and_none_after_it() -> None:
+    assert printed(Table("", (Column("a"),), [["x"]], [], notes=["a note"]))[-3:] == [" x", "", "a note"]
+    assert printed(Table("", (Column("a"),), [["x"]], []))[-1] == " x"
+
+
+def test_a_grid_has_no_spaces_at_the_ends_of_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_row("a", "a long text")
+    grid.add_row("bbb", "x")
+    grid.add_row("c", "")
+    print_grid(grid)
+    assert capsys.readouterr().out == "a    a long text\nbbb  x\nc\n"
+
+
+def test_the_same_hint_is_one_line_with_the_names_of_its_failures() -> None:
+    assert hint_lines([("a", "Go online."), ("b", None), ("c", "Go online.")]) == ["a and c: Go online."]
+    assert hint_lines([("a", "Go online.")]) == ["Go online."]
+    assert hint_lines([]) == hint_lines([("a", None)]) == []

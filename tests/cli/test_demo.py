@@ -47,10 +47,12 @@ def test_the_demo_ends_with_its_leaderboard(
     printed = capsys.readouterr()
     assert printed.out.strip() == str(index)
     assert f"vlmbench compare {tmp_path / 'demo' / 'demo-clip'} results/mine" in printed.err
+    comments = [line.index("   # ") for line in printed.err.splitlines() if line.startswith("  vlmbench")]
+    assert len(comments) == 3 and len(set(comments)) == 1
 
 
 def test_what_to_type_next_is_understood_as_it_is_printed() -> None:
-    commands = [line.split("#")[0].split() for line in NEXT_STEPS.splitlines() if line.startswith("  vlmbench")]
+    commands = [command.split() for command, _ in NEXT_STEPS]
     assert [words[1] for words in commands] == ["run", "run", "compare"]
     for _, name, *arguments in commands:
         click_command = get_command(app).commands[name]  # type: ignore[attr-defined]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -15,11 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import Finished, command
 
+from vlmbench.cli.show import _open
 from vlmbench.gate.baselines.store import save_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.records import ClassResult, Imported, MetricValue, Predictions, Record
 from vlmbench.remarks.base import remark
-from vlmbench.remarks.codes import FILES_PASSED_OVER
+from vlmbench.remarks.codes import FILES_PASSED_OVER, SUBSET
 from vlmbench.store import ResultStore
 from vlmbench.testing.toy_records import make_failure, make_record
 
@@ -121,6 +124,13 @@ def test_a_baselines_record_is_shown_and_its_folder_stays_as_it_was(tmp_path: Pa
     assert "has no record 'nothing'" in show("main/nothing", where=tmp_path, code=2).stderr
 
 
+def test_the_page_of_a_renamed_record_lies_beside_it(tmp_path: Path, record: Path) -> None:
+    renamed = record.with_name("yesterday.json")
+    record.rename(renamed)
+    shown = show(renamed, where=tmp_path)
+    assert Path(shown.stdout.strip()) == record.with_suffix(".html") and sample_ids(page_of(shown))
+
+
 def test_of_one_pair_the_newest_is_shown_and_the_others_are_named(tmp_path: Path, photos: Path, record: Path) -> None:
     newer, content = classified(photos, "fedcba9876543210")
     newer = newer.model_copy(update={"run": newer.run.model_copy(update={"started": "2027-01-01T00:00:00+00:00"})})
@@ -141,10 +151,54 @@ def test_a_pair_that_failed_and_a_name_that_is_not_there_are_one_sentence(tmp_pa
     ResultStore(tmp_path / "runs").write_failure(make_failure("m", "cifar10", "no weights"), "plan")
     failed = show("m/cifar10", "--results", "runs", where=tmp_path, code=2).stderr
     assert "m failed on cifar10: no weights" in failed
-    assert "m/cifar10" in show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    misspelt = show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "Did you mean" not in misspelt and "1 pair has only a failure and no record" in misspelt
+    assert "see vlmbench report --results runs" in misspelt
     assert "vlmbench run" in show("abcdef", where=tmp_path, code=2).stderr
     for odd in ("", " ", "../gone", "x" * 5000, "a/b/c/d", "**", "[", "~nobody-here/x"):
         assert "error:" in show(odd, "--results", "runs", where=tmp_path, code=2).stderr
+
+
+def test_a_folder_without_records_hides_no_pair_and_no_baseline(tmp_path: Path, photos: Path) -> None:
+    made, content = classified(photos)
+    ResultStore(tmp_path / "results/runs").write(made.model_copy(update={"task": named(made, "t")}), content)
+    save_baseline(
+        "main", [Entry(made, lambda: pq.read_table(BytesIO(content)), "here")], tmp_path / "results/baselines"
+    )
+    (tmp_path / "m/t").mkdir(parents=True)
+    (tmp_path / "main").mkdir()
+    for name in ("m/t", "main"):
+        assert sample_ids(page_of(show(name, where=tmp_path)))
+    (tmp_path / "empty").mkdir()
+    assert "no record can be read in 'empty'" in show("empty", where=tmp_path, code=2).stderr
+
+
+def named(record: Record, task: str) -> Any:
+    return record.task.model_copy(update={"name": task})
+
+
+def test_a_refusal_is_said_once_and_a_short_beginning_of_an_id_too(tmp_path: Path, record: Path) -> None:
+    refused = make_failure("m", "boxes", "m cannot be asked boxes: it has no detector")
+    ResultStore(tmp_path / "runs").write_failure(refused.model_copy(update={"status": "unsupported"}), "plan")
+    said = show("m/boxes", "--results", "runs", where=tmp_path, code=2).stderr
+    assert said.count("m cannot be asked boxes") == 1 and "it has no detector" in said
+    assert "four characters" in show("012", "--results", "runs", where=tmp_path, code=2).stderr
+
+
+def test_a_renamed_record_has_its_page_beside_it(tmp_path: Path, record: Path) -> None:
+    renamed = record.rename(record.with_name("best.json"))
+    show(renamed, where=tmp_path)
+    assert record.with_suffix(".html").is_file()
+
+
+def test_a_page_never_replaces_the_record_or_its_predictions(tmp_path: Path, record: Path) -> None:
+    (tmp_path / "link").symlink_to(record)
+    before = record.read_bytes(), record.with_suffix(".parquet").read_bytes()
+    for output in (record, record.with_suffix(".parquet"), tmp_path / "link"):
+        for more in ((), ("--json",)):
+            said = show(record, "-o", output, *more, where=tmp_path, code=2).stderr
+            assert "is the record that is shown" in said
+    assert (record.read_bytes(), record.with_suffix(".parquet").read_bytes()) == before
 
 
 def test_a_picture_of_other_data_is_never_shown(tmp_path: Path, photos: Path, record: Path) -> None:
@@ -213,7 +267,7 @@ def test_an_imported_record_and_one_from_before_remarks(tmp_path: Path, photos: 
     source = Imported.model_validate({"from": "open_clip", "file": "results.csv", "sha256": "0" * 64})
     made = make_record("m", "t", "1111111111111111").model_copy(update={"imported": source, "predictions": None})
     page = page_of(show(store.write(made, None), where=tmp_path))
-    assert "open_clip asked m the task t" in page and not sample_ids(page)
+    assert "open_clip tested m on the task “t”" in page and not sample_ids(page)
     old, content = classified(photos, "2222222222222222", warnings=["two files were left out"])
     path = store.write(old.model_copy(update={"schema_": "vlmbench.record/1"}), content)
     assert "Two files were left out" in page_of(show(path, where=tmp_path))
@@ -248,6 +302,15 @@ def test_json_and_the_number_of_samples(tmp_path: Path, record: Path) -> None:
     assert not list(record.parent.glob("*.html"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only here a path can hold any bytes")
+def test_a_path_that_is_not_text_is_shown_too(tmp_path: Path, record: Path) -> None:
+    odd = record.parent.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff"))) / record.name
+    show(odd, "--json", "-o", "plain.json", where=tmp_path)
+    assert json.loads((tmp_path / "plain.json").read_text("utf-8"))["id"] == record.stem
+    show(odd, where=tmp_path)
+    assert odd.with_suffix(".html").is_file()
+
+
 def test_the_page_goes_where_it_is_asked_to(tmp_path: Path, record: Path) -> None:
     shown = show(record, "-o", "page.html", where=tmp_path)
     assert (tmp_path / "page.html").is_file() and shown.stdout.strip().endswith("page.html")
@@ -263,3 +326,34 @@ def test_a_browser_is_opened_if_asked_and_never_waited_for(
     assert opened == []
     show(record, "--open", where=tmp_path)
     assert opened == [record.with_suffix(".html")]
+
+
+def test_a_browser_that_is_not_there_is_said_and_no_file_of_the_folder_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "webbrowser.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROWSER", "false %s")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not _open(tmp_path / "page.html")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_only_pairs_with_a_record_are_suggested(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "runs")
+    store.write(make_record("m", "cifar100").model_copy(update={"predictions": None}), None)
+    store.write_failure(make_failure("m", "cifar10", "no weights"), "plan")
+    said = show("m/cifar11", "--results", "runs", where=tmp_path, code=2).stderr
+    assert "Did you mean 'm/cifar100'? 1 pair has only a failure" in said and "'m/cifar10'" not in said
+
+
+def test_a_number_not_above_chance_is_a_remark_and_a_subset_is_explained_once(tmp_path: Path, photos: Path) -> None:
+    record, content = classified(photos)
+    low = record.main.model_copy(update={"value": 0.5, "ci95": (0.2, 0.8), "chance": 0.5})
+    limited = record.run.model_copy(update={"limit": 2})
+    record = record.model_copy(update={"metrics": {record.main_metric: low}, "run": limited})
+    page = page_of(show(ResultStore(tmp_path / "runs").write(record, content), where=tmp_path))
+    assert "Acc1 is not above chance: its 95% interval is 20.0 to 80.0%, and chance is 50.0%" in page
+    assert page.count("ubset of") >= 1 and SUBSET.meaning.replace("`", "") not in page

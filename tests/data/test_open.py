@@ -58,7 +58,10 @@ def test_nowhere_lists_every_layout_and_names_the_folders_once(
     ]
     assert text[6] == "  imagefolder '/no/where': not found at /no/where"
     assert text[7].startswith("  hub 'org/pets': not (or not completely) in the cache")
-    assert text[-1] == "Name the folder that has one of these layouts with --data-root DIR."
+    assert text[-1] == (
+        "Name the folder that has one of these layouts with --data-root DIR. Run the command once online, and it is "
+        "cached."
+    )
     assert all(len(line) <= 80 for line in text[:6])
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from repository import REPOSITORY
 
-from vlmbench.catalogue import task_card_files
+from vlmbench.card_files import task_card_files
 from vlmbench.interchange.names import TASKS
 from vlmbench.remarks.codes import CODES
 
@@ -51,6 +53,55 @@ def test_the_table_of_datasets_is_the_importers() -> None:
     table = text.partition("<!-- datasets:")[2].partition("<!-- end -->")[0]
     rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE))
     assert rows == {theirs: ours for theirs, ours in TASKS.items() if ours in task_card_files()}
+
+
+def test_the_comparison_counts_the_datasets_of_that_table() -> None:
+    stated = re.search(r"cards for (\d+) of its dataset names", (DOCS / "comparison.md").read_text("utf-8"))
+    assert stated and int(stated[1]) == sum(ours in task_card_files() for ours in TASKS.values())
+
+
+def published(table: str) -> dict[tuple[str, str, str], float]:
+    """The numbers of a file of ``results/published`` in percent, by model, task and metric."""
+    with (REPOSITORY / "results" / "published" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        return {(row["model"], row["task"], row["metric"]): 100 * float(row["value"]) for row in csv.DictReader(file)}
+
+
+def test_how_far_two_published_tables_differ_is_counted_from_them() -> None:
+    theirs, others = published("clip_benchmark"), published("open_clip")
+    apart = defaultdict(list)
+    for key in theirs.keys() & others.keys():
+        apart[key[1] if key[1] in ("svhn", "clevr-closest-distance") else "rest"].append(abs(theirs[key] - others[key]))
+    most = {name: f"{max(found):.1f}" for name, found in apart.items()}
+    mean = {name: f"{sum(found) / len(found):.1f}" for name, found in apart.items()}
+    for page in ("trap_splits", "trap_precision"):
+        text = (DOCS / "traps" / f"{page}.md").read_text("utf-8")
+        assert all(f"{number}" in text for number in (*most.values(), len(apart["rest"])))
+    splits = (DOCS / "traps" / "trap_splits.md").read_text("utf-8")
+    assert f"({mean['svhn']} on average)" in splits and f"({mean['clevr-closest-distance']} on average)" in splits
+    assert f"share {sum(map(len, apart.values()))} numbers" in (DOCS / "traps" / "trap_precision.md").read_text("utf-8")
+
+
+def test_accuracy_minus_mean_per_class_is_counted_from_the_published_table() -> None:
+    numbers = published("clip_benchmark")
+    text = (DOCS / "traps" / "trap_mean_per_class.md").read_text("utf-8")
+    cards = {
+        "Diabetic Retinopathy": "diabetic-retinopathy",
+        "KITTI distance": "kitti-distance",
+        "Caltech-101 (VTAB)": "caltech101",
+        "GTSRB": "gtsrb",
+        "FER2013": "fer2013",
+        "SVHN": "svhn",
+        "Flowers": "flowers102",
+    }
+    for name, least, most in re.findall(r"^\| ([^|]+) \| (−?[\d.]+) \| (−?[\d.]+) \|$", text, re.MULTILINE):
+        tasks = [cards[name]] if name in cards else ["oxford-pets", "fgvc-aircraft", "stanford-cars", "imagenet1k"]
+        gaps = [
+            value - numbers[model, task, "mean_per_class_recall"]
+            for (model, task, metric), value in numbers.items()
+            if metric == "acc1" and task in tasks
+        ]
+        assert min(gaps) == pytest.approx(float(least.replace("−", "-")), abs=0.06), name
+        assert max(gaps) == pytest.approx(float(most.replace("−", "-")), abs=0.06), name
 
 
 def test_files_that_hold_a_check_exist() -> None:

@@ -80,7 +80,7 @@ def test_of_several_records_the_message_names_some(path: Path, tmp_path: Path) -
         vlmbench.predictions_frame(tmp_path / "runs")
     ResultStore(tmp_path / "two").write(make_record(id="abcd1"), None)
     ResultStore(tmp_path / "two").write(make_record(task="u", id="abcd2"), None)
-    with pytest.raises(UsageError, match=r"2 records in .* begin with 'abcd'") as caught:
+    with pytest.raises(UsageError, match=r"the ids of 2 records in .* begin with 'abcd'") as caught:
         vlmbench.predictions_frame("abcd", results=tmp_path / "two")
     assert caught.value.hint == "Name one of them: abcd1 or abcd2."
 
@@ -130,3 +130,11 @@ def test_a_table_that_lacks_what_a_view_needs_is_named(tmp_path: Path) -> None:
     path = _written(tmp_path, table(answers(5), labels(5)), task__plugin="retrieval")
     with pytest.raises(RecordError, match="no column 'text_to_image_ranks'"):
         vlmbench.predictions_frame(path, "caption")
+
+
+def test_a_record_in_memory_whose_predictions_were_not_kept(tmp_path: Path) -> None:
+    record = vlmbench.evaluate("demo-clip", "demo-digits", limit=4, results=None, device="cpu")[0]
+    with pytest.raises(UsageError, match=r"has no predictions of this record\nName the folder.*results=DIR keeps none"):
+        vlmbench.predictions_frame(record, results=tmp_path)
+    with pytest.raises(UsageError, match="results is a folder, and None is a NoneType"):
+        vlmbench.predictions_frame(record, results=None)  # type: ignore[arg-type]

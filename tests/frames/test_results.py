@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 from broken_records import mixed_folder
 from gate_cases import answers, labels, table, write
+from repository import REPOSITORY
 
 import vlmbench
 from vlmbench import store as store_module
@@ -154,6 +156,28 @@ def test_what_is_no_place_is_an_error_with_a_remedy(place: Any) -> None:
     assert caught.value.hint
 
 
+def test_a_place_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    folder, record = _folder(tmp_path / "a", make_record()), make_record()
+    once = vlmbench.results_frame(folder)
+    (tmp_path / "link").symlink_to(folder)
+    spellings = [folder, str(folder), f"{folder}/../a/", tmp_path / "link"]
+    frame = vlmbench.results_frame(spellings)
+    assert len(frame) == len(once) and list(frame.results.unique()) == [str(folder)]
+    assert len(vlmbench.results_frame([record, record])) == len(once)
+    with pytest.raises(UsageError, match="empty name"):
+        vlmbench.results_frame(" ")
+
+
+def test_the_latex_of_the_docs_escapes_names_and_has_no_comments(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (REPOSITORY / "docs/frames.md").read_text()
+    (block,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "to_latex" in code]
+    record = make_record(model="a_b%", task="c_d%")
+    exec(block, {"main": (frame := vlmbench.results_frame(record))[frame.main]})
+    written = capsys.readouterr().out
+    assert r"a\_b\% &" in written and r"c\_d\%" in written
+    assert not re.search(r"(?<!\\)[_%]", written.split(r"\toprule")[1])
+
+
 def test_broken_and_foreign_files_are_left_out_with_a_warning(tmp_path: Path) -> None:
     mixed_folder(tmp_path)
     with pytest.warns(VlmbenchWarning, match=r"[0-9]+ files are left out: .*; and [0-9]+ more") as caught:
@@ -174,7 +198,7 @@ def test_a_baseline_with_a_broken_record_gives_the_others(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_records_gives_no_rows_and_says_so(tmp_path: Path) -> None:
-    with pytest.warns(VlmbenchWarning, match="there is no record in it"):
+    with pytest.warns(VlmbenchWarning, match="there is no record here"):
         assert vlmbench.results_frame(tmp_path).empty
     with warnings.catch_warnings():
         warnings.simplefilter("error")

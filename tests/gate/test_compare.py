@@ -197,7 +197,7 @@ def test_predictions_elsewhere_are_not_read(tmp_path: Path, file: str) -> None:
     record = json.loads(path.read_text())
     record["predictions"]["file"] = file
     path.write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=f"left out: {path}: .* is not the name of a file beside the record"):
+    with pytest.raises(UsageError, match=f"left out: {path}: .* is not a plain file name"):
         compare(old, new)
 
 

@@ -13,7 +13,8 @@ import pytest
 from published_numbers import in_table
 from typer.testing import CliRunner
 
-from vlmbench.catalogue import model_cards, task_card_files
+from vlmbench.card_files import task_card_files
+from vlmbench.catalogue import model_cards
 from vlmbench.cli.main import app
 from vlmbench.errors import UsageError
 from vlmbench.interchange.imports import ImportOutcome, import_files

@@ -53,7 +53,7 @@ def test_wilson_covers_the_true_proportion() -> None:
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 0), (-1, 5), (6, 5)])
 def test_wilson_refuses_impossible_counts(successes: int, n: int) -> None:
-    with pytest.raises(ValueError, match=r"at least one sample|successes in"):
+    with pytest.raises(ValueError, match=r"at least one sample|successes must lie"):
         wilson(successes, n)
 
 

@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 from published_numbers import FOLDER, NUMBERS, SOURCES, in_table, rows
 
-from vlmbench.catalogue import model_card_files, suite_files, task_card_files, task_cards
+from vlmbench.card_files import model_card_files, suite_files, task_card_files
+from vlmbench.catalogue import task_cards
 from vlmbench.reports.published import COLUMNS, DATASETS_FILE, METHODS_FILE, survey_datasets, survey_methods
 
 FILES = sorted(path.name for path in FOLDER.glob("*.csv"))

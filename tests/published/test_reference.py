@@ -13,7 +13,8 @@ import pytest
 from published_numbers import SURVEY_TABLES, in_table, printed_table, rows
 from repository import REFERENCE
 
-from vlmbench.catalogue import model_cards, task_card_files
+from vlmbench.card_files import task_card_files
+from vlmbench.catalogue import model_cards
 from vlmbench.interchange.imports import import_files
 from vlmbench.interchange.names import (
     LISTED_AS,

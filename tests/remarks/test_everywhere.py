@@ -95,7 +95,8 @@ def test_a_remark_is_everywhere(places: Places, name: str) -> None:
 @pytest.mark.parametrize("name", SAID)
 def test_strict_fails_a_new_pair_and_one_that_was_found_alike(places: Places, name: str) -> None:
     for run, passed in ((places.strict, "✓"), (places.strict_again, "=")):
-        (line,) = [each for each in run.stderr.splitlines() if "· imagefolder" in each and f"says:{name} " in each]
+        lines = [each for each in run.stderr.splitlines() if "· imagefolder" in each and f"says:{name} " in each]
+        (line,) = [each for each in lines if not each.startswith("  ")]  # without what to do about several pairs
         if is_strict(places.records[name].remarks[0]):
             assert line.startswith("✗") and f"under --strict: {WHOLE} [{name}]" in line
         else:

@@ -200,6 +200,9 @@ def test_a_task_ranks_its_own_question_only() -> None:
     assert [row[2].place for row in table.rows if isinstance(row[2], Score)] == [0, 1, 2, 0, 0]
     with pytest.raises(UnknownNameError, match="'cifar11'"):
         task_table(asked(entries(), name="cifar11", numbers=numbers()))
+    with pytest.raises(UsageError, match=r"options leave out all .* of the task 'cifar10'") as caught:
+        task_table(asked(entries(), TableView(models=["nobody"]), name="cifar10", numbers=numbers()))
+    assert not isinstance(caught.value, UnknownNameError)
 
 
 def test_datasets_are_grouped_and_name_their_cards() -> None:
@@ -217,7 +220,7 @@ def test_methods_by_objective() -> None:
     assert next(iter(table.sections.values())) == "Con" and "GLIP" not in [row[0] for row in texts(table, "method")]
     assert len(methods_table(asked()).rows) == 35
     assert len(methods_table(asked(Entries(), name="transfer")).rows) == 37
-    with pytest.raises(UsageError, match="no list of methods 'transfr'"):
+    with pytest.raises(UsageError, match="no list of methods is named 'transfr'"):
         methods_table(asked(Entries(), name="transfr"))
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_adapter  # noqa: F401  registers the adapter "toy"
 
-from vlmbench import catalogue
+from vlmbench import card_files
 from vlmbench.errors import UnknownNameError, UsageError
 from vlmbench.run.names import ask_tasks, resolve_models, resolve_tasks
 from vlmbench.run.plan import RunRequest, make_plan
@@ -41,13 +42,13 @@ def write(path: Path, card: dict[str, Any]) -> None:
 def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each YAML file was read."""
     counts: Counter[str] = Counter()
-    real = catalogue.read_yaml
+    real = card_files.read_yaml
 
     def counted(path: Path) -> Any:
         counts[path.stem] += 1
         return real(path)
 
-    monkeypatch.setattr(catalogue, "read_yaml", counted)
+    monkeypatch.setattr(card_files, "read_yaml", counted)
     return counts
 
 

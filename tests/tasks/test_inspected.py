@@ -88,7 +88,7 @@ def test_detection_counts_missed_objects_and_confident_false_boxes() -> None:
     # Found with the highest score; missed, with a false box; missed, with a false box, the other inside a crowd.
     assert found.badness == pytest.approx([0.0, 1.5, 1.8]) and found.worst(5) == [2, 1]
     assert found.reason(2) == "1 of 2 objects missed, a false box with score 0.800"
-    assert list(found.truth(2)) == ["a: missed", "a: not to be found"]
+    assert list(found.truth(2)) == ["a: missed", "a: a crowd, which does not count"]
     assert [line.right for line in found.answer(2)] == [False, None]
     assert found.boxes is not None and found.boxes(0).corners.tolist() == [[0, 0, 10, 10]]
 
@@ -107,6 +107,19 @@ def test_lvis_boxes_of_classes_that_were_not_looked_for_are_not_false() -> None:
     }
     found = inspected("detection", table)
     assert [line.right for line in found.answer(0)] == [None, False]
+
+
+def test_a_box_behind_a_hundred_others_still_finds_its_object() -> None:
+    others, own = boxes((0.0, 0.0, 10.0, 10.0)), boxes((90.0, 90.0, 5.0, 5.0))
+    table = {
+        "boxes": [others * 150 + own],
+        "scores": [[0.9] * 150 + [0.1]],
+        "labels": [[1] * 150 + [0]],
+        "truth_boxes": [own],
+        "truth_labels": [[0]],
+        "truth_crowds": [[False]],
+    }
+    assert inspected("detection", table).truth(0) == ["a: found with score 0.100"]
 
 
 def test_rare_actions_judges_the_clips_that_show_their_action() -> None:

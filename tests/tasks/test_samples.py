@@ -16,7 +16,7 @@ from vlmbench.data.open import open_dataset
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored
 from vlmbench.tasks.contents import Contents
-from vlmbench.tasks.samples import drawn_samples, sample_picture, sheets
+from vlmbench.tasks.samples import drawn_note, drawn_samples, sample_picture, sheets
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(0, 50), st.integers(0, 5))
@@ -35,6 +35,18 @@ def test_half_are_errors_where_there_are_enough(wrong: list[bool], count: int, s
 def test_the_choice_follows_the_seed() -> None:
     flags = np.arange(1000) % 2 == 0
     assert drawn_samples(flags, 10, 0) != drawn_samples(flags, 10, 1)
+
+
+def test_the_note_counts_the_drawn_answers_and_all_answers() -> None:
+    wrong = np.array([True] * 3 + [False] * 97)
+    assert drawn_note(wrong, [0, 1, 2, 3, 4, 5, 6, 7]) == (
+        "Shown: 3 wrong answers and 5 right answers, half of each if there are enough. "
+        "In all, 3.0% of 100 answers are wrong."
+    )
+    assert drawn_note(wrong[:1], [0]) == (
+        "Shown: 1 wrong answer and 0 right answers, half of each if there are enough. "
+        "In all, 100.0% of 1 answer is wrong."
+    )
 
 
 def test_sheets_are_numbered_where_one_is_not_enough() -> None:

@@ -15,7 +15,9 @@ import pytest
 import torch
 from models import tiny_weights
 from torch import Tensor, nn
+from torchvision import transforms
 
+import vlmbench
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UsageError
 from vlmbench.models import ADAPTERS
@@ -167,6 +169,18 @@ def refused(model: Any, texts: list[str], features: Tensor) -> Tensor:
     return features
 
 
+def leaving(model: Any, texts: list[str], features: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
+def drifting() -> Any:
+    def encode_text(self: Any, texts: Sequence[str]) -> Tensor:
+        self.text_weight *= 1 + 1e-7
+        return ToyModel.encode_text(self, texts)
+
+    return Mutant(encode_text=encode_text)
+
+
 def no_text(model: Any, texts: list[str], features: Tensor) -> Tensor:
     return torch.stack(list(features))
 
@@ -183,22 +197,22 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "no libraries": (lambda: Mutant(identity=replace(toy_model().identity, libraries={})), "Its identity is complete"),
     "scale 0": (lambda: Mutant(logit_scale=0.0), "embedding_dim, logit_scale and logit_bias"),
     "scale is a tensor": (lambda: Mutant(logit_scale=torch.tensor(1.0)), "embedding_dim, logit_scale and logit_bias"),
-    "another dim": (lambda: Mutant(embedding_dim=8), "encode_image gives (B, D)"),
-    "pixels as bytes": (lambda: pixels(lambda m, p, made: made.to(torch.uint8)), "preprocess takes RGB images"),
+    "another dim": (lambda: Mutant(embedding_dim=8), "encode_image gives finite features (B, D)"),
+    "pixels as bytes": (lambda: pixels(lambda m, p, made: made.to(torch.uint8)), "preprocess takes an RGB image"),
     "pixels of any size": (
         lambda: pixels(lambda m, p, made: torch.zeros(3, p.height, p.width)),
-        "preprocess takes RGB images",
+        "preprocess takes an RGB image",
     ),
-    "no tensor": (lambda: pixels(lambda m, p, made: made.numpy()), "preprocess takes RGB images"),
+    "no tensor": (lambda: pixels(lambda m, p, made: made.numpy()), "preprocess takes an RGB image"),
     "random crop": (
         lambda: pixels(lambda m, p, made: made + torch.rand(1, generator=NOISE)),
-        "preprocess gives the same for the same image",
+        "preprocess gives the same pixels for the same image",
     ),
-    "the image is changed": (lambda: pixels(scribbled), "preprocess gives the same for the same image"),
-    "one image for all threads": (lambda: pixels(Slow()), "preprocess gives the same from several threads"),
-    "no unit length": (lambda: image(lambda m, p, features: 3 * features), "encode_image gives (B, D)"),
-    "NaN": (lambda: image(lambda m, p, features: features * float("nan")), "encode_image gives (B, D)"),
-    "a list": (lambda: image(lambda m, p, features: list(features)), "encode_image gives (B, D)"),  # type: ignore[arg-type]
+    "the image is changed": (lambda: pixels(scribbled), "preprocess gives the same pixels for the same image"),
+    "one image for all threads": (lambda: pixels(Slow()), "preprocess gives the same pixels if several threads"),
+    "no unit length": (lambda: image(lambda m, p, features: 3 * features), "encode_image gives finite features (B, D)"),
+    "NaN": (lambda: image(lambda m, p, features: features * float("nan")), "encode_image gives finite features (B, D)"),
+    "a list": (lambda: image(lambda m, p, features: list(features)), "encode_image gives finite features (B, D)"),  # type: ignore[arg-type]
     "dropout": (lambda: image(lambda m, p, features: noisy(features)), "encode_image is deterministic"),
     "the pixels are changed": (lambda: image(overwritten), "encode_image is deterministic"),
     "batch norm": (lambda: image(centred), "An image has the same features alone"),
@@ -208,10 +222,23 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: image(lambda m, p, features: features * (2 if torch.is_autocast_enabled("cpu") else 1)),
         "Both encoders work under autocast",
     ),
-    "empty texts": (lambda: text(refused), "encode_text gives (N, D)"),
-    "texts of no unit length": (lambda: text(lambda m, t, features: 2 * features), "encode_text gives (N, D)"),
-    "no texts": (lambda: text(no_text), "encode_text of no text"),
+    "empty texts": (lambda: text(refused), "encode_text gives finite features (N, D)"),
+    "texts of no unit length": (
+        lambda: text(lambda m, t, features: 2 * features),
+        "encode_text gives finite features (N, D)",
+    ),
+    "no texts": (lambda: text(no_text), "encode_text gives (0, D)"),
     "padding is seen": (lambda: text(by_place), "A text has the same features alone"),
+    "weights drift": (drifting, "Its weights are the same"),
+    "ends the program": (lambda: text(leaving), "encode_text gives finite features (N, D)"),
+    "training mode in a list": (
+        lambda: Mutant(parts=[nn.Dropout(0.5)]),
+        "Its networks are in evaluation mode",
+    ),
+    "nearly blind": (
+        lambda: image(lambda m, p, features: nn.functional.normalize(features[:1] + 1e-6 * features, dim=-1)),
+        "Different images",
+    ),
     "deaf": (lambda: text(lambda m, t, features: features[:1].expand_as(features)), "Different texts"),
     "random state": (lambda: image(drawn), "It changes no setting"),
     "default type": (
@@ -242,6 +269,25 @@ def broken(check: Callable[[], object]) -> list[str]:
 def test_a_broken_model_is_caught(mutant: str) -> None:
     make, promise = MODELS[mutant]
     assert any(each.startswith(promise) for each in broken(lambda: check_model(make())))
+
+
+def test_few_different_texts_are_said_and_not_refused() -> None:
+    assert "More than two texts have different features" in dict(check_model(ColourModel()).skipped)
+    assert "More than two texts have different features" not in dict(check_model(toy_model()).skipped)
+
+
+def test_a_model_in_memory_and_its_transform() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(192, 6), nn.Dropout(0.9))
+    words = nn.Embedding(128, 6)
+    steps = [transforms.Resize((8, 8)), transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+    given = vlmbench.as_model(
+        module,
+        transforms.Compose(steps),
+        lambda texts: torch.tensor([[ord(letter) % 128 for letter in text[:20].ljust(20)] for text in texts]),
+        encode_image=module,
+        encode_text=lambda tokens: words(tokens).mean(dim=1),
+    )
+    assert check_model(given).kept and module.training
 
 
 def test_all_broken_promises_are_listed() -> None:
@@ -401,5 +447,5 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
 
 
 def test_a_name_that_is_not_one_model_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"names \d+ models"):
+    with pytest.raises(UsageError, match=r"means \d+ models"):
         check_model("*clip*")

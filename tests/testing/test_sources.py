@@ -110,14 +110,14 @@ FLAWS = {
     "other kind": "info says where",
     "empty": "samples is a sequence",
     "ids twice": "samples is a sequence",
-    "labels from 1": "Targets are what was asked for",
+    "labels from 1": "Targets are of the requested kind",
     "class list": "classes and templates",
     "template": "classes and templates",
-    "fickle ids": "Opened again",
-    "fickle state": "Opened again",
-    "constant state": "state changes when files do",
-    "names only": "state changes when files do",
-    "os error": "A file that is gone",
+    "fickle ids": "If it is opened again",
+    "fickle state": "If it is opened again",
+    "constant state": "state changes when files change",
+    "names only": "state changes when files change",
+    "os error": "A missing file",
     "text": "read gives the encoded image",
     "one file": "read gives the encoded image",
 }
@@ -138,7 +138,7 @@ def test_a_broken_source_is_caught(flaw: str, folder: Path) -> None:
 def test_a_source_that_states_no_options_is_skipped_and_one_that_misstates_them_is_caught(folder: Path) -> None:
     assert "An unknown option is refused" in dict(check_source(source("any option"), folder).skipped)
     found = broken(lambda: check_source(source(), folder, options={"every": 2}))
-    assert found == ["The fields and options of the entry are among those that the source states"]
+    assert found == ["The source states every field and option that the card uses"]
 
 
 def test_a_source_that_crashes_is_caught(folder: Path) -> None:
@@ -214,7 +214,7 @@ OTHERS: list[tuple[type[ToyImages], ImageDataset, TargetKind, str]] = [
     (AnyFrame, toy_clips(), "class", "read gives the frame"),
     (Wide, toy_dataset("mask"), "mask", "Masks are"),
     (OtherLabels, toy_dataset("mask"), "mask", "Masks are"),
-    (Crashing, toy_dataset("mask"), "mask", "What is not a mask"),
+    (Crashing, toy_dataset("mask"), "mask", "Bytes that are not a mask"),
 ]
 
 
@@ -231,4 +231,20 @@ def test_classes_that_are_not_sorted_are_caught() -> None:
     data: Any = toy_dataset("classes")
     data.samples = [replace(sample, target=sample.target[::-1]) for sample in data.samples]
     found = broken(lambda: check_source(in_memory(data), "here", target="classes"))
-    assert found == ["Targets are what was asked for (classes), and every label is the index of a class"]
+    assert found == ["Targets are of the requested kind (classes), and every label is the index of a class"]
+
+
+def test_a_file_beside_much_else_is_copied_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file in the folder of temporary files: its copy would be copied into itself, again and again."""
+    from vlmbench.testing.checks.sources import _copy_beside
+
+    (file := tmp_path / "list.csv").write_text("a")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "image.png").write_text("b")
+    inside = tmp_path / "copies"
+    inside.mkdir()
+    _copy_beside(file, inside)
+    assert [path.name for path in inside.rglob("*")] == ["list.csv"]
+    outside = tmp_path.parent / f"{tmp_path.name}-copies"
+    _copy_beside(file, outside)
+    assert sorted(path.name for path in outside.rglob("*.*")) == ["image.png", "list.csv", "list.csv"]

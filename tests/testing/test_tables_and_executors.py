@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vlmbench.errors import UsageError
 from vlmbench.reports.registry import TABLES, ReportTable, TableRequest
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.run.executors.local import EXECUTOR
@@ -46,8 +47,8 @@ def test_tables_keep_every_promise(table: str | ReportTable) -> None:
 
 
 FLAWS: dict[str, tuple[ReportTable, str]] = {
-    "says nothing": (replace(TABLE, shows=" "), "It says what it shows"),
-    "an option that is not one": (replace(TABLE, options=frozenset({"colour"})), "It says what it shows"),
+    "says nothing": (replace(TABLE, shows=" "), "It states what it shows"),
+    "an option that is not one": (replace(TABLE, options=frozenset({"colour"})), "It states what it shows"),
     "a cell too many": (
         replace(TABLE, make=changed(rows=lambda table: [[*row, "?"] for row in table.rows])),
         "It makes a table of records",
@@ -59,7 +60,7 @@ FLAWS: dict[str, tuple[ReportTable, str]] = {
     "no title": (replace(TABLE, make=changed(title=lambda table: "")), "It makes a table of records"),
     "objects as data": (
         replace(TABLE, make=changed(data=lambda table: [{"model": object} for _ in table.rows])),
-        "Its data of records",
+        "The data of the table of records",
     ),
     "crashes on nothing": (
         replace(TABLE, make=lambda request: make(request) if request.entries.records else 1 / 0),  # type: ignore[arg-type,return-value]
@@ -98,6 +99,12 @@ class Flawed:
                 raise
 
 
+def test_a_table_with_the_name_of_another_is_not_mistaken_for_it() -> None:
+    table = replace(TABLES.get("classification"), make=lambda request: 1 / 0)  # type: ignore[arg-type, return-value]
+    with pytest.raises(UsageError, match="'classification' is registered already"):
+        check_report_table(table)
+
+
 def test_executors_keep_every_promise() -> None:
     assert len(check_executor("local").kept) == len(check_executor(EXECUTOR).kept) == 3
     check_executor(lambda argument: Flawed(""))
@@ -107,8 +114,8 @@ EXECUTORS = {
     "one too few": "Every job has one answer",
     "numbers": "Every job has one answer",
     "silent": "Every job has one answer",
-    "goes on": "Closed after the first answer",
-    "needs a job": "No job has no answer",
+    "goes on": "If it is closed after the first answer",
+    "needs a job": "An empty list of jobs has no answers",
 }
 
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from vlmbench.answers.columns import numbers
+from vlmbench.answers.frame_rows import SAMPLE, FrameRows
 from vlmbench.answers.measured import Measured, Pairing
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model, lacks_encoders
@@ -170,11 +171,15 @@ def kind_of(flaw: str = "", plugin: Plugin | None = None, pairing: Any = None, *
 
 
 FLAWS: dict[str, tuple[TaskKind, str]] = {
-    "version": (kind_of(plugin=Plugin(version=0)), "Its plugin is there"),
-    "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin is there"),  # type: ignore[arg-type]
-    "no title": (replace(kind_of(), title=""), "Its title, metrics and truth"),
-    "metrics twice": (kind_of(metrics=("right", "right")), "Its title, metrics and truth"),
-    "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "Its Pairing is there"),
+    "version": (kind_of(plugin=Plugin(version=0)), "Its plugin can be loaded"),
+    "protocol_fields": (kind_of(plugin=Plugin(protocol_fields={"a"})), "Its plugin can be loaded"),  # type: ignore[arg-type]
+    "no title": (replace(kind_of(), title=""), "Its title is a text"),
+    "metrics twice": (kind_of(metrics=("right", "right")), "Its title is a text"),
+    "a view": (
+        kind_of(frames=(FrameRows("sample", "one row a sample", (SAMPLE,), lambda table, names: table["no column"]),)),
+        "The record and its predictions",
+    ),
+    "no pairing": (kind_of(pairing="vlmbench.kinds:KINDS"), "It has a Pairing"),
     **{
         flaw: (kind_of(flaw), promise)
         for flaw, promise in {
@@ -184,17 +189,17 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
             "short hash": "ask gives a question",
             "fickle": "The same card, data and options",
             "fickle prompts": "The same card, data and options",
-            "no limit": "options.limit chooses",
+            "no limit": "options.limit is the number of samples",
             "tuple": "protocol gives plain values",
-            "deaf": "Other class names or templates",
-            "any model": "unsupported says why",
+            "deaf": "Other templates",
+            "any model": "unsupported gives the reason why",
             "no main metric": "Metrics are finite and in range",
             "percent": "Metrics are finite and in range",
             "contents": "contents has the content hash",
             "fewer": "contents has the content hash",
-            "turned": "predictions has one row a sample",
-            "no truth": "predictions has one row a sample",
-            "pairing": "The record and its predictions read back",
+            "turned": "predictions has a row for each sample",
+            "no truth": "predictions has a row for each sample",
+            "pairing": "The record and its predictions can be read",
             "random": "The same question has the same answer",
             "by order": "The order of the samples changes no metric",
             "wrong truth": "A model that answers everything correctly",
@@ -207,6 +212,11 @@ FLAWS: dict[str, tuple[TaskKind, str]] = {
 def test_the_toy_kind_keeps_every_promise_and_is_not_registered_afterwards() -> None:
     assert len(check_task(kind_of()).kept) == 28
     assert "toy-kind" not in KINDS
+
+
+def test_a_kind_with_the_name_of_another_is_not_mistaken_for_it() -> None:
+    with pytest.raises(UsageError, match="'retrieval' is registered already, and it is not the one that was given"):
+        check_task(replace(kind_of(), name="retrieval"))
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
@@ -223,4 +233,4 @@ def test_a_model_that_cannot_be_asked_is_skipped() -> None:
 
     check: Callable[..., Any] = check_task
     found = check(kind_of(), random=Nothing())
-    assert "A random model is asked" in dict(found.skipped)
+    assert "A random model answers" in dict(found.skipped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -21,8 +21,8 @@ from vlmbench.transfer.methods.zero_shot import METHOD
 
 def test_every_method_keeps_every_promise() -> None:
     for name in METHODS:
-        assert len(check_transfer(name).kept) == 7
-    assert len(check_transfer("zero-shot", shots=0).kept) == 7
+        assert len(check_transfer(name).kept) == 8
+    assert len(check_transfer("zero-shot", shots=0).kept) == 8
 
 
 @dataclass
@@ -53,6 +53,8 @@ class Method:
             "double": Tensor.double,
             "nan": lambda found: found * float("nan"),
             "batch": lambda found: found - found.mean(dim=0),
+            "blind": lambda found: found[:1].expand_as(found) * 1.0,
+            "one class": lambda found: found[:, :1].expand_as(found) * 1.0,
         }
         if self.flaw == "weights":
             model.text_weight += 1
@@ -61,6 +63,8 @@ class Method:
         noise = torch.rand(1) if self.flaw == "random" else torch.zeros(1)
         if self.flaw == "threads":
             torch.set_float32_matmul_precision("high")
+        if self.flaw == "sorted":
+            prompts = replace(prompts, class_names=tuple(sorted(prompts.class_names)))
         change = changes.get(self.flaw, lambda found: found + noise)
         return Changed(METHOD.fit(engine, support, prompts, options), change, 0.0 if self.flaw == "scale" else 1.0)
 
@@ -71,7 +75,8 @@ FLAWS: dict[str, tuple[Method, str]] = {
     "needs": (Method(needs=["Detector"]), "It states its name"),  # type: ignore[arg-type]
     "crash": (Method("crash"), "It fits a classifier"),
     "scale": (Method("scale"), "The classifier's scale"),
-    **{flaw: (Method(flaw), "logits gives (B, C)") for flaw in ("shape", "double", "nan", "batch")},
+    **{flaw: (Method(flaw), "logits gives finite float32 (B, C)") for flaw in ("shape", "double", "nan", "batch")},
+    **{flaw: (Method(flaw), "Different images have different logits") for flaw in ("blind", "one class", "sorted")},
     "random": (Method("random"), "The same support set and seed"),
     "weights": (Method("weights"), "The model's weights are the same"),
     "threads": (Method("threads"), "It changes no setting"),
@@ -90,3 +95,13 @@ def test_a_broken_method_is_caught(flaw: str) -> None:
 
 def test_a_method_whose_needs_the_model_lacks_is_skipped() -> None:
     assert "It fits a classifier" in dict(check_transfer(Method(needs=frozenset({Detector}))).skipped)
+
+
+def test_a_method_that_begins_with_random_weights_is_not_broken() -> None:
+    class Random(Method):
+        def fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]) -> Any:
+            head = METHOD.fit(engine, support, prompts, options)
+            noise = torch.randn(head.weights.shape, generator=torch.Generator().manual_seed(support.seed))
+            return LinearClassifier(head.weights + 0.01 * noise, 1.0)
+
+    assert check_transfer(Random()).kept

@@ -170,12 +170,15 @@ def test_an_unknown_method_is_guessed_at(request_: RunRequest) -> None:
 
 def test_a_kind_without_methods_refuses_them(request_: RunRequest) -> None:
     request = replace(request_, tasks=("demo-retrieval",))
-    with pytest.raises(UsageError, match="retrieval tasks take no transfer method, and 'last-class' was given"):
+    with pytest.raises(UsageError, match="retrieval tasks support no transfer method, but 'last-class' was given"):
         make_plan(with_method(request, "last-class"))
 
 
 def test_a_method_that_reads_what_the_task_does_not_give_is_refused(request_: RunRequest) -> None:
-    with pytest.raises(UsageError, match="'of-patches' reads patches, and classification tasks give it features alone"):
+    with pytest.raises(
+        UsageError,
+        match="'of-patches' needs patches of the images, but classification tasks give a method only features",
+    ):
         make_plan(with_method(request_, "of-patches"))
 
 

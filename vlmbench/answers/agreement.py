@@ -1,4 +1,4 @@
-"""Whether the answers of two runs differ only by rounding. The gate uses it.
+"""Tells whether the answers of two runs differ only by rounding. The gate uses it.
 
 They do if every score is within its tolerance and all decisions are equal. A decision is the answer to a sample: its
 class, its rank, its pixels, or the label of a box. Numbers computed from the scores, such as average precisions, must

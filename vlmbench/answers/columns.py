@@ -1,4 +1,7 @@
-"""Columns of Arrow tables as NumPy arrays: numbers, lists of one length, lists of any length."""
+"""Turns columns of Arrow tables into NumPy arrays: numbers, lists of one length, lists of any length.
+
+All modules of this room and every kind of task use it to read tables of predictions.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a column of a data frame is: its name, its pandas type and its meaning.
+"""Describes a column of a data frame: its name, its pandas type and its meaning.
 
-Frames of results and frames of predictions declare their columns with it. It imports neither NumPy nor pandas, because
-``vlmbench export`` reads the columns of results from here and must start at once.
+``vlmbench.results_frame`` and ``predictions_frame`` declare their columns with it. It imports neither NumPy nor pandas,
+because ``vlmbench export`` reads the columns of results from here and must start at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the rows of a predictions frame are: the columns of one view of a table of predictions, and how it is made.
+"""Defines a view of a table of predictions: the columns of its data frame, and how the rows are made.
 
 Each kind of task declares its views in ``tasks/<kind>/frames.py``; :func:`vlmbench.predictions_frame` shows them in
 pandas. This module itself needs NumPy and Arrow only.
@@ -48,7 +48,7 @@ def has(table: pa.Table, *names: str) -> bool:
 
 
 def present(table: pa.Table, *names: str) -> dict[str, Values]:
-    """Those of these columns that a table has, unchanged."""
+    """The named columns, unchanged. Columns that the table lacks are left out."""
     return {name: column(table, name) for name in names if name in table.column_names}
 
 
@@ -78,7 +78,7 @@ class Items:
     rows: NDArray[np.int64]
 
     def repeated(self, table: pa.Table, *names: str) -> dict[str, Values]:
-        """Columns of the table with one value an item; without those that the table lacks."""
+        """The named columns, with one value for each item. Columns that the table lacks are left out."""
         return {name: column(table, name).take(pa.array(self.rows)) for name in names if name in table.column_names}
 
 
@@ -95,11 +95,14 @@ def items_of(table: pa.Table, name: str) -> Items:
 
 
 def flat(table: pa.Table, *names: str) -> dict[str, Values]:
-    """Columns of lists, each as its items one after the other; without those that the table lacks."""
+    """The named columns of lists, each as the items of its lists. Columns that the table lacks are left out."""
     return {name: column(table, name).flatten() for name in names if name in table.column_names}
 
 
 def corners(table: pa.Table, name: str) -> dict[str, Values]:
-    """A column of lists of boxes as ``left``, ``top``, ``width`` and ``height``, one value a box."""
+    """The boxes of all lists in a column, as four flat arrays: ``left``, ``top``, ``width`` and ``height``.
+
+    Each array has one element for each box, in the order of the rows.
+    """
     boxes = plain(column(table, name).flatten().flatten()).astype(np.float64).reshape(-1, 4)
     return {part: boxes[:, place] for place, part in enumerate(("left", "top", "width", "height"))}

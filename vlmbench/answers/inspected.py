@@ -1,4 +1,4 @@
-"""One table of predictions, looked at sample by sample: how wrong each answer is, and what it was.
+"""Describes the answers of one table sample by sample: how wrong each answer is, and what it was.
 
 A kind of task makes it in ``tasks/<kind>/inspected.py``; ``vlmbench show`` puts the worst samples on its page.
 """

@@ -1,6 +1,6 @@
-"""What a comparison needs of a table of predictions: a metric for any draw of the samples, and for each class.
+"""Defines what a kind of task tells a comparison: each metric, for any draw of the samples and for each class.
 
-Each kind of task states it in its ``paired.py``; the gate and rankings use it.
+Each kind of task states it in its ``paired.py``. The gate, rankings and reliability curves use it.
 """
 
 from __future__ import annotations

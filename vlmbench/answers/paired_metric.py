@@ -1,4 +1,7 @@
-"""The difference of two runs in one metric, and in the number of each class. The gate uses it."""
+"""Computes the difference of two runs in one metric, and in the number of each class.
+
+The gate uses it. Reports look up here how a kind of task pairs its answers.
+"""
 
 from __future__ import annotations
 

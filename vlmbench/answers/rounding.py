@@ -1,4 +1,4 @@
-"""The tolerance within which two scores differ only by the rounding of float32. Comparisons use it.
+"""Measures whether two scores differ only by the rounding of float32. The gate uses it.
 
 The same model with another batch size, thread count or machine adds its products in another order. Batch sizes of 1, 8
 and 64 with one and two threads change the cosines of the demo's CLIP by up to 4e-7 and its probabilities by 1.2e-6, in
@@ -62,9 +62,10 @@ class Rounding:
 
 
 def largest_distance(baseline: pa.Table, candidate: pa.Table, scores: Scores) -> float | None:
-    """The largest difference between the scores of two tables of the same samples, in the unit of their kind.
+    """The largest difference between the scores of two tables of the same samples, in the unit of :data:`ScoreKind`.
 
-    None if they cannot be compared: their counts differ, or some are missing or not finite.
+    None if the scores cannot be compared: their counts differ, or some are missing or not numbers. It is inf if a
+    difference is undefined, because a score is NaN for example.
     """
     found = [flat_numbers(table, scores.column) for table in (baseline, candidate)]
     if found[0] is None or found[1] is None:
@@ -78,7 +79,7 @@ def largest_distance(baseline: pa.Table, candidate: pa.Table, scores: Scores) ->
 def distances(
     before: NDArray[Any], after: NDArray[Any], lengths: NDArray[np.int64], kind: ScoreKind
 ) -> NDArray[np.float64]:
-    """(M,) the differences of scores, in the unit of their kind; inf if a difference is undefined.
+    """(M,) the differences of scores, in the unit of :data:`ScoreKind`; inf if a difference is undefined.
 
     Args:
         before: (M,) scores, sample after sample; a box has four numbers.

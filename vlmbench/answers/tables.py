@@ -1,6 +1,6 @@
-"""A record with its table of predictions, and two such tables aligned to the same samples in the same order.
+"""Reads a record's table of predictions, and aligns two such tables to the same samples in the same order.
 
-Comparisons, rankings and ``show`` read predictions here.
+The gate, rankings, ``vlmbench show`` and the data frames read predictions here.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The command line: one file a subcommand, parsing and printing only."""
+"""The command line: one file for each subcommand. These files only read options, call the other rooms, and print."""

@@ -1,4 +1,7 @@
-"""Sets the C library's memory allocator for a run: memory that one forward pass frees is kept for the next one."""
+"""Sets the C library's memory allocator: memory that one forward pass frees is kept for the next one.
+
+``vlmbench demo`` uses it.
+"""
 
 from __future__ import annotations
 

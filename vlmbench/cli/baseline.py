@@ -13,7 +13,7 @@ from vlmbench.cli.console import print_line, print_note, print_table
 from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import size_text
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import BASELINES, RESULTS, user_path
 from vlmbench.reports.table_data import Column
 from vlmbench.wording import counted
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
 _Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
-_ROOT = Path("results/baselines")
 _NAMED = 5
 """Older records that are named one by one: a folder of many runs has hundreds."""
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -39,7 +38,7 @@ def save(
         list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")
     ] = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="Replace the whole baseline of this name.")] = False,
-    root: _Root = _ROOT,
+    root: _Root = BASELINES,
 ) -> None:
     """Save the latest record of each model and task as a baseline.
 
@@ -97,7 +96,7 @@ def save(
 
 
 @app.command("list")
-def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
+def list_baselines(as_json: _Json = False, root: _Root = BASELINES) -> None:
     """List the saved baselines."""
     from vlmbench.gate.baselines.store import baseline_names, open_baseline
 
@@ -130,7 +129,7 @@ def list_baselines(as_json: _Json = False, root: _Root = _ROOT) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="A baseline's name, or REVISION:NAME for one in Git's history.")],
     as_json: _Json = False,
-    root: _Root = _ROOT,
+    root: _Root = BASELINES,
 ) -> None:
     """Show a baseline's records."""
     from vlmbench.gate.baselines.revisions import baseline_at_revision
@@ -154,6 +153,7 @@ def show(
     table = results_table([entry.record for entry in entries], title=f"Baseline {name}")
     print_table(table)
     if saved:
+        print_line("")
         largest = max(saved.sizes, key=lambda file: saved.sizes[file])
         said = f"{counted(len(saved.sizes), 'file')}, {size_text(saved.size)}; the largest is {largest}"
         print_line(f"{said}, {size_text(saved.sizes[largest])}")

@@ -37,7 +37,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         return
     print_table(_table(held))
     note = "saved: an estimate, hits times the measured seconds per vector. VLMBENCH_CACHE_GIB sets the limit."
-    print_aside(note)
+    print_aside(f"\n{note}")
 
 
 @app.command("clear")

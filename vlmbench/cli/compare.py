@@ -10,7 +10,7 @@ import typer
 from vlmbench.cli.console import print_note, stderr, stdout, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import user_path
+from vlmbench.paths import BASELINES, user_path
 from vlmbench.reports.cells import Cell, Label
 from vlmbench.reports.table_data import Column, Table
 
@@ -77,7 +77,7 @@ def compare(
     ] = False,
     baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
-    baselines: Annotated[Path, typer.Option(help="The folder of saved baselines.")] = Path("results/baselines"),
+    baselines: Annotated[Path, typer.Option(help="The folder of saved baselines.")] = BASELINES,
     schema: Annotated[
         bool, typer.Option("--schema", callback=_schema, is_eager=True, help="Print the JSON format's schema.")
     ] = False,
@@ -178,6 +178,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
 
     console.print(Text(sentences.compared(found)))
     console.print(TerminalTable(_table(found), console.width))
+    console.print()
     if any(task.gain for task in found.tasks):
         _print_paragraph(console, "", figures.LEGEND, style="dim")
         console.print()

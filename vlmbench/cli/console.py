@@ -1,4 +1,4 @@
-"""Printing for all subcommands: lines, notes, tables, errors and files, in any encoding and window."""
+"""Prints for all subcommands: lines, notes, tables, errors and files, in any encoding and window."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import MissingDependencyError, OutputError, VlmbenchError
+from vlmbench.wording import listed
 
 if TYPE_CHECKING:  # the help needs no tables
     from rich.console import Console
+    from rich.table import Table as RichTable
 
     from vlmbench.reports.table_data import Table
 
 _SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
 """ASCII characters for the special characters of tables, one for one, so that columns stay straight. They are used if
 the output's encoding lacks the special characters."""
+
+
+_NAMED = 12
+"""Names before a hint; the others are counted. Each has a line of its own above."""
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
@@ -72,6 +79,21 @@ def print_table(table: Table, *, crop: bool = True) -> None:
     console.print(TerminalTable(table, console.width), crop=crop)
 
 
+def print_grid(grid: RichTable) -> None:
+    """Print a grid of Rich on standard output, without the spaces that fill its last column."""
+    from rich.segment import Segment, Segments
+
+    console = stdout()
+    for line in console.render_lines(grid, pad=False):
+        segments = list(line)
+        while segments and not segments[-1].text.strip():
+            segments.pop()
+        if segments:
+            last = segments.pop()
+            segments.append(Segment(last.text.rstrip(), last.style, last.control))
+        console.print(Segments([*segments, Segment.line()]), end="")
+
+
 def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error", about: str = "") -> None:
     """Print an error, or a note, in two parts: what is wrong, and what to do.
 
@@ -91,22 +113,45 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
         console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
 
 
+def hint_lines(hints: Iterable[tuple[str, str | None]]) -> list[str]:
+    """What to do about failures: one line for each different hint, after the names of its failures.
+
+    A single failure needs no name.
+
+    Args:
+        hints: (name, hint) of each failure; None for a failure without a hint.
+
+    >>> hint_lines([("cifar10", "Go online."), ("dtd", "Go online."), ("food", None), ("mine", "Check the path.")])
+    ['cifar10, dtd: Go online.', 'mine: Check the path.']
+    """
+    names: dict[str, list[str]] = {}
+    failures = list(hints)
+    for name, hint in failures:
+        if hint:
+            names.setdefault(hint, []).append(name)
+    if len(failures) == 1:
+        return list(names)
+    return [f"{listed(list(dict.fromkeys(own)), most=_NAMED)}: {hint}" for hint, own in names.items()]
+
+
 def write_output(text: str, output: Path | None) -> None:
     """Print a text, or write it to a file, completely or not at all. UTF-8, except in a terminal of another encoding.
+
+    Bytes in a path that are no text become question marks.
 
     Raises:
         OutputError: the file cannot be written.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as in a file, in every locale
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # the same bytes as in a file, in every locale
         else:
             _encodable()
         sys.stdout.write(text)
         return
     try:
         if output.exists() and not output.is_file():  # do not replace a pipe or a device by a file
-            output.write_text(text, encoding="utf-8")
+            output.write_text(text, encoding="utf-8", errors="replace")
         else:
             _replace(output.resolve(), text)
     except OSError as error:
@@ -122,7 +167,7 @@ def _encodable() -> None:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

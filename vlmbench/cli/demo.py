@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import chain
@@ -42,11 +43,12 @@ PICTURED = 12
 """Samples of each task whose answers are drawn for the leaderboard, if the extra ``visuals`` is there."""
 SITE = "leaderboard"
 """The name of the leaderboard's folder, beside the folder of the records."""
-NEXT_STEPS = """
-Next, for your own model and images:
-  vlmbench run -m open_clip:ViT-B-32/CHECKPOINT.pt -t demo --results results/mine   # your model, the demo's tasks
-  vlmbench run -m open_clip:ViT-B-32/CHECKPOINT.pt -t imagefolder:IMAGES            # your images: one folder a class
-  vlmbench compare {baseline} results/mine   # which model is better, task by task"""
+NEXT_STEPS = (
+    ("vlmbench run -m open_clip:ViT-B-32/CHECKPOINT.pt -t demo --results results/mine", "your model, the demo's tasks"),
+    ("vlmbench run -m open_clip:ViT-B-32/CHECKPOINT.pt -t imagefolder:IMAGES", "your images: one folder a class"),
+    ("vlmbench compare {baseline} results/mine", "which model is better, task by task"),
+)
+"""The commands that the demo prints at its end, each with a comment."""
 
 
 def demo(
@@ -142,5 +144,8 @@ def _leaderboard(results: Path) -> None:
 
 def _next_steps(results: Path) -> None:
     """Print the last lines, on standard error, so that standard output ends with the path of the leaderboard."""
-    text = NEXT_STEPS.format(baseline=results / ASKED[0][0])
-    print_aside(text, style="")
+    baseline = shlex.quote(str(results / ASKED[0][0]))
+    steps = [(command.format(baseline=baseline), comment) for command, comment in NEXT_STEPS]
+    width = max(len(command) for command, _ in steps)
+    lines = [f"  {command:{width}}   # {comment}" for command, comment in steps]
+    print_aside("\n".join(["\nNext, for your own model and images:", *lines]), style="")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from vlmbench.cli.console import stdout
+from vlmbench.cli.console import print_grid
 from vlmbench.files import size_text
 from vlmbench.paths import has_home
 from vlmbench.wording import counted
@@ -43,7 +43,7 @@ def doctor() -> None:
     table = Table.grid(padding=(0, 2))
     for mark, what, detail in findings:
         table.add_row(Text(mark, style=styles[mark]), Text(what, style="bold"), Text(detail))
-    stdout().print(table)
+    print_grid(table)
     if any(mark == "fail" for mark, _, _ in findings):
         raise typer.Exit(1)
 
@@ -87,7 +87,8 @@ def _devices() -> list[Finding]:
 
 
 def _cards() -> list[Finding]:
-    from vlmbench.catalogue import card_roots, model_cards, suites, task_cards
+    from vlmbench.card_files import card_roots
+    from vlmbench.catalogue import model_cards, suites, task_cards
     from vlmbench.errors import VlmbenchError
     from vlmbench.remarks.base import gathered_remarks
     from vlmbench.remarks.codes import WARNING

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.console import print_line, print_note, print_table, stderr, stdout
+from vlmbench.cli.console import hint_lines, print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.files import size_text
 from vlmbench.paths import user_path
@@ -52,7 +52,8 @@ def fetch(
 ) -> None:
     """Download the data of tasks and the weights of models, so that `run --offline` finds them.
 
-    Only missing files are downloaded. A download that was stopped is continued. Every file is checked against its hash.
+    Only missing files are downloaded, so a stopped command can be repeated: complete files are kept. Every file of a
+    dataset is checked against its hash. Each model is loaded once, as a check.
 
     Exit code 1: something is still missing at the end.
     """
@@ -70,7 +71,7 @@ def fetch(
         plan = plan_fetch(wanted, workers=workers, verify=verify)
     if plan.tasks and not as_json:
         print_table(_plan_table(plan))
-        print_line(_totals(plan))
+        print_line(f"\n{_totals(plan)}")
         for line in _damaged(plan):
             print_line(line, style="yellow")
     for task in plan.tasks:
@@ -141,6 +142,7 @@ def _leave_dry(plan: FetchPlan, *, as_json: bool) -> None:
     if not as_json:
         for name, problem in problems:
             _print_line(name, problem)
+        _print_hints(problems)
     plan.check_space()
     if problems:
         raise typer.Exit(1)
@@ -191,6 +193,13 @@ def _summary(outcomes: list[TaskOutcome], models: list[ModelOutcome]) -> None:
         _print_line(task.plan.name, task.problem or _found(task), doubtful=task.expected is not None)
     for model in models:
         _print_line(model.name, model.problem or f"{model.parameters:,} parameters")
+    failed = [(task.plan.name, task.problem) for task in outcomes if task.problem]
+    _print_hints([*failed, *((model.name, model.problem) for model in models if model.problem)])
+
+
+def _print_hints(problems: list[tuple[str, VlmbenchError]]) -> None:
+    for line in hint_lines((name, problem.hint) for name, problem in problems):
+        print_line(f"  {line}", style="dim")
 
 
 def _found(task: TaskOutcome) -> str:
@@ -212,8 +221,6 @@ def _print_line(name: str, said: VlmbenchError | str, *, doubtful: bool = False)
     line = Text.assemble(mark, (name, "bold"), "  ")
     if isinstance(said, VlmbenchError):
         line.append(said.message)
-        if said.hint:
-            line.append(f"\n    {said.hint}", style="dim")
     else:
         line.append(said, style="dim")
     stdout().print(line, soft_wrap=True)

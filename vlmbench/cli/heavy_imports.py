@@ -1,4 +1,7 @@
-"""Imports of heavy packages at the start of a run: faster without the garbage collector, and safe to stop by Ctrl-C."""
+"""Imports heavy packages faster, without the garbage collector, and lets Ctrl-C stop the imports at once.
+
+``vlmbench run``, ``demo`` and ``show`` import torch with it. Every command starts with its guard against Ctrl-C.
+"""
 
 from __future__ import annotations
 

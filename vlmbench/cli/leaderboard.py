@@ -1,4 +1,7 @@
-"""``vlmbench leaderboard``: writes a static site from the records of a results folder."""
+"""``vlmbench leaderboard``: writes a static site from the records of a results folder.
+
+``vlmbench demo`` writes its site with it, too.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,5 @@ def write_site(results: Path, output: Path, *, with_published: bool, title: str)
     built = build_site(results, output, published=numbers, title=title)
     for note in built.notes:
         print_note(f"{note}")
-    parts = [counted(built.models, "model"), counted(built.tasks, "task"), counted(built.files, "file")]
-    print_aside(f"Leaderboard: {', '.join(parts)}")
+    print_aside(f"Leaderboard of {counted(built.models, 'model')} and {counted(built.tasks, 'task')}:")
     print_line(str(built.index))

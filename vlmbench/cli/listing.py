@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from vlmbench.cli.console import print_aside, print_table, stdout
+from vlmbench.cli.console import print_aside, print_grid, print_table
 from vlmbench.errors import UsageError
 from vlmbench.reports.table_data import Column, Table
 
@@ -39,10 +39,11 @@ class Listing:
 
     Attributes:
         columns: headings.
-        rows: one cell a column.
+        rows: one cell for each column.
         data: the same as plain values.
         nothing: the message for an empty list.
         hint: printed under the table, or with ``nothing``.
+        legend: explains a column, under the table.
     """
 
     columns: Sequence[Column]
@@ -50,6 +51,7 @@ class Listing:
     data: Sequence[Mapping[str, Any]]
     nothing: str
     hint: str
+    legend: str = ""
 
     def show(self, *, as_json: bool) -> None:
         """Print it.
@@ -62,7 +64,7 @@ class Listing:
             return
         if not self.rows:
             raise UsageError(self.nothing, hint=self.hint)
-        print_table(Table("", self.columns, self.rows, []))
+        print_table(Table("", self.columns, self.rows, [], notes=[self.legend] if self.legend else []))
         print_aside(f"\n{self.hint}")
 
 
@@ -103,7 +105,7 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if value not in (None, "", [], {}):
             table.add_row(name.replace("_", " "), Text(_text(value)))
-    stdout().print(table)
+    print_grid(table)
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,12 @@
-"""The ``vlmbench`` command: registers the subcommands, and turns errors into messages and exit codes."""
+"""The ``vlmbench`` command: registers the subcommands, and turns errors into messages and exit codes.
+
+The installed command ``vlmbench`` and ``python -m vlmbench.cli.main`` start here.
+"""
 
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import os
 import sys
@@ -84,6 +88,22 @@ app.command("export", cls=export.ExportCommand)(export.export)
 app.command("import", cls=imports.ImportCommand)(imports.import_results)
 app.add_typer(cache.app, name="cache")
 app.command("doctor")(doctor.doctor)
+
+
+def _flowing(text: str | None) -> str | None:
+    """A docstring with one line a paragraph, because typer's help keeps the line breaks after the first paragraph."""
+    if text is None:
+        return None
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
+
+
+def _flow_helps() -> None:
+    for group in (app, *(added.typer_instance for added in app.registered_groups)):
+        for command in group.registered_commands if group else ():
+            command.help = _flowing(command.help or getattr(command.callback, "__doc__", None))
+
+
+_flow_helps()
 
 
 def _version(asked: bool) -> None:

@@ -21,6 +21,11 @@ COLUMNS = (
     Column("weights", spare=4),
 )
 
+WEIGHTS_LEGEND = (
+    "weights: loadable if vlmbench can run the model. For other models: public, not public or unknown, or there is a "
+    "public reproduction."
+)
+
 app = typer.Typer(cls=pattern_or_command("list"), help="List model cards, or show one.")
 
 
@@ -38,6 +43,7 @@ def list_models(
         rows=[_row(card) for card in cards],
         data=[card.model_dump(exclude_none=True) for card in cards],
         nothing=f"no model card matches {pattern!r}",
+        legend=WEIGHTS_LEGEND,
         hint="Any open_clip or transformers model runs without a card: vlmbench run -m open_clip:ViT-B-32/openai …",
     ).show(as_json=as_json)
 
@@ -49,8 +55,13 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         card.image_encoder or "",
         f"{card.parameters / 1e6:,.0f}M" if card.parameters else "",
         card.training_data or "",
-        card.weights or "",
+        _weights(card),
     )
+
+
+def _weights(card: ModelCard) -> str:
+    """Whether vlmbench loads the weights; if it does not, whether they are available elsewhere."""
+    return "loadable" if card.runnable else card.weights or "unknown"
 
 
 @app.command("show")

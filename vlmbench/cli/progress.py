@@ -1,7 +1,12 @@
-"""A run on the terminal: one live line of progress, and one line for each pair that is done."""
+"""Shows a run on the terminal: one live line of progress, and one line for each pair that is done.
+
+``vlmbench run`` and ``demo`` use it.
+"""
 
 from __future__ import annotations
 
+from threading import Event, Thread
+from time import monotonic
 from types import TracebackType
 
 from rich.progress import (
@@ -18,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from vlmbench.cards import ModelCard
-from vlmbench.cli.console import stderr
+from vlmbench.cli.console import hint_lines, stderr
 from vlmbench.records import Record
 from vlmbench.remarks.base import Remark
 from vlmbench.reports.entries import remarks
@@ -44,17 +49,24 @@ class RateColumn(ProgressColumn):
 
 
 class TerminalListener:
-    """Shows a run on standard error; without a terminal, only the lines of finished pairs and notes.
+    """Shows a run on standard error: live progress in a terminal, a line about the progress once a minute elsewhere.
+
+    Finished pairs and notes are lines in both. What to do about failures comes at the end, each hint once.
 
     Args:
         pairs: how many pairs the plan has.
+        every_s: the seconds between two lines about the progress, if there is no terminal.
     """
 
-    def __init__(self, pairs: int) -> None:
+    def __init__(self, pairs: int, *, every_s: float = 60.0) -> None:
         self._pairs = pairs
         self._finished = 0
         self._console = stderr()
         self._label = ""
+        self._doing = "starting"
+        self._failures: list[tuple[str, str, str | None]] = []
+        self._every_s, self._began, self._ended = every_s, monotonic(), Event()
+        self._reports = Thread(target=self._report_now_and_then, daemon=True)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -73,12 +85,32 @@ class TerminalListener:
 
     def __enter__(self) -> TerminalListener:
         self._progress.start()
+        if not self._console.is_terminal:
+            self._reports.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        self._ended.set()
+        if self._reports.is_alive():
+            self._reports.join()
+        one_model = len({model for model, _, _ in self._failures}) == 1
+        hints = ((task if one_model else f"{model} · {task}", hint) for model, task, hint in self._failures)
+        for line in hint_lines(hints):
+            self._console.print(f"  {line}", style="dim", soft_wrap=True, markup=False)
+
+    def _report_now_and_then(self) -> None:
+        """Print the state of a long run as a line, again and again until the run ends."""
+        while not self._ended.wait(self._every_s):
+            self._console.print(self._state(), style="dim", soft_wrap=True, markup=False)
+
+    def _state(self) -> str:
+        task = self._progress.tasks[0]
+        done = f" {task.completed:,.0f} of {task.total:,.0f}" if task.total else ""
+        minutes = (monotonic() - self._began) / 60
+        return f"… {self._doing}{done}, after {minutes:,.0f} min"
 
     def loading(self, model: ModelCard) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
@@ -110,8 +142,7 @@ class TerminalListener:
             line.append_text(_score(result.record, result.status))
         elif result.failure is not None:
             line.append(f"{result.status}: {result.failure.message}", style=style)
-            if result.failure.hint:
-                line.append(f"\n    {result.failure.hint}", style="dim")
+            self._failures.append((result.model, result.task, result.failure.hint))
         self._console.print(line, soft_wrap=True)
 
     def note(self, message: str) -> None:
@@ -126,6 +157,7 @@ class TerminalListener:
         )
 
     def _show(self, description: str, total: int | None, unit: str) -> None:
+        self._doing = description
         self._progress.reset(self._task, description=_escape(description), total=total, unit=unit)
 
 

@@ -13,7 +13,7 @@ from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_c
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError, first_line
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import RESULTS, report_command, user_path
 from vlmbench.reports.table_data import Column, Table
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
 
 def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
-    """Run plans one after another, each taken when the one before is done; ``pairs`` is how many they have together."""
+    """Run plans one after another. A plan is taken when the previous one is done; ``pairs`` counts the pairs of all."""
     from vlmbench.cli.progress import TerminalListener
 
     with heavy_imports():
@@ -203,7 +203,7 @@ def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> No
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     print_table(results_table(entries, title=title))
-    print_aside(f"\nRecords in {results}. See them again with: vlmbench report results --results {results}")
+    print_aside(f"\nRecords in {results}. See them again with: {report_command(results)}")
 
 
 def show_resolution(plan: Plan) -> None:
@@ -212,6 +212,8 @@ def show_resolution(plan: Plan) -> None:
 
     questions = [task.question for task in plan.tasks if task.question]
     subsets = {len(asked.indices) for asked in questions if len(asked.indices) < len(asked.dataset.samples)}
+    if subsets:
+        print_line("")
     for size in sorted(subsets):
         print_line(f"{size:,} samples: {resolution_text(size)}", style="dim")
 
@@ -227,7 +229,7 @@ def show_profiles(outcomes: list[PairResult]) -> None:
         print_line("")
         print_table(table)
         found = ["found on disk: the times are of the run that wrote it"] if outcome.status == "found" else []
-        for note in (*table.notes, *found):
+        for note in found:
             print_line(note, style="dim")
 
 

@@ -1,4 +1,4 @@
-"""``vlmbench show``: one record as a page, with the samples that its model answered worst."""
+"""The command ``vlmbench show``: writes one record as a page, with its worst samples, and opens the page."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ import typer
 
 from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
-from vlmbench.errors import OutputError, unexpected
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.errors import OutputError, UsageError, unexpected
+from vlmbench.paths import BASELINES, RESULTS, user_path
 from vlmbench.wording import counted
 
-if TYPE_CHECKING:  # the help needs none of it
+if TYPE_CHECKING:  # the help must not wait for these imports
     from vlmbench.cards import TaskCard
     from vlmbench.gate.record_choice import Chosen
     from vlmbench.records import Record
     from vlmbench.reports.site.record_page import Data, RecordPage
 
 MOST_SAMPLES = 200
+"""The largest number of samples that a page may show."""
 _BROWSER_SECONDS = 5.0
-"""A browser that has not answered by then has opened, or never will: either way the command ends."""
+"""How long the command waits for the browser. Some browsers do not end until their window is closed."""
 
 
 def show(
@@ -45,24 +46,25 @@ def show(
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option("--samples", "-n", help="Show at most this number of worst samples.", min=0, max=MOST_SAMPLES)
+        int,
+        typer.Option("--samples", "-n", help="Show at most this number of the worst samples.", min=0, max=MOST_SAMPLES),
     ] = 12,
     data_root: Annotated[
-        Path | None, typer.Option(help="The folder that holds your datasets, for the samples' pictures.")
+        Path | None, typer.Option(help="The folder with your datasets. The samples' pictures are read from it.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers and the worst samples as JSON; write no page.")
+        bool, typer.Option("--json", help="Print the numbers and the worst samples as JSON, and write no page.")
     ] = False,
     open_page: Annotated[
         bool | None,
         typer.Option("--open/--no-open", help="Open the page in a browser.", show_default="if there is a screen"),
     ] = None,
-    baselines: Annotated[Path, typer.Option(help="The folder of all baselines.")] = Path("results/baselines"),
+    baselines: Annotated[Path, typer.Option(help="The folder of all baselines.")] = BASELINES,
 ) -> None:
-    """Show one record as a page: its numbers, its remarks, and the samples that were answered worst.
+    """Show one record as a page: its numbers, its remarks, and the samples with the worst answers.
 
-    The page is one HTML file. It loads nothing from the network, so you can send it to somebody. The samples' pictures
-    are in it if the dataset can be opened again and still has the same files.
+    The page is one HTML file. It loads nothing from the network, so you can send it to others. It contains the samples'
+    pictures if the dataset can be opened again and its files have not changed.
     """
     from vlmbench.gate.record_choice import choose_record
 
@@ -71,6 +73,7 @@ def show(
         others = ", ".join(entry.record.id for entry in chosen.older[:5])
         print_note(f"this is the newest of {counted(len(chosen.older) + 1, 'record')} of its model and task: {others}")
     file = user_path(output) if output else None
+    _check_free(file, chosen)
     page = _page(chosen, samples, data_root, pictures=not as_json)
     if as_json:
         write_output(json.dumps(_plain(chosen, page), indent=1, ensure_ascii=False) + "\n", file)
@@ -82,11 +85,21 @@ def show(
     if page.without_pictures:
         print_note(page.without_pictures)
     if path.is_file() and (open_page if open_page is not None else _has_screen()) and not _open(path):
-        print_note("no browser could be opened: open the file yourself")
+        print_note("no browser could be opened; open the file yourself")
+
+
+def _check_free(output: Path | None, chosen: Chosen) -> None:
+    """Refuse to write over the record itself or over its predictions."""
+    place, predictions = Path(chosen.entry.where), chosen.entry.record.predictions
+    own = [place, place.with_suffix(".parquet"), place.with_suffix(".csv")]
+    own += [place.with_name(predictions.file)] if predictions else []
+    if output and os.path.exists(output) and any(os.path.exists(path) and output.samefile(path) for path in own):
+        raise UsageError(f"{str(output)!r} is the record that is shown", hint="Name another file with -o.")
 
 
 def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool) -> RecordPage:
-    from vlmbench.catalogue import known_task, model_card_files
+    from vlmbench.card_files import model_card_files
+    from vlmbench.catalogue import known_task
     from vlmbench.reports.site.record_page import Data, record_page
     from vlmbench.store import VISUALS
 
@@ -105,7 +118,7 @@ def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool)
 
 
 def _open_data(record: Record, data_root: Path | None) -> Data:
-    """The record's data from this machine alone: nothing is downloaded."""
+    """Open the record's data from this machine. Nothing is downloaded."""
     from vlmbench.remarks.base import gathered_remarks
     from vlmbench.remarks.codes import WARNING
     from vlmbench.reports.site.record_page import Data, data_problem
@@ -118,7 +131,7 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
             from vlmbench.tasks import task_plugin
 
             task_plugin(record.task.plugin)
-        with gathered_remarks(WARNING):  # the record has them
+        with gathered_remarks(WARNING):  # the record already has these remarks
             root = user_path(data_root) if data_root else None
             check_data_root(root)
             card = _task_of(record)
@@ -126,13 +139,18 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
             names = tuple(row.name for row in record.per_class) if own else None
             context = source_context(card, task_plugin(card.plugin), root, offline=True, own_names=names)
             return Data(open_dataset(card.sources, context))
-    except Exception as error:  # a source's own bug: the page is shown without pictures
+    except Exception as error:  # a source may raise any error; the page is then shown without pictures
         return Data(problem=data_problem(unexpected(error)))
 
 
 def _task_of(record: Record) -> TaskCard:
-    """The card of a record's task. The name comes from a file, so it may mean this one task and nothing else."""
-    from vlmbench.errors import UsageError
+    """The card of a record's task.
+
+    The task's name comes from a file that others may have written. So it may mean only this one task, and no pattern.
+
+    Raises:
+        UsageError: there is no such task.
+    """
     from vlmbench.run.names import resolve_tasks
 
     found = resolve_tasks([record.task.name])
@@ -142,34 +160,43 @@ def _task_of(record: Record) -> TaskCard:
 
 
 def _write(html: str, chosen: Chosen, output: Path | None) -> Path:
-    """Write the page: to the file that was asked for, else beside the record, else to a folder for temporary files."""
+    """Write the page, and return its path.
+
+    The file is the one that the user named; otherwise it is beside the record. If that folder cannot be written, or is
+    a baseline's, the file is in a temporary folder.
+    """
     if output is not None:
         write_output(html, output)
         return output.absolute()
     record = chosen.entry.record
-    if not chosen.of_baseline:  # a baseline's folder is for Git
+    if not chosen.of_baseline:  # a baseline's folder is for Git, and the page does not belong there
         beside = Path(chosen.entry.where).absolute().with_name(f"{record.id}.html")
         try:
             write_output(html, beside)
             return beside
         except OutputError:
-            print_note(f"{beside.parent} cannot be written, so the page is among the temporary files")
+            print_note(f"{beside.parent} cannot be written, so the page is in a temporary folder")
     path = Path(tempfile.mkdtemp(prefix="vlmbench-show-")) / f"{record.id}.html"
     write_output(html, path)
     return path
 
 
 def _has_screen() -> bool:
-    """Whether somebody sits at a screen: the output is a terminal, and a window can be opened."""
+    """Whether a user can see a page: the output is a terminal, and a window can be opened."""
     if not sys.stdout.isatty():
         return False
-    windows = sys.platform in ("darwin", "win32")
+    windows = sys.platform in ("darwin", "win32") and "SSH_CONNECTION" not in os.environ
     return windows or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _open(path: Path) -> bool:
-    """Open a file in the browser, in a process of its own: some browsers end only when their window is closed."""
-    command = [sys.executable, "-m", "webbrowser", "-t", path.as_uri()]
+    """Open a file in the browser; returns whether that worked.
+
+    The browser is a process of its own, because some browsers end only when their window is closed.
+    """
+    # -I: a file webbrowser.py in the user's folder is not run. The module's own command ends with 0 in any case.
+    opener = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1], new=2))"
+    command = [sys.executable, "-I", "-c", opener, path.as_uri()]
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     try:
         return subprocess.Popen(command, start_new_session=True, **quiet).wait(_BROWSER_SECONDS) == 0

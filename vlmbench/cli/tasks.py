@@ -47,7 +47,8 @@ def show_task(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one task: its data, prompts, metrics and caveats."""
-    from vlmbench.catalogue import named_tasks, tell_of_broken
+    from vlmbench.card_files import tell_of_broken
+    from vlmbench.catalogue import named_tasks
     from vlmbench.cli.listing import show_cards, show_fields
 
     named = named_tasks(name)
@@ -57,7 +58,6 @@ def show_task(
         show_cards(cards, as_json=as_json, fields=_fields)
         return
     show_fields({"suite": suite.name, "title": suite.title, "description": suite.description, **_sample(suite)})
-    typer.echo()
     _listing(cards, [], nothing="", hint="Each task in full: vlmbench tasks show NAME").show(as_json=False)
 
 
@@ -67,9 +67,11 @@ def _sample(suite: Suite) -> dict[str, object]:
 
     if suite.sample is None:
         return {}
-    size, how = suite.sample.size, "by class if each sample has one class" if suite.sample.by else "at random"
+    size = suite.sample.size
+    how = "by class if each sample has one class, otherwise at random" if suite.sample.by else "at random"
     return {
-        "sample": f"{size:,} of each task, drawn {how} with --seed; a smaller task is scored whole",
+        "sample": f"{size:,} samples of each task, or all samples of a smaller task",
+        "drawn": f"{how}; --seed changes the draw",
         "detects": f"with {size:,} samples: {resolution_text(size)}",
     }
 
@@ -97,7 +99,9 @@ def _fields(card: TaskCard) -> dict[str, object]:
         for role, sources in card.sources_by_role.items()
     }
     return {
-        **{name: fields[name] for name in ("name", "plugin", "version")},
+        "name": fields.pop("name"),
+        "kind": fields.pop("plugin"),
+        "version": fields.pop("version"),
         **data,
         **fields,
         "can be set": _settable(card),

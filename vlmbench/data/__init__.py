@@ -1,4 +1,7 @@
-"""Datasets: the registry of sources, by the names that cards and the command line use."""
+"""Datasets: readers of files and of the hub, and the registry of sources, by the names that cards and ``-t`` use.
+
+Runs, ``vlmbench fetch`` and ``vlmbench show`` open datasets here, and tasks read the samples.
+"""
 
 from __future__ import annotations
 

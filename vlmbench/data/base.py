@@ -1,4 +1,4 @@
-"""Samples, datasets and sources: the types that connect sources to tasks.
+"""Defines samples, datasets and sources: the types that connect sources to tasks.
 
 Every source opens an :class:`ImageDataset` (or one of its extensions for clips, masks and boxes), and every task reads
 one.

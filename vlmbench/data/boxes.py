@@ -1,4 +1,4 @@
-"""What datasets with boxes state besides the boxes: ids, sizes and LVIS' facts. Detection tasks use it."""
+"""Defines what datasets with boxes state besides the boxes: ids, sizes and LVIS' facts. Detection tasks use it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,11 @@ class AnnotatedSizes:
         return self._facts.size_of(index) if self._facts.size_of is not None else None
 
     def fits(self, index: int, size: tuple[int, int]) -> bool:
-        """Whether a sample's boxes may belong to a picture of this size."""
+        """Whether a picture of this size agrees with the size that the data states for a sample.
+
+        Every size agrees if ``BoxFacts.sizes`` has none. If the stated sizes are those of the stored files, the size
+        with width and height exchanged agrees, too.
+        """
         stated = self._facts.sizes[index] if self._facts.sizes is not None else None
         return stated in (None, size) or (self.of_stored_files and stated == size[::-1])
 

@@ -1,4 +1,7 @@
-"""A dataset of labelled image files in a folder. Sources of loose files use it: folders, lists, COCO, VOC, captions."""
+"""Defines a dataset of labelled image files in a folder, and reads such files.
+
+Sources of loose files use it: folders, lists, COCO, VOC, masks, captions, clips.
+"""
 
 from __future__ import annotations
 

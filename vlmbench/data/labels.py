@@ -1,4 +1,4 @@
-"""Checks of labels and class names, for every dataset that is opened.
+"""Checks the labels and class names of every dataset that is opened. Sources and tasks with classes use it.
 
 A wrong order of classes raises no error and makes every number wrong, so each dataset is compared with its card.
 """

@@ -1,4 +1,7 @@
-"""Finds the files of local sources: an absolute path, ``~``, below the data root, or below the working directory."""
+"""Finds the files of local sources: an absolute path, ``~``, below the data root, or below the working directory.
+
+All sources that read local files use it.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
 
 
 def nearest_hint(path: Path) -> str:
-    """Up to where an absolute path exists: a typing error is behind that."""
+    """A hint that names the part of an absolute path that exists: the typing error follows it."""
     there = next((parent for parent in path.parents if is_folder(parent)), None)
     if there is None:
         return "Check the path."

@@ -1,4 +1,4 @@
-"""Opens a task's dataset: the first of the card's sources that is there. The run's plan uses it."""
+"""Opens a task's dataset: the first of the card's sources that is there. Runs, ``fetch`` and ``show`` use it."""
 
 from __future__ import annotations
 
@@ -122,8 +122,7 @@ def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: Sour
             lines += _wrapped(layout, first, " " * (len(first) + 2))
     for _, error in absent:
         if error.looked_for is None:
-            text = error.message if error.hint is None else f"{error.message}. {error.hint}"
-            lines += _wrapped(text, "  ", "    ")
+            lines += _wrapped(error.message, "  ", "    ")
     return "\n".join(lines)
 
 
@@ -144,4 +143,5 @@ def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | N
         return nearest_hint(path) if len(absent) == 1 and path.is_absolute() else None
     if len(absent) == 1:
         return "Check the path, or name the folder that has it with --data-root DIR."
-    return "Name the folder that has one of these layouts with --data-root DIR."
+    others = dict.fromkeys(error.hint for _, error in absent if error.looked_for is None and error.hint)
+    return " ".join(["Name the folder that has one of these layouts with --data-root DIR.", *others])

@@ -1,4 +1,4 @@
-"""Protocols for sources whose data may have to be downloaded first.
+"""Defines protocols for sources whose data may have to be downloaded first.
 
 A source with such data names a :class:`Remote` in its :class:`~vlmbench.data.base.Source`. Plans, `vlmbench fetch` and
 `--verify` use it in the same way for the hub and for sources of other packages.

@@ -1,4 +1,4 @@
-"""The embedded default: rendered scenes, small evaluation sets and a tiny trained checkpoint.
+"""The demo data and model that ship with vlmbench: rendered scenes, small evaluation sets and a tiny checkpoint.
 
-Nothing is imported here, so that reading the sets costs no torch and training costs no scikit-learn.
+This module imports nothing. So reading the sets does not import torch, and training does not import scikit-learn.
 """

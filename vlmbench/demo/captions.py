@@ -1,7 +1,8 @@
-"""True captions in varied words, and the exact test of whether a caption is true of a scene.
+"""Writes true captions of scenes in varied words, and tests exactly whether a caption is true of a scene.
 
-A caption keeps the claims its words make. That is what lets training leave out false negatives (a caption of one image
-that happens to be true of another), and what lets tests check every sentence against the scene.
+A caption keeps the claims that its words make. So training can leave out false negatives, which are captions of one
+image that are also true of another. Tests check every sentence against its scene. ``demo/sets.py`` and the demo's
+training (``docs/demo_clip``) use it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ LARGE_RADIUS = 0.30
 SMALL_RADIUS = 0.17
 _NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 _OUTER, _INNER = 0.40, 0.10
-"""A place word holds beyond this distance from the other side; "centre" within the inner distance of the middle."""
+"""Place words by an object's centre: "left" or "top" below 0.40, "right" or "bottom" above 0.60, and "center" if it is
+less than 0.10 from the middle."""
 
 TEMPLATES: tuple[str, ...] = (
     "{}",
@@ -54,7 +56,7 @@ BARE_TEMPLATES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Claim:
-    """What one phrase says; an empty string or zero says nothing of that kind."""
+    """What one phrase says about a scene. A field that is "" or 0 says nothing."""
 
     shape: str = ""
     colour: str = ""
@@ -62,7 +64,7 @@ class Claim:
     size: str = ""
     place: str = ""
     count: int = 0
-    """Exactly this many objects; 0 means at least one."""
+    """The exact number of objects; 0 means at least one."""
 
     def holds(self, scene: SceneSpec) -> bool:
         """Whether the claim is true of the scene."""
@@ -81,7 +83,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence and the claims it makes, all of which must hold."""
+    """A sentence and the claims that it makes. All claims must hold."""
 
     text: str
     claims: tuple[Claim, ...]
@@ -92,12 +94,12 @@ class Caption:
 
 
 def size_of(item: ShapeSpec) -> str:
-    """ "large", "small" or "medium" (which captions never say)."""
+    """ "large", "small" or "medium". Captions never contain the word "medium"."""
     return "large" if item.radius >= LARGE_RADIUS else "small" if item.radius <= SMALL_RADIUS else "medium"
 
 
 def places_of(item: ShapeSpec) -> tuple[str, ...]:
-    """The place phrases true of an object's centre."""
+    """The place phrases that are true of an object's centre."""
     x, y = item.centre
     across = "left" if x < _OUTER else "right" if x > 1 - _OUTER else ""
     down = "top" if y < _OUTER else "bottom" if y > 1 - _OUTER else ""
@@ -114,7 +116,7 @@ def places_of(item: ShapeSpec) -> tuple[str, ...]:
 
 
 def with_article(words: str) -> str:
-    """The words after "a" or "an"."""
+    """The words with "a" or "an" in front of them."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
@@ -124,7 +126,7 @@ def plural(noun: str) -> str:
 
 
 def caption_scene(scene: SceneSpec, rng: Random, count: int) -> tuple[Caption, ...]:
-    """``count`` captions true of the scene, drawn independently (so repeats can occur)."""
+    """Draw ``count`` true captions of the scene. They are drawn independently, so two may be equal."""
     return tuple(_caption(scene.objects, rng) for _ in range(count))
 
 
@@ -146,7 +148,7 @@ def _caption(shapes: tuple[ShapeSpec, ...], rng: Random) -> Caption:
 
 
 def _phrase(item: ShapeSpec, rng: Random) -> tuple[str, Claim]:
-    """A noun phrase without article: at times the full description, at times only a colour or a shape."""
+    """A noun phrase without an article. Sometimes it is the full description, sometimes only a colour or a shape."""
     draw = rng.random()
     colour = item.colour if draw < 0.8 else ""
     shape = item.shape if draw < 0.7 or draw >= 0.8 else ""
@@ -164,7 +166,7 @@ def _phrase(item: ShapeSpec, rng: Random) -> tuple[str, Claim]:
 
 
 def _counted(shapes: Sequence[ShapeSpec], rng: Random) -> tuple[str, Claim] | None:
-    """ "two green squares", "three stars" or "four objects"; None where the drawn kind occurs once."""
+    """A phrase such as "two green squares", "three stars" or "four objects"; None if the drawn kind occurs once."""
     item = rng.choice(shapes)
     by_shape, by_colour = rng.choice(((True, True), (True, False), (False, True), (False, False)))
     shape, colour = item.shape if by_shape else "", item.colour if by_colour else ""

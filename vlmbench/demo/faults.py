@@ -1,8 +1,8 @@
-"""Copies of the demo checkpoint, each with one fault that releases have had, to see a gate at work.
+"""Writes copies of the demo checkpoint. Each has one fault that real releases have had, so that you can try a gate.
 
     python -m vlmbench.demo.faults DIR
 
-Each is a folder that ``open_clip:local-dir:DIR/NAME`` loads.
+Each copy is a folder that ``open_clip:local-dir:DIR/NAME`` loads. The guide ``docs/gate.md`` uses them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CHECKPOINT = Path(__file__).parent / "checkpoint"
 _WEIGHTS, _CONFIG, _TOKENIZER = "open_clip_model.safetensors", "open_clip_config.json", "tokenizer.json"
 
 NOISE = 0.2
-"""Of each matrix's own standard deviation."""
+"""The standard deviation of the noise, as a multiple of the matrix's own standard deviation."""
 OPENAI_MEAN = [0.48145466, 0.4578275, 0.40821073]
 OPENAI_STD = [0.26862954, 0.26130258, 0.27577711]
-"""What most CLIP models normalise with; the demo checkpoint does not."""
+"""The mean and standard deviation of most CLIP models. The demo checkpoint has others."""
 
 
 def noisy_weights(folder: Path) -> None:
-    """Gaussian noise on every matrix, as after training that went on too hot."""
+    """Add Gaussian noise to every matrix, as after training with too high a learning rate."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -39,7 +39,7 @@ def noisy_weights(folder: Path) -> None:
 
 
 def wrong_normalisation(folder: Path) -> None:
-    """Another model's mean and standard deviation of the pixels."""
+    """Normalise pixels with the mean and standard deviation of another model."""
     path = folder / _CONFIG
     config = json.loads(path.read_text("utf-8"))
     config["preprocess_cfg"] |= {"mean": OPENAI_MEAN, "std": OPENAI_STD}
@@ -47,7 +47,7 @@ def wrong_normalisation(folder: Path) -> None:
 
 
 def swapped_tokenizer(folder: Path) -> None:
-    """The tokenizer of another training: the same words, other numbers."""
+    """Use the tokenizer of another training run: the same words have other ids."""
     path = folder / _TOKENIZER
     tokenizer = json.loads(path.read_text("utf-8"))
     vocabulary, special = tokenizer["model"]["vocab"], {token["content"] for token in tokenizer["added_tokens"]}
@@ -59,7 +59,7 @@ def swapped_tokenizer(folder: Path) -> None:
 
 
 def int8(folder: Path) -> None:
-    """Every matrix in 8 bits with a scale of its own, and back. Well done: hardly a fault."""
+    """Round every matrix to 8 bits with its own scale. This is done correctly, so it hardly is a fault."""
 
     def rounded(matrix: Tensor) -> Tensor:
         scale = matrix.abs().max() / 127
@@ -69,7 +69,7 @@ def int8(folder: Path) -> None:
 
 
 def int8_overflow(folder: Path) -> None:
-    """The same with a scale for unsigned numbers: what is above half of the range comes back with its sign turned."""
+    """Round every matrix to 8 bits with a scale for unsigned numbers. The largest values change their sign."""
     import torch
 
     def wrapped(matrix: Tensor) -> Tensor:
@@ -89,10 +89,10 @@ FAULTS: dict[str, Callable[[Path], None]] = {
 
 
 def write_faulty(root: Path) -> list[Path]:
-    """A folder a fault; what a folder of that name holds is replaced file by file.
+    """Write a folder for each fault. If a folder exists already, its files are replaced one by one.
 
     Raises:
-        StoreError: they cannot be written.
+        StoreError: a folder cannot be written.
     """
     folders = []
     for name, damage in FAULTS.items():
@@ -107,7 +107,7 @@ def write_faulty(root: Path) -> list[Path]:
 
 
 def _each_matrix(folder: Path, change: Callable[[Tensor], Tensor]) -> None:
-    """Change every weight of two or more dimensions; biases and normalisations, which are few, stay."""
+    """Change every weight with two or more dimensions. The few biases and normalisation weights stay unchanged."""
     from safetensors.torch import load_file, save_file
 
     path = folder / _WEIGHTS
@@ -120,9 +120,9 @@ def _each_matrix(folder: Path, change: Callable[[Tensor], Tensor]) -> None:
 
 
 def main() -> None:
-    """Write them and say how to load them."""
+    """Write the copies, and print the name with which each is loaded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", metavar="DIR", type=Path, help="where the folders go")
+    parser.add_argument("root", metavar="DIR", type=Path, help="the folder in which the copies are written")
     for folder in write_faulty(parser.parse_args().root):
         print(f"open_clip:local-dir:{folder}")
 

@@ -1,8 +1,9 @@
-"""Seeded scenes with exact boxes and masks, drawn with numpy alone.
+"""Draws random scenes from a seed, and renders them with exact boxes and masks. It uses only numpy.
 
-``draw_scene`` chooses what a scene contains, in units of the image's side; ``render`` rasterises a specification at any
-size by testing points of a grid three times finer than the pixels. A pixel belongs to an object's mask if more than
-half of its nine points do, so masks of one scene never overlap.
+``draw_scene`` chooses the content of a scene, in units of the image's side. ``render`` turns it into an image of any
+size. It tests the points of a grid that is three times finer than the pixels. A pixel belongs to an object's mask if
+more than half of its nine points belong to the object, so the masks of a scene never overlap. ``demo/sets.py`` and the
+demo's training (``docs/demo_clip``) use it.
 """
 
 from __future__ import annotations
@@ -30,43 +31,43 @@ from vlmbench.demo.spec import (
 
 TRAINING_COMBINATIONS: tuple[tuple[str, str], ...] = tuple(c for c in COMBINATIONS if c not in HELD_OUT)
 MIN_VISIBLE = 0.75
-"""Every object of a scene shows at least this share of its area, measured on a grid of 64 x 64 points."""
+"""At least this share of every object's area is visible, measured on a grid of 64 x 64 points."""
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
-SUPERSAMPLE = 3  # odd, so that "more than half of the points" has no ties
+SUPERSAMPLE = 3  # an odd number, so that a pixel never has exactly half of its points in an object
 _RADII = {1: (0.16, 0.42), 2: (0.14, 0.28), 3: (0.13, 0.22), 4: (0.12, 0.19)}
 _VISIBILITY_GRID = 64
 
 
 @dataclass(frozen=True)
 class RenderedObject:
-    """One object as it appears."""
+    """One object in the rendered picture."""
 
     shape: str
     colour: str
     texture: str
     box: tuple[int, int, int, int]
-    """x, y, width, height in pixels: the bounds of ``mask``."""
+    """The bounds of ``mask`` in pixels: x, y, width, height."""
     mask: NDArray[np.bool_] = field(compare=False)  # arrays have no single truth value
-    """(H, W), the visible part."""
+    """The visible part of the object, (H, W)."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one object paints: some points of a part of the grid."""
+    """The points that one object paints, in a part of the grid."""
 
     window: tuple[slice, slice]
-    """The rows and columns of that part, h and w."""
+    """The rows (h) and columns (w) of this part."""
     inside: NDArray[np.bool_]
-    """(h, w) the points."""
+    """Which points of this part are painted, (h, w)."""
     colours: NDArray[np.float32]
-    """(3,) for all of the points, or (points, 3)."""
+    """The colour: (3,) for all points, or (points, 3)."""
 
 
 def draw_scene(rng: Random, objects: int, combinations: Sequence[tuple[str, str]] = TRAINING_COMBINATIONS) -> SceneSpec:
     """Draw a scene of 1 to 4 shapes whose (colour, shape) pairs come from ``combinations``.
 
-    Half of the scenes with several objects repeat one of their kinds, so that counts above one are common.
+    In half of the scenes with several objects, two objects have the same colour and shape. So captions can often count.
     """
     while True:
         kinds = [rng.choice(combinations) for _ in range(objects)]
@@ -93,10 +94,12 @@ def render(spec: SceneSpec, size: int) -> tuple[NDArray[np.uint8], tuple[Rendere
 def rasterise(
     background: BackgroundSpec, layers: Sequence[Layer], size: int
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
-    """Paint layers, each over those before it, on a grid of ``SUPERSAMPLE`` points a pixel; pool to pixels.
+    """Paint layers on a grid, each over the earlier ones, then average the grid's points to pixels.
+
+    The grid has ``SUPERSAMPLE`` x ``SUPERSAMPLE`` points for each pixel.
 
     Returns:
-        Pixels, (size, size, 3) uint8 RGB, and the mask (size, size) of what shows of each layer.
+        Pixels, (size, size, 3) uint8 RGB, and for each layer the mask (size, size) of its visible part.
     """
     canvas = np.repeat(np.repeat(_paint_background(background, size), SUPERSAMPLE, 0), SUPERSAMPLE, 1)
     owner = np.zeros(canvas.shape[:2], dtype=np.uint8)
@@ -109,7 +112,7 @@ def rasterise(
 
 
 def mask_bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """The tight (x, y, width, height) of a mask of shape (H, W); zeros for an empty one."""
+    """The smallest box (x, y, width, height) around a mask of shape (H, W); zeros if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return (0, 0, 0, 0)
@@ -118,12 +121,12 @@ def mask_bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def grey(level: float) -> RGB:
-    """A level in [0, 1] as a colour."""
+    """The grey colour of a level in [0, 1]."""
     return (level, level, level)
 
 
 def _draw_background(rng: Random) -> BackgroundSpec:
-    """Muted greys between the two accent tones, so that every object and texture stands out."""
+    """Draw a background of muted greys between the two accent tones, so that every object and texture is visible."""
 
     def muted() -> RGB:
         level = rng.uniform(0.2, 0.85)
@@ -147,7 +150,9 @@ def _draw_shape(rng: Random, kind: tuple[str, str], objects: int) -> ShapeSpec:
     return ShapeSpec(
         shape=shape,
         colour=colour,
-        texture=rng.choice(("plain", *TEXTURES)),  # plain twice as often as any other
+        texture=rng.choice(
+            ("plain", *TEXTURES)
+        ),  # "plain" is in the list twice, so it is drawn twice as often as any other texture
         centre=centre,
         radius=radius,
         rotation=rng.uniform(-0.22, 0.22),
@@ -158,7 +163,7 @@ def _draw_shape(rng: Random, kind: tuple[str, str], objects: int) -> ShapeSpec:
 
 
 def _all_visible(scene: SceneSpec) -> bool:
-    """Whether each object shows at least ``MIN_VISIBLE`` of its own area."""
+    """Whether at least ``MIN_VISIBLE`` of each object's area is visible."""
     covered = np.zeros((_VISIBILITY_GRID, _VISIBILITY_GRID), dtype=np.bool_)
     for item in reversed(scene.objects):
         window, x, y = _window(item, _VISIBILITY_GRID)
@@ -177,7 +182,7 @@ def _layer(item: ShapeSpec, side: int) -> Layer:
 
 
 def _window(item: ShapeSpec, side: int) -> tuple[tuple[slice, slice], NDArray[np.float32], NDArray[np.float32]]:
-    """The grid cells an object can touch, and their points in its own rotated coordinates."""
+    """The grid cells that an object can touch, and their points in the object's own rotated coordinates."""
     (cx, cy), radius = item.centre, item.radius
     spans = [(max(0, math.floor((c - radius) * side)), min(side, math.ceil((c + radius) * side))) for c in (cx, cy)]
     u = ((np.arange(*spans[0], dtype=np.float32) + 0.5) / side - cx) / radius
@@ -194,7 +199,7 @@ def _paint_background(spec: BackgroundSpec, size: int) -> NDArray[np.float32]:
     blend = np.clip(along / math.sqrt(2) + 0.5, 0.0, 1.0)[:, :, None].astype(np.float32)
     picture = _floats(spec.start) * (1 - blend) + _floats(spec.end) * blend
     if spec.noise:
-        # Bilinear interpolation of a small random grid: the same blotches at every size.
+        # A small random grid is interpolated bilinearly, so the noise looks the same at every size.
         cells = np.random.Generator(np.random.PCG64(spec.noise_seed)).random((spec.noise_cells + 1,) * 2) * 2 - 1
         position = axis * spec.noise_cells
         low = position.astype(np.int64)
@@ -206,7 +211,7 @@ def _paint_background(spec: BackgroundSpec, size: int) -> NDArray[np.float32]:
 
 
 def _points(owned: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """How many of each pixel's points are true. Added slice by slice: numpy's sum over two axes is ten times slower."""
+    """The number of true points in each pixel. It adds slices: numpy's sum over two axes is ten times slower."""
     total = np.zeros((owned.shape[0] // SUPERSAMPLE, owned.shape[1] // SUPERSAMPLE), dtype=np.uint8)
     for points in _slices(owned.view(np.uint8)):
         total += points
@@ -214,7 +219,7 @@ def _points(owned: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _slices(points: NDArray[_Number]) -> Iterator[NDArray[_Number]]:
-    """One point of every pixel at a time: (side, side, ...) to arrays with sides of pixels, row by row."""
+    """Split a grid (side, side, ...) into arrays with one point of every pixel, row by row."""
     for row in range(SUPERSAMPLE):
         for column in range(SUPERSAMPLE):
             yield points[row::SUPERSAMPLE, column::SUPERSAMPLE]

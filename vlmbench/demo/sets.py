@@ -1,7 +1,7 @@
-"""The evaluation sets of the demo: rendered ones, and real pictures that lie inside the wheels of two packages.
+"""Makes the evaluation sets of the demo: rendered sets, and real pictures that come with two Python packages.
 
-Nothing is downloaded. Files of scikit-learn and scikit-image are read where they are installed, importing neither
-package, and a set is built in a second or two.
+Nothing is downloaded. The files of scikit-learn and scikit-image are read from their installed packages, but neither
+package is imported. A set takes a second or two. The source ``demo`` (``data/sources/demo.py``) gives them to tasks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from vlmbench.demo.scenes import RenderedObject, draw_scene, render
 from vlmbench.demo.spec import COMBINATIONS, HELD_OUT, SHAPES, SceneSpec
 
 SCENE_SIZE = 128
-"""Pixels a side of rendered evaluation images: twice the training size, so that people can look at them."""
+"""The width and height of rendered evaluation images, in pixels. It is twice the training size, so that people can look
+at them."""
 
 _SCENES_PER_COMBINATION = 20
 _OBJECT_SCENES = 200
@@ -50,19 +51,20 @@ _PHOTOS: tuple[tuple[str, str, str], ...] = (
     ("sklearn", "datasets/images/china.jpg", "a temple"),
     ("sklearn", "datasets/images/flower.jpg", "a flower"),
 )
-"""(package, file, class): all photographs in the wheels that show one nameable thing. Left out are drawings and charts,
-the right half of the stereo pair, a motion-blurred clock, a phase image of a cell and a second, tiny retina."""
+"""(package, file, class): all photographs in these packages that show one thing with a name. These are left out:
+drawings and charts, the right half of the stereo pair, a motion-blurred clock, a phase image of a cell, and a second,
+tiny retina."""
 
 MASK_CLASSES: tuple[str, ...] = ("background", *SHAPES)
-"""What the pixels of rendered samples show, in the order of their masks' values."""
+"""The classes of the pixels of rendered samples, in the order of the masks' values."""
 
 
 @dataclass(frozen=True)
 class DemoSample:
     """One image with its label.
 
-    ``target`` is a class index, or a tuple of them in a multi-label set. Rendered samples also carry true captions and
-    the exact boxes and masks of their objects.
+    ``target`` is a class index; in a multi-label set it is a tuple of class indices. Rendered samples also have true
+    captions, and the exact boxes and masks of their objects.
     """
 
     id: str
@@ -73,7 +75,7 @@ class DemoSample:
     objects: tuple[RenderedObject, ...] = ()
 
     def mask(self) -> bytes:
-        """The shape at every pixel, an index of :data:`MASK_CLASSES`, as a grey PNG.
+        """The mask as a grey PNG. Each pixel is the index of its shape in :data:`MASK_CLASSES`.
 
         Raises:
             ValueError: the sample is not rendered.
@@ -88,19 +90,19 @@ class DemoSample:
 
 @dataclass(frozen=True)
 class DemoSet:
-    """An evaluation set; ``templates`` are prompts that read well with its class names."""
+    """An evaluation set. Its ``templates`` are prompts that read well with its class names."""
 
     name: str
     classes: tuple[str, ...]
     samples: list[DemoSample]
     multi_label: bool
     source: str
-    """One line on provenance and licence."""
+    """One line about where the data comes from, and its licence."""
     templates: tuple[str, ...]
 
 
 def scenes() -> DemoSet:
-    """400 single objects in colour and shape combinations never trained on, among all 80 combinations."""
+    """400 scenes of one object, whose pair of colour and shape was never in training. The classes are all 80 pairs."""
     samples = []
     held_out = [pair for pair in COMBINATIONS if pair in HELD_OUT]
     for index in range(len(held_out) * _SCENES_PER_COMBINATION):
@@ -112,9 +114,10 @@ def scenes() -> DemoSet:
 
 
 def objects() -> DemoSet:
-    """200 scenes of two to four objects; the labels are the shapes present.
+    """200 scenes of two to four objects. The labels are the shapes in the scene.
 
-    The combinations are the trained ones: this set asks about several objects, ``scenes`` about composition.
+    Their pairs of colour and shape were in training. This set asks about several objects; ``scenes`` asks about new
+    pairs.
     """
     samples = []
     for index in range(_OBJECT_SCENES):
@@ -126,10 +129,10 @@ def objects() -> DemoSet:
 
 
 def digits() -> DemoSet:
-    """300 real handwritten digits, 30 a class, as 8 x 8 grey PNG.
+    """300 real handwritten digits, 30 of each class, as grey PNG files of 8 x 8 pixels.
 
-    They stay at their native size: enlarging is part of each model's own preprocessing, and any choice made here would
-    favour the models whose interpolation is like it. The 17 grey levels are spread over 0..255 without loss.
+    They are not enlarged here, because each model's own preprocessing does that. Any method chosen here would favour
+    models with a similar interpolation. The 17 grey levels are spread over 0 to 255 without loss.
 
     Raises:
         MissingDependencyError: scikit-learn is not installed.
@@ -139,7 +142,7 @@ def digits() -> DemoSet:
     levels, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(int)
     samples = []
     for label in range(10):
-        # Ordered by a hash instead of drawn: the choice cannot change with a generator's implementation.
+        # Sorted by a hash instead of drawn, because a random generator may change with its implementation.
         rows = sorted((int(row) for row in np.flatnonzero(labels == label)), key=_shuffle_key)[:_DIGITS_PER_CLASS]
         for row in rows:
             pixels = np.rint(levels[row] * 255 / 16).astype(np.uint8)
@@ -148,7 +151,7 @@ def digits() -> DemoSet:
 
 
 def photos() -> DemoSet:
-    """18 real photographs of 18 classes, each file byte for byte as its package ships it.
+    """18 real photographs of 18 classes. Each file has the same bytes as in its package.
 
     Raises:
         MissingDependencyError: scikit-image or scikit-learn is not installed.
@@ -161,7 +164,7 @@ def photos() -> DemoSet:
 
 
 def faces() -> DemoSet:
-    """100 faces (target 1) and 100 background patches (target 0), as 25 x 25 grey PNG.
+    """100 faces (target 1) and 100 background patches (target 0), as grey PNG files of 25 x 25 pixels.
 
     Raises:
         MissingDependencyError: scikit-image is not installed.
@@ -230,8 +233,8 @@ def _packaged(package: str, file: str) -> Path:
     distribution = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise MissingDependencyError(f"{distribution} is not installed, and the demo reads {file} from it", hint=hint)
+        raise MissingDependencyError(f"{distribution} is not installed, but the demo reads {file} from it", hint=hint)
     path = Path(found.submodule_search_locations[0]) / file
     if not path.is_file():
-        raise MissingDependencyError(f"the installed {distribution} has no {file}", hint=hint)
+        raise MissingDependencyError(f"the installed {distribution} has no file {file}", hint=hint)
     return path

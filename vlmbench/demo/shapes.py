@@ -1,7 +1,8 @@
-"""Point-in-shape and point-in-texture tests: the whole rasteriser is these functions on a fine grid.
+"""Tests whether points lie in a shape or on a texture. ``demo/scenes.py`` renders with these functions on a fine grid.
 
-Coordinates are relative to the object: (0, 0) its centre, radius 1, y down. Arrays of any equal shape go in, a boolean
-array of that shape comes out. Nothing depends on a drawing library, so pixels do not change with its version.
+Coordinates are relative to the object: its centre is (0, 0), its radius is 1, and y points down. The functions take
+arrays of equal shape and return a boolean array of this shape. They use no drawing library, whose version could change
+the pixels.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ Bools = NDArray[np.bool_]
 
 
 def inside_shape(shape: str, x: Floats, y: Floats) -> Bools:
-    """Which points lie in the named shape (a key of :data:`INSIDE`)."""
+    """Which points lie in the shape of this name, a key of :data:`INSIDE`."""
     return INSIDE[shape](x, y)
 
 
 def is_accent(texture: str, x: Floats, y: Floats, scale: float) -> Bools:
-    """Which points take the texture's second tone; ``scale`` is periods per radius."""
+    """Which points have the texture's second tone. ``scale`` is the number of periods per radius."""
     if texture == "striped":
         return np.asarray((x * scale) % 1.0 < 0.42)
     if texture == "dotted":
@@ -34,7 +35,7 @@ def is_accent(texture: str, x: Floats, y: Floats, scale: float) -> Bools:
 
 
 def _polygon(vertices: Sequence[tuple[float, float]]) -> Callable[[Floats, Floats], Bools]:
-    """Even-odd point-in-polygon test."""
+    """The even-odd test of whether points lie in a polygon."""
 
     def inside(x: Floats, y: Floats) -> Bools:
         odd = np.zeros(x.shape, dtype=np.bool_)
@@ -49,7 +50,7 @@ def _polygon(vertices: Sequence[tuple[float, float]]) -> Callable[[Floats, Float
 
 
 def _spokes(count: int, radii: Sequence[float], start: float) -> list[tuple[float, float]]:
-    """``count`` vertices around the centre, the radii taken in turn; ``start`` is the first angle in radians."""
+    """``count`` vertices around the centre. The radii are used in turn; ``start`` is the first angle in radians."""
     angles = [start + 2 * math.pi * i / count for i in range(count)]
     return [(radii[i % len(radii)] * math.cos(a), radii[i % len(radii)] * math.sin(a)) for i, a in enumerate(angles)]
 
@@ -73,7 +74,7 @@ def _ring(x: Floats, y: Floats) -> Bools:
 
 
 def _heart(x: Floats, y: Floats) -> Bools:
-    # The sextic (u^2 + v^2 - 1)^3 = u^2 v^3 with v up, scaled to fit the unit circle.
+    # The curve (u^2 + v^2 - 1)^3 = u^2 v^3, in which v points up, scaled to fit into the unit circle.
     u, v = x * 1.28, 0.12 - y * 1.28
     bowl = u * u + v * v - 1.0
     return np.asarray(bowl * bowl * bowl - u * u * v * v * v <= 0.0)

@@ -1,7 +1,7 @@
-"""The words and the plain data of rendered scenes: what can be drawn, and what one scene consists of.
+"""Defines the words and the data of rendered scenes: what can be drawn, and what a scene consists of.
 
-Geometry is in units of the image's side, with the origin at the top left and y pointing down, so one specification
-renders at any size.
+Lengths are in units of the image's side. The origin is at the top left, and y points down. So a scene can be rendered
+at any size. The other modules of the demo and its training (``docs/demo_clip``) use it.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ _HELD_OUT_COLOURS: dict[str, tuple[str, str]] = {
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     (colour, shape) for shape, colours in _HELD_OUT_COLOURS.items() for colour in colours
 )
-"""(colour, shape) pairs that no training image shows and no training caption names.
+"""Pairs (colour, shape) that no training image shows and no training caption names.
 
-Every shape loses two colours and every colour two or three shapes, so each word is learnt, but a held-out pair can be
-named only by composing what was learnt apart. The ``scenes`` evaluation set shows these pairs and no other.
+Each shape lacks two colours, and each colour lacks two or three shapes. So a model learns every word, but to name a
+held-out pair it must combine words that it learnt separately. The evaluation set ``scenes`` shows only these pairs.
 """
 
 COMBINATIONS: tuple[tuple[str, str], ...] = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
-"""All (colour, shape) pairs, colours outermost."""
+"""All pairs (colour, shape), sorted by colour, then by shape."""
 
 
 @dataclass(frozen=True)
 class ShapeSpec:
-    """One geometric object, ``radius`` from its centre to about its outermost points."""
+    """One geometric object. Its outermost points are about ``radius`` from its centre."""
 
     shape: str
     colour: str
@@ -70,18 +70,21 @@ class ShapeSpec:
     centre: Point
     radius: float
     rotation: float
-    """Radians, positive from the x axis towards the y axis (clockwise on screen)."""
+    """The angle in radians, positive from the x axis towards the y axis (clockwise on a screen)."""
     fill: RGB
-    """The colour as drawn: the named colour with a little jitter, in [0, 1]."""
+    """The drawn colour, in [0, 1]: the named colour with a small random change."""
     accent: RGB
-    """The second tone of a texture, in [0, 1]."""
+    """The second tone of the texture, in [0, 1]."""
     texture_scale: float
-    """Texture periods per radius."""
+    """The number of texture periods per radius."""
 
 
 @dataclass(frozen=True)
 class BackgroundSpec:
-    """``start`` to ``end`` along ``angle`` (equal ends: plain), plus seeded value noise of ``noise`` amplitude."""
+    """A background: a gradient from ``start`` to ``end`` along ``angle``, and seeded noise of the amplitude ``noise``.
+
+    If ``start`` and ``end`` are equal, there is no gradient.
+    """
 
     start: RGB
     end: RGB
@@ -93,7 +96,7 @@ class BackgroundSpec:
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """A scene before rendering; later objects occlude earlier ones."""
+    """A scene before rendering. Later objects cover earlier ones."""
 
     background: BackgroundSpec
     objects: tuple[ShapeSpec, ...]

@@ -1,4 +1,4 @@
-"""Encoding in batches that are halved if memory runs out, and checks of the features. The encoders here use it."""
+"""Encodes in batches that are halved if memory runs out, and checks the features. The engine uses it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,16 @@ def halving(call: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
 
 
 def encode_halving(encode: Callable[[Sequence[T]], Tensor], items: Sequence[T]) -> Tensor:
-    """Encode a batch of N items to (N, …), in parts that fit into memory; see :func:`halving`."""
-    return rows_of(halving(encode, items))
+    """Encode a batch of N items to (N, …), in parts that fit into memory; see :func:`halving`.
+
+    Raises:
+        ModelError: the encoder returns no tensor, or a single item does not fit into memory.
+    """
+    parts = halving(encode, items)
+    for part in parts:
+        if not isinstance(part, Tensor):
+            raise ModelError(f"the encoder returned a {type(part).__name__}, not a tensor of features (B, D)")
+    return rows_of(parts)
 
 
 def rows_of(parts: Sequence[Tensor]) -> Tensor:
@@ -83,6 +91,9 @@ def checked(features: Tensor, names: Sequence[str], dim: int, *, renormalise: bo
         )
     norms = rows.norm(dim=1, keepdim=True)
     if bool(((norms - 1).abs() > 0.05).any()):  # 16-bit rounding stays far below this
+        if not norms.all():
+            first = names[int((norms[:, 0] == 0).nonzero()[0, 0])]
+            raise ModelError(f"the encoder returned a row of zeros for {first!r}, which has no direction to compare")
         raise ModelError(
             f"the encoder returned rows of length {float(norms.min()):.3g} to {float(norms.max()):.3g}, not 1",
             hint="An adapter must L2-normalise its features.",

@@ -1,4 +1,7 @@
-"""The engine: one loaded model with its caches and settings. Tasks ask it for features and for capabilities."""
+"""Defines the engine: one loaded model with its caches and settings. Tasks ask it for features and for capabilities.
+
+Runs make one for each loaded model.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Patch features of images, computed through the engine and checked. The dense tasks use it."""
+"""Computes patch features of images through the engine, and checks them.
+
+The tasks of detection and segmentation use it.
+"""
 
 from __future__ import annotations
 

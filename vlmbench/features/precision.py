@@ -1,4 +1,7 @@
-"""Devices and floating-point precision: names given by the user are checked, and forward passes run in them."""
+"""Checks the devices and precisions that the user names, and runs forward passes in them.
+
+Runs and :func:`vlmbench.load_model` check names here; the engine computes in the precision.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol by which the engine reports its progress. The terminal's progress bar implements it."""
+"""Defines the protocol by which the engine reports its progress. The terminal's progress bar implements it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The feature cache of one run: it opens once for each model, counts after each pair, and is held until the end."""
+"""Keeps the feature cache of one run: it opens once for each model, counts after each pair, and is held until the end.
+
+The processes of a run have one each, and the engine reads and writes it.
+"""
 
 from __future__ import annotations
 

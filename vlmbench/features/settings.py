@@ -1,4 +1,4 @@
-"""The settings by which the engine computes features. Runs make them from the user's options."""
+"""Defines the settings by which the engine computes features. Runs make them from the user's options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seconds of each stage, counted from any thread. The engine and its worker threads use it."""
+"""Counts the seconds of each stage, from any thread. The engine and its worker threads use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker threads that prepare items before they are needed, up to a limit. The image streams use it.
+"""Prepares items in worker threads before they are needed, up to a limit. The image streams use it.
 
 Pillow and torch release the interpreter lock while they decode and resize. So threads keep the cores busy, without the
 cost of starting worker processes, copying to them and cleaning up. A thread starts when there is work for it, so there

@@ -1,5 +1,5 @@
-"""Records as pandas DataFrames, for those who analyse results in Python and notebooks.
+"""Makes pandas DataFrames of records, for people who analyse results in Python and in notebooks.
 
-The public functions are :func:`vlmbench.results_frame` and :func:`vlmbench.predictions_frame`. pandas is imported when
-one of them is called, and by no other part of this package.
+The public functions are :func:`vlmbench.results_frame` and :func:`vlmbench.predictions_frame`. pandas is imported only
+when one of them is called. The CSV exporter takes its columns from here, too.
 """

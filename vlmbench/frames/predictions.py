@@ -1,7 +1,8 @@
-"""``vlmbench.predictions_frame``: what a model answered, sample by sample, as a DataFrame."""
+"""Makes a DataFrame of a model's answers, sample by sample: ``vlmbench.predictions_frame``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,28 +26,35 @@ if TYPE_CHECKING:
 def predictions_frame(
     record: Record | str | Path, each: str | None = None, *, results: str | Path = RESULTS
 ) -> pd.DataFrame:
-    """What a record's model answered, as a pandas DataFrame.
+    """The answers of a record's model as a pandas DataFrame.
 
-    What a row is depends on the kind of task; ``docs/frames.md`` lists the views of each kind with their columns.
-    Classification has a row a sample, or a row a sample and ``"candidate"``; retrieval a row an image, or a row a
-    ``"caption"``; detection a row a ``"box"``, an ``"object"``, a ``"region"`` or a ``"sample"``; segmentation a row an
-    image, or a row an image and ``"class"``. Of a kind from another package that declares no view, the frame has the
-    columns of the record's table as they are, a row a sample.
+    A kind of task has one or several views, and the view decides what a row is. ``docs/frames.md`` lists all views with
+    their columns.
+
+    - Classification: a row for each sample, or for each sample and ``"candidate"``.
+    - Retrieval: a row for each image, or for each ``"caption"``.
+    - Detection: a row for each ``"box"``, ``"object"``, ``"region"`` or ``"sample"``.
+    - Segmentation: a row for each image, or for each image and ``"class"``.
+
+    A kind of task from another package may declare no view. Then the frame has the columns of the record's table, and a
+    row for each sample.
 
     Args:
-        record: a record, its file, its run id (or the beginning of it), or a folder that holds one record.
-        each: what a row is of; None: the kind's first view.
-        results: the results folder, in which run ids and records from memory are looked up.
+        record: a record, its file, its run id (or the beginning of it), or a folder with one record.
+        each: the view, named by what one row is; None: the first view of the kind.
+        results: the results folder, in which run ids and the predictions of records in memory are looked up.
 
     Raises:
-        UsageError: there is no such record or view, or the record has no predictions, as an imported one.
-        RecordError: the predictions are missing, broken, or not the record's own.
+        UsageError: there is no such record or view, or the record has no predictions, such as an imported record.
+        RecordError: the predictions are missing, broken, or belong to another record.
     """
+    if not isinstance(results, str | os.PathLike):
+        raise UsageError(f"results is a folder, and {results!r} is a {type(results).__name__}")
     entry = find_entry(record, user_path(results))
     kind = entry.record.task.plugin
     views = frame_views(kind)
     if not views and each not in (None, "sample"):
-        raise UsageError(f"the kind of task {kind!r} has no view {each!r}", hint="It has rows of samples only.")
+        raise UsageError(f"the kind of task {kind!r} has no view {each!r}", hint="Leave `each` out: a row is a sample.")
     view = _view(kind, views, each) if views else None
     try:
         table = entry.table()
@@ -57,7 +65,7 @@ def predictions_frame(
 
 
 def frame_views(kind: str) -> Sequence[FrameRows]:
-    """The views of a kind of task, the usual one first; none of a kind that is not installed or declares none."""
+    """The views of a kind of task, the usual one first; empty if the kind is not installed or declares no view."""
     known = known_kind(kind)
     try:
         found = known.load_frames() if known else None
@@ -71,7 +79,7 @@ def _view(kind: str, views: Sequence[FrameRows], each: str | None) -> FrameRows:
         return views[0]
     known = {view.each: view for view in views}
     if each not in known:
-        raise UsageError(f"{kind} has no view with a row a {each!r}", hint=did_you_mean(each, known))
+        raise UsageError(f"{kind} has no view with a row for each {each!r}", hint=did_you_mean(each, known))
     return known[each]
 
 
@@ -82,14 +90,14 @@ def _view_frame(view: FrameRows, table: pa.Table, record: Record, where: str) ->
         made = view.make(table, [row.name for row in record.per_class])
     except RecordError as error:
         raise RecordError(f"{where}: {error.message}", hint=error.hint) from error
-    except (ValueError, IndexError, pa.ArrowException) as error:  # a table that no run writes
+    except (ValueError, IndexError, pa.ArrowException) as error:  # a table that no run of vlmbench writes
         raise RecordError(f"{where}: its predictions cannot be read: {error}") from error
     rows = len(next(iter(made.values()), ()))
     return pd.DataFrame({column.name: _typed(column, made, rows) for column in view.columns})
 
 
 def _typed(column: FrameColumn, made: Mapping[str, Any], rows: int) -> Any:
-    """A column in its declared type; missing in every row if the view left it out."""
+    """A column in its declared type. If the view left it out, the value is missing in every row."""
     import pandas as pd
 
     values = made.get(column.name)
@@ -104,7 +112,7 @@ def _typed(column: FrameColumn, made: Mapping[str, Any], rows: int) -> Any:
 
 
 def _plain_frame(table: pa.Table) -> pd.DataFrame:
-    """The table's own columns: lists stay Arrow lists, which pandas has a type for."""
+    """A frame with the columns of the record's table. Lists stay Arrow lists, because pandas has a type for them."""
     import pandas as pd
 
     return table.to_pandas(types_mapper=lambda kind: pd.StringDtype() if kind == pa.string() else pd.ArrowDtype(kind))

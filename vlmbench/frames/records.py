@@ -1,4 +1,4 @@
-"""The one record that a predictions frame is made of, found by its file, its run id, or from memory."""
+"""Finds the record of a predictions frame by its file, its folder or its run id, or takes it from memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
+from vlmbench.gate.record_choice import no_such_record
 from vlmbench.gate.sides import side_at, side_label
-from vlmbench.paths import user_path
+from vlmbench.paths import lies_beside, user_path
 from vlmbench.records import Failure, Record
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, listed
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAMED = 5
-"""Run ids that a message names."""
+"""At most this number of records is named in a message."""
 _ID = re.compile(r"[0-9A-Za-z_-]{4,}")
-"""A run id, or its beginning."""
+"""The form of a run id, or of its beginning."""
 
 
 def find_entry(record: Record | str | Path, results: Path) -> Entry:
-    """The record with a way to its table of predictions.
+    """The record, with a function that reads its table of predictions.
 
     Args:
         record: a record's file, its Parquet file, a folder with one record, a run id or its beginning, or a record.
-        results: the results folder, in which run ids and records from memory are looked up.
+        results: the results folder, in which run ids and the predictions of records in memory are looked up.
 
     Raises:
-        UsageError: there is no such record, or there are several.
+        UsageError: there is no such record, or several records are meant.
     """
     if isinstance(record, Record):
         return Entry(record, _table_in(record, results), f"{record.model.name} on {record.task.name}")
     if not isinstance(record, str | os.PathLike):
         raise UsageError(
-            f"a predictions frame is not made of {type(record).__name__!r}",
+            f"a predictions frame cannot be made of a {type(record).__name__!r}",
             hint="Give a record, its file, or its run id.",
         )
     name = os.fspath(record)
@@ -54,7 +55,18 @@ def find_entry(record: Record | str | Path, results: Path) -> Entry:
 
 def _table_in(record: Record, results: Path) -> Callable[[], pa.Table]:
     folder = ResultStore(results).folder(record.model.saved_as, record.task.name)
-    return lambda: read_answers(record, folder).table
+
+    def table() -> pa.Table:
+        file = record.predictions.file if record.predictions is not None else ""
+        if lies_beside(file) and not (folder / file).exists():
+            raise UsageError(
+                f"{side_label(str(results))!r} has no predictions of this record",
+                hint="Name the folder that has them: predictions_frame(record, results=DIR). An evaluation without "
+                "results=DIR keeps none.",
+            )
+        return read_answers(record, folder).table
+
+    return table
 
 
 def _at(path: Path) -> Entry:
@@ -79,16 +91,14 @@ def _failed(failure: Failure) -> str:
 
 def _of_id(name: str, results: Path) -> Entry:
     if not _ID.fullmatch(name):
-        raise UsageError(f"there is no record {name!r}", hint="Give a record's file, its run id, or the record itself.")
+        hint = "Give a record's file, its run id (or at least the first 4 characters), or the record itself."
+        raise no_such_record(name, results, hint=hint)
     files = ResultStore(results).files_of(name)
     if len(files) == 1:
         return _at(files[0])
     if not files:
-        raise UsageError(
-            f"there is no record {name!r} in {side_label(str(results))!r}",
-            hint="Name the results folder: predictions_frame(RECORD, results=DIR).",
-        )
+        raise no_such_record(name, results, hint="Name the results folder: predictions_frame(RECORD, results=DIR).")
     raise UsageError(
-        f"{counted(len(files), 'record')} in {side_label(str(results))!r} begin with {name!r}",
+        f"the ids of {counted(len(files), 'record')} in {side_label(str(results))!r} begin with {name!r}",
         hint=f"Name one of them: {listed([path.stem for path in files], 'or', NAMED)}.",
     )

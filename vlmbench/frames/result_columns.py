@@ -1,7 +1,7 @@
-"""Every column of a results frame: its name, its pandas type, its meaning, and where its values come from.
+"""Lists every column of a results frame: its name, its pandas type, its meaning, and the source of its values.
 
-:func:`vlmbench.results_frame` makes its columns from this list, the CSV export takes its own from it, and
-``docs/frames_table.py`` writes it into the documentation. Importing it imports no pandas.
+:func:`vlmbench.results_frame` and the CSV export make their columns from this list. ``docs/frames_table.py`` writes it
+into the documentation. This module does not import pandas.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vlmbench.reports.entries import origin
 from vlmbench.reports.published import Published
 
 _ZERO_SHOT = "zero-shot"
-"""As :data:`vlmbench.transfer.ZERO_SHOT`, which is not imported here: its types need torch."""
+"""The value of :data:`vlmbench.transfer.ZERO_SHOT`. That module is not imported here, because its types need torch."""
 OfRecord = Callable[[Summary], object]
 OfMetric = Callable[[Summary, str, MetricValue], object]
 OfRemarks = Callable[[Sequence[Remark]], object]
@@ -28,9 +28,9 @@ class ResultColumn(FrameColumn):
     """A column of a results frame.
 
     Attributes:
-        of_record: its value for a record, the same for all its metrics.
-        of_metric: its value for one metric of a record.
-        of_remarks: its value for a record, from its remarks (:func:`vlmbench.asked.remarks_of`).
+        of_record: returns the column's value for a record. It is the same for all metrics of the record.
+        of_metric: returns the column's value for one metric of a record.
+        of_remarks: returns the column's value for the remarks of a record (:func:`vlmbench.asked.remarks_of`).
     """
 
     of_record: OfRecord | None = None
@@ -38,7 +38,7 @@ class ResultColumn(FrameColumn):
     of_remarks: OfRemarks | None = None
 
     def value(self, record: Summary, name: str, remarks: Sequence[Remark]) -> object:
-        """What one metric of a record has in this column; None where it is missing."""
+        """The value of this column for one metric of a record; None if it is missing."""
         if self.of_metric is not None:
             return self.of_metric(record, name, record.metrics[name])
         if self.of_remarks is not None:
@@ -68,7 +68,7 @@ def _stage(name: str) -> OfRecord:
 
 
 RESULT_COLUMNS: tuple[ResultColumn, ...] = (
-    # What the number is.
+    # The number and what it means.
     ResultColumn("model", "string", "the model's name as tables show it", lambda r: r.model.name),
     ResultColumn("task", "string", "the task card's name", lambda r: r.task.name),
     ResultColumn("kind", "string", "the kind of task: classification, retrieval, …", lambda r: r.task.plugin),
@@ -82,7 +82,7 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
     ResultColumn(
         "value",
         "float64",
-        "its value in `unit`; missing where the data does not define it (`reason` says why) or the pair failed",
+        "its value in `unit`; missing if it cannot be computed from the data (`reason` says why) or if the pair failed",
         None,
         lambda r, n, m: m.value,
     ),
@@ -101,144 +101,178 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
     ResultColumn(
         "n",
         "Int64",
-        "how many samples (or queries) the metric is over",
+        "the number of samples (or queries) that the metric is computed from",
         of_metric=lambda r, n, m: m.n or None,
     ),
     ResultColumn(
-        "chance", "float64", "what random answers would give; missing if unknown", of_metric=lambda r, n, m: m.chance
+        "chance",
+        "float64",
+        "the value that random answers would have; missing if unknown",
+        of_metric=lambda r, n, m: m.chance,
     ),
     ResultColumn("unit", "string", "`fraction` in [0, 1], or `rank` from 1", of_metric=lambda r, n, m: m.unit),
-    ResultColumn("higher_is_better", "boolean", "the metric's direction", of_metric=lambda r, n, m: m.higher_is_better),
+    ResultColumn(
+        "higher_is_better",
+        "boolean",
+        "whether a higher value of the metric is better",
+        of_metric=lambda r, n, m: m.higher_is_better,
+    ),
     ResultColumn(
         "main",
         "bool",
-        "it is the task's main metric, the one that tables show",
+        "whether this is the task's main metric, which tables show",
         None,
         lambda r, n, m: n == r.main_metric,
     ),
     ResultColumn(
         "comparable",
         "bool",
-        "it answers the task card's own question, so that rankings may use it: no remark (or flag) speaks against it",
+        "whether rankings may use it: it answers the task card's own question, and no remark or flag forbids it",
         of_remarks=lambda remarks: not any(remark.unranked for remark in remarks),
     ),
     ResultColumn(
-        "status", "string", "`done`; or `failed` or `unsupported` for a pair without a record", lambda r: "done"
+        "status", "string", "`done`, or for a pair without a record `failed` or `unsupported`", lambda r: "done"
     ),
     ResultColumn("origin", "string", "`measured` here, `imported` from another program's file, or `published`", origin),
     ResultColumn(
         "reason",
         "string",
-        "why there is no value or no interval, or why the pair failed",
+        "the reason why there is no value or no interval, or why the pair failed",
         None,
         lambda r, n, m: m.reason or None,
     ),
-    ResultColumn("remarks", "string", "what a reader must know beside the number, in a few words", of_remarks=_briefs),
+    ResultColumn("remarks", "string", "the remarks on the record, in a few words each", of_remarks=_briefs),
     ResultColumn("remark_codes", "string", "the codes of these remarks, separated by spaces", of_remarks=_codes),
-    # What was asked.
-    ResultColumn("task_version", "string", "version of the task card and of its kind", lambda r: r.task.version),
+    # The question that was asked.
+    ResultColumn("task_version", "string", "the version of the task card and of its kind", lambda r: r.task.version),
     ResultColumn("split", "string", "the data's split", lambda r: r.task.dataset.split),
-    ResultColumn("samples", "Int64", "samples that were used", lambda r: r.task.dataset.samples or None),
+    ResultColumn("samples", "Int64", "the number of samples that were used", lambda r: r.task.dataset.samples or None),
     ResultColumn(
-        "standard_samples", "Int64", "samples of the card's standard split", lambda r: r.task.dataset.standard_samples
+        "standard_samples",
+        "Int64",
+        "the number of samples in the card's standard split",
+        lambda r: r.task.dataset.standard_samples,
     ),
-    ResultColumn("bad_samples", "Int64", "samples that `--skip-bad` left out", lambda r: len(r.bad_samples)),
+    ResultColumn(
+        "bad_samples", "Int64", "the number of samples that `--skip-bad` left out", lambda r: len(r.bad_samples)
+    ),
     ResultColumn(
         "limit",
         "Int64",
-        "size of the subset that `--limit` asked for; missing if all was scored",
+        "the size of the subset that `--limit` asked for; missing if all samples were scored",
         lambda r: r.run.limit,
     ),
-    ResultColumn("seed", "Int64", "seed of that subset and of the bootstrap", lambda r: r.run.seed),
+    ResultColumn("seed", "Int64", "the seed of that subset and of the bootstrap", lambda r: r.run.seed),
     ResultColumn(
         "data_source",
         "string",
-        "the kind of source that the data was read from",
+        "the kind of source from which the data was read",
         lambda r: r.task.dataset.source or None,
     ),
     ResultColumn("data_location", "string", "where the data was found", lambda r: r.task.dataset.location or None),
     ResultColumn(
         "data_fingerprint",
         "string",
-        "hash over content and label of every sample used: equal fingerprints are equal data",
+        "a hash of the content and label of every sample that was used; equal data has equal fingerprints",
         lambda r: r.task.dataset.fingerprint or None,
     ),
     ResultColumn(
         "train_samples",
         "Int64",
-        "samples of the support set that the model was adapted with",
+        "the number of samples in the support set, with which the model was adapted",
         lambda r: _train(r, "samples"),
     ),
-    ResultColumn("train_fingerprint", "string", "the same hash of the support set", lambda r: _train(r, "fingerprint")),
     ResultColumn(
-        "prompts_sha256", "string", "hash of the class names and templates", lambda r: r.task.prompts_sha256 or None
+        "train_fingerprint", "string", "the same hash for the support set", lambda r: _train(r, "fingerprint")
     ),
-    ResultColumn("protocol", "string", "the protocol, a JSON object", lambda r: _json(r.task.protocol)),
+    ResultColumn(
+        "prompts_sha256", "string", "a hash of the class names and templates", lambda r: r.task.prompts_sha256 or None
+    ),
+    ResultColumn("protocol", "string", "the protocol as a JSON object", lambda r: _json(r.task.protocol)),
     ResultColumn(
         "settings",
         "string",
-        "what the user set of it, a JSON object; missing if nothing",
+        "the fields of the protocol that the user changed, as a JSON object; missing if there are no such fields",
         lambda r: _json(r.run.settings),
     ),
-    # Of which model.
+    # The model.
     ResultColumn("adapter", "string", "the adapter that loaded the model", lambda r: r.model.adapter or None),
-    ResultColumn("spec", "string", "what the adapter loaded", lambda r: r.model.spec or None),
-    ResultColumn("weights_sha256", "string", "hash of the weights", lambda r: r.model.weights_sha256 or None),
-    ResultColumn("model_revision", "string", "commit of the hub repository of the weights", lambda r: r.model.revision),
+    ResultColumn(
+        "spec", "string", "what the adapter loaded, such as `ViT-B-32/openai`", lambda r: r.model.spec or None
+    ),
+    ResultColumn("weights_sha256", "string", "a hash of the weights", lambda r: r.model.weights_sha256 or None),
+    ResultColumn(
+        "model_revision", "string", "the commit of the hub repository that has the weights", lambda r: r.model.revision
+    ),
     ResultColumn(
         "architecture", "string", "the architecture, as the adapter names it", lambda r: r.model.architecture or None
     ),
-    ResultColumn("parameters", "Int64", "how many parameters the model has", lambda r: r.model.parameters or None),
+    ResultColumn("parameters", "Int64", "the number of the model's parameters", lambda r: r.model.parameters or None),
     ResultColumn(
-        "embedding_dim", "Int64", "length of its embeddings; missing of models without", lambda r: r.model.embedding_dim
+        "embedding_dim",
+        "Int64",
+        "the length of its embeddings; missing if it has none",
+        lambda r: r.model.embedding_dim,
     ),
-    ResultColumn("image_encoder", "string", "image encoder, of the model card or of the paper's row"),
-    ResultColumn("text_encoder", "string", "text encoder, likewise"),
-    ResultColumn("data_size", "string", "pre-training pairs, likewise, as papers print it: `400M`"),
-    ResultColumn("objective", "string", "pre-training objective, of the model card"),
-    # How it was computed.
+    ResultColumn("image_encoder", "string", "the image encoder, from the model card or from the paper's row"),
+    ResultColumn("text_encoder", "string", "the text encoder, from the same places"),
+    ResultColumn(
+        "data_size", "string", "the number of pre-training pairs, from the same places, as papers print it: `400M`"
+    ),
+    ResultColumn("objective", "string", "the pre-training objective, from the model card"),
+    # The computation.
     ResultColumn("precision", "string", "`fp32`, `fp16` or `bf16`", lambda r: r.run.precision or None),
-    ResultColumn("device", "string", "the device: `cpu`, `cuda:0`", lambda r: r.run.device or None),
+    ResultColumn("device", "string", "the device, such as `cpu` or `cuda:0`", lambda r: r.run.device or None),
     ResultColumn("processor", "string", "the GPU's or the processor's name", lambda r: r.run.processor),
-    ResultColumn("batch_size", "Int64", "images a batch", lambda r: r.run.batch_size or None),
-    ResultColumn("workers", "Int64", "threads that decode", lambda r: r.run.workers),
+    ResultColumn("batch_size", "Int64", "the number of images in a batch", lambda r: r.run.batch_size or None),
+    ResultColumn("workers", "Int64", "the number of threads that decode images", lambda r: r.run.workers),
     ResultColumn("started", "datetime64[us, UTC]", "when the run began", lambda r: r.run.started),
-    ResultColumn("seconds", "float64", "wall-clock seconds from the question to the answer", _stage("total")),
-    ResultColumn("seconds_text", "float64", "of them for texts", _stage("text")),
-    ResultColumn("seconds_images", "float64", "of them for images: read, decode, encode", _stage("images")),
-    ResultColumn("seconds_metrics", "float64", "of them for metrics and their intervals", _stage("metrics")),
-    ResultColumn("seconds_by_stage", "string", "all stages, a JSON object", lambda r: _json(r.run.seconds)),
+    ResultColumn("seconds", "float64", "wall-clock seconds from the question to the answer, in all", _stage("total")),
+    ResultColumn("seconds_text", "float64", "the seconds for texts", _stage("text")),
+    ResultColumn(
+        "seconds_images", "float64", "the seconds for images: to read, decode and encode them", _stage("images")
+    ),
+    ResultColumn("seconds_metrics", "float64", "the seconds for metrics and their intervals", _stage("metrics")),
+    ResultColumn(
+        "seconds_by_stage", "string", "the seconds of every stage, as a JSON object", lambda r: _json(r.run.seconds)
+    ),
     ResultColumn(
         "images_per_second",
         "float64",
-        "over the image stage; missing where images came from the cache",
+        "the speed of the image stage; missing if all images came from the cache",
         lambda r: r.run.images_per_second,
     ),
-    ResultColumn("peak_memory_bytes", "Int64", "the most memory in use", lambda r: r.run.peak_memory_bytes),
-    # With which versions, and where it is kept.
-    ResultColumn("vlmbench", "string", "version of vlmbench", lambda r: r.environment.vlmbench or None),
-    ResultColumn("python", "string", "version of Python", lambda r: r.environment.python or None),
+    ResultColumn(
+        "peak_memory_bytes", "Int64", "the largest amount of memory in use, in bytes", lambda r: r.run.peak_memory_bytes
+    ),
+    # The versions, and where the row comes from.
+    ResultColumn("vlmbench", "string", "the version of vlmbench", lambda r: r.environment.vlmbench or None),
+    ResultColumn("python", "string", "the version of Python", lambda r: r.environment.python or None),
     ResultColumn("platform", "string", "the operating system", lambda r: r.environment.platform or None),
-    ResultColumn("packages", "string", "versions of packages, a JSON object", lambda r: _json(r.environment.packages)),
-    ResultColumn("git", "string", "commit of the working directory", lambda r: r.environment.git),
+    ResultColumn(
+        "packages", "string", "the versions of packages, as a JSON object", lambda r: _json(r.environment.packages)
+    ),
+    ResultColumn("git", "string", "the commit of the working directory", lambda r: r.environment.git),
     ResultColumn(
         "imported_from", "string", "the program whose file was imported", lambda r: r.imported and r.imported.program
     ),
     ResultColumn(
         "source",
         "string",
-        "of a published number where it was read; of an imported one the file",
+        "for a published number, the place where it was read; for an imported one, its file",
         lambda r: r.imported and r.imported.file,
     ),
-    ResultColumn("published_table", "string", "of a published number its table: `survey-6`, `open_clip`, …"),
-    ResultColumn("setup", "string", "of a published number how the model was set up: `w/o Transfer`, `supervised`, …"),
-    ResultColumn("note", "string", "of a published number what a reader must know"),
-    ResultColumn("flag", "string", "of a published number why it must not be used as it is; missing if it may be"),
-    ResultColumn("results", "string", "the folder or file that the row was read from; missing for records in memory"),
+    ResultColumn("published_table", "string", "for a published number, its table: `survey-6`, `open_clip`, …"),
+    ResultColumn("setup", "string", "for a published number, the setup of the model: `w/o Transfer`, `supervised`, …"),
+    ResultColumn("note", "string", "for a published number, what a reader must know"),
+    ResultColumn(
+        "flag", "string", "for a published number, why it must not be used unchanged; missing if it may be used"
+    ),
+    ResultColumn("results", "string", "the folder or file from which the row was read; missing for records in memory"),
     ResultColumn("run_id", "string", "the record's id; missing for a pair that failed", lambda r: r.id),
 )
-"""All columns, in the order of the frame. Columns without a function are filled from elsewhere: from model cards,
-published numbers, or the place of a record."""
+"""All columns, in the order of the frame. A column without a function gets its values from model cards, from published
+numbers, or from the place of a record."""
 
 OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "model": lambda failure: failure.model,
@@ -253,7 +287,8 @@ OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "packages": lambda failure: _json(failure.environment.packages),
     "git": lambda failure: failure.environment.git,
 }
-"""What is known of a pair that failed. All other columns are missing; ``main`` and ``comparable`` are False."""
+"""The columns that a failed pair has, with their values. Other columns are missing, but ``main`` and ``comparable`` are
+False."""
 
 OF_PUBLISHED: Mapping[str, Callable[[Published], object]] = {
     "model": lambda number: number.model,
@@ -270,4 +305,4 @@ OF_PUBLISHED: Mapping[str, Callable[[Published], object]] = {
     "note": lambda number: number.note or None,
     "flag": lambda number: number.flag or None,
 }
-"""What is known of a published number. All other columns are missing."""
+"""The columns that a published number has, with their values. Other columns are missing."""

@@ -1,4 +1,4 @@
-"""``vlmbench.results_frame``: records as a tidy DataFrame, one row a record and metric."""
+"""Makes a tidy DataFrame of records, with a row for each record and metric: ``vlmbench.results_frame``."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ _FACT_COLUMNS = {
     "data_size": "data size",
     "objective": "objective",
 }
-"""Columns to the model facts that they show."""
+"""The columns that show a fact about the model, with the name of the fact."""
 
 
 def results_frame(
     places: Place | Iterable[Place] = RESULTS, *, published: bool = False, every: bool = False
 ) -> pd.DataFrame:
-    """Records as a pandas DataFrame: one row a record and metric, and one row a pair that failed.
+    """Records as a pandas DataFrame: a row for each record and metric, and a row for each pair that failed.
 
-    The columns, their types and their meaning are always the same, also without rows; ``docs/frames.md`` lists them.
-    Values are fractions or ranks, never percent. Of several answers to the same question in one place only the newest
-    is a row, as in ``vlmbench report``. Files that are broken or are not records are left out, and a
-    :class:`~vlmbench.errors.VlmbenchWarning` says so.
+    The columns, their types and their meaning are always the same, also if there are no rows. ``docs/frames.md`` lists
+    them. Values are fractions or ranks, never percent. If a place has several answers to the same question, only the
+    newest is in the frame, as in ``vlmbench report``. Files that are broken or are not records are left out, and a
+    :class:`~vlmbench.errors.VlmbenchWarning` names them.
 
     Args:
         places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record (as
-            :func:`vlmbench.evaluate` returns it), or several of these. An empty list: no records.
-        published: add what papers and model zoos report, one row a number; ``origin`` is ``"published"`` there.
+            :func:`vlmbench.evaluate` returns it), or several of these. An empty list means no records.
+        published: add the numbers that papers and model zoos report, a row for each. Their ``origin`` is
+            ``"published"``.
         every: keep older answers to the same question, too.
 
     Returns:
-        The frame: records in the order of their files, then failures, then published numbers.
+        The frame. Records come first, in the order of their files, then failures, then published numbers.
 
     Raises:
         UsageError: there is no such place.
@@ -55,7 +56,7 @@ def results_frame(
 
 
 class _Rows:
-    """What becomes the rows of a frame, in order."""
+    """The records and failures that become the rows of a frame, in order, each with the name of its place."""
 
     def __init__(self) -> None:
         self.records: list[tuple[str, Summary]] = []
@@ -63,7 +64,7 @@ class _Rows:
 
 
 def read_rows(places: Place | Iterable[Place], *, every: bool = False) -> _Rows:
-    """Records and failures of some places, each with the name of its place."""
+    """Read the records and failures of all places."""
     rows = _Rows()
     for source in read_sources(places, every=every):
         rows.records += [(source.label, record) for record in source.entries.records]
@@ -72,7 +73,7 @@ def read_rows(places: Place | Iterable[Place], *, every: bool = False) -> _Rows:
 
 
 def made_frame(rows: _Rows, numbers: Sequence[Published] = ()) -> pd.DataFrame:
-    """The frame of some rows."""
+    """Make the frame of these records, failures and published numbers."""
     import numpy as np
     import pandas as pd
 
@@ -81,7 +82,7 @@ def made_frame(rows: _Rows, numbers: Sequence[Published] = ()) -> pd.DataFrame:
     facts = _facts()
     others = len(rows.failures) + len(numbers)
     repeats = np.repeat(np.arange(len(records)), [len(record.metrics) for record in records])
-    # A record's own values become an array before they are repeated for its metrics: that takes half the time.
+    # Values of records become an array first, and are repeated for each metric afterwards: this takes half the time.
     index = np.concatenate([repeats, np.arange(len(records), len(records) + others)]).astype(np.intp)
 
     def array(column: ResultColumn) -> Any:
@@ -96,7 +97,7 @@ def made_frame(rows: _Rows, numbers: Sequence[Published] = ()) -> pd.DataFrame:
 
 
 def typed(values: Sequence[Any], dtype: str) -> Any:
-    """A column of plain values in its pandas type; None becomes the type's missing value, and False in ``bool``."""
+    """Make a column of the pandas type ``dtype``. None becomes a missing value, but in a ``bool`` column False."""
     import numpy as np
     import pandas as pd
 
@@ -116,7 +117,7 @@ def _once(
     remarks: Sequence[Sequence[Remark]],
     facts: Callable[..., str | None],
 ) -> list[object]:
-    """A column's values of records, one a record."""
+    """A column's values for records, one value for each record."""
     if column.name == "results":
         return [label or None for label, _ in records]
     if column.name in _FACT_COLUMNS:
@@ -130,7 +131,7 @@ def _once(
 def _others(
     name: str, failures: Sequence[tuple[str, Failure]], numbers: Sequence[Published], facts: Callable[..., str | None]
 ) -> list[object]:
-    """A column's values of failures and of published numbers."""
+    """A column's values for failures and for published numbers."""
     if name == "results":
         return [*(label or None for label, _ in failures), *[None] * len(numbers)]
     if name in _FACT_COLUMNS:
@@ -146,7 +147,7 @@ def _others(
 
 
 def _facts() -> Callable[..., str | None]:
-    """What is known of a model besides its numbers, by column, model and variant; each is looked up once."""
+    """A function that returns a fact about a model by column, model and variant. Each model is looked up once."""
     known = ModelFacts()
 
     @cache

@@ -1,4 +1,4 @@
-"""What a results frame is made of: results folders, baselines, record files, and records in memory."""
+"""Reads the places of a results frame: results folders, baselines, files of records, and records in memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from vlmbench.wording import counted, either
 
 Place: TypeAlias = "str | Path | Summary"
 NAMED = 3
-"""Files that a warning names."""
+"""At most this number of files is named in a warning."""
 
 
 @dataclass(frozen=True)
 class SourceRead:
-    """What one place holds.
+    """The records and failures of one place.
 
     Attributes:
         label: the place as the caller named it; "" for records in memory.
@@ -37,7 +37,7 @@ class SourceRead:
 
 
 def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> list[SourceRead]:
-    """Read every place once; a warning says which files are left out, and which places hold no record.
+    """Read every place once. Warnings name the files that are left out, and the places without a record.
 
     Args:
         places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record, or
@@ -51,23 +51,34 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
     wrong = [place for place in given if not isinstance(place, str | os.PathLike | Summary)]
     if wrong:
         raise UsageError(
-            f"a results frame is not made of {type(wrong[0]).__name__!r}",
+            f"a results frame cannot be made of a {type(wrong[0]).__name__!r}",
             hint="Give a folder, a record's file, a baseline, a record, or a list of these.",
         )
-    named = dict.fromkeys(os.fspath(place) for place in given if not isinstance(place, Summary))
-    read = [_read(place, every=every) for place in named]
-    if in_memory := [place for place in given if isinstance(place, Summary)]:
+    if any(not isinstance(place, Summary) and not str(place).strip() for place in given):
+        raise UsageError("a results frame is not made of an empty name", hint="Name a folder, a file or a baseline.")
+    named: dict[str, str] = {}
+    for place in given:
+        if not isinstance(place, Summary):
+            named.setdefault(_key(os.fspath(place)), os.fspath(place))
+    read = [_read(name, every=every) for name in named.values()]
+    if in_memory := list({id(place): place for place in given if isinstance(place, Summary)}.values()):
         read.append(SourceRead("", Entries(in_memory)))
     for source in read:
         _warn(source)
     return read
 
 
+def _key(name: str) -> str:
+    """What two spellings of one place share, so that its records are rows once."""
+    path = user_path(name)
+    return os.path.realpath(path) if os.path.exists(path) else name
+
+
 def _read(name: str, *, every: bool) -> SourceRead:
     label = side_label(name)
     path = user_path(name)
     if not name.strip() or not os.path.exists(path):
-        side = read_side(name)  # a baseline's name; it raises if there is nothing of this name
+        side = read_side(name)  # a baseline's name; raises an error if there is no baseline of this name
     elif path.is_dir() and any(path.glob("*/*/*.json")):
         return SourceRead(label, gather(ResultStore(path).summaries(), every=every))
     else:
@@ -83,7 +94,7 @@ def _read(name: str, *, every: bool) -> SourceRead:
 
 
 def _broken_baseline(path: Path, label: str) -> SourceRead:
-    """The records of a baseline that can be read, if others cannot."""
+    """The readable records of a baseline in which some records cannot be read."""
     try:
         baseline = open_baseline(path, broken_left_out=True)
     except RecordError as error:
@@ -101,4 +112,4 @@ def _warn(source: SourceRead) -> None:
         text = f"{source.label}: {count} {either(len(left_out), 'is', 'are')} left out: {shown}{more}"
         warnings.warn(text, VlmbenchWarning, stacklevel=5)
     if not source.entries.records and not source.entries.failures:
-        warnings.warn(f"{source.label}: there is no record in it", VlmbenchWarning, stacklevel=5)
+        warnings.warn(f"{source.label}: there is no record here", VlmbenchWarning, stacklevel=5)

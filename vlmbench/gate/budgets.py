@@ -1,4 +1,7 @@
-"""Budgets of a gate file: speed and memory as ratios, if both sides were measured in the same way."""
+"""Checks the budgets of a gate file: speed and memory as ratios, if both sides were measured in the same way.
+
+``vlmbench compare`` uses it with ``--gate``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Changes of single classes: the floor (`max_class_drop`) under each class, and the classes that changed most."""
+"""Finds changes of single classes: the floor (`max_class_drop`) under each class, and the classes that changed most.
+
+``vlmbench compare`` uses it for every task with classes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``vlmbench.compare``: is a release worse than its baseline? The command ``compare`` calls it."""
+"""Defines ``vlmbench.compare``, which tells whether a release is worse than its baseline.
+
+The command ``vlmbench compare`` calls it too.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from vlmbench.gate.baselines.store import BASELINES
 from vlmbench.gate.gate_file import read_gate
 from vlmbench.gate.judge import CompareRequest, compare_sides
 from vlmbench.gate.mismatches import check_allowed
 from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
-from vlmbench.paths import user_path
+from vlmbench.paths import BASELINES, user_path
 
 
 def compare(

@@ -1,4 +1,7 @@
-"""One record of a side, with a function that reads its answers."""
+"""Defines an entry: a record, the place where it was found, and a function that reads its answers.
+
+The gate (each side of a comparison has entries), ``vlmbench baseline`` and the data frames use entries.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence for one task: how two records differ, and the measured difference of their answers.
+"""Collects the evidence for one task: how two records differ, and the measured difference of their answers.
 
 :mod:`~vlmbench.gate.judge` makes verdicts from it.
 """

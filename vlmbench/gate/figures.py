@@ -1,4 +1,7 @@
-"""The text of a comparison's table: names, values, differences and p-values. Every format uses it."""
+"""Makes the text of a comparison's table: names, values, differences and p-values.
+
+The terminal and every format for people use it.
+"""
 
 from __future__ import annotations
 

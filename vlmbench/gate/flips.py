@@ -1,4 +1,7 @@
-"""The samples whose answers differ most between the two sides, from their aligned tables."""
+"""Lists the samples whose answers differ most between the two sides, from their aligned tables.
+
+``vlmbench compare`` shows them as evidence.
+"""
 
 from __future__ import annotations
 

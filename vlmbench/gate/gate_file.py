@@ -1,4 +1,4 @@
-"""Reads gate files (`compare --gate FILE`). Errors name the line in the file."""
+"""Reads gate files (`vlmbench compare --gate FILE`). Errors name the line in the file."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _named(place: Sequence[Any]) -> str:
 
 
 def _line(node: Any, place: Sequence[Any]) -> int:
-    """The line of a place in the file, counted from 1. For a missing place, the line of its parent."""
+    """The line, counted from 1, of the field with this path of keys. If the file lacks it, the line of its parent."""
     line = node.start_mark.line
     for part in place:
         if isinstance(node, yaml.MappingNode):

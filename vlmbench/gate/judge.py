@@ -1,4 +1,4 @@
-"""From two sides to a comparison: pairs and measures every task, judges it, and gives one verdict over all.
+"""Makes a comparison from two sides: pairs and measures every task, judges it, and gives one verdict over all.
 
 :func:`vlmbench.compare` calls it.
 """

@@ -1,4 +1,7 @@
-"""Remarks that only one side of a comparison has: something happened in one run and not in the other."""
+"""Finds remarks that only one side of a comparison has: something happened in one run and not in the other.
+
+``vlmbench compare`` states them in its notes.
+"""
 
 from __future__ import annotations
 

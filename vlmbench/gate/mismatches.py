@@ -1,4 +1,7 @@
-"""The fields that must be equal in two records of one task, how they differ, and what each difference means."""
+"""Lists the fields that must be equal in two records of one task, how they differ, and what each difference means.
+
+``vlmbench compare`` uses it before it compares answers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The result of a gate. All formats print it, and the JSON format is exactly this. Schema ``vlmbench.comparison/1``."""
+"""Defines the result of a gate. Schema ``vlmbench.comparison/1``.
+
+:func:`vlmbench.compare` returns it. Every format writes it, and the JSON format is exactly this.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The gate file's fields: how much each task may lose, and other demands. Schema ``vlmbench.gate/1``."""
+"""Defines the gate file's fields: how much each task may lose, and other demands. Schema ``vlmbench.gate/1``.
+
+``vlmbench compare`` judges by them, and by their defaults if there is no gate file.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class Amount(_Part):
 
 
 class Settings(_Part):
-    """The demands on a task. A field that is not set comes from an earlier rule, then from the defaults."""
+    """The demands on a task. If a rule does not set a field, an earlier matching rule sets it, or else the defaults."""
 
     metric: str | None = None
     """The metric to compare. Default: the record's main metric."""

@@ -1,4 +1,7 @@
-"""Which record RECORD means on the command line: a file, a run id, MODEL/TASK, or one of a saved baseline."""
+"""Finds the record that RECORD on the command line means: a file, a run id, MODEL/TASK, or a saved baseline's record.
+
+``vlmbench show`` calls :func:`choose_record`.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,29 @@ from pathlib import Path
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.store import baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.gate.sides import Side, side_at
-from vlmbench.paths import user_path
+from vlmbench.gate.sides import Side, side_at, side_label
+from vlmbench.paths import report_command, user_path
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
 from vlmbench.store import ResultStore
-from vlmbench.wording import counted
+from vlmbench.wording import counted, either
 
 _LISTED = 10
 _ID = re.compile(r"[A-Za-z0-9]{4,}")
-"""A run id, or the beginning of one: four characters at least."""
+"""The form of a run id, or of its beginning with four characters or more."""
+_SHORT_ID = re.compile(r"[0-9a-f]{1,3}")
+"""The beginning of a run id that is too short to be one."""
 _TABLES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The record that was meant.
+    """The record that the user meant.
 
     Attributes:
-        entry: it, with its predictions.
-        of_baseline: it lies in a saved baseline, whose folder is for Git.
-        older: other records of the same model and task.
+        entry: the record, with a function that reads its predictions.
+        of_baseline: it belongs to a saved baseline, whose folder is for Git.
+        older: older records of the same model and task.
     """
 
     entry: Entry
@@ -43,43 +48,53 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
     """The record that an argument means.
 
     Args:
-        name: the path of a record or of its predictions, of a folder with one pair's records; a run id or the beginning
-            of one; MODEL/TASK; BASELINE/TASK or BASELINE/MODEL/TASK.
-        results: the results folder, for ids and MODEL/TASK.
+        name: one of these: the path of a record, of its predictions, or of a folder with the records of one pair; a run
+            id or its beginning; MODEL/TASK; BASELINE/TASK; BASELINE/MODEL/TASK.
+        results: the results folder, in which ids and MODEL/TASK are looked up.
         baselines: the folder of all baselines.
 
     Raises:
-        UsageError: there is no such record, it cannot be read, the pair gave no answer, or several records are meant.
+        UsageError: there is no such record, it cannot be read, the pair failed, or several models or tasks are meant.
     """
     if not name.strip() or "\0" in name:
         raise UsageError(
-            "the record's name is empty or has a NUL", hint="Name a record's file, a run id or MODEL/TASK."
+            "the record's name is empty or has a NUL character", hint="Name a record's file, a run id or MODEL/TASK."
         )
     try:
         path = user_path(name)
         found = _at(path) if os.path.exists(path) else None
         found = found or _of_pair(name, results) or _of_id(name, results) or _of_baseline(name, baselines)
+        if found is None and os.path.exists(path):
+            raise _nothing_in(side_at(path), str(path))
     except RecordError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if found is None:
-        raise UsageError(f"no record {name!r}", hint=_hint(name, results, baselines))
+        raise no_such_record(name, results, hint=_hint(name, results, baselines))
     return found
 
 
-def _at(path: Path) -> Chosen:
+def no_such_record(name: str, results: Path, *, hint: str) -> UsageError:
+    """The error for a name that matches no record. :func:`vlmbench.predictions_frame` raises it, too.
+
+    Args:
+        name: what the user named.
+        results: the results folder in which it was looked up.
+        hint: what the user can name instead.
+    """
+    return UsageError(f"there is no record {side_label(name)!r} in {side_label(str(results))!r}", hint=hint)
+
+
+def _at(path: Path) -> Chosen | None:
+    """The record at a path. None for a folder without records: a pair or a baseline may have the same name."""
     if path.suffix in _TABLES and path.is_file():
         record = path.with_suffix(".json")
         if not record.is_file():
             raise UsageError(f"{path}: its record {record.name} is not beside it", hint="Name the record's .json file.")
         path = record
     side = side_at(path)
-    baseline = bool(side.entries) and not _is_run(side.entries[0])
-    return _one(side, str(path), of_baseline=baseline)
-
-
-def _is_run(entry: Entry) -> bool:
-    """Whether a record lies where a run wrote it, under its id; a baseline's is named by the task."""
-    return Path(entry.where).stem == entry.record.id
+    if path.is_dir() and not side.entries and not side.failures:
+        return None
+    return _one(side, str(path))
 
 
 def _of_pair(name: str, results: Path) -> Chosen | None:
@@ -92,7 +107,7 @@ def _of_pair(name: str, results: Path) -> Chosen | None:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """MODEL and TASK, whichever of the slashes is between them: names may have slashes."""
+    """Every way to split a name into MODEL and TASK at a slash. The names themselves may have slashes, too."""
     for place, sign in enumerate(name):
         if sign == "/" and 0 < place < len(name) - 1:
             yield name[:place], name[place + 1 :]
@@ -121,26 +136,27 @@ def _of_baseline(name: str, baselines: Path) -> Chosen | None:
     ]
     if not entries:
         raise UsageError(f"the baseline {first!r} has no record {rest!r}", hint=f"See: vlmbench baseline show {first}")
-    return _one(Side(name, entries), name, of_baseline=True)
+    return _one(Side(name, entries, of_baseline=True), name)
 
 
-def _one(side: Side, name: str, *, of_baseline: bool = False) -> Chosen:
-    """The newest record of the one pair that a side holds."""
+def _one(side: Side, name: str) -> Chosen:
+    """The newest record of a side. All its records must be of one model and task."""
     if not side.entries:
         raise _nothing_in(side, name)
     pairs = {(entry.record.model.name, entry.record.task.name) for entry in side.entries}
     if len(pairs) > 1:
         raise _several(f"{name!r} has records of {len(pairs):,} models and tasks", side.entries)
     newest, *older = sorted(side.entries, key=lambda entry: entry.record.run.started, reverse=True)
-    return Chosen(newest, of_baseline, older)
+    return Chosen(newest, side.of_baseline, older)
 
 
 def _nothing_in(side: Side, name: str) -> UsageError:
     if side.failures:
         failure: Failure = max(side.failures, key=lambda each: each.started)
-        what = "could not be asked" if failure.status == "unsupported" else "failed on"
+        what = "cannot be asked" if failure.status == "unsupported" else "failed on"
+        start = f"{failure.model} {what} {failure.task}: "
         return UsageError(
-            f"there is no record: {failure.model} {what} {failure.task}: {failure.message or failure.error}",
+            f"there is no record: {start}{(failure.message or failure.error).removeprefix(start)}",
             hint=failure.hint,
         )
     why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])
@@ -156,11 +172,15 @@ def _several(what: str, entries: Iterable[Entry]) -> UsageError:
 
 
 def _hint(name: str, results: Path, baselines: Path) -> str:
-    """The nearest pair's name, else what can be named."""
-    known = [f"{path.parent.name}/{path.name}" for path in results.glob("*/*") if path.is_dir()]
-    meant = did_you_mean(name, known) if known else ""
-    if meant:
-        return meant
-    if not known and not results.is_dir():
-        return f"There is no results folder {str(results)!r}: name one with --results, or make one with `vlmbench run`."
-    return "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."
+    """A hint: the most similar name of a pair. If no name is similar, it says what can be named."""
+    if _SHORT_ID.fullmatch(name):
+        return "If this is the beginning of a run id, name four characters of it, or more."
+    if not results.is_dir():
+        return f"There is no results folder {str(results)!r}. Name one with --results, or make one with `vlmbench run`."
+    known, failed = ResultStore(results).pairs()
+    hint = did_you_mean(name, [f"{folder.parent.name}/{folder.name}" for folder in known])
+    hint = hint or "Name a record's file, the first characters of a run id, MODEL/TASK, or BASELINE/TASK."
+    if failed:
+        said = f"{counted(len(failed), 'pair')} {either(len(failed), 'has', 'have')} only a failure and no record"
+        hint += f" {said}: see {report_command(results)}"
+    return hint

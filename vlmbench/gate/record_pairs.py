@@ -1,4 +1,4 @@
-"""Records of two sides, paired by model and task."""
+"""Pairs the records of two sides by model and task. ``vlmbench compare`` uses it."""
 
 from __future__ import annotations
 

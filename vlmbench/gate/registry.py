@@ -1,4 +1,7 @@
-"""The formats of comparisons, by name. The command line itself shows comparisons on a terminal."""
+"""Registers the formats of comparisons by name. ``vlmbench compare --format`` looks them up here.
+
+The command line itself shows comparisons on a terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sentences about a comparison: the verdict, its reasons, and what to do. Every format uses them."""
+"""Makes the sentences about a comparison: the verdict, its reasons, and what to do.
+
+The terminal and every format for people use them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the arguments BASELINE and CANDIDATE: results folders, folders of one model, records, saved baselines."""
+"""Reads the arguments BASELINE and CANDIDATE: results folders, folders of one model, records, saved baselines.
+
+``vlmbench compare``, ``baseline save``, ``show`` and the data frames use it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from pathlib import Path
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.revisions import baseline_at_revision
-from vlmbench.gate.baselines.store import BASELINES, baseline_entry, baseline_names, load_baseline
+from vlmbench.gate.baselines.store import baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.paths import safe_name, user_path
+from vlmbench.paths import BASELINES, safe_name, user_path
 from vlmbench.record_checks import check_place
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
@@ -31,12 +34,14 @@ class Side:
         entries: its records.
         failures: pairs whose last run failed.
         notes: what was left out, with reasons.
+        of_baseline: the records belong to a saved baseline, whose folder is for Git.
     """
 
     label: str
     entries: Sequence[Entry]
     failures: Sequence[Failure] = ()
     notes: Sequence[str] = ()
+    of_baseline: bool = False
 
 
 def side_label(name: str) -> str:
@@ -70,9 +75,10 @@ def _side(name: str, baselines: Path) -> Side:
     if os.path.exists(path):  # Path.exists raises if the name is too long
         return side_at(path, label=side_label(name))
     if name in baseline_names(baselines):
-        return Side(side_label(name), load_baseline(baselines / name))
+        return Side(side_label(name), load_baseline(baselines / name), of_baseline=True)
     if found := _REVISION.fullmatch(name):
-        return Side(side_label(name), baseline_at_revision(found["revision"], found["name"], baselines))
+        entries = baseline_at_revision(found["revision"], found["name"], baselines)
+        return Side(side_label(name), entries, of_baseline=True)
     raise _nothing(name, baselines)
 
 
@@ -85,7 +91,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
     if not path.is_dir():
         entry = read_entry(path)
         if isinstance(entry, Record) and _of_baseline(path, entry):
-            return Side(label, [baseline_entry(path)])
+            return Side(label, [baseline_entry(path)], of_baseline=True)
         read = [(path, entry)]
     else:
         files = _result_files(path)
@@ -93,7 +99,7 @@ def side_at(path: Path, *, label: str = "") -> Side:
         read = [(file, _placed(file, entry, path)) for file, entry in found]
         records = [file for file, entry in read if isinstance(entry, Record)]
         if not records and any(isinstance(entry, Record) and _of_baseline(file, entry) for file, entry in found):
-            return Side(label, load_baseline(path))
+            return Side(label, load_baseline(path), of_baseline=True)
     return Side(
         label,
         [_run_entry(file, entry) for file, entry in read if isinstance(entry, Record)],

@@ -1,4 +1,7 @@
-"""From a difference to a verdict: one rule for all metrics, in any unit and direction."""
+"""Turns a difference into a verdict: one rule for all metrics, in any unit and direction.
+
+``vlmbench compare`` judges every task by it, and then all tasks together.
+"""
 
 from __future__ import annotations
 

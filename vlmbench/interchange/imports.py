@@ -21,7 +21,7 @@ SUFFIXES = (".json", ".jsonl", ".csv")
 
 @dataclass(frozen=True)
 class ImportOutcome:
-    """What became of some files.
+    """The result of importing some files.
 
     Attributes:
         records: those written; a result that is in two files is one record.

@@ -1,6 +1,6 @@
-"""Names of datasets, metrics and models in CLIP_benchmark, DataComp and open_clip, with their names here.
+"""Translates names of datasets, metrics and models in CLIP_benchmark, DataComp and open_clip into vlmbench's names.
 
-The importers translate with these tables.
+The importers use these tables.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ TASKS: Mapping[str, str] = {
 }
 
 OTHER_SAMPLES = frozenset({"caltech101", "eurosat", "vtab/sun397"})
-"""Datasets of CLIP_benchmark whose last name is in :data:`TASKS`, and whose samples are not those of the card there:
-``caltech101`` and ``eurosat`` have all images, the cards VTAB's test split; for ``vtab/sun397`` it is reversed."""
+"""Datasets of CLIP_benchmark whose last name is in :data:`TASKS`, but whose samples differ from the card's.
+
+``caltech101`` and ``eurosat`` have all images, and the cards have VTAB's test split. ``vtab/sun397`` has VTAB's test
+split, and the card has all images."""
 
 METRICS: Mapping[str, str] = {
     # Only names that differ.
@@ -76,7 +78,7 @@ METRICS: Mapping[str, str] = {
     "acc_wg": "acc1_worst_group",
 }
 _DIRECTIONS = {"image_retrieval_recall": "text_to_image_recall", "text_retrieval_recall": "image_to_text_recall"}
-"""CLIP_benchmark names what is found; vlmbench names what is asked and what is found."""
+"""CLIP_benchmark's names state what is found. vlmbench's names state what is asked and what is found."""
 
 OPEN_CLIP_COLUMNS: Mapping[str, tuple[str, str]] = {
     # open_clip's tables of results (docs/openclip_results.csv and _classification_results.csv) to task and metric. The
@@ -137,27 +139,27 @@ OPEN_CLIP_TRAINING: Mapping[str, tuple[str, str]] = {
 
 
 LISTED_AS: Mapping[str, str] = {"ViT-B-16/dfn2b": "ViT-B-16-quickgelu/dfn2b"}
-"""What open_clip's results list under the plain architecture, while its table of weights marks it as QuickGELU."""
+"""Weights that open_clip's results list under the plain architecture, to the QuickGELU name in its table of weights."""
 
 
 def task_name(dataset: str) -> str:
-    """A dataset's task card, or ``clip_benchmark:DATASET`` where no card is known to ask the same; collections
-    before its name ("wds/vtab/pets") do not count.
+    """The task card that asks the same as a dataset of CLIP_benchmark; ``clip_benchmark:DATASET`` if none is known.
 
-    A name of theirs that happens to be one of our cards' is no such knowledge.
+    Collections before the dataset's name ("wds/vtab/pets") do not count. An equal name alone is not enough, because a
+    card of the same name may have other samples or prompts.
     """
     unknown = f"clip_benchmark:{dataset}"
     return unknown if dataset.removeprefix("wds/") in OTHER_SAMPLES else TASKS.get(dataset.rpartition("/")[2], unknown)
 
 
 def metric_name(theirs: str) -> str:
-    """A metric under our name where we have it."""
+    """vlmbench's name of a metric; the given name if vlmbench does not have the metric."""
     name, at, depth = theirs.partition("@")
     return f"{_DIRECTIONS[name]}{at}{depth}" if name in _DIRECTIONS else METRICS.get(theirs, theirs)
 
 
 def model_name(architecture: str, pretrained: str, cards: Mapping[str, str]) -> str:
-    """The card (``cards``: specs to names) of an open_clip model, or how the command line names it without one."""
+    """The name of an open_clip model's card (``cards``: specs to names); without a card, ``open_clip:ARCH/TAG``."""
     plain = architecture.removesuffix("-quickgelu")
     # OpenAI's weights run with QuickGELU under either name.
     names = (plain, f"{plain}-quickgelu") if pretrained == "openai" else (architecture,)

@@ -23,8 +23,8 @@ class Importer:
         name: what the command line and the records call it.
         files: which of its files are read, in a sentence.
         read: reads a file. It gets the path, the specs of open_clip's cards with the cards' names, and the model's name
-            if the user gives one. It yields one item an evaluation: what was measured, or what is wrong with it. It
-            raises :class:`~vlmbench.errors.RecordError` if the file is not a file of this program.
+            if the user gives one. It yields one item for each evaluation: what was measured, or what is wrong.
+            It raises :class:`~vlmbench.errors.RecordError` if the file is not a file of this program.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A result of another program, and the record made from it. The importers use it."""
+"""Defines a result of another program, and makes a record from it. The importers use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The result of every metric, an :class:`Estimate`, and the constants of its interval."""
+"""Defines :class:`Estimate`, the result of every metric, and the constants of its interval.
+
+All modules of this room use it. Tasks turn estimates into the numbers of a record.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Tests and intervals for the difference of a metric between two models on the same samples. The gate uses them.
+"""Computes tests and intervals for the difference of a metric between two models on the same samples.
 
-A paired test ignores samples that both models answer rightly or both wrongly. So it finds drops that the two models'
-own intervals hide. Shares of right answers get McNemar's exact test. All other metrics get a bootstrap that draws the
-same samples for both models (:mod:`vlmbench.metrics.paired_bootstrap`).
+The gate uses it. A paired test ignores samples that both models answer rightly or both wrongly. So it finds drops that
+the two models' own intervals hide. Shares of right answers get McNemar's exact test. All other metrics get a bootstrap
+that draws the same samples for both models (:mod:`vlmbench.metrics.paired_bootstrap`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Array types that metrics accept, and checks of them. A message names the first wrong sample."""
+"""Names the array types that metrics accept, and checks them. A message names the first wrong sample.
+
+All metrics of samples call it first.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Wilson's interval of a proportion, and metrics as functions of the samples' weights. All metrics use it.
+"""Computes Wilson's interval of a proportion, and defines metrics as functions of the samples' weights.
 
-A sample's weight is how often it counts. A metric of weights is written once: weights of 1 give its value, weights of 0
-leave samples out (:mod:`vlmbench.metrics.jackknife`), and multinomial counts are a resample
+All metrics use it. A sample's weight is how often it counts. A metric of weights is written once: weights of 1 give its
+value, weights of 0 leave samples out (:mod:`vlmbench.metrics.jackknife`), and multinomial counts are a resample
 (:mod:`vlmbench.metrics.paired_bootstrap`). Weights come in blocks of B rows, so that memory does not grow with their
 number.
 """
@@ -71,7 +71,7 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
     if n < 1:
         raise ValueError(f"a proportion needs at least one sample, got n = {n}")
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
+        raise ValueError(f"successes must lie between 0 and n = {n}, got {successes}")
     return effective_wilson(successes / n, n, NormalDist().inv_cdf((1 + confidence) / 2))
 
 

@@ -1,4 +1,4 @@
-"""Jackknife intervals, for metrics that are not proportions. The other modules of this folder use them.
+"""Computes jackknife intervals, for metrics that are not proportions. The other metrics of this room use it.
 
 The jackknife computes the metric without each sample in turn; random halves show the bias. A bootstrap with percentiles
 or BCa is not used: it draws samples twice, so that they support themselves, and classes with few samples vanish from

@@ -1,6 +1,6 @@
-"""Standard errors of the differences between models on the same samples, for all pairs of models at once.
+"""Computes standard errors of the differences between models on the same samples, for all pairs of models at once.
 
-Rankings use them to tell which models the data can tell apart.
+The rankings of ``vlmbench report`` and the leaderboard use them to tell which models are tied.
 """
 
 from __future__ import annotations

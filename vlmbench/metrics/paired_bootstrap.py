@@ -1,4 +1,7 @@
-"""The bootstrap of a difference: both models are evaluated on the same draws of the samples. The gate uses it."""
+"""Computes the bootstrap of a difference: both models are evaluated on the same draws of the samples.
+
+The gate uses it, for metrics that are not shares of right answers.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Metrics of how well scores rank samples: average precision (two kinds) and the area under the ROC curve.
+"""Computes how well scores rank samples: average precision (two kinds) and the area under the ROC curve.
 
-Multi-label classification and the AUC of classification use them. One class has (N,) scores, higher for more positive,
-and (N,) booleans: whether a sample shows the class. C classes have (N, C) of each. Values are fractions in [0, 1], and
-nan if no sample is positive. A ValueError names what is wrong: no samples, shapes that differ, or a NaN score.
+The classification task uses it: with several labels an image, and for the AUC. One class has (N,) scores, higher for
+more positive, and (N,) booleans: whether a sample shows the class. C classes have (N, C) of each. Values are fractions
+in [0, 1], and nan if no sample is positive. A ValueError names what is wrong: no samples, shapes that differ, or a NaN
+score.
 
 Equal scores always form one threshold. An interval is for the value on unlimited samples of the same kind, over the
 classes that are defined in these samples. It takes 250 passes over all classes and samples: a quarter of a second for

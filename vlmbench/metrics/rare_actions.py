@@ -1,7 +1,8 @@
-"""RareAct's mean weighted and mean sampled average precision, which count each video once. The task kind uses them.
+"""Computes RareAct's mean weighted and mean sampled average precision, which count each video once.
 
-For each action only some rows are ranked: the clips that were annotated for it, and the positive clips of all other
-actions. Clips of one video are nearly copies, so that plain average precision would count some videos many times.
+The task kind ``rare_actions`` uses it. For each action only some rows are ranked: the clips that were annotated for it,
+and the positive clips of all other actions. Clips of one video are nearly copies, so that plain average precision would
+count some videos many times.
 
 Scores are (N, C): of each row for each action. ``ranked`` comes from :func:`action_rows`. A ValueError names what is
 wrong: no rows, no action with a positive, or a NaN score.

@@ -1,4 +1,7 @@
-"""What a number of samples can detect, before anything is measured. `tasks show` and `doctor` print it."""
+"""Computes the smallest difference that a number of samples can detect, before anything is measured.
+
+``vlmbench run`` and ``report results`` print it for subsets, and ``tasks show`` for the whole task.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of cross-modal retrieval, from the rank of each query's best true match.
+"""Computes metrics of cross-modal retrieval from the rank of each query's best true match. The retrieval task uses it.
 
 A rank is the place of the best true match among the candidates, counted from 1. Queries form groups: the captions of
 one image are about one picture, so they belong together. A ValueError names what is wrong: no queries, lengths that

@@ -1,8 +1,8 @@
-"""Metrics of semantic segmentation: each class's intersections and unions are summed over the dataset, then divided.
+"""Computes metrics of semantic segmentation: intersections and unions are summed over the dataset, then divided.
 
-The field computes mean IoU from one confusion matrix over all pixels of all images. The mean of the images' own mean
-IoUs is a different number: there a class counts once for each image that shows it, and a small object counts as much as
-a large one.
+The segmentation task uses it. The field computes mean IoU from one confusion matrix over all pixels of all images. The
+mean of the images' own mean IoUs is a different number: there a class counts once for each image that shows it, and a
+small object counts as much as a large one.
 
 Three counts for each class and image are kept, so memory does not grow with pixels: 5,000 images and 171 classes take
 20 MB. Intervals are over images, because the pixels of one image are not independent. They are for the value on
@@ -174,7 +174,11 @@ def image_pixel_accuracies(counts: PixelCounts) -> NDArray[np.float64]:
 
 
 def segmentation_rows(counts: PixelCounts) -> list[SegmentationRow]:
-    """Each class's IoU, accuracy and precision over the dataset."""
+    """Each class's IoU, accuracy and precision over the dataset.
+
+    Returns:
+        One row for each class, in the order of the classes.
+    """
     intersection, predicted, truth = (
         each.sum(axis=0) for each in (counts.intersection, counts.predicted, counts.truth)
     )

@@ -1,4 +1,7 @@
-"""The interval of a mean of proportions, such as the mean of class recalls."""
+"""Computes the interval of a mean of proportions, such as the mean of class recalls.
+
+The metrics of classification and of given boxes use it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Weighted counts over samples sorted by score, and the three statistics of :mod:`~vlmbench.metrics.ranking`.
+"""Counts weighted samples sorted by score, and computes the three statistics of :mod:`~vlmbench.metrics.ranking`.
 
-Samples with equal scores form one threshold, so the order of the input does not matter. Only thresholds with a positive
-are kept: the others change none of the three statistics. Counts stay integers as long as possible, and a resample needs
-no sorting: one class takes samples x resamples steps.
+Only that module uses it. Samples with equal scores form one threshold, so the order of the input does not matter. Only
+thresholds with a positive are kept: the others change none of the three statistics. Counts stay integers as long as
+possible, and a resample needs no sorting: one class takes samples x resamples steps.
 """
 
 from __future__ import annotations

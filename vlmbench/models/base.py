@@ -1,4 +1,4 @@
-"""The protocols of a model: what every model has, what a dual encoder has, and further capabilities.
+"""Defines the protocols of a model: what every model has, what a dual encoder has, and further capabilities.
 
 Adapters implement them; the engine and the tasks use them. An adapter is a function ``(card, options) -> Model``. It
 registers under a name in :data:`vlmbench.models.ADAPTERS`, through the entry point group ``vlmbench.models``, or from a
@@ -64,7 +64,7 @@ class ModelIdentity:
 
     @property
     def answers_again(self) -> bool:
-        """Whether cached features and earlier records may stand for what the model would answer now."""
+        """Whether cached features and earlier records may be used in place of new answers of the model."""
         return self.stated and bool(self.weights_sha256)
 
 
@@ -177,7 +177,7 @@ class TokenPacks:
     Attributes:
         tokens: (B, L) int64 token ids.
         depths: (B, L) int64, the position of each token in its prompts.
-        sees: (B, L, L) bool, whether the row's token may see the column's token: its ancestors and itself.
+        sees: (B, L, L) bool; [b, i, j] is true if token i attends to token j, which is i itself or an ancestor of i.
         ends: (B, E) int64, the place of each prompt's last token.
         ended: (B, E) bool, which of ``ends`` belong to prompts; the others are filling.
     """

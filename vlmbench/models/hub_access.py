@@ -1,7 +1,12 @@
-"""Access to the Hugging Face hub for the adapters: ``--offline`` is enforced, and a failed fetch says what to do."""
+"""Controls the adapters' access to the Hugging Face hub: enforces ``--offline``, and explains a failed fetch.
+
+All adapters that fetch from the hub use it.
+"""
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +14,11 @@ from pathlib import Path
 
 import huggingface_hub.constants
 
-from vlmbench.errors import ModelError
-from vlmbench.network import proxy_problem
+from vlmbench.errors import ModelError, first_line
+from vlmbench.network import hub_name, no_connection, proxy_problem, without_password
 
 _LOCK = threading.RLock()
+_LONGEST_REASON = 300
 
 
 @contextmanager
@@ -23,7 +29,8 @@ def hub_access(*, offline: bool) -> Iterator[None]:
     library's own switch is set and restored. The lock prevents two loading threads from undoing each other's switch.
     """
     if not offline:
-        yield
+        with _few_tries():
+            yield
         return
     with _LOCK:
         before = huggingface_hub.constants.HF_HUB_OFFLINE
@@ -32,6 +39,30 @@ def hub_access(*, offline: bool) -> Iterator[None]:
             yield
         finally:
             huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+class _FewTries(logging.Filter):
+    """Drops the lines in which the hub's client says that it tries again, and ends tries without a connection.
+
+    The client asks five times more, after 1, 2, 4, 8 and 8 seconds, and has no setting for it. It logs each failure
+    before it waits. An error that this filter raises is that failure, so the client reports it as its own.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = sys.exc_info()[1]
+        if error is not None and no_connection(error) is not None:
+            raise error
+        return False
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    log, few = logging.getLogger("huggingface_hub.utils._http"), _FewTries()
+    log.addFilter(few)
+    try:
+        yield
+    finally:
+        log.removeFilter(few)
 
 
 def fetch_error(what: str, error: Exception, *, offline: bool, repository: str | None = None) -> ModelError:
@@ -49,8 +80,13 @@ def fetch_error(what: str, error: Exception, *, offline: bool, repository: str |
         )
     if problem := proxy_problem(error):
         return ModelError(f"cannot fetch {what}: {problem[0]}", hint=problem[1])
+    if repository and (cause := no_connection(error)):
+        return ModelError(
+            f"cannot fetch {what}: the connection to {hub_name()} failed ({type(cause).__name__})",
+            hint="Check the connection and HF_ENDPOINT, or pass a local path. With --offline only the cache is read.",
+        )
     return ModelError(
-        f"cannot fetch {what}: {reason[:300]}",
+        f"cannot fetch {what}: {first_line(without_password(reason), most=_LONGEST_REASON)}",
         hint="Check the name and the network (or HF_ENDPOINT, HF_TOKEN for gated weights), or pass a local path. "
         "With --offline only the cache is read.",
     )

@@ -1,4 +1,4 @@
-"""A check of a model card's options. Each adapter calls it with the options that it knows."""
+"""Checks a model card's options. Each adapter calls it with the options that it knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Remarks: what happened to data, prompts, weights or metrics, and a careful user wants to know.
+"""Remarks: events in data, prompts, weights or metrics that a careful user wants to know. Every room makes them.
 
-:mod:`vlmbench.remarks.base` has what a remark is and how code makes one, :mod:`vlmbench.remarks.codes` every code.
+:mod:`vlmbench.remarks.base` defines a remark and the function that makes one; :mod:`vlmbench.remarks.codes` has every
+code.
 """

@@ -1,4 +1,4 @@
-"""Remarks: what a remark is, how code makes one (:func:`say`), and how a run collects them (:func:`gathered_remarks`).
+"""Defines a remark, the function that makes one (:func:`say`), and how a run collects them (:func:`gathered_remarks`).
 
 Every room makes remarks. ``run`` collects those of each pair into its record.
 """
@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from vlmbench.errors import VlmbenchWarning
+from vlmbench.errors import VlmbenchWarning, warn_caller
 from vlmbench.markup import one_line
 from vlmbench.wording import counted, either
 
@@ -214,7 +214,7 @@ def say(
     part = _Part(code, text, brief, count, tuple(nsmallest(EXAMPLES, set(examples))), unranked)
     gathered = _GATHERED.get()
     if gathered is None:
-        warnings.warn(part.remark.sentence, VlmbenchWarning, stacklevel=2)
+        warn_caller(part.remark.sentence)
     else:
         gathered.add(part)
 

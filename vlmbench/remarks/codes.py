@@ -85,8 +85,8 @@ PARTIAL_ANNOTATION = Code(
 NO_PROPOSALS = Code("no-proposals", "Images have no proposals, so no object can be found in them.")
 OWN_DETECTOR = Code(
     "own-detector",
-    "The model's own detector found the boxes, because it cannot name given boxes and the card does not state which "
-    "boxes to use.",
+    "The model's own detector found the boxes, because it cannot classify given boxes and the card does not state "
+    "which boxes to use.",
     unranked=True,
 )
 EMPTY_REGIONS = Code("empty-regions", "Boxes are empty or outside their image.")

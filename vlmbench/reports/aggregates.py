@@ -1,7 +1,7 @@
 """Ranks models over several tasks. Models share a rank if the data cannot tell them apart.
 
-Only tasks that all ranked models have count. A task that a model lacks is never counted as zero: either the task or the
-model is left out. The ``ranking`` and ``task`` tables and the leaderboard use it.
+``vlmbench report ranking``, ``report task`` and the leaderboard use it. Only tasks that all ranked models have count. A
+task that a model lacks is never counted as zero: either the task or the model is left out.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Standings:
 
 
 def common_tasks(answers: Answers, models: Iterable[str] | None = None) -> list[str]:
-    """The tasks that all these models have, in their order. Without ``models``: the tasks that all models have."""
+    """The tasks that all these models have, in the order of the answers. Without ``models``: those of all models."""
     wanted = set(models) if models is not None else {model for own in answers.values() for model in own}
     return [task for task, own in answers.items() if wanted and wanted <= own.keys()]
 

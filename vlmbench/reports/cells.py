@@ -1,6 +1,6 @@
-"""The cells of a table: text, or a number with its origin, interval and notes.
+"""Defines the cells of a table: text, or a number with its origin, interval and notes.
 
-The builders make them, and the formats write them.
+The builders of tables make them, and the formats, the site and the data frames write them.
 """
 
 from __future__ import annotations

@@ -77,11 +77,11 @@ def _no_numbers(record: Summary) -> list[str]:
 
 
 def newest(records: Sequence[SummaryT]) -> list[SummaryT]:
-    """The latest record of each pair and settings that change the question, in their order of appearance.
+    """The latest record of each model and question, in the order of first appearance.
 
-    Records of one pair may differ in data, prompts, protocol, limit or precision. These are different questions, and
-    all stay. Of two records of the same question the later stays. Several models with one name get different names, see
-    :func:`~vlmbench.reports.same_name.told_apart`.
+    A question is a task with its data, prompts, protocol, limit and precision. Records of one model that answer
+    different questions all stay. Of two records that answer the same question, the later stays. Several models with one
+    name get different names, see :func:`~vlmbench.reports.same_name.told_apart`.
     """
     latest: dict[tuple[object, ...], SummaryT] = {}
     for record in records:

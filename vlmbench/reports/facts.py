@@ -1,6 +1,6 @@
-"""Facts about a model besides its numbers, from the paper's own row, its card, or a record.
+"""Collects facts about a model besides its numbers, from the paper's own row, its card, or a record.
 
-Tables show them as columns, and data frames too.
+Tables, the leaderboard and data frames show them as columns.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Places footnotes: on a number, on its row if all its numbers have it, or once under the table.
 
-The builders and :mod:`.table_view` use it, so that no footnote is repeated without need.
+The builders of tables and :mod:`.table_view` use it, so that no footnote is repeated without need.
 """
 
 from __future__ import annotations

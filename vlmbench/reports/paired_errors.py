@@ -1,6 +1,6 @@
-"""Errors of the differences between models that answered the same samples.
+"""Computes errors of the differences between models that answered the same samples, from their predictions.
 
-It reads the predictions beside records. The ``task`` and ``ranking`` tables decide with it which models are tied.
+``vlmbench report task``, ``report ranking`` and the leaderboard decide with it which models are tied.
 """
 
 from __future__ import annotations

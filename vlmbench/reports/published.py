@@ -1,4 +1,4 @@
-"""Published numbers: the numbers of papers and model zoos, each with its source.
+"""Reads published numbers: the numbers of papers and model zoos, each with its source.
 
 Tidy CSV files in ``results/published/`` hold them, one file a table; the README there says how to add or correct one.
 If a number is known to be wrong, or answers another question than its column says, it is kept as printed, with a flag.
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlmbench.catalogue import shipped_root
+from vlmbench.card_files import shipped_root
 from vlmbench.errors import DataError
 
 COLUMNS = ("model", "task", "metric", "value", "source", "note", "flag", "table", "variant")
-"""Of every CSV file of numbers, in this order; ``variant`` is a JSON object."""
+"""The columns of every CSV file of numbers, in this order. ``variant`` is a JSON object."""
 METHODS_FILE = "survey_methods.csv"
 DATASETS_FILE = "survey_datasets.csv"
 

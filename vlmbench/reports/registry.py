@@ -1,4 +1,4 @@
-"""Every table and every format by name: those of this package and those that other packages add.
+"""Registers every table and every format by name: those of this package and those that other packages add.
 
 ``vlmbench report`` looks them up here. The description of a table is known without importing the code that makes it, so
 that the help is quick.
@@ -109,7 +109,7 @@ class ReportFormat:
     Attributes:
         name: its name on the command line.
         write: makes the whole file.
-        for_programs: whether it has the table's ``data``, one row a number, in place of its cells.
+        for_programs: whether it has the table's ``data``, one row for each number, in place of its cells.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Gives different names to different models that share a name, so that no table row mixes their numbers.
 
-Models share a name, for example, after a checkpoint was replaced. :mod:`.entries` uses it.
+Models share a name, for example, after a checkpoint was replaced. Every reader of a results folder gets these names.
 """
 
 from __future__ import annotations

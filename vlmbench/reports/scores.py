@@ -1,6 +1,6 @@
 """Turns numbers of records and papers into cells of tables, and into plain values for CSV and JSON.
 
-Every builder of a table uses it.
+Every builder of a table uses it, and the leaderboard.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def measured_score(record: Summary, name: str, view: TableView, *, remarks: Sequ
 
 
 def concerns(remark: Remark, record: Summary, name: str) -> bool:
-    """Whether a remark concerns this metric. That the main metric has no value does not concern the others."""
+    """Whether a remark concerns this metric. A missing main value does not concern the other metrics."""
     return remark.code != NO_VALUE.name or name == record.main_metric
 
 

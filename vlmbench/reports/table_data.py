@@ -1,4 +1,7 @@
-"""A table as data: columns, cells, sections and notes. The builders make it, and :mod:`.formats` write it."""
+"""Defines a table as data: columns, cells, sections and notes.
+
+Builders and commands make tables in this form, and :mod:`.formats` write them.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class Table:
     Attributes:
         title: what the table shows.
         columns: its columns.
-        rows: one cell a column.
+        rows: one cell for each column.
         data: the same numbers as plain values for JSON and CSV, one object a number.
         notes: lines under the table.
         sections: headings between rows, by the index of the row that follows.

@@ -1,6 +1,6 @@
 """Arranges tables as a reader asks for: filters, sorts and groups rows, chooses columns, and marks the best numbers.
 
-Every builder ends with :func:`arranged`.
+The options of ``vlmbench report`` become a view, and every builder ends with :func:`arranged`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TableRow:
     """One row before it is arranged.
 
     Attributes:
-        cells: one a column.
+        cells: one for each column.
         data: its numbers as plain values, for JSON and CSV.
     """
 

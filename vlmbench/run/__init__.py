@@ -1,1 +1,4 @@
-"""Runs: from names to a plan, from a plan to records. The command ``run`` and :func:`vlmbench.evaluate` use it."""
+"""Runs: turns names into a plan, and a plan into records.
+
+``vlmbench run``, ``demo``, ``fetch`` and ``show`` and :func:`vlmbench.evaluate` use this room.
+"""

@@ -1,4 +1,4 @@
-"""Makes a record from the answer to a pair. Everything that can change a number goes into it."""
+"""Makes a record from the answer to a pair. Everything that can change a number goes into it. Runs use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures."""
+"""Carries out a plan: an executor answers the jobs, and this driver writes records and failures.
+
+``vlmbench run``, ``vlmbench demo`` and :func:`vlmbench.evaluate` call it.
+"""
 
 from __future__ import annotations
 

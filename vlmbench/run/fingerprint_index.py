@@ -1,4 +1,4 @@
-"""An index of datasets' content fingerprints from earlier runs, so that unchanged data need not be read again."""
+"""Keeps datasets' content fingerprints from earlier runs, so that unchanged data is not read again. Runs use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Run ids and plan ids, which identify runs, and the environment of a run for its record."""
+"""Computes run ids and plan ids, which identify runs, and collects the environment of a run for its record.
+
+Runs use it to find an earlier record that answers the same question.
+"""
 
 from __future__ import annotations
 

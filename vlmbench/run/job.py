@@ -1,4 +1,7 @@
-"""A job: one pair of a plan with everything that any process needs to answer it. Executors get jobs."""
+"""Defines a job: one pair of a plan with everything that any process needs to answer it.
+
+The plan becomes jobs, and executors carry them out.
+"""
 
 from __future__ import annotations
 

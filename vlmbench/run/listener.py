@@ -1,17 +1,17 @@
-"""Listeners, which are told about the progress of a run, and the result of a pair.
+"""Defines listeners, which are told about the progress of a run, and the result of a pair.
 
 The command line has a listener with progress bars; :class:`NotesAsWarnings` is the one of Python callers.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import VlmbenchWarning
+from vlmbench.errors import warn_caller
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Remark
@@ -62,14 +62,24 @@ class Listener(Progress, Protocol):
 
 
 class NotesAsWarnings(Silent):
-    """The listener of callers that want only the records. Notes become Python warnings; the rest is ignored."""
+    """The listener of callers that want only the records. Notes become Python warnings; the rest is ignored.
+
+    Args:
+        told: by a model's name, the sentences about it that the caller has read already. New ones are added.
+    """
+
+    def __init__(self, told: Mapping[str, set[str]] | None = None) -> None:
+        self._told = told or {}
 
     loading = pair_started = pair_finished = Silent.ignore
 
     def note(self, message: str) -> None:
         """A note becomes a warning."""
-        warnings.warn(message, VlmbenchWarning, stacklevel=3)
+        warn_caller(message)
 
     def remark(self, about: str, remark: Remark) -> None:
-        """A remark becomes a warning."""
-        warnings.warn(f"{about}: {remark.sentence}", VlmbenchWarning, stacklevel=3)
+        """A remark becomes a warning, unless the caller has read it about this model."""
+        told = self._told.get(about, set())
+        if remark.sentence not in told:
+            told.add(remark.sentence)
+            warn_caller(f"{about}: {remark.sentence}")

@@ -1,4 +1,7 @@
-"""The processor's name and the peak of memory, for records: without them, costs of two machines look comparable."""
+"""Finds the processor's name and the peak of memory, because costs from different machines cannot be compared.
+
+Runs write both into their records.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From names and objects to cards: the models and tasks of a run, each once, and how much of each task is asked."""
+"""Turns names and objects into cards: the models and tasks of a run, each once, and how much of each task is asked.
+
+Plans, ``vlmbench fetch`` and ``vlmbench show`` use it.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
+from vlmbench.card_files import read_model, read_task, tell_of_broken
 from vlmbench.cards import ModelCard, SourceSpec, SuiteSample, TaskCard, make_task
-from vlmbench.catalogue import (
-    NamedTasks,
-    named_suite,
-    named_tasks,
-    read_model,
-    read_task,
-    runnable,
-    runnable_models,
-    tell_of_broken,
-)
+from vlmbench.catalogue import NamedTasks, named_suite, named_tasks, runnable, runnable_models
 from vlmbench.data.memory.given import GivenTask
 from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
@@ -102,9 +97,8 @@ def ask_tasks(tasks: Iterable[TaskAsked], suites: Iterable[str], options: TaskOp
         suites: names of suites, not of tasks.
 
     Raises:
-        UsageError: two different cards have one name, a task has two different subsets, or the options state how to
-        draw
-            a subset but no task has one.
+        UsageError: two different cards have one name, a task has two different subsets, or the options state how
+            to draw a subset but no task has one.
         UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
     """
     named = _named(tasks, suites)

@@ -1,4 +1,4 @@
-"""Opens the data of a task and makes its question. Plans and processes use it."""
+"""Opens the data of a task and makes its question. Plans, the processes of a run and ``vlmbench show`` use it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import DrawPictures, Outcome, Question, TaskPlugin, question_data, settings_in_use
-from vlmbench.wording import counted
+from vlmbench.wording import counted, either
 
 UNIQUE_COLUMNS = ("sample", "content")
 """Columns without a dictionary: their values never repeat, so a dictionary only costs memory."""
@@ -260,9 +260,9 @@ def _settings_used(
     unused = sorted(chosen.keys() - used.keys())
     if not unused:
         return used, ()
-    are = "settings play" if len(unused) != 1 else "setting plays"
-    text = f"{len(unused)} {are} no part in {job.task.name}"
-    return used, (remark(SETTING_UNUSED, text, count=len(unused), examples=unused),)
+    count = len(unused)
+    text = f"{counted(count, 'setting')} {either(count, 'plays', 'play')} no part in {job.task.name}"
+    return used, (remark(SETTING_UNUSED, text, count=count, examples=unused),)
 
 
 def _contents(outcome: Outcome, role: Role) -> Mapping[int, str]:

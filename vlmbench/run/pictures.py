@@ -1,4 +1,7 @@
-"""Draws the pictures of a pair before its record is written, or in the background while the next pair runs."""
+"""Draws the pictures of a pair before its record is written, or in the background while the next pair runs.
+
+Runs with ``--save-visuals`` and the demo use it.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class PictureDrawer:
         """Draw the pictures of a record before it is written, so that an existing record has all its pictures.
 
         Raises:
-            StoreError: these pictures, or those of the pair before, cannot be written.
+            StoreError: these pictures, or those of the previous pair, cannot be written.
         """
         if self._thread is None:
             self._finish(record, lambda: self._draw_and_write(record, draw))
@@ -58,12 +61,12 @@ class PictureDrawer:
             self._wait()
 
     def after_record(self, record: Record, draw: DrawPictures) -> None:
-        """Start drawing the pictures of a written record in the background, after those of the pair before are done.
+        """Start drawing the pictures of a written record in the background, after those of the previous pair are done.
 
         So only one pair waits in memory.
 
         Raises:
-            StoreError: the pictures of the pair before cannot be written.
+            StoreError: the pictures of the previous pair cannot be written.
         """
         if self._thread is not None:
             self._wait()

@@ -1,4 +1,7 @@
-"""From a request to a plan: resolves and checks every model and task before any work starts."""
+"""Turns a request into a plan: finds and checks every model and task before any work starts.
+
+``vlmbench run``, ``demo``, ``fetch`` and ``show`` and :func:`vlmbench.evaluate` use it.
+"""
 
 from __future__ import annotations
 
@@ -77,10 +80,10 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every model with every task, in the order in which they were named.
+    """The models and the tasks of a run, in the order in which the user named them. Every model answers every task.
 
     Attributes:
-        objects: models in memory, by the name of their card.
+        objects: the models that the user gave as Python objects, by the name of their card.
     """
 
     models: tuple[ModelCard, ...]

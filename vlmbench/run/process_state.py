@@ -1,4 +1,7 @@
-"""The state of one process between the jobs of a run: the loaded model, opened datasets and caches."""
+"""Keeps the state of one process between the jobs of a run: the loaded model, opened datasets and caches.
+
+Executors make one for each process.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ class ProcessState:
         return opened
 
     def model(self, card: ModelCard) -> Model:
-        """The model of a card. It is loaded at the first call and replaces the model before.
+        """The model of a card. It is loaded at the first call and replaces the previous model.
 
         Raises:
             VlmbenchError: it cannot be loaded. Later calls raise the same error without another try.

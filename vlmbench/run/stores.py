@@ -1,4 +1,7 @@
-"""Where a run's records go: a results folder, or only back to the caller."""
+"""The stores to which a run writes its records: the protocol of a store, and a store that keeps nothing.
+
+``vlmbench/run/execute.py`` and ``vlmbench/run/pictures.py`` use them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from vlmbench.records import Failure, Record
 
 
 class RecordStore(Protocol):
-    """The store that a run needs. :class:`~vlmbench.store.ResultStore` is one."""
+    """What a run needs of a store. :class:`~vlmbench.store.ResultStore`, a results folder, has this protocol."""
 
     def check_writable(self) -> None:
         """Check that records can be written, before any work starts.
@@ -21,32 +24,32 @@ class RecordStore(Protocol):
         """
 
     def pair_records(self, model: str, task: str) -> Sequence[Record]:
-        """Every readable record of one pair."""
+        """All readable records of one pair of a model and a task."""
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
-        """The complete record of this run; None if it does not exist."""
+        """The complete record with this run id; None if there is no such record."""
 
     def file(self, model: str, task: str, run_id: str) -> Path | None:
-        """The place of a record's file; None if records have no files."""
+        """The path of the record's file; None if this store has no files."""
 
     def write(self, record: Record, predictions: bytes | None) -> Path | None:
-        """Keep a record and its predictions; returns the record's file, if it has one."""
+        """Keep a record and its predictions. Returns the path of the record's file; None if this store has no files."""
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path | None:
         """Keep the reason why a pair has no record."""
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove the reason, because the pair has a record now."""
+        """Remove this reason, because the pair has a record now."""
 
     def visuals(self, record: Record) -> Path | None:
-        """The folder of a record's pictures; None if pictures cannot be kept."""
+        """The folder for a record's pictures; None if this store cannot keep pictures."""
 
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Keep a record's pictures."""
 
 
 class NoStore:
-    """A :class:`RecordStore` that keeps nothing: records are returned, and no file is written or read."""
+    """A :class:`RecordStore` that keeps nothing. The run returns its records, and no file is written or read."""
 
     def check_writable(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Task kinds: what is asked of a model, one folder a kind."""
+"""The kinds of task: what a model can be asked. Each kind has one folder, and :mod:`vlmbench.run` loads its plugin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def task_plugin(kind: str) -> TaskPlugin:
     """The plugin of a kind of task.
 
     Raises:
-        UnknownNameError: there is no such kind.
-        PluginError, MissingDependencyError: its code cannot be imported.
+        UnknownNameError: there is no kind of this name.
+        PluginError, MissingDependencyError: the kind's code cannot be imported.
     """
     return cast("TaskPlugin", KINDS.get(kind).load_plugin())

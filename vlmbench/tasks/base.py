@@ -1,6 +1,9 @@
-"""What a task plugin is: it turns a card and its data into a question, and a question and an engine into an outcome.
+"""The protocols of task plugins and their questions, and the functions that plugins share.
 
-What a reader of the numbers must know, a plugin says with :func:`vlmbench.remarks.base.say` in ``ask`` or ``answer``.
+A plugin makes a question from a task card and its data. The question asks a model through the feature engine and
+returns an :class:`Outcome`. Each ``tasks/<kind>/plugin.py`` implements these protocols, :mod:`vlmbench.run` calls them,
+and :mod:`vlmbench.testing` checks them. In ``ask`` and ``answer``, a plugin makes remarks for the readers of its
+numbers with :func:`vlmbench.remarks.base.say`.
 """
 
 from __future__ import annotations
@@ -24,24 +27,30 @@ from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
 from vlmbench.transfer import METHODS, ZERO_SHOT
 from vlmbench.transfer.base import Reads
+from vlmbench.wording import listed
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """What the user may change of a card.
+    """The user's choices for a task.
 
     Attributes:
-        limit: score a seeded random subset of this size; None: everything.
-        stratified: that subset has every class in its proportion, where each sample has one class.
-        seed: of that subset and of the bootstrap.
-        class_names: used instead of the card's, in label order.
-        templates: used instead of the card's.
-        protocol: fields of the card's protocol to replace.
-        visuals: how many samples' answers to draw. Changes no number.
-        transfer: how the model is adapted before it answers, see :data:`vlmbench.transfer.METHODS`.
+        limit: the number of samples to score, a seeded random subset; None: all samples.
+        stratified: draw the subset with every class in its proportion, if each sample has exactly one class.
+        seed: the seed of the subset and of the bootstrap.
+        class_names: class names that replace the card's, in label order.
+        templates: prompt templates that replace the card's.
+        protocol: values that replace fields of the card's protocol.
+        visuals: the number of samples whose answers are drawn as pictures. It changes no metric.
+        transfer: the method that adapts the model before it answers, see :data:`vlmbench.transfer.METHODS`.
 
     Raises:
-        UsageError: a limit below 1, a negative seed, an empty list, or a template without a place for the class name.
+        UsageError: a limit below 1, a negative seed or number of pictures, an empty list, an entry that is empty or not
+            text, or a template without a place for the class name.
     """
 
     limit: int | None = None
@@ -54,11 +63,11 @@ class TaskOptions:
     transfer: str = ZERO_SHOT
 
     def __post_init__(self) -> None:
-        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+        if self.limit is not None and (not _whole(self.limit) or self.limit < 1):
             raise UsageError(f"--limit must be a whole number above 0, not {self.limit!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if not _whole(self.seed) or self.seed < 0:
             raise UsageError(f"--seed must be a whole number, 0 or above, not {self.seed!r}")
-        if not isinstance(self.visuals, int) or self.visuals < 0:
+        if not _whole(self.visuals) or self.visuals < 0:
             raise UsageError(f"--save-visuals must be a whole number, 0 or above, not {self.visuals!r}")
         for what, texts in (("class names", self.class_names), ("templates", self.templates)):
             if texts is not None and not texts:
@@ -73,25 +82,27 @@ class TaskOptions:
 
 
 def nothing_scored() -> DataError:
-    """The error of a plugin if there is no sample to score."""
+    """The error that a plugin raises if no sample could be scored."""
     return DataError("no sample could be scored", hint="Every sample was unreadable or left out.")
 
 
 DrawPictures = Callable[[], Mapping[str, bytes]]
-"""Draws pictures: file name to PNG."""
+"""A function that draws pictures. Returns file names and PNG contents."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A pair's answer, before it becomes a record.
+    """A model's answer to a question, before it becomes a record.
 
     Attributes:
-        per_class: each class's share; empty where a task has no classes.
-        predictions: one row a sample, in the dataset's order.
-        contents: sample index to its content hash (:func:`vlmbench.data.base.content_sha256`), for every sample scored.
-        visuals: draws the pictures that were asked for, after the numbers are done: file name to content (PNG). It may
-            be called in another thread, and holds nothing of the model. None where none were asked for.
-        other_contents: as ``contents``, of the samples of each other role that the answer was made with.
+        metrics: each metric's name and value.
+        per_class: the results of each class; empty if the task has no classes.
+        predictions: one row for each sample, in the dataset's order.
+        contents: for every scored sample, its index and its content hash
+            (:func:`vlmbench.data.base.content_sha256`).
+        visuals: a function that draws the pictures after the metrics are computed. Another thread may call it, and it
+            keeps no reference to the model. None if the user asked for no pictures.
+        other_contents: the same as ``contents``, for the samples of each other role that the answer used.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -103,11 +114,11 @@ class Outcome:
 
 
 Datasets = Mapping[Role, ImageDataset]
-"""A question's data, opened, by role."""
+"""The opened data of a question, by role."""
 
 
 class Question(Protocol):
-    """A card made concrete: these prompts about these samples. The same for every model."""
+    """What a task card asks about its data: the prompts and the samples. It is the same for every model."""
 
     card: TaskCard
     dataset: ImageDataset
@@ -115,18 +126,18 @@ class Question(Protocol):
     prompts_sha256: str
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """Everything else that can change a number, in plain values for the record; the model settles what is open."""
+        """All other settings that can change a number, as plain values for the record. Some depend on the model."""
 
     def unsupported(self, model: Model) -> str | None:
-        """Why this model cannot answer, and what would change that; None if it can. It must be cheap."""
+        """Why this model cannot answer, and what would change that; None if it can. This check must be fast."""
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Ask the engine's model."""
+        """Ask the engine's model, and compute the metrics of its answers."""
 
 
 @runtime_checkable
 class UsesOtherRoles(Protocol):
-    """The capability of questions that use more data than the scored samples."""
+    """Implemented by questions that use other samples besides the scored ones."""
 
     other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
@@ -134,21 +145,28 @@ class UsesOtherRoles(Protocol):
 
 @runtime_checkable
 class NamesSettings(Protocol):
-    """The capability of questions whose protocol has a setting under another name than the user sets it by."""
+    """Implemented by questions whose ``protocol`` does not list exactly the settings that the answer depends on.
+
+    For example, detection lists the hash of a proposals file, and the user sets the file's name.
+    """
 
     def settings_in_use(self, model: Model) -> frozenset[str]:
-        """The fields of the kind's protocol that play a part in this model's answer."""
+        """The names of the settings that this model's answer depends on."""
 
 
 def settings_in_use(question: Question, model: Model) -> frozenset[str]:
-    """The fields that play a part in a model's answer: those that its protocol names, unless the question says it."""
+    """The names of the settings that a model's answer depends on.
+
+    A question that implements :class:`NamesSettings` states them. For other questions, they are the fields of the
+    question's ``protocol``.
+    """
     if isinstance(question, NamesSettings):
         return question.settings_in_use(model)
     return frozenset(question.protocol(model))
 
 
 def question_data(question: Question) -> dict[Role, Chosen]:
-    """All samples that a question uses, by role; the test role, which is scored, first."""
+    """All samples that a question uses, by role. The test role comes first; its samples are scored."""
     scored = Chosen(question.dataset, question.indices)
     return {"test": scored, **(question.other_data if isinstance(question, UsesOtherRoles) else {})}
 
@@ -157,64 +175,67 @@ class TaskPlugin(Protocol):
     """One kind of task."""
 
     version: int
-    """Raised whenever the plugin's numbers stop being comparable with older ones."""
+    """The version of the plugin's numbers. It rises when they can no longer be compared with older ones."""
 
     class_prompts: bool
-    """Whether it asks with class names and templates, so that the user's own have a meaning."""
+    """Whether the questions use class names and templates, so that the user may replace them."""
     protocol_fields: frozenset[str]
-    """What a card's ``protocol``, and the user, may set; see :func:`settle_protocol`."""
+    """The names of the settings in a card's ``protocol`` and in ``--set``; see :func:`settle_protocol`."""
 
     def target(self, card: TaskCard) -> TargetKind:
-        """What the card's question needs to know of each sample."""
+        """What the card's question needs to know about each sample."""
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse a card or options that can never work, before any data is touched.
+        """Refuse a card or options that can never work, before any data is read.
 
         Raises:
-            CardError, UsageError, UnknownNameError: what is wrong.
+            CardError, UsageError, UnknownNameError: the card or the options are wrong; the message says how.
         """
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> Question:
-        """Make the card concrete on its data, of which there is the test role and what :func:`needed_roles` names.
+        """Make the question from the card and its data.
+
+        Args:
+            datasets: the opened data of each role that :func:`needed_roles` names.
 
         Raises:
-            LabelError, DataError: prompts, labels and data do not fit together.
+            LabelError, DataError: the prompts, labels and data do not fit together.
         """
 
 
 @runtime_checkable
 class NeedsRoles(Protocol):
-    """The capability of plugins that need more than the data that is scored."""
+    """Implemented by plugins whose questions need other data besides the scored samples."""
 
     def roles(self, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
-        """Every role whose data a question needs with these options, the test role among them."""
+        """All roles whose data a question needs with these options, including the test role."""
 
 
 def needed_roles(plugin: TaskPlugin, card: TaskCard, options: TaskOptions) -> tuple[Role, ...]:
-    """The roles whose data is opened for a question: the test role alone where the plugin names none."""
+    """The roles whose data is opened for a question: those that the plugin names, or else only the test role."""
     return plugin.roles(card, options) if isinstance(plugin, NeedsRoles) else ("test",)
 
 
 @runtime_checkable
 class TakesTransfer(Protocol):
-    """The capability of plugins whose questions a transfer method answers."""
+    """Implemented by plugins whose kind of task supports transfer methods."""
 
     transfer_reads: frozenset[Reads]
-    """What a method can be given of each image."""
+    """The forms of an image that a question can give to a transfer method."""
 
 
 P = TypeVar("P", bound=BaseModel)
 
 
 def settle_protocol(schema: type[P], card: TaskCard, options: TaskOptions) -> P:
-    """How a task is carried out: the schema's defaults, then the card's fields, then the user's.
+    """The settings of a task: the schema's defaults, replaced by the card's fields, and then by the user's.
 
-    Fields of the user that the schema does not have are ignored: they may belong to another task of the run. The plan
-    checks that every field belongs to some task.
+    The user's fields that the schema does not have are ignored, because they may belong to another task of the run. The
+    plan checks that every field belongs to at least one task.
 
     Raises:
-        CardError: the card sets an unknown field or an impossible value.
-        UsageError: the user sets an impossible value.
+        CardError: the card sets a field that does not exist, or a value that is not allowed.
+        UsageError: the user sets a value that is not allowed.
     """
     _validated(schema, card.protocol, lambda message: CardError(f"task {card.name!r}: protocol: {message}"))
     own = {name: value for name, value in options.protocol.items() if name in schema.model_fields}
@@ -236,28 +257,33 @@ def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> 
     """Refuse a transfer method that does not exist, or that this kind of task does not support.
 
     Raises:
-        UnknownNameError: there is no such method.
-        UsageError: this kind of task does not support it.
+        UnknownNameError: there is no method of this name.
+        UsageError: this kind of task does not support the method.
     """
     method = METHODS.get(options.transfer)
     if not isinstance(plugin, TakesTransfer):
         if options.transfer != ZERO_SHOT:
             raise UsageError(
-                f"task {card.name!r}: {card.plugin} tasks take no transfer method, and {options.transfer!r} was given",
+                f"task {card.name!r}: {card.plugin} tasks support no transfer method, but {options.transfer!r} was "
+                "given",
                 hint="Run the task without --transfer.",
             )
     elif method.reads not in plugin.transfer_reads:
         raise UsageError(
-            f"task {card.name!r}: the transfer method {options.transfer!r} reads {method.reads}, and "
-            f"{card.plugin} tasks give it {' or '.join(sorted(plugin.transfer_reads))} alone",
+            f"task {card.name!r}: the transfer method {options.transfer!r} needs {method.reads} of the images, but "
+            f"{card.plugin} tasks give a method only {listed(sorted(plugin.transfer_reads), 'or')}",
+            hint="Choose another method with --transfer NAME, or run the task without --transfer.",
         )
 
 
 def check_known_metrics(names: Iterable[str], known: Collection[str], *, where: str) -> None:
     """Refuse metrics that do not exist.
 
+    Args:
+        where: the beginning of the message, such as the task's name.
+
     Raises:
-        UnknownNameError: one of the names is not among the known.
+        UnknownNameError: a name is not in ``known``.
     """
     for name in names:
         if name not in known:
@@ -272,13 +298,13 @@ def metric_value(
     n: int | None = None,
     unit: Literal["fraction", "rank"] = "fraction",
 ) -> MetricValue:
-    """An estimate as a record has it: undefined is None, never nan, with the reason.
+    """An estimate in the form of a record. An undefined value is None, never nan, and has a reason.
 
     Args:
-        chance: what random answers would give.
+        chance: the value that random answers would have.
         higher_is_better: False for errors and ranks.
-        n: the number of answers behind the value, if it differs from the number of samples behind the interval.
-        unit: of the value, its interval and chance.
+        n: the number of answers behind the value; None: the number of samples behind the interval.
+        unit: the unit of the value, of its interval and of ``chance``.
     """
     return MetricValue(
         value=None if math.isnan(estimate.value) else estimate.value,
@@ -286,16 +312,16 @@ def metric_value(
         n=estimate.n if n is None else n,
         higher_is_better=higher_is_better,
         unit=unit,
-        chance=None if chance is None else round(chance, 12),  # what floating point leaves behind 1 - 0.95
+        chance=None if chance is None else round(chance, 12),  # removes rounding errors, as in 1 - 0.95
         reason=estimate.reason,
     )
 
 
 def reasons(found: Mapping[str, bool]) -> str:
-    """Why a class lacks values: the texts whose condition is true."""
+    """Join the texts whose condition is true. Each text says why a class lacks a value."""
     return "; ".join(words for words, true in found.items() if true)
 
 
 def clip_protocol(dataset: ImageDataset) -> dict[str, Any]:
-    """What a question on clips adds to its protocol: how many frames speak for one. For images, nothing."""
+    """The protocol field of questions about clips: the number of frames that each clip gives. Empty for images."""
     return {"frames_per_clip": dataset.frames_per_clip} if isinstance(dataset, ClipDataset) else {}

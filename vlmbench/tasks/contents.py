@@ -1,4 +1,7 @@
-"""The content hashes of the samples that were scored, at 40 bytes each where strings and a dictionary take 250."""
+"""Keeps the content hashes of scored samples in 40 bytes each; a dictionary of strings needs 250.
+
+Classification, rare actions and retrieval use it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from vlmbench.features.images.batch import ImageBatch
 
 N = TypeVar("N", bound=np.generic)
 Digests = npt.NDArray[np.uint8]
-"""(N, 32) SHA-256."""
+"""(N, 32) bytes: one SHA-256 hash in each row."""
 _ROWS = 4096
-"""Hashes that are spelled out at once."""
+"""The number of hashes that are converted to hex at once."""
 
 
 class Contents(Mapping[int, str]):
-    """Sample index to hex content hash, in the dataset's order.
+    """Maps the index of a sample to its content hash in hex. The samples are in the dataset's order.
 
     Args:
-        indices: (N,) in any order, none twice.
-        digests: (N, 32), in the same order.
+        indices: (N,) sample indices, in any order, without duplicates.
+        digests: (N, 32) the samples' hashes, in the same order.
     """
 
     def __init__(self, indices: npt.NDArray[np.int64], digests: Digests) -> None:
@@ -44,7 +47,7 @@ class Contents(Mapping[int, str]):
         return len(self.indices)
 
     def column(self) -> pa.Array:
-        """The N hashes in hex, as tables beside records have them."""
+        """The N hashes in hex, as a column of a prediction table."""
         letters = np.empty((len(self), 2 * HASH_BYTES), dtype=np.uint8)
         for start in range(0, len(self), _ROWS):
             part = self._digests[start : start + _ROWS]
@@ -56,10 +59,10 @@ class Contents(Mapping[int, str]):
 
 
 class ContentKeeper:
-    """Collects hashes batch by batch.
+    """Collects the content hashes of samples, batch by batch.
 
     Args:
-        most: how many samples there are at most. Rows that are never filled cost no memory.
+        most: the highest possible number of samples. Rows that are never filled use no memory.
     """
 
     def __init__(self, most: int) -> None:
@@ -68,7 +71,11 @@ class ContentKeeper:
         self._count = 0
 
     def add(self, batch: ImageBatch) -> slice:
-        """Keep a batch's; returns the rows that are its."""
+        """Keep the hashes of a batch.
+
+        Returns:
+            The batch's rows, for other arrays that have one row for each sample in the order of arrival.
+        """
         rows = slice(self._count, self._count + len(batch.indices))
         self._indices[rows] = batch.indices
         self._digests[rows] = digests(batch.contents)
@@ -76,24 +83,24 @@ class ContentKeeper:
         return rows
 
     def indices(self) -> npt.NDArray[np.int64]:
-        """(N,) of the samples so far, in the order they came in."""
+        """(N,) the indices of the samples so far, in the order of arrival."""
         return self._indices[: self._count]
 
     def contents(self) -> Contents:
-        """Those of the samples so far."""
+        """The hashes of the samples so far."""
         return Contents(self.indices(), self._digests[: self._count])
 
 
 def digests(contents: Sequence[str]) -> Digests:
-    """N hex hashes to (N, 32)."""
+    """N hashes in hex, as (N, 32) bytes."""
     return np.frombuffer(bytes.fromhex("".join(contents)), dtype=np.uint8).reshape(len(contents), HASH_BYTES)
 
 
 def dataset_order(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    """The places that put samples into the dataset's order; None where they are in it."""
+    """The places that sort samples into the dataset's order; None if they already have this order."""
     return None if (np.diff(indices) > 0).all() else np.argsort(indices, kind="stable")
 
 
 def in_order(rows: npt.NDArray[N], order: npt.NDArray[np.int64] | None) -> npt.NDArray[N]:
-    """Rows in another order; where they are in order, themselves and no copy."""
+    """The rows, sorted by ``order``. If it is None, the same array is returned and not copied."""
     return rows if order is None else rows[order]

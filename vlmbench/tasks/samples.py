@@ -1,4 +1,7 @@
-"""The samples whose answers are drawn: which, their images, and the sheets that hold them."""
+"""Chooses the samples whose answers are drawn, reads their images again, and divides them into sheets.
+
+The kinds of task with ``--save-visuals`` use it: classification, retrieval, segmentation and detection.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,24 @@ from vlmbench.data.base import ImageDataset, frames_per_sample, sample_images
 from vlmbench.data.formats.pixels import decode_rgb
 from vlmbench.data.shown import AnnotatedSize, ShownPictures
 from vlmbench.errors import BadSampleError
+from vlmbench.wording import counted, either
 
 A = TypeVar("A")
 _LONGEST_SIDE = 1024
-"""Pixels kept of an image that is drawn, so that a sheet of large scans stays small in memory."""
+"""Images are reduced to this many pixels on the longer side, so that a sheet of large scans needs little memory."""
 
 
 def drawn_samples(wrong: npt.NDArray[np.bool_], count: int, seed: int) -> list[int]:
-    """Which of N samples to draw: a seeded choice, half of it wrong ones, fewer only where there are not enough.
+    """Choose samples to draw, at random by a seed: half wrong and half right answers, if there are enough of both.
 
     Args:
-        wrong: (N,) whether each was answered wrongly.
-        count: how many to draw; all where there are no more.
-        seed: of the choice.
+        wrong: (N,) whether the answer to each sample is wrong.
+        count: the number of samples to draw. If it is N or more, all are drawn.
+        seed: the seed of the choice.
 
     Returns:
-        Rows, the wrong ones first, each kind in the dataset's order.
+        The rows of the samples: first those with wrong answers, then those with right answers, both in the dataset's
+        order.
     """
     random = np.random.default_rng(seed)
     count = min(count, len(wrong))
@@ -41,10 +46,27 @@ def drawn_samples(wrong: npt.NDArray[np.bool_], count: int, seed: int) -> list[i
     return chosen
 
 
-def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
-    """A sample's image in RGB, read again, of bounded size; of a clip the middle frame.
+def drawn_note(wrong: npt.NDArray[np.bool_], drawn: Sequence[int]) -> str:
+    """A note on a sheet: how many of the shown answers are wrong, and how many of all answers.
 
-    None where it can no longer be read: its answer was scored all the same, and the picture says so.
+    Args:
+        wrong: (N,) whether the answer to each sample is wrong.
+        drawn: the rows that :func:`drawn_samples` chose.
+
+    >>> drawn_note(np.array([True, False, False, False]), [0, 2])
+    'Shown: 1 wrong answer and 1 right answer, half of each if there are enough. In all, 25.0% of 4 answers are wrong.'
+    """
+    shown, verb = int(wrong[drawn].sum()), either(len(wrong), "is", "are")
+    return (
+        f"Shown: {counted(shown, 'wrong answer')} and {counted(len(drawn) - shown, 'right answer')}, half of each if "
+        f"there are enough. In all, {wrong.mean():.1%} of {counted(len(wrong), 'answer')} {verb} wrong."
+    )
+
+
+def sample_picture(dataset: ImageDataset, index: int) -> PIL.Image.Image | None:
+    """The image of a sample, or the middle frame of a clip: read again, in RGB, at most 1,024 pixels wide and high.
+
+    None if the image can no longer be read. The sample was scored nevertheless, and the sheet says "cannot be read".
     """
     try:
         images = list(sample_images(dataset, index))
@@ -63,10 +85,16 @@ def own_pictures(
     draw: Callable[[PIL.Image.Image, int, A, str], bytes],
     annotated: AnnotatedSize | None = None,
 ) -> dict[str, bytes]:
-    """A picture of each sample, read again as it was scored: numbered file name, without folders, to PNG.
+    """Draw one picture for each sample. Its image is read again, in the orientation in which it was scored.
 
-    ``draw`` is given the RGB image, which sample it is, the answer and a title. ``annotated`` is that of
-    :func:`~vlmbench.features.images.decoded.stream_pictures`.
+    Args:
+        drawn: the index of each sample, and its answer.
+        model: the model's name, for the titles.
+        draw: makes a PNG from the RGB image, the sample's index, its answer and a title.
+        annotated: see :func:`~vlmbench.features.images.decoded.stream_pictures`.
+
+    Returns:
+        File names and PNG contents. A name is a number and the file name in the sample's id, without folders.
     """
     pictures, shown = {}, ShownPictures(dataset, annotated)
     for number, (index, answer) in enumerate(drawn.items()):
@@ -78,11 +106,12 @@ def own_pictures(
 
 
 def sheets(rows: Sequence[int], most: int, draw: Callable[[Sequence[int]], bytes]) -> dict[str, bytes]:
-    """Chosen samples on as many sheets as they need: ``samples.png``, or ``samples-01.png`` and on.
+    """Draw the chosen samples on one sheet, ``samples.png``, or on several, ``samples-01.png``, ``samples-02.png``, …
 
     Args:
-        rows: at least one.
-        most: samples a sheet.
+        rows: the samples, at least one.
+        most: the highest number of samples on one sheet.
+        draw: makes a PNG of the samples on one sheet.
     """
     pages = [rows[start : start + most] for start in range(0, len(rows), most)]
     if len(pages) == 1:

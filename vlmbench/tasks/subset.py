@@ -1,4 +1,7 @@
-"""Which samples of a dataset are scored: all, a random subset, or one that has every class in its proportion."""
+"""Chooses the samples that are scored: all, a random subset, or a subset with every class in its proportion.
+
+Plugins call :func:`choose`. The command line and records state how the subset was drawn, by :func:`drawn`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Drawn = Literal["at random", "by class"]
 
 
 def choose(samples: Sequence[Sample], options: TaskOptions) -> list[int]:
-    """The samples that are scored, in the dataset's order: the same for every model, by the seed alone."""
+    """The indices of the samples to score, in the dataset's order. One seed gives the same samples to every model."""
     if not _is_subset(samples, options):
         return list(range(len(samples)))
     assert options.limit is not None
@@ -36,9 +39,10 @@ def choose(samples: Sequence[Sample], options: TaskOptions) -> list[int]:
 
 
 def drawn(samples: Sequence[Sample], options: TaskOptions) -> Drawn | None:
-    """How the subset is drawn; None where everything is scored.
+    """How the subset is drawn; None if all samples are scored.
 
-    By class only where every sample has just one: captions, boxes, masks and several labels have no strata.
+    It is drawn by class only if every sample has exactly one class. Samples with captions, boxes, masks or several
+    labels are drawn at random.
     """
     if not _is_subset(samples, options):
         return None
@@ -47,15 +51,17 @@ def drawn(samples: Sequence[Sample], options: TaskOptions) -> Drawn | None:
 
 
 def proportional_shares(counts: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """How many of each class: its proportion rounded by largest remainders, and one at least where there is room.
+    """The number of samples to draw from each class: its proportion, rounded by the largest remainders.
+
+    If ``size`` is at least C, every class gets at least one sample.
 
     Args:
-        counts: (C,) samples of each class, none of them 0.
-        size: how many in all, at most the sum of ``counts``.
+        counts: (C,) the number of samples of each class, all above 0.
+        size: the number of samples to draw from all classes, at most the sum of ``counts``.
         random: decides between equal remainders, so that the first classes have no advantage.
 
     Returns:
-        (C,), of sum ``size``, none above its count.
+        (C,) numbers whose sum is ``size``. None of them is above the class's count.
     """
     quotas = size * counts / counts.sum()
     shares: NDArray[np.int64] = np.floor(quotas).astype(np.int64)
@@ -63,7 +69,8 @@ def proportional_shares(counts: NDArray[np.int64], size: int, random: np.random.
         shares = np.maximum(shares, 1)
     tie_breaks = random.permutation(len(counts))
     while (excess := int(shares.sum()) - size) != 0:
-        # Below: the largest remainders are due first. Above, where small classes were lifted: those least below quota.
+        # If the sum is too low, the classes with the largest remainders get one more. If it is too high, because small
+        # classes were raised to 1, the classes that are furthest above their quota, or least below it, lose one.
         step = -1 if excess > 0 else 1
         movable = shares > 1 if excess > 0 else shares < counts
         due = np.where(movable, step * (quotas - shares), -np.inf)

@@ -1,4 +1,4 @@
-"""Toy models, toy data and conformance checks for the tests of a plugin's author. It needs no pytest.
+"""Toy models, toy data and conformance checks. Authors of plugins use them in their tests, with or without pytest.
 
 >>> from vlmbench.testing import check_model
 >>> check_model("demo-clip")  # doctest: +SKIP

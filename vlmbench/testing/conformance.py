@@ -1,4 +1,4 @@
-"""What a conformance check finds: promises that are kept, broken or skipped. Every check of this package uses it."""
+"""The result of a conformance check: promises that are kept, broken or skipped. Every check of this package uses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vlmbench.wording import counted
 
 _LONGEST = 600
-"""Characters of an exception's message that a report shows."""
+"""A report shows at most this number of characters of an exception's message."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Broken:
     """A promise that the object does not keep.
 
     Attributes:
-        promise: what was promised, a sentence.
+        promise: the promise, as a sentence.
         found: what the check found instead.
-        fix: what the author can do.
+        fix: how the author can keep the promise.
     """
 
     promise: str
@@ -50,7 +50,7 @@ class ConformanceError(AssertionError):
 
 @dataclass(frozen=True)
 class Conformance:
-    """What a check looked at. ``print`` shows it as a list.
+    """The promises that a check looked at. ``print`` shows them as a list.
 
     Attributes:
         subject: what was checked.
@@ -96,17 +96,17 @@ class Inspection:
             yield
         except _Found as found:
             self.broken.append(Broken(promise, str(found), fix))
-        except Exception as error:  # the object's own bug is what the check looks for
+        except (Exception, SystemExit) as error:  # errors of the checked object may be of any type
             said = f"{type(error).__name__}: {error}"
             self.broken.append(Broken(promise, said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…", fix))
         else:
             self.kept.append(promise)
 
     def require(self, holds: object, found: str) -> None:
-        """Break the promise at hand unless the condition holds.
+        """Break the current promise unless the condition holds.
 
         Args:
-            found: what was found instead of what was promised.
+            found: what was found instead of the promise.
         """
         if not holds:
             raise _Found(found)
@@ -115,16 +115,16 @@ class Inspection:
         """A ``with`` block that must raise one of these errors.
 
         Args:
-            found: what is found if the block raises nothing.
+            found: the text for the report if the block raises no error.
         """
         return _Refusal(kinds if isinstance(kinds, tuple) else (kinds,), found)
 
     def skip(self, promise: str, why: str) -> None:
-        """Note a promise that cannot be checked here."""
+        """Note a promise that cannot be checked, with the reason."""
         self.skipped.append((promise, why))
 
     def conclude(self) -> Conformance:
-        """The report.
+        """The report on all promises.
 
         Raises:
             ConformanceError: a promise is broken.

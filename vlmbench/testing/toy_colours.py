@@ -1,4 +1,4 @@
-"""A model that knows colours: the perfect answer to the toy data, with which the checks of a kind of task ask."""
+"""A model that knows colours and answers all toy data correctly. :func:`vlmbench.testing.check_task` uses it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ COLOURS = {
 _HEX = re.compile(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})")
 _SIDE = 4
 _LIKE = 0.95
-"""The cosine from which a pixel is of a colour, for boxes."""
+"""The smallest cosine at which a pixel counts as a text's colour, for boxes."""
 _CPU = torch.device("cpu")
 
 
 @dataclass
 class ColourModel:
-    """A dual encoder of colours. An image's feature is its mean colour, a text's is the colours that it names.
+    """A dual encoder of colours. An image's feature is its mean colour. A text's feature is the sum of its colours.
 
-    A text names colours in words ("red") or as ``#rrggbb``. It is a DenseEncoder too, and with ``heads`` a Segmenter
-    and a Detector.
+    A text names colours in words ("red") or as ``#rrggbb``. The model is a DenseEncoder too, and with ``heads`` also a
+    Segmenter and a Detector.
 
     Attributes:
         heads: whether it offers a Segmenter and a Detector.
@@ -94,9 +94,10 @@ class ColourModel:
         return [self._cosines(image, labels) for image in images]
 
     def detect(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
-        """Images and C texts to a box around all pixels of each text's colour, or around the image where it has none.
+        """Images and C texts to C boxes of each image.
 
-        The score is the share of the box's pixels that have the colour.
+        A text's box is around all pixels of its colour, or around the whole image if there are no such pixels. The
+        score is the share of the box's pixels that have the colour.
         """
         found = []
         for image in images:
@@ -110,14 +111,14 @@ class ColourModel:
 
 
 def _named(text: str) -> list[float]:
-    """The colour that a text names; several are added."""
+    """The colour that a text names. If it names several colours, they are added."""
     codes = [tuple(int(part, 16) for part in code) for code in _HEX.findall(text)]
     found = codes + [colour for name, colour in COLOURS.items() if name in text]
     return [min(1.0, sum(colour[channel] for colour in found) / 255) for channel in range(3)]
 
 
 def _box(inside: Tensor) -> tuple[tuple[float, float, float, float], float]:
-    """The box around some pixels, (H, W) bool, and the share of it that they fill."""
+    """The box around some pixels, given as (H, W) bool, and the share of the box that they fill."""
     rows, columns = inside.any(dim=1).nonzero().flatten(), inside.any(dim=0).nonzero().flatten()
     if not len(rows):
         return (0.0, 0.0, float(inside.shape[1]), float(inside.shape[0])), 0.0
@@ -127,5 +128,5 @@ def _box(inside: Tensor) -> tuple[tuple[float, float, float, float], float]:
 
 
 def _with_a_constant(colours: Tensor) -> Tensor:
-    """(…, 3) to (…, 4), unit length, so that black has a direction too."""
+    """(…, 3) to (…, 4), unit length. The added constant gives black a direction, too."""
     return F.normalize(torch.cat([colours, torch.full_like(colours[..., :1], 0.1)], dim=-1), dim=-1)

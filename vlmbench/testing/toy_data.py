@@ -18,12 +18,12 @@ from vlmbench.errors import BadSampleError, DataError
 from vlmbench.testing.toy_colours import COLOURS
 
 SIDE = 16
-"""Pixels a side of a toy image."""
+"""The width and height of a toy image in pixels."""
 _LEVELS = (0, 64, 128, 192, 255)
 _IGNORED = 255
 _IN_MEMORY = SourceInfo("toy", "memory")
 _OBJECT = 8
-"""Pixels a side of an object."""
+"""The width and height of an object in pixels."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class ToyImages:
     """An :class:`~vlmbench.data.base.ImageDataset` in memory.
 
     Attributes:
-        files: the encoded image of each sample; None: it cannot be read.
+        files: the encoded image of each sample; None if the sample cannot be read.
     """
 
     samples: Sequence[Sample]
@@ -101,7 +101,9 @@ class ToyClips(ToyImages):
             DataError: clips have several frames.
         """
         if self.frames_per_clip > 1:
-            raise DataError(f"{self.samples[index].id}: a clip has {self.frames_per_clip} frames; use read_frames")
+            raise DataError(
+                f"{self.samples[index].id}: clips have {self.frames_per_clip} frames; call read_frames instead of read"
+            )
         return super().read(index)
 
     def read_frames(self, index: int) -> Iterator[bytes]:
@@ -116,17 +118,18 @@ def _there(file: bytes | None, sample_id: str) -> bytes:
 
 
 def toy_dataset(target: TargetKind = "class", *, samples: int = 24, seed: int = 0) -> ImageDataset:
-    """A dataset whose answers can be seen: each class is a colour, and each image shows the colours of its target.
+    """A toy dataset whose right answers can be seen: a class is a colour, and an image shows its target's colours.
 
-    :class:`~vlmbench.testing.toy_colours.ColourModel` answers all of it correctly.
+    :class:`~vlmbench.testing.toy_colours.ColourModel` answers all samples correctly.
 
     Args:
-        target: what each sample has. "captions": each image is of one colour of its own, and two captions name it.
-        samples: how many; at most 125 with captions.
-        seed: of the noise, the places and the colours.
+        target: the kind of target of each sample. With "captions", each image has a different colour, and two captions
+            that name it.
+        samples: the number of samples; with captions, at most 125.
+        seed: the seed of the noise, the places and the colours.
 
     Raises:
-        DataError: there is no toy dataset of this kind of target, or not one of this size.
+        DataError: there is no toy dataset with this kind of target, or it cannot be this large.
     """
     makers = {"class": _labelled, "classes": _multi_labelled, "captions": _captioned, "boxes": _boxed, "mask": _masked}
     if target not in makers:
@@ -142,7 +145,7 @@ def _labelled(count: int, random: np.random.Generator) -> ImageDataset:
 
 
 def _multi_labelled(count: int, random: np.random.Generator) -> ImageDataset:
-    """One colour, two colours side by side, or none (black)."""
+    """Images of one colour, of two colours side by side, or without a colour (black)."""
     names = ("red", "green", "blue")
     chosen = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), ()]
     targets = [chosen[number % len(chosen)] for number in range(count)]
@@ -158,7 +161,7 @@ def _multi_labelled(count: int, random: np.random.Generator) -> ImageDataset:
 def _captioned(count: int, random: np.random.Generator) -> ImageDataset:
     colours = list(product(_LEVELS, repeat=3))
     if count > len(colours):
-        raise DataError(f"there are {len(colours)} colours for captions, and {count} samples were asked for")
+        raise DataError(f"there are {len(colours)} colours for captions, but {count} samples were asked for")
     chosen = [colours[place] for place in random.permutation(len(colours))[:count]]
     codes = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in chosen]
     samples = [Sample(f"{n:04}.png", (f"a picture of {code}", f"{code} everywhere")) for n, code in enumerate(codes)]
@@ -166,7 +169,7 @@ def _captioned(count: int, random: np.random.Generator) -> ImageDataset:
 
 
 def _scenes(count: int, random: np.random.Generator) -> list[tuple[NDArray[np.uint8], list[tuple[int, int, int]]]]:
-    """Pictures of one or two objects on black, each of another colour: (pixels, [(class, left, top), …])."""
+    """Pictures of one or two objects of different colours on black: (pixels, [(class, left, top), …])."""
     names, places = ("red", "green", "blue"), [(0, 0), (_OBJECT, 0), (0, _OBJECT), (_OBJECT, _OBJECT)]
     found = []
     for number in range(count):
@@ -205,7 +208,7 @@ def _masked(count: int, random: np.random.Generator) -> ImageDataset:
 
 
 def toy_clips(*, samples: int = 12, frames: int = 2, seed: int = 0) -> ToyClips:
-    """Clips of one colour each, with noise of its own in every frame; the class is the colour."""
+    """Clips of one colour, which is the class. Every frame has different noise."""
     random, names = np.random.default_rng(seed), tuple(COLOURS)
     labels = [number % len(names) for number in range(samples)]
     clips = [[png(_noisy(COLOURS[names[label]], random)) for _ in range(frames)] for label in labels]
@@ -218,7 +221,7 @@ def _noisy(colour: tuple[int, int, int], random: np.random.Generator) -> NDArray
 
 
 def _with_noise(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """So that no two images are the same file."""
+    """Add noise, so that no two files are equal."""
     noise = random.integers(-12, 13, pixels.shape)
     return (pixels.astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
 
@@ -234,8 +237,8 @@ def write_image_folder(folder: Path, classes: Mapping[str, int], *, side: int = 
     """Write a folder of noise for each class: ``write_image_folder(path, {"cat": 3, "dog": 2})``.
 
     Args:
-        classes: name to number of images.
-        side: pixels a side of each image.
+        classes: for each class name, the number of its images.
+        side: the width and height of each image in pixels.
     """
     random = np.random.default_rng(seed)
     for name, count in classes.items():

@@ -18,7 +18,7 @@ from vlmbench.rgb import as_rgb
 from vlmbench.testing.toy_tokens import CONTEXT_LENGTH, ToyTokens
 
 DIM = 16
-"""Length of a toy's features."""
+"""The length of a toy model's features."""
 _CPU = torch.device("cpu")
 
 
@@ -26,13 +26,14 @@ _CPU = torch.device("cpu")
 class ToyModel:
     """A :class:`~vlmbench.models.base.VisionLanguageModel`. Its numbers mean nothing, but they are always the same.
 
-    An image becomes its 4 x 4 colour grid and a text its letter counts; a seeded random matrix projects each.
+    An image becomes a grid of 4 x 4 colours, and a text becomes counts of letters. Two seeded random matrices project
+    them.
 
     Attributes:
-        seed: of the two matrices. Models of different seeds have different features and identities.
-        context_length: how many bytes of a text are read; None: all.
-        image_calls: images encoded so far.
-        text_calls: texts encoded so far.
+        seed: the seed of the two matrices. Models with different seeds have different features and identities.
+        context_length: the number of bytes of a text that are read; None: all.
+        image_calls: the number of images encoded so far.
+        text_calls: the number of texts encoded so far.
     """
 
     card: ModelCard
@@ -85,7 +86,7 @@ class ToyModel:
 
 
 def toy_model(*, seed: int = 0, tokens: bool = False, **capabilities: object) -> ToyModel:
-    """A toy dual encoder, loaded without a card of its own.
+    """Make a toy dual encoder. It needs no card of its own.
 
     Args:
         tokens: give it :class:`~vlmbench.testing.toy_tokens.ToyTokens`, so that its texts can be cut and packed.

@@ -1,4 +1,4 @@
-"""Toy capabilities: patch features, a head that segments, and a detector."""
+"""Toy capabilities: patch features, a segmenter, and a detector."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from vlmbench.rgb import as_rgb
 from vlmbench.testing.toy_models import DIM
 
 PATCH = 4
-"""Pixels a side of a toy's patch."""
+"""The width and height of a toy model's patch in pixels."""
 
 
 @dataclass
 class ToyPatches:
-    """A :class:`~vlmbench.models.base.DenseEncoder`: a patch's feature is its mean colour, projected.
+    """A :class:`~vlmbench.models.base.DenseEncoder`. A patch's feature is a projection of its mean colour.
 
     The readout "other" reverses the order of the colours first.
 
     Attributes:
-        calls: the shape of each batch that was encoded so far.
+        calls: the shapes of all batches encoded so far.
     """
 
     readouts: tuple[str, ...] = ("plain", "other")
@@ -48,15 +48,15 @@ class ToyPatches:
 
 
 def check_patches(readouts: Sequence[str], patch_size: int, pixels: Tensor, readout: str) -> None:
-    """Refuse a readout that does not exist, and sizes that are no multiple of the patch size.
+    """Refuse a readout that does not exist, and a height or width that is not a multiple of the patch size.
 
     Raises:
         UnknownNameError, ModelError: see :class:`~vlmbench.models.base.DenseEncoder`.
     """
     if readout not in readouts:
-        raise UnknownNameError(f"no readout {readout!r}")
+        raise UnknownNameError(f"there is no readout {readout!r}")
     if pixels.shape[2] % patch_size or pixels.shape[3] % patch_size:
-        raise ModelError(f"{tuple(pixels.shape)} is no multiple of {patch_size}")
+        raise ModelError(f"the height or width in {tuple(pixels.shape)} is not a multiple of {patch_size}")
 
 
 @dataclass
@@ -81,7 +81,10 @@ class ToySegmenter:
 
 
 class ToyDetector:
-    """A :class:`~vlmbench.models.base.Detector`: one box of each text in the image's corner, the first text surest."""
+    """A :class:`~vlmbench.models.base.Detector`: it finds a box for each text in the image's corner.
+
+    The box of the first text has the highest score.
+    """
 
     def detect(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
         """Images and C texts to C boxes of each image, 8 pixels a side or as large as the image."""

@@ -1,4 +1,4 @@
-"""Records for tests of tables, formats, exporters and everything else that reads records."""
+"""Makes records for tests of tables, formats, exporters and all other code that reads records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vlmbench.records import (
 )
 
 ROWS = b"rows"
-"""The content that a toy record states for its Parquet file."""
+"""The content of a toy record's Parquet file. The record has its hash."""
 ENVIRONMENT = Environment(vlmbench="0", python="3.11", platform="test", packages={})
 
 
@@ -29,7 +29,7 @@ def make_record(
     """A complete record of a classification task with 10 samples.
 
     Args:
-        value: of the main metric ``acc1``, a fraction.
+        value: the value of the main metric ``acc1``, a fraction.
         run: fields of :class:`~vlmbench.records.RunInfo` to replace.
     """
     return Record(
@@ -81,7 +81,7 @@ def make_record(
 def make_failure(
     model: str = "m", task: str = "t", message: str = "it broke", started: str = "2026-01-01T00:00:00+00:00"
 ) -> Failure:
-    """What a results folder holds of a pair that failed."""
+    """The failure that a results folder keeps if a pair failed."""
     return Failure(
         model=model,
         task=task,

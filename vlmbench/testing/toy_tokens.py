@@ -1,4 +1,4 @@
-"""A toy tokenizer that a reader can check by eye: a token is a byte of the text, and the first ten are read."""
+"""A toy tokenizer whose results are easy to check: a token is a byte of the text, and only the first ten are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ToyTokens:
         encode: N texts to (N, D), unit length. It reads the first ten bytes of a text only.
 
     Attributes:
-        counted: all texts whose tokens were counted so far.
+        counted: the texts whose tokens were counted so far.
     """
 
     context_length = CONTEXT_LENGTH
@@ -39,7 +39,7 @@ class ToyTokens:
         return [len(text.encode()) for text in texts]
 
     def lengths(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(N, L) to (N,): the tokens before the padding; an empty text needs one token of padding."""
+        """(N, L) to (N,): the number of tokens before the padding. An empty text counts as one token."""
         return (tokens > 0).sum(dim=1).clamp(min=1)
 
     def encode_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -56,5 +56,5 @@ class ToyTokens:
 
 
 def _text(tokens: Sequence[int]) -> str:
-    """The text of some tokens. A character that was cut in the middle becomes an escape, and no byte is lost."""
+    """The text of some tokens. If the cut split a character, its bytes become escapes, so no byte is lost."""
     return bytes(token - 1 for token in tokens if token).decode(errors="surrogateescape")

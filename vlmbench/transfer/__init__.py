@@ -1,4 +1,7 @@
-"""Transfer: how a model is adapted to a task before it answers."""
+"""Transfer: how a model is adapted to a task before it answers.
+
+``vlmbench run --transfer`` finds methods here by name.
+"""
 
 from __future__ import annotations
 

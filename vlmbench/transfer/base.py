@@ -1,7 +1,8 @@
-"""The protocol of transfer methods: a method turns a support set and prompts into a classifier.
+"""Defines the protocol of transfer methods: a method turns a support set and prompts into a classifier.
 
-Each module in :mod:`vlmbench.transfer.methods` defines one as ``METHOD``. Other packages add theirs through the entry
-point group ``vlmbench.transfer``, or register them in :data:`vlmbench.transfer.METHODS`.
+The classification task calls the method that the user names. Each module in :mod:`vlmbench.transfer.methods` defines
+one as ``METHOD``. Other packages add theirs through the entry point group ``vlmbench.transfer``, or register them in
+:data:`vlmbench.transfer.METHODS`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from vlmbench.models.base import Model, capability
 from vlmbench.prompts import PromptSet
 
 Reads: TypeAlias = Literal["features", "patches", "views", "pixels"]
-"""What a classifier is given of each image: its feature, (D,); those of its patches; those of several crops; or the
-image as the model's transform gives it."""
+"""The form in which a classifier gets each image: its feature, (D,); the features of its patches or of several crops;
+or the image as the model's transform gives it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Classifier(Protocol):
 
     @property
     def scale(self) -> float:
-        """The factor of the logits before a softmax; 1.0 if the logits do not stand for probabilities."""
+        """The factor of the logits before a softmax; 1.0 if a softmax of the logits gives no probabilities."""
 
     def logits(self, inputs: Tensor) -> Tensor:
         """B images, as the method ``reads`` them, to (B, C) float32. The highest wins. Zero-shot gives cosines."""

@@ -1,6 +1,6 @@
-"""Pictures of detections: the true boxes on the left; on the right the predicted boxes over the true ones in dashes.
+"""Draws detections: the true boxes on the left; on the right the predicted boxes over the true ones in dashes.
 
-Runs with ``--save-visuals`` and ``vlmbench show`` draw them.
+Runs with ``--save-visuals`` and ``vlmbench show`` use it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vlmbench.visuals.text_labels import Rectangle, TextLabel, place_labels
 from vlmbench.wording import counted
 
 MOST_PREDICTIONS = 12
-"""Predictions drawn, the surest first: a detector gives hundreds, most of them with very low scores."""
+"""The most predictions that are drawn. A detector gives hundreds, most of them with very low scores."""
 _MOST_TRUE = 60
 _SIDE, _STACKED_WIDTH = 720, 1200
 _WIDE = 2.2
@@ -48,7 +48,7 @@ class BoxSet:
     Attributes:
         corners: (N, 4) left, top, right, bottom in pixels.
         labels: (N,) class indices.
-        scores: (N,) higher is surer; None for true boxes.
+        scores: (N,) higher is more certain; None for true boxes.
     """
 
     corners: NDArray[np.floating]
@@ -72,11 +72,12 @@ class _Drawn:
 
 
 def draw_boxes(image: Image, predicted: BoxSet, true: BoxSet, class_names: Sequence[str], *, title: str = "") -> bytes:
-    """Draw the true boxes, and beside them the surest predictions in solid lines over the true boxes in dashes, as PNG.
+    """Draw the true boxes, and beside them the predictions in solid lines over the true boxes in dashes, as PNG.
 
     Args:
         image: (H, W) in any mode.
-        predicted: boxes with scores; NaN counts as the lowest. The :data:`MOST_PREDICTIONS` surest are drawn.
+        predicted: boxes with scores; NaN counts as the lowest. At most :data:`MOST_PREDICTIONS` are drawn: those
+            with the highest scores.
         true: boxes without scores.
         class_names: C names.
         title: the heading of the picture.
@@ -139,7 +140,7 @@ def _panel(image: Image, dashed: Sequence[_Drawn], solid: Sequence[_Drawn], head
     face = font(SMALL)
     for box in dashed:
         _dashes(draw, box.rectangle)
-    for box in reversed(solid):  # the surest is on top
+    for box in reversed(solid):  # the one with the highest score is on top
         _outline(draw, box.rectangle, class_colour(box.label), picture.size)
     place_labels(picture, [TextLabel(b.text, class_colour(b.label), _spots(b, face.size)) for b in solid], face)
     heading_face = font(BODY)

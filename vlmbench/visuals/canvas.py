@@ -1,4 +1,7 @@
-"""The parts of every picture: scaled images, rows and columns of panels, headings, ticks and crosses, PNG bytes."""
+"""Draws the parts of every picture: scaled images, rows and columns of panels, headings, ticks, crosses, PNG bytes.
+
+All modules of this room use it.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,10 @@ def png(image: Image) -> bytes:
 
 
 def shown_size(size: tuple[int, int], box: tuple[int, int], thinnest: int = THINNEST) -> tuple[int, int]:
-    """The largest (width, height) that fits into ``box`` with the same proportions; the image may be enlarged. Very
-    thin
-    images are made thicker."""
+    """The largest (width, height) that fits into ``box`` with the same proportions; the image may be enlarged.
+
+    Very thin images are made thicker.
+    """
     scale = min(box[0] / size[0], box[1] / size[1])
     width, height = (min(bound, max(thinnest, round(side * scale))) for side, bound in zip(size, box, strict=True))
     return width, height
@@ -102,7 +106,10 @@ def line_height(face: Font) -> int:
 
 
 def draw_mark(draw: Draw, place: tuple[int, int], size: int, right: bool) -> None:
-    """Draw a tick or a cross in a square of ``size`` pixels at ``place``. Not every font has these characters."""
+    """Draw a tick if ``right``, or else a cross, in a square of ``size`` pixels; ``place`` is its top left corner.
+
+    It is drawn as lines, because not every font has these characters.
+    """
     x, y = place
     width = max(2, round(size / 6))
     if right:

@@ -1,6 +1,7 @@
-"""Charts of a whole task: which classes are confused, and the result of each class. Runs save them as pictures.
+"""Draws charts of a whole task: which classes are confused, and the result of each class.
 
-They are drawn with matplotlib but without pyplot, so that they do not disturb threads or the figures of a caller.
+Runs of classification tasks with ``--save-visuals`` save them. They are drawn with matplotlib but without pyplot, so
+that they do not disturb threads or the figures of a caller.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from vlmbench.errors import MissingDependencyError
 from vlmbench.visuals.canvas import framed
 from vlmbench.visuals.text import class_label, fitting, font, font_path, legible
+from vlmbench.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +59,7 @@ def check_charts() -> None:
 def confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str], *, title: str = "") -> bytes:
     """Which classes are confused, as PNG. Each row shows shares of its own samples; the cells have counts.
 
-    With more than :data:`MATRIX_CLASSES` classes, the :data:`PAIRS` most frequent confusions as bars.
+    With more than :data:`MATRIX_CLASSES` classes, bars show the :data:`PAIRS` most frequent confusions instead.
 
     Args:
         counts: (C, C) samples, rows true, columns predicted.
@@ -211,7 +213,7 @@ def per_class_bars(
         axes.axvline(chance, color=_ORANGE, linewidth=1.5, linestyle="--")
         said.append(f"dashed: chance, {100 * chance:.1f}")
     if left_out := len(values) - len(known):
-        said.append(f"{left_out:,} {'class' if left_out == 1 else 'classes'} without a value left out")
+        said.append(f"{counted(left_out, 'class', 'classes')} without a value left out")
     _word(axes.set_xlabel("; ".join(said)), 10)
     return _drawn(figure, title)
 

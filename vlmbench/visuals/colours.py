@@ -1,9 +1,9 @@
-"""A colour for every class index, the same in every picture, and easy to tell from its neighbours for most people.
+"""Chooses a colour for every class index, the same in every picture, that most people can tell from its neighbours.
 
-The first seven are the colours of Okabe and Ito without their black. They can be told apart with every kind of colour
-blindness (B. Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011). Later colours change the hue by the
-golden angle and the lightness in three steps, because everybody sees lightness. A hundred colours cannot all be told
-apart, so pictures also show names.
+All pictures with classes use it. The first seven are the colours of Okabe and Ito without their black. They can be told
+apart with every kind of colour blindness (B. Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011).
+Later colours change the hue by the golden angle and the lightness in three steps, because everybody sees lightness. A
+hundred colours cannot all be told apart, so pictures also show names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Pictures of segmentations: the image, the truth and the prediction side by side, with names on the regions.
+"""Draws segmentations: the image, the truth and the prediction side by side, with names on the regions.
 
-Runs with ``--save-visuals`` and ``vlmbench show`` draw them.
+Runs with ``--save-visuals`` and ``vlmbench show`` use it.
 """
 
 from __future__ import annotations

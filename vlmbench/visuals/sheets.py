@@ -1,4 +1,7 @@
-"""Sheets of samples with their answers: tiles for classification, rows of captions for retrieval."""
+"""Draws sheets of samples with their answers: tiles for classification, rows of captions for retrieval.
+
+Runs of these tasks with ``--save-visuals`` save them.
+"""
 
 from __future__ import annotations
 

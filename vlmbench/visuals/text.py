@@ -1,4 +1,4 @@
-"""Text in pictures: the font, characters that it lacks, and text that fits into a width. All pictures use it.
+"""Draws text in pictures: the font, characters that it lacks, and text that fits into a width. All pictures use it.
 
 Class names may be in any script and of any length, and no font has every character. Characters that the font lacks are
 spelled out in square brackets, so that a reader sees that this is not the name's own spelling.

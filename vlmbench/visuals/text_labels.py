@@ -1,4 +1,7 @@
-"""Text labels on a picture: always inside it, and not over each other if that can be avoided."""
+"""Places text labels on a picture: always inside it, and not over each other if that can be avoided.
+
+The pictures of detection and segmentation use it.
+"""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_one_folder_with_all_classes_inside_is_named(
     name = "1.png" if kind == "imagefolder" else "clip/1.png"
     files = {f"{below}/{label}/{name}": image_bytes(1) for label in ("cat", "dog")}
     write_folder(tmp_path, {**files, **dict.fromkeys(beside, b"x"), "readme.txt": b""})
-    with pytest.raises(DataError, match=f"all samples are below one folder, {below}; the 2 folders") as raised:
+    with pytest.raises(DataError, match=f"all samples are in the folder {below}; its 2 folders") as raised:
         opened(f"{kind}:{tmp_path}")
     argument = shlex.split((raised.value.hint or "").removesuffix("."))[-1]
     assert opened(argument).classes == ("cat", "dog")

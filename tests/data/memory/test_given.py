@@ -137,7 +137,7 @@ def test_torchvision_states_its_classes_and_labels(make_folder: Callable[..., Pa
     turned = vlmbench.as_task(dataset)
     assert [sample.target for sample in turned.dataset.samples] == [1, 1, 1, 0, 0, 0]
     dataset.targets = [0] * 6
-    with pytest.raises(LabelError, match="list of labels says 1, and its item 0"):
+    with pytest.raises(LabelError, match="list of labels has 1, but its item has 0"):
         vlmbench.as_task(Subset(dataset, [3, 4]))
 
 
@@ -162,9 +162,9 @@ def test_tables(tmp_path: Path, saved: Record) -> None:
     assert record.metrics == saved.metrics and [each.name for each in record.per_class] == NAMES
     mixed = table.shuffle(seed=1).with_transform(lambda batch: {"image": [None] * len(batch["image"])})
     assert evaluated(mixed).task.dataset.fingerprint == record.task.dataset.fingerprint
-    with pytest.raises(UsageError, match=r"DatasetDict of the splits 'test'") as caught:
+    with pytest.raises(UsageError, match=r"DatasetDict with the splits 'test'") as caught:
         vlmbench.as_task(datasets.DatasetDict(test=table))
-    assert caught.value.hint == "Give one of them: dataset['test']."
+    assert caught.value.hint == "Give one split: dataset['test']."
     with pytest.raises(UsageError, match="IterableDataset can only be read from start to end"):
         vlmbench.as_task(table.to_iterable_dataset())
     with pytest.raises(DataError, match="column of the label is not known; the table has image"):
@@ -181,7 +181,7 @@ def test_captions_are_retrieval() -> None:
         vlmbench.as_task([(picture(0), 3)], captions=True)
     with pytest.raises(LabelError, match="a caption without words"):
         vlmbench.as_task([(picture(0), " ")], captions=True)
-    with pytest.raises(UsageError, match="no class names or templates"):
+    with pytest.raises(UsageError, match="no class names and no templates"):
         vlmbench.as_task(items, captions=True, classes=NAMES)
 
 
@@ -194,7 +194,7 @@ def test_several_classes_an_image() -> None:
     assert evaluated(lists).metrics.keys() == evaluated(arrays).metrics.keys() and lists.card.multi_label
     with pytest.raises(LabelError, match="multi_label=True"):
         vlmbench.as_task(images, vectors, classes=NAMES)
-    with pytest.raises(LabelError, match="not of 2 places with 0 and 1"):
+    with pytest.raises(LabelError, match="it must have 2 places, each 0 or 1"):
         vlmbench.as_task(images, vectors * 2, classes=NAMES, multi_label=True)
 
 
@@ -206,7 +206,7 @@ def test_a_card_lends_its_words() -> None:
     assert evaluated(task).task.name == "mine"
     made = TaskCard.model_validate({**task.card.model_dump(), "templates": ["{}"], "name": "other"})
     assert evaluated(vlmbench.as_task(images, list(range(10)), like=made)).main.n == 10
-    with pytest.raises(UsageError, match="is a card of retrieval, and this dataset has other labels"):
+    with pytest.raises(UsageError, match="is a card for retrieval, but this dataset has labels of another kind"):
         vlmbench.as_task(pairs(), classes=NAMES, like="demo-retrieval")
 
 
@@ -247,16 +247,24 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "empty": (lambda: vlmbench.as_task([], classes=NAMES), DataError, "it has no samples"),
     "generator": (lambda: vlmbench.as_task(iter(pairs()), classes=NAMES), UsageError, "from start to end"),
     "loader": (lambda: vlmbench.as_task(DataLoader(Own(pairs()))), UsageError, "gives batches"),
-    "dict": (lambda: vlmbench.as_task({"image": [], "label": []}), UsageError, "no list of samples"),
+    "dict": (lambda: vlmbench.as_task({"image": [], "label": []}), UsageError, "is not a list of samples"),
     "name": (lambda: vlmbench.as_task("cifar10"), UsageError, "'cifar10' is a text"),
-    "counts": (lambda: vlmbench.as_task([picture(0)], [0, 1]), DataError, "1 images and 2 labels"),
+    "counts": (lambda: vlmbench.as_task([picture(0)], [0, 1]), DataError, "1 image and 2 labels"),
     "image alone": (lambda: vlmbench.as_task([picture(0)], classes=NAMES), DataError, "label is not known"),
-    "short": (lambda: vlmbench.as_task([(picture(0),)], classes=NAMES), DataError, "is not at 1 of a tuple of 1"),
-    "keys": (lambda: vlmbench.as_task([{"a": 1}], classes=NAMES), DataError, "is in none of its keys: it has a"),
+    "short": (
+        lambda: vlmbench.as_task([(picture(0),)], classes=NAMES),
+        DataError,
+        "place 1 of this tuple, which has 1 part",
+    ),
+    "keys": (
+        lambda: vlmbench.as_task([{"a": 1}], classes=NAMES),
+        DataError,
+        "is not under a usual key; the item has the keys a",
+    ),
     "not an image": (lambda: vlmbench.as_task([(object(), 0)], classes=NAMES), DataError, "its image is a object"),
     "shape": (lambda: vlmbench.as_task([(np.zeros((2, 9, 9)), 0)], classes=NAMES), DataError, r"the shape \(2, 9, 9\)"),
     "0 to 255": (lambda: vlmbench.as_task([(array(0) * 1.0, 0)], classes=NAMES), DataError, "not from 0 to 1"),
-    "wide": (lambda: vlmbench.as_task([(array(0) * np.int64(300), 0)], classes=NAMES), DataError, "not 0 to 255"),
+    "wide": (lambda: vlmbench.as_task([(array(0) * np.int64(300), 0)], classes=NAMES), DataError, "not from 0 to 255"),
     "one text": (lambda: vlmbench.as_task(pairs(), classes="cat"), UsageError, "'cat' is one text"),
     "indices": (lambda: vlmbench.as_task(pairs(), classes={1: "a", 2: "b"}), UsageError, "not 0, 1, 2"),
     "stream": (lambda: vlmbench.as_task(Stream()), UsageError, "A?Stream can only be read from start to end"),

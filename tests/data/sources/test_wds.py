@@ -152,7 +152,7 @@ def test_multi_label_vectors_become_indices(tmp_path: Path) -> None:
         (npy_bytes([0.5, 0, 1]), "values other than 0 and 1"),
         (npy_bytes([np.nan, 0, 1]), "values other than 0 and 1"),
         (npy_bytes([-1, 0, 1]), "values other than 0 and 1"),
-        (npy_bytes([1, 0]), "2 numbers for 3 classes"),
+        (npy_bytes([1, 0]), "2 numbers, but the task has 3 classes"),
         (npy_bytes([[1, 0, 0]]), "not a vector"),
         (npy_bytes(1), "not a vector"),
         (npy_bytes(["a", "b", "c"]), "values other than 0 and 1"),

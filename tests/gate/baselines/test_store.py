@@ -208,7 +208,7 @@ def test_broken_files_say_which_and_what_to_do(tmp_path: Path) -> None:
     outside = json.loads(record.read_text())
     outside["predictions"]["file"] = "../../secret.csv"
     record.write_text(json.dumps(outside))
-    with pytest.raises(RecordError, match="is not the name of a file beside the record"):
+    with pytest.raises(RecordError, match="is not a plain file name"):
         load_baseline(saved)[0].table()
     record.write_bytes(pointer)
     with pytest.raises(RecordError, match=r"t\.json: this is a pointer of Git LFS"):

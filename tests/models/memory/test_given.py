@@ -20,7 +20,7 @@ from torchvision import transforms
 
 import vlmbench
 from vlmbench.cards import ModelCard
-from vlmbench.errors import UsageError
+from vlmbench.errors import UsageError, VlmbenchWarning
 from vlmbench.features.cache.files import features_folder
 from vlmbench.models.memory.given import GivenModel, unwrapped
 from vlmbench.models.memory.undisturbed import undisturbed
@@ -89,9 +89,9 @@ def test_a_module_of_any_library_by_names_or_functions() -> None:
     assert plain.model.name == "memory:Usual" and plain.model.embedding_dim == 6 and plain.model.logit_scale == 1
     assert evaluated(by_name).metrics == evaluated(by_function).metrics == plain.metrics
     assert evaluated(by_function).model.name == "mine"
-    with pytest.raises(UsageError, match="Towers has no encode_image"):
+    with pytest.raises(UsageError, match="Towers has no method encode_image"):
         vlmbench.as_model(own, NORMAL, letters)
-    with pytest.raises(UsageError, match="encode_image names 'look', and Towers has no such method"):
+    with pytest.raises(UsageError, match="encode_image is 'look', but Towers has no method of this name"):
         vlmbench.as_model(own, NORMAL, letters, encode_image="look", encode_text="read")
 
 
@@ -187,7 +187,7 @@ def test_an_object_with_the_protocol_is_asked_as_it_is(tmp_path: Path) -> None:
     assert [each.model.name for each in both] == ["toy", "toy:b"] and both[0].metrics == record.metrics
     with pytest.raises(UsageError, match="two different models are named 'toy'"):
         vlmbench.evaluate([model, toy_adapter.toy()], images())
-    with pytest.raises(UsageError, match="named 'toy' by its card, not 'other'"):
+    with pytest.raises(UsageError, match="names it 'toy', not 'other'"):
         vlmbench.as_model(model, name="other")
 
 
@@ -202,14 +202,14 @@ def test_a_loaded_model_that_was_trained_since_is_refused() -> None:
 
 def test_what_is_no_model_is_refused_with_what_to_do() -> None:
     module = Usual()
-    with pytest.raises(UsageError, match="needs its transform and its tokenizer"):
+    with pytest.raises(UsageError, match="needs a transform and a tokenizer"):
         vlmbench.evaluate(module, images())
     with pytest.raises(UsageError, match="needs a transform"):
         vlmbench.as_model(module, None, letters)
     with pytest.raises(UsageError, match="needs a tokenizer"):
         vlmbench.as_model(module, NORMAL)
     training = transforms.Compose([transforms.RandomResizedCrop(8), transforms.ToTensor()])
-    with pytest.raises(UsageError, match=r"draws at random \(RandomResizedCrop\)"):
+    with pytest.raises(UsageError, match=r"the transform is random \(RandomResizedCrop\)"):
         vlmbench.as_model(module, training, letters)
     with pytest.raises(UsageError, match="Usual, a class, is"):
         vlmbench.as_model(Usual, NORMAL, letters)
@@ -219,7 +219,7 @@ def test_what_is_no_model_is_refused_with_what_to_do() -> None:
         evaluated(
             vlmbench.as_model(module, NORMAL, letters, encode_image=lambda p: module.see(p)[:, None].expand(-1, 4, 6))
         )
-    with pytest.raises(Exception, match="the transform gave a PngImageFile of an image"):
+    with pytest.raises(Exception, match="the transform returned a PngImageFile for an image"):
         evaluated(vlmbench.as_model(module, lambda image: image, letters))
 
 
@@ -257,6 +257,14 @@ def test_open_clip_is_as_its_adapter_makes_it(
     assert close > 0.99 and half.encode_text(["a cat"]).dtype == torch.float32
 
 
+def test_a_name_of_a_card_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.warns(VlmbenchWarning, match="named 'demo-clip', as a model card is"):
+        vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip")
+    recwarn.clear()
+    vlmbench.as_model(Usual(), NORMAL, letters, name="demo-clip-tuned")
+    assert not list(recwarn)
+
+
 def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(EXECUTORS, "_entries", {**EXECUTORS._entries, "elsewhere": lambda argument: object()})
@@ -264,8 +272,18 @@ def test_objects_stay_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path:
         with pytest.raises(UsageError, match="cannot be sent to the processes of the executor 'elsewhere'"):
             vlmbench.evaluate(model, task, executor="elsewhere")
     done = command("run", "-m", "memory:CLIP", "-t", "demo-digits", "--device", "cpu", "--results", "unused-runs")
-    assert done.returncode and "was a model in the memory of a Python process" in done.stderr
+    assert done.returncode and "was in the memory of a Python process" in done.stderr
 
 
 def test_the_peak_of_memory_that_the_caller_may_measure_is_left_alone() -> None:
     assert evaluated(toy_adapter.toy()).run.peak_memory_bytes is None
+
+
+def test_a_missing_identity_is_a_warning_once_for_a_model_at_the_callers_line() -> None:
+    module = Usual()
+    with pytest.warns(VlmbenchWarning, match='as_model\\(…, identity="hash"\\)') as caught:
+        for _ in range(2):
+            vlmbench.evaluate(vlmbench.as_model(module, NORMAL, letters), images())
+        vlmbench.evaluate(vlmbench.as_model(Usual(), NORMAL, letters), images())
+    said = [warning for warning in caught if "identity" in str(warning.message)]
+    assert [warning.filename for warning in said] == [__file__] * 2

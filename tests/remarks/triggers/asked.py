@@ -159,19 +159,19 @@ TRIGGERS = {
     ),
     "partial-annotation": Trigger(
         lambda top, _: boxes(top, lvis=True),
-        "not every class is annotated in every image, and the evaluator pycocotools counts boxes of classes that are "
-        "not as mistakes",
+        "some images are not annotated for every class, and the evaluator pycocotools counts boxes of the other "
+        "classes as mistakes",
         "partial annotation",
     ),
     "no-proposals": Trigger(
         lambda top, _: proposals(top, {"image_id": 1, "bbox": [2, 3, 10, 8], "score": 0.9}),
-        "1 of 2 images has no proposals, and nothing can be found in it: 2.png",
+        "1 of 2 images has no proposals, so no object can be found in it: 2.png",
         "1 image without proposals",
     ),
     "own-detector": Trigger(
         lambda top, _: ("-m", "lone:", *boxes(top)[2:]),
-        "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
-        "boxes, and a card with `regions: native` asks for detectors' own",
+        "the model's own detector found the boxes, because the model cannot classify given boxes; other models "
+        "classify the data's own boxes; to compare detectors, use a card with `regions: native`",
         "own detector",
     ),
     "empty-regions": Trigger(
@@ -187,7 +187,7 @@ TRIGGERS = {
     ),
     "shared-words": Trigger(
         lambda top, _: masks(top, ALL, protocol={"synonyms": {"sky": ["blue", "air"], "sea": ["blue", "water"]}}),
-        "1 word of the classes stands for more than one class: 'blue' (sky, sea)",
+        "1 word belongs to more than one class and counts only for the first of these classes: 'blue' (sky, sea)",
         "1 shared word",
     ),
     "unscored-classes": Trigger(
@@ -198,7 +198,7 @@ TRIGGERS = {
     ),
     "no-intervals": Trigger(
         other_evaluator,
-        "the evaluator faster-coco-eval gives no intervals and no results of single classes",
+        "the evaluator faster-coco-eval gives no intervals and no results for single classes",
         "no intervals",
     ),
     "setting-unused": Trigger(

@@ -68,12 +68,13 @@ TRIGGERS = {
     ),
     "given-boxes": Trigger(
         lambda top, _: boxes(top, BOTH),
-        "the boxes were given and the model named them, so that the score says nothing of finding them",
+        "the model classified boxes that the data gives, so the score does not measure how well the model finds boxes",
         "given boxes",
     ),
     "no-objects": Trigger(
         of_one_class,
-        "1 of 2 classes has no object in the data: no part in the mean, and a name that models can choose: cat",
+        "1 of 2 classes has no object in the data, so it does not count in the mean, but models can still choose "
+        "it: cat",
         "1 of 2 classes without objects",
     ),
 }

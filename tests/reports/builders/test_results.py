@@ -184,3 +184,9 @@ def test_what_lacks_a_value_or_an_interval_says_why() -> None:
         "ar10": ("50.0", ""),
     }
     assert [row.get("reason", "") for row in table.data] == [metric.reason for metric in record.metrics.values()]
+
+
+def test_failed_rows_stay_with_their_model() -> None:
+    entries = [make_failure("m", "c"), make_record("m", "a"), make_record("n", "a"), make_failure("o", "a")]
+    rows = [row[:2] for row in texts(results_table(entries))]
+    assert rows == [["m", "a"], ["m", "c"], ["n", "a"], ["o", "a"]]

@@ -7,12 +7,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from vlmbench.errors import StoreError, UsageError
-from vlmbench.reports.site.folder import JOURNAL, MANIFEST, site_folder
+from vlmbench.reports.site.folder import JOURNAL, LOCK, MANIFEST, PART, site_folder
 from vlmbench.reports.site.pictures import pictures
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05\x08"
@@ -69,13 +71,12 @@ def test_a_file_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.M
     root = tmp_path / "site"
     write(root, "index.html")
 
-    def full(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[:1])
+    def full(path: Path, mode: str) -> IO[bytes]:
+        path.touch()  # the disk has room for the name alone
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with site_folder(root) as folder:
-        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(Path, "open", full)
         with pytest.raises(StoreError, match="No space left"):
             folder.write("index.html", "new")
         monkeypatch.undo()
@@ -119,6 +120,16 @@ def test_two_builds_do_not_write_one_folder(tmp_path: Path) -> None:
             write(tmp_path / "site", "index.html")
     assert (tmp_path / "site" / "index.html").read_text() == "first"
     write(tmp_path / "site", "index.html")
+
+
+@pytest.mark.parametrize("name", [PART, LOCK, JOURNAL])
+def test_a_link_in_the_place_of_vlmbenchs_own_file_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "own.txt").write_text("precious")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / name).symlink_to(tmp_path / "own.txt")
+    with suppress(StoreError, UsageError):
+        write(tmp_path / "site", "index.html")
+    assert (tmp_path / "own.txt").read_text() == "precious"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

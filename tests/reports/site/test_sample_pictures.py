@@ -44,6 +44,12 @@ def test_other_content_and_other_ids_give_a_reason() -> None:
     assert "no sample of this id" in str(pictures.picture("objects-9999", "0"))
 
 
+@pytest.mark.parametrize(("size", "shown"), [((8, 8), (160, 160)), ((32, 20), (160, 100)), ((81, 3), (81, 3))])
+def test_a_tiny_picture_is_enlarged_so_that_it_can_be_seen(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    found = embedded(PIL.Image.new("L", size, 99), "digit", 480)
+    assert (found.width, found.height) == shown == PIL.Image.open(BytesIO(content(found))).size
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "1"])
 def test_a_large_picture_is_made_smaller_until_it_fits(mode: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (600, 800, 3), dtype=np.uint8)

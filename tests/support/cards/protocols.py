@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vlmbench.catalogue import shipped_root, task_cards
+from vlmbench.card_files import shipped_root
+from vlmbench.catalogue import task_cards
 
 CARDS = {
     card.name: card

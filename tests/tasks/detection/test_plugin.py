@@ -32,8 +32,8 @@ from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts
 from vlmbench.tasks.detection.measures import ACCURACIES
-from vlmbench.tasks.detection.plugin import HELD, PLUGIN, DetectionQuestion, _grouped
-from vlmbench.tasks.detection.regions import Regions
+from vlmbench.tasks.detection.plugin import PLUGIN, DetectionQuestion
+from vlmbench.tasks.detection.regions import HELD, Regions, grouped
 from vlmbench.tasks.detection.results import coco_results
 from vlmbench.testing.toy_models import ToyModel
 from vlmbench.testing.toy_records import make_record
@@ -202,7 +202,7 @@ def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path)
     counts = [[len(row) for row in outcome.predictions["scores"].to_pylist()] for outcome in (loose, strict)]
     assert counts == [[3, 0, 9, 0], [3, 0, 6, 0]], "of the two that overlap, one stays in each class"
     assert [(remark.code, remark.count) for remark in said] == [("no-proposals", 2), ("empty-regions", 1)]
-    assert said[0].text == "2 of 4 images have no proposals, and nothing can be found in them"
+    assert said[0].text == "2 of 4 images have no proposals, so no object can be found in them"
     assert said[1].text == "1 proposal was empty or outside its image, so the model did not classify it"
     assert "region_ranks" not in strict.predictions.column_names
     few = proposed(tmp_path, folder, max_proposals=1)
@@ -210,7 +210,7 @@ def test_proposals_are_named_scored_and_suppressed(tmp_path: Path, folder: Path)
 
 
 def test_proposals_for_none_of_the_images_are_an_error(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="has no proposal for any of the 4 images"):
+    with pytest.raises(DataError, match="has no proposal for any image of the run"):
         answer(folder, {"regions": "proposals", "proposals": written(tmp_path, [])})
 
 
@@ -342,7 +342,7 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
     assert "region_readout=crop" in (aligned.unsupported(toy()) or "")
     assert aligned.unsupported(colourist("dense")) is None
     other = ask(card_of(folder, {"region_readout": "roi-align", "readout": "maskclip"}))
-    assert "it has plain, other" in (other.unsupported(colourist("dense")) or "")
+    assert "Use --readout with plain or other" in (other.unsupported(colourist("dense")) or "")
 
 
 @pytest.mark.parametrize(
@@ -352,14 +352,14 @@ def test_what_a_model_lacks_is_said_with_a_remedy(folder: Path) -> None:
         ({}, {"metrics": ["ap50_novel"]}, UnknownNameError, "unknown metric"),
         ({}, {"metrics": ["ar300"]}, UnknownNameError, "unknown metric"),
         ({"regions": "native"}, {"metrics": ["mean_class_accuracy_top1"]}, UsageError, "regions is 'native'"),
-        ({"proposals": "a.json"}, {}, CardError, "goes with `regions: proposals`"),
+        ({"proposals": "a.json"}, {}, CardError, "needs `regions: proposals`, but regions is 'ground-truth'"),
         ({"score": "softmax-times-objectness"}, {}, CardError, "needs the scores of a proposals file"),
-        ({"regions": "native", "background": ["x"]}, {}, CardError, "no background words"),
+        ({"regions": "native", "background": ["x"]}, {}, CardError, "no `background` words"),
         ({"regions": "anywhere"}, {}, CardError, "regions"),
         ({"crop_scale": 0.5}, {}, CardError, "crop_scale"),
         ({"unknown": 1}, {}, CardError, "unknown"),
-        ({"groups": {"small": ["red"]}}, {}, CardError, "may not be named 'small'"),
-        ({"regions": "native"}, {"templates": ["a {}", "the {}"]}, CardError, "one text a class"),
+        ({"groups": {"small": ["red"]}}, {}, CardError, "cannot be named 'small'"),
+        ({"regions": "native"}, {"templates": ["a {}", "the {}"]}, CardError, "one text for each class"),
         (
             {"evaluator": "hotcoco", "groups": {"warm": ["red"]}},
             {"metrics": ["ap_warm"]},
@@ -480,8 +480,8 @@ def test_the_example_of_cutting_out_runs() -> None:
 def test_few_pictures_are_held_however_few_regions_they_have(folder: Path) -> None:
     empty = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.empty(0, 4)))
     full = Picture(0, PIL.Image.new("RGB", (1, 1)), "", Regions(torch.zeros(10, 4)))
-    assert [len(group) for group in _grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
-    assert [len(group) for group in _grouped([full, empty, full, full], 15)] == [3, 1]
+    assert [len(group) for group in grouped([empty] * (2 * HELD + 1), 8)] == [HELD, HELD, 1]
+    assert [len(group) for group in grouped([full, empty, full, full], 15)] == [3, 1]
 
 
 def one_class(folder: Path) -> None:
@@ -495,7 +495,7 @@ def one_class(folder: Path) -> None:
 @pytest.mark.parametrize("protocol", [{}, {"regions": "ground-truth"}, {"background": ["wall"]}])
 def test_one_class_in_given_boxes_asks_nothing(folder: Path, protocol: dict[str, Any]) -> None:
     one_class(folder)
-    with pytest.raises(LabelError, match="there is one class, and the model is to name the data's own boxes"):
+    with pytest.raises(LabelError, match="there is only one class for the data's own boxes"):
         ask(card_of(folder, protocol)).protocol(colourist())
 
 
@@ -531,7 +531,9 @@ def test_nothing_to_find_is_refused(folder: Path) -> None:
     for entry in content["annotations"]:
         entry["iscrowd"] = 1
     (folder / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(LabelError, match="nothing to find in 4 images: all 6 boxes are crowds or marked difficult"):
+    with pytest.raises(
+        LabelError, match="nothing to find in 4 images: all 6 boxes are marked as a crowd or as difficult"
+    ):
         ask(card_of(folder))
 
 

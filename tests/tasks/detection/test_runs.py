@@ -130,7 +130,7 @@ def test_a_detector_without_encoders_is_asked_nothing_else(lone: RunRequest, mak
     assert all("needs a dual encoder, such as -m demo-clip" in message for message in messages[:2])
     assert all("-t demo-detection-native" in message and "-t coco:DIR" in message for message in messages[:2])
     assert "neither a segmentation head of its own" in messages[2] and "-m demo-clip" in messages[2]
-    assert "cannot name given boxes" in messages[3] and messages[3].endswith("-t demo-detection-native")
+    assert "cannot classify given boxes" in messages[3] and messages[3].endswith("-t demo-detection-native")
 
 
 def test_boxes_without_a_card_are_found_by_a_detector_and_named_by_an_encoder(folder: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_no_positive_among_the_chosen_is_said(request_: RunRequest, tmp_path: Pa
         tmp_path / "rareact", {"rareact.csv": "\n".join([*CSV.splitlines()[:1], "1,a,1,2,0,cut,phone,0"]).encode()}
     )
     (failed,) = execute(make_plan(request_), request_, NotesAsWarnings())
-    assert failed.failure is not None and "not one of the clips scored shows its action" in failed.failure.message
+    assert failed.failure is not None and "none of the scored clips shows the action" in failed.failure.message
 
 
 def test_classification_does_not_take_every_segment_to_show_its_action(request_: RunRequest, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_wrong_cards_are_refused(request_: RunRequest, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown metric 'mwapp'[\s\S]*mwap"):
         PLUGIN.check(wrong, TaskOptions())
     multi = TaskCard.model_validate({**fields, "metrics": ["mwap"], "main_metric": "mwap", "multi_label": True})
-    with pytest.raises(CardError, match="multi_label means nothing here"):
+    with pytest.raises(CardError, match="multi_label is not possible, because each clip is annotated for one action"):
         PLUGIN.check(multi, TaskOptions())
     (tmp_path / "images" / "cat").mkdir(parents=True)
     write_folder(tmp_path, {"images/cat/1.png": b"x"})

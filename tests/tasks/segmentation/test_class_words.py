@@ -53,7 +53,7 @@ def test_a_background_by_threshold_has_no_words() -> None:
 
 
 def test_commas_alone_are_no_word() -> None:
-    with pytest.raises(LabelError, match="the class name ' , ,' has no word between its commas"):
+    with pytest.raises(LabelError, match=r"the class name ' , ,' has no word \(commas separate words\)"):
         words(card(classes=CLASSES), class_names=("sky", " , ,", "cow"))
 
 
@@ -79,12 +79,15 @@ def test_words_names_and_templates_are_in_the_hash() -> None:
 
 def test_a_word_of_two_classes_is_said() -> None:
     said = sentences(lambda: words(card({"synonyms": {"background": ["sky", "cow"]}}, classes=CLASSES)))
-    assert said == ["shared-words: 1 word of the classes stands for more than one class: 'cow' (background, cow)"]
+    assert said == [
+        "shared-words: 1 word belongs to more than one class and counts only for the first of these classes: "
+        "'cow' (background, cow)"
+    ]
     assert not sentences(lambda: words(card(classes=CLASSES)))
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(CardError, match="synonyms of unknown classes: ship"):
+    with pytest.raises(CardError, match="`synonyms` names unknown classes: ship"):
         words(card({"synonyms": {"ship": ["boat"]}}, classes=CLASSES))
     with pytest.raises(LabelError, match="neither the card nor the data states class names"):
         words(card())
@@ -99,12 +102,12 @@ def test_what_makes_no_sense_is_refused() -> None:
         ({"window": 100, "stride": 101}, "leaves gaps"),
         ({"window": 100, "stride": None}, "windows need a stride"),
         ({"short_side": 500, "long_side_limit": 400}, "below short_side"),
-        ({"probability_threshold": 0.1}, "background must be class or threshold"),
+        ({"probability_threshold": 0.1}, "set background to class or threshold"),
         ({"background": "threshold"}, "needs a probability_threshold"),
         ({"background": "class", "probability_threshold": 1.5}, "less than or equal to 1"),
-        ({"pamr_dilations": [0]}, "1 and up"),
+        ({"pamr_dilations": [0]}, "each must be at least 1"),
         ({"remainder": "stretch"}, "'pad' or 'crop'"),
-        ({"synonyms": {"a": []}}, "none of them empty"),
+        ({"synonyms": {"a": []}}, "no word may be empty"),
         ({"logit_scale": 0}, "greater than 0"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Datasets with one folder per class: finds the class folders and their label order. For images and for clips."""
+"""Finds the class folders of a dataset with one folder per class, and the order of their labels.
+
+The sources of images and of clips in class folders use it.
+"""
 
 from __future__ import annotations
 

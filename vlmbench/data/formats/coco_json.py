@@ -229,7 +229,7 @@ def _get(entry: dict[str, Any], key: str, kind: str, path: Path) -> Any:
 def _integer(entry: dict[str, Any], key: str, path: Path) -> int:
     value = _get(entry, key, "an entry", path)
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # tables with missing values write ids so
+        value = int(value)  # tables with missing values write ids in this form
     if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{path}: {key!r} must be a whole number, not {_short(value)}")
     if abs(value) > _LARGEST:

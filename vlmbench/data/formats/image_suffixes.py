@@ -1,4 +1,7 @@
-"""Tells image files by their names: the suffixes of the formats that Pillow on this machine decodes by itself."""
+"""Tells image files by their names: the suffixes of the formats that Pillow on this machine decodes by itself.
+
+All sources that search for images use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Encodes pixels as an image file, for datasets that store arrays and for crops of images."""
+"""Encodes pixels as an image file, for datasets that store arrays and for crops of images.
+
+The sources ``torchvision`` and ``voc`` and datasets in memory use it.
+"""
 
 from __future__ import annotations
 

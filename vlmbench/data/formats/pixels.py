@@ -130,7 +130,7 @@ def decode_rgb(data: bytes, sample_id: str, shown: Callable[[Turn], bool] | None
 
     Raises:
         BadSampleError: it cannot be decoded, see :func:`~vlmbench.data.formats.decode.decode_image`, or not converted
-            (some of its samples are not finite, for example).
+            (some of its pixel values are NaN, for example).
     """
     opened = _Opened(data)
     image = decode_image(data, sample_id, opened.look)

@@ -1,6 +1,6 @@
 """Finds the tar files of a webdataset: in the layout of the clip-benchmark repositories, or by a pattern.
 
-The source :mod:`vlmbench.data.sources.wds` uses it.
+The sources ``wds``, ``hub`` and ``captions`` use it.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def refuse_splits(root: Path, folders: Sequence[str], location: str, kind: str) 
     if not splits or (len(splits) < len(folders) and not _have_the_same_classes(splits, inside)):
         return
     named = sorted(splits, key=lambda name: (_PREFERRED.index(splits[name]), name))
-    what = "a split" if len(named) == 1 else "splits"
+    what = either(len(named), "a split", "splits")
     raise DataError(
         f"{kind} {location!r}: {root} holds {what} of a dataset, not class folders: {listing(sorted(splits))}",
         hint=_way_out(root, [name for name in named if inside[name]], location, kind),
@@ -113,9 +113,9 @@ def refuse_wrapped(paths: Sequence[str], location: str, kind: str) -> None:
         return
     inside = sorted({folder.removeprefix(f"{below}/").partition("/")[0] for folder in folders})
     raise DataError(
-        f"{kind} {location!r}: all samples are below one folder, {below}; the {counted(len(inside), 'folder')} in it "
+        f"{kind} {location!r}: all samples are in the folder {below}; its {counted(len(inside), 'folder')} "
         f"{either(len(inside), 'seems to be the class', 'seem to be the classes')}: {listing(inside)}",
-        hint=f"Name it: {argument(kind, _joined(location, below))}.",
+        hint=f"Name that folder: {argument(kind, _joined(location, below))}.",
     )
 
 

@@ -1,4 +1,7 @@
-"""Words that name a split of a dataset in names of folders and files and in columns of tables. All formats use them."""
+"""Lists the words that name a split in names of folders and files and in columns of tables.
+
+The readers of boxes, captions, masks and class folders use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of torchvision's datasets: a table of those datasets that follow a benchmark's protocol.
+"""Lists the files of those of torchvision's datasets that follow a benchmark's protocol.
 
 The source :mod:`vlmbench.data.sources.torchvision` uses it. Some are left out on purpose: EuroSAT and Caltech101 have
 no splits; ImageNet, Country211 and RenderedSST2 have one folder per class, so that
@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def shown(self) -> str:
-        """The path that stands for the dataset in messages."""
+        """The path by which messages name the dataset."""
         return (*self.split_files.get("test", ()), *self.files, *self.mark)[0]
 
 

@@ -1,1 +1,4 @@
-"""Dataset repositories of a hub: what they hold, and bringing it here."""
+"""Dataset repositories of a hub: finds what they hold, and downloads it.
+
+``vlmbench fetch``, runs and the source ``hub`` use this folder.
+"""

@@ -1,4 +1,4 @@
-"""List a repository's files and link them into a snapshot, through ``huggingface_hub``.
+"""Lists a repository's files and links them into a snapshot, through ``huggingface_hub``.
 
 The other modules of this folder use it. The client's own bars and warnings are silenced here.
 """
@@ -15,11 +15,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from vlmbench.data.hub.errors import explain, is_network_error
+from vlmbench.data.hub.errors import explain
 from vlmbench.data.hub.manifest import recall
-from vlmbench.data.hub.repo import Listing, Repo, endpoint, env_offline, hub_name, lies_inside
+from vlmbench.data.hub.repo import Listing, Repo, env_offline, lies_inside
 from vlmbench.data.remote import RemoteFile
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
+from vlmbench.network import endpoint, hub_name, is_network_error
 
 _LISTING_TIMEOUT_S = 30.0
 _SHA256, _SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")

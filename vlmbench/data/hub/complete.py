@@ -1,6 +1,6 @@
-"""Check that the cache has every file that a run reads, when the cache answers instead of the hub.
+"""Checks that the cache has every file that a run reads, when the cache answers instead of the hub.
 
-Part of a dataset is never scored as the whole. :mod:`vlmbench.data.hub.transfer` and ``lookup`` use this.
+Runs and ``vlmbench fetch`` use it, so that a part of a dataset is never scored as the whole.
 """
 
 from __future__ import annotations

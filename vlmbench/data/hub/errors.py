@@ -1,15 +1,15 @@
-"""Explain failures of the hub's client to the user: what happened, and the next step."""
+"""Explains failures of the hub's client to the user: what happened, and the next step.
+
+Runs and ``vlmbench fetch`` show them.
+"""
 
 from __future__ import annotations
 
 import errno
 
-from vlmbench.data.hub.repo import Repo, cache_folder, hub_name
+from vlmbench.data.hub.repo import Repo, cache_folder
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError
-from vlmbench.network import proxy_problem
-
-_NETWORK_ERRORS = frozenset(("TransportError", "RequestException", "ConnectionError", "TimeoutError"))
-"""Names of network errors. Versions of the client use requests, httpx or httpx2, which share only these names."""
+from vlmbench.network import hub_name, is_network_error, proxy_problem
 
 
 def explain(error: BaseException, repo: Repo, path: str | None = None) -> VlmbenchError:
@@ -93,8 +93,3 @@ def _answered(status: int, asked: str, path: str | None) -> VlmbenchError:
     else:
         step = "Try again later; files that have arrived are kept."
     return MissingDataError(f"{asked}: {hub_name()} answered {status}", hint=step)
-
-
-def is_network_error(error: BaseException) -> bool:
-    """Whether the hub could not be reached at all."""
-    return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)

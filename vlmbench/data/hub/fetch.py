@@ -1,4 +1,4 @@
-"""Plan which data of some tasks must be downloaded, and download it, so that a run needs no network afterwards.
+"""Plans which data of some tasks must be downloaded, and downloads it, so that a run needs no network afterwards.
 
 ``vlmbench fetch`` uses this module.
 """

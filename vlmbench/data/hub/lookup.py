@@ -1,4 +1,4 @@
-"""Decide which files of a hub repository a run reads, and look them up on the hub or in the cache.
+"""Decides which files of a hub repository a run reads, and looks them up on the hub or in the cache.
 
 The ``hub`` source and ``vlmbench fetch`` use it.
 """

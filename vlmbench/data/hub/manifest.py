@@ -1,8 +1,9 @@
-"""Keep the hub's list of a repository's files beside the cached files, so that the cache alone can tell what it lacks.
+"""Keeps the hub's list of a repository's files beside the cached files, so that the cache alone can tell what it lacks.
 
-The client's cache does not say which files it lacks. So the hub's answer is kept as ``vlmbench/<commit>.json`` in the
-repository's folder of the cache. The client ignores it there, and it is copied with HF_HOME to a machine without a
-network. The client's own list (``get_cached_repo_tree``, version 2.4) has no SHA-256, so it cannot verify files.
+Runs and ``vlmbench fetch`` use it. The client's cache does not say which files it lacks. So the hub's answer is kept as
+``vlmbench/<commit>.json`` in the repository's folder of the cache. The client ignores it there, and it is copied with
+HF_HOME to a machine without a network. The client's own list (``get_cached_repo_tree``, version 2.4) has no SHA-256, so
+it cannot verify files.
 """
 
 from __future__ import annotations

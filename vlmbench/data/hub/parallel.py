@@ -1,4 +1,4 @@
-"""Run work in threads that end with the program, so that Ctrl-C ends a hanging download at once.
+"""Runs work in threads that end with the program, so that Ctrl-C ends a hanging download at once.
 
 ``vlmbench fetch`` plans and downloads with it. The program would wait for threads of ``concurrent.futures``.
 """

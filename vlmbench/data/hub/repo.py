@@ -1,11 +1,11 @@
-"""A dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
+"""Describes a dataset repository on a Hugging Face hub, and its files on the hub and in the client's cache.
 
-The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by content and ``snapshots/`` by commit.
+The other modules of this folder use it. The cache has the layout that ``huggingface_hub`` documents: ``blobs/`` by
+content and ``snapshots/`` by commit.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from contextlib import suppress
@@ -68,17 +68,6 @@ def lies_inside(path: str) -> bool:
     """Whether this path stays inside its repository."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts
-
-
-def endpoint() -> str | None:
-    """The hub that HF_ENDPOINT names; None: the client's own default."""
-    # The client reads HF_ENDPOINT when it is imported, which may be long before it is set.
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-
-
-def hub_name() -> str:
-    """The hub's address, for messages."""
-    return endpoint() or "https://huggingface.co"
 
 
 def env_offline() -> bool:

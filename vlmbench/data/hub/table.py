@@ -1,4 +1,4 @@
-"""Read images and labels from the columns of a table that the ``datasets`` library can read.
+"""Reads images and labels from the columns of a table that the ``datasets`` library can read.
 
 The ``hub`` source uses it for repositories and folders without tar files.
 """

@@ -1,8 +1,8 @@
-"""Download a repository's files into the cache of the hub's client, side by side, and verify each one.
+"""Downloads a repository's files into the cache of the hub's client, side by side, and verifies each one.
 
-``huggingface_hub`` does the transfer, by ``hf_hub_download`` for each file: with its lock, its names in the cache, its
-retries, and its Xet storage. It compares only sizes, so each file is hashed here as soon as it has arrived.
-``vlmbench fetch`` and the ``hub`` source use this module.
+``vlmbench fetch`` and the ``hub`` source use this module. ``huggingface_hub`` does the transfer, by ``hf_hub_download``
+for each file: with its lock, its names in the cache, its retries, and its Xet storage. It compares only sizes, so each
+file is hashed here as soon as it has arrived.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any
 
 from vlmbench.data.hub.client import quiet_client, select, snapshot
 from vlmbench.data.hub.complete import check_complete
-from vlmbench.data.hub.errors import explain, is_network_error
+from vlmbench.data.hub.errors import explain
 from vlmbench.data.hub.manifest import remember
 from vlmbench.data.hub.parallel import in_parallel
-from vlmbench.data.hub.repo import Listing, cached_path, endpoint, remove_abandoned
+from vlmbench.data.hub.repo import Listing, cached_path, remove_abandoned
 from vlmbench.data.remote import Advance, FileKey, RemoteFile, discard, mismatch
 from vlmbench.errors import DataError, VlmbenchError
+from vlmbench.network import endpoint, is_network_error
 
 WORKERS = 8
 """How many files are downloaded at once: the client's own default."""
@@ -75,7 +76,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
 
 
 def missing_files(listing: Listing, patterns: Sequence[str]) -> list[Job]:
-    """The matching files that the cache lacks; empty if only the cache may answer."""
+    """The files that match a pattern and are not in the cache. Empty if the hub may not be asked (offline)."""
     if listing.repo.offline:
         return []
     wanted = select(listing.files, patterns)

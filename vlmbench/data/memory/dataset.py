@@ -1,4 +1,7 @@
-"""A dataset in memory behind the ``ImageDataset`` protocol: its images are encoded when they are read."""
+"""A dataset in memory with the ``ImageDataset`` protocol. An image is encoded as a file when it is read.
+
+:func:`vlmbench.as_task` makes it, and the source ``memory`` gives it to a run.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ class GivenDataset:
     """See :class:`~vlmbench.data.base.ImageDataset`.
 
     Attributes:
-        image: an index to the image, in any form that :func:`~vlmbench.data.memory.pictures.encoded` takes.
-        broken: samples whose label could not be read, and why.
-        one_at_a_time: held while an image is fetched. A caller's dataset may share an open file between its items, and
-            is asked from several threads.
-        own_transform: what the dataset does to its images before it gives them, in words; empty for nothing.
+        image: returns the image of an index, in any form that :func:`~vlmbench.data.memory.pictures.encoded` takes.
+        broken: the indices of samples whose label could not be read, with the reasons.
+        one_at_a_time: a lock that is held while an image is fetched. Several threads read the dataset, and its items
+            may share an open file.
+        own_transform: the name of the dataset's own transform, which changes images before vlmbench gets them; "" if it
+            has none.
     """
 
     info: SourceInfo
@@ -43,10 +47,10 @@ class GivenDataset:
                 image = self.image(index)
         except (MemoryError, VlmbenchError):
             raise
-        except Exception as error:  # the caller's own code may fail in any way
+        except Exception as error:  # the caller's code may raise any error
             raise BadSampleError(sample, raised_in_words(error)) from error
         return encoded(image, sample)
 
     def state(self) -> str:
-        """Empty: what is in memory may change, and only its content tells."""
+        """Always "": data in memory may change at any time, so only its content tells whether it is the same."""
         return ""

@@ -1,4 +1,7 @@
-"""The items of a caller's dataset: which part is the image, which the label, and what a label says."""
+"""Finds the image and the label in an item of a caller's dataset, and turns the label into a target.
+
+:func:`vlmbench.as_task` and the readers of this folder use it.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,26 @@ from vlmbench.class_names import listing
 from vlmbench.data.base import Target, TargetKind
 from vlmbench.errors import DataError, LabelError
 from vlmbench.registry import did_you_mean
+from vlmbench.wording import counted
 
 IMAGE_KEYS = ("image", "img", "images", "picture", "jpg", "png", "pixel_values")
 LABEL_KEYS = ("label", "labels", "target", "targets", "class", "cls", "y")
 CAPTION_KEYS = ("caption", "captions", "sentences", "text", "texts")
+
+_VECTORS = (
+    "Class indices are a list without repeats. A place of 0 or 1 for each class is an array: numpy.array(labels)."
+)
 
 Key = str | int
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where in an item image and label are.
+    """Where the image and the label are in an item.
 
     Attributes:
-        image, label: a key of a dict or a place in a tuple, as the caller named it; None: the usual ones.
-        captions: whether the label is a caption or several.
+        image, label: the key of a dict or the place in a tuple that the caller named; None: the usual ones.
+        captions: whether the label is one caption or several captions.
     """
 
     image: Key | None = None
@@ -37,7 +45,7 @@ class Columns:
         """The image of an item.
 
         Raises:
-            DataError: it has none.
+            DataError: the item has no image.
         """
         return _part(item, self.image, IMAGE_KEYS, 0, f"{where}: its image", "image")
 
@@ -45,7 +53,7 @@ class Columns:
         """The label of an item, or its captions.
 
         Raises:
-            DataError: it has none.
+            DataError: the item has no label.
         """
         usual = CAPTION_KEYS if self.captions else LABEL_KEYS
         return _part(item, self.label, usual, 1, f"{where}: its {'caption' if self.captions else 'label'}", "label")
@@ -56,33 +64,36 @@ def _part(item: Any, key: Key | None, usual: Sequence[str], place: int, what: st
         found = [name for name in usual if name in item] if key is None else [key] if key in item else []
         if len(found) == 1:
             return item[found[0]]
-        several = f"is in one of the keys {listing(map(str, found))}" if found else "is in none of its keys"
+        several = f"may be in any of the keys {listing(map(str, found))}" if found else "is not under a usual key"
         raise DataError(
-            f"{what} {several}: it has {listing(map(str, item))}", hint=f"Name the key: as_task(dataset, {option}='…')."
+            f"{what} {several}; the item has the keys {listing(map(str, item))}",
+            hint=f"Name the key: as_task(dataset, {option}='…').",
         )
     if isinstance(item, tuple | list):
         at = place if key is None else key
         if isinstance(at, int) and -len(item) <= at < len(item):
             return item[at]
         raise DataError(
-            f"{what} is not at {at!r} of a {type(item).__name__} of {len(item)}",
-            hint=f"An item is a pair of an image and a label. Name the place: as_task(dataset, {option}=…).",
+            f"{what} is not at place {at!r} of this {type(item).__name__}, which has {counted(len(item), 'part')}",
+            hint=f"An item must be a pair of an image and a label. Name the place: as_task(dataset, {option}=…).",
         )
     raise DataError(
-        f"{what} is not known, since the item is a {type(item).__name__}",
-        hint="An item is a pair (image, label) or a dict. Labels that are kept apart: as_task(images, labels).",
+        f"{what} is not known, because the item is a {type(item).__name__}",
+        hint="An item must be a pair (image, label) or a dict. If you keep labels separately: as_task(images, labels).",
     )
 
 
 def as_target(label: Any, target: TargetKind, classes: Sequence[str] | None, where: str) -> Target:
-    """What is true of a sample, as the caller's label says it.
+    """Turn a caller's label into the target of a sample.
 
     Args:
-        target: "class": the label is a class index, or a class name if the names are known; "classes": a list of those,
-            or an array of 0 and 1 with a place for each class; "captions": a text or a list of texts.
+        target: the kind of target. For "class", the label is a class index, or a class name if ``classes`` is given.
+            For "classes", it is a list of those, or an array with a 0 or 1 for each class. For "captions", it is a text
+            or a list of texts.
+        where: the sample, as an error names it.
 
     Raises:
-        LabelError: the label says no such thing.
+        LabelError: the label is not of this kind, or names no class.
     """
     if target == "captions":
         return _captions(label, where)
@@ -93,35 +104,60 @@ def as_target(label: Any, target: TargetKind, classes: Sequence[str] | None, whe
     if not isinstance(label, list | tuple | set | frozenset):
         raise LabelError(
             f"{where}: its label is {label!r}, not a list of class indices",
-            hint="Several classes an image are a list of indices each. For one class an image, leave multi_label out.",
+            hint="If an image has several classes, its label is a list of indices. If it has one, omit multi_label.",
         )
-    return tuple(sorted({_class(each, classes, where) for each in label}))
+    found = [_class(each, classes, where) for each in label]
+    if len(set(found)) != len(found):
+        raise LabelError(f"{where}: its list of classes names a class twice: {_shown(label)}", hint=_VECTORS)
+    return tuple(sorted(found))
+
+
+def refuse_vectors(labels: Sequence[Any], classes: Sequence[str] | None, where: str) -> None:
+    """Refuse lists of 0 and 1 that may be class indices of two classes, or a place for each of them.
+
+    Of more classes, such a list names a class twice, which :func:`as_target` refuses.
+
+    Raises:
+        LabelError: all labels are such lists, and no other label tells what they mean.
+    """
+    lists = [label for label in labels if isinstance(label, list | tuple)]
+    if classes is None or len(classes) != 2 or len(lists) != len(labels) or not lists:
+        return
+    if all(len(label) == 2 and set(map(_plain, label)) <= {0, 1} for label in lists):
+        raise LabelError(f"{where}: every label is a list of two numbers, 0 or 1, of two classes", hint=_VECTORS)
 
 
 def _class(label: Any, classes: Sequence[str] | None, where: str) -> int:
     plain = _plain(label)
+    if isinstance(plain, np.ndarray) and plain.shape == (1,) and plain.dtype.kind in "iu":
+        plain = int(plain[0])  # as some datasets keep labels: (N, 1)
     if isinstance(plain, int) and not isinstance(plain, bool):
         return plain
     if isinstance(plain, str):
         return _named(plain, classes, where)
     several = isinstance(plain, list | tuple | set) or getattr(plain, "ndim", 0) > 0
-    hint = "Labels are whole numbers from 0, in the order of the class names."
+    hint = "A label must be a whole number from 0, the place of its class in the class names."
     if several:
-        hint = "Several classes an image are asked with as_task(…, multi_label=True)."
+        hint = (
+            "If an image has several classes, use as_task(…, multi_label=True). "
+            "If an array has a place for each class, give the index: labels.argmax(1)."
+        )
     elif isinstance(plain, float) and plain.is_integer():
-        hint = f"A real number may be anything: give int({plain}) if it is a class index."
+        hint = f"A real number need not be a class index. If it is one, give int({plain})."
     raise LabelError(f"{where}: its label is {_shown(plain)}, not a class index", hint=hint)
 
 
 def _named(label: str, classes: Sequence[str] | None, where: str) -> int:
     if classes is None:
         raise LabelError(
-            f"{where}: its label is the text {label!r}, and no class names say which class that is",
-            hint="Give them: as_task(dataset, classes=['cat', 'dog']). Captions are asked with captions=True.",
+            f"{where}: its label is the text {label!r}, but there are no class names to find it in",
+            hint="Give class names: as_task(dataset, classes=['cat', 'dog']). For captions, use captions=True.",
         )
     if classes.count(label) != 1:
         hint = did_you_mean(label, classes) or f"The class names are {listing(map(repr, classes))}."
-        raise LabelError(f"{where}: its label {label!r} is not one of the {len(classes)} class names", hint=hint)
+        raise LabelError(
+            f"{where}: its label {label!r} is not one of the {counted(len(classes), 'class name')}", hint=hint
+        )
     return classes.index(label)
 
 
@@ -129,28 +165,34 @@ def _of_vector(values: Any, classes: Sequence[str] | None, where: str) -> tuple[
     wanted = len(classes) if classes is not None else None
     fits = values.ndim == 1 and (wanted is None or len(values) == wanted)
     if not fits or not np.isin(values, (0, 1)).all():
-        places = f"{wanted} places" if wanted is not None else "a place for each class"
+        places = counted(wanted, "place") if wanted is not None else "a place for each class"
         raise LabelError(
-            f"{where}: its label is an array of the shape {values.shape}, not of {places} with 0 and 1",
-            hint="Give the indices of its classes as a list instead.",
+            f"{where}: its label is an array of the shape {values.shape}; it must have {places}, each 0 or 1",
+            hint="Or give a list of the indices of its classes.",
         )
     return tuple(int(index) for index in np.flatnonzero(values))
 
 
 def _captions(label: Any, where: str) -> tuple[str, ...]:
-    texts = [label] if isinstance(label, str) else label
+    plain = label.tolist() if isinstance(label, np.ndarray) and label.dtype.kind in "UO" else label
+    texts = [plain] if isinstance(plain, str) else plain
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise LabelError(f"{where}: its captions are {_shown(label)}, not a text or a list of texts")
     return tuple(text.strip() for text in texts)
 
 
 def _is_array(label: Any) -> bool:
-    return isinstance(label, np.ndarray) or hasattr(label, "detach")
+    return isinstance(label, np.ndarray) or is_tensor(label)
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether it is a tensor of torch, which is not imported."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
 def _plain(label: Any) -> Any:
-    """A number of NumPy or a tensor of one number as Python's own."""
-    if hasattr(label, "detach"):
+    """A NumPy number, or a tensor with one number, as a number of Python. Other labels stay as they are."""
+    if is_tensor(label):
         label = label.detach().cpu().numpy()
     if isinstance(label, np.generic) or (isinstance(label, np.ndarray) and label.ndim == 0):
         return label.item()

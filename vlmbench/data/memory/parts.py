@@ -1,4 +1,7 @@
-"""What a caller's data holds, whatever its kind: images by number, a label for each, and class names."""
+"""Takes a caller's data apart, of any kind: images by number, their labels, and class names.
+
+:func:`vlmbench.as_task` calls :func:`parts_of`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlmbench.class_names import listing
 from vlmbench.data.memory.items import Columns
 from vlmbench.data.memory.tables import is_table, table_parts
 from vlmbench.data.memory.torch_datasets import own_transform, stated_classes, stated_labels
 from vlmbench.errors import DataError, UsageError, VlmbenchError
+from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """In place of a label: the item cannot be read, and why."""
+    """Stands in the list of labels for an item that cannot be read; it has the reason."""
 
     reason: str
 
@@ -26,12 +31,13 @@ class GivenParts:
     """Images and labels of a caller's data.
 
     Attributes:
-        image: an index to the image.
+        image: returns the image of an index.
         labels: the label of each image.
-        classes: the names that the data states; None if it states none.
-        relabel: an index to the image and the label of the item, if ``labels`` are not those of the items.
-        one_at_a_time: held while an item is fetched.
-        own_transform: what the data does to its images, in words.
+        classes: the class names that the data states; None if it states no names.
+        relabel: returns the image and the label of an index, read from the item itself. It is None if ``labels`` need
+            not be compared with the items.
+        one_at_a_time: a lock that is held while an item is fetched.
+        own_transform: the name of the data's own transform of images; "" if it has none.
     """
 
     image: Callable[[int], Any]
@@ -46,12 +52,14 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
     """The parts of a list, an array, a dataset of torch or a table.
 
     Raises:
-        UsageError: the data cannot be read by number.
-        DataError: images and labels differ in number, or an item is neither a pair nor a dict.
+        UsageError: samples cannot be read by their number.
+        DataError: there are more images than labels, or fewer, or an item is neither a pair nor a dict.
     """
     if is_table(data) and labels is None:
         table = table_parts(data, columns)
         return GivenParts(table.image, table.labels, table.classes)
+    if hasattr(data, "iloc"):  # pandas numbers rows by their label, which a filter or a shuffle leaves as it was
+        data = data.to_dict("records") if hasattr(data, "columns") else list(data)
     _refuse_unnumbered(data)
     if labels is not None:
         return _apart(data, labels)
@@ -62,10 +70,10 @@ def parts_of(data: Any, labels: Any, columns: Columns) -> GivenParts:
 
 
 def _apart(images: Any, labels: Any) -> GivenParts:
-    if not hasattr(labels, "__len__") or isinstance(labels, str | Mapping):
-        raise UsageError(f"as_task: labels are a list, and this is a {type(labels).__name__}")
+    if not hasattr(labels, "__len__") or isinstance(labels, str | bytes | Mapping | set | frozenset):
+        raise UsageError(f"as_task: labels must be a list, but this is a {type(labels).__name__}")
     if len(images) != len(labels):
-        raise DataError(f"as_task: there are {len(images):,} images and {len(labels):,} labels")
+        raise DataError(f"as_task: the data has {counted(len(images), 'image')} and {counted(len(labels), 'label')}")
     one_by_one = nullcontext() if isinstance(images, list | tuple) else threading.Lock()
     return GivenParts(images.__getitem__, list(labels), one_at_a_time=one_by_one)
 
@@ -89,35 +97,35 @@ def _of_dataset(dataset: Any, columns: Columns) -> GivenParts:
 
 
 def _read_labels(dataset: Any, columns: Columns) -> Iterator[Any]:
-    """Every item's label, which takes reading every item."""
+    """The label of each item. To get it, the whole item is read."""
     for index in range(len(dataset)):
         try:
             item = dataset[index]
         except (MemoryError, VlmbenchError):
             raise
-        except Exception as error:  # the caller's own code may fail in any way
+        except Exception as error:  # the caller's code may raise any error
             yield Unreadable(raised_in_words(error))
         else:
             yield columns.label_of(item, f"sample {index}")
 
 
 def raised_in_words(error: Exception) -> str:
-    """What a dataset raised for an item, on one line."""
+    """The error that a dataset raised for an item, on one line."""
     text = " ".join(str(error).split())
     return f"the dataset raised {type(error).__name__}{': ' if text else ''}{text}"
 
 
 def _refuse_unnumbered(data: Any) -> None:
-    """Refuse what has no numbered items."""
+    """Refuse data whose items cannot be read by their number."""
     kind = type(data).__name__
     if isinstance(data, str):
         raise UsageError(
-            f"as_task: {data!r} is a text", hint="Give a name or PATH to evaluate itself: vlmbench.evaluate(model, …)."
+            f"as_task: {data!r} is a text", hint="Give the name or the path to evaluate: vlmbench.evaluate(model, …)."
         )
     if isinstance(data, Mapping):
         raise UsageError(
-            f"as_task: a {kind} of {', '.join(map(str, list(data)[:5]))} is no list of samples",
-            hint="Give images and labels apart: as_task(data['image'], data['label']).",
+            f"as_task: a {kind} with the keys {listing(map(str, data))} is not a list of samples",
+            hint="Give images and labels separately: as_task(data['image'], data['label']).",
         )
     if hasattr(data, "batch_size") and hasattr(data, "dataset"):
         raise UsageError(f"as_task: a {kind} gives batches", hint="Give its dataset: as_task(loader.dataset, …).")
@@ -125,8 +133,8 @@ def _refuse_unnumbered(data: Any) -> None:
     if streams or not hasattr(data, "__getitem__") or _length(data) is None:
         what = "can only be read from start to end" if streams or hasattr(data, "__iter__") else "has no length"
         raise UsageError(
-            f"as_task: a {kind} {what}, and a run reads samples by their number",
-            hint="Make a list: as_task(list(dataset), …); of its first samples: list(itertools.islice(dataset, 1000)).",
+            f"as_task: a {kind} {what}, but a run reads samples by their number",
+            hint="Make a list: as_task(list(dataset), …). For a part of it: list(itertools.islice(dataset, 1000)).",
         )
 
 

@@ -1,7 +1,7 @@
-"""One image as the caller holds it (a picture, an array, a tensor, a path, a file's bytes) to an encoded image file.
+"""Turns an image in memory (a PIL image, an array, a tensor, a path, a file's bytes) into an encoded image file.
 
-The file is a binary PPM: lossless, and written and read in less than a millisecond. No library is imported for a tensor
-or an array: each is known by what it can do.
+The file is a binary PPM. It is lossless, and is written and read in less than a millisecond. torch is not imported: a
+tensor is recognised by its methods. :mod:`vlmbench.data.memory.dataset` calls :func:`encoded` for each image.
 """
 
 from __future__ import annotations
@@ -18,30 +18,33 @@ from PIL import Image
 from vlmbench.data.formats import netpbm
 from vlmbench.data.formats.pixels import Fact, picture_rgb, say_facts
 from vlmbench.data.image_files import read_file
+from vlmbench.data.memory.items import is_tensor
 from vlmbench.errors import BadSampleError, DataError
 from vlmbench.paths import user_path
 
 _CHANNELS = (1, 3, 4)
 _WHITE = 255
 _OVERSHOOT = 0.1
-"""By how much real numbers may leave the range from 0 to 1: resizing by a cubic filter overshoots so far."""
+"""How far real numbers may be outside the range from 0 to 1: resizing with a cubic filter overshoots by this much."""
+_KINDS = "An image must be a PIL image, an array, a tensor, a path or a file's bytes: file.read()."
+_ITEM = "If labels are given separately, give only the images: as_task([item[0] for item in dataset], labels)."
 _BYTES = "Give pixels as uint8 from 0 to 255."
-_RAW = "Give the images before any transform, since the model's own is applied: set the dataset's transform to None."
+_RAW = "Give images without any transform, because the model applies its own: set the dataset's transform to None."
 
 
 def encoded(image: Any, sample_id: str) -> bytes:
     """The image as a file's bytes.
 
-    What a reader must know of the conversion, such as the range of real numbers, becomes a remark.
+    Facts that a reader must know about the conversion become remarks, such as the range of real numbers.
 
     Raises:
         BadSampleError: this image cannot be used.
-        DataError: no image of this kind can be used; says what to do.
+        DataError: no image of this kind can be used. The error says what to do.
     """
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if isinstance(image, str | os.PathLike):
-        return read_file(user_path(Path(image)), sample_id)
+        return _file(image, sample_id)
     if isinstance(image, Mapping) and {"bytes", "path"} & image.keys():  # an undecoded cell of the datasets library
         stored = image.get("bytes")
         return encoded(stored if stored is not None else image.get("path"), sample_id)
@@ -50,6 +53,13 @@ def encoded(image: Any, sample_id: str) -> bytes:
     if image is None:
         raise BadSampleError(sample_id, "its image is None")
     return _picture(_from_array(image, sample_id), sample_id)
+
+
+def _file(path: str | os.PathLike[str], sample_id: str) -> bytes:
+    try:
+        return read_file(user_path(Path(path)), sample_id)
+    except BadSampleError as error:
+        raise BadSampleError(sample_id, f"its file {os.fspath(path)!r}: {error.reason}") from error
 
 
 def _picture(image: Image.Image, sample_id: str) -> bytes:
@@ -61,9 +71,8 @@ def _picture(image: Image.Image, sample_id: str) -> bytes:
 
 
 def _from_array(image: Any, sample_id: str) -> Image.Image:
-    is_tensor = hasattr(image, "detach")
     pixels = _as_array(image, sample_id)
-    pixels = _channels_last(pixels, sample_id, channels_first=is_tensor)
+    pixels = _channels_last(pixels, sample_id, channels_first=is_tensor(image))
     if pixels.dtype == np.uint16 and pixels.ndim == 2:
         return Image.fromarray(pixels)
     if pixels.dtype == bool:
@@ -74,15 +83,15 @@ def _from_array(image: Any, sample_id: str) -> Image.Image:
 
 
 def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
-    if hasattr(image, "detach"):
+    if is_tensor(image):
         image = image.detach().cpu()
-        if str(image.dtype) == "torch.bfloat16":  # which NumPy does not have
+        if str(image.dtype) == "torch.bfloat16":  # NumPy has no such type
             image = image.float()
         image = image.numpy()
     if not isinstance(image, np.ndarray):
         raise DataError(
             f"sample {sample_id!r}: its image is a {type(image).__name__}",
-            hint="An image is a PIL image, an array, a tensor, a path or a file's bytes.",
+            hint=_ITEM if isinstance(image, Mapping | tuple) else _KINDS,
         )
     if image.dtype.kind not in "buif":
         raise DataError(f"sample {sample_id!r}: its image is an array of {image.dtype}, not of pixels")
@@ -93,21 +102,28 @@ def _as_array(image: Any, sample_id: str) -> NDArray[Any]:
 
 
 def _narrowed(pixels: NDArray[Any], sample_id: str) -> NDArray[Any]:
-    """Whole numbers of a wide type, such as int64, that are those of 8 bits."""
+    """Pixels from 0 to 255 in a wide type, such as int64, as uint8.
+
+    Raises:
+        DataError: some pixels are outside this range.
+    """
     low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
     if low < 0 or high > _WHITE:
         raise DataError(
-            f"sample {sample_id!r}: its pixels are whole numbers ({pixels.dtype}) from {low} to {high}, not 0 to 255",
+            f"sample {sample_id!r}: its pixels are {pixels.dtype} numbers from {low} to {high}, not from 0 to 255",
             hint=_BYTES,
         )
     return pixels.astype(np.uint8)
 
 
 def _channels_last(pixels: NDArray[Any], sample_id: str, *, channels_first: bool) -> NDArray[Any]:
-    """(H, W) or (H, W, 3 or 4). An array has its channels last, a tensor first, unless only the other can be.
+    """Pixels (H, W), or (H, W, C) with 3 or 4 channels.
+
+    Usually an array has its channels last, and a tensor has them first. If the shape allows only the other order, that
+    order is used.
 
     Raises:
-        DataError: it has no such shape.
+        DataError: the image has another shape.
     """
     if pixels.ndim == 3:
         first, last = pixels.shape[0] in _CHANNELS, pixels.shape[2] in _CHANNELS
@@ -119,19 +135,19 @@ def _channels_last(pixels: NDArray[Any], sample_id: str, *, channels_first: bool
         return np.ascontiguousarray(pixels)
     raise DataError(
         f"sample {sample_id!r}: its image has the shape {pixels.shape}",
-        hint="An array of an image is (H, W) or (H, W, 3), a tensor (H, W) or (3, H, W).",
+        hint="An array must be (H, W) or (H, W, 3). A tensor must be (H, W) or (3, H, W).",
     )
 
 
 def _from_unit_range(pixels: NDArray[Any], sample_id: str) -> NDArray[np.uint8]:
-    """Real numbers from 0 to 1 to bytes, as torchvision's ToTensor made them of bytes.
+    """Convert real numbers from 0 to 1 to uint8. This reverses torchvision's ToTensor.
 
     Raises:
-        BadSampleError: some are not finite.
-        DataError: they are from another range, as after Normalize.
+        BadSampleError: some numbers are not finite.
+        DataError: the numbers have another range, as after Normalize.
     """
     if not np.isfinite(pixels).all():
-        raise BadSampleError(sample_id, "its pixels hold NaN or infinity")
+        raise BadSampleError(sample_id, "some of its pixels are NaN or infinite")
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         normalised = low < 0

@@ -1,6 +1,7 @@
-"""What a dataset of torch says of itself besides its items: labels without reading images, class names, transforms.
+"""Reads the attributes of a torch dataset: labels without reading images, class names, and the transform.
 
-torch is not imported: a dataset is known by what it has, as torchvision's datasets and torch's own wrappers have it.
+torch is not imported. A dataset is recognised by the attributes that torchvision's datasets and torch's wrappers have.
+:func:`vlmbench.as_task` and :mod:`vlmbench.data.memory.parts` use it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 _LABELS = ("targets", "labels", "_labels")
-"""Where torchvision's datasets keep their labels."""
+"""The attributes in which torchvision's datasets keep their labels."""
 
 
 def stated_labels(dataset: Any) -> Sequence[Any] | None:
-    """The label of each item, as the dataset keeps them beside its items; None if it does not.
+    """The label of each item, from a list that the dataset keeps beside its items; None if there is no such list.
 
-    Whoever reads an item compares its label with this one, so that a list that says something else is found out.
+    When an item is read later, its own label is compared with this one. A wrong list is found in this way.
     """
     if _is_subset(dataset):
         inner = stated_labels(dataset.dataset)
@@ -32,7 +33,7 @@ def stated_labels(dataset: Any) -> Sequence[Any] | None:
 
 
 def stated_classes(dataset: Any) -> tuple[str, ...] | None:
-    """The class names in label order; None if the dataset states none. Of several words for a class, the first."""
+    """The class names in label order; None if the dataset states no names. If a class has several words, the first."""
     if _is_subset(dataset):
         return stated_classes(dataset.dataset)
     if _is_chain(dataset):
@@ -46,7 +47,7 @@ def stated_classes(dataset: Any) -> tuple[str, ...] | None:
 
 
 def own_transform(dataset: Any) -> Any:
-    """What the dataset does to its images before it gives them; None for nothing."""
+    """The transform that the dataset applies to its images; None if it has none."""
     if _is_subset(dataset):
         return own_transform(dataset.dataset)
     if _is_chain(dataset):
@@ -56,7 +57,7 @@ def own_transform(dataset: Any) -> Any:
 
 
 def innermost(dataset: Any) -> Any:
-    """The dataset that subsets are of."""
+    """The dataset inside torch's subsets."""
     while _is_subset(dataset):
         dataset = dataset.dataset
     return dataset

@@ -1,1 +1,1 @@
-"""The sources of datasets. Each module here is one source, and its name is the source's name on the command line."""
+"""The sources of datasets. Each module is one source; cards and ``vlmbench run -t`` use the module's name."""

@@ -1,4 +1,7 @@
-"""The source ``captions``: images with a caption file, such as COCO, Flickr8k, Flickr30k or your own."""
+"""The source ``captions``: images with a caption file, such as COCO, Flickr8k, Flickr30k or your own.
+
+``-t captions:PATH`` and cards with ``kind: captions`` use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The source ``coco``: images with boxes, such as COCO, LVIS, ODinW, or your own in COCO's, VOC's or YOLO's form."""
+"""The source ``coco``: images with boxes, such as COCO, LVIS, ODinW, or your own in COCO's, VOC's or YOLO's form.
+
+``-t coco:PATH``, ``-t boxes:PATH`` and cards with these kinds use it.
+"""
 
 from __future__ import annotations
 

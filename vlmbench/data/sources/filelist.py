@@ -1,4 +1,7 @@
-"""The source ``filelist``: images that a text file lists. Several datasets state their splits so, such as SUN397."""
+"""The source ``filelist``: images that a text file lists, such as the splits of SUN397.
+
+``-t filelist:PATH`` and cards with ``kind: filelist`` use it.
+"""
 
 from __future__ import annotations
 

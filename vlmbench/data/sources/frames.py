@@ -1,4 +1,7 @@
-"""The source ``frames``: clips in one folder per class, as videos or as folders of frames."""
+"""The source ``frames``: clips in one folder per class, as videos or as folders of frames.
+
+``-t frames:PATH`` and cards with ``kind: frames`` use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The source ``hub``: dataset repositories of a Hugging Face hub, as CLIP_benchmark's webdatasets or as tables."""
+"""The source ``hub``: dataset repositories of a Hugging Face hub, as CLIP_benchmark's webdatasets or as tables.
+
+``-t hub:REPO`` and cards with ``kind: hub`` use it.
+"""
 
 from __future__ import annotations
 

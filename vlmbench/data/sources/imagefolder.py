@@ -1,4 +1,7 @@
-"""The source ``imagefolder``: images in one folder per class."""
+"""The source ``imagefolder``: images in one folder per class.
+
+``-t imagefolder:PATH`` and cards with ``kind: imagefolder`` use it.
+"""
 
 from __future__ import annotations
 

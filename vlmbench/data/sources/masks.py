@@ -1,4 +1,7 @@
-"""The source ``masks``: images with mask files, such as VOC, ADE20K, Cityscapes, COCO-Stuff, or your own."""
+"""The source ``masks``: images with mask files, such as VOC, ADE20K, Cityscapes, COCO-Stuff, or your own.
+
+``-t masks:PATH`` and cards with ``kind: masks`` use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Datasets that the caller of :func:`vlmbench.evaluate` holds in memory; see :mod:`vlmbench.data.memory`."""
+"""The source ``memory``: datasets that the caller of :func:`vlmbench.evaluate` holds in memory.
+
+:func:`vlmbench.as_task` makes cards with it; :mod:`vlmbench.data.memory` recognises the datasets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The source ``rareact``: RareAct's segments of videos, each annotated for one action (antoine77340/RareAct)."""
+"""The source ``rareact``: RareAct's segments of videos, each annotated for one action (antoine77340/RareAct).
+
+Cards of the task kind ``rare_actions`` use it.
+"""
 
 from __future__ import annotations
 

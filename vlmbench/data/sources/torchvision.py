@@ -1,4 +1,7 @@
-"""The source ``torchvision``: datasets on disk in the layout of ``torchvision.datasets``. It downloads nothing."""
+"""The source ``torchvision``: datasets on disk in the layout of ``torchvision.datasets``. It downloads nothing.
+
+``-t torchvision:NAME`` and cards with ``kind: torchvision`` use it.
+"""
 
 from __future__ import annotations
 

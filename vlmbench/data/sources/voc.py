@@ -1,4 +1,7 @@
-"""The source ``voc``: the PASCAL VOC devkit, as photographs with classes or boxes, or as crops of annotated objects."""
+"""The source ``voc``: the PASCAL VOC devkit, as photographs with classes or boxes, or as crops of annotated objects.
+
+``-t voc:PATH`` and cards with ``kind: voc`` use it.
+"""
 
 from __future__ import annotations
 

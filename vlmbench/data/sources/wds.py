@@ -1,4 +1,7 @@
-"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark."""
+"""The source ``wds``: webdatasets (images and labels in tar shards) in the layout of LAION's CLIP_benchmark.
+
+``-t wds:PATH`` and cards with ``kind: wds`` use it.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +176,8 @@ def present_classes(data: bytes, classes: int | None, where: str) -> tuple[int, 
         raise LabelError(f"{where}: its .npy is not a vector with one number per class")
     if classes is not None and len(vector) != classes:
         raise LabelError(
-            f"{where}: its .npy has {counted(len(vector), 'number')} for {counted(classes, 'class', 'classes')}"
+            f"{where}: its .npy has {counted(len(vector), 'number')}, but the task has "
+            f"{counted(classes, 'class', 'classes')}"
         )
     if not np.isin(vector, (0, 1)).all():
         raise LabelError(f"{where}: its .npy has values other than 0 and 1")

@@ -1,1 +1,1 @@
-"""Features kept on disk, under a key of everything that changes them."""
+"""Features kept on disk, under a key of everything that changes them. Runs use it, and ``vlmbench cache``."""

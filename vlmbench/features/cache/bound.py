@@ -1,4 +1,4 @@
-"""Keep the cache under its limit while a run writes to it.
+"""Keeps the cache under its limit while a run writes to it.
 
 Room is made in three steps, the cheapest first. First, other spaces are removed that no run has open, the least
 recently used first. Then rows of this space are dropped that are older than this run and that it did not use, the

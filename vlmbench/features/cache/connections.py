@@ -1,7 +1,7 @@
-"""Connections to one cache file, lent to one thread at a time.
+"""Lends the connections to one cache file, each to one thread at a time.
 
-:class:`~vlmbench.features.cache.space.FeatureSpace` reads and writes through them. There are as many as threads that
-work at the same time.
+:class:`~vlmbench.features.cache.space.FeatureSpace` reads and writes through them. The number of connections is the
+number of threads that work at the same time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The feature cache as files in a folder: where it is, what it holds, what it saved, and how it is kept small.
+"""Manages the feature cache as files in a folder: where it is, what it holds, what it saved, and how it is kept small.
 
-``vlmbench cache`` and each run use this module.
+``vlmbench cache``, ``doctor`` and each run use this module.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Usage:
 
     Attributes:
         encoded: vectors that were computed and timed.
-        seconds: the time that took.
+        seconds: the time that this took.
         hits: vectors served from the cache instead.
     """
 

@@ -1,6 +1,6 @@
-"""The key of a feature space: everything that can change a feature, with the code that makes it.
+"""Makes the key of a feature space from everything that can change a feature, with the code that makes it.
 
-:class:`~vlmbench.features.run_cache.RunCache` opens spaces with it.
+Runs open their cache with it. The run id takes the hash of foreign code from here.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Locks that mark cache files as in use. Runs that have a file open share its lock; removing it needs the lock alone.
 
-A SQLite database must not be removed while another process has it open: a later connection would open a new file of the
-same name beside the old file's write-ahead log. So eviction asks here first. The lock is on a file of its own, because
-closing any handle of the database would drop SQLite's own locks. The system releases a lock when its process ends, even
-after ``kill -9``.
+Runs take them, and ``vlmbench cache`` asks before it removes a file. A SQLite database must not be removed while
+another process has it open: a later connection would open a new file of the same name beside the old file's write-ahead
+log. The lock is on a file of its own, because closing any handle of the database would drop SQLite's own locks. The
+system releases a lock when its process ends, even after ``kill -9``.
 
 ``filelock`` cannot do this. Its ``FileLock`` is never shared. Its ``ReadWriteLock`` (version 4.3) can be released only
 by the thread that took it, lets a second process in once the lock's file is removed, and takes 1.2 ms instead of 35 µs.

@@ -1,11 +1,11 @@
-"""The feature cache: vectors on disk, under the hash of everything that can change them.
+"""Stores the vectors of one encoder on disk, under the hash of everything that can change them. The engine uses it.
 
 A *space* is one encoder as it was loaded: weights, architecture, preprocessing, tokenizer, precision, device type, code
 and library versions. Each space is one SQLite file, whose rows go from the SHA-256 of an image file's bytes or a
-prompt's text to a float32 vector, with a CRC-32 over space, key, value and note. A note tells the
-user something each time the vector is used, such as that a text was cut. SQLite gives atomic writes, safe readers
-beside a writer, and survives ``kill -9``. A row that fails its check is computed again, with a warning. SQLite needs a
-local disk: on a cluster, set ``VLMBENCH_CACHE`` to a folder on one.
+prompt's text to a float32 vector, with a CRC-32 over space, key, value and note. A note tells the user something each
+time the vector is used, such as that a text was cut. SQLite gives atomic writes, safe readers beside a writer, and
+survives ``kill -9``. A row that fails its check is computed again, with a warning. SQLite needs a local disk: on a
+cluster, set ``VLMBENCH_CACHE`` to a folder on one.
 """
 
 from __future__ import annotations

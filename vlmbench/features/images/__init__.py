@@ -1,1 +1,1 @@
-"""Features of images: read, decode, preprocess, forward pass. The engine uses it."""
+"""Features of images: reads, decodes and preprocesses them, and runs the forward pass. The engine uses it."""

@@ -1,4 +1,7 @@
-"""The batches that the image streams yield, and their counts and times."""
+"""Defines the batches that the image streams yield, with their counts and times.
+
+Tasks read the features, and runs write the counts and times into records.
+"""
 
 from __future__ import annotations
 

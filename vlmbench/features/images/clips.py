@@ -1,4 +1,7 @@
-"""Features of clips: the mean of the frames' unit features, scaled back to unit length. The image stream uses it."""
+"""Computes features of clips: the mean of the frames' unit features, scaled back to unit length.
+
+The image stream uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole pictures for dense tasks, which ask where things are.
+"""Streams whole pictures for the tasks of detection and segmentation, which ask where things are.
 
 Worker threads read, hash and decode them; they come one by one, in order. Unlike the images of
 :mod:`vlmbench.features.images.stream` they keep their size and are not cached, because each task processes a picture in

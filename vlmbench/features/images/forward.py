@@ -1,4 +1,4 @@
-"""The image tower's forward pass. The image stream uses it.
+"""Runs the image tower's forward pass. The image stream uses it.
 
 A batch is queued before the features of the previous batch are fetched, so an accelerator never waits for the host.
 """
@@ -73,10 +73,12 @@ class ImageEncoder:
         self._staging = PixelStaging(self._device, self.in_flight + 1)
 
     def queue(self, images: Sequence[Pixels], names: list[str]) -> Queued:
-        """Start to encode a batch of B images of one shape, as ``path.prepare`` gives them.
+        """Start to encode a batch of images that ``path.prepare`` made. :meth:`fetch` waits for the features.
+
+        A batch that does not fit into memory is encoded in halves.
 
         Raises:
-            ModelError: the images have different shapes, or a single one does not fit into memory.
+            ModelError: the images have different shapes, or even one image does not fit into memory.
         """
         shapes = {_shape(image): name for image, name in zip(images, names, strict=True)}
         if len(shapes) > 1:

@@ -1,8 +1,11 @@
-"""The work of the image stream's threads: read, hash, look up, decode and preprocess a sample, and time each step."""
+"""Does the work of the image stream's threads: reads, hashes, looks up, decodes and preprocesses a sample.
+
+It also measures the time of each step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,7 +15,7 @@ from torch import Tensor
 
 from vlmbench.data.base import ImageDataset, sample_digest, sample_images
 from vlmbench.data.formats.pixels import decode_rgb, facts_of_notes, notes_of, say_facts
-from vlmbench.errors import BadSampleError
+from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.stopwatch import Stopwatch
 from vlmbench.models.base import Pixels
@@ -99,6 +102,13 @@ class ImageReader:
         say_facts(decoded.facts, sample_id)
         try:
             with self.clock.timed("preprocess"):
-                return Ready(index, content, None, self.prepare(decoded.image), notes_of(decoded.facts))
+                pixels = self.prepare(decoded.image)
         except (OSError, ValueError) as error:  # Pillow raises these for an image that it cannot resize
             raise BadSampleError(sample_id, f"the model's transform refuses the image: {error}") from error
+        tensors = list(pixels.values()) if isinstance(pixels, Mapping) else [pixels]
+        if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):
+            raise ModelError(
+                f"the model's transform returned a {type(pixels).__name__} for {sample_id!r}, "
+                "not a tensor (3, H, W) or several named tensors"
+            )
+        return Ready(index, content, None, pixels, notes_of(decoded.facts))

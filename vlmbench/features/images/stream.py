@@ -1,4 +1,4 @@
-"""Encode a dataset's images. The engine uses it.
+"""Encodes a dataset's images. The engine uses it.
 
 Worker threads read, hash, decode and preprocess the images, and each full batch is encoded. Only a few batches are in
 memory at any time.

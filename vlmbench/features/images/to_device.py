@@ -1,4 +1,4 @@
-"""Batches of images on the model's device, copied through buffers that are used again. The image encoder uses it."""
+"""Puts batches of images on the model's device, through buffers that are used again. The image stream uses it."""
 
 from __future__ import annotations
 

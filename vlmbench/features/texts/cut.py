@@ -1,4 +1,7 @@
-"""Texts that are longer than the model reads: finding them, the cache's note on them, and the remark."""
+"""Finds texts that are longer than the model reads, keeps a note on them in the cache, and makes the remark.
+
+The engine uses it for every text that it encodes.
+"""
 
 from __future__ import annotations
 

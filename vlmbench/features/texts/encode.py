@@ -1,4 +1,4 @@
-"""Encode texts. The engine uses it.
+"""Encodes texts. The engine uses it.
 
 Each different text is encoded once and cached. If the model allows it exactly, a common beginning is also encoded once.
 """

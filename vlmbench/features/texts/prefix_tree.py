@@ -1,4 +1,4 @@
-"""Packs of prompts, in which a common beginning is computed once. Texts for causal towers are encoded with them.
+"""Packs prompts so that a common beginning is computed once. The engine encodes texts for causal towers with it.
 
 In a causal tower a token's state depends only on the tokens before it. So prompts with the same beginning share the
 states of that beginning. Sorted, the prompts of a zero-shot head form a prefix tree with few nodes: ImageNet's 80,000

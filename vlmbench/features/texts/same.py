@@ -1,4 +1,7 @@
-"""Texts that are equal for the model, and the remark on classes that it therefore cannot tell apart."""
+"""Finds texts that are equal for the model, and makes the remark on classes that it therefore cannot tell apart.
+
+The engine uses it for the prompts of a task.
+"""
 
 from __future__ import annotations
 

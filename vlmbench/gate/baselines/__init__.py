@@ -1,1 +1,4 @@
-"""Sets of records that later runs are compared with."""
+"""Saved baselines: small folders of records and answers that later runs are compared with.
+
+``vlmbench baseline`` writes them. ``compare``, ``show`` and the data frames read them.
+"""

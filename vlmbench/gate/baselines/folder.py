@@ -1,4 +1,4 @@
-"""Writes a folder completely or not at all, in place of an older one. Baselines are saved with it."""
+"""Writes a folder completely or not at all, in place of an older one. ``vlmbench baseline save`` uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A baseline's record as text that Git can compare: one line a metric, a class or a row of numbers."""
+"""Writes a baseline's record as text that Git can compare: one line for each metric, class or row of numbers.
+
+``vlmbench baseline save`` uses it.
+"""
 
 from __future__ import annotations
 

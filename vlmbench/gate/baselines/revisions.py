@@ -1,4 +1,7 @@
-"""Reads baselines from a Git revision (REVISION:NAME). It reads Git's objects, without checkout or fetch."""
+"""Reads baselines from a Git revision (REVISION:NAME). It reads Git's objects, without checkout or fetch.
+
+``vlmbench compare`` and ``baseline show`` use it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Saved baselines: small folders of records and their answers, fit for Git.
+"""Saves and opens baselines: small folders of records and their answers, fit for Git.
 
 ``results/baselines/NAME/<task>.json`` is a record. ``<task>.csv`` beside it has the answers that pairing needs, one
 line for each sample, in the dataset's order (detection ranks equal scores by it). Above 2 MiB it is ``<task>.parquet``.
 If a baseline has several models, each has a folder. Equal records give equal bytes.
+
+``vlmbench baseline``, ``compare`` and ``show`` and the data frames use it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from vlmbench.files import read_bytes
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
-from vlmbench.paths import lies_beside, safe_name
+from vlmbench.paths import BASELINES, lies_beside, safe_name
 from vlmbench.records import Predictions, Record
 from vlmbench.registry import did_you_mean
 from vlmbench.store import parse_record
@@ -29,8 +31,6 @@ from vlmbench.store import parse_record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BASELINES = Path("results/baselines")
-"""The folder of baselines, relative to the repository's top folder."""
 MOST_CSV_BYTES = 2 * 2**20
 """The largest text table. A larger one is too long to read its changes; Parquet is much smaller."""
 LARGE_BYTES = 10 * 2**20
@@ -123,8 +123,7 @@ def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
 
     Args:
         broken_left_out: leave out records that cannot be read, and name them. It serves to list a baseline. A
-        comparison
-            must not use it, because it would ignore the missing records.
+            comparison must not use it, because it would ignore the missing records.
 
     Raises:
         UsageError: the folder does not exist.
@@ -206,10 +205,9 @@ def table_from(data: bytes, record: Record, where: str) -> pa.Table:
     _refuse_pointer(data, where)
     if record.predictions is None or sha256(data).hexdigest() != record.predictions.sha256:
         converted = b"\r\n" in data
-        hint = "Its line ends were converted: put `results/baselines/** -text` into .gitattributes, and check it out"
-        raise RecordError(
-            f"{where}: this table does not belong to its record", hint=f"{hint} again." if converted else _AGAIN
-        )
+        rule = f"{BASELINES.as_posix()}/** -text"
+        hint = f"Its line ends were converted: put `{rule}` into .gitattributes, and check it out again."
+        raise RecordError(f"{where}: this table does not belong to its record", hint=hint if converted else _AGAIN)
     if where.endswith(".csv"):
         from vlmbench.gate.baselines.table import from_csv
 

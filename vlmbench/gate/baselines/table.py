@@ -1,8 +1,8 @@
-"""A baseline's table of answers: the columns that pairing needs, as text that Git can compare line by line.
+"""Writes and reads a baseline's table of answers: the columns that pairing needs, as text that Git compares by lines.
 
 The heading of a CSV table states each column's type: ``label:int32``, ``top:int32[5]`` (five numbers in a cell),
 ``scores:float32[]`` (any count of numbers in a cell). Numbers in a cell are separated by spaces; nested lists are JSON.
-Every number is the shortest text that reads back as exactly the same number of its type.
+Every number is the shortest text that reads back as exactly the same number of its type. Saved baselines use it.
 """
 
 from __future__ import annotations

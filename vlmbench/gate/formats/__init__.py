@@ -1,1 +1,1 @@
-"""Formats of comparisons for programs and Git hosts, one file each."""
+"""Formats of comparisons for programs and Git hosts, one file each. ``vlmbench compare --format`` chooses one."""

@@ -1,4 +1,7 @@
-"""A comparison as annotations of GitHub Actions, and as a page of a step's summary."""
+"""Writes a comparison as annotations of GitHub Actions, and adds it to the page of a step's summary.
+
+``vlmbench compare --format github`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison as JSON, and its JSON Schema."""
+"""Writes a comparison as JSON, and its JSON Schema. ``vlmbench compare --format json`` and ``--schema`` use it."""
 
 from __future__ import annotations
 

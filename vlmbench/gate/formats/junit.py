@@ -1,4 +1,7 @@
-"""A comparison as JUnit XML: one suite for each model, one test case for each task."""
+"""Writes a comparison as JUnit XML: one suite for each model, one test case for each task.
+
+``vlmbench compare --format junit`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A comparison as a comment on a pull request: the verdict, a table, and foldable details."""
+"""Writes a comparison as a comment on a pull request: the verdict, a table, and foldable details.
+
+``vlmbench compare --format md`` uses it, and ``github`` for its summary.
+"""
 
 from __future__ import annotations
 

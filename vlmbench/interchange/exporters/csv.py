@@ -1,4 +1,4 @@
-"""Records as tidy CSV: one row a model, task and metric. ``vlmbench export`` writes it."""
+"""Writes records as tidy CSV: one row for each model, task and metric. ``vlmbench export -f csv`` uses it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ COLUMNS = (
 
 
 def tidy_csv(records: Iterable[Summary]) -> str:
-    """Every metric of every record, with what tells records apart.
+    """Every metric of every record, with the columns that distinguish records.
 
-    Numbers have full precision, a missing value is an empty cell, and truth is True or False: ``pandas.read_csv`` reads
-    the file without options. A name that begins like a spreadsheet's formula, or that pandas would take for a missing
-    value (``NA``, ``null``), gets an apostrophe before it; see :func:`~vlmbench.reports.formats.csv.to_csv`.
+    Numbers have full precision, a missing value is an empty cell, and booleans are True or False, so that
+    ``pandas.read_csv`` reads the file without options. A name that begins like a spreadsheet's formula, or that pandas
+    would take for a missing value (``NA``, ``null``), gets an apostrophe before it; see
+    :func:`~vlmbench.reports.formats.csv.to_csv`.
     """
     known = {column.name: column for column in RESULT_COLUMNS}
     rows = [
@@ -36,4 +37,4 @@ def tidy_csv(records: Iterable[Summary]) -> str:
     return to_csv(Table("", (), (), rows)) if rows else ",".join(COLUMNS) + "\n"
 
 
-EXPORTER = Exporter("csv", "one row a model, task and metric", tidy_csv)
+EXPORTER = Exporter("csv", "one row for each model, task and metric", tidy_csv)

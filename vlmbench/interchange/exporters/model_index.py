@@ -1,4 +1,4 @@
-"""Records as the ``model-index`` of a Hugging Face model card. ``vlmbench export -f model-index`` writes it.
+"""Writes records as the ``model-index`` of a Hugging Face model card. ``vlmbench export -f model-index`` uses it.
 
 The format is described in huggingface/hub-docs, modelcard.md: a list of models; each has results; each result has a
 task, a dataset and metrics. ``huggingface_hub.ModelCardData`` reads it back.

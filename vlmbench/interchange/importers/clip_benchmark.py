@@ -1,4 +1,7 @@
-"""Imports results of CLIP_benchmark: its JSON files, or the CSV that ``clip_benchmark build`` makes of them."""
+"""Reads results of CLIP_benchmark: its JSON files, or the CSV that ``clip_benchmark build`` makes of them.
+
+``vlmbench import clip_benchmark`` uses it.
+"""
 
 from __future__ import annotations
 

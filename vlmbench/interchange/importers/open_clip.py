@@ -1,4 +1,7 @@
-"""Imports results of open_clip: the tables of its documentation, and the ``results.jsonl`` of a training run."""
+"""Reads results of open_clip: the tables of its documentation, and the ``results.jsonl`` of a training run.
+
+``vlmbench import open_clip`` uses it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ DESCRIBED = ("name", "pretrained")
 
 
 def read_results(path: Path, cards: Mapping[str, str], model: str | None = None) -> Iterator[Result | RecordError]:
-    """The results in a file: one item a (model, task) pair, or the error that says what is wrong with a row.
+    """The results in a file: one item for each (model, task) pair, or the error that says what is wrong with a row.
 
     Args:
         path: ``openclip_results.csv``, ``openclip_classification_results.csv``, ``openclip_retrieval_results.csv``, or

@@ -1,4 +1,4 @@
-"""Accuracy of classifying given boxes, averaged over classes. The detection task uses it."""
+"""Computes the accuracy of classifying given boxes, averaged over classes. The detection task uses it."""
 
 from __future__ import annotations
 

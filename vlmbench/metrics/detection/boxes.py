@@ -1,4 +1,7 @@
-"""True and predicted boxes as flat arrays over all images. They are checked when they are made."""
+"""Holds true and predicted boxes as flat arrays over all images, and checks them when they are made.
+
+The detection task makes them from answers. All metrics of this folder take them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Chance levels of average precision and recall: the same answers, with the objects' classes shuffled."""
+"""Computes chance levels of average precision and recall: the same answers, with the objects' classes shuffled.
+
+The detection task states them beside its metrics.
+"""
 
 from __future__ import annotations
 

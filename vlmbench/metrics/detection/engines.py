@@ -1,4 +1,7 @@
-"""Other implementations of COCO's evaluation (`--set evaluator=…`). They give numbers without intervals."""
+"""Calls other implementations of COCO's evaluation. They give numbers without intervals.
+
+The detection task uses one if the user asks for it with ``--set evaluator=…``.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""pycocotools' greedy matching, for all images, classes, ranges of areas and thresholds at once.
+"""Matches predictions as pycocotools does, for all images, classes, ranges of areas and thresholds at once.
 
 Predictions of one class in one image choose objects in turn, the best prediction first. Other images and classes have
 other objects. So the first predictions of all images and classes choose together, then all second ones, and so on. The
 number of steps is the largest number of predictions of one class in one image that overlap an object, and each step
-takes a few calls of NumPy.
+takes a few calls of NumPy. :mod:`.matching` uses it.
 """
 
 from __future__ import annotations

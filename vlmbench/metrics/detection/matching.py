@@ -1,4 +1,7 @@
-"""Matches of predictions with objects by the rules of COCO and LVIS, class by class."""
+"""Matches predictions with objects by the rules of COCO and LVIS, class by class.
+
+The detection task makes the matches, and the metrics of this folder read them.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Average precision and recall of one class from its matches, for many weightings of the images at once.
+"""Computes average precision and recall of one class from its matches, for many weightings of the images at once.
 
 COCO's average precision depends only on the places in the ranking where an object is found: between two such places,
 precision falls and recall stays. So a resample needs the number of predictions up to each such place, not the whole
-curve.
+curve. :mod:`.measures` and the detection task use it.
 """
 
 from __future__ import annotations

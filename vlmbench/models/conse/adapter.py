@@ -1,10 +1,10 @@
-"""The adapter of ConSE, an open-vocabulary model made of an ImageNet classifier and a sentence encoder.
+"""Loads ConSE, an open-vocabulary model made of an ImageNet classifier and a sentence encoder.
 
-Source: Norouzi et al. 2013, "Zero-Shot Learning by Convex Combination of Semantic Embeddings". Both parts are installed
-as packages. The card ``conse`` uses this adapter.
+Runs of the card ``conse`` call it. Both parts are installed as packages. An image's feature is the sum of the text
+features of its T most probable ImageNet classes, weighted by their probabilities (equation 3 of the paper) and scaled
+to unit length. Class names are encoded without a template.
 
-An image's feature is the sum of the text features of its T most probable ImageNet classes, weighted by their
-probabilities (equation 3 of the paper) and scaled to unit length. Class names are encoded without a template.
+Source: Norouzi et al. 2013, "Zero-Shot Learning by Convex Combination of Semantic Embeddings".
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _classifier() -> nn.Module:
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise ModelError(f"{path} does not fit {ARCHITECTURE}: {error}") from error
+        raise ModelError(f"the weights {path} do not fit {ARCHITECTURE}: {error}") from error
     return network
 
 

@@ -1,4 +1,4 @@
-"""Text features from a sentence encoder: the mean over all tokens but the padding. ConSE uses it."""
+"""Computes text features with a sentence encoder: the mean over all tokens except the padding. ConSE uses it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MaskedTextEncoder:
         return cast(Tensor, batch["input_ids"])
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Count the tokens of each text before the cut, including the two around it."""
+        """Count the tokens of each text before the cut, including its start and its end."""
         return library_counts(self._tokenizer, texts)
 
     def lengths(self, tokens: Tensor) -> Tensor:

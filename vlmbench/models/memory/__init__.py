@@ -1,1 +1,4 @@
-"""Models that the caller holds in memory: modules in training, and objects with the protocol."""
+"""Models in memory: torch modules, such as a module in training, and objects with the model protocol.
+
+:func:`vlmbench.as_model` makes them, and :func:`vlmbench.evaluate` takes them.
+"""

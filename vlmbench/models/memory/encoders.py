@@ -1,7 +1,11 @@
-"""A module of any library as a dual encoder: its transform, its tokenizer and its two encoders, called plainly."""
+"""Makes a dual encoder from a torch module of any library, its transform, its tokenizer and its two encoders.
+
+:mod:`vlmbench.models.memory.recognised` uses it for modules that have no adapter of their own here.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +23,14 @@ from vlmbench.models.memory.inputs import Prepare, Tokenize
 from vlmbench.models.towers.described import described_shortly
 from vlmbench.models.towers.token_reader import TextTokens
 from vlmbench.models.towers.weights import count_parameters, library_versions, state_sha256
+from vlmbench.wording import counted
 
 Encode = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What the caller gave of a model; None if it was left out."""
+    """The parts of a model that the caller gave. A part that was left out is None."""
 
     module: nn.Module
     transform: Any = None
@@ -37,16 +42,19 @@ class Parts:
 
 
 class ModuleModel:
-    """A module behind the ``VisionLanguageModel`` protocol, with the weights that it has now.
+    """A torch module with the ``VisionLanguageModel`` protocol. It has the weights that the module has now.
 
-    It runs outside torch's inference mode, without gradients: a module that keeps what it computed for later, such as a
-    table of positions, can still be trained afterwards. Pixels are brought to the type of the weights, and features are
-    made float32 before they are scaled to unit length.
+    The module runs without gradients, but outside torch's inference mode. Some modules keep a computed tensor for
+    later, such as a table of positions. If it were a tensor of the inference mode, training would fail afterwards.
+
+    Pixels are converted to the type of the weights. Features are converted to float32, then scaled to unit length.
 
     Args:
-        image: pixels (B, 3, H, W) to features (B, D).
-        text: what the tokenizer gives to features (N, D).
-        reader: tells how many tokens texts have, if that is known.
+        prepare: turns an image into pixels.
+        tokenize: turns texts into the input of ``text``.
+        image: encodes pixels (B, 3, H, W) as features (B, D).
+        text: encodes the output of ``tokenize`` as features (N, D).
+        reader: counts the tokens of texts; None if that is not possible.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class ModuleModel:
             tokenizer=tokenize.described,
             libraries=library_versions("torchvision", "open_clip_torch", "timm", "transformers", "tokenizers"),
         )
+        self.embedding_dim = 0
         self.embedding_dim = int(self.encode_text(["a"]).shape[-1])
         offered = {"BytePixels": prepare.byte_pixels, "TokenReader": reader}
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
@@ -83,13 +92,33 @@ class ModuleModel:
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         with _outside_inference_mode():
-            return _unit_rows(self._image(pixels.to(self._dtype, copy=True)), "encode_image")
+            return self._unit_rows(self._image(pixels.to(self._dtype, copy=True)), "encode_image", len(pixels))
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.device)
         with _outside_inference_mode():
-            return _unit_rows(self._text(self._tokenize(texts, self.device)), "encode_text")
+            return self._unit_rows(self._text(self._tokenize(texts, self.device)), "encode_text", len(texts))
+
+    def _unit_rows(self, output: Any, what: str, rows: int) -> Tensor:
+        """Features of any length, as a library returns them, to float32 rows of unit length.
+
+        Raises:
+            ModelError: it is no tensor of rows, one for each input and as long as those of the other encoder.
+        """
+        features = _features(output, what)
+        if len(features) != rows or not features.shape[1]:
+            raise ModelError(
+                f"{what} of the module returned shape {tuple(features.shape)}, not one row of features for each "
+                f"of {counted(rows, 'input')}"
+            )
+        if self.embedding_dim not in (0, features.shape[1]):
+            raise ModelError(
+                f"{what} of the module returned features of length {features.shape[1]}, and those of encode_text "
+                f"have the length {self.embedding_dim}",
+                hint="Both must be in one space: give the encoders with their projections.",
+            )
+        return F.normalize(features.float(), dim=-1)
 
 
 @contextmanager
@@ -98,34 +127,39 @@ def _outside_inference_mode() -> Iterator[None]:
         yield
 
 
-def _unit_rows(output: Any, what: str) -> Tensor:
-    """Features of any length, as a library returns them, to float32 rows of unit length.
+def _features(output: Any, what: str) -> Tensor:
+    """Find the features in an encoder's output.
 
     Raises:
-        ModelError: it is no tensor of rows.
+        ModelError: the output contains no tensor of real numbers with two dimensions.
     """
     for name in ("pooler_output", "image_embeds", "text_embeds"):
         if not isinstance(output, Tensor) and getattr(output, name, None) is not None:
             output = getattr(output, name)
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    if not isinstance(output, Tensor) or output.ndim != 2 or output.is_complex() or output.is_sparse:
+        found = f"a {type(output).__name__}"
+        if isinstance(output, Tensor):
+            found = (
+                f"shape {tuple(output.shape)}" if output.ndim != 2 else f"a tensor of {output.dtype}, {output.layout}"
+            )
         raise ModelError(
             f"{what} of the module returned {found}, not features (B, D)",
-            hint="Give as_model a function that returns them: encode_image=…, encode_text=….",
+            hint="Give as_model a function that returns features: encode_image=… or encode_text=….",
         )
-    return F.normalize(output.float(), dim=-1)
+    return output
 
 
 def module_device(module: nn.Module) -> torch.device:
-    """Where a module is: the device of its first parameter or buffer; the CPU if it has neither."""
+    """The device of a module: that of its first parameter or buffer. It is the CPU if the module has neither."""
     first = next(iter([*module.parameters(), *module.buffers()]), None)
     return torch.device("cpu") if first is None else first.device
 
 
 def weights_dtype(module: nn.Module) -> torch.dtype:
-    """The floating-point type that a module computes in: that of its first convolution or linear layer.
+    """The floating-point type in which a module computes: that of its first convolution or linear layer.
 
-    Scales and positions often stay float32 in a module that is otherwise in 16 bits.
+    Other parameters are not asked first. Scales and positions often stay float32 in a module that is otherwise in 16
+    bits.
     """
     layers = [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear)]
     floats = (value.dtype for value in (*layers, *module.parameters()) if value.dtype.is_floating_point)
@@ -133,12 +167,23 @@ def weights_dtype(module: nn.Module) -> torch.dtype:
 
 
 def logit_factors(parts: Parts) -> tuple[float, float]:
-    """Scale, exp'd, and bias of the logits, as the caller gave them or as the module has them."""
+    """The scale and the bias of the logits, as the caller gave them.
+
+    If the caller left one out, it comes from the module. The module keeps the logarithm of the scale.
+
+    Raises:
+        ModelError: they are NaN or infinite.
+    """
     scale, bias = (getattr(parts.module, name, None) for name in ("logit_scale", "logit_bias"))
     stated = parts.logit_scale
     if stated is None:
-        stated = float(scale.exp().item()) if isinstance(scale, Tensor) and scale.numel() == 1 else 1.0
+        stated = float(scale.float().exp().item()) if isinstance(scale, Tensor) and scale.numel() == 1 else 1.0
     added = parts.logit_bias
     if added is None:
         added = float(bias.item()) if isinstance(bias, Tensor) and bias.numel() == 1 else 0.0
+    if not (math.isfinite(stated) and math.isfinite(added)):
+        raise ModelError(
+            f"the logits of the module have the factor {stated} and the bias {added}, which must be finite",
+            hint="Its training may have diverged. Other factors: as_model(…, logit_scale=…, logit_bias=…).",
+        )
     return stated, added

@@ -1,8 +1,14 @@
-"""What comes before a module: its transform of images and its tokenizer, of any library, behind one call each."""
+"""Wraps the transform and the tokenizer of a model in memory, of any library, so that each is one call.
+
+:class:`Prepare` turns an image into pixels, and :class:`Tokenize` turns texts into tokens.
+
+:mod:`vlmbench.models.memory.encoders` and :mod:`vlmbench.models.memory.recognised` use them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,13 +25,14 @@ from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 from vlmbench.rgb import as_rgb
 
+_MOST_CHANNELS = 4
 _NO_LIMIT = 100_000
-"""transformers gives a tokenizer without a limit one of 10^30 tokens."""
+"""A larger limit means no limit: transformers writes 10^30 tokens for a tokenizer without a limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepare:
-    """An image of any mode to the pixels that the module takes.
+    """Turns an image of any mode into the pixels that the module takes.
 
     Args:
         transform: a function of an RGB image, or an image processor of transformers.
@@ -36,8 +43,8 @@ class Prepare:
     def __post_init__(self) -> None:
         if not callable(self.transform):
             raise UsageError(
-                "as_model: the module needs a transform, an RGB image to a tensor (3, H, W)",
-                hint="Give the one for evaluation: as_model(module, transform, tokenizer).",
+                "as_model: the module needs a transform, which turns an RGB image into a tensor (3, H, W)",
+                hint="Give the transform for evaluation: as_model(module, transform, tokenizer).",
             )
 
     @property
@@ -45,10 +52,10 @@ class Prepare:
         return hasattr(self.transform, "to_dict") and hasattr(self.transform, "preprocess")
 
     def __call__(self, image: PIL.Image.Image) -> Tensor:
-        """(3, H, W) float32.
+        """The pixels of an image, a tensor (3, H, W).
 
         Raises:
-            ModelError: the transform gives something else.
+            ModelError: the transform returns something else.
         """
         picture = as_rgb(image)
         if self.is_processor:
@@ -58,21 +65,35 @@ class Prepare:
         if not isinstance(pixels, Tensor) or pixels.ndim != 3:
             found = f"shape {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else f"a {type(pixels).__name__}"
             raise ModelError(
-                f"the transform gave {found} of an image, not a tensor (3, H, W)",
-                hint="Let it end in ToTensor() and Normalize(…).",
+                f"the transform returned {found} for an image, not a tensor (3, H, W)",
+                hint="Let the transform end with ToTensor() and Normalize(…).",
+            )
+        if not pixels.is_floating_point():
+            kind = str(pixels.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"the transform returned pixels of the type {kind}, not real numbers",
+                hint="Let it end in ToTensor() and Normalize(…). If the module scales bytes, give pixels.float().",
+            )
+        if pixels.shape[0] > _MOST_CHANNELS >= pixels.shape[2]:
+            raise ModelError(
+                f"the transform returned the shape {tuple(pixels.shape)} of an image, with the channels last",
+                hint="Give (3, H, W): pixels.permute(2, 0, 1).",
             )
         return pixels
 
     @property
     def described(self) -> str:
-        """The transform in words."""
+        """A text that describes the transform. It is a part of the model's identity."""
         if self.is_processor:
             return f"{type(self.transform).__name__} {json_sha256(self.transform.to_dict())}"
         return described(self.transform)
 
     @cached_property
     def byte_pixels(self) -> BytePixels | None:
-        """The transform cut in two, if its last steps are known."""
+        """The transform in two halves: workers send images as bytes, and the device does the rest.
+
+        None if the last steps of the transform are not known.
+        """
         if not hasattr(self.transform, "transforms") or not type(self.transform).__module__.startswith("torchvision."):
             return None
         return open_clip_bytes(self.transform) or compose_bytes(self.transform)
@@ -80,12 +101,12 @@ class Prepare:
 
 @dataclass(frozen=True)
 class LibraryTexts:
-    """How a network of transformers wants its texts.
+    """How a network of transformers takes its texts.
 
     Attributes:
-        padding: to the longest text of a batch ("longest"), or to the full length ("max_length").
-        max_length: where texts are cut.
-        tensors: the names of what its text encoder takes.
+        padding: "longest" pads to the longest text of a batch, "max_length" to ``max_length``.
+        max_length: the number of tokens after which texts are cut.
+        tensors: the names of the tensors that its text encoder takes.
     """
 
     padding: str
@@ -95,12 +116,12 @@ class LibraryTexts:
 
 @dataclass(frozen=True, eq=False)
 class Tokenize:
-    """Texts to what the module's text encoder takes.
+    """Turns texts into the input of the module's text encoder.
 
     Args:
         tokenizer: a function of a list of texts, or a tokenizer of transformers.
-        texts: how a tokenizer of transformers is called, and which of its tensors are given on, by name; None: it
-            pads to the longest text, and its ids are given on, bare.
+        texts: how a tokenizer of transformers is called, and which of its tensors the encoder gets, by name. If it is
+            None, the tokenizer pads to the longest text, and the encoder gets only the tensor of token ids.
     """
 
     tokenizer: Any
@@ -126,7 +147,7 @@ class Tokenize:
         return int(most) if most < _NO_LIMIT else None
 
     def __call__(self, texts: Sequence[str], device: torch.device) -> Any:
-        """N texts to (N, L) ids on the device, or to the tokenizer's tensors by name."""
+        """Tokenize N texts: token ids (N, L) on the device, or the tokenizer's tensors by name."""
         if not self.is_library:
             return _on(self.tokenizer(list(texts)), device)
         most, padding = self._most, self.texts.padding if self.texts else "longest"
@@ -138,7 +159,7 @@ class Tokenize:
 
     @property
     def described(self) -> str:
-        """The tokenizer in words."""
+        """A text that describes the tokenizer. It is a part of the model's identity."""
         if self.is_library:
             rules = huggingface_rules_sha256(self.tokenizer)
             how = "" if self.texts is None else f", {self.texts}"
@@ -147,7 +168,7 @@ class Tokenize:
 
     @property
     def reader(self) -> TextTokens | None:
-        """How many tokens texts have; None if that is not known."""
+        """Counts the tokens of texts; None if the tokenizer states no limit."""
         most = self._most if self.is_library else None
         if most is None:
             return None
@@ -166,12 +187,18 @@ class Tokenize:
 def _on(tokens: Any, device: torch.device) -> Any:
     if isinstance(tokens, Tensor):
         return tokens.to(device)
-    if isinstance(tokens, Mapping):
-        return {name: _on(part, device) for name, part in tokens.items()}
+    if isinstance(tokens, MutableMapping):  # of its own kind, such as the BatchEncoding of transformers
+        moved = copy.copy(tokens)
+        moved.update({name: _on(part, device) for name, part in tokens.items()})
+        return moved
+    if isinstance(tokens, tuple) and tokens and all(isinstance(part, Tensor) for part in tokens):
+        return tuple(part.to(device) for part in tokens)
+    if isinstance(tokens, list) and tokens and all(isinstance(part, str) for part in tokens):
+        return tokens  # a text encoder that reads texts
     try:
         return torch.as_tensor(tokens).to(device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"the tokenizer gave a {type(tokens).__name__}, which is no table of token ids: {error}",
-            hint="Let it pad all texts to one length and return a tensor (N, L).",
+            f"the tokenizer returned a {type(tokens).__name__}, which is not a table of token ids: {error}",
+            hint="Let the tokenizer pad all texts to one length and return a tensor (N, L).",
         ) from error

@@ -1,7 +1,8 @@
-"""Which library a module is of: those of open_clip and transformers get all that their adapters offer.
+"""Recognises modules of open_clip and transformers, and chooses how a model in memory is made from a module.
 
-A module of theirs in float32, with what its library makes for it, becomes the same model that the adapter loads from
-disk, so that its numbers are the same to the bit. All others are called plainly.
+A recognised module becomes the same model that its adapter loads from disk, so that its numbers are equal to the bit.
+It must be in float32 and have the transform and tokenizer of its library. Any other module becomes a
+:class:`~vlmbench.models.memory.encoders.ModuleModel`. :func:`vlmbench.as_model` calls :func:`recognised`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MakeModel = Callable[[ModelCard], Any]
 
 
 def recognised(parts: Parts) -> MakeModel:
-    """What makes a model of the parts, with the weights that the module has when it is called.
+    """A function that makes a model from the parts. The model has the weights that the module has at that moment.
 
     Raises:
         UsageError: a part is missing.
@@ -40,8 +41,8 @@ def recognised(parts: Parts) -> MakeModel:
     if image is None or text is None:
         lacking = "encode_image" if image is None else "encode_text"
         raise UsageError(
-            f"as_model: {type(parts.module).__name__} has no {lacking}",
-            hint="Give functions: as_model(module, transform, tokenizer, encode_image=…, encode_text=…); each takes a "
+            f"as_model: {type(parts.module).__name__} has no method {lacking}",
+            hint="Give functions: as_model(module, transform, tokenizer, encode_image=…, encode_text=…). Each takes a "
             "batch and returns features (B, D).",
         )
     prepare, tokenize = Prepare(parts.transform), Tokenize(parts.tokenizer)
@@ -49,7 +50,7 @@ def recognised(parts: Parts) -> MakeModel:
 
 
 def _is_open_clip(module: nn.Module) -> bool:
-    """Whether the module is a network of open_clip. It cannot be one if open_clip was not imported."""
+    """Whether the module is a network of open_clip. If open_clip was not imported, it cannot be one."""
     library: Any = sys.modules.get("open_clip")
     return library is not None and type(module) in (library.CLIP, library.CustomTextCLIP, library.CoCa)
 
@@ -97,8 +98,8 @@ def _transformers(parts: Parts) -> MakeModel:
     if tokenize.is_library:
         if family is None or not family.encodes_images:
             raise UsageError(
-                f"as_model: how texts are padded for model type {kind!r} of transformers is not known here",
-                hint="Give the tokenizer as a function of N texts, and both encoders: encode_image=…, encode_text=….",
+                f"as_model: vlmbench does not know how the model type {kind!r} of transformers pads its texts",
+                hint="Give a function of N texts as the tokenizer, and both encoders: encode_image=…, encode_text=….",
             )
         tokenize = Tokenize(parts.tokenizer, _texts_of(family, network))
     stated = parts.logit_scale is not None or parts.logit_bias is not None
@@ -125,7 +126,7 @@ def _texts_of(family: Family, network: Any) -> LibraryTexts:
 
 
 def _adapted(card: ModelCard, parts: Parts, family: Family) -> Any:
-    """The model as the transformers adapter makes it."""
+    """The model that the transformers adapter would make."""
     from vlmbench.models.transformers.model import TransformersDualEncoder
 
     network: Any = parts.module

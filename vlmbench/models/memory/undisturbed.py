@@ -1,8 +1,12 @@
-"""A training loop stays as it was: what an evaluation changes in a process is put back, whatever ends it."""
+"""Restores everything that an evaluation changes in a process, so that a training loop goes on as before.
+
+:func:`vlmbench.evaluate` runs inside :func:`undisturbed`.
+"""
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,28 +15,35 @@ import numpy as np
 import torch
 from PIL import ImageFile
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Held by an evaluation: what it changes belongs to the whole process, so two threads take turns."""
 
 
 @contextmanager
 def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Evaluate inside, with the settings of a new process, and find everything outside as it was.
+    """Give the block the settings of a new process, and restore the caller's settings at its end.
 
-    Inside, the modules are in evaluation mode and their parameters want no gradient, autocast is off, new tensors are
-    float32 and on the CPU, and float32 is not shortened to TensorFloat-32. Put back at the end, after an error or
-    Ctrl-C too: all of that, the mode of each submodule, buffers, the number of torch's threads, and the random states
-    of Python, NumPy and torch, on the CPU and on each accelerator.
+    In the block, the modules are in evaluation mode and their parameters require no gradient. Autocast is off. New
+    tensors are float32 and on the CPU, and float32 is not shortened to TensorFloat-32.
+
+    All of this is restored at the end, also after an error or Ctrl-C. So are the mode of each submodule, the buffers,
+    the number of torch's threads, and the random states of Python, NumPy and torch, on the CPU and on each accelerator.
+    A second thread waits until the first is done.
 
     Args:
-        modules: those that are evaluated.
+        modules: the modules that are evaluated.
     """
     with ExitStack() as put_back:
+        put_back.enter_context(_ONE_AT_A_TIME)
         put_back.callback(_random_states())
         put_back.callback(_settings())
         for module in dict.fromkeys(modules):
             put_back.callback(_buffers(module))
             put_back.callback(_modes(module))
             put_back.callback(_wanted_gradients(module))
-            module.eval()
+            _evaluate(module)
         put_back.enter_context(torch.inference_mode(False))
         put_back.enter_context(torch.enable_grad())
         put_back.enter_context(torch.device("cpu"))
@@ -42,7 +53,7 @@ def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
 
 
 def _device_types() -> list[str]:
-    """The types of device whose autocast a caller may have turned on."""
+    """The types of device for which the caller may have turned on autocast."""
     found = ["cpu"]
     if torch.cuda.is_available():
         found.append("cuda")
@@ -70,13 +81,13 @@ def _random_states() -> Callable[[], None]:
 
 
 def _settings() -> Callable[[], None]:
-    """Set what a new process has, and give what sets it as it was."""
+    """Change torch's settings to those of a new process. Returns a function that restores the caller's settings."""
     threads, dtype, truncated = torch.get_num_threads(), torch.get_default_dtype(), ImageFile.LOAD_TRUNCATED_IMAGES
     cudnn, matmul = torch.backends.cudnn, torch.get_float32_matmul_precision()
     benchmark, allow_tf32, precisions = cudnn.benchmark, _cudnn_allows_tf32(), _float32_precisions()
     torch.set_default_dtype(torch.float32)
     torch.set_float32_matmul_precision("highest")
-    cudnn.benchmark, cudnn.allow_tf32 = False, True  # the forward pass turns TensorFloat-32 off itself
+    cudnn.benchmark, cudnn.allow_tf32 = False, True  # the forward pass itself turns TensorFloat-32 off
 
     def put_back() -> None:
         torch.set_num_threads(threads)
@@ -94,7 +105,7 @@ def _settings() -> Callable[[], None]:
 
 
 def _cudnn_allows_tf32() -> bool | None:
-    """None if the caller chose by torch's newer settings: then torch refuses to read this older one."""
+    """Torch's older setting; None if the caller used the newer ones, because torch then refuses to read it."""
     try:
         return bool(torch.backends.cudnn.allow_tf32)
     except RuntimeError:
@@ -102,7 +113,7 @@ def _cudnn_allows_tf32() -> bool | None:
 
 
 def _float32_precisions() -> list[tuple[Any, str]]:
-    """The places where torch keeps how exact float32 is by its newer settings (2.9 and later), and what they say."""
+    """Torch's newer settings (2.9 and later) of how exact float32 is: each place with its present value."""
     backends: Any = torch.backends
     rooms = [(backends.cuda, "matmul"), *((backends.cudnn, name) for name in ("conv", "rnn"))]
     rooms += [(backends.mkldnn, name) for name in ("matmul", "conv")]
@@ -110,14 +121,26 @@ def _float32_precisions() -> list[tuple[Any, str]]:
     return [(place, place.fp32_precision) for place in places if hasattr(place, "fp32_precision")]
 
 
+def _evaluate(root: nn.Module) -> None:
+    """Put a module into evaluation mode, also the parts that its own ``train`` method leaves out."""
+    try:
+        root.eval()
+    except NotImplementedError:  # an exported program has one mode only
+        return
+    for module in root.modules():
+        if getattr(module, "training", False):
+            module.training = False
+
+
 def _modes(root: nn.Module) -> Callable[[], None]:
-    modes = [(module, module.training) for module in root.modules()]
+    # A frozen module of TorchScript has no mode.
+    modes = [(module, module.training) for module in root.modules() if hasattr(module, "training")]
 
     def put_back() -> None:
         try:
-            for module, training in modes:  # parents come first, and set the mode of all below them
+            for module, training in modes:  # a parent comes before its children, and sets their mode too
                 if module.training != training:
-                    module.train(training)  # by the module's own method, which may do more than set a flag
+                    module.train(training)  # the module's own method may do more than set a flag
         finally:
             for module, training in modes:
                 module.training = training
@@ -126,14 +149,19 @@ def _modes(root: nn.Module) -> Callable[[], None]:
 
 
 def _wanted_gradients(root: nn.Module) -> Callable[[], None]:
-    """Let no parameter want a gradient: torch chooses by it how it multiplies matrices, which changes last digits."""
-    wanted = [parameter for parameter in root.parameters() if parameter.requires_grad]
+    """Make no parameter require a gradient.
+
+    If one does, torch multiplies matrices in another way, and the last digits of the features change.
+    """
+    wanted = [each for each in root.parameters() if not is_lazy(each) and each.requires_grad]
     for parameter in wanted:
-        parameter.requires_grad_(False)
+        with torch.inference_mode(parameter.is_inference()):
+            parameter.requires_grad_(False)
 
     def put_back() -> None:
         for parameter in wanted:
-            parameter.requires_grad_(True)
+            with torch.inference_mode(parameter.is_inference()):
+                parameter.requires_grad_(True)
 
     return put_back
 
@@ -143,13 +171,13 @@ def _buffers(root: nn.Module) -> Callable[[], None]:
         (module, name, buffer, _version(buffer), buffer.detach().clone())
         for module in root.modules()
         for name, buffer in module._buffers.items()
-        if buffer is not None
+        if buffer is not None and not is_lazy(buffer)
     ]
 
     def put_back() -> None:
         for module, name, buffer, version, values in kept:
             if _version(buffer) != version or version is None:
-                with torch.no_grad():
+                with torch.inference_mode(buffer.is_inference()), torch.no_grad():
                     buffer.copy_(values)
             module._buffers[name] = buffer
 
@@ -157,5 +185,5 @@ def _buffers(root: nn.Module) -> Callable[[], None]:
 
 
 def _version(tensor: Tensor) -> int | None:
-    """How often a tensor was written to; torch does not count it for tensors of its inference mode."""
+    """How often a tensor was written to; None for a tensor of the inference mode, where torch does not count."""
     return None if tensor.is_inference() else tensor._version

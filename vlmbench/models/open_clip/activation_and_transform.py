@@ -1,4 +1,4 @@
-"""The choice of the activation and the image transform, which a spec leaves open, with remarks. The build uses it."""
+"""Chooses the activation and the image transform that a spec leaves open, with remarks. The adapter uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter of open_clip: it loads every architecture, tag, local checkpoint, local folder and hub repository.
+"""Loads every architecture, tag, local checkpoint, local folder and hub repository of open_clip. Runs call it.
 
 A spec is ``ARCH/TAG``, ``ARCH/path/to/checkpoint``, ``local-dir:PATH`` or ``hf-hub:ORG/REPO``. A spec does not fix the
 activation and the image transform. :mod:`.activation_and_transform` chooses them, with remarks.

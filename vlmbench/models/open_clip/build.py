@@ -1,4 +1,4 @@
-"""Building an open_clip network: its weights are fetched, checked and loaded, with remarks. The adapter uses it."""
+"""Builds an open_clip network: fetches, checks and loads its weights, with remarks. The adapter uses it."""
 
 from __future__ import annotations
 
@@ -133,8 +133,10 @@ def build(source: Source, options: Mapping[str, Any], *, offline: bool) -> Built
 
 
 def _draw_the_rest(network: Any) -> None:
-    """Draw the weights that open_clip leaves as the memory was: a CoCa's projection to captions, which gives no feature
-    but is part of the hash of all weights."""
+    """Draw the weights that open_clip does not initialise: a CoCa's projection to captions.
+
+    It gives no feature, but it is part of the hash of all weights.
+    """
     projection = getattr(getattr(network, "text_decoder", None), "text_projection", None)
     if projection is not None:
         torch.nn.init.normal_(projection, std=projection.shape[0] ** -0.5)

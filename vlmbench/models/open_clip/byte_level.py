@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer, so that the demo's checkpoint needs no tokenizer library. The adapter uses it.
+"""Defines a byte-level BPE tokenizer, so that the demo's checkpoint needs no tokenizer library. The adapter uses it.
 
 Hugging Face's ``tokenizers`` and ``transformers`` are optional dependencies. This module reads only the form that
 ``docs/demo_clip`` writes. Those libraries read every other form.
@@ -62,7 +62,8 @@ class ByteLevelTokenizer:
     Attributes:
         folder: the folder with the files.
         rules: the content of ``tokenizer.json``.
-        context_length: the number of ids of a text, including the two around it. Longer texts are cut before the last.
+        context_length: the number of ids of a text, including its start and its end. A longer text loses its last ids,
+            but keeps the end.
     """
 
     folder: Path
@@ -85,7 +86,7 @@ class ByteLevelTokenizer:
         return found
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Count the ids of each text before the cut, including the two around it."""
+        """Count the ids of each text before the cut, including its start and its end."""
         clean = get_clean_fn(_CLEANED)
         counts = []
         for text in texts:

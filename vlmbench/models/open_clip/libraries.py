@@ -1,4 +1,4 @@
-"""A check for the library that a model's texts need, before anything is fetched. The adapter uses it."""
+"""Checks that the library that a model's texts need is installed, before anything is fetched. The adapter uses it."""
 
 from __future__ import annotations
 

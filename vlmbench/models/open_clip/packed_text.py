@@ -1,4 +1,7 @@
-"""The ``PackedTextEncoder`` of open_clip's causal text towers with blocks of known classes. The adapter uses it."""
+"""Implements ``PackedTextEncoder`` for causal text towers of open_clip whose blocks have a class that is known here.
+
+The adapter uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ``DenseEncoder`` of open_clip's image towers: its vision transformer and CLIP's ResNets. The adapter uses it.
+"""Implements ``DenseEncoder`` for open_clip's image towers: its vision transformer and CLIP's ResNets.
 
-Towers of other classes, such as timm's, have none, and towers with a special pooling (CoCa's attentional pooler) have
-none either. The meaning of their patches in the space of the texts is unknown.
+The adapter uses it. Towers of other classes, such as timm's, have no patch features here, and neither do towers with a
+special pooling (CoCa's attentional pooler): the meaning of their patches in the space of the texts is unknown.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Evidence about a checkpoint's activation and image transform, such as open_clip's table. The build uses it.
+"""Collects evidence about a checkpoint's activation and image transform, such as open_clip's table.
 
-OpenAI trained with QuickGELU, ``x * sigmoid(1.702 x)``; most later weights use the exact GELU. The shapes are equal, so
-weights with the wrong activation load without an error and lose accuracy. A local file does not state its activation,
-and no test of the weights alone can find it. So this module looks for evidence: the file's name, a config in its
-folder, and the name of its training run.
+The adapter uses it. OpenAI trained with QuickGELU, ``x * sigmoid(1.702 x)``; most later weights use the exact GELU. The
+shapes are equal, so weights with the wrong activation load without an error and lose accuracy. A local file does not
+state its activation, and no test of the weights alone can find it. So this module looks for evidence: the file's name,
+a config in its folder, and the name of its training run.
 """
 
 from __future__ import annotations

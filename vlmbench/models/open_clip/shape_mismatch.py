@@ -1,4 +1,7 @@
-"""The error for a checkpoint that does not fit an open_clip architecture, with the ones that fit. Loading uses it."""
+"""Makes the error for a checkpoint that does not fit an open_clip architecture, and lists the ones that fit.
+
+The adapter raises it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading an open_clip spec: the architecture, and the tag, file, folder or hub repository of its weights."""
+"""Reads an open_clip spec: the architecture, and the tag, file, folder or hub repository of its weights.
+
+The adapter uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of the state dict in a checkpoint that fits an open_clip network completely. The build uses it."""
+"""Chooses the state dict in a checkpoint that fits an open_clip network completely. The adapter uses it."""
 
 from __future__ import annotations
 

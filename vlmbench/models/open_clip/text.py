@@ -1,4 +1,7 @@
-"""open_clip's tokenizers, and text towers whose batches can be cut to the longest text. The adapter uses it."""
+"""Wraps open_clip's tokenizers, and text towers whose batches can be cut to the longest text.
+
+The adapter uses it, also for models in memory.
+"""
 
 from __future__ import annotations
 

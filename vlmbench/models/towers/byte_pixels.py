@@ -1,4 +1,7 @@
-"""The ``BytePixels`` of transforms that end in ToTensor and Normalize. The open_clip and ConSE adapters use it."""
+"""Implements ``BytePixels`` for transforms that end in ToTensor and Normalize.
+
+The adapters of open_clip, ConSE and models in memory use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A causal text transformer that accepts any mask and any positions. The adapters' packed text encoders use it.
+"""Runs a causal text transformer with any mask and any positions. The adapters' packed text encoders use it.
 
 The last block computes only the states that are read.
 """
@@ -42,11 +42,11 @@ class CausalBlock:
 
         Args:
             x: (B, L, W) states before the block.
-            sees: (B, L, L) bool, whether the row's token sees the column's token.
-            places: (B, E) the places whose states are computed; None: all.
+            sees: (B, L, L) bool, whether the token of the row may attend to the token of the column.
+            places: (B, E) the positions of the tokens whose states are computed; None: all tokens.
 
         Returns:
-            (B, L, W), or (B, E, W).
+            (B, L, W) the states of all tokens, or (B, E, W) those at the places.
         """
         normed = self.attention_norm(x)
         keys, values = self.keys_values(normed)

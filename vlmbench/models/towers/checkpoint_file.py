@@ -1,4 +1,4 @@
-"""Reading one checkpoint file without running code from it, with errors that say what is wrong. Adapters use it."""
+"""Reads one checkpoint file without running code from it, with errors that say what is wrong. Adapters use it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ FOREIGN_SUFFIXES: Mapping[str, str] = {
 """Formats that no adapter reads."""
 
 TORCHSCRIPT_HINT = (
-    "Convert it once on a machine where you trust it, and keep 'openai' in the name if the weights are OpenAI's:\n"
+    "If you trust the file, convert it once on a machine where its code may run. "
+    "If the weights are OpenAI's, keep 'openai' in the name:\n"
     "  import torch; from safetensors.torch import save_file\n"
     "  state = torch.jit.load('FILE.pt', map_location='cpu').state_dict()\n"
     "  extra = ('input_resolution', 'context_length', 'vocab_size')\n"
@@ -144,8 +145,8 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
     except pickle.UnpicklingError as error:
         if "GLOBAL" in str(error) or "Unsupported class" in str(error):
             raise ModelError(
-                f"{path}: the pickle holds more than tensors, and loading it could run any code: {_brief(error)}",
-                hint="Convert it on a machine where you trust it: "
+                f"{path}: the pickle holds other objects than tensors. Loading it could run any code: {_brief(error)}",
+                hint="If you trust the file, convert it on a machine where its code may run: "
                 "safetensors.torch.save_file(state_dict, 'NAME.safetensors').",
             ) from error
         raise _corrupt(path, error) from error

@@ -1,4 +1,4 @@
-"""Find the library to which weights belong, by their names. Error messages use it to name the right adapter."""
+"""Finds the library to which weights belong, by their names. Adapters name the right adapter with it in errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lengths of texts that are padded on the right, for text towers that mask padding."""
+"""Finds the lengths of texts that are padded on the right, for text towers that mask padding.
+
+The adapters of open_clip and ConSE use it.
+"""
 
 from __future__ import annotations
 

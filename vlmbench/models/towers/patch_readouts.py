@@ -1,4 +1,4 @@
-"""Patch features of CLIP's vision transformers: the published readouts, for the tower of any library.
+"""Reads patch features out of CLIP's vision transformers by the published readouts, for the tower of any library.
 
 Adapters make a :class:`PatchEncoder` with it. CLIP's image feature comes from the class token, and its training does
 not ask patch tokens to describe their own place. Each readout changes only the last block. The class token stays among
@@ -66,7 +66,7 @@ class Tower(Protocol):
 
 
 def plain_mix(heads: Heads) -> Tensor:
-    """The tower's own attention, softmax(q kᵀ / √d) v."""
+    """Attention as the tower itself computes it: softmax(q kᵀ / √d) v."""
     return F.scaled_dot_product_attention(heads.queries, heads.keys, heads.values)
 
 

@@ -1,4 +1,7 @@
-"""Checkpoints in several files, ``NAME-00001-of-00002.safetensors``, with or without an index. Adapters use it."""
+"""Reads checkpoints in several files, ``NAME-00001-of-00002.safetensors``, with or without an index.
+
+The adapters of open_clip and transformers use it.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def weight_files(path: Path) -> WeightFiles:
 
 
 def grouped(files: Iterable[Path]) -> list[WeightFiles]:
-    """Group files of one folder, including indexes, into checkpoints. They are in the order of their names.
+    """Group the files of one folder into checkpoints, in the order of the files' names. The files may include indexes.
 
     Raises:
         ModelError: as :func:`weight_files`.

@@ -1,8 +1,8 @@
-"""Build a network without drawing the random weights that a checkpoint is about to overwrite.
+"""Builds a network without drawing the random weights that a checkpoint is about to overwrite.
 
-A library builds a network with random weights and then loads the checkpoint over them. Drawing takes longer than
-reading the file: without it a ViT-B/32 of 151 M weights is ready after 0.54 s instead of 1.2 s, on two cores. The
-adapter of open_clip uses this.
+The adapter of open_clip uses it; the adapter of transformers only looks for NaN with it. A library builds a network
+with random weights and then loads the checkpoint over them. Drawing takes longer than reading the file: without it a
+ViT-B/32 of 151 M weights is ready after 0.54 s instead of 1.2 s, on two cores.
 
 Building on torch's meta device, then ``to_empty`` and ``load_state_dict(assign=True)``, is faster and wrong: it loses
 buffers that no checkpoint holds. Of the 33 architectures of open_clip with up to 151 M weights that build offline, 29
@@ -51,7 +51,7 @@ class _SkipInit(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        drawn = args[0] if args else (kwargs or {}).get("tensor")  # the functions of torch.nn.init call it so
+        drawn = args[0] if args else (kwargs or {}).get("tensor")  # the functions of torch.nn.init call it in this way
         if func not in DRAWS or not isinstance(drawn, nn.Parameter):
             return func(*args, **(kwargs or {}))
         drawn.detach().fill_(math.nan)

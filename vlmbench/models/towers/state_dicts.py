@@ -1,4 +1,7 @@
-"""State dicts inside a checkpoint: found under any key, without wrappers' prefixes, and compared. Adapters use it."""
+"""Finds state dicts inside a checkpoint, under any key, removes wrappers' prefixes, and compares them.
+
+Adapters use it.
+"""
 
 from __future__ import annotations
 

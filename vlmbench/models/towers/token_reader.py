@@ -1,4 +1,4 @@
-"""Counts of tokens, for tokenizers that never make more tokens than a text has bytes. Adapters offer it."""
+"""Counts tokens, for tokenizers that never make more tokens than a text has bytes. Adapters offer it to the engine."""
 
 from __future__ import annotations
 

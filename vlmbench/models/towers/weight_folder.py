@@ -1,4 +1,4 @@
-"""The choice of a checkpoint among the weight files of one folder, for the open_clip and transformers adapters."""
+"""Chooses a checkpoint among the weight files of one folder. The adapters of open_clip and transformers use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Hashes of weights and vocabularies, counts of parameters and versions of libraries, for a model's identity."""
+"""Computes a model's identity: hashes of weights and vocabularies, counts of parameters, versions of libraries.
+
+Every adapter uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The adapter of the transformers library."""
+"""The adapter of the transformers library. Model cards with ``adapter: transformers`` use it."""

@@ -1,4 +1,4 @@
-"""The adapter of the transformers library: it loads dual encoders, detectors and segmenters.
+"""Loads dual encoders, detectors and segmenters of the transformers library. Runs call it.
 
 A spec is a local folder or a hub repository. Weights, tokenizer and image processor are those of the checkpoint, called
 as the library documents it. Each family of checkpoints has one entry in :data:`FAMILIES`. The library prefers

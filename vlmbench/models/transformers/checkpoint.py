@@ -1,4 +1,4 @@
-"""Loading the parts of a transformers checkpoint, with errors that say what is wrong. The adapter uses it."""
+"""Loads the parts of a transformers checkpoint, with errors that say what is wrong. The adapter uses it."""
 
 from __future__ import annotations
 

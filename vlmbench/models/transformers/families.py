@@ -1,4 +1,7 @@
-"""The families of transformers checkpoints that the adapter knows. :data:`FAMILIES` has one entry for each."""
+"""Lists the families of transformers checkpoints in :data:`FAMILIES`, one entry each.
+
+The adapter finds a checkpoint's family here. So does the adapter of models in memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings in which families of transformers checkpoints differ. :mod:`.families` lists the families."""
+"""Defines the settings in which families of transformers checkpoints differ. :mod:`.families` lists the families."""
 
 from __future__ import annotations
 

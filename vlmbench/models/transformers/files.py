@@ -1,4 +1,7 @@
-"""Weight files of transformers checkpoints that the library alone cannot load, or must not. The adapter uses it."""
+"""Loads weight files of transformers checkpoints that the library alone cannot load. The adapter uses it.
+
+It also refuses weights that the library would load wrongly: quantised ones, and adapters without their base model.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check that a checkpoint's image processor and its network agree on the image size. The adapter uses it."""
+"""Checks that a checkpoint's image processor and its network agree on the image size. The adapter uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Text features of labels, used by the detectors and segmenters of transformers: kept, in chunks, in full precision."""
+"""Computes and keeps the text features of labels, in chunks and in full precision.
+
+The detectors and segmenters of the transformers adapter use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Models that the transformers adapter returns: features of texts and images, and the capabilities of their heads."""
+"""Defines the models that the transformers adapter returns: features of texts and images, and capabilities.
+
+The engine and the tasks call them.
+"""
 
 from __future__ import annotations
 

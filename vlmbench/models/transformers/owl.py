@@ -1,4 +1,4 @@
-"""The ``Detector`` of OWL-ViT and OWLv2, which finds boxes for texts. Their entries in the families use it."""
+"""Implements ``Detector`` for OWL-ViT and OWLv2, which find boxes for texts. The adapter uses it for their families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``PackedTextEncoder`` of CLIP's text towers in the transformers library. :mod:`.model` offers it."""
+"""Implements ``PackedTextEncoder`` for CLIP's text towers in the transformers library. Its models offer it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The ``DenseEncoder`` of CLIP's image tower in the transformers library. :mod:`.model` offers it.
+"""Implements ``DenseEncoder`` for CLIP's image tower in the transformers library. Its models offer it.
 
-SigLIP has none: its towers pool by attention, so a single patch token has no feature in the space of the texts.
+SigLIP's towers have none: they pool by attention, so a single patch token has no feature in the space of the texts.
 """
 
 from __future__ import annotations

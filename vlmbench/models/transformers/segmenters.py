@@ -1,4 +1,7 @@
-"""The ``Segmenter`` of CLIPSeg and GroupViT: a score for every pixel and text. Their entries in the families use it."""
+"""Implements ``Segmenter`` for CLIPSeg and GroupViT: a score for every pixel and text.
+
+The adapter uses it for their families.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the ``coverage`` table: which pairs of models and tasks were run, which failed, and which are missing."""
+"""Makes the table of ``vlmbench report coverage``: which pairs were run, which failed, and which are missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def coverage_table(request: TableRequest) -> Table:
-    """One row a model: counts of its pairs by state, and the names of those that are not done.
+    """One row for each model: counts of its pairs by state, and the names of those that are not done.
 
     Models and tasks that the request names are expected, too, besides those of the folder. ``data`` has one object a
     pair.

@@ -1,4 +1,4 @@
-"""Makes the ``model`` table: all measured numbers of one model beside its published numbers."""
+"""Makes the table of ``vlmbench report model``: all measured numbers of one model beside its published numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def model_table(request: TableRequest) -> Table:
-    """One row a task and metric of one model: main metrics, and other metrics that have a published number.
+    """One row for each task and metric of one model: main metrics, and other metrics that have a published number.
 
     Raises:
         UnknownNameError: no record, failure, card or published number has this name.
@@ -81,7 +81,7 @@ def model_table(request: TableRequest) -> Table:
 
 
 def _record_rows(record: Summary, numbers: Sequence[Published], view: TableView) -> list[TableRow]:
-    """Rows of the main metric and of every other metric with a published number; one row a published number."""
+    """Rows of the main metric and of other metrics with published numbers, and one row for each published number."""
     rows = []
     for metric in record.metrics:
         same = [number for number in numbers if (number.task, number.metric) == (record.task.name, metric)]

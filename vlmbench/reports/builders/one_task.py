@@ -1,11 +1,11 @@
-"""Makes the ``task`` table: models in the order of one task's main metric, with ties."""
+"""Makes the table of ``vlmbench report task``: models in the order of one task's main metric, with ties."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vlmbench.errors import LONGEST_IN_TABLE, UnknownNameError
+from vlmbench.errors import LONGEST_IN_TABLE, UnknownNameError, UsageError
 from vlmbench.records import Failure, Summary
 from vlmbench.registry import did_you_mean
 from vlmbench.reports.aggregates import Errors, Place, places
@@ -38,10 +38,11 @@ TIES = (
 
 
 def task_table(request: TableRequest) -> Table:
-    """One row a model, best first. Only records that answer the card's own question have a rank.
+    """One row for each model, best first. Only records that answer the card's own question have a rank.
 
     Raises:
         UnknownNameError: no record, failure or published number is of this task.
+        UsageError: the view leaves all of them out.
     """
     name, entries, view, facts = request.name, request.entries, request.view, request.facts
     numbers = request.published()
@@ -52,8 +53,16 @@ def task_table(request: TableRequest) -> Table:
     metric = records[0].main_metric if records else next((n.metric for n in numbers if n.task == name), "")
     found = [number for number in numbers if _wanted(number, name, metric, records, view)]
     if not (records or failures or found):
-        known = [record.task.name for record in entries.records] + [number.task for number in numbers]
-        raise UnknownNameError(f"there is no number of a task {name!r}", hint=did_you_mean(name, known) or None)
+        known = {answer.task.name for answer in entries.records} | {failure.task for failure in entries.failures}
+        known |= {number.task for number in numbers}
+        if name in known:
+            raise UsageError(
+                f"the options leave out all records, failures and published numbers of the task {name!r}",
+                hint="Widen --models or --published, or leave out --no-flagged.",
+            )
+        raise UnknownNameError(
+            f"the task {name!r} has no record, failure or published number", hint=did_you_mean(name, known) or None
+        )
     ranked = [record for record in records if _ranked(record, metric)]
     errors = paired_errors(ranked, request.store) if view.paired and request.store is not None else {}
     ranks = ranking(ranked, errors)

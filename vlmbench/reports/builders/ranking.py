@@ -1,4 +1,4 @@
-"""Makes the ``ranking`` table: models ranked over the tasks that all of them have."""
+"""Makes the table of ``vlmbench report ranking``: models ranked over the tasks that all of them have."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RANK_DIGITS = 2
 
 
 def ranking_table(request: TableRequest) -> Table:
-    """One row a model: mean, mean of each kind of task, average rank and Borda share over common tasks.
+    """One row for each model: mean, mean of each kind of task, average rank and Borda share over common tasks.
 
     Only records that answer their cards' own questions count. If the request names tasks, models that lack one of them
     are left out, and a note names them. Otherwise the tasks are those that all models have.

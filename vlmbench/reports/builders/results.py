@@ -1,6 +1,6 @@
-"""Makes the ``results`` table, one row a pair, and the ``metrics`` table, one row a metric of a pair.
+"""Makes the ``results`` table, one row for each pair, and the ``metrics`` table, one row for each metric of a pair.
 
-``vlmbench run`` prints the first after a run, and ``vlmbench report`` prints both.
+``vlmbench run`` and ``baseline show`` print the first, and ``vlmbench report`` prints both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from vlmbench.errors import LONGEST_IN_TABLE
 from vlmbench.records import Failure, Summary
-from vlmbench.reports.cells import DASH, Label, Score
+from vlmbench.reports.cells import DASH, Label, Score, plain
 from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
 from vlmbench.reports.registry import TableRequest
@@ -52,7 +52,7 @@ def results_table(
     published: Iterable[Published] = (),
     view: TableView | None = None,
 ) -> Table:
-    """One row a pair, or one row a metric of it. A failed pair has the word "failed", never a zero.
+    """One row for each pair, or one row for each metric of it. A failed pair has the word "failed", never a zero.
 
     Raises:
         UsageError: the view names a column that the table does not have.
@@ -67,6 +67,8 @@ def results_table(
     for failure in known.failures:
         if view.wants_model(failure.model) and view.wants_task(failure.task):
             rows.append(_failure_row(failure))
+    if not view.sort:  # failures were added behind all records
+        rows = _by_model(rows)
     for found in published:
         if view.wants_model(found.model) and view.wants_task(found.task) and (view.flagged or not found.flag):
             rows.append(_published_row(found, view))
@@ -75,6 +77,14 @@ def results_table(
     hidden = frozenset() if view.intervals else frozenset({"95% interval"})
     notes = _resolution(known.records, view)
     return arranged(Draft(title, columns, rows, hidden=hidden, notes=notes, left_out=known.left_out), view)
+
+
+def _by_model(rows: list[TableRow]) -> list[TableRow]:
+    """The rows of each model together, in the order in which the models first appear."""
+    models: dict[str, list[TableRow]] = {}
+    for row in rows:
+        models.setdefault(plain(row.cells[0]), []).append(row)
+    return [row for own in models.values() for row in own]
 
 
 def requested_results(request: TableRequest, *, title: str = "Results", all_metrics: bool = False) -> Table:

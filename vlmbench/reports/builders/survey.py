@@ -1,6 +1,6 @@
 """Describes a table of the survey: its columns, and the tasks whose records fill them.
 
-The files in :mod:`vlmbench.reports.tables` each hold one description.
+The files in :mod:`vlmbench.reports.tables` each hold one description, and ``vlmbench report`` prints it.
 
 Source: Zhang et al., "Vision-Language Models for Vision Tasks: A Survey", arXiv 2304.00685, Tables 6 to 11.
 """

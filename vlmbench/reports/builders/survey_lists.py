@@ -1,4 +1,9 @@
-"""Makes the survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5)."""
+"""Makes the survey's lists: evaluation datasets (Table 2) and methods (Tables 3 to 5).
+
+``vlmbench report datasets`` and ``report methods`` print them.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +110,7 @@ def methods_table(request: TableRequest) -> Table:
     """
     name, view, facts = request.name or "pre-training", request.view, request.facts
     if name not in METHOD_LISTS:
-        raise UsageError(f"there is no list of methods {name!r}", hint=did_you_mean(name, METHOD_LISTS))
+        raise UsageError(f"no list of methods is named {name!r}", hint=did_you_mean(name, METHOD_LISTS))
     number, title = METHOD_LISTS[name]
     chosen = [
         row for row in survey_methods() if row["table"] == number and view.wants_model(row["method"], row["card"])

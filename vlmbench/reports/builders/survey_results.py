@@ -1,4 +1,9 @@
-"""Makes the survey's tables of results, models against tasks, from published numbers and records together."""
+"""Makes the survey's tables of results, models against tasks, from published numbers and records together.
+
+``vlmbench report`` prints them under the names of their kinds of task, such as ``classification`` and ``ovd``.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from __future__ import annotations
 

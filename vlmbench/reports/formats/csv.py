@@ -1,4 +1,7 @@
-"""Writes a table's numbers as comma-separated values with full precision. Reports and exports use it."""
+"""Writes a table's numbers as comma-separated values with full precision.
+
+``vlmbench report --format csv``, ``export`` and the leaderboard's downloads use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Writes a table as one HTML page without scripts and requests. It is light or dark as the reader's system."""
+"""Writes a table as one HTML page without scripts and requests. It is light or dark as the reader's system.
+
+``vlmbench report --format html`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a table's numbers as JSON with full precision."""
+"""Writes a table's numbers as JSON with full precision. ``vlmbench report --format json`` uses it."""
 
 from __future__ import annotations
 

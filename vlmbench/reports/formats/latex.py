@@ -1,4 +1,7 @@
-"""Writes a table for a paper: with booktabs, shrunk to the page's width; as a longtable if it is longer than a page."""
+"""Writes a table for a paper: with booktabs, shrunk to the page's width; as a longtable if it is longer than a page.
+
+``vlmbench report --format latex`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a table as Markdown in GitHub's form."""
+"""Writes a table as Markdown in GitHub's form. ``vlmbench report --format md`` uses it."""
 
 from __future__ import annotations
 

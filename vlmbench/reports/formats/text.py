@@ -1,4 +1,4 @@
-"""Writes a table as plain text, as a terminal shows it."""
+"""Writes a table as plain text, as a terminal shows it. ``vlmbench report --format text`` uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The site's scripts and styles: vlmbench's own, and those of other projects with their licences."""
+"""Finds the site's scripts and styles: vlmbench's own, and those of other projects with their licences.
+
+The leaderboard copies them, and ``vlmbench show`` puts them into its page.
+"""
 
 from __future__ import annotations
 

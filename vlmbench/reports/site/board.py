@@ -1,4 +1,7 @@
-"""The leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns."""
+"""Makes the leaderboard as plain data: a row for each model, a column for each task, and views of some of the columns.
+
+The leaderboard's pages, plots and scripts show it.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,12 @@ _SHOWN = TableView()
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One model's line.
+    """One row of the leaderboard. A model has several rows if its numbers come from several places.
 
     Attributes:
-        model: its columns.
-        origin: where its numbers come from.
-        cells: by task; a task that was never asked is not in it.
+        model: the model's name and other facts about it, each in a column of its own.
+        origin: where the row's numbers come from.
+        cells: the score on each task, by the task's name; tasks that the model was never asked are missing.
         source: the source of published numbers.
         table: the title of the published table; "" for other rows.
         detail: how the row differs from other rows of the same model.
@@ -222,9 +225,10 @@ def _common_tasks(rows: Sequence[BoardRow]) -> dict[str, set[str]]:
 
 
 def _placed(rows: Sequence[BoardRow], columns: Sequence[TaskHeading]) -> list[BoardRow]:
-    """Mark the best and the second best of each column, among answers to the same question. Equal values share a place.
+    """Mark the best and the second best number of each column. Equal numbers share a place.
 
-    Published numbers are compared only within their own table: prompts and splits of another table may differ.
+    Only answers to the same question are compared. Published numbers are compared only within their own table, because
+    another table may use other prompts and splits.
     """
     places: dict[tuple[int, str], Literal[1, 2]] = {}
     for column, table in product(columns, dict.fromkeys(row.table for row in rows)):

@@ -1,4 +1,7 @@
-"""Views of the leaderboard: groups of tasks, with the mean and rank of each model that answered all of them."""
+"""Makes views of the leaderboard: groups of tasks, with the mean and rank of each model that answered all of them.
+
+The leaderboard's first page lets the reader choose one.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +56,10 @@ class BoardView:
 def views(
     board: BoardCells, suites: Sequence[Suite], kind_titles: Mapping[str, str], sources: Mapping[str, Collection[str]]
 ) -> list[BoardView]:
-    """The views: every task, the measured tasks, each kind, and each suite whose tasks all have numbers. Of two views
-    with
-    the same tasks, the first is kept.
+    """The views: every task, the measured tasks, each kind, and each suite whose tasks all have numbers.
 
-    Published means over tasks are not in any view: they would count their tasks twice. ``sources`` are published tables
-    with the tasks that all of their rows have.
+    Of two views with the same tasks, the first is kept. Published means over tasks are not in any view: they would
+    count their tasks twice. ``sources`` are published tables with the tasks that all of their rows have.
     """
     columns = {task.name: task for task in board.columns if not task.combined}
     measured, common = _measured(board)

@@ -1,4 +1,7 @@
-"""Builds the site from a results folder: reads records once for the leaderboard, and once for the models' pages."""
+"""Builds the site from a results folder: reads records once for the leaderboard, and once for the models' pages.
+
+``vlmbench leaderboard`` and ``demo`` call it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The reliability curve of a record: confidence against accuracy, in the bins of the ECE. Model and record pages show
-it."""
+"""Makes the reliability curve of a record: confidence against accuracy, in the bins of the ECE.
+
+The leaderboard's pages of models and ``vlmbench show`` draw it.
+"""
 
 from __future__ import annotations
 

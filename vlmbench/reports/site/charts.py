@@ -1,4 +1,7 @@
-"""The data of the plots: accuracy against cost with its Pareto front, and ImageNet against its shifted versions."""
+"""Makes the data of the plots: accuracy against cost with its Pareto front, and ImageNet against its shifted versions.
+
+The leaderboard's scripts draw them.
+"""
 
 from __future__ import annotations
 

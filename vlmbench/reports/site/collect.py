@@ -1,4 +1,4 @@
-"""Reads everything that the site shows: records, failures, published numbers and cards."""
+"""Reads everything that the leaderboard shows: records, failures, published numbers and cards. All its pages use it."""
 
 from __future__ import annotations
 

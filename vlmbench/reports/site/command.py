@@ -1,4 +1,4 @@
-"""The command that asks a record's question again, for the pages of models and records."""
+"""Makes the command that asks a record's question again. The leaderboard's pages of models and ``show`` print it."""
 
 from __future__ import annotations
 

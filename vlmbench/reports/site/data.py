@@ -1,4 +1,4 @@
-"""The data for the scripts of the pages, as plain values for JSON."""
+"""Makes the data for the scripts of the leaderboard's pages, as plain values for JSON."""
 
 from __future__ import annotations
 

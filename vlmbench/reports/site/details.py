@@ -1,4 +1,4 @@
-"""Facts about models, datasets and protocols, as lists of names and values for the pages."""
+"""Lists facts about models, datasets and protocols, as names and values for the leaderboard's pages."""
 
 from __future__ import annotations
 

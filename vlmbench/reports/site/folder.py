@@ -1,4 +1,4 @@
-"""The site's folder: which files in it vlmbench wrote, so that a rebuild removes old files and no other files.
+"""Writes the site's folder and knows which files in it vlmbench wrote, so that a rebuild removes only those.
 
 ``vlmbench leaderboard`` writes its site through it.
 """
@@ -32,7 +32,7 @@ OURS = frozenset({MANIFEST, JOURNAL, PART, LOCK})
 def site_folder(root: Path) -> Iterator[SiteFolder]:
     """A folder to write a site into. At the end, files that only an earlier build wrote are removed.
 
-    If a build is interrupted, all files stay. Each file is complete, from this build or the one before, and the next
+    If a build is interrupted, all files stay. Each file is complete, from this build or the previous one, and the next
     build knows all of them.
 
     Args:
@@ -104,8 +104,7 @@ class SiteFolder:
             if place.is_file() and place.read_bytes() == data:
                 return  # replacing thousands of files by equal ones takes longer than making their content
             place.parent.mkdir(parents=True, exist_ok=True)
-            (self._root / PART).write_bytes(data)
-            (self._root / PART).replace(place)
+            _replace(self._root, place, data)
 
     def finish(self) -> None:
         """Remove the files that only an earlier build wrote, and write the manifest."""
@@ -173,13 +172,23 @@ def _remove_empty(root: Path, removed: frozenset[str] | set[str]) -> None:
 
 def _save(root: Path, paths: Collection[str]) -> None:
     with _writing(root / MANIFEST):
-        (root / PART).write_text(json.dumps(sorted(paths), indent=0) + "\n", encoding="utf-8")
-        (root / PART).replace(root / MANIFEST)
+        _replace(root, root / MANIFEST, (json.dumps(sorted(paths), indent=0) + "\n").encode())
+
+
+def _replace(root: Path, place: Path, data: bytes) -> None:
+    """Put a complete file in its place. A link that somebody else put where the part is written is not followed."""
+    part = root / PART
+    part.unlink(missing_ok=True)
+    with part.open("xb") as file:
+        file.write(data)
+    part.replace(place)
 
 
 def _opened(path: Path) -> TextIO:
     with _writing(path):
-        if path.exists() or path.is_symlink():
+        if path.is_symlink():
+            path.unlink()
+        elif path.exists():
             check_regular(path)
         return path.open("w", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Facts about models and tasks that the leaderboard shows beside their numbers."""
+"""Collects the facts about models and tasks that the leaderboard shows beside their numbers."""
 
 from __future__ import annotations
 

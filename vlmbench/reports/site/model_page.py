@@ -1,6 +1,6 @@
-"""The content of a model's page: every answer with intervals, classes, calibration, pictures and command.
+"""Makes the content of a model's page: every answer with intervals, classes, calibration, pictures and command.
 
-The page of one record shows its answer in the same way.
+The leaderboard has such a page for each model. ``vlmbench show`` shows the answer of one record in the same way.
 """
 
 from __future__ import annotations

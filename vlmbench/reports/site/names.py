@@ -1,4 +1,4 @@
-"""Makes file names and anchors of the site from names of models and tasks."""
+"""Makes file names and anchors of the leaderboard's pages from names of models and tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the pictures of answers beside a record, for the pages of models and records."""
+"""Finds the pictures of answers beside a record, for the leaderboard's pages of models and for ``vlmbench show``."""
 
 from __future__ import annotations
 

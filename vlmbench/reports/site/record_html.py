@@ -1,4 +1,7 @@
-"""A record's page as one HTML file that loads nothing: styles, scripts and pictures are in it."""
+"""Writes a record's page as one HTML file that loads nothing: styles, scripts and pictures are in it.
+
+``vlmbench show`` uses it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from vlmbench.reports.site.render import Renderer
 
 _STYLE = "site.css"
 _SCRIPTS = ("theme.js", "sortable.js", "page.js")
-"""Of the site's files, those that a single page uses; the first sets the colours before anything is painted."""
+"""The site's scripts that a single page uses. The first one sets the colours before anything is painted."""
 
 
 def record_html(page: RecordPage) -> str:

@@ -1,4 +1,7 @@
-"""What the page of one record shows: the question, the numbers, the worst samples. ``vlmbench show`` writes it."""
+"""Collects the content of a record's page: the question, the numbers, the remarks and the worst samples.
+
+``vlmbench show`` calls :func:`record_page`, and :mod:`vlmbench.reports.site.record_html` turns the result into HTML.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from vlmbench.cards import TaskCard
 from vlmbench.errors import RecordError, UnpairableError, VlmbenchError
 from vlmbench.kinds import kind_titles
 from vlmbench.records import Record
-from vlmbench.remarks.codes import CODES
+from vlmbench.remarks.codes import CHOICES, CODES
+from vlmbench.reports.scores import interval_text, not_above_chance, value_text
 from vlmbench.reports.site.model_page import Answer, Facts, answer_of, environment_facts, weights_text
 from vlmbench.reports.site.sample_pictures import Embedded, SamplePictures, saved_picture
 from vlmbench.wording import counted
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
     from vlmbench.data.base import ImageDataset
 
 CLASSES_SHOWN = 200
-"""Of more classes, the page shows the best and the worst; the record has them all."""
+"""If there are more classes, the page shows only the best and the worst. The record has all of them."""
 SAVED_PICTURES = 8
-"""Pictures of the run that the page holds at most."""
+"""The page shows at most this number of pictures that the run saved."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,13 @@ class WorstSample:
 
     Attributes:
         id: its id in the data.
-        content: the hex content hash; "" if the record keeps no such hash.
-        reason: what is wrong, in a few words.
-        truth: what was right, a line each.
-        answer: what the model answered, the best first.
+        content: the hash of its content in hexadecimal; "" if the record has no such hash.
+        reason: what is wrong with the answer, in a few words.
+        truth: the right answers, one on each line.
+        answer: the model's answers, the best first.
         picture: its picture, with boxes or masks if the task has them; None if it cannot be shown.
-        without: why there is no picture; "" if the page says it once for all.
-        found: samples that the model found for this one's texts.
+        without: why there is no picture; "" if the page gives one reason for all samples.
+        found: the samples that the model found for the texts of this sample.
     """
 
     id: str
@@ -75,10 +79,10 @@ class Remarked:
     """One remark of the record.
 
     Attributes:
-        sentence: what it says.
-        code: its code; "" in records from before remarks.
-        meaning: what the code means; "" if it is not a code of vlmbench.
-        unranked: it takes the numbers out of rankings.
+        sentence: its text.
+        code: its code; "" if the record is older than codes of remarks.
+        meaning: what the code means; "" if the sentence says it already, or if vlmbench does not know the code.
+        unranked: rankings leave out numbers with this remark.
     """
 
     sentence: str
@@ -89,25 +93,25 @@ class Remarked:
 
 @dataclass(frozen=True)
 class RecordPage:
-    """All of a record's page.
+    """The whole content of a record's page.
 
     Attributes:
-        id: the record's.
-        sentence: what was asked of which model.
-        model: its name.
-        task: its title.
-        description: of the task card; "" if it has none.
-        answer: numbers, classes, command and facts, as on the model's page of the leaderboard.
+        id: the id of the record.
+        sentence: what the model was asked.
+        model: the name of the model.
+        task: the title of the task.
+        description: the description of the task card; "" if it has none.
+        answer: the numbers, classes, command and facts, as on the model's page of the leaderboard.
         remarked: every remark.
-        confusions: the most confused pairs of classes.
-        seconds: where the time went.
-        identity: what the model is and where its weights come from.
-        environment: what computed the numbers.
-        samples: the worst samples, the worst first.
-        order: by what they are chosen; "" without samples.
+        confusions: the pairs of classes that are confused most often.
+        seconds: the seconds of each stage.
+        identity: what the model is, and where its weights come from.
+        environment: the programs and the machine that computed the numbers.
+        samples: the worst samples, sorted from the worst.
+        order: how the worst samples are chosen; "" if there are no samples.
         without_samples: why the page has no samples; "" if it has some.
-        without_pictures: why no sample has a picture; "" if some have.
-        saved: pictures that the run saved, with their titles.
+        without_pictures: why no sample has a picture; "" if some samples have one.
+        saved: the pictures that the run saved, with their titles.
     """
 
     id: str
@@ -133,8 +137,8 @@ class Data:
     """The record's data, opened again.
 
     Attributes:
-        dataset: None if it cannot be opened.
-        problem: why not.
+        dataset: the dataset; None if it cannot be opened.
+        problem: why it cannot be opened; "" if it can be opened.
     """
 
     dataset: ImageDataset | None = None
@@ -156,13 +160,13 @@ def record_page(
 
     Args:
         record: the record.
-        table: reads its predictions; may raise RecordError or UnpairableError.
-        folder: of the predictions.
-        visuals: of the pictures that the run saved; it need not exist.
-        card: the task's card; None if this version has no card of this name.
-        cards: names of the model cards known here.
-        open_data: opens the record's data; called only if there are samples to show.
-        count: worst samples at most.
+        table: a function that reads its predictions. It may raise RecordError or UnpairableError.
+        folder: the folder of the predictions.
+        visuals: the folder of the pictures that the run saved. It need not exist.
+        card: the task's card; None if this version of vlmbench has no card of this name.
+        cards: the names of all model cards that this version knows.
+        open_data: a function that opens the record's data. It is called only if there are samples to show.
+        count: the largest number of worst samples.
     """
     names = [row.name for row in record.per_class]
     inspected, predictions, problem = _inspected(record, table, names)
@@ -194,20 +198,20 @@ def record_page(
 
 
 def asked_sentence(record: Record, title: str) -> str:
-    """One sentence: what was asked of which model."""
+    """One sentence that says what the model was asked."""
     task, data = record.task, record.task.dataset
     kind = kind_titles().get(task.plugin, task.plugin).lower()
     if record.imported is not None:
-        return f"{record.imported.program} asked {record.model.name} the task {title} ({kind})."
+        return f"{record.imported.program} tested {record.model.name} on the task “{title}” ({kind})."
     where = Path(data.location).name if Path(data.location).is_absolute() else data.location
     of = f"of {data.source} {where!r}" + (f", split {data.split!r}" if data.split else "")
     classes = f", with {counted(len(record.per_class), 'class', 'classes')}" if record.per_class else ""
-    on = f"on {counted(data.samples, 'sample')} {of}{classes}"
-    return f"vlmbench asked {record.model.name} the task {title} ({kind}), {on}."
+    samples = f"{counted(data.samples, 'sample')} {of}{classes}"
+    return f"vlmbench tested {record.model.name} on the task “{title}” ({kind}): {samples}."
 
 
 def remarked(record: Record) -> list[Remarked]:
-    """Every remark, first those that take the numbers out of rankings."""
+    """Every remark. Those that keep the numbers out of rankings come first."""
     if not knows_remarks(record):
         old = [Remarked(warning, "", "", unranked=False) for warning in record.warnings]
         said = {one.sentence for one in old}
@@ -218,18 +222,29 @@ def remarked(record: Record) -> list[Remarked]:
         for remark in remarks_of(record)
         if remark.sentence not in said
     ]
-    return sorted([*new, *old], key=lambda remark: not remark.unranked)
+    chance = [Remarked(_chance_sentence(record), "", "", unranked=False)] if not_above_chance(record.main) else []
+    return sorted([*chance, *new, *old], key=lambda remark: not remark.unranked)
+
+
+def _chance_sentence(record: Record) -> str:
+    """The remark that tables shorten to "not above chance"."""
+    main, sign = record.main, "%" if record.main.unit == "fraction" else ""
+    return (
+        f"{record.main_metric} is not above chance: its 95% interval is {interval_text(main)}{sign}, and chance is "
+        f"{value_text(main.chance, main)}{sign}"
+    )
 
 
 def _meaning(code: str) -> str:
+    """What a code means; "" if the remark's own sentence says it, as for how the question was asked."""
     known = CODES.get(code)
-    return known.meaning.replace("`", "") if known else ""
+    return known.meaning.replace("`", "") if known and code not in CHOICES else ""
 
 
 def _inspected(
     record: Record, table: Callable[[], pa.Table], names: Sequence[str]
 ) -> tuple[Inspected | None, pa.Table | None, str]:
-    """The answers sample by sample and their table, or the reason why they cannot be shown."""
+    """The answers sample by sample, their table, and ""; or None, None, and the reason why they cannot be shown."""
     try:
         predictions = table()
         if not {"sample", "content"} <= set(predictions.column_names):
@@ -241,16 +256,22 @@ def _inspected(
             return None, None, "The record's predictions do not fit together."
     except (RecordError, UnpairableError) as error:
         return None, None, f"{error.message}."
-    except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:  # a foreign table of this form
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ArithmeticError,
+    ) as error:  # a table that another program wrote
         return None, None, f"The record's predictions cannot be read as answers to this kind of task ({error})."
     if found is None:
-        return None, None, "The predictions of this kind of task do not tell which samples are worst."
+        return None, None, "The predictions of this kind of task do not show which samples are the worst."
     return found, predictions, ""
 
 
 def _nothing_wrong(count: int) -> str:
     if not count:
-        return "No samples were asked for (-n 0)."
+        return "No samples are shown, because -n 0 was given."
     return "No answer is wrong."
 
 
@@ -317,12 +338,12 @@ def _identity(record: Record) -> Facts:
 
 
 def _seconds(seconds: Mapping[str, float]) -> Facts:
-    """The stages, the longest first, after the total."""
+    """The seconds in all, then the seconds of each stage, sorted from the longest."""
     stages = sorted(seconds.items(), key=lambda stage: (stage[0] != "total", -stage[1]))
     return tuple((name.replace("_", " "), f"{value:,.3f} s") for name, value in stages if value)
 
 
 def data_problem(error: VlmbenchError) -> str:
-    """Why the data cannot be opened, and what to do, as one text."""
+    """A text that says why the data cannot be opened, and what to do."""
     hint = f" {error.hint}" if error.hint else ""
     return f"The pictures are not shown, because the data cannot be opened: {error.message}.{hint}"

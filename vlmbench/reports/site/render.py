@@ -1,5 +1,7 @@
-"""Makes HTML from templates with Jinja2. All values are escaped, and JSON data cannot break out of its script
-element."""
+"""Makes HTML from templates with Jinja2. All values are escaped, and JSON data cannot break out of its script element.
+
+The leaderboard and ``vlmbench show`` use it.
+"""
 
 from __future__ import annotations
 

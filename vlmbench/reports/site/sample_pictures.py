@@ -1,4 +1,4 @@
-"""Pictures of single samples, drawn small and put into the page itself, for ``vlmbench show``."""
+"""Draws pictures of single samples, small, and puts them into the page itself. ``vlmbench show`` uses it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ PHOTO_SIDE, DRAWING_SIDE = 480, 1100
 _QUALITY = 88
 _SMALLER = 0.75
 _SMALLEST = 48
+_ENLARGED = 160
+"""A smaller picture, such as a digit of 8 x 8 pixels, is enlarged to at most this side, each pixel as a square."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def saved_picture(path: Path, alt: str) -> Embedded | None:
 
 
 def embedded(picture: PIL.Image.Image | bytes, alt: str, side: int) -> Embedded:
-    """A picture as part of the page, at most :data:`MOST_PICTURE_BYTES` large.
+    """A picture as part of the page, at most :data:`MOST_PICTURE_BYTES` large; a tiny one is enlarged.
 
     Args:
         picture: an image, or an encoded one.
@@ -130,6 +132,8 @@ def embedded(picture: PIL.Image.Image | bytes, alt: str, side: int) -> Embedded:
     image = PIL.Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
     image = image.convert("RGB")
     image.thumbnail((side, side), PIL.Image.Resampling.LANCZOS)
+    if (factor := _ENLARGED // max(image.size)) > 1:
+        image = image.resize((image.width * factor, image.height * factor), PIL.Image.Resampling.NEAREST)
     while True:
         kind, content = _encoded(image)
         if len(content) <= MOST_PICTURE_BYTES or max(image.size) <= _SMALLEST:

@@ -1,4 +1,7 @@
-"""The content of a task's page: the ranking with intervals, the dataset and the protocol."""
+"""Makes the content of a task's page: the ranking with intervals, the dataset and the protocol.
+
+The leaderboard has such a page for each task.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table ``classification``: the survey's Table 6, zero-shot image classification."""
+"""Describes the table of ``vlmbench report classification``: the survey's Table 6, zero-shot image classification.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,4 @@
-"""The table ``coverage``: which pairs were run, failed, or are missing."""
+"""Describes the table of ``vlmbench report coverage``: which pairs were run, failed, or are missing."""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,7 @@
-"""The table ``datasets``: the survey's Table 2, evaluation datasets."""
+"""Describes the table of ``vlmbench report datasets``: the survey's Table 2, evaluation datasets.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,7 @@
-"""The table ``detection``: the survey's Table 8, zero-shot object detection."""
+"""Describes the table of ``vlmbench report detection``: the survey's Table 8, zero-shot object detection.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,7 @@
-"""The table ``methods``: the survey's Tables 3 to 5, methods."""
+"""Describes the table of ``vlmbench report methods``: the survey's Tables 3 to 5, which list methods.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.registry import ReportTable
 

@@ -1,4 +1,4 @@
-"""The table ``metrics``: every metric of every pair."""
+"""Describes the table of ``vlmbench report metrics``: every metric of every pair."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

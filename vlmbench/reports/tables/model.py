@@ -1,4 +1,4 @@
-"""The table ``model``: everything about one model."""
+"""Describes the table of ``vlmbench report model``: everything about one model."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

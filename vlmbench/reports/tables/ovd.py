@@ -1,4 +1,7 @@
-"""The table ``ovd``: the survey's Table 10, open-vocabulary object detection."""
+"""Describes the table of ``vlmbench report ovd``: the survey's Table 10, open-vocabulary object detection.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,7 @@
-"""The table ``ovs``: the survey's Table 11, open-vocabulary semantic segmentation."""
+"""Describes the table of ``vlmbench report ovs``: the survey's Table 11, open-vocabulary semantic segmentation.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

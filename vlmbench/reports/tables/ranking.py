@@ -1,4 +1,4 @@
-"""The table ``ranking``: models ranked over the tasks that all of them have."""
+"""Describes the table of ``vlmbench report ranking``: models ranked over the tasks that all of them have."""
 
 from vlmbench.reports.registry import MEASURED, ReportTable
 

@@ -1,4 +1,4 @@
-"""The table ``results``: the main metric of every pair."""
+"""Describes the table of ``vlmbench report results``: the main metric of every pair."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

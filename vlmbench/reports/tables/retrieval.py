@@ -1,4 +1,7 @@
-"""The table ``retrieval``: zero-shot retrieval in the form of the survey's tables. The survey has no such table."""
+"""Describes the table of ``vlmbench report retrieval``: zero-shot retrieval in the form of the survey's tables.
+
+The survey itself has no such table. The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

@@ -1,4 +1,7 @@
-"""The table ``segmentation``: the survey's Table 7, zero-shot semantic segmentation."""
+"""Describes the table of ``vlmbench report segmentation``: the survey's Table 7, zero-shot semantic segmentation.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

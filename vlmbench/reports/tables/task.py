@@ -1,4 +1,4 @@
-"""The table ``task``: models in the order of one task."""
+"""Describes the table of ``vlmbench report task``: models in the order of one task."""
 
 from vlmbench.reports.registry import NUMBERS, ReportTable
 

@@ -1,4 +1,7 @@
-"""The table ``transfer``: the survey's Table 9, transfer learning."""
+"""Describes the table of ``vlmbench report transfer``: the survey's Table 9, transfer learning.
+
+The survey is Zhang et al., arXiv 2304.00685.
+"""
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 

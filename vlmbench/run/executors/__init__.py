@@ -1,4 +1,4 @@
-"""Executors, which carry out the jobs of a plan. One file each."""
+"""Executors, which carry out the jobs of a plan, one file each. ``vlmbench run --executor`` finds them here by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The protocol of executors: from jobs to answers, in this process or others. :mod:`vlmbench.run.execute` calls it."""
+"""Defines the protocol of executors: from jobs to answers, in this process or others.
+
+:mod:`vlmbench.run.execute` calls an executor; authors of executors implement the protocol.
+"""
 
 from __future__ import annotations
 

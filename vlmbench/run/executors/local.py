@@ -1,4 +1,7 @@
-"""The executor ``local``: this process carries out one job after the other, with one model loaded at a time."""
+"""The executor ``local``: this process carries out one job after the other, with one model loaded at a time.
+
+``vlmbench run`` uses it unless ``--executor`` names another.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class LocalExecutor:
     in_this_process: Literal[True] = True
 
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
-        """The answers in the order of the jobs. A job is taken after the answer before is written."""
+        """The answers in the order of the jobs. A job is taken after the previous answer is written."""
         at_work: ModelCard | None = None
         for job in jobs:
             if job.model != at_work:

@@ -1,4 +1,7 @@
-"""What a predictions frame shows of classification: a row a sample, or a row a sample and candidate class."""
+"""The views of :func:`vlmbench.predictions_frame` for classification. Rare actions use them too.
+
+One view has a row for each sample, the other a row for each sample and candidate class.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,31 @@ from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameRows, Values, clas
 SAMPLE_COLUMNS = (
     SAMPLE,
     CONTENT,
-    FrameColumn("label", "Int64", "the true class, by its place in the classes' order; missing if it has several"),
+    FrameColumn("label", "Int64", "the index of the true class; missing in multi-label data"),
     FrameColumn("class_name", "string", "the name of the true class"),
-    FrameColumn("predicted", "Int64", "the class with the highest score"),
-    FrameColumn("predicted_name", "string", "its name"),
-    FrameColumn("correct", "boolean", "the predicted class is the true class, or one of them"),
-    FrameColumn("rank", "Int64", "the place of the (best) true class among the candidates, from 1; missing if behind"),
-    FrameColumn("score", "float64", "the predicted class's score: the cosine similarity, or the model's own logit"),
-    FrameColumn("confidence", "float64", "the predicted class's probability, from the softmax of scaled scores"),
+    FrameColumn("predicted", "Int64", "the index of the class with the highest score"),
+    FrameColumn("predicted_name", "string", "the name of the predicted class"),
+    FrameColumn("correct", "boolean", "whether the predicted class is a true class of the sample"),
+    FrameColumn(
+        "rank",
+        "Int64",
+        "the rank of the best true class among the candidates, from 1; missing if no candidate is true",
+    ),
+    FrameColumn("score", "float64", "the score of the predicted class: a cosine similarity, or a logit"),
+    FrameColumn("confidence", "float64", "the probability of the predicted class: a softmax of the scaled scores"),
 )
 _CANDIDATE_COLUMNS = (
     SAMPLE,
-    FrameColumn("rank", "Int64", "the candidate's place, from 1"),
-    FrameColumn("candidate", "Int64", "the class, by its place in the classes' order"),
-    FrameColumn("candidate_name", "string", "its name"),
-    FrameColumn("score", "float64", "its score"),
-    FrameColumn("correct", "boolean", "it is the true class, or one of them"),
+    FrameColumn("rank", "Int64", "the rank of the candidate, from 1"),
+    FrameColumn("candidate", "Int64", "the index of the class"),
+    FrameColumn("candidate_name", "string", "the name of the class"),
+    FrameColumn("score", "float64", "the score of the class"),
+    FrameColumn("correct", "boolean", "whether the class is a true class of the sample"),
 )
 
 
 def samples(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """A row a sample: what was true, what was answered, and how surely."""
+    """A row for each sample: the truth, the answer, and the answer's confidence."""
     made = present(table, "sample", "content", "label", "confidence")
     if has(table, "label"):
         made["class_name"] = class_names_of(numbers(table, "label").astype(np.int64), class_names)
@@ -54,7 +61,7 @@ def samples(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 
 def _candidates(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """A row a sample and candidate: the best classes, best first."""
+    """A row for each sample and candidate: the classes with the highest scores, highest first."""
     items, top = items_of(table, "top"), rows(table, "top").astype(np.int64)
     made = items.repeated(table, "sample")
     made["rank"] = items.places + 1
@@ -69,7 +76,7 @@ def _candidates(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values
 
 
 def _right(table: pa.Table, top: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """(N, K) whether each candidate is a true class; None where the table does not say what is true."""
+    """(N, K) whether each candidate is a true class; None if the table does not contain the truth."""
     if has(table, "label"):
         right: NDArray[np.bool_] = top == numbers(table, "label").astype(np.int64)[:, None]
         return right
@@ -82,6 +89,9 @@ def _right(table: pa.Table, top: NDArray[np.int64]) -> NDArray[np.bool_] | None:
 
 
 CANDIDATES = FrameRows(
-    "candidate", "one row a sample and candidate class: the best five, best first", _CANDIDATE_COLUMNS, _candidates
+    "candidate",
+    "one row for each sample and candidate class: the best five, best first",
+    _CANDIDATE_COLUMNS,
+    _candidates,
 )
-FRAMES = (FrameRows("sample", "one row a sample", SAMPLE_COLUMNS, samples), CANDIDATES)
+FRAMES = (FrameRows("sample", "one row for each sample", SAMPLE_COLUMNS, samples), CANDIDATES)

@@ -1,4 +1,7 @@
-"""Wrong answers of a classification, by how far a wrong class scores above the true one; for ``vlmbench show``."""
+"""Measures how wrong the answers of a classification are, for the worst samples of ``vlmbench show``.
+
+An answer is worse if a wrong class scored further above the true class.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _CLASSES_SHOWN = 5
 
 
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
-    """The answers of a table, of one label or of several; None where it lacks a column."""
+    """How wrong each answer of a table is, for one label or several per sample; None if the table lacks a column."""
     if has(table, ("label", "top")):
         return _single(table, class_names)
     return _multi(table, class_names) if has(table, ("labels", "scores")) else None
@@ -34,7 +37,7 @@ def _single(table: pa.Table, class_names: Sequence[str]) -> Inspected:
         badness = np.where(wrong, np.maximum(margin, np.finfo(np.float64).tiny), 0.0)
     elif has(table, ("confidence",)):
         badness = np.where(wrong, np.maximum(numbers(table, "confidence"), np.finfo(np.float64).tiny), 0.0)
-        order = "The list begins with the wrong answers that the model was most confident of."
+        order = "The list begins with the wrong answers in which the model had the highest confidence."
         margin = None
     else:
         badness, margin = wrong.astype(np.float64), None
@@ -69,7 +72,11 @@ def _true_scores(
     top_scores: NDArray[np.float64] | None,
     scores: NDArray[np.float64] | None,
 ) -> NDArray[np.float64] | None:
-    """(N,) the score of the true class; of one that is not among the best, the last kept score: it has no more."""
+    """(N,) the score of the true class; None if the table has no scores.
+
+    If the table has scores of the best classes only, and the true class is not among them, it is the lowest of these
+    scores: the true class did not score higher.
+    """
     if scores is not None:
         return scores[np.arange(len(labels)), labels]
     if top_scores is None or not top_scores.shape[1]:

@@ -1,4 +1,4 @@
-"""Which class an image shows, or which classes."""
+"""The descriptor of the kind of task ``classification``; :mod:`vlmbench.kinds` finds it here."""
 
 from __future__ import annotations
 

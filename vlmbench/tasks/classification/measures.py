@@ -1,4 +1,4 @@
-"""The metrics of classification tasks: how each is computed, what it needs, and its chance level."""
+"""The metrics of classification: how each is computed, what it needs, and its chance level. The plugin uses them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ class Measure:
     """One metric of a card.
 
     Attributes:
-        compute: scores and the bootstrap's seed to an estimate.
-        labels: which kind of data it is defined on: "single", "multi" or "both".
-        keeps_scores: it needs the score of every class for every sample.
+        compute: makes an estimate from the scores and the seed of the bootstrap.
+        labels: the kind of labels for which it is defined: "single", "multi" or "both".
+        keeps_scores: whether it needs the score of every class for every sample.
         higher_is_better: False for errors.
         chance: the expected value of random answers; None if it depends on the model.
-        min_classes: the metric is left out if there are fewer classes.
-        undefined: why the metric has no meaning for this model (the value is then None); "" if it has one.
+        min_classes: the lowest number of classes. The metric is left out if there are fewer.
+        undefined: the reason why the metric has no meaning for this model, and then its value is None; "" if it has a
+            meaning.
     """
 
     compute: Callable[[Scored, int], Estimate]
@@ -49,7 +50,7 @@ class Measure:
 
 
 def _labels(scored: Scored) -> Labels:
-    return cast(Labels, scored.labels)  # check() lets no single-label measure meet multi-label data
+    return cast(Labels, scored.labels)  # check_metrics() refuses single-label metrics on multi-label data
 
 
 def _scores(scored: Scored) -> npt.NDArray[np.float32]:
@@ -64,18 +65,19 @@ def _roc_auc(scored: Scored, seed: int) -> Estimate:
     if scored.targets is not None:
         return mean_roc_auc(_scores(scored), scored.targets, seed=seed)
     scores = _scores(scored).astype(np.float64)
-    if scored.num_classes > 2:  # one-vs-rest ranks samples by probability, as scikit-learn's callers do
+    if scored.num_classes > 2:  # one-vs-rest ranks samples by probability, as is usual with scikit-learn
         exponents = np.exp(scored.logit_scale * (scores - scores.max(axis=1, keepdims=True)))
         scores = exponents / exponents.sum(axis=1, keepdims=True)
     return mean_roc_auc(scores, _labels(scored), seed=seed)
 
 
 def _random_average_precision(scored: Scored) -> float:
-    """The expected average precision of a random ranking, mean over the classes with positives.
+    """The expected average precision of a random ranking, averaged over the classes with positives.
 
-    Of n samples with p positives, rank k holds a positive with chance p / n, and then k samples down to it hold
-    1 + (k - 1)(p - 1) / (n - 1) of them on average; so E[AP] = (H_n + (n - H_n)(p - 1) / (n - 1)) / n, where H_n is
-    the n-th harmonic number. It is above the share of positives, which is its limit.
+    In a random order of n samples with p positives, rank k has a positive with probability p / n. If it has one, the
+    first k ranks have 1 + (k - 1)(p - 1) / (n - 1) positives on average. So E[AP] is
+    (H_n + (n - H_n)(p - 1) / (n - 1)) / n, and H_n is the n-th harmonic number. This value is above p / n, the share of
+    positives, and approaches it for large n.
     """
     targets = _targets(scored)
     n = len(targets)
@@ -88,7 +90,7 @@ def _random_average_precision(scored: Scored) -> float:
 
 
 def _random_11_point(scored: Scored) -> float:
-    """The mean of the metric over seeded random rankings: its expectation has no simple form."""
+    """The mean of the metric over 50 seeded random rankings, because its expectation has no simple form."""
     targets = _targets(scored)
     random = np.random.default_rng(0)
     drawn = (mean_average_precision_11_point(random.random(targets.shape), targets, interval=False) for _ in range(50))
@@ -96,8 +98,12 @@ def _random_11_point(scored: Scored) -> float:
 
 
 def _lacks_temperature(scored: Scored) -> str:
-    """A softmax of cosines without a scale is nearly uniform for every model, so it is not a confidence."""
-    return "the model has no temperature, so its probabilities say nothing" if scored.logit_scale == 1.0 else ""
+    """Why ``ece`` has no meaning: a softmax of unscaled cosines is nearly uniform, so it is not a confidence."""
+    return (
+        "the model has no temperature, so its probabilities do not measure confidence"
+        if scored.logit_scale == 1.0
+        else ""
+    )
 
 
 MEASURES: dict[str, Measure] = {
@@ -136,10 +142,10 @@ MEASURES: dict[str, Measure] = {
 
 
 def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> None:
-    """Refuse metrics that do not exist or do not fit the kind of labels.
+    """Refuse metrics that do not exist, and metrics for the other kind of labels.
 
     Raises:
-        UnknownNameError: there is no such metric.
+        UnknownNameError: there is no metric of this name.
         CardError: the metric is for the other kind of labels.
     """
     kind = "multi" if multi_label else "single"
@@ -150,7 +156,7 @@ def check_metrics(names: Sequence[str], *, multi_label: bool, where: str) -> Non
 
 
 def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, MetricValue]:
-    """The named metrics, without those that need more classes."""
+    """The values of the named metrics. Metrics that need more classes are left out."""
     values = {}
     for name in names:
         measure = MEASURES[name]
@@ -168,7 +174,7 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
 
 
 def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResult]:
-    """Recall, precision and F1 of each class, or its average precision for multi-label data."""
+    """The recall, precision and F1 of each class; for multi-label data, its average precision."""
     if scored.targets is not None:
         return [
             _ranked_class(name, None if scored.scores is None else scored.scores[:, index], present)
@@ -193,6 +199,9 @@ def _ranked_class(name: str, scores: npt.NDArray[np.float32] | None, present: np
         n=int(present.sum()),
         values={"average_precision": average_precision(scores, present) if scores is not None and known else None},
         reason=reasons(
-            {"no sample shows it": not present.any(), "no metric of the card needs its scores": scores is None}
+            {
+                "no sample shows it": not present.any(),
+                "its scores were not kept, because no metric of the card needs them": scores is None,
+            }
         ),
     )

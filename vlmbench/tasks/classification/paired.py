@@ -1,4 +1,4 @@
-"""Metrics of classification from its tables."""
+"""Computes the metrics of classification from tables of predictions. The gate and rankings use it to compare runs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
 
 
 def hits(table: pa.Table, k: int) -> NDArray[np.bool_]:
-    """(N,) whether the label is among the k best classes."""
+    """(N,) whether the true class is among the k classes with the highest scores."""
     return np.asarray((_top(table)[:, :k] == _labels(table)[:, None]).any(axis=1))
 
 
@@ -82,7 +82,7 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
             len(scores), mean_roc_auc_statistic(scores, _targets(table)), scores, classes=lambda: _precisions(table)
         )
     ranked = scores.astype(np.float64)
-    if scores.shape[1] > 2:  # probabilities, as the task ranks them
+    if scores.shape[1] > 2:  # the task ranks probabilities, not logits
         scale = _scale(record, table)
         exponents = np.exp(scale * (ranked - ranked.max(axis=1, keepdims=True)))
         ranked = exponents / exponents.sum(axis=1, keepdims=True)
@@ -138,7 +138,10 @@ def contributions(metric: str) -> Contributions | None:
 
 
 def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
-    """Samples that only one side answered rightly, ordered by the confidence of the wrong answer."""
+    """The samples that only one of the two runs answered correctly.
+
+    A change counts more if the wrong answer was more confident.
+    """
     if not all({"top", "label", "confidence"} <= set(table.column_names) for table in (baseline, candidate)):
         return None
     labels, before, after = _labels(baseline), _top(baseline)[:, 0], _top(candidate)[:, 0]
@@ -161,10 +164,10 @@ def _confidences(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_
 
 
 def decisions(table: pa.Table) -> list[NDArray[np.int64]]:
-    """The best class, and the rank of the true class among the best classes.
+    """The class with the highest score, and the rank of the true class among the kept classes.
 
-    The order of two wrong classes with equal scores may differ between runs, so it is not compared. Baselines of
-    older versions have no scores of the best classes; for them the whole order is compared.
+    The order of two wrong classes with equal scores may differ between runs, so it is not compared. Baselines of older
+    versions lack the scores of the kept classes. For them, the whole order is compared.
     """
     top = _top(table)
     if "top_scores" not in table.column_names:

@@ -1,4 +1,7 @@
-"""Pictures of a classification's answers: what is taken for what, how each class does, and samples."""
+"""Draws the answers of a classification: confused classes, a bar for each class, and samples.
+
+The classification plugin (``plugin.py``) calls it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ import numpy.typing as npt
 from vlmbench.data.base import ImageDataset
 from vlmbench.records import ClassResult
 from vlmbench.tasks.classification.scores import Scored
-from vlmbench.tasks.samples import drawn_samples, sample_picture, sheets
+from vlmbench.tasks.samples import drawn_note, drawn_samples, sample_picture, sheets
 from vlmbench.visuals.charts import MATRIX_CLASSES, confused_pairs, confusion_matrix, per_class_bars
 from vlmbench.visuals.sheets import SHEET_TILES, Line, Tile, contact_sheet
 from vlmbench.visuals.text import class_label
 
 _TOP_SHOWN = 3
-"""Classes shown of a multi-label answer, best first."""
+"""The number of classes that are shown of a multi-label answer, best first."""
 
 
 def draw_answers(
@@ -29,12 +32,17 @@ def draw_answers(
     count: int,
     seed: int,
 ) -> dict[str, bytes]:
-    """File names to PNG: ``per-class.png``, ``samples.png``, and of single labels ``confusion-matrix.png``.
+    """Draw ``per-class.png``, ``samples.png`` and, for single-label data, ``confusion-matrix.png``.
 
     Args:
-        dataset: where the drawn samples are read again.
-        per_class: the class table; its first value is drawn.
-        where: "MODEL on TASK", over each picture.
+        dataset: the drawn samples are read from it again.
+        per_class: the results of each class. The first value is drawn.
+        where: "MODEL on TASK", the beginning of each title.
+        count: the number of samples to draw.
+        seed: the seed of their choice.
+
+    Returns:
+        File names and PNG contents.
     """
     pictures = {"per-class.png": _bars(scored, per_class, where)}
     if scored.labels is not None:
@@ -60,7 +68,7 @@ def _confusion(
     classes = len(class_names)
     pairs, counts = np.unique(labels * classes + predicted, return_counts=True)
     true, said = np.divmod(pairs, classes)
-    if classes > MATRIX_CLASSES:  # no matrix of classes × classes for ten thousand of them
+    if classes > MATRIX_CLASSES:  # a matrix of classes × classes would be too large
         return confused_pairs(true, said, counts, class_names, title=f"{where}: most confused classes")
     matrix = np.zeros((classes, classes), dtype=np.int64)
     matrix[true, said] = counts
@@ -72,13 +80,9 @@ def _samples(
 ) -> dict[str, bytes]:
     right = _right(scored)
     chosen = drawn_samples(~right, count, seed)
-    wrong = int((~right[chosen]).sum())
-    note = (
-        f"{wrong:,} of these {len(chosen):,} are wrong, since up to half are chosen to be; "
-        f"of all {len(right):,} samples {(~right).mean():.1%} are"
-    )
+    note = drawn_note(~right, chosen)
     if scored.targets is not None:
-        note += " (wrong: the best class is not in the image)"
+        note += " Wrong: the best class is not in the image."
 
     def draw(rows: Sequence[int]) -> bytes:
         tiles = [_tile(scored, row, dataset, class_names, bool(right[row])) for row in rows]
@@ -88,7 +92,7 @@ def _samples(
 
 
 def _right(scored: Scored) -> npt.NDArray[np.bool_]:
-    """(N,) whether each sample's best class is its own, or one of its own."""
+    """(N,) whether the class with the highest score is the true class of the sample, or one of its true classes."""
     best = scored.top[:, 0]
     if scored.targets is not None:
         return scored.targets[np.arange(len(best)), best]
@@ -104,8 +108,8 @@ def _tile(scored: Scored, row: int, dataset: ImageDataset, class_names: Sequence
         best = scored.top[row, :_TOP_SHOWN].tolist()
         said = [Line(class_label(class_names, index), right=bool(targets[index])) for index in best]
         return Tile(image, (Line(f"true: {present}", faint=True), *said), right)
-    assert scored.labels is not None  # one of the two is there
+    assert scored.labels is not None  # a sample has either labels or targets
     true = Line(f"true: {class_label(class_names, int(scored.labels[row]))}", faint=True)
-    # A softmax of bare cosines is no confidence; see the ECE's measure.
+    # A softmax of unscaled cosines is not a confidence; see the metric ece.
     share = float(scored.confidence[row]) if scored.logit_scale != 1.0 else None
     return Tile(image, (true, Line(class_label(class_names, int(scored.top[row, 0])), right=right, share=share)), right)

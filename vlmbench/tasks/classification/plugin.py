@@ -1,4 +1,4 @@
-"""The classification plugin: card and data to prompts, prompts and images to metrics."""
+"""The plugin of classification: makes prompts from a card and its data, scores the images, and computes metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vlmbench.visuals.charts import check_charts
 
 @dataclass(frozen=True)
 class ClassificationQuestion:
-    """Which class does each image show? Or which classes, where the card says several."""
+    """Which class does each image show? If the card is multi-label: which classes?"""
 
     card: TaskCard
     dataset: ImageDataset
@@ -40,7 +40,7 @@ class ClassificationQuestion:
 
     @property
     def prompts_sha256(self) -> str:
-        """Over class names and templates."""
+        """The hash of the class names and templates."""
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
@@ -55,13 +55,13 @@ class ClassificationQuestion:
         }
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs features of whole images and texts, and what its transfer method asks of it."""
+        """What the model lacks: encoders of images and texts, or a capability that the transfer method needs."""
         return lacks_encoders(model) or lacks_needs(METHODS.get(self.transfer), model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Make a classifier of the prompts, score each image against every class, measure."""
+        """Make a classifier from the prompts, score each image for every class, and compute the metrics."""
         classifier = METHODS.get(self.transfer).fit(engine, FewShot(), self.prompts, {})
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
             scored = score(
                 batches,
                 classifier,
@@ -109,13 +109,13 @@ class Classification:
         return "classes" if card.multi_label else "class"
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
-        """Refuse unknown metrics, and pictures without matplotlib, before any work starts."""
+        """Refuse unknown metrics, and pictures if matplotlib is missing, before any work starts."""
         check_metrics(card.metrics, multi_label=card.multi_label, where=f"task {card.name!r}")
         if options.visuals:
             check_charts()
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion:
-        """Settle the prompts and the samples."""
+        """Make the question: make the prompts, check the labels, and choose the samples."""
         dataset = datasets["test"]
         prompts = prompt_set(card, dataset, options)
         check_targets(

@@ -1,4 +1,7 @@
-"""The stream of images against a classifier: what is kept of each sample, nothing of size images × classes unasked."""
+"""Scores images with a classifier, batch by batch. Classification and rare actions use it.
+
+The best classes of each sample are kept. All scores, images × classes, are kept only if a metric needs them.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,19 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Scored:
-    """Every sample's answer, N samples of C classes in the dataset's order, K = min(5, C).
+    """The answers to N samples with C classes, in the dataset's order. K is min(5, C).
 
     Attributes:
-        indices: (N,) which samples of the dataset.
-        contents: every sample's content hash.
-        labels: (N,) true classes; None for multi-label data.
-        targets: (N, C) which classes are present; None for single-label data.
-        top: (N, K) best classes, best first.
-        top_scores: (N, K) their logits: of zero-shot, cosine similarities.
-        confidence: (N,) softmax probability of the best class at the classifier's own scale: of zero-shot, the model's.
-        scores: (N, C) logits; None unless a metric needs them all.
+        indices: (N,) the samples' indices in the dataset.
+        contents: the content hash of each sample.
+        labels: (N,) the true classes; None for multi-label data.
+        targets: (N, C) whether each class is present; None for single-label data.
+        top: (N, K) the classes with the highest scores, highest first.
+        top_scores: (N, K) their logits. Zero-shot gives cosine similarities.
+        confidence: (N,) the softmax probability of the best class, after the logits are multiplied by ``logit_scale``.
+        scores: (N, C) all logits; None if no metric needs them.
+        num_classes: C.
+        logit_scale: the scale of the classifier. In zero-shot, it is the model's.
     """
 
     indices: npt.NDArray[np.int64]
@@ -61,17 +66,19 @@ def score(
 ) -> Scored:
     """Score every image for every class, batch by batch.
 
-    What is kept lies in a few arrays that are made beforehand: small tensors of every batch, between the large ones
-    that come and go, would leave holes in the memory that cost many times what they hold.
+    The results are written into a few arrays that are allocated first. Small tensors for each batch, allocated between
+    large ones that are freed again, would fragment the memory and cost many times their own size.
 
     Args:
-        batches: image features, (B, D) each.
-        classifier: image features to logits, (B, C).
-        multi_label: targets are tuples.
-        keep_scores: keep (N, C) scores.
+        batches: image features, (B, D) in each batch.
+        classifier: turns image features into (B, C) logits.
+        most: the highest possible number of samples.
+        multi_label: whether a sample may have several classes; its target is then a tuple.
+        keep_scores: whether to keep all (N, C) scores.
 
     Raises:
-        DataError: not one sample could be read.
+        DataError: no sample could be scored.
+        ModelError, NonFiniteFeaturesError: the logits have another shape, or one is NaN or infinite.
     """
     kept = min(TOP, num_classes)
     hashes = ContentKeeper(most)
@@ -108,11 +115,11 @@ def score(
 
 
 def _checked(logits: Tensor, images: int, num_classes: int) -> Tensor:
-    """A classifier's logits on the CPU.
+    """The logits of a classifier, on the CPU.
 
     Raises:
-        ModelError: they are of another shape.
-        NonFiniteFeaturesError: one is NaN or infinite.
+        ModelError: they have another shape.
+        NonFiniteFeaturesError: one of them is NaN or infinite.
     """
     if tuple(logits.shape) != (images, num_classes):
         raise ModelError(f"the classifier returned logits of shape {tuple(logits.shape)}, not {(images, num_classes)}")
@@ -134,10 +141,13 @@ def _truth(
 
 
 def prediction_table(scored: Scored, dataset: ImageDataset, *, own_scale: bool = False) -> pa.Table:
-    """One row a sample: what was true, what was answered, how surely.
+    """The prediction table, one row for each sample: the truth, the answer, and its confidence.
 
-    Columns: sample (id), content (hex content hash), label or labels, top and top_scores (K best classes and
-    their logits), confidence, and scores (C) where a metric needs them all.
+    Columns: sample (id), content (content hash in hex), label or labels, top and top_scores (the K best classes and
+    their logits), confidence, and scores (all C) if a metric needs them.
+
+    Args:
+        own_scale: whether the classifier's scale is not the model's. Then, beside scores, there is a column ``scale``.
     """
     columns: dict[str, pa.Array] = {
         "sample": strings(dataset.samples[index].id for index in scored.indices),

@@ -1,1 +1,1 @@
-"""Zero-shot detection: which boxes hold which classes."""
+"""The detection kind of task: the model says where objects are in an image, and of which class each object is."""

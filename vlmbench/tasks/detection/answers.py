@@ -1,4 +1,7 @@
-"""From region features to an image's detections, and from a detector's output to the same."""
+"""Makes the detections of an image: from the features of its regions, or from the output of the model's own detector.
+
+The detection plugin uses it.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,26 @@ from vlmbench.errors import ModelError
 from vlmbench.models.base import Detections
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.regions import Regions
+from vlmbench.wording import counted
 
 TOP = 5
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One image's answer: D detections, best first, and how its R true regions were named.
+    """The answer to one image: D detections, the highest score first.
+
+    If the model classified the data's own R boxes, the answer also has their true classes and how the model ranked
+    them. Otherwise the last three attributes are None.
 
     Attributes:
-        xywh: (D, 4) float32 left, top, width, height.
-        scores: (D,) float32.
-        labels: (D,) int64.
-        region_labels: (R,) int64 true classes; None where regions are not the data's.
-        region_ranks: (R,) int64 the true class' place among the classes, from 1; equal scores count against the model.
-        region_top: (R, K) int64 the best classes, K = min(5, C).
+        xywh: (D, 4) float32 left, top, width, height, in pixels.
+        scores: (D,) float32 score of each detection.
+        labels: (D,) int64 class of each detection.
+        region_labels: (R,) int64 true class of each box.
+        region_ranks: (R,) int64 rank of the true class among all classes, from 1. Classes with the same score as the
+            true class rank before it.
+        region_top: (R, K) int64 the classes with the highest scores, K = min(5, C).
     """
 
     xywh: Tensor
@@ -40,16 +48,18 @@ class Answer:
 def answer_regions(
     regions: Regions, features: Tensor, head: Tensor, classes: int, logit_scale: float, protocol: DetectionProtocol
 ) -> Answer:
-    """Name each region.
+    """Classify the regions of one image.
 
-    Every region is a detection of every class, as in RegionCLIP: scores above the threshold, suppressed class by class,
-    the best of the image.
+    As in RegionCLIP, each region gives one detection for every class. Detections with a score below the threshold are
+    dropped. Then non-maximum suppression drops overlapping boxes class by class, if the protocol asks for it. Of the
+    rest, the detections with the highest scores are the answer.
 
     Args:
         regions: R boxes.
-        features: (R, D), unit length.
-        head: (C + B, D), unit length: classes, then background.
-        logit_scale: the model's, exp'd.
+        features: (R, D) features of the boxes, unit length.
+        head: (C + B, D) features of the texts, unit length: C classes, then B background words.
+        classes: C.
+        logit_scale: the model's logit scale, after the exponential.
     """
     cosine = features @ head.T
     scores = (logit_scale * cosine).softmax(dim=1)[:, :classes]
@@ -75,20 +85,25 @@ def answer_regions(
 
 
 def answer_native(found: Detections, classes: int, protocol: DetectionProtocol) -> Answer:
-    """The best of what a detector found.
+    """The detections of the model's own detector that reach the score threshold, the highest scores first.
 
     Raises:
-        ModelError: scores or boxes that are not finite, a label that is no class, or lengths that differ.
+        ModelError: a score or box is not finite, a label is not a class, or the numbers of boxes, scores and labels
+            differ.
     """
     boxes, scores, labels = found.boxes.float().cpu(), found.scores.float().cpu(), found.labels.long().cpu()
     if boxes.shape != (len(scores), 4) or labels.shape != scores.shape:
         raise ModelError(
-            f"the detector returned {tuple(boxes.shape)} boxes, {len(scores)} scores, {len(labels)} labels"
+            f"the detector returned boxes of shape {tuple(boxes.shape)}, {counted(len(scores), 'score')} and "
+            f"{counted(len(labels), 'label')}: each box needs four numbers, one score and one label"
         )
     if not bool(torch.isfinite(boxes).all() and torch.isfinite(scores).all()):
         raise ModelError("the detector returned a box or a score that is NaN or infinite")
     if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):
-        raise ModelError(f"the detector returned label {int(labels.max())} of {classes} classes")
+        raise ModelError(
+            f"the detector returned labels from {int(labels.min())} to {int(labels.max())}, but the labels of the "
+            f"{counted(classes, 'class', 'classes')} are 0 to {classes - 1}"
+        )
     order = scores.sort(descending=True, stable=True).indices
     order = order[scores[order] >= protocol.score_threshold][: protocol.max_detections]
     return Answer(_xywh(boxes[order]), scores[order], labels[order])

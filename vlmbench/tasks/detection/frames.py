@@ -1,4 +1,8 @@
-"""What a predictions frame shows of detection: detected boxes, annotated objects, named regions, or images."""
+"""The rows and columns of a predictions frame for detection.
+
+A row is a detected box, an annotated object, one of the data's own boxes that the model classified, or an image.
+:mod:`vlmbench.frames` uses it; ``kind.py`` names it.
+"""
 
 from __future__ import annotations
 
@@ -25,49 +29,49 @@ from vlmbench.answers.frame_rows import (
 
 _IMAGE_ID = FrameColumn("image_id", "Int64", "the data's own id of the image")
 _LABEL = FrameColumn("label", "Int64", "the class, by its place in the classes' order")
-_CLASS_NAME = FrameColumn("class_name", "string", "its name")
+_CLASS_NAME = FrameColumn("class_name", "string", "the name of the class")
 _CORNERS = (
     FrameColumn("left", "float64", "the box's left edge, in pixels of the image"),
-    FrameColumn("top", "float64", "its upper edge"),
-    FrameColumn("width", "float64", "its width in pixels"),
-    FrameColumn("height", "float64", "its height in pixels"),
+    FrameColumn("top", "float64", "the box's upper edge"),
+    FrameColumn("width", "float64", "the box's width in pixels"),
+    FrameColumn("height", "float64", "the box's height in pixels"),
 )
 _BOX_COLUMNS = (
     SAMPLE,
     _IMAGE_ID,
-    FrameColumn("box", "Int64", "the detection's place in the record's list of this image, from 0"),
+    FrameColumn("box", "Int64", "the place of the detection in the record's list for this image, from 0"),
     _LABEL,
     _CLASS_NAME,
     FrameColumn("category_id", "Int64", "the data's own id of the class"),
-    FrameColumn("score", "float64", "how sure the model is"),
+    FrameColumn("score", "float64", "the score of the detection; higher is more certain"),
     *_CORNERS,
 )
 _OBJECT_COLUMNS = (
     SAMPLE,
     _IMAGE_ID,
-    FrameColumn("object", "Int64", "the object's place in the image's annotations, from 0"),
+    FrameColumn("object", "Int64", "the place of the object in the annotations of the image, from 0"),
     _LABEL,
     _CLASS_NAME,
     *_CORNERS,
-    FrameColumn("area", "float64", "the object's area in the annotations, in pixels"),
-    FrameColumn("crowd", "boolean", "it is a crowd: one annotation of several objects"),
-    FrameColumn("frequency", "string", "LVIS: how frequent the class is: r, c or f"),
+    FrameColumn("area", "float64", "the area of the object in the annotations, in square pixels"),
+    FrameColumn("crowd", "boolean", "whether it is a crowd: one annotation of several objects"),
+    FrameColumn("frequency", "string", "how frequent the class is in LVIS: r (rare), c (common) or f (frequent)"),
 )
 _REGION_COLUMNS = (
     SAMPLE,
-    FrameColumn("region", "Int64", "the place of the data's own box among those of the image, from 0"),
+    FrameColumn("region", "Int64", "the place of the box among the data's own boxes of the image, from 0"),
     _LABEL,
     _CLASS_NAME,
     FrameColumn("predicted", "Int64", "the class with the highest score"),
-    FrameColumn("predicted_name", "string", "its name"),
-    FrameColumn("rank", "Int64", "the place of the true class among all classes, from 1"),
+    FrameColumn("predicted_name", "string", "the name of that class"),
+    FrameColumn("rank", "Int64", "the rank of the true class among all classes, from 1"),
 )
 _IMAGE_COLUMNS = (
     SAMPLE,
     CONTENT,
     _IMAGE_ID,
-    FrameColumn("detections", "Int64", "how many boxes were detected"),
-    FrameColumn("objects", "Int64", "how many objects the annotations have"),
+    FrameColumn("detections", "Int64", "the number of detected boxes"),
+    FrameColumn("objects", "Int64", "the number of annotated objects"),
 )
 
 
@@ -103,7 +107,7 @@ def _objects(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 
 def _regions(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """The data's own boxes, which a model that does not find boxes itself was asked to name; without rows if not."""
+    """The data's own boxes that the model classified. There are no rows if the boxes had another source."""
     if not has(table, "region_labels"):
         return {"sample": pa.array([], pa.string())}
     items = items_of(table, "region_labels")
@@ -130,8 +134,10 @@ def _images(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 
 FRAMES = (
-    FrameRows("box", "one row an image and detected box; an image without any has no row", _BOX_COLUMNS, _boxes),
-    FrameRows("object", "one row an image and annotated object", _OBJECT_COLUMNS, _objects),
-    FrameRows("region", "one row an image and annotated box that the model had to name", _REGION_COLUMNS, _regions),
-    FrameRows("sample", "one row an image", _IMAGE_COLUMNS, _images),
+    FrameRows("box", "one row for each detected box; an image without a detected box has no row", _BOX_COLUMNS, _boxes),
+    FrameRows("object", "one row for each annotated object", _OBJECT_COLUMNS, _objects),
+    FrameRows(
+        "region", "one row for each of the data's own boxes that the model classified", _REGION_COLUMNS, _regions
+    ),
+    FrameRows("sample", "one row for each image", _IMAGE_COLUMNS, _images),
 )

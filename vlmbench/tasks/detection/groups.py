@@ -1,4 +1,4 @@
-"""Groups of classes with metrics of their own, for the detection plugin."""
+"""The groups of classes that have metrics of their own, such as LVIS' rare classes. The detection plugin uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from vlmbench.tasks.detection.protocol import DetectionProtocol
 def class_groups(
     card: TaskCard, how: DetectionProtocol, dataset: ImageDataset, facts: BoxFacts, options: TaskOptions
 ) -> dict[str, frozenset[int]]:
-    """Labels of each group of classes: LVIS' by frequency, else the card's by name."""
+    """The labels of each group of classes: LVIS' groups by frequency, or the groups that the card names.
+
+    Raises:
+        DataError: the evaluator is LVIS', but the data lacks LVIS' lists or frequencies.
+        LabelError: a group names a class that does not exist.
+    """
     if how.evaluator == "lvis":
         if facts.absent is None or facts.partial is None or facts.frequencies is None:
             raise DataError(
@@ -27,7 +32,9 @@ def class_groups(
             group: frozenset(label for label, letter in enumerate(facts.frequencies) if letter == wanted)
             for group, wanted in FREQUENCIES.items()
         }
-    names = tuple(card.classes) if card.classes else dataset.classes or ()  # --classnames renames, in the same order
+    names = (
+        tuple(card.classes) if card.classes else dataset.classes or ()
+    )  # --classnames gives new names in the same order
     labels = {name: label for label, name in enumerate(names)}
     for group, members in how.groups.items():
         if unknown := [name for name in members if name not in labels]:

@@ -1,4 +1,4 @@
-"""Images with missed objects and with confident boxes that match no object; for ``vlmbench show``."""
+"""Finds the images with missed objects and with high scores of boxes that match no object, for ``vlmbench show``."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlmbench.answers.columns import boxes, owners, runs
-from vlmbench.answers.inspected import AnswerLine, Confusion, Inspected, SampleBoxes, cell, class_name, confusions, has
+from vlmbench.answers.inspected import AnswerLine, Confusion, Inspected, SampleBoxes, class_name, confusions, has
+from vlmbench.metrics.detection.matching import LVIS_PER_IMAGE
+from vlmbench.wording import counted
 
 _IOU = 0.5
-"""From which a box of the right class finds an object, as in AP50."""
-_BOXES_COMPARED = 100
-"""The boxes of an image that count, the surest first, as in COCO's AP."""
+"""A box of the right class finds an object if their IoU is at least this, as in AP50."""
+_BOXES_COMPARED = LVIS_PER_IMAGE
+"""Only this number of boxes of an image counts, those with the highest scores. COCO's AP counts 100 of each class, and
+records rarely keep more."""
 _BOXES_SHOWN = 6
 _COLUMNS = ("boxes", "scores", "labels", "truth_boxes", "truth_labels", "truth_crowds")
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """One image.
+    """The D boxes of one image, compared with its G objects.
 
     Attributes:
-        order: its compared boxes, the surest first.
-        state: (D,) of each compared box: 1 it finds an object, 0 it does not count, -1 it is false.
-        found_by: (G,) the score of the box that finds each object; NaN: missed, or not to be found.
-        missed: (G,) objects that no box finds.
+        order: (D,) the places of the compared boxes in the image's list, the highest score first.
+        state: (D,) for each compared box: 1 if it finds an object, 0 if it does not count, -1 if it is false.
+        found_by: (G,) the score of the box that finds each object; NaN if the object is missed or is a crowd.
+        missed: (G,) whether no box finds the object. A crowd is never missed.
     """
 
     order: NDArray[np.int64]
@@ -38,7 +41,7 @@ class _Judged:
 
 
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
-    """The answers of a table; None where it lacks a column."""
+    """How wrong the answer to each image of a table is; None if the table lacks a column."""
     if not has(table, _COLUMNS):
         return None
     scores = runs(table, "scores")[0].astype(np.float64)
@@ -50,7 +53,7 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
         judged = images.judged(row)
         count, missed = len(judged.missed), int(judged.missed.sum())
         false = images.false_scores(row)
-        words = [f"{missed:,} of {count:,} objects missed"] if missed else []
+        words = [f"{missed:,} of {counted(count, 'object')} missed"] if missed else []
         words += [f"a false box with score {false[0]:.3f}"] if len(false) else []
         return ", ".join(words) or "objects found with low scores"
 
@@ -58,7 +61,13 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
         judged, labels = images.judged(row), images.true_labels[row]
         return [
             f"{class_name(class_names, int(label))}: "
-            + ("missed" if missed else "not to be found" if np.isnan(score) else f"found with score {score:.3f}")
+            + (
+                "missed"
+                if missed
+                else "a crowd, which does not count"
+                if np.isnan(score)
+                else f"found with score {score:.3f}"
+            )
             for label, missed, score in zip(labels, judged.missed, judged.found_by, strict=True)
         ] or ["no object"]
 
@@ -72,9 +81,10 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=badness,
-        order="The list begins with the images that have most errors. A missed object counts 1. A found object counts "
-        "what its score lacks to the highest score of the record. The surest false boxes, at most one for each object, "
-        f"count their score divided by that highest score. A box finds an object of its class from IoU {_IOU}.",
+        order="The images with the most errors come first. A missed object counts 1. A found object counts 1 minus its "
+        "score divided by the highest score of the record. A false box counts its score divided by that highest score; "
+        "in an image with N objects, only the N false boxes with the highest scores count, or 1 if N is 0. "
+        f"A box finds an object of its class if their IoU is at least {_IOU}.",
         reason=reason,
         truth=truth,
         answer=answer,
@@ -96,17 +106,18 @@ class _Images:
         self.true_corners = np.split(_corners(boxes(table, "truth_boxes")), true_ends)
         self.true_labels = np.split(true_labels.astype(np.int64), true_ends)
         self.crowds = np.split(runs(table, "truth_crowds")[0].astype(bool), true_ends)
-        self._table = table
         self._federated = has(table, ("absent", "partial"))
+        names = ("absent", "partial") if self._federated else ()
+        self._stated = {name: [frozenset(row) for row in table[name].to_pylist()] for name in names}
 
     def boxes(self, row: int) -> SampleBoxes:
-        """An image's boxes, to be drawn."""
+        """The boxes of an image, for a picture."""
         return SampleBoxes(
             self.corners[row], self.labels[row], self.scores[row], self.true_corners[row], self.true_labels[row]
         )
 
     def judged(self, row: int) -> _Judged:
-        """Boxes matched with objects of their class, the surest box first."""
+        """The boxes of an image matched with objects of their class, the box with the highest score first."""
         order = np.argsort(-self.scores[row], kind="stable")[:_BOXES_COMPARED]
         labels, true_labels, crowds = self.labels[row], self.true_labels[row], self.crowds[row]
         overlaps = _ious(self.corners[row][order], self.true_corners[row], crowds)
@@ -120,12 +131,12 @@ class _Images:
             elif (overlaps[place][crowds] >= _IOU).any():
                 state[place] = 0
         if self._federated:
-            complete = {label: self._is_complete(row, label) for label in set(labels[order].tolist())}
-            state[(state < 0) & [not complete[label] for label in labels[order].tolist()]] = 0
+            complete = self._complete(row)
+            state[(state < 0) & [label not in complete for label in labels[order].tolist()]] = 0
         return _Judged(order, state, found_by, np.isnan(found_by) & ~crowds)
 
     def false_scores(self, row: int) -> NDArray[np.float64]:
-        """The scores of an image's false boxes, the highest first."""
+        """The scores of the false boxes of an image, the highest first."""
         judged = self.judged(row)
         return self.scores[row][judged.order[judged.state < 0]]
 
@@ -135,12 +146,9 @@ class _Images:
         false = self.scores[row][judged.order[judged.state < 0]][: max(1, len(judged.missed))]
         return float(judged.missed.sum() + (1 - found / surest).sum() + np.maximum(false / surest, 0.0).sum())
 
-    def _is_complete(self, row: int, label: int) -> bool:
-        """Whether all objects of a class are annotated in an image, so that a box without one is false (LVIS)."""
-        if not self._federated:
-            return True
-        known = label in self.true_labels[row] or label in cell(self._table, "absent", row)
-        return known and label not in cell(self._table, "partial", row)
+    def _complete(self, row: int) -> set[int]:
+        """The classes of which a box that matches no object is false. In LVIS, not every image shows this."""
+        return {*self.true_labels[row].tolist(), *self._stated["absent"][row]} - self._stated["partial"][row]
 
 
 def _corners(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,7 +156,7 @@ def _corners(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ious(one: NDArray[np.float64], other: NDArray[np.float64], crowds: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(D, G) IoUs; with a crowd's box, the share of the predicted box that lies in it."""
+    """(D, G) IoUs. For a crowd it is the share of the predicted box that lies inside the crowd's box."""
     low, high = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
     met = np.clip(high - low, 0, None).prod(axis=2)
     areas, others = ((box[:, 2:] - box[:, :2]).prod(axis=1) for box in (one, other))
@@ -158,7 +166,7 @@ def _ious(one: NDArray[np.float64], other: NDArray[np.float64], crowds: NDArray[
 
 
 def _region_confusions(table: pa.Table, class_names: Sequence[str]) -> Sequence[Confusion]:
-    """Classes that were taken for each other, if the model named the data's own boxes."""
+    """The classes that the model confused, if it classified the data's own boxes."""
     if not has(table, ("region_labels", "region_top")):
         return ()
     labels, lengths = runs(table, "region_labels")

@@ -1,4 +1,7 @@
-"""Where objects are, and of which class."""
+"""The descriptor of detection: where are objects in an image, and of which class are they?
+
+:mod:`vlmbench.kinds` finds it.
+"""
 
 from __future__ import annotations
 

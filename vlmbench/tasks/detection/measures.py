@@ -1,4 +1,4 @@
-"""The metrics a detection card can name, and how they are computed."""
+"""The metrics that a detection card can name, and how they are computed. The detection plugin uses it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import Answered
 
 ACCURACIES = {"mean_class_accuracy_top1": 1, "mean_class_accuracy_top5": 5}
-"""The accuracies of classifying the data's own boxes, as CLIPSelf reports them, and the k of each."""
+"""The names of the top-k accuracies on the data's own boxes, as CLIPSelf reports them, each with its k."""
 _GROUP_MEASURES = {"ap": COCO_MEASURES["ap"], "ap50": COCO_MEASURES["ap50"]}
 
 
@@ -45,7 +45,7 @@ class Measured:
 
 
 def box_measures(protocol: DetectionProtocol, groups: Mapping[str, frozenset[int]]) -> dict[str, BoxMeasure]:
-    """The measures that a protocol offers: its evaluator's, and those of its groups of classes."""
+    """The measures that a protocol offers: those of its evaluator and those of its groups of classes."""
     own = LVIS_MEASURES if protocol.evaluator == "lvis" else COCO_MEASURES
     by_group = {
         f"{name}_{group}": replace(measure, classes=classes)
@@ -56,16 +56,16 @@ def box_measures(protocol: DetectionProtocol, groups: Mapping[str, frozenset[int
 
 
 def check_metrics(names: Sequence[str], protocol: DetectionProtocol, *, where: str) -> None:
-    """Refuse metrics that do not exist or that the protocol cannot give.
+    """Refuse metrics that do not exist or that the protocol does not offer.
 
     Raises:
-        UnknownNameError: there is no such metric, or not with this evaluator and these groups.
-        CardError: a group has the name of an object size, or the evaluator does not support groups.
+        UnknownNameError: there is no such metric with this evaluator and these groups.
+        CardError: a group has the name of an object size, or the evaluator does not support groups of classes.
         UsageError: an accuracy is requested, but the boxes are not the data's own.
     """
     groups = dict.fromkeys(FREQUENCIES if protocol.evaluator == "lvis" else protocol.groups, frozenset[int]())
     if clash := sorted(set(groups) & {"small", "medium", "large"}):
-        raise CardError(f"{where}: a group may not be named {clash[0]!r}, which is a size of objects")
+        raise CardError(f"{where}: a group cannot be named {clash[0]!r}, because this is the name of an object size")
     known = {**box_measures(protocol, groups), **ACCURACIES}
     for name in names:
         if name not in known:
@@ -91,7 +91,12 @@ def measure(
     groups: Mapping[str, frozenset[int]],
     seed: int,
 ) -> Measured:
-    """The named metrics, and every class' share where the evaluator gives it."""
+    """Compute the named metrics and, if the evaluator allows it, the results of each class.
+
+    Args:
+        groups: for each group of classes, its name and its labels.
+        seed: of the intervals and of the chance level.
+    """
     truth, found = answered.truth(dataset), answered.found()
     matches = None
     if protocol.evaluator in ENGINES:
@@ -120,7 +125,7 @@ def measure(
 
 @dataclass(frozen=True)
 class _Naming:
-    """The answers for the N true regions of all images: image, true class, and the rank of the true class."""
+    """The answers to the data's own N boxes in all images: (N,) image, true class, and rank of the true class."""
 
     image: np.ndarray[tuple[int], np.dtype[np.int64]]
     label: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -140,7 +145,9 @@ def _naming(answered: Answered) -> _Naming:
 
 def _accuracy(named: _Naming, k: int, answered: Answered, seed: int) -> MetricValue:
     if not len(named.rank):
-        return metric_value(Estimate(math.nan, None, None, len(answered.answers), "no object has a region to name"))
+        return metric_value(
+            Estimate(math.nan, None, None, len(answered.answers), "no object has a box that the model can classify")
+        )
     estimate = mean_class_accuracy(named.rank <= k, named.label, named.image, len(answered.answers), seed=seed)
     return metric_value(estimate, chance=min(1.0, k / answered.classes), n=len(named.rank))
 
@@ -152,14 +159,14 @@ def _of_engine(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str,
             None,
             None,
             truth.images,
-            undefined(COCO_MEASURES[name]) if math.isnan(value) else f"the evaluator {engine} gives none",
+            undefined(COCO_MEASURES[name]) if math.isnan(value) else f"the evaluator {engine} gives no value",
         )
         for name, value in engine_values(engine, truth, found).items()
     }
 
 
 def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
-    """The estimate, with the full reason if the data has no object to find."""
+    """The estimate. If it is undefined because the data has no object to find, its reason says so."""
     if not math.isnan(estimate.value) or not truth.crowd.all():
         return estimate
     count = len(truth.crowd)
@@ -171,7 +178,7 @@ def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
 def _class_results(
     matches: Matches, truth: BoxTruth, named: _Naming | None, class_names: Sequence[str]
 ) -> list[ClassResult]:
-    """The average precision of each class and the accuracy on its own boxes; ``n`` is the number of its objects."""
+    """The average precision of each class and the accuracy on its boxes; ``n`` is the number of its objects."""
     results = []
     once = np.ones((truth.images, 1), dtype=np.int32)
     for label, name in enumerate(class_names):

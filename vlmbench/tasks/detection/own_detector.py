@@ -1,18 +1,22 @@
-"""Models with a detector of their own: when the detection plugin uses it, and why a model cannot answer."""
+"""Decides when a model answers with its own detector, and explains why a model cannot answer.
+
+The detection plugin uses it.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+from vlmbench.card_files import read_task, task_card_files
 from vlmbench.cards import TaskCard
-from vlmbench.catalogue import read_task, task_card_files
 from vlmbench.errors import CardError
 from vlmbench.models.base import Detector, Model, capability, lacks_encoders
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import OWN_DETECTOR
 from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.wording import listed
 
 NATIVE = "native"
 
@@ -20,8 +24,8 @@ NATIVE = "native"
 def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> DetectionProtocol:
     """The protocol that this model answers with.
 
-    If neither the card nor the user sets ``regions``, a model with a detector that cannot classify given boxes uses
-    its detector. A metric of accuracy on the data's own boxes also counts as a choice of ``regions``.
+    A model that has a detector and cannot classify given boxes uses its detector, unless the card or the user sets
+    ``regions``. A card that asks for an accuracy on the data's own boxes also sets ``regions`` in this sense.
     """
     open_to_choice = "regions" not in how.model_fields_set and not any(name in ACCURACIES for name in card.metrics)
     if open_to_choice and capability(model, Detector) is not None and lacks_encoders(model):
@@ -33,25 +37,25 @@ def tell_of_own_boxes() -> None:
     """Make a remark that the model used its own detector, while other models classify given boxes."""
     say(
         OWN_DETECTOR,
-        "the model's own detector found the boxes, since it cannot name given ones; other models name the data's own "
-        "boxes, and a card with `regions: native` asks for detectors' own",
+        "the model's own detector found the boxes, because the model cannot classify given boxes; other models "
+        "classify the data's own boxes; to compare detectors, use a card with `regions: native`",
         brief="own detector",
     )
 
 
 def lacks_detector(model: Model, card: TaskCard) -> str | None:
-    """Why a model cannot answer with boxes of its own, and what it can be asked instead; None where it can."""
+    """Why a model cannot find boxes itself, and what it can be asked instead; None if it can find boxes."""
     if capability(model, Detector) is not None:
         return None
     if reason := lacks_encoders(model):
         return f"it has no detector of its own, and {reason}"
     instead = _sibling(card, native=False)
     ask = f"-t {instead}" if instead else "--set regions=ground-truth"
-    return f"it has no detector of its own, as models like OWL-ViT have. It can name given boxes: {ask}"
+    return f"it has no detector of its own, unlike models such as OWL-ViT. It can classify given boxes: {ask}"
 
 
 def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
-    """Why a model cannot name given boxes, and what it can be asked instead; None where it can."""
+    """Why a model cannot classify given boxes, and what it can be asked instead; None if it can classify them."""
     reason = lacks_encoders(model)
     if reason is None or capability(model, Detector) is None:
         return reason
@@ -59,15 +63,18 @@ def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
     if instead:
         ask = f"-t {instead}"
     elif any(name in ACCURACIES for name in card.metrics):
-        ask = f"a card with `regions: native` and without the metrics {' and '.join(ACCURACIES)}"
+        ask = f"a card with `regions: native` and without the metrics {listed(list(ACCURACIES))}"
     else:
         ask = "--set regions=native"
-    why = "it cannot name given boxes: it has no image encoder for the feature space of its texts"
+    why = "it cannot classify given boxes, because it has no image encoder for the feature space of its texts"
     return f"{why}. It finds its own boxes: {ask}"
 
 
 def _sibling(card: TaskCard, *, native: bool) -> str | None:
-    """The first card, by name, that asks about the same data with boxes of the model's own, or with given ones."""
+    """The name of a card with the same data that lets models find boxes (``native``) or gives them boxes.
+
+    It is the first such card in the order of names; None if there is no such card.
+    """
     return next(
         (
             other.name

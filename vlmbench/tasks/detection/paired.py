@@ -1,4 +1,7 @@
-"""Metrics of detection from its tables, which keep the objects beside the detections."""
+"""Computes the metrics of detection from tables of predictions, for comparisons of runs.
+
+The tables contain the annotated objects beside the detections, so the dataset is not needed. ``kind.py`` names it.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +61,9 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
     evaluator = record.task.protocol.get("evaluator", "pycocotools")
     if evaluator not in ("pycocotools", "lvis"):
         raise UnpairableError(
-            f"{record.task.name}: {evaluator} gives numbers for the whole dataset only, so runs cannot be paired",
-            hint="Evaluate both with --set evaluator=pycocotools.",
+            f"{record.task.name}: {evaluator} gives numbers for the whole dataset only, so two runs cannot be compared "
+            "image by image",
+            hint="Evaluate both runs with --set evaluator=pycocotools.",
         )
     measures = LVIS_MEASURES if evaluator == "lvis" else COCO_MEASURES
     measure = measures.get(metric) or _of_group(record, table, metric)
@@ -77,7 +81,7 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
 
 
 def _of_group(record: Record, table: pa.Table, metric: str) -> BoxMeasure | None:
-    """AP or AP50 over the classes of a group: LVIS' by frequency, else one that the card names."""
+    """AP or AP50 of a group of classes that LVIS or the card defines; None if the metric is not one of a group."""
     found = re.fullmatch(r"(ap|ap50)_(.+)", metric)
     if found is None:
         return None
@@ -90,7 +94,7 @@ def _of_group(record: Record, table: pa.Table, metric: str) -> BoxMeasure | None
     if found[2] not in groups or not set(groups[found[2]]) <= set(places):
         raise UnpairableError(
             f"{record.task.name}: the record does not say which classes {metric} covers",
-            hint="Compare by ap or ap50; the limits for single classes apply to every class.",
+            hint="Compare the runs by ap or ap50. Limits for single classes apply to every class.",
         )
     return replace(COCO_MEASURES[found[1]], classes=frozenset(places[name] for name in groups[found[2]]))
 
@@ -99,7 +103,7 @@ def _accuracy(table: pa.Table, k: int, classes: int) -> Measured:
     labels, lengths = runs(table, "region_labels")
     ranks, _ = runs(table, "region_ranks")
     named, labels, image, images = ranks <= k, labels.astype(np.int64), owners(lengths), len(lengths)
-    # The number of right boxes of each class in each image: all that the metric uses.
+    # The metric depends only on the number of correctly classified boxes of each class in each image.
     right = np.zeros((images, classes), dtype=np.int64)
     np.add.at(right, (image, labels), named)
 
@@ -133,7 +137,9 @@ def _digests(found: BoxPredictions, images: int, classes: int) -> NDArray[np.uin
     values = np.concatenate([found.xywh, found.score[:, None]], axis=1).view(np.uint64)
     odd = np.random.default_rng(0).integers(0, 2**63, values.shape[1], dtype=np.uint64) * 2 + 1
     mixed = (values * odd).sum(axis=1, dtype=np.uint64)
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)  # else different boxes could sum alike
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(
+        0xBF58476D1CE4E5B9
+    )  # else sums of different boxes could be equal
     mixed ^= mixed >> np.uint64(32)
     digests = np.zeros((images, classes), dtype=np.uint64)
     known = (found.label >= 0) & (found.label < classes)

@@ -1,4 +1,7 @@
-"""The detection plugin: it takes or finds boxes, lets the model classify them, and computes average precision."""
+"""The detection plugin: a model classifies given boxes or finds boxes itself, and the plugin computes its metrics.
+
+``kind.py`` names it, and :mod:`vlmbench.run` uses it.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ from vlmbench.tasks.detection.regions import (
     Proposals,
     Regions,
     check_selective_search,
+    grouped,
     read_proposals,
     selective_search,
     true_regions,
@@ -71,9 +75,7 @@ from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
-
-HELD = 16
-"""The most pictures in memory at once while a batch is filled with their regions."""
+from vlmbench.wording import counted, listed
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class DetectionQuestion:
 
     Attributes:
         facts: what the data states besides its boxes, such as image ids.
-        groups: names of groups of classes to their labels.
+        groups: for each group of classes, its name and its labels.
         proposals: the boxes of a results file, if the protocol names one.
         search: the version of selective search, if the protocol uses it.
     """
@@ -101,14 +103,14 @@ class DetectionQuestion:
 
     @property
     def prompts_sha256(self) -> str:
-        """Over class names and templates."""
+        """The SHA-256 hash of class names and templates."""
         return self.prompts.sha256
 
     def asked_of(self, model: Model) -> DetectionQuestion:
-        """The question for this model: it uses the model's own detector if the model cannot classify given boxes.
+        """The question for this model. It may use the model's own detector (see :func:`.own_detector.settled_for`).
 
         Raises:
-            LabelError: every model would have the same score.
+            LabelError: there is only one class, so every model would have the same score.
         """
         how = settled_for(model, self.how, self.card)
         check_a_choice(how, len(self.prompts.class_names), self.card)
@@ -118,7 +120,11 @@ class DetectionQuestion:
         return self.asked_of(model)._protocol(model)
 
     def settings_in_use(self, model: Model) -> frozenset[str]:
-        """The protocol has a proposals file's hash in place of its name; LVIS' evaluator has groups of its own."""
+        """The fields of the protocol that play a part in the model's answer.
+
+        The protocol in the record names a proposals file by its hash (``proposals_sha256``), so ``proposals`` is added
+        here. LVIS' evaluator uses its own groups of classes, so ``groups`` is left out with it.
+        """
         names = {*self.protocol(model), *(["proposals"] if self.proposals is not None else [])}
         return frozenset(names - ({"groups"} if self.how.evaluator == "lvis" else set()))
 
@@ -139,19 +145,19 @@ class DetectionQuestion:
         return {**settled, "metrics": list(self.card.metrics), "main_metric": self.card.main_metric}
 
     def unsupported(self, model: Model) -> str | None:
-        """A model without a detector of its own, or without patch features, where the protocol needs them."""
+        """Why this model cannot answer; None if it can. It may lack a detector or patch features, for example."""
         if settled_for(model, self.how, self.card).regions == NATIVE:
             if len(self.prompts.templates) != 1:
-                return "its detector takes one text a class: give one template with --templates FILE"
+                return "its detector takes one text for each class: give one template with --templates FILE"
             return lacks_detector(model, self.card)
         if reason := cannot_name_boxes(model, self.card):
             return reason
         if self.how.region_readout == "roi-align":
             encoder = capability(model, DenseEncoder)
             if encoder is None:
-                return "it gives no patch features for roi-align; --set region_readout=crop needs none"
+                return "it gives no patch features, which roi-align needs: use --set region_readout=crop"
             if self.how.readout is not None and self.how.readout not in encoder.readouts:
-                return f"it has no readout {self.how.readout!r}; it has {', '.join(encoder.readouts)} (--readout NAME)"
+                return f"it has no readout {self.how.readout!r}. Use --readout with {listed(encoder.readouts, 'or')}"
         return None
 
     def answer(self, engine: FeatureEngine) -> Outcome:
@@ -166,12 +172,13 @@ class DetectionQuestion:
     def _answer(self, engine: FeatureEngine) -> Outcome:
         if len(self._without_proposals()) == len(self.indices):
             raise DataError(
-                f"{self.card.name}: the proposals file has no proposal for any of the {len(self.indices):,} images"
+                f"{self.card.name}: the proposals file has no proposal for any image of the run",
+                hint="Use a proposals file that covers these images.",
             )
         answers: dict[int, Answer] = {}
         contents: dict[int, str] = {}
         lost = 0
-        with closing(self._pictures(engine)) as pictures:  # its threads end here
+        with closing(self._pictures(engine)) as pictures:  # closing ends the threads that read images
             for picture, answer in self._answers(engine, pictures):
                 answers[picture.index], contents[picture.index] = answer, picture.content
                 lost += picture.truth.lost if self.how.by_encoder else 0
@@ -225,7 +232,7 @@ class DetectionQuestion:
         return [*self.prompts.prompts, *words]
 
     def _regions(self, index: int, image: PIL.Image.Image) -> Truth[Regions]:
-        """Called in the worker threads."""
+        """The regions of one image. Worker threads call it."""
         if not self._sizes.fits(index, image.size):
             stated = self._sizes(index) or (0, 0)
             raise BadSampleError(
@@ -250,7 +257,7 @@ class DetectionQuestion:
         classes = len(names)
         head = ensemble(engine.texts(self._texts(), called="prompt"), classes + len(self.how.background))
         engine.tell_of_same_classes(head, [*names, *self.how.background])
-        for group in _grouped(pictures, engine.settings.batch_size):
+        for group in grouped(pictures, engine.settings.batch_size):
             for picture, features in zip(group, self._features(engine, group), strict=True):
                 scale = engine.encoders.logit_scale
                 yield picture, answer_regions(picture.truth, features, head, classes, scale, self.how)
@@ -275,11 +282,11 @@ class DetectionQuestion:
 
     def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
         detector = capability(engine.model, Detector)
-        assert detector is not None  # unsupported() has seen to it
+        assert detector is not None  # unsupported() refuses models without one
         texts = self.prompts.prompts
         (found,) = engine.ask(lambda images: detector.detect(images, texts), [picture.image])
         if len(found) != 1:
-            raise ModelError(f"the detector answered for {len(found)} images, not 1")
+            raise ModelError(f"the detector returned answers for {len(found)} images instead of 1")
         return answer_native(found[0], len(self.prompts.class_names), self.how)
 
     def _readout(self, model: Model) -> str | None:
@@ -306,22 +313,8 @@ def _truth_set(boxes: Sequence[Box]) -> BoxSet:
     return _box_set(xywh, np.array([box.label for box in boxes], dtype=np.int64))
 
 
-def _grouped(pictures: Iterable[Picture[Regions]], enough: int) -> Iterator[list[Picture[Regions]]]:
-    """Pictures in groups: a group ends at ``enough`` regions or :data:`HELD` pictures. The last may be smaller."""
-    group: list[Picture[Regions]] = []
-    regions = 0
-    for picture in pictures:
-        group.append(picture)
-        regions += len(picture.truth.boxes)
-        if regions >= enough or len(group) == HELD:
-            yield group
-            group, regions = [], 0
-    if group:
-        yield group
-
-
 class Detection:
-    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+    """The plugin, see :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
     class_prompts = True
@@ -338,12 +331,16 @@ class Detection:
         how = settle_protocol(DetectionProtocol, card, options)
         check_metrics(card.metrics, how, where=where)
         if how.regions == "native" and card.templates is not None and len(card.templates) != 1:
-            raise CardError(f"{where}: a detector takes one text a class", hint="Keep one template.")
+            several = counted(len(card.templates), "template")
+            raise CardError(
+                f"{where}: a detector takes one text for each class, but there are {several}",
+                hint="Keep one template in the card.",
+            )
         if options.visuals:
             font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> DetectionQuestion:
-        """Settle the prompts, the samples, and where boxes come from."""
+        """Choose the prompts, the samples and the source of the boxes."""
         dataset = datasets["test"]
         how = settle_protocol(DetectionProtocol, card, options)
         prompts = prompt_set(card, dataset, options)
@@ -352,10 +349,14 @@ class Detection:
         facts = facts_of(dataset, classes)
         if how.evaluator in ENGINES and find_spec(ENGINES[how.evaluator][0]) is None:
             raise MissingDependencyError(
-                f"{card.name}: evaluator {how.evaluator} is not installed", hint="pip install 'vlmbench[detection]'"
+                f"{card.name}: the evaluator {how.evaluator} is not installed", hint="pip install 'vlmbench[detection]'"
             )
         if how.regions == "native" and len(prompts.templates) != 1:
-            raise UsageError(f"{card.name}: a detector takes one text a class", hint="Give one with --templates FILE.")
+            several = counted(len(prompts.templates), "template")
+            raise UsageError(
+                f"{card.name}: a detector takes one text for each class, but there are {several}",
+                hint="Give one template with --templates FILE.",
+            )
         question = DetectionQuestion(
             card=card,
             dataset=dataset,

@@ -1,4 +1,7 @@
-"""The protocol of detection tasks: the source of the boxes, their features, scores and evaluation. Cards set it."""
+"""The protocol of detection tasks: the source of the boxes, their features, scores and evaluation.
+
+Cards set it with ``protocol``, and users with ``--set``. The detection plugin uses it.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,33 @@ class DetectionProtocol(BaseModel):
     proposals and with a model's own detector answer different questions and must not be compared.
 
     Attributes:
-        regions: whose boxes are named: the data's own; those of a results file; those that selective search computes
-            here; or the model's own detector decides everything.
-        proposals: for ``proposals``, the results file (JSON in COCO's form: image_id, bbox, score). The user sets it.
-        max_proposals: how many proposals of each image are used, highest score first.
-        region_readout: a region's feature is that of the image cut out at it, or the mean of the dense encoder's patch
-            features in it.
-        crop_scale: the crop's width and height as a multiple of the box's. It has the same centre and ends at the
-            image's edge.
+        regions: the source of the boxes. ``ground-truth``: the model classifies the data's own boxes. ``proposals``: it
+            classifies the boxes of a results file. ``selective-search``: it classifies boxes that selective search
+            computes here. ``native``: the model's own detector finds the boxes and their classes.
+        proposals: the results file for ``regions: proposals`` (JSON in COCO's form: image_id, bbox, score). The user
+            sets it.
+        max_proposals: the largest number of boxes of each image, for ``proposals`` (those with the highest scores) and
+            ``selective-search`` (the first).
+        region_readout: how a region gets its feature. ``crop``: the region is cut out and encoded like any other image.
+            ``roi-align``: the feature is the mean of the dense encoder's patch features in the region.
+        crop_scale: for ``crop``, the crop's width and height as a multiple of the box's. The crop has the same centre
+            as the box and ends at the image's edge.
         image_size: for ``roi-align``, the longer side of the resized image, in pixels.
         roi_grid: for ``roi-align``, the number of cells on each side of a region; their mean is the feature.
-        readout: how the dense encoder's patches are read out; None: its default.
-        score: the softmax over classes (and background) at the model's logit scale; times the proposal's own score; or
-            the square root of that product, as RegionCLIP and ViLD have it.
-        background: more words in the softmax that are not classes.
-        nms_iou: of boxes of one class that overlap more, only the best stays; None: all stay. Default: 0.5 for
-            proposals, none otherwise.
+        readout: for ``roi-align``, the readout of the dense encoder's patches; None: the encoder's default.
+        score: the score of a box and a class. ``softmax``: the softmax over classes (and background) at the model's
+            logit scale. ``softmax-times-objectness``: the softmax times the proposal's own score.
+            ``sqrt-softmax-times-objectness``: the square root of that product, as in RegionCLIP and ViLD.
+        background: additional words in the softmax that are not classes.
+        nms_iou: the IoU of non-maximum suppression. If boxes of one class overlap by more, only the box with the
+            highest score stays. None: all boxes stay. Default: 0.5 for ``proposals`` and ``selective-search``, else
+            None.
         score_threshold: detections with a lower score are left out.
-        max_detections: of each image, best first, over all classes.
+        max_detections: the largest number of detections of an image, over all classes. The highest scores stay.
         evaluator: the program whose rules are used. ``lvis`` is for data with LVIS' lists of absent and partly
             annotated classes.
-        groups: names of groups of classes, for metrics like ``ap50_novel``.
+        groups: for each group of classes, its name and the names of its classes. It adds metrics such as
+            ``ap50_novel``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,23 +81,25 @@ class DetectionProtocol(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> DetectionProtocol:
         if self.proposals is not None and self.regions != "proposals":
-            raise ValueError(f"`proposals: FILE` goes with `regions: proposals`, not {self.regions!r}")
+            raise ValueError(f"`proposals: FILE` needs `regions: proposals`, but regions is {self.regions!r}")
         if self.score != "softmax" and self.regions != "proposals":
-            raise ValueError(f"score {self.score!r} needs the scores of a proposals file, not regions {self.regions!r}")
+            raise ValueError(
+                f"score {self.score!r} needs the scores of a proposals file, but regions is {self.regions!r}"
+            )
         if self.background and self.regions == "native":
-            raise ValueError("a model's own detector takes no background words")
+            raise ValueError("`regions: native` uses the model's own detector, which takes no `background` words")
         return self
 
     @property
     def by_encoder(self) -> bool:
-        """Whether boxes are named by the image and text encoders."""
+        """Whether the image and text encoders classify the boxes."""
         return self.regions != "native"
 
     def settled(self, readout: str | None) -> dict[str, Any]:
-        """What can change a number, for the record: without the fields that have no effect.
+        """The fields that can change a number, with their values, for the record. Fields without effect are left out.
 
         Args:
-            readout: the dense encoder's, as the model settles it.
+            readout: the readout of the dense encoder that is used with this model; None if none is used.
         """
         fields: dict[str, Any] = {"regions": self.regions}
         if self.by_encoder:

@@ -1,4 +1,7 @@
-"""The feature of a region, for the detection plugin: of a crop, or the mean of the patch features in it."""
+"""Computes the features of regions, from crops of the image or from the patch features in each region.
+
+The detection plugin uses it.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ def crop_features(
 
     Args:
         engine: its model encodes the crops; a batch can have crops of several pictures.
-        pictures: RGB images, each with its (R, 4) corners within it.
+        pictures: RGB images, each with the (R, 4) left, top, right, bottom of its regions, inside the image.
         scale: the crop's width and height as a multiple of the box's.
 
     Returns:
-        (R, D) of each picture, unit length.
+        For each picture, the (R, D) features of its regions, unit length.
     """
     cuts = [(image, box) for image, boxes in pictures for box in boxes.tolist()]
     step = engine.settings.batch_size
@@ -38,7 +41,7 @@ def crop_features(
 
 
 def cut_out(box: list[float], scale: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The whole pixels that an enlarged box touches.
+    """All pixels that an enlarged box touches, inside the image: left, top, right, bottom.
 
     >>> cut_out([10.2, 10.0, 19.9, 20.0], 1.0, (100, 100)), cut_out([0.0, 10.0, 10.0, 20.0], 2.0, (100, 18))
     ((10, 10, 20, 20), (0, 5, 15, 18))
@@ -63,18 +66,20 @@ def aligned_features(
     grid: int,
     readout: str,
 ) -> Tensor:
-    """The mean of the patch features that RoIAlign samples in each region (He et al. 2017), unit length again.
+    """The mean of the patch features that RoIAlign samples in each region (He et al. 2017), scaled to unit length.
 
     With a grid of 1 it is CLIPSelf's box readout: ``roi_align(features, boxes, (1, 1), 1.0, -1, True)`` of
-    wusize/CLIPSelf src/training/zero_shot.py and its encoders. The image is not padded, as it is there.
+    wusize/CLIPSelf src/training/zero_shot.py and its encoders. CLIPSelf pads the image; this function does not.
 
     Args:
-        boxes: (R, 4) corners within the image.
-        longer_side: of the resized image, in pixels; both sides become multiples of the patch size.
-        grid: cells a side.
+        boxes: (R, 4) left, top, right, bottom, inside the image.
+        longer_side: the longer side of the resized image, in pixels. Both sides are rounded to multiples of the patch
+            size.
+        grid: the number of cells on each side of a region.
+        readout: the name of the encoder's readout.
 
     Returns:
-        (R, D), on the CPU.
+        (R, D) features, on the CPU.
     """
     from torchvision.ops import roi_align
 

@@ -1,4 +1,7 @@
-"""Detections of two runs in one order: those whose scores differ by no more than rounding may have changed places."""
+"""Puts the detections of a second run into the order of the first run, if the two differ only by rounding.
+
+Rounding can change the order of detections whose scores are nearly equal. Comparisons of runs use it (``paired.py``).
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ _LISTS = ("boxes", "scores", "labels")
 
 
 def rearranged(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
-    """The candidate's table, the detections of each image in the order that the baseline has them in.
+    """The candidate's table, with the detections of each image in the baseline's order.
 
-    The table as it is where an image has other detections than the baseline's: of another number, label, box or score.
+    The table is returned unchanged if the detections of an image differ by more than rounding: their number, a label, a
+    box or a score.
     """
     (labels, lengths), (others, theirs) = runs(baseline, "labels"), runs(candidate, "labels")
     if not np.array_equal(lengths, theirs):
@@ -25,7 +29,7 @@ def rearranged(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
     if not len(score) == len(other_score) == len(corners) == len(other_corners) == len(labels):
         return candidate
     if (distances(score, other_score, lengths, "probability") > TOLERANCE).any():
-        return candidate  # both are sorted by score: what lies further apart is more than rounding
+        return candidate  # both are sorted by score, so rounding alone cannot cause this
     moved = (distances(corners.ravel(), other_corners.ravel(), 4 * lengths, "box") > TOLERANCE).reshape(-1, 4)
     unlike = np.flatnonzero(moved.any(axis=1) | (labels != others))
     order = np.arange(len(labels))
@@ -46,7 +50,7 @@ def rearranged(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
 def _near(
     score: np.float64, scores: NDArray[np.float64], corner: NDArray[np.float64], corners: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """(F,) which of F detections are this one but for rounding."""
+    """(F,) whether each of F detections equals this one except for rounding."""
     each = np.ones(len(scores), dtype=np.int64)
     apart = distances(np.full(len(scores), score), scores, each, "probability")
     moved = distances(np.tile(corner, len(scores)), corners.ravel(), 4 * each, "box").reshape(-1, 4)

@@ -1,10 +1,13 @@
-"""The boxes that a model classifies: the data's own, those of a results file, or those of selective search."""
+"""The boxes that a model classifies: the data's own, those of a results file, or those of selective search.
+
+The detection plugin uses it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,21 +21,24 @@ from torch import Tensor
 from vlmbench.data.base import Box, Target
 from vlmbench.data.labels import listing
 from vlmbench.errors import DataError, MissingDependencyError
+from vlmbench.features.images.decoded import Picture
 from vlmbench.files import read_bytes
 from vlmbench.wording import counted, either
 
 SELECTIVE_SEARCH_SEED = 0
 """The seed of the random numbers that rank regions."""
+HELD = 16
+"""The largest number of pictures that are in memory together, until their regions fill a batch."""
 
 
 @dataclass(frozen=True)
 class Regions:
-    """The R boxes of one image that are to be named.
+    """The R boxes of one image that the model classifies.
 
     Attributes:
-        boxes: (R, 4) float32 left, top, right, bottom, within the image and not empty.
+        boxes: (R, 4) float32 left, top, right, bottom, in pixels; inside the image and not empty.
         objectness: (R,) the score that each box is an object; None if there are no scores.
-        truth: (R,) int64 each one's class, for the data's own boxes; None for proposals.
+        truth: (R,) int64 true class of each of the data's own boxes; None for other boxes.
         lost: the number of boxes that were empty or outside the image.
     """
 
@@ -50,29 +56,45 @@ def true_regions(target: Target, image: PIL.Image.Image) -> Regions:
     return Regions(boxes, truth=labels[inside], lost=len(own) - len(boxes))
 
 
+def grouped(pictures: Iterable[Picture[Regions]], enough: int) -> Iterator[list[Picture[Regions]]]:
+    """Groups of pictures with at least ``enough`` regions or :data:`HELD` pictures. The last group may be smaller."""
+    group: list[Picture[Regions]] = []
+    regions = 0
+    for picture in pictures:
+        group.append(picture)
+        regions += len(picture.truth.boxes)
+        if regions >= enough or len(group) == HELD:
+            yield group
+            group, regions = [], 0
+    if group:
+        yield group
+
+
 @dataclass(frozen=True)
 class Proposals:
-    """The boxes of a results file, for each image id surest first.
+    """The boxes of a results file. The boxes of each image are sorted by score, the highest first.
 
     Attributes:
-        by_image: image id to (N, 4) xywh and (N,) scores.
+        by_image: for each image id, (N, 4) left, top, width, height and (N,) scores.
+        sha256: the hash of the file.
     """
 
     by_image: dict[int, tuple[Tensor, Tensor]]
     sha256: str
 
     def regions(self, image_id: int, image: PIL.Image.Image, limit: int) -> Regions:
-        """The first of an image's proposals."""
+        """The first ``limit`` proposals of an image, clipped to the image."""
         xywh, scores = self.by_image.get(image_id, (torch.empty(0, 4, dtype=torch.float64), torch.empty(0)))
         boxes, inside = _clipped(xywh[:limit], image)
         return Regions(boxes, objectness=scores[:limit][inside], lost=len(xywh[:limit]) - len(boxes))
 
 
 def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:
-    """A results file as COCO's: a JSON list of objects with ``image_id``, ``bbox`` and ``score``.
+    """Read a results file in COCO's form: a JSON list of objects with ``image_id``, ``bbox`` and ``score``.
 
     Raises:
-        DataError: it cannot be read, is of another form, has a score that is no number, or none of the data's images.
+        DataError: the file cannot be read or has another form, a box or score is not valid, or an image id is not in
+            the data.
     """
     try:
         content = read_bytes(path)
@@ -111,30 +133,34 @@ def _proposal(entry: Any, number: int, path: Path) -> tuple[int, list[float], fl
     if isinstance(image_id, bool) or not isinstance(image_id, int):
         raise DataError(f"proposals {path}: entry {number} has the image id {image_id!r}, which is not a whole number")
     if len(box) != 4 or not all(map(math.isfinite, (*box, score))) or min(box[2:]) < 0:
-        raise DataError(f"proposals {path}: entry {number} (image {image_id}) has box {box} and score {score}")
+        raise DataError(
+            f"proposals {path}: entry {number} (image {image_id}) has box {box} and score {score}; a box needs four "
+            "finite numbers with a width and height of at least 0, and a score must be finite"
+        )
     return image_id, box, score
 
 
 def check_selective_search() -> str:
-    """Which selective search there is, for the record.
+    """The version of selective search that is installed, for the record.
 
     Raises:
-        MissingDependencyError: OpenCV is not installed, or without its contributed modules.
+        MissingDependencyError: OpenCV is not installed, or it lacks its contributed modules.
     """
     try:
         import cv2
     except ModuleNotFoundError as error:
         raise _no_opencv("OpenCV is not installed") from error
     if not hasattr(cv2, "ximgproc"):
-        raise _no_opencv("this OpenCV has no contributed modules")
+        raise _no_opencv("the installed OpenCV lacks its contributed modules")
     return f"OpenCV {cv2.__version__}, fast"
 
 
 def selective_search(image: PIL.Image.Image, limit: int) -> Regions:
-    """The first regions of selective search (Uijlings et al. 2013) in OpenCV's fast mode, unscored.
+    """The first ``limit`` regions of selective search (Uijlings et al. 2013) in OpenCV's fast mode, without scores.
 
-    As there, a region's rank is its place in the hierarchy times a random number, large ones first. OpenCV draws these
-    numbers from the C library, differently at each call; here the place is that by area, and the numbers are seeded.
+    As in the paper, regions are sorted by their place in the hierarchy times a random number, and large regions have
+    the first places. OpenCV draws other random numbers from the C library at each call. Here the place of a region is
+    its rank by area, the largest first, and the random numbers have a fixed seed.
     """
     import cv2
 
@@ -150,7 +176,11 @@ def selective_search(image: PIL.Image.Image, limit: int) -> Regions:
 
 
 def _clipped(xywh: Tensor, image: PIL.Image.Image) -> tuple[Tensor, Tensor]:
-    """(N, 4) boxes to their (R, 4) corners within the image, and (N,) which are not empty there."""
+    """Clip (N, 4) left, top, width, height to the image.
+
+    Returns:
+        (R, 4) left, top, right, bottom of the boxes that are not empty inside the image, and (N,) which these are.
+    """
     left, top, width, height = xywh.unbind(dim=1)
     corners = torch.stack(
         [
@@ -161,10 +191,10 @@ def _clipped(xywh: Tensor, image: PIL.Image.Image) -> tuple[Tensor, Tensor]:
         ],
         dim=1,
     )
-    corners = corners.float()  # before the test: a width of float64 rounding is not a width
+    corners = corners.float()  # before the test: a box that is only as wide as the rounding of float64 is empty
     inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     return corners[inside], inside
 
 
 def _no_opencv(what: str) -> MissingDependencyError:
-    return MissingDependencyError(f"selective search: {what}", hint="pip install 'vlmbench[proposals]'")
+    return MissingDependencyError(f"selective search cannot run: {what}", hint="pip install 'vlmbench[proposals]'")

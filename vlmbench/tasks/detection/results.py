@@ -1,4 +1,7 @@
-"""All images' answers: as arrays for the metrics, and as the table beside the record."""
+"""The answers to all images, as arrays for the metrics and as the table of predictions beside the record.
+
+The detection plugin and its metrics use it.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,14 @@ _EXACT_CORNERS = pa.list_(pa.float64(), 4)
 
 @dataclass(frozen=True)
 class Answered:
-    """What was asked of the data and what was answered, I images in the dataset's order.
+    """The answers to I images, in the dataset's order.
 
     Attributes:
-        contents: their hex content hashes.
+        indices: (I,) the place of each image in the dataset.
+        contents: (I,) the content hash of each image, in hexadecimal digits.
+        answers: (I,) the answer to each image.
+        facts: what the data states about its images and classes, such as ids and sizes; the boxes are not part of it.
+        classes: the number of classes.
     """
 
     indices: Sequence[int]
@@ -33,7 +40,7 @@ class Answered:
     classes: int
 
     def truth(self, dataset: ImageDataset) -> BoxTruth:
-        """The images' objects."""
+        """The annotated objects of the images, as arrays."""
         rows = [(row, box) for row, index in enumerate(self.indices) for box in boxes_of(dataset, index)]
         return BoxTruth(
             images=len(self.indices),
@@ -46,7 +53,7 @@ class Answered:
         )
 
     def found(self) -> BoxPredictions:
-        """The images' detections. Equal scores of one image keep the order of its answer."""
+        """The detections of the images, as arrays. Detections of one image keep the order of its answer."""
         counts = [len(answer.scores) for answer in self.answers]
         return BoxPredictions(
             image=np.repeat(np.arange(len(counts)), counts),
@@ -56,18 +63,21 @@ class Answered:
         )
 
     def federation(self) -> Federation | None:
-        """What is known of classes that are not annotated everywhere; None where all are."""
+        """LVIS' lists of absent and partly annotated classes; None if every class is annotated in every image."""
         if self.facts.absent is None or self.facts.partial is None:
             return None
         return Federation(*(_pairs(labels, self.indices) for labels in (self.facts.absent, self.facts.partial)))
 
     def table(self, dataset: ImageDataset) -> pa.Table:
-        """One row an image: its detections, its objects, and how its own boxes were named.
+        """The table of predictions, with one row for each image.
 
-        Boxes are left, top, width and height. Labels are places in the classes' order; ``category_ids`` are the
-        data's own ids of the same classes and ``image_id`` is the data's own of the image, so that
-        :func:`coco_results` can write a results file. The objects are in it too (``truth_…``; LVIS' ``absent`` and
-        ``partial`` classes, and how frequent each object's class is), so that runs can be compared without the data.
+        A row has the detections, the annotated objects, and the model's answers for the data's own boxes if it was
+        asked for them. Boxes are left, top, width and height. Labels are places in the order of the classes.
+
+        The columns ``category_ids`` and ``image_id`` have the data's own ids of classes and images, which
+        :func:`coco_results` needs. The columns ``truth_…`` describe the objects. For LVIS, the columns ``absent`` and
+        ``partial`` list classes, and ``truth_frequencies`` has the frequency of each object's class. With these
+        columns, runs can be compared without the data.
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
@@ -104,13 +114,13 @@ class Answered:
 
 
 def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
-    """A sample's objects."""
+    """The annotated objects of one sample."""
     target = dataset.samples[index].target
     return tuple(box for box in target if isinstance(box, Box)) if isinstance(target, tuple) else ()
 
 
 def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
-    """The detections of a record's Parquet file as a COCO results file has them."""
+    """The detections of a record's Parquet file, in the form of a COCO results file."""
     names = ("image_id", "boxes", "scores", "category_ids")
     return [
         {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}

@@ -1,4 +1,4 @@
-"""Remarks and checks of the detection plugin about the data, the boxes and the classes."""
+"""The checks and remarks of the detection plugin about the data, the boxes and the classes."""
 
 from __future__ import annotations
 
@@ -20,70 +20,77 @@ from vlmbench.remarks.codes import (
 )
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import boxes_of
+from vlmbench.wording import counted, either
 
 
 def check_a_choice(how: DetectionProtocol, classes: int, card: TaskCard) -> None:
     """Refuse to classify boxes if there is only one class.
 
-    Then every model is right on given boxes, and proposals keep the order of their file unless there are background
-    words.
+    With one class, every model classifies the data's own boxes correctly. Boxes from another source keep the same order
+    for every model, unless there are background words.
 
     Raises:
-        LabelError: every model would have the same score.
+        LabelError: there is only one class, so every model would have the same score.
     """
     if classes > 1 or not how.by_encoder or (how.background and how.regions != "ground-truth"):
         return
-    boxes = "the data's own boxes" if how.regions == "ground-truth" else f"boxes of {how.regions}"
+    boxes = "the data's own boxes" if how.regions == "ground-truth" else f"the boxes of `regions: {how.regions}`"
     raise LabelError(
-        f"{card.name}: there is one class, and the model is to name {boxes}, so that every model has the same score",
-        hint="Ask a model with a detector of its own to find them: --set regions=native"
-        + ("" if how.regions == "ground-truth" else "; or give the model other words to choose, in `background`")
+        f"{card.name}: there is only one class for {boxes}, so every model would have the same score",
+        hint="Use a model with its own detector, which finds the boxes: --set regions=native"
+        + ("" if how.regions == "ground-truth" else "; or give the model other words to choose from, in `background`")
         + ".",
     )
 
 
 def check_objects(dataset: ImageDataset, indices: Sequence[int], card: TaskCard) -> None:
-    """Refuse images without anything to find.
+    """Refuse data without an object to find.
 
     Raises:
-        LabelError: there is no object, or crowds alone.
+        LabelError: no image has an object, or all objects are crowds.
     """
     boxes = [box for index in indices for box in boxes_of(dataset, index)]
     if not any(not box.crowd for box in boxes):
-        what = f"all {len(boxes):,} boxes are crowds or marked difficult" if boxes else "not one box"
-        raise LabelError(f"{card.name}: there is nothing to find in {len(indices):,} images: {what}")
+        what = "there is no box"
+        if boxes:
+            every = either(len(boxes), "the only box is", f"all {len(boxes):,} boxes are")
+            what = f"{every} marked as a crowd or as difficult"
+        raise LabelError(f"{card.name}: there is nothing to find in {counted(len(indices), 'image')}: {what}")
 
 
 def tell_of_data(*, without_proposals: Sequence[str], images: int, partial: bool, evaluator: str) -> None:
-    """Say what is known of the data and the evaluator before anything is asked.
+    """Make remarks about the data and the evaluator, before the model is asked.
 
     Args:
-        without_proposals: ids of the images for which a proposals file has none.
-        images: how many there are.
-        partial: not every class is annotated everywhere, and the evaluator does not know it.
+        without_proposals: the ids of the images for which the proposals file has no entry.
+        images: the number of all images.
+        partial: whether some images are not annotated for every class and the evaluator ignores this.
     """
     if without_proposals:
         count = len(without_proposals)
-        have, them = ("has", "it") if count == 1 else ("have", "them")
         say(
             NO_PROPOSALS,
-            f"{count:,} of {images:,} images {have} no proposals, and nothing can be found in {them}",
-            brief=f"{count:,} image{'s' * (count != 1)} without proposals",
+            f"{count:,} of {counted(images, 'image')} {either(count, 'has', 'have')} no proposals, so no object can be "
+            f"found in {either(count, 'it', 'them')}",
+            brief=f"{counted(count, 'image')} without proposals",
             count=count,
             examples=without_proposals,
         )
     if partial:
         say(
             PARTIAL_ANNOTATION,
-            f"not every class is annotated in every image, and the evaluator {evaluator} counts boxes of "
-            "classes that are not as mistakes",
+            f"some images are not annotated for every class, and the evaluator {evaluator} counts boxes of the other "
+            "classes as mistakes",
         )
     if evaluator in ENGINES:
-        say(NO_INTERVALS, f"the evaluator {evaluator} gives no intervals and no results of single classes")
+        say(NO_INTERVALS, f"the evaluator {evaluator} gives no intervals and no results for single classes")
 
 
 def tell_of_classes(dataset: ImageDataset, prompts: PromptSet, card: TaskCard) -> None:
-    """Say which of the data's own classes have no object. A card's classes are its protocol, whatever the data has."""
+    """Make a remark about the data's own classes that have no object.
+
+    If the card names the classes, there is no remark: the card chose them, even those that the data does not have.
+    """
     if card.classes:
         return
     there = {box.label for index in range(len(dataset.samples)) for box in boxes_of(dataset, index)}
@@ -92,19 +99,20 @@ def tell_of_classes(dataset: ImageDataset, prompts: PromptSet, card: TaskCard) -
         count = len(absent)
         say(
             NO_OBJECTS,
-            f"{count:,} of {len(names):,} classes {'has' if count == 1 else 'have'} no object in the data: no part in "
-            "the mean, and a name that models can choose",
-            brief=f"{count:,} of {len(names):,} classes without objects",
+            f"{count:,} of {counted(len(names), 'class', 'classes')} {either(count, 'has', 'have')} no object in the "
+            f"data, so {either(count, 'it does', 'they do')} not count in the mean, but models can still choose "
+            f"{either(count, 'it', 'them')}",
+            brief=f"{count:,} of {counted(len(names), 'class', 'classes')} without objects",
             count=count,
             examples=absent,
         )
 
 
 def tell_of_given_boxes() -> None:
-    """Say that a score is of naming boxes, where neither the card nor the user asked for that."""
+    """Make a remark that the model classified given boxes, for questions whose card and user do not set the boxes."""
     say(
         GIVEN_BOXES,
-        "the boxes were given and the model named them, so that the score says nothing of finding them",
+        "the model classified boxes that the data gives, so the score does not measure how well the model finds boxes",
         brief="given boxes",
     )
 
@@ -116,7 +124,6 @@ def tell_of_lost(lost: int, what: str) -> None:
         what: the word for one region.
     """
     if lost:
-        were, their, them = ("was", "its", "it") if lost == 1 else ("were", "their", "them")
-        regions = f"{lost:,} {what}{'s' * (lost != 1)}"
-        text = f"{regions} {were} empty or outside {their} image, so the model did not classify {them}"
-        say(EMPTY_REGIONS, text, brief=f"{lost:,} empty {what}{'s' * (lost != 1)}", count=lost)
+        outside = f"{either(lost, 'was', 'were')} empty or outside {either(lost, 'its', 'their')} image"
+        text = f"{counted(lost, what)} {outside}, so the model did not classify {either(lost, 'it', 'them')}"
+        say(EMPTY_REGIONS, text, brief=counted(lost, f"empty {what}"), count=lost)

@@ -1,4 +1,4 @@
-"""What a predictions frame shows of rare actions: as of classification, with what the data says of each clip."""
+"""The views of :func:`vlmbench.predictions_frame` for rare actions: those of classification, with annotations."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from vlmbench.tasks.classification.frames import CANDIDATES, SAMPLE_COLUMNS, sam
 
 _COLUMNS = (
     *SAMPLE_COLUMNS,
-    FrameColumn("annotation", "Int64", "how the clip was annotated: 1 shows the action, other values do not"),
+    FrameColumn(
+        "annotation",
+        "Int64",
+        "the annotation of the clip: 1 if it shows the action; 0 if it does not; 2 to 4 if it nearly does",
+    ),
     FrameColumn("video", "string", "the video that the clip is from"),
-    FrameColumn("verb", "string", "the verb of the action that the clip was annotated for"),
-    FrameColumn("noun", "string", "its noun"),
+    FrameColumn("verb", "string", "the verb of the action for which the clip was annotated"),
+    FrameColumn("noun", "string", "the noun of this action"),
 )
 
 
 def _clips(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """A row a clip. The record's classes are the actions that a clip shows, not all: labels have no names from it."""
+    """A row for each clip, without class names.
+
+    The classes of the record are only the actions that at least one clip shows, so a label gives no name there.
+    """
     return {**samples(table, ()), **present(table, "annotation", "video", "verb", "noun")}
 
 
 FRAMES = (
-    FrameRows("sample", "one row a clip", _COLUMNS, _clips),
+    FrameRows("sample", "one row for each clip", _COLUMNS, _clips),
     FrameRows(
         CANDIDATES.each,
-        "one row a clip and candidate action: the best five, best first",
+        "one row for each clip and candidate action: the best five, best first",
         CANDIDATES.columns,
         lambda table, class_names: CANDIDATES.make(table, ()),
     ),

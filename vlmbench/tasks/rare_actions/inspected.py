@@ -1,4 +1,7 @@
-"""Clips of an unusual action that another action scores above; for ``vlmbench show``."""
+"""Measures how wrong the answers of rare actions are, for the worst samples of ``vlmbench show``.
+
+A clip that shows its action is worse if another action scored further above it.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ _SHOWS_IT = 1
 
 
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
-    """The answers of a table; None where it lacks a column.
+    """How wrong each answer of a table is; None if the table lacks a column.
 
-    The record's class table has no rank for some actions, so names are made of the table's verbs and nouns.
+    The record lists only the actions that at least one clip shows, so the names are made from the verbs and nouns of
+    the table.
     """
     if not has(table, ("label", "annotation", "verb", "noun", "scores")):
         return None
@@ -37,9 +41,8 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=margin,
-        order="The list begins with the clips that show their action and in which another action scored furthest "
-        "above it.",
-        reason=lambda row: f"another action scored {margin[row]:.3f} above it",
+        order="The list begins with the clips in which another action scored furthest above the action that they show.",
+        reason=lambda row: f"another action scored {margin[row]:.3f} above the shown action",
         truth=lambda row: (
             [names[int(labels[row])], f"video {cell(table, 'video', row)}"]
             if has(table, ("video",))

@@ -1,4 +1,4 @@
-"""Which clips show an action that hardly occurs."""
+"""The descriptor of the kind of task ``rare_actions``; :mod:`vlmbench.kinds` finds it here."""
 
 from __future__ import annotations
 

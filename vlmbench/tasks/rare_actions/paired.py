@@ -1,4 +1,7 @@
-"""Metrics of RareAct from tables of predictions, for comparisons. The bootstrap draws videos."""
+"""Computes RareAct's metrics from tables of predictions. The gate and rankings use it to compare runs.
+
+The bootstrap draws whole videos.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,13 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
     """A metric of a table; None if this kind of task does not know the metric.
 
     Raises:
-        UnpairableError: the metric draws clips at random.
+        UnpairableError: the metric is msap, which draws clips at random.
     """
     if metric == "msap":
         raise UnpairableError(
-            f"{record.task.name}: msap draws one clip a video at random, so two runs cannot be paired",
-            hint="Compare by mwap, which weighs the clips of a video instead.",
+            f"{record.task.name}: msap draws one clip of each video at random, so two runs cannot be compared "
+            "sample by sample",
+            hint="Compare mwap instead. It uses all clips, and the clips of one video share a weight.",
         )
     if metric != "mwap":
         return None
@@ -58,9 +62,9 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
 
 
 def _ranked(table: pa.Table, classes: int) -> list[ActionRows]:
-    """What is ranked for each action that a clip shows; videos are numbered as they turn up."""
+    """The rows to rank, for each action that at least one clip shows. Videos are numbered in the order of the table."""
     labels = numbers(table, "label").astype(np.int64)
-    # Actions of which no clip is there rank nothing: their words only have to be no others'.
+    # An action without clips in the table ranks nothing. It only needs words that no other action has.
     verbs, nouns = ([f"\0{label}" for label in range(classes)] for _ in range(2))
     for label, verb, noun in zip(labels, *(column(table, name).to_pylist() for name in ("verb", "noun")), strict=True):
         verbs[label], nouns[label] = verb, noun
@@ -71,7 +75,7 @@ def _ranked(table: pa.Table, classes: int) -> list[ActionRows]:
 
 
 def _seen(scores: NDArray[np.float32], ranked: Sequence[ActionRows], videos: NDArray[np.int64]) -> NDArray[np.object_]:
-    """(V, A) the scores of each video's rows for each action that is ranked, as bytes."""
+    """(V, A) for each video and each action in ``ranked``: the scores of the video's rows for the action, as bytes."""
     seen = np.full((len(videos), len(ranked)), b"", dtype=object)
     for place, each in enumerate(ranked):
         order = np.argsort(each.videos, kind="stable")

@@ -1,4 +1,7 @@
-"""RareAct: which clips show an unusual action, and which only its verb or only its noun? With CLIP's zero-shot head."""
+"""The plugin of rare actions: scores clips for actions with CLIP's zero-shot head, and computes RareAct's metrics.
+
+A clip shows an unusual action, or only its verb or its noun, or neither.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ from vlmbench.transfer.methods.zero_shot import METHOD
 
 METRICS = ("mwap", "msap")
 _RANDOM_RANKINGS = 20
-"""Averaged for the chance level: the expectation of these metrics has no simple form."""
+"""The number of random rankings whose mean is the chance level. The expectation of the metrics has no simple form."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class RareActionsQuestion:
 
     @property
     def prompts_sha256(self) -> str:
-        """Over class names and templates."""
+        """The hash of the class names and templates."""
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
@@ -73,9 +76,9 @@ class RareActionsQuestion:
         return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Encode the prompts and the clips, score each clip for every action, measure."""
+        """Encode the prompts and the clips, score each clip for every action, and compute the metrics."""
         classifier = METHOD.fit(engine, FewShot(), self.prompts, {})
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
             scored = score(
                 batches,
                 classifier,
@@ -96,7 +99,10 @@ class RareActionsQuestion:
 
 
 def _table(scored: Scored, dataset: ImageDataset) -> pa.Table:
-    """As classification has it, and what the data says of each clip, so that two runs can be compared without it."""
+    """The table of classification, with the annotation, video, verb and noun of each clip.
+
+    With these columns, two runs can be compared without the dataset.
+    """
     annotated = cast(AnnotatedActions, dataset)
     segments = [annotated.segments[index] for index in scored.indices]
     table = prediction_table(scored, dataset)
@@ -107,10 +113,10 @@ def _table(scored: Scored, dataset: ImageDataset) -> pa.Table:
 
 
 def rankings(dataset: AnnotatedActions, scored: Scored) -> list[ActionRows]:
-    """What is ranked for each action, among the clips that were scored.
+    """The rows to rank for each action, among the clips that were scored.
 
     Raises:
-        DataError: none of them shows the action it was annotated for.
+        DataError: no scored clip shows the action for which it was annotated.
     """
     segments = [dataset.segments[index] for index in scored.indices]
     _, videos = np.unique([segment.video for segment in segments], return_inverse=True)
@@ -122,7 +128,7 @@ def rankings(dataset: AnnotatedActions, scored: Scored) -> list[ActionRows]:
         dataset.nouns,
     )
     if not ranked:
-        raise DataError("not one of the clips scored shows its action", hint="Raise --limit.")
+        raise DataError("none of the scored clips shows the action for which it was annotated", hint="Raise --limit.")
     return ranked
 
 
@@ -145,7 +151,7 @@ def _metric_values(
 
 
 def _class_results(scored: Scored, ranked: Sequence[ActionRows], class_names: Sequence[str]) -> list[ClassResult]:
-    """The weighted average precision of every action that a clip shows; ``n`` is how many clips do."""
+    """The weighted average precision of each action that clips show; ``n`` is the number of clips that show it."""
     scores = cast(npt.NDArray[np.float32], scored.scores)
     return [
         ClassResult(
@@ -169,11 +175,14 @@ class RareActions:
 
     def check(self, card: TaskCard, options: TaskOptions) -> None:
         if card.multi_label:
-            raise CardError(f"task {card.name!r}: a clip is annotated for one action; multi_label means nothing here")
+            raise CardError(
+                f"task {card.name!r}: multi_label is not possible, because each clip is annotated for one action",
+                hint="Remove multi_label from the card.",
+            )
         check_known_metrics(card.metrics, METRICS, where=f"task {card.name!r}")
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RareActionsQuestion:
-        """Settle the prompts and the clips."""
+        """Make the prompts, and choose the clips."""
         dataset = datasets["test"]
         if not isinstance(dataset, AnnotatedActions):
             raise DataError(

@@ -1,1 +1,1 @@
-"""Zero-shot cross-modal retrieval: which caption belongs to an image, which image to a caption."""
+"""The kind of task ``retrieval``: which caption belongs to an image, and which image belongs to a caption?"""

@@ -1,4 +1,4 @@
-"""What a predictions frame shows of retrieval: a row an image, or a row a caption."""
+"""The views of :func:`vlmbench.predictions_frame` for retrieval: a row for each image, or a row for each caption."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vlmbench.answers.frame_rows import CONTENT, SAMPLE, FrameRows, Values, flat
 _IMAGE_COLUMNS = (
     SAMPLE,
     CONTENT,
-    FrameColumn("captions", "Int64", "how many captions the image has"),
-    FrameColumn("rank", "Int64", "the best place of its own captions among all captions, from 1"),
-    FrameColumn("best_caption", "string", "the caption with the highest similarity"),
+    FrameColumn("captions", "Int64", "the number of captions of the image"),
+    FrameColumn("rank", "Int64", "the rank of the image's best own caption among all captions, from 1"),
+    FrameColumn("best_caption", "string", "the caption with the highest similarity to the image"),
 )
 _CAPTION_COLUMNS = (
     SAMPLE,
-    FrameColumn("caption", "Int64", "the caption's place among the image's captions, from 0"),
-    FrameColumn("text", "string", "the caption"),
-    FrameColumn("rank", "Int64", "the place of its image among all images, from 1"),
-    FrameColumn("best_image", "string", "the sample id of the image with the highest similarity"),
+    FrameColumn("caption", "Int64", "the index of the caption in the image's list of captions, from 0"),
+    FrameColumn("text", "string", "the text of the caption"),
+    FrameColumn("rank", "Int64", "the rank of the caption's own image among all images, from 1"),
+    FrameColumn("best_image", "string", "the sample id of the image with the highest similarity to the caption"),
 )
 
 
@@ -45,6 +45,6 @@ def _captions(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 
 FRAMES = (
-    FrameRows("sample", "one row an image", _IMAGE_COLUMNS, _images),
-    FrameRows("caption", "one row an image and caption of it", _CAPTION_COLUMNS, _captions),
+    FrameRows("sample", "one row for each image", _IMAGE_COLUMNS, _images),
+    FrameRows("caption", "one row for each caption of each image", _CAPTION_COLUMNS, _captions),
 )

@@ -1,4 +1,7 @@
-"""Images whose captions, or which themselves, were found late; for ``vlmbench show``."""
+"""Measures how wrong the answers of a retrieval are, for the worst samples of ``vlmbench show``.
+
+An image is worse if it ranks its best own caption further down, or if its own captions rank it further down.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _COLUMNS = ("image_to_text_rank", "text_to_image_ranks", "captions")
 
 
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
-    """The answers of a table; None where it lacks a column. Classes play no part."""
+    """How wrong each answer of a table is; None if the table lacks a column. The class names are not used."""
     if not has(table, _COLUMNS):
         return None
     images = numbers(table, "image_to_text_rank").astype(np.int64)
@@ -47,9 +50,9 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=np.log(images) + late,
-        order="The list begins with the worst ranks: the ranks of an image for its own captions, and the rank of the "
-        "best of them for the image (the mean logarithm of both).",
-        reason=lambda row: f"its best caption is at rank {images[row]:,} of {every_caption:,}",
+        order="The list begins with the images that have the worst ranks, by a sum: the logarithm of the rank of "
+        "the image's best own caption, plus the mean logarithm of the image's ranks for its own captions.",
+        reason=lambda row: f"the best of its own captions is at rank {images[row]:,} of {every_caption:,}",
         truth=truth,
         answer=answer,
         found=found if has(table, ("top_image",)) else None,

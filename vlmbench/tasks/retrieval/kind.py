@@ -1,4 +1,4 @@
-"""Which caption belongs to an image, and which image to a caption."""
+"""The descriptor of the kind of task ``retrieval``; :mod:`vlmbench.kinds` finds it here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics a retrieval card can name, and what chance would give."""
+"""The metrics of retrieval: how each is computed, and its chance level. The plugin uses them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Found:
-    """Where the true matches were, I images with M captions in all.
+    """The ranks of the true matches, for I images with M captions in all.
 
     Attributes:
-        image_ranks: (I,) of each image's best caption among the M.
-        caption_ranks: (M,) of each caption's image among the I.
-        caption_images: (M,) each caption's image.
+        image_ranks: (I,) the rank of each image's best own caption among the M captions.
+        caption_ranks: (M,) the rank of each caption's own image among the I images.
+        caption_images: (M,) the image of each caption.
     """
 
     image_ranks: Ints
@@ -34,13 +34,19 @@ class Found:
 
     @property
     def captions(self) -> Ints:
-        """(I,) how many captions each image has."""
+        """(I,) the number of captions of each image."""
         return np.bincount(self.caption_images, minlength=len(self.image_ranks))
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: how it is computed (with the bootstrap's seed), what random answers give, and how it reads."""
+    """One metric of a card.
+
+    Attributes:
+        compute: makes an estimate from the ranks and the seed of the bootstrap.
+        chance: the expected value of random answers; None if it is not computed.
+        unit: the unit of the value: a fraction, or a rank from 1.
+    """
 
     compute: Callable[[Found, int], Estimate]
     chance: Callable[[Found], float | None]
@@ -56,7 +62,7 @@ def _text_to_image(k: int, found: Found, seed: int) -> Estimate:
 
 
 def _random_image_to_text(k: int, found: Found) -> float:
-    """One minus the chance that k of M captions drawn at random hold none of an image's own, mean over images."""
+    """The chance that k random captions of the M include one of the image's own, averaged over images."""
     total = len(found.caption_ranks)
     drawn = np.arange(min(k, total))
     missed = np.clip((total - found.captions[:, None] - drawn) / (total - drawn), 0, None).prod(axis=1)
@@ -68,7 +74,10 @@ def _random_text_to_image(k: int, found: Found) -> float:
 
 
 def _random_image_rank(found: Found) -> float:
-    """The expected place of the first of p among M in random order is (M + 1) / (p + 1)."""
+    """The expected rank of the best own caption in a random order, averaged over images.
+
+    In a random order of M captions, the first of p own captions has the expected rank (M + 1) / (p + 1).
+    """
     return float(((len(found.caption_ranks) + 1) / (found.captions + 1)).mean())
 
 
@@ -114,7 +123,7 @@ MEASURES: dict[str, Measure] = {
 
 
 def metric_values(names: Sequence[str], found: Found, seed: int) -> dict[str, MetricValue]:
-    """The named metrics; ``n`` counts the queries, and for means of both directions the images."""
+    """The values of the named metrics. ``n`` is the number of queries, or of images for the mean of both directions."""
     values = {}
     for name in names:
         measure = MEASURES[name]

@@ -1,4 +1,7 @@
-"""Metrics of retrieval from tables of predictions, for comparisons. The bootstrap draws images with their captions."""
+"""Computes the metrics of retrieval from tables of predictions. The gate and rankings use it to compare runs.
+
+The bootstrap draws images together with their captions.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +59,13 @@ def _rank(table: pa.Table, direction: str, kind: str) -> Measured:
 
 
 def ranks(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """(I,) ranks of images, (M,) ranks of captions, and (M,) each caption's image."""
+    """(I,) the ranks of images, (M,) the ranks of captions, and (M,) the image of each caption."""
     captions, lengths = runs(table, "text_to_image_ranks")
     return numbers(table, "image_to_text_rank").astype(np.int64), captions.astype(np.int64), owners(lengths)
 
 
 def contributions(metric: str) -> Contributions | None:
-    """Each image's contribution to a recall, with all of its captions: images are what is drawn."""
+    """The contribution of each image, together with its captions, to a recall. None if the metric is not a recall."""
     found = re.fullmatch(r"(image_to_text|text_to_image|mean)_recall@(\d+)", metric)
     if found is None:
         return None
@@ -85,11 +88,11 @@ def _hit_shares(table: pa.Table, direction: str, k: int) -> NDArray[np.float64]:
 
 
 def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
-    """Images whose own captions moved furthest among all."""
+    """How far the rank of each image's best own caption moved. None if a table lacks these ranks."""
     if not all("image_to_text_rank" in table.column_names for table in (baseline, candidate)):
         return None
     before, after = (numbers(table, "image_to_text_rank").astype(float) for table in (baseline, candidate))
-    # The fall from rank 1 to 5 is worse than that from 101 to 105.
+    # Logarithms, because a fall from rank 1 to 5 is worse than a fall from rank 101 to 105.
     return SampleChanges(
         np.log(before) - np.log(after), lambda row: f"rank {before[row]:.0f}", lambda row: f"rank {after[row]:.0f}"
     )

@@ -1,4 +1,4 @@
-"""Pictures of a retrieval's answers: images with the captions that were found for them."""
+"""Draws images, each with the captions that the model found for it. The retrieval plugin calls it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.tasks.retrieval.ranks import Ranked
-from vlmbench.tasks.samples import drawn_samples, sample_picture, sheets
+from vlmbench.tasks.samples import drawn_note, drawn_samples, sample_picture, sheets
 from vlmbench.visuals.sheets import SHEET_ROWS, Line, Query, retrieval_sheet
 
 
@@ -21,21 +21,25 @@ def draw_answers(
     count: int,
     seed: int,
 ) -> dict[str, bytes]:
-    """File names to PNG: ``samples.png``, on as many sheets as it takes.
+    """Draw images with the captions that were found for them, on one sheet or several.
 
     Args:
-        dataset: where the drawn images are read again.
-        scored: I sample indices.
-        captions: all M captions, the first image's first.
-        spans: (I + 1,) where each image's captions begin.
-        by_image: each image's answer over the M captions.
-        where: "MODEL on TASK".
+        dataset: the drawn images are read from it again.
+        scored: the indices of the I images.
+        captions: all M captions; those of the first image come first.
+        spans: (I + 1,) the place of each image's first caption, and M at the end.
+        by_image: the answer to each image, over the M captions.
+        where: "MODEL on TASK", the beginning of each title.
+        count: the number of images to draw.
+        seed: the seed of their choice.
+
+    Returns:
+        File names and PNG contents; see :func:`~vlmbench.tasks.samples.sheets`.
     """
     wrong = by_image.ranks > 1
     chosen = drawn_samples(wrong, count, seed)
     note = (
-        f"A tick marks an image's own captions. {int(wrong[chosen].sum()):,} of these {len(chosen):,} images have "
-        f"another's first, since up to half are chosen to; of all {len(scored):,} images {wrong.mean():.1%} have."
+        f"{drawn_note(wrong, chosen)} Wrong: another image's caption is first. A tick marks the image's own captions."
     )
 
     def query(row: int) -> Query:
@@ -43,7 +47,7 @@ def draw_answers(
         lines = [Line(captions[place], right=place in own) for place in by_image.top[row].tolist()]
         if not any(line.right for line in lines):
             lines.append(Line(f"its own: {captions[own[0]]}", faint=True))
-        heading = f"its best caption is at rank {by_image.ranks[row]:,} of {len(captions):,}"
+        heading = f"the best of its own captions is at rank {by_image.ranks[row]:,} of {len(captions):,}"
         return Query(sample_picture(dataset, scored[row]), heading, tuple(lines))
 
     return sheets(

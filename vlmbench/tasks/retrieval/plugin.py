@@ -1,4 +1,4 @@
-"""The retrieval plugin: captions and images to features, features to ranks, ranks to recall."""
+"""The plugin of retrieval: encodes captions and images, ranks them for each other, and computes metrics."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
 from vlmbench.tasks.retrieval.ranks import Ranked, rank
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
+from vlmbench.wording import counted, either
 
 
 @dataclass(frozen=True)
 class RetrievalQuestion:
-    """Which of all captions are this image's, and which of all images is this caption's?"""
+    """Which captions belong to this image, and which image belongs to this caption?"""
 
     card: TaskCard
     dataset: ImageDataset
@@ -55,7 +56,7 @@ class RetrievalQuestion:
 
     @property
     def prompts_sha256(self) -> str:
-        """Over the template; captions are data, and the dataset's fingerprint holds them."""
+        """The hash of the template. The captions are data, and the dataset's fingerprint includes them."""
         return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
@@ -70,7 +71,7 @@ class RetrievalQuestion:
         return lacks_encoders(model)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Encode images and captions, rank each against all of the others, measure."""
+        """Encode the images and captions, rank all captions for each image and the reverse, and compute the metrics."""
         images, contents = self._images(engine)
         scored = contents.indices.tolist()
         captions = [self._captions(index) for index in scored]
@@ -93,10 +94,10 @@ class RetrievalQuestion:
         )
 
     def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
-        """(I, D) features in the dataset's order, and which images they are of."""
+        """(I, D) the features of the images that could be read, in the dataset's order, and these images' hashes."""
         features = torch.empty(len(self.indices), engine.encoders.embedding_dim)
         hashes = ContentKeeper(len(self.indices))
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # its threads end here, come what may
+        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
             for batch in batches:
                 features[hashes.add(batch)] = batch.features
         indices = hashes.indices()
@@ -128,16 +129,16 @@ class RetrievalQuestion:
         if few:
             say(
                 FEW_CAPTIONS,
-                f"{len(few):,} of {len(self.indices):,} images {'has' if len(few) == 1 else 'have'} fewer than "
-                f"{wanted} captions",
-                brief=f"{len(few):,} image{'s' * (len(few) != 1)} with few captions",
+                f"{len(few):,} of {counted(len(self.indices), 'image')} {either(len(few), 'has', 'have')} fewer than "
+                f"{counted(wanted, 'caption')}",
+                brief=f"{counted(len(few), 'image')} with few captions",
                 count=len(few),
                 examples=few,
             )
 
     def _captions(self, index: int) -> tuple[str, ...]:
         captions = self.dataset.samples[index].target
-        assert isinstance(captions, tuple)  # check_captions has seen every target
+        assert isinstance(captions, tuple)  # check_captions in data/labels.py has checked every target
         return tuple(map(str, captions[: self.settings.captions_per_image]))
 
     def _table(
@@ -149,7 +150,10 @@ class RetrievalQuestion:
         by_image: Ranked,
         by_caption: Ranked,
     ) -> pa.Table:
-        """One row an image: its rank and best captions, and for each of its captions the rank and the best image."""
+        """One row for each image: the rank of its best own caption, and the captions with the highest scores.
+
+        For each of its own captions, the row has the rank of the image and the image with the highest score.
+        """
         ids = [self.dataset.samples[index].id for index in scored]
         best_images = [ids[image] for image in by_caption.top[:, 0]]
         offsets = pa.array(spans, pa.int32())
@@ -176,10 +180,15 @@ def _both_ways(
     spans: Sequence[int],
     device: torch.device,
 ) -> tuple[Ranked, Ranked]:
-    """Image queries over captions, and caption queries over images: (I, D) and (M, D), unit length.
+    """Rank all captions for each image, and all images for each caption.
 
-    Captions are those of the first image first, and ``spans`` (I + 1,) says where each image's begin. Some images and
-    some captions may be equal.
+    Args:
+        images: (I, D), unit length.
+        texts: (M, D), unit length; the captions of the first image come first.
+        contents: I content hashes. Images with the same hash are equal.
+        captions: M texts. Some may be equal.
+        spans: (I + 1,) the place of each image's first caption, and M at the end.
+        device: the device that computes the scores.
     """
     image_rows, image_columns = _distinct(contents)
     text_rows, text_columns = _distinct(captions)
@@ -194,7 +203,7 @@ def _both_ways(
 
 
 def _distinct(names: Iterable[Hashable]) -> tuple[Tensor, Tensor]:
-    """Where each different name is first, and for every name which of these it is."""
+    """(R,) the first place of each different name, and (N,) for each of the N names, which of the R it is."""
     number: dict[Hashable, int] = {}
     first, columns = array("q"), array("q")
     for place, name in enumerate(names):
@@ -206,7 +215,7 @@ def _distinct(names: Iterable[Hashable]) -> tuple[Tensor, Tensor]:
 
 
 def _taken(features: Tensor, rows: Tensor) -> Tensor:
-    """Some rows; the features themselves, and no copy, where they are all of them in their order."""
+    """Some rows of the features. If these are all rows in their order, the features themselves and no copy."""
     same = len(rows) == len(features) and bool((rows.cpu() == torch.arange(len(features))).all())
     return features if same else features[rows.to(features.device)]
 
@@ -228,14 +237,15 @@ class Retrieval:
         if card.classes is not None or card.multi_label or card.templates is not None:
             raise CardError(
                 f"{where}: retrieval has no classes",
-                hint="Leave out classes, multi_label and templates; for captions, set `protocol: {template: …}`.",
+                hint="Remove classes, multi_label and templates. To add text to the captions, set "
+                "`protocol: {template: …}`.",
             )
         settle_protocol(RetrievalProtocol, card, options)
         if options.visuals:
             font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> RetrievalQuestion:
-        """Settle the template and the images; their captions come with them."""
+        """Settle the template, and choose the images. Their captions are chosen with them."""
         dataset = datasets["test"]
         question = RetrievalQuestion(
             card=card,

@@ -1,4 +1,7 @@
-"""What a retrieval card can set: the text around a caption, and how many captions of an image count."""
+"""The settings of a retrieval card: the text around a caption, and how many captions of an image count.
+
+The plugin and the checks of cards read it, and ``vlmbench tasks show`` lists it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from vlmbench.cards import check_templates
 
 
 class RetrievalProtocol(BaseModel):
-    """What a card's ``protocol``, and the user, may set.
+    """The settings in a card's ``protocol`` and in ``--set``.
 
     Attributes:
-        template: the text that is encoded for a caption, which takes the place of ``{}``. CLIP_benchmark encodes the
-            bare caption; CLIP's paper put "a photo of" before it (section 3.1).
-        captions_per_image: only this number of captions of each image count, the first ones; None: all.
+        template: the text to encode; the caption replaces ``{}`` in it. CLIP_benchmark encodes the caption alone.
+            CLIP's paper has "a photo of" before it (section 3.1).
+        captions_per_image: the number of captions of each image that count, beginning with the first; None: all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,7 @@
-"""Where each query's true matches stand among all candidates, block by block: no matrix of queries × candidates."""
+"""Computes the rank of each query's best true match among all candidates. The plugin of retrieval uses it.
+
+The work is done in blocks, so that the matrix of queries × candidates is never in memory.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from torch import Tensor
 
 TOP = 5
 BLOCK_SCORES = 2**22
-"""Scores in memory at once: 16 MiB of them, and about that much in comparisons. Larger blocks are no faster."""
+"""The number of scores in memory at once: 16 MiB, and about as much for their comparisons. Larger blocks are not
+faster."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Every query's answer, Q queries over C candidates, K = min(5, C).
+    """The answers to Q queries over C candidates. K is min(5, C).
 
     Attributes:
-        ranks: (Q,) place of the best true match, from 1; equal scores count against the model.
-        top: (Q, K) best candidates, best first.
+        ranks: (Q,) the rank of the best true match, from 1. Equal scores count against the model.
+        top: (Q, K) the candidates with the highest scores, highest first.
     """
 
     ranks: npt.NDArray[np.int64]
@@ -31,23 +35,24 @@ class Ranked:
 def rank(queries: Tensor, candidates: Tensor, first: Tensor, last: Tensor, *, columns: Tensor | None = None) -> Ranked:
     """Rank all candidates for each query by cosine similarity.
 
-    A query's rank is 1 plus the number of false candidates that score as high as its best true one, or higher. So a
-    model that gives everything the same score finds nothing, however the candidates are ordered.
+    A query's rank is 1 plus the number of false candidates whose score is as high as that of its best true candidate,
+    or higher. So a model that gives all candidates the same score gets the worst rank, whatever their order is.
 
     Args:
         queries: (Q, D), unit length.
-        candidates: (R, D), unit length; R is C, or fewer where ``columns`` says which rows are used how often.
-        first: (Q,) each query's first true candidate among the C.
-        last: (Q,) the one after its last true candidate, which follow each other.
-        columns: (C,) the row of each candidate: equal candidates are scored once, and so exactly alike.
+        candidates: (R, D), unit length. R is C, or less if ``columns`` uses some rows more than once.
+        first: (Q,) the place of each query's first true candidate among the C. Its true candidates are consecutive.
+        last: (Q,) the place after each query's last true candidate.
+        columns: (C,) the row of each candidate; None: R is C, and candidates have the order of the rows. Equal
+            candidates can share a row. Then they are scored once, and their scores are exactly equal.
     """
     count = len(candidates) if columns is None else len(columns)
-    if columns is not None and len(candidates) == count:  # all differ: nothing to spread out
+    if columns is not None and len(candidates) == count:  # all candidates differ, so no row is used twice
         order = torch.arange(count, device=columns.device)
         candidates, columns = candidates if bool((columns == order).all()) else candidates[columns], None
     most = torch.arange(int((last - first).max()), device=queries.device)
     rows = max(1, BLOCK_SCORES // count)
-    # Made beforehand: small results between the large blocks would keep the memory of each from being used again.
+    # Allocated before the loop: small results between the large blocks would prevent reuse of the blocks' memory.
     ranks = np.empty(len(queries), dtype=np.int64)
     top = np.empty((len(queries), min(TOP, count)), dtype=np.int32)
     for start in range(0, len(queries), rows):

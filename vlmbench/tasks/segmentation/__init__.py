@@ -1,1 +1,1 @@
-"""Zero-shot semantic segmentation: a class for every pixel, from patch features or from a model's own head."""
+"""The segmentation kind of task: every pixel gets a class, from patch features or from the model's own head."""

@@ -1,4 +1,4 @@
-"""The words of each class and their prompts, for the segmentation plugin."""
+"""The words of each class and their prompts. The segmentation plugin and its scorers use it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SHARED_WORDS
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
+from vlmbench.wording import counted, either
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Vocabulary:
 
     Attributes:
         prompts_of: class names and templates, and where each came from.
-        words: C tuples; that of a background without prompt is empty.
+        words: (C,) the words of each class. A background class without a prompt has no words.
     """
 
     prompts_of: PromptSet
@@ -34,17 +35,17 @@ class Vocabulary:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """C names, for people."""
+        """The C names of the classes, as people see them."""
         return self.prompts_of.class_names
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """T prompts with a place for the word."""
+        """The T templates, each with a place for the word."""
         return self.prompts_of.templates
 
     @property
     def queries(self) -> list[str]:
-        """Q words, those of the first class first."""
+        """The Q words of all classes, those of the first class first."""
         return [word for own in self.words for word in own]
 
     @property
@@ -54,22 +55,25 @@ class Vocabulary:
 
     @property
     def prompts(self) -> list[str]:
-        """(Q * T) prompts, the templates of the first word first."""
+        """The Q * T prompts: first all templates with the first word."""
         return [fill_template(template, word) for word in self.queries for template in self.templates]
 
     @property
     def labels(self) -> list[str]:
-        """(Q,) prompts by the first template alone, for models that take one text a class."""
+        """The Q prompts of the first template, for models that take one text for each word."""
         return [fill_template(self.templates[0], word) for word in self.queries]
 
     @property
     def sha256(self) -> str:
-        """Over names, words and templates, in order."""
+        """The SHA-256 hash of names, words and templates, in order."""
         return sha256(json.dumps([self.class_names, self.words, self.templates]).encode()).hexdigest()
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How the classes were prompted, for the record; words only where they are not the name."""
+        """How the classes were prompted, for the record.
+
+        ``words`` lists only the classes whose words are not just their name.
+        """
         named = zip(self.class_names, self.words, strict=True)
         return {**self.prompts_of.protocol, "words": {name: list(own) for name, own in named if own != (name,)}}
 
@@ -77,15 +81,15 @@ class Vocabulary:
 def vocabulary(
     card: TaskCard, dataset: ImageDataset, options: TaskOptions, settings: SegmentationProtocol
 ) -> Vocabulary:
-    """The words of a card on its data.
+    """The words of a card's classes on its data.
 
-    Names that the user gives replace the card's names and synonyms; commas in them separate a class's words, as in the
-    lists of SCLIP and those who built on it ("person, person in shirt").
+    Names that the user gives replace the card's names and synonyms. Commas in them separate the words of a class
+    ("person, person in shirt"), as in the lists of SCLIP and of code that builds on it.
 
     Raises:
-        LabelError: there are no class names, too few, the user's are of another number than the card's, or one has no
-            words.
-        CardError: synonyms of a class that does not exist.
+        LabelError: there are fewer than two class names, the user gives another number of names than the card, or a
+            name has no word.
+        CardError: there are synonyms for a class that does not exist.
     """
     prompts = prompt_set(card, dataset, options)
     names = prompts.class_names
@@ -94,10 +98,12 @@ def vocabulary(
     if prompts.class_names_from == "option":
         words = [tuple(word.strip() for word in name.split(",") if not is_blank(word)) for name in names]
         if () in words:
-            raise LabelError(f"{card.name}: the class name {names[words.index(())]!r} has no word between its commas")
+            raise LabelError(
+                f"{card.name}: the class name {names[words.index(())]!r} has no word (commas separate words)"
+            )
     else:
         if unknown := sorted(set(settings.synonyms) - set(names)):
-            raise CardError(f"task {card.name!r}: synonyms of unknown classes: {listing(unknown)}")
+            raise CardError(f"task {card.name!r}: `synonyms` names unknown classes: {listing(unknown)}")
         words = [tuple(settings.synonyms.get(name, [name])) for name in names]
     if settings.background == "threshold":
         words[0] = ()
@@ -113,7 +119,7 @@ def _tell_of_shared(words: Mapping[str, tuple[str, ...]]) -> None:
             owners.setdefault(word, []).append(name)
     shared = [f"{word!r} ({', '.join(found)})" for word, found in owners.items() if len(found) > 1]
     if shared:
-        stand = "word of the classes stands" if len(shared) == 1 else "words of the classes stand"
-        text = f"{len(shared):,} {stand} for more than one class"
-        brief = f"{len(shared):,} shared word{'s' * (len(shared) != 1)}"
-        say(SHARED_WORDS, text, brief=brief, count=len(shared), examples=shared)
+        count = len(shared)
+        belong = either(count, "belongs to more than one class and counts", "belong to more than one class and count")
+        text = f"{counted(count, 'word')} {belong} only for the first of these classes"
+        say(SHARED_WORDS, text, brief=counted(count, "shared word"), count=count, examples=shared)

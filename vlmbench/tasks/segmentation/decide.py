@@ -1,4 +1,7 @@
-"""From every query's score at every pixel to one class a pixel."""
+"""Turns the scores of all queries at each pixel into one class for each pixel. The segmentation plugin uses it.
+
+A query is one word of a class.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,21 @@ import torch
 from torch import Tensor
 
 BAND = 2**24
-"""Scores turned into probabilities at a time: whole rows, so that no second copy of all scores is needed."""
+"""The largest number of scores that become probabilities at once, in whole rows and at least one row. So memory never
+holds a second copy of all scores."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How scores decide.
+    """The rule that turns scores into classes.
 
     Attributes:
         owners: (Q,) the class of each query.
-        scale: what scores are multiplied with before the softmax over queries.
-        probability_threshold: a pixel whose best class has less is class 0.
-        area_threshold: a class above 0 with no more than this share of all such classes' pixels is dropped.
+        num_classes: C.
+        scale: the factor of the scores before the softmax over queries.
+        probability_threshold: a pixel becomes class 0 if its best class has a lower probability.
+        area_threshold: a class above 0 is dropped if it has no more than this share of the image's pixels in classes
+            above 0. With 0, no class is dropped.
     """
 
     owners: Tensor
@@ -31,11 +37,14 @@ class Rule:
 
 
 def decide(scores: Tensor, rule: Rule) -> Tensor:
-    """(Q, H, W) scores to (H, W) classes on the CPU.
+    """From (Q, H, W) scores to (H, W) classes, on the CPU.
 
-    Softmax over all queries, then of each class the best of its queries, then the best class; then the area rule, whose
-    dropped classes have a probability of 0, and the threshold. This order is SCLIP's (clip_segmentor.py,
-    postprocess_result).
+    1. The softmax over all queries gives probabilities. A class has the probability of its best query.
+    2. The area threshold drops classes with few pixels: their probability becomes 0.
+    3. Each pixel gets the class with the highest probability.
+    4. The probability threshold changes pixels to class 0.
+
+    This order is SCLIP's (clip_segmentor.py, postprocess_result).
     """
     kept: Tensor | None = None
     if rule.area_threshold:
@@ -54,7 +63,7 @@ def decide(scores: Tensor, rule: Rule) -> Tensor:
 
 
 def _probabilities(scores: Tensor, rule: Rule) -> Iterator[Tensor]:
-    """(C, some rows, W), from the top down."""
+    """(C, some rows, W) probabilities of the classes, from the top of the image to the bottom."""
     rows = max(1, BAND // (scores.shape[0] * scores.shape[2]))
     owners = rule.owners.to(scores.device)
     alone = owners.tolist() == list(range(rule.num_classes))

@@ -1,4 +1,7 @@
-"""What a predictions frame shows of segmentation: a row an image, or a row an image and class in it."""
+"""The rows and columns of a predictions frame for segmentation: a row is an image, or one class in one image.
+
+:mod:`vlmbench.frames` uses it; ``kind.py`` names it.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ _IMAGE_COLUMNS = (
     SAMPLE,
     CONTENT,
     FrameColumn("miou", "float64", "the mean IoU of this image alone; missing if none of its pixels is scored"),
-    FrameColumn("pixel_accuracy", "float64", "the share of its scored pixels that have the right class"),
+    FrameColumn("pixel_accuracy", "float64", "the share of its scored pixels whose predicted class is right"),
 )
 _CLASS_COLUMNS = (
     SAMPLE,
     FrameColumn("label", "Int64", "the class, by its place in the classes' order"),
-    FrameColumn("class_name", "string", "its name"),
-    FrameColumn("intersection", "Int64", "pixels that are of the class and were predicted so"),
+    FrameColumn("class_name", "string", "the name of the class"),
+    FrameColumn("intersection", "Int64", "scored pixels of the class that were predicted as the class"),
     FrameColumn("predicted", "Int64", "scored pixels that were predicted as the class"),
-    FrameColumn("truth", "Int64", "scored pixels that are of the class"),
-    FrameColumn("iou", "float64", "the class's IoU in this image"),
+    FrameColumn("truth", "Int64", "scored pixels of the class"),
+    FrameColumn("iou", "float64", "the IoU of the class in this image"),
 )
 
 
@@ -33,7 +36,7 @@ def _images(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 
 def _classes(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
-    """Of each image the classes that it shows or that were predicted in it."""
+    """For each image, the classes that are in its truth or in its prediction."""
     intersection, predicted, truth = (rows(table, name).astype(np.int64) for name in _COUNTS)
     images, labels = np.nonzero(predicted + truth)
     counts = {name: each[images, labels] for name, each in zip(_COUNTS, (intersection, predicted, truth), strict=True)}
@@ -49,8 +52,6 @@ def _classes(table: pa.Table, class_names: Sequence[str]) -> dict[str, Values]:
 
 _COUNTS = ("intersection", "predicted", "truth")
 FRAMES = (
-    FrameRows("sample", "one row an image", _IMAGE_COLUMNS, _images),
-    FrameRows(
-        "class", "one row an image and class, of those that are in its truth or prediction", _CLASS_COLUMNS, _classes
-    ),
+    FrameRows("sample", "one row for each image", _IMAGE_COLUMNS, _images),
+    FrameRows("class", "one row for each class in the truth or prediction of each image", _CLASS_COLUMNS, _classes),
 )

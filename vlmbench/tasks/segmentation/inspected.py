@@ -1,4 +1,4 @@
-"""Images of the lowest mean IoU, with the pixels of each class; for ``vlmbench show``."""
+"""Finds the images with the lowest mean IoU, and the pixels of their classes, for ``vlmbench show``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = ("intersection", "predicted", "truth")
 
 
 def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
-    """The answers of a table; None where it lacks a column."""
+    """How wrong the answer to each image of a table is; None if the table lacks a column."""
     if not has(table, _COLUMNS):
         return None
     counts = PixelCounts(*(rows(table, name).astype(np.int64) for name in _COLUMNS))
@@ -48,9 +48,9 @@ def inspected(table: pa.Table, class_names: Sequence[str]) -> Inspected | None:
 
     return Inspected(
         badness=1 - ious,
-        order="The list begins with the images whose own mean IoU is lowest. The classes of an answer begin with the "
-        "one that has most wrong pixels; a tick marks a class that is in the image. A record keeps no predicted masks, "
-        "so the pictures show the true classes; vlmbench run --save-visuals N draws the predictions.",
+        order="The images with the lowest mean IoU of their own come first. In each answer, the classes with the most "
+        "wrong pixels come first, and a tick marks a class that is in the image. A record keeps no predicted masks, so "
+        "the pictures show the true classes. To draw the predictions, use vlmbench run --save-visuals N.",
         reason=lambda row: f"mean IoU {100 * ious[row]:.1f}",
         truth=truth,
         answer=answer,

@@ -1,4 +1,7 @@
-"""Which class each pixel is of."""
+"""The descriptor of semantic segmentation: which class does each pixel show?
+
+:mod:`vlmbench.kinds` finds it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics a segmentation card can name, and what chance would give."""
+"""The metrics that a segmentation card can name, and their chance levels. The segmentation plugin uses it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from vlmbench.tasks.base import metric_value, reasons
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: how it is computed (with the bootstrap's seed), and what a random class for every pixel gives."""
+    """One metric.
+
+    Attributes:
+        compute: from the pixel counts and the seed of the bootstrap to the metric with its interval.
+        chance: the value if each pixel had a random class; None if it is undefined.
+    """
 
     compute: Callable[[PixelCounts, int], Estimate]
     chance: Callable[[PixelCounts], float | None]
@@ -38,20 +43,22 @@ MEASURES: dict[str, Measure] = {
 
 
 def metric_values(names: Sequence[str], counts: PixelCounts, seed: int) -> dict[str, MetricValue]:
-    """The named metrics; ``n`` counts images."""
+    """The values of the named metrics; ``n`` is the number of images."""
     return {
         name: metric_value(MEASURES[name].compute(counts, seed), chance=MEASURES[name].chance(counts)) for name in names
     }
 
 
 def class_results(counts: PixelCounts, class_names: Sequence[str]) -> list[ClassResult]:
-    """IoU, accuracy and precision of each class over the dataset; ``n`` is how many images have it in their truth."""
+    """IoU, accuracy and precision of each class over the dataset; ``n`` is the number of images whose truth has it."""
     return [
         ClassResult(
             name=class_names[row.index],
             n=row.images,
             values={"iou": row.iou, "accuracy": row.accuracy, "precision": row.precision},
-            reason=reasons({"no mask has it": row.accuracy is None, "it was never predicted": row.precision is None}),
+            reason=reasons(
+                {"no mask has the class": row.accuracy is None, "it was never predicted": row.precision is None}
+            ),
         )
         for row in segmentation_rows(counts)
     ]

@@ -1,4 +1,7 @@
-"""Metrics of segmentation from tables of predictions (pixels of each class in each image), for comparisons."""
+"""Computes the metrics of segmentation from tables of predictions, for comparisons of runs. ``kind.py`` names it.
+
+The tables contain pixel counts for each class in each image.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
     if metric not in _STATISTICS:
         return None
     counts = pixel_counts(table)
-    met = counts.intersection  # recalls do not see what else was predicted as a class
+    met = counts.intersection  # accuracies depend only on the pixels that are predicted correctly
     seen = np.stack([met, counts.predicted], axis=2) if metric == "miou" else met
     return Measured(len(counts), _STATISTICS[metric](counts), seen, classes=lambda: _ious(counts))
 
@@ -49,12 +52,12 @@ def _ious(counts: PixelCounts) -> ClassStatistics:
 
 
 def pixel_counts(table: pa.Table) -> PixelCounts:
-    """Each image's pixels of each class."""
+    """The pixel counts of a table, for each class in each image."""
     return PixelCounts(*(rows(table, name).astype(np.int64) for name in _COLUMNS))
 
 
 def changes(baseline: pa.Table, candidate: pa.Table, class_names: Sequence[str]) -> SampleChanges | None:
-    """Images whose mean IoU changed most."""
+    """How the mean IoU of each image changed; None if a table lacks a column."""
     if not all(set(_COLUMNS) <= set(table.column_names) for table in (baseline, candidate)):
         return None
     before, after = (image_mean_ious(pixel_counts(table)) for table in (baseline, candidate))

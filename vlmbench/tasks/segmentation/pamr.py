@@ -1,7 +1,9 @@
-"""Pixel-adaptive mask refinement: scores flow to neighbours that look alike.
+"""Pixel-adaptive mask refinement (PAMR): averages the scores of neighbouring pixels with similar colours.
 
-Source: N. Araslanov, S. Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020, section 3.2;
-visinf/1-stage-wseg models/mods/pamr.py, whose numbers these are (NACLIP and SCLIP use that file).
+The segmentation plugin uses it.
+
+Source: N. Araslanov, S. Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020, section 3.2. The
+constants are those of visinf/1-stage-wseg models/mods/pamr.py, which NACLIP and SCLIP use.
 """
 
 from __future__ import annotations
@@ -14,26 +16,28 @@ from torch import Tensor
 
 _NEIGHBOURS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
 _SHARPNESS = 0.1
-"""Differences are measured in tenths of the local standard deviation."""
+"""The unit of differences between pixels, as a share of the local standard deviation."""
 _EPSILON = 1e-8
 CLASSES_AT_ONCE = 8
-"""Classes do not see each other, so that memory needs to hold a few of them only."""
+"""The number of score maps that are refined together. The maps are independent, so memory holds only a few copies."""
 
 
 def refine(scores: Tensor, image: Tensor, steps: int, dilations: Sequence[int]) -> Tensor:
-    """Replace every score by the mean of its neighbours', weighted by how alike their pixels are, ``steps`` times.
+    """Replace each score by a weighted mean of its neighbours' scores, ``steps`` times.
 
-    The neighbours are the eight around a pixel, at each dilation. Of a neighbour at a distance |x - y| in a channel the
-    weight is the softmax over neighbours of -|x - y| / (0.1 s), mean over channels, where s is the standard deviation
-    (unbiased) of the pixel and its neighbours at all dilations. At the border the outermost pixels are repeated.
+    A pixel has eight neighbours at each dilation. The weights of the neighbours are a softmax over all of them. Its
+    input for the pixel x and its neighbour y is the mean over channels of -|x - y| / (0.1 s). Here s is the unbiased
+    standard deviation of the pixel and its neighbours at all dilations. At the border, the outermost pixels are
+    repeated.
 
     Args:
-        scores: (Q, H, W). They are overwritten.
-        image: (3, H, W), in any linear scale of each channel: it makes no difference.
-        dilations: in pixels.
+        scores: (Q, H, W) scores. They are overwritten.
+        image: (3, H, W) pixels. If a channel is scaled or shifted, the result stays the same.
+        steps: the number of rounds. With 0 the scores stay as they are.
+        dilations: the distances of the neighbours from their pixel, in pixels.
 
     Returns:
-        (Q, H, W).
+        (Q, H, W) refined scores.
     """
     if steps == 0:
         return scores
@@ -50,7 +54,11 @@ def refine(scores: Tensor, image: Tensor, steps: int, dilations: Sequence[int]) 
 
 
 def affinity(image: Tensor, dilations: Sequence[int]) -> Tensor:
-    """The weights of every pixel's neighbours: (3, H, W) to (8 * number of dilations, H, W), summing to 1."""
+    """The weights of each pixel's neighbours, which sum to 1: (8 * number of dilations, H, W) for a (3, H, W) image.
+
+    Raises:
+        ValueError: the image has no channel.
+    """
     total: Tensor | None = None
     for channel in image.float():
         around = torch.stack(list(_neighbours(channel[None], dilations, centre=True)))[:, 0]
@@ -59,12 +67,15 @@ def affinity(image: Tensor, dilations: Sequence[int]) -> Tensor:
         unlike = (others - channel).abs() / (_EPSILON + _SHARPNESS * deviation)
         total = unlike if total is None else total + unlike
     if total is None:
-        raise ValueError("an image has at least one channel")
+        raise ValueError("the image has no channel")
     return (-total / len(image)).softmax(dim=0)
 
 
 def _neighbours(maps: Tensor, dilations: Sequence[int], *, centre: bool) -> Iterator[Tensor]:
-    """(C, H, W) shifted to each of a pixel's neighbours in turn, and with ``centre`` to itself, once a dilation."""
+    """For each dilation, copies of (C, H, W) maps that have at each pixel the value of one of its eight neighbours.
+
+    With ``centre``, there is also a copy with the pixel's own value, once for each dilation.
+    """
     height, width = maps.shape[1:]
     for dilation in dilations:
         padded = F.pad(maps[None], [dilation] * 4, mode="replicate")[0]

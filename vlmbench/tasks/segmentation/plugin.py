@@ -1,4 +1,7 @@
-"""The segmentation plugin: card and data to words, images to a class for every pixel, pixels to metrics."""
+"""The segmentation plugin: asks a model for the class of every pixel, and computes metrics from the pixels.
+
+``kind.py`` names it, and :mod:`vlmbench.run` uses it.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,20 @@ from vlmbench.tasks.segmentation.table import prediction_table
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
 from vlmbench.visuals.text import font_path
+from vlmbench.wording import counted, either
 
 _OF_PATCHES = ("short_side", "long_side_limit", "window", "stride", "remainder")
-"""Fields of the protocol that mean nothing to a model's own head."""
+"""The fields of the protocol that have no effect on a model's own head."""
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What is loaded beside an image: its labels, and itself as the scorer wants it."""
+    """What is loaded with an image.
+
+    Attributes:
+        labels: (H, W) the label of each pixel.
+        prepared: (3, h, w) the image in the form that the scorer needs.
+    """
 
     labels: NDArray[np.int64]
     prepared: Tensor
@@ -54,8 +63,10 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The answer to one image and the truth, (H, W) each, for a picture of them. The mask is kept, so it
-    is not read a second time with a second remark."""
+    """The answer to one image and the truth, (H, W) each, for a picture.
+
+    The truth is kept because reading the mask again would make its remarks again.
+    """
 
     predicted: NDArray[np.int32]
     labels: NDArray[np.int32]
@@ -63,7 +74,7 @@ class _Drawn:
 
 @dataclass
 class _Void:
-    """The pixels of the masks that are not scored, counted while masks are read."""
+    """Counts the pixels of the masks that are not scored, mask by mask."""
 
     pixels: int = 0
     masks: int = 0
@@ -76,16 +87,15 @@ class _Void:
             self.whole.append(sample_id)
 
     def __str__(self) -> str:
-        return f"{self.pixels:,} pixels of {self.masks:,} mask{'s' * (self.masks != 1)}"
+        return f"{counted(self.pixels, 'pixel')} of {counted(self.masks, 'mask')}"
 
     def say(self) -> None:
-        """Make a remark of masks without a single pixel that is scored."""
+        """Make a remark about masks without a scored pixel."""
         if count := len(self.whole):
-            one = count == 1
             say(
                 VOID_MASKS,
-                f"{count:,} mask{'s' * (not one)} {'has' if one else 'have'} no pixel to score",
-                brief=f"{count:,} mask{'s' * (not one)} without a scored pixel",
+                f"{counted(count, 'mask')} {either(count, 'has', 'have')} no pixel to score",
+                brief=f"{counted(count, 'mask')} without a scored pixel",
                 count=count,
                 examples=self.whole,
             )
@@ -109,11 +119,14 @@ class SegmentationQuestion:
 
     @property
     def prompts_sha256(self) -> str:
-        """Over class names, their words and templates."""
+        """The SHA-256 hash of class names, their words and templates."""
         return self.words.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
-        """See :class:`~vlmbench.tasks.base.Question`: the readout and scale are those that this model settles."""
+        """See :class:`~vlmbench.tasks.base.Question`.
+
+        If the card leaves the readout or the scale open, the protocol has those that are used with this model.
+        """
         readout = choose_readout(model, self.settings.readout)
         fields = self.settings.model_dump(exclude={"synonyms", "readout", "logit_scale", "pamr_dilations"})
         if self.settings.pamr_steps:
@@ -136,16 +149,23 @@ class SegmentationQuestion:
         }
 
     def settings_in_use(self, model: Model) -> frozenset[str]:
-        """The protocol has synonyms among its words, if they stand for the classes."""
+        """The fields of the protocol that play a part in the model's answer.
+
+        The protocol in the record lists synonyms under ``words``, so ``synonyms`` is added here. If the user gives
+        class names, they replace the synonyms, and ``synonyms`` is left out.
+        """
         synonyms = {"synonyms"} if self.words.prompts_of.class_names_from != "option" else set()
         return frozenset({*self.protocol(model), *synonyms})
 
     def unsupported(self, model: Model) -> str | None:
-        """A model needs a segmentation head of its own, or patch features in the space of its texts."""
+        """Why this model cannot answer; None if it can.
+
+        It needs a segmentation head of its own, or patch features in the space of its texts.
+        """
         return refusal(model, self.settings.readout)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
-        """Score every pixel of each image against every word, decide, count."""
+        """Score each pixel for each word, choose its class, and count the pixels of each class."""
         scorer = self._scorer(engine)
         counts: list[PixelCounts] = []
         void = _Void()
@@ -161,7 +181,7 @@ class SegmentationQuestion:
 
         with closing(
             engine.pictures(self.dataset, self.indices, load, self._annotated)
-        ) as pictures:  # its threads end here
+        ) as pictures:  # closing ends the threads that read images
             for picture in pictures:
                 predicted, labels = self._predict(scorer, picture), picture.truth.labels
                 counts.append(self._count(predicted, labels))
@@ -174,7 +194,7 @@ class SegmentationQuestion:
         every = joined(counts)
         if not every.truth.any():
             raise DataError(
-                f"{self.dataset.info.location}: no pixel of {len(every):,} masks is scored "
+                f"{self.dataset.info.location}: no pixel of {counted(len(every), 'mask')} is scored "
                 f"({self.dataset.mask_values})",
                 hint="The options `ignore` and `values` of the card's source decide which values are scored.",
             )
@@ -204,7 +224,7 @@ class SegmentationQuestion:
         )
 
     def _annotated(self, index: int) -> tuple[int, int] | None:
-        """The size of a sample's mask, as its own tag, if it has one, asks to show it."""
+        """The size of a sample's mask after its orientation tag, if it has one, is applied."""
         return shown_size(BytesIO(self.dataset.read_mask(index)))
 
     def _scorer(self, engine: FeatureEngine) -> Scorer:
@@ -229,19 +249,22 @@ class SegmentationQuestion:
                 hint="Use the masks that belong to these image files: they do not fit scaled or rotated copies.",
             )
         largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
-        if largest >= classes:  # if the card has no class names, the source could not know
+        if largest >= classes:  # the source cannot check it if the card has no class names
             largest = int(labels.max(initial=0, where=labels != self.dataset.ignore_label))
         if largest >= classes:
-            raise LabelError(f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes")
+            raise LabelError(
+                f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes (labels 0 to "
+                f"{classes - 1})"
+            )
         return labels
 
     def _predict(self, scorer: Scorer, picture: Picture[_Loaded]) -> NDArray[np.int64]:
-        """(H, W) classes."""
+        """The (H, W) predicted classes of an image."""
         prepared = picture.truth.prepared
         with torch.inference_mode():
             scores = scorer.score(picture.image, prepared)
             if self.settings.pamr_steps:
-                # By what was prepared, at the image's own size, as NACLIP takes it.
+                # As in NACLIP, the prepared image guides the refinement, resized to the image's own size.
                 guide = bilinear(prepared, (picture.image.height, picture.image.width))
                 scores = refine(scores, guide, self.settings.pamr_steps, self.settings.pamr_dilations)
             rule = Rule(
@@ -259,11 +282,14 @@ class SegmentationQuestion:
     def _tell_of_unscored(self, counts: PixelCounts, void: _Void) -> None:
         absent = [self.words.class_names[label] for label in np.flatnonzero(counts.truth.sum(axis=0) == 0)]
         if absent:
-            not_scored = f", in which {void} were not scored ({self.dataset.mask_values})" if void.pixels else ""
+            not_scored = ""
+            if void.pixels:
+                were = either(void.pixels, "was", "were")
+                not_scored = f", in which {void} {were} not scored ({self.dataset.mask_values})"
             say(
                 UNSCORED_CLASSES,
-                f"{len(absent):,} of {counts.num_classes:,} classes {'is' if len(absent) == 1 else 'are'} in no mask "
-                f"of the {len(counts):,} images{not_scored}",
+                f"{len(absent):,} of {counts.num_classes:,} classes {either(len(absent), 'is', 'are')} in no mask of "
+                f"the {counted(len(counts), 'image')}{not_scored}",
                 brief=f"{len(absent):,} of {counts.num_classes:,} classes in no mask",
                 count=len(absent),
                 examples=absent,
@@ -271,7 +297,7 @@ class SegmentationQuestion:
 
 
 class Segmentation:
-    """See :class:`~vlmbench.tasks.base.TaskPlugin`."""
+    """The plugin, see :class:`~vlmbench.tasks.base.TaskPlugin`."""
 
     version = 1
     class_prompts = True
@@ -291,10 +317,10 @@ class Segmentation:
             font_path()  # raises if the user's font file is not a font
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> SegmentationQuestion:
-        """Settle the words, the protocol and the samples."""
+        """Choose the words, the protocol and the samples."""
         dataset = datasets["test"]
         if not isinstance(dataset, MaskDataset):
-            raise LabelError(f"{dataset.info.location}: it has no masks")
+            raise LabelError(f"{dataset.info.location}: the data has no masks, but a segmentation task needs them")
         settings = settle_protocol(SegmentationProtocol, card, options)
         return SegmentationQuestion(
             card=card,

@@ -1,4 +1,7 @@
-"""Which of a model's capabilities answers: its own segmentation head, or a readout of its patches."""
+"""Chooses what answers a segmentation task: the model's own segmentation head, or a readout of its patches.
+
+The segmentation plugin and its scorers use it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from vlmbench.tasks.segmentation.protocol import AUTO, NATIVE
 
 @dataclass(frozen=True)
 class Native:
-    """The model's own head answers."""
+    """The model's own segmentation head answers."""
 
     segmenter: Segmenter
     name: str = NATIVE
@@ -19,17 +22,17 @@ class Native:
 
 @dataclass(frozen=True)
 class Patches:
-    """A readout of the model's patches answers; ``name`` says which."""
+    """A readout of the model's patches answers; ``name`` is the readout's name."""
 
     encoder: DenseEncoder
     name: str
 
 
 def choose_readout(model: Model, asked: str) -> Native | Patches | None:
-    """The readout that this model answers with; None where it cannot (see :func:`refusal`).
+    """What this model answers with; None if it cannot answer (see :func:`refusal`).
 
     Args:
-        asked: as :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol` has it.
+        asked: the protocol's ``readout``, see :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol`.
     """
     segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
     if segmenter is not None and asked in (AUTO, NATIVE):
@@ -42,7 +45,7 @@ def choose_readout(model: Model, asked: str) -> Native | Patches | None:
 
 
 def refusal(model: Model, asked: str) -> str | None:
-    """Why the model cannot answer, and what would; None where it can."""
+    """Why the model cannot answer, and which model or readout can; None if it can answer."""
     if choose_readout(model, asked) is not None:
         return None
     segmenter, encoder = capability(model, Segmenter), capability(model, DenseEncoder)
@@ -50,8 +53,8 @@ def refusal(model: Model, asked: str) -> str | None:
     if segmenter is None and not readouts:
         return (
             "it has neither a segmentation head of its own (Segmenter) nor patch features in the space of its texts "
-            "(DenseEncoder). CLIP-like models with a vision transformer have them, such as -m demo-clip; the record "
-            "of a model, or vlmbench.load_model(NAME).capabilities, says what it has"
+            "(DenseEncoder). For example, -m demo-clip has patch features, as other CLIP models with a vision "
+            "transformer do. vlmbench.load_model(NAME).capabilities lists what a model has, and so do its records"
         )
     if (segmenter is None or asked in readouts) and (reason := lacks_encoders(model)):
         return reason

@@ -1,4 +1,7 @@
-"""mmcv's way to bring an image to its size: published segmentation numbers were made with it."""
+"""Resizes images and scores as mmcv does, because published segmentation numbers were computed with mmcv.
+
+The segmentation plugin and its scorers use it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from torch import Tensor
 def rescaled_size(size: tuple[int, int], short_side: int | None, long_side_limit: int | None) -> tuple[int, int]:
     """Width and height after mmcv's ``imrescale`` to ``(long_side_limit, short_side)``.
 
-    The largest scale that keeps the short side at or below ``short_side`` and the long side at or below
-    ``long_side_limit``; each side is rounded half up. Source: open-mmlab/mmcv mmcv/image/geometric.py (rescale_size).
+    The scale is the largest that keeps the short side at or below ``short_side`` and the long side at or below
+    ``long_side_limit``. Each side is rounded half up. Source: open-mmlab/mmcv mmcv/image/geometric.py (rescale_size).
 
     >>> rescaled_size((500, 375), 336, 2048), rescaled_size((3000, 300), 336, 2048), rescaled_size((7, 5), None, None)
     ((448, 336), (2048, 205), (7, 5))
@@ -25,10 +28,10 @@ def rescaled_size(size: tuple[int, int], short_side: int | None, long_side_limit
 
 
 def rescale(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:
-    """An RGB image brought to (width, height) bilinearly without smoothing, as OpenCV's INTER_LINEAR does.
+    """Resize an RGB image to (width, height): bilinear without smoothing, as OpenCV's INTER_LINEAR.
 
-    Pillow's and the models' own transforms smooth while they shrink; mmcv does not, and its aliasing is part of the
-    protocol. OpenCV computes in fixed point, so that single values may differ by 1 of 255.
+    Pillow and the models' own transforms smooth an image when they shrink it. mmcv does not, and the aliasing that this
+    causes is part of the protocol. OpenCV computes in fixed point, so single values may differ by 1 of 255.
     """
     if image.size == size:
         return image
@@ -38,7 +41,7 @@ def rescale(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:
 
 
 def bilinear(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, h, w) to (C, H, W): pixel centres at halves, no smoothing (``align_corners=False``)."""
+    """Resize (C, h, w) to (C, H, W) without smoothing. Pixel centres lie at halves (``align_corners=False``)."""
     if tuple(maps.shape[1:]) == size:
         return maps
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -1,4 +1,7 @@
-"""The two ways to a score for every query at every pixel: a model's own head, and a readout of its patches."""
+"""Scores every query at every pixel, with the model's own head or with a readout of its patches.
+
+A query is one word of a class. The segmentation plugin uses the scorers.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,20 @@ from vlmbench.transfer.methods.zero_shot import ensemble
 
 
 class Scorer(Protocol):
-    """Scores the queries of a vocabulary."""
+    """Scores the Q queries of a vocabulary at each pixel of an image."""
 
     scale: float
-    """What scores are multiplied with before a softmax."""
+    """The factor of the scores before a softmax."""
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
-        """What of an image is needed, (3, h, w) float32. Called from several threads at once."""
+        """The image in the form that :meth:`score` needs, (3, h, w) float32. Several threads call it at once."""
 
     def score(self, image: PIL.Image.Image, prepared: Tensor) -> Tensor:
-        """(Q, H, W) at the image's own size."""
+        """The (Q, H, W) scores, at the image's own size."""
 
 
 class PatchScorer:
-    """Cosines of patch features with the prompt ensemble of each query."""
+    """Scores are the cosines between patch features and the prompt ensemble of each query."""
 
     def __init__(
         self, engine: FeatureEngine, readout: Patches, words: Vocabulary, settings: SegmentationProtocol
@@ -48,7 +51,7 @@ class PatchScorer:
         self._head = head.to(engine.device)
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
-        """The rescaled image in the model's colours."""
+        """The rescaled image, with the model's normalisation of colours."""
         size = rescaled_size(image.size, self._settings.short_side, self._settings.long_side_limit)
         return self._readout.encoder.normalise(rescale(image, size))
 
@@ -67,7 +70,7 @@ class PatchScorer:
 
 
 class NativeScorer:
-    """What the model's own head says, as it says it."""
+    """Scores are those that the model's own head returns, unchanged."""
 
     scale = 1.0
 
@@ -77,7 +80,7 @@ class NativeScorer:
         engine.tell_of_labels(words.labels, words.queries, words.owners)
 
     def prepare(self, image: PIL.Image.Image) -> Tensor:
-        """The image as it is: the head has its own transform, and only a refinement needs pixels."""
+        """The unchanged pixels. Only the refinement (PAMR) uses them, because the head has its own transform."""
         return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float()
 
     def score(self, image: PIL.Image.Image, prepared: Tensor) -> Tensor:
@@ -98,5 +101,5 @@ class NativeScorer:
 
 
 def patch_scale(own: float, settings: SegmentationProtocol) -> float:
-    """The protocol's scale of cosines, else the model's own."""
+    """The factor of cosines that the protocol sets; if it sets none, the model's own."""
     return own if settings.logit_scale is None else settings.logit_scale

@@ -1,4 +1,7 @@
-"""What is kept of each image, for those who compare two runs image by image."""
+"""Makes the table of predictions of a segmentation run, with the pixel counts of each image.
+
+The segmentation plugin writes it. Comparisons of runs, data frames and ``vlmbench show`` read it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,18 @@ from vlmbench.tasks.columns import fixed_lists
 
 
 def prediction_table(ids: Sequence[str], contents: Iterable[str], counts: PixelCounts) -> pa.Table:
-    """One row an image, N of them.
+    """The table of N images, with one row for each image.
 
-    Columns: sample (id), content (hex content hash), miou and pixel_accuracy of the image alone (null where none of its
-    pixels is scored), and the pixels of each class that were met, predicted and true (intersection, predicted, truth; C
-    in label order), of which every metric of the dataset, and of any resample of its images, can be computed again.
+    Columns:
+
+    - sample: the id;
+    - content: the content hash, in hexadecimal digits;
+    - miou, pixel_accuracy: of this image alone; null if none of its pixels is scored;
+    - intersection: C counts, in label order, of scored pixels of the class that were predicted as the class;
+    - predicted: C counts of scored pixels that were predicted as the class;
+    - truth: C counts of scored pixels of the class.
+
+    The counts are enough to compute every metric of the dataset again, also for any resample of its images.
     """
     return pa.table(
         {

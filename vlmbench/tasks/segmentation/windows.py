@@ -1,8 +1,9 @@
-"""Scores for every pixel from patch features, window by window.
+"""Computes scores for every pixel from patch features, window by window. The segmentation scorers use it.
 
-Patch cosines are brought to the window's size bilinearly, summed, divided by how many windows saw a pixel, and brought
-to the image's own size bilinearly: cosines, before any scale or softmax, as SCLIP, NACLIP and ClearCLIP all do. One
-image is worked on at a time, and of it only the sums of all queries are kept.
+The patch cosines of each window are resized bilinearly to the window's size. Each pixel then gets the mean over all
+windows that contain it. Last, the result is resized bilinearly to the image's own size. All this is done with cosines,
+before any scale or softmax, as in SCLIP, NACLIP and ClearCLIP. One image is computed at a time, and memory holds only
+the sums of its queries at each pixel.
 
 Source: wangf3014/SCLIP clip_segmentor.py, mc-lan/ClearCLIP clearclip_segmentor.py (the grid of windows is mmseg's
 slide_inference).
@@ -21,18 +22,18 @@ from torch import Tensor
 from vlmbench.tasks.segmentation.resize import bilinear
 
 Encode = Callable[[Sequence[Tensor]], Tensor]
-"""N windows of one size, (3, H, W), to their patch features, (N, D, h, w)."""
+"""From N windows of one size, (3, H, W) each, to their patch features, (N, D, h, w)."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How an image is cut; see :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol`.
+    """How an image is cut into windows; see :class:`~vlmbench.tasks.segmentation.protocol.SegmentationProtocol`.
 
     Attributes:
-        window: None: the whole image.
-        stride: None with it.
-        patch_size: of the encoder.
-        remainder: what becomes of sides that are no multiple of it.
+        window: the side of a window, in pixels; None: the whole image.
+        stride: the distance from one window to the next, in pixels; None if ``window`` is None.
+        patch_size: the patch size of the encoder, in pixels.
+        remainder: what is done if a side is not a multiple of the patch size.
     """
 
     window: int | None
@@ -42,8 +43,10 @@ class Tiling:
 
 
 def windows(height: int, width: int, side: int, stride: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of mmseg's grid: the last windows of a row or column are moved back to lie inside; none is
-    larger than the image.
+    """The rows and columns of each window in mmseg's grid.
+
+    The last windows of a row or column are moved back so that they lie inside the image. No window is larger than the
+    image.
 
     >>> [(columns.start, columns.stop) for _, columns in windows(4, 11, 4, 3)]
     [(0, 4), (3, 7), (6, 10), (7, 11)]
@@ -62,14 +65,15 @@ def _ends(length: int, side: int, stride: int) -> list[int]:
 def pixel_scores(
     pixels: Tensor, head: Tensor, encode: Encode, tiling: Tiling, *, size: tuple[int, int], batch_size: int
 ) -> Tensor:
-    """Every query's cosine at every pixel.
+    """The cosine of each query at each pixel.
 
     Args:
-        pixels: (3, H, W), the image as the encoder takes it.
-        head: (Q, D), unit length, where scores are to be computed.
+        pixels: (3, H, W) the image, rescaled and normalised for the encoder.
+        head: (Q, D) text features, unit length, on the device that computes the scores.
+        encode: computes the patch features of windows.
         tiling: how the image is cut.
         size: height and width of the image before it was rescaled.
-        batch_size: windows a forward pass.
+        batch_size: the number of windows in a forward pass.
 
     Returns:
         (Q, *size).
@@ -91,8 +95,10 @@ def pixel_scores(
 
 
 def _whole(pixels: Tensor, head: Tensor, encode: Encode, tiling: Tiling, size: tuple[int, int]) -> Tensor:
-    """Patch cosines straight to the image's own size, as without windows NACLIP does; where the image was padded, the
-    padding is cut off first."""
+    """Resize patch cosines directly to the image's own size, as NACLIP does without windows.
+
+    If the image was padded, the padding is cut off first.
+    """
     (cosines,) = _cosines([pixels], head, encode, tiling)
     extent = (pixels.shape[1], pixels.shape[2])
     if any(_padding(extent, tiling)):
@@ -101,13 +107,13 @@ def _whole(pixels: Tensor, head: Tensor, encode: Encode, tiling: Tiling, size: t
 
 
 def _cosines(crops: Sequence[Tensor], head: Tensor, encode: Encode, tiling: Tiling) -> Tensor:
-    """(N, Q, h, w)."""
+    """The (N, Q, h, w) cosines of each query with each patch of N windows."""
     features = encode([_fitted(crop, tiling) for crop in crops])
     return torch.einsum("ndhw,qd->nqhw", features.to(head.device), head)
 
 
 def _fitted(crop: Tensor, tiling: Tiling) -> Tensor:
-    """A crop whose sides are multiples of the patch size."""
+    """Pad or crop a window so that its sides are multiples of the patch size."""
     extent = (crop.shape[1], crop.shape[2])
     padding = _padding(extent, tiling)
     padded = F.pad(crop, padding) if any(padding) else crop
@@ -116,7 +122,7 @@ def _fitted(crop: Tensor, tiling: Tiling) -> Tensor:
 
 
 def _over_window(cosines: Tensor, extent: tuple[int, int], tiling: Tiling) -> Tensor:
-    """(Q, h, w) to the (Q, H, W) of the crop that they came from."""
+    """Resize the (Q, h, w) cosines of a window to (Q, H, W), its size without padding."""
     left, right, top, bottom = _padding(extent, tiling)
     height, width = extent
     padded = bilinear(cosines, (height + top + bottom, width + left + right))
@@ -124,11 +130,16 @@ def _over_window(cosines: Tensor, extent: tuple[int, int], tiling: Tiling) -> Te
 
 
 def _padding(extent: tuple[int, int], tiling: Tiling) -> tuple[int, int, int, int]:
-    """Zeros at the left, right, top and bottom: half of what is missing before, the rest behind."""
+    """The number of zeros to add at the left, right, top and bottom.
+
+    The left and top get half of them, rounded down.
+    """
     around = []
     for side in (extent[1], extent[0]):
         short = -side % tiling.patch_size
-        missing = short if tiling.remainder == "pad" or side < tiling.patch_size else 0  # a patch has to be there
+        missing = (
+            short if tiling.remainder == "pad" or side < tiling.patch_size else 0
+        )  # every side needs at least one patch
         around += [missing // 2, missing - missing // 2]
     left, right, top, bottom = around
     return left, right, top, bottom

@@ -1,1 +1,1 @@
-"""The conformance checks, one file for each kind of thing that can be added."""
+"""The conformance checks. Each thing that a plugin can add has a module with its check; the others are their parts."""

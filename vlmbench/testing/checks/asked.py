@@ -1,4 +1,4 @@
-"""One answer of a kind of task on toy data, as a run writes and reads it; the checks of kinds look at it."""
+"""Asks a model a question about toy data, and keeps the answer as a run would. The checks of kinds of task use it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer.
+    """The answer of a model to a card's question.
 
     Attributes:
-        engine: the engine that gave it.
+        engine: the engine that gave the answer.
     """
 
     plugin: TaskPlugin
@@ -41,7 +41,7 @@ class Asked:
     outcome: Outcome
 
     def fingerprints(self) -> Mapping[Role, str]:
-        """The content fingerprint of the samples of each role."""
+        """For each role, the fingerprint of its samples' contents and targets."""
         contents = {"test": self.outcome.contents, **self.outcome.other_contents}
         return {
             role: fingerprint(
@@ -51,7 +51,7 @@ class Asked:
         }
 
     def run_id(self) -> str:
-        """The id under which a run would keep it."""
+        """The id that a run would give the record."""
         found = self.fingerprints()
         return run_id(
             self.engine.model,
@@ -87,7 +87,7 @@ class Asked:
         )
 
     def written(self, folder: Path) -> Path:
-        """Write it to a results folder, and return the record's file."""
+        """Write the record and its predictions to a results folder. Returns the record's file."""
         return ResultStore(folder).write(self.record(), self.predictions())
 
 

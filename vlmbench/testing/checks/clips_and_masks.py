@@ -9,7 +9,7 @@ from vlmbench.errors import BadSampleError, DataError
 from vlmbench.testing.conformance import Inspection
 
 _MOST = 8
-"""Samples that are read."""
+"""At most this number of samples is read."""
 
 
 def check_clips(inspection: Inspection, dataset: ClipDataset) -> None:
@@ -27,22 +27,24 @@ def check_clips(inspection: Inspection, dataset: ClipDataset) -> None:
                 continue
             inspection.require(len(frames) == count, f"clip {index} gives {len(frames)} frames, not {count}")
             inspection.require(all(isinstance(frame, bytes) for frame in frames), f"clip {index}: a frame is not bytes")
-            inspection.require(list(dataset.read_frames(index)) == frames, f"clip {index} gives other frames again")
+            inspection.require(
+                list(dataset.read_frames(index)) == frames, f"clip {index} gives other frames when it is read again"
+            )
     with inspection.promise(
-        "read gives the frame of a clip of one frame, and refuses a clip of several with a DataError",
+        "read gives the frame if a clip has one frame, and raises a DataError if a clip has several",
         fix="Raise DataError in read() if frames_per_clip is above 1.",
     ):
         if count == 1:
             inspection.require(dataset.read(0) == next(iter(dataset.read_frames(0))), "read gives another frame")
         else:
-            with inspection.require_error(DataError, f"read gives an image of a clip of {count} frames"):
+            with inspection.require_error(DataError, f"read gives an image, though a clip has {count} frames"):
                 dataset.read(0)
 
 
 def check_masks(inspection: Inspection, dataset: MaskDataset) -> None:
-    """Check the class of every pixel."""
+    """Check the masks: their shape and type, and the class of every pixel."""
     with inspection.promise(
-        "Masks are (H, W) int64 with class indices and ignore_label, and mask_values says how values are read",
+        "Masks are (H, W) int64 with class indices and ignore_label, and mask_values describes the values of the files",
         fix="Map every value of the files to a class or to ignore_label, and raise BadSampleError for the others.",
     ):
         inspection.require(isinstance(dataset.ignore_label, int), f"ignore_label is {dataset.ignore_label!r}")
@@ -51,19 +53,20 @@ def check_masks(inspection: Inspection, dataset: MaskDataset) -> None:
         for index in range(min(_MOST, len(dataset.samples))):
             labels = dataset.labels(dataset.read_mask(index), dataset.samples[index].id)
             inspection.require(
-                labels.ndim == 2 and labels.dtype == np.int64, f"mask {index} is {labels.dtype} of {labels.shape}"
+                labels.ndim == 2 and labels.dtype == np.int64, f"mask {index} is {labels.dtype} of shape {labels.shape}"
             )
             if dataset.classes is not None:
                 known = (labels >= 0) & (labels < len(dataset.classes))
                 strange = labels[~known & (labels != dataset.ignore_label)]
                 inspection.require(
-                    not strange.size, f"mask {index} has label {strange[:1]}, of {len(dataset.classes)} classes"
+                    not strange.size,
+                    f"mask {index} has the label {strange[:1]}, but there are {len(dataset.classes)} classes",
                 )
             again = dataset.labels(dataset.read_mask(index), dataset.samples[index].id)
             inspection.require(np.array_equal(labels, again), f"mask {index} has other labels when it is read again")
     with (
         inspection.promise(
-            "What is not a mask is a BadSampleError",
+            "Bytes that are not a mask raise a BadSampleError",
             fix="Decode with vlmbench.data.formats.decode, or catch Pillow's errors.",
         ),
         inspection.require_error(BadSampleError, "bytes that are not an image give labels"),

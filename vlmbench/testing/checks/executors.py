@@ -18,6 +18,7 @@ from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.testing.one_entry import registered
 from vlmbench.testing.toy_data import write_image_folder
 from vlmbench.testing.toy_models import ToyModel
+from vlmbench.wording import counted
 
 _MODELS = ("first", "second")
 _ADAPTER = "toy-under-test"
@@ -40,21 +41,21 @@ def _load(card: ModelCard, options: LoadOptions) -> Model:
 def check_executor(executor: str | ExecutorFactory, argument: str = "") -> Conformance:
     """Check everything that an executor promises, with two toy models on two toy tasks in this process.
 
-    An executor with processes of its own needs a plugin file that registers the models; check it by a run.
+    If an executor starts other processes, they do not know the toy models. Test such an executor with a real run.
 
     Args:
-        executor: a registered name, or the factory.
-        argument: what follows the colon of ``NAME:ARGUMENT``.
+        executor: its registered name, or its factory.
+        argument: the text after the colon in ``NAME:ARGUMENT``.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
     """
     factory = EXECUTORS.get(executor) if isinstance(executor, str) else executor
-    inspection = Inspection(f"the executor {executor if isinstance(executor, str) else 'that was given'!r}")
+    inspection = Inspection(f"the executor {executor!r}" if isinstance(executor, str) else "the given executor")
     with tempfile.TemporaryDirectory() as folder, registered(ADAPTERS, _ADAPTER, _load):
         jobs = _jobs(Path(folder))
         with inspection.promise(
-            "Every job has one answer, under its number, and each job that starts is told to the listener",
+            "Every job has one answer with the job's number, and the listener is told of each job that starts",
             fix="Yield answer_job(job, state) for each job, after state.listener.pair_started(model, task).",
         ):
             heard = _Heard()
@@ -70,18 +71,20 @@ def check_executor(executor: str | ExecutorFactory, argument: str = "") -> Confo
                 same = record is not None and (record.model.name, record.task.name) == (job.model.name, job.task.name)
                 inspection.require(same, f"job {answer.number} has the answer of another job")
             pairs = {(job.model.name, job.task.name) for job in jobs}
-            inspection.require(set(heard.started) == pairs, f"the listener heard of {len(set(heard.started))} pairs")
+            inspection.require(
+                set(heard.started) == pairs, f"the listener heard of {counted(len(set(heard.started)), 'pair')}"
+            )
         with inspection.promise(
-            "Closed after the first answer, it stops and lets go of what it holds",
-            fix="Put what must be closed into `finally`, and let GeneratorExit pass.",
+            "If it is closed after the first answer, it stops and frees its resources",
+            fix="Free the resources in `finally`, and do not catch GeneratorExit.",
         ):
             state = ProcessState(jobs[0].settings, _Heard())
             running = factory(argument).run(iter(jobs), state)
             next(running)
             running.close()
             state.finish()
-            inspection.require(next(running, None) is None, "it gives another answer")
-        with inspection.promise("No job has no answer", fix="Accept an empty list of jobs."):
+            inspection.require(next(running, None) is None, "it gives another answer after it was closed")
+        with inspection.promise("An empty list of jobs has no answers", fix="Accept an empty list of jobs."):
             state = ProcessState(jobs[0].settings, _Heard())
             inspection.require(not list(factory(argument).run(iter(()), state)), "it gives an answer")
             state.finish()

@@ -1,4 +1,4 @@
-"""What every check of features asks: shape, length, values, place, and how far two of them are apart."""
+"""Checks the shape, length, values and device of features, and compares tensors. Most other checks use it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from vlmbench.models.base import Pixels
 from vlmbench.testing.conformance import Inspection
 
 UNIT_LENGTH = 1e-4
-"""How far a length may be from 1 in float32."""
+"""How much a length may differ from 1 in float32."""
 LOW_PRECISION = 0.02
-"""The same under autocast, where 8 bits of each value are kept."""
+"""How much a length may differ from 1 under autocast to bfloat16, which keeps 8 bits of each value."""
 
 
 def require_features(
     inspection: Inspection, features: object, shape: tuple[int, ...], device: torch.device, *, dim: int = -1
 ) -> Tensor:
-    """Break the promise at hand unless these are finite features of this shape, on this device, of unit length.
+    """Break the current promise unless these are finite features of this shape and of unit length on this device.
 
     Args:
-        dim: the axis over which the length is taken.
+        dim: the axis over which the length is computed.
     """
     if not isinstance(features, Tensor):
         inspection.require(False, f"it returns a {type(features).__name__}, not a tensor")
@@ -31,7 +31,8 @@ def require_features(
     inspection.require(tuple(found.shape) == shape, f"the shape is {tuple(found.shape)}, not {shape}")
     inspection.require(found.is_floating_point(), f"the type is {found.dtype}")
     inspection.require(
-        torch.device(found.device).type == device.type, f"they are on {found.device}, and the model is on {device}"
+        torch.device(found.device).type == device.type,
+        f"the features are on {found.device}, but the model is on {device}",
     )
     inspection.require(bool(torch.isfinite(found).all()), "some values are NaN or infinite")
     if found.numel():
@@ -44,14 +45,22 @@ def require_features(
 
 
 def apart(first: Tensor, second: Tensor) -> float:
-    """The largest difference of two tensors' values; infinite if their shapes differ."""
+    """The largest difference between the values of two tensors. It is infinite if their shapes differ."""
     if first.shape != second.shape:
         return float("inf")
     return float((first.float() - second.float()).abs().max()) if first.numel() else 0.0
 
 
+def different(features: Tensor, rounding: float) -> int:
+    """How many of N rows are further from each other than rounding."""
+    rows = features.float().cpu()
+    distances = (rows[:, None] - rows[None]).abs().amax(dim=-1)
+    same = (distances <= rounding).tril(-1).any(dim=1)
+    return int((~same).sum())
+
+
 def stacked(pixels: Sequence[Pixels]) -> Pixels:
-    """B images of one shape, as one batch."""
+    """Stack B images of the same shape into one batch."""
     first = pixels[0]
     if isinstance(first, Mapping):
         named = cast(Sequence[Mapping[str, Tensor]], pixels)
@@ -60,7 +69,7 @@ def stacked(pixels: Sequence[Pixels]) -> Pixels:
 
 
 def to_device(pixels: Pixels, device: torch.device) -> Pixels:
-    """A batch on the model's device."""
+    """Move a batch to a device."""
     if isinstance(pixels, Mapping):
         return {name: tensor.to(device) for name, tensor in pixels.items()}
     return pixels.to(device)

@@ -1,4 +1,4 @@
-"""The images and texts with which models are asked. They are few, small and always the same."""
+"""The images and texts that the checks of models use. They are few, small and always the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ TEXTS = (
     "A PHOTO, of a dog!! ünï¢ödé 🐈",
     "a photo of a big red dog",
 )
-"""One word and many, nothing at all, longer than any context, several scripts, and texts that begin alike."""
+"""Texts of one word and of many, an empty text, a text longer than any context, several scripts, and texts with the
+same beginning."""
 SIZES = ((64, 48), (37, 90), (32, 32), (120, 33))
 """Width and height of the images."""
 MODES = ("L", "LA", "P", "RGBA", "CMYK", "1", "I;16")
@@ -23,7 +24,7 @@ MODES = ("L", "LA", "P", "RGBA", "CMYK", "1", "I;16")
 
 
 def images(count: int = 8) -> list[PIL.Image.Image]:
-    """RGB images of noise over a gradient, of several sizes, each different from the others."""
+    """RGB images of several sizes. Each shows noise over a gradient and differs from the others."""
     random = np.random.default_rng(0)
     found = []
     for number in range(count):

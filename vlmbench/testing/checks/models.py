@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from vlmbench.cards import ModelCard
 from vlmbench.catalogue import runnable_models
@@ -14,17 +16,20 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models import base as protocols
 from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, lacks_encoders
+from vlmbench.models.memory.given import GivenModel
+from vlmbench.models.memory.held import modules_of
+from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
 from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
 from vlmbench.testing.checks.unchanged import changed as changed_settings
-from vlmbench.testing.checks.unchanged import modules_of, process_state
+from vlmbench.testing.checks.unchanged import hashes_of, process_state
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.wording import listed
+from vlmbench.wording import counted, listed
 
 ROUNDING = 1e-4
-"""How far values may be apart that the promises call equal, unless the caller states more."""
+"""How much two equal values may differ by rounding, if the caller gives no other number."""
 
 _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
     protocols.BytePixels: check_byte_pixels,
@@ -41,7 +46,7 @@ _CHECKS = {**_OF_ENCODERS, **_OF_ANY}
 
 
 def check_model(
-    model: Model | ModelCard | str,
+    model: Model | GivenModel | ModelCard | str,
     *,
     changed: Model | None = None,
     device: str = "cpu",
@@ -52,26 +57,32 @@ def check_model(
     """Check everything that a model promises: its identity, its encoders and its capabilities.
 
     Args:
-        model: a model, a card, or what ``vlmbench run -m`` takes. A card or name is loaded twice, offline, so that two
-            loads can be compared.
-        changed: the same model with one weight changed, as its adapter loads it. Its identity must differ.
-        device: where a card or name is loaded.
-        texts: texts that the model is asked besides the usual ones, for a model that knows few words.
-        any_mode: whether ``preprocess`` takes images of every mode as vlmbench's own models do; the protocol promises
-            RGB only.
-        rounding: how far features may differ that should be equal, such as those of one image alone and in a batch.
+        model: a model, a card, a name that ``vlmbench run -m`` takes, or what :func:`vlmbench.as_model` makes. A card
+            or name is loaded twice, offline, so that the two loads can be compared.
+        changed: the same model, loaded by its adapter with one weight changed. Its identity must differ.
+        device: the device on which a card or name is loaded.
+        texts: texts to encode besides the usual ones. Give some if the model knows few words.
+        any_mode: check that ``preprocess`` takes images of every mode, as vlmbench's own models do. The protocol
+            promises only RGB.
+        rounding: how much features may differ that should be equal, such as those of one image alone and in a batch.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
         VlmbenchError: the card or name cannot be loaded.
     """
+    if isinstance(model, GivenModel):
+        with undisturbed(model.modules):
+            return check_model(
+                model.load(), changed=changed, device=device, texts=texts, any_mode=any_mode, rounding=rounding
+            )
     load = _loader(model, device) if isinstance(model, (ModelCard, str)) else None
     loaded = load() if load is not None else cast(Model, model)
     before = process_state()  # after the first load: the libraries that it imports may change the environment
     inspection = Inspection(f"the model {getattr(getattr(loaded, 'card', None), 'name', type(loaded).__name__)!r}")
     _check_parts(inspection, loaded)
-    if inspection.broken:  # it cannot be asked anything
+    if inspection.broken:  # the other checks need these parts
         return inspection.conclude()
+    weights = hashes_of(loaded)
     encodes = lacks_encoders(loaded) is None
     if encodes:
         encoder = cast(VisionLanguageModel, loaded)
@@ -88,6 +99,11 @@ def check_model(
         fix="Restore what you change, and draw random numbers from a generator of your own (torch.Generator).",
     ):
         _require_unchanged(inspection, before)
+    with inspection.promise(
+        "Its weights are the same after it was asked", fix="Write to no parameter or buffer while you encode."
+    ):
+        names = changed_settings(weights, hashes_of(loaded))
+        inspection.require(not names, f"{listed(names)} changed")
     return inspection.conclude()
 
 
@@ -100,7 +116,7 @@ def _loader(model: ModelCard | str, device: str) -> Callable[[], Model]:
     if isinstance(model, str):
         cards = list(runnable_models(model))
         if len(cards) != 1:
-            raise UsageError(f"{model!r} names {len(cards)} models", hint="Name one.")
+            raise UsageError(f"{model!r} means {counted(len(cards), 'model')}", hint="Name one model.")
         model = cards[0]
     card, options = model, LoadOptions(device=resolve_device(device), offline=True)
     return lambda: ADAPTERS.get(card.adapter)(card, options)
@@ -109,7 +125,7 @@ def _loader(model: ModelCard | str, device: str) -> Callable[[], Model]:
 def _check_parts(inspection: Inspection, model: Model) -> None:
     with inspection.promise(
         "It has a card, an identity, a device and capabilities",
-        fix="Set all four when it is loaded: the ModelCard you were given, a ModelIdentity, a torch.device, a mapping.",
+        fix="Set all four when you load it: the given ModelCard, a ModelIdentity, a torch.device, and a mapping.",
     ):
         for name, kind in (("card", ModelCard), ("identity", ModelIdentity), ("capabilities", Mapping)):
             value = getattr(model, name, None)
@@ -130,15 +146,25 @@ def _check_parts(inspection: Inspection, model: Model) -> None:
                 f"{name} is a {type(offered).__name__} that lacks some of {_members(known[name])}",
             )
     with inspection.promise(
-        "It can be asked something: it encodes images and texts, or it has a capability",
+        "It can answer questions: it encodes images and texts, or it has a capability",
         fix="Define preprocess, encode_image, encode_text, embedding_dim, logit_scale and logit_bias, or a capability.",
     ):
         inspection.require(lacks_encoders(model) is None or model.capabilities, lacks_encoders(model) or "")
     with inspection.promise(
         "Its networks are in evaluation mode", fix="Call .eval() on each network before you return the model."
     ):
-        training = [type(part).__name__ for network in modules_of(model) for part in network.modules() if part.training]
-        inspection.require(not training, f"{listed(training, most=3)} would still be trained (dropout, batch norm)")
+        networks = [network for network in modules_of(model) if _is_network(network)]
+        training = [type(part).__name__ for network in networks for part in network.modules() if part.training]
+        inspection.require(
+            not training,
+            f"still in training mode (dropout, batch norm): {listed(training, most=3)}",
+        )
+
+
+def _is_network(module: nn.Module) -> bool:
+    """Whether the mode of a module can matter: not that of a transform, which torchvision makes a module too."""
+    stated = [*module.parameters(), *module.buffers()]
+    return bool(stated) or any(isinstance(part, _DropoutNd) for part in module.modules())
 
 
 def _members(kind: type) -> str:
@@ -151,7 +177,7 @@ def _check_identity(
     identity = model.identity
     with inspection.promise(
         "Its identity is complete",
-        fix="Fill every field: a run's id and the feature cache are made from it. Hash every weight and buffer.",
+        fix="Fill every field, because run ids and the feature cache depend on it. Hash every weight and buffer.",
     ):
         for name in ("weights_sha256", "architecture", "preprocess", "tokenizer"):
             if name in ("preprocess", "tokenizer") and lacks_encoders(model) is not None:
@@ -164,22 +190,26 @@ def _check_identity(
         inspection.require(versions, "identity.libraries is empty; name at least torch")
         inspection.require(
             all(isinstance(part, str) and part for pair in versions.items() for part in pair),
-            f"identity.libraries is {versions}, not names to versions",
+            f"identity.libraries is {versions}; it must map names to versions",
         )
     promise = "Loaded twice, it has the same identity"
     if load is None:
-        inspection.skip(promise, "a loaded model was given; give a card or a name to load it twice")
+        inspection.skip(promise, "the model was given already loaded; give a card or a name to load it twice")
     else:
-        with inspection.promise(promise, fix="Leave times, paths, memory addresses and random numbers out of it."):
+        with inspection.promise(
+            promise, fix="Leave times, paths, memory addresses and random numbers out of the identity."
+        ):
             again = load().identity
             different = [name for name in vars(identity) if getattr(identity, name) != getattr(again, name)]
-            inspection.require(not different, f"the second load has another {listed(different)}")
+            inspection.require(not different, f"the second load differs in {listed(different)}")
     promise = "Another weight gives another identity"
     if other is None:
         inspection.skip(promise, "no `changed` model was given")
     else:
-        with inspection.promise(promise, fix="Hash the values of every parameter and buffer, not only names or files."):
+        with inspection.promise(
+            promise, fix="Hash the values of every parameter and buffer, not only their names or files."
+        ):
             inspection.require(
                 other.identity.weights_sha256 != identity.weights_sha256,
-                f"both have weights_sha256 {identity.weights_sha256!r}",
+                f"both have the weights_sha256 {identity.weights_sha256!r}",
             )

@@ -1,4 +1,7 @@
-"""A model that knows nothing: its answers are random, but always the same for the same image or text."""
+"""A model that knows nothing. Its answers are random, but always the same for the same image or text.
+
+:func:`vlmbench.testing.check_task` uses it to check ``chance``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from vlmbench.testing.toy_models import DIM, ToyModel
 
 @dataclass
 class NoiseModel(ToyModel):
-    """A dual encoder and segmenter whose answers have nothing to do with what an image shows."""
+    """A dual encoder and segmenter whose answers are unrelated to what an image shows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

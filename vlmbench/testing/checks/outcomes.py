@@ -1,4 +1,7 @@
-"""Checks of a kind's answers: values, tables, records, and how they depend on the model and the order of samples."""
+"""Checks the answers of a kind of task: metrics, tables, records, and how they depend on the model and on the order.
+
+:func:`vlmbench.testing.check_task` calls it.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,18 @@ from vlmbench.answers.tables import read_answers
 from vlmbench.cards import Role
 from vlmbench.data.base import ImageDataset, content_sha256
 from vlmbench.errors import UnpairableError
+from vlmbench.frames.predictions import frame_views, predictions_frame
 from vlmbench.kinds import TaskKind
 from vlmbench.records import MetricValue, Record
 from vlmbench.testing.checks.asked import Asked, ask
 from vlmbench.testing.conformance import Inspection
 from vlmbench.testing.toy_data import ToyClips, ToyImages, ToyMasks
+from vlmbench.wording import counted
 
 _CLOSE = 1e-6
 _NEARLY_PERFECT = 0.999
 _NEAR_CHANCE = 0.15
-"""How far the score of a model that guesses may be from chance, on the toy data; of a rank, as a share of it."""
+"""How much the score of a random model may differ from chance on the toy data. For ranks it is a share of chance."""
 
 
 def check_outcome(inspection: Inspection, kind: TaskKind, asked: Asked, what: str) -> None:
@@ -32,13 +37,13 @@ def check_outcome(inspection: Inspection, kind: TaskKind, asked: Asked, what: st
     outcome, card = asked.outcome, asked.card
     with inspection.promise(
         f"Metrics are finite and in range, with the main metric among them ({what} model)",
-        fix="Make each with vlmbench.tasks.base.metric_value: fractions from 0 to 1, ranks from 1; None if undefined.",
+        fix="Use vlmbench.tasks.base.metric_value. Fractions are from 0 to 1, ranks from 1; None if undefined.",
     ):
         inspection.require(
             card.main_metric in outcome.metrics, f"{card.main_metric} is not among {list(outcome.metrics)}"
         )
         strange = sorted(outcome.metrics.keys() - set(card.metrics))
-        inspection.require(not strange, f"the card does not ask for {strange}")
+        inspection.require(not strange, f"the card does not ask for the metrics {strange}")
         for name, value in outcome.metrics.items():
             _require_range(inspection, name, value)
         for row in outcome.per_class:
@@ -50,9 +55,10 @@ def check_outcome(inspection: Inspection, kind: TaskKind, asked: Asked, what: st
         fix="Keep the `contents` of the engine's batches by sample index.",
     ):
         indices = list(asked.question.indices)
-        inspection.require(set(outcome.contents) <= set(indices), "a sample is there that was not asked for")
+        inspection.require(set(outcome.contents) <= set(indices), "it has a sample that was not asked for")
         inspection.require(
-            len(outcome.contents) == len(indices), f"{len(outcome.contents)} of {len(indices)} are there"
+            len(outcome.contents) == len(indices),
+            f"it has {len(outcome.contents)} of {counted(len(indices), 'sample')}",
         )
         for index in indices[:3]:
             inspection.require(
@@ -73,42 +79,45 @@ def _require_range(inspection: Inspection, name: str, value: MetricValue) -> Non
         inspection.require(inside, f"{name} has the {value.unit} {number}")
     if value.ci95 is not None:
         inspection.require(value.ci95[0] <= value.ci95[1], f"the interval of {name} is {value.ci95}")
-    inspection.require(value.n > 0, f"{name} is over {value.n} answers")
+    inspection.require(value.n > 0, f"{name} is computed from {counted(value.n, 'answer')}")
 
 
 def _check_table(inspection: Inspection, kind: TaskKind, asked: Asked, what: str) -> None:
     with inspection.promise(
-        f"predictions has one row a sample in the dataset's order: sample, content, and what was true ({what} model)",
-        fix="Make the columns `sample` and `content` first, sort by index, and name the truth in TaskKind.truth.",
+        f"predictions has a row for each sample, in the dataset's order, with sample, content and truth ({what} model)",
+        fix="Begin with the columns `sample` and `content`, sort by index, and list the truth in TaskKind.truth.",
     ):
         table, samples = asked.outcome.predictions, asked.question.dataset.samples
         order = sorted(asked.outcome.contents)
         for name in ("sample", "content"):
             inspection.require(name in table.column_names, f"there is no column {name!r}")
         inspection.require(
-            table["sample"].to_pylist() == [samples[index].id for index in order], "the ids or their order are others"
+            table["sample"].to_pylist() == [samples[index].id for index in order],
+            "the sample ids or their order differ",
         )
         inspection.require(
-            table["content"].to_pylist() == [asked.outcome.contents[index] for index in order], "content is another"
+            table["content"].to_pylist() == [asked.outcome.contents[index] for index in order],
+            "the content hashes differ",
         )
         inspection.require(
             not kind.truth or set(kind.truth) & set(table.column_names),
-            f"none of the columns {list(kind.truth)} is there",
+            f"the table has none of the columns {list(kind.truth)}",
         )
 
 
 def _check_written(inspection: Inspection, kind: TaskKind, asked: Asked, what: str) -> None:
     with (
         inspection.promise(
-            f"The record and its predictions read back, and the pairing finds the metrics in them ({what} model)",
-            fix="Keep plain values in the record; let Pairing.measured compute each metric from the table's columns.",
+            f"The record and its predictions can be read, and the pairing computes the same metrics ({what} model)",
+            fix="Use plain values in the record. Let Pairing.measured compute each metric from the table's columns.",
         ),
         tempfile.TemporaryDirectory() as folder,
     ):
         path = asked.written(Path(folder))
         record = Record.model_validate_json(path.read_text("utf-8"))
-        inspection.require(dict(record.metrics) == dict(asked.outcome.metrics), "metrics differ after reading")
+        inspection.require(dict(record.metrics) == dict(asked.outcome.metrics), "the metrics differ after reading")
         answers = read_answers(record, path.parent)
+        _require_views(inspection, kind, path)
         if kind.paired is None:
             return
         for name, value in asked.outcome.metrics.items():
@@ -123,12 +132,20 @@ def _check_written(inspection: Inspection, kind: TaskKind, asked: Asked, what: s
             )
 
 
+def _require_views(inspection: Inspection, kind: TaskKind, path: Path) -> None:
+    """Break the promise at hand unless each view of the kind's ``frames.py`` can be made of the predictions."""
+    for view in frame_views(kind.name):
+        shown = list(predictions_frame(path, view.each).columns)
+        wanted = [column.name for column in view.columns]
+        inspection.require(shown == wanted, f"the view {view.each!r} shows {shown}, not {wanted}")
+
+
 def check_same_again(inspection: Inspection, asked: Asked, datasets: Mapping[Role, ImageDataset], what: str) -> None:
-    """Check that a second answer is the same, also when the samples have another order."""
+    """Check that a second answer is the same, and that the order of the samples changes no metric."""
     model = asked.engine.model
     with inspection.promise(
         f"The same question has the same answer and run id ({what} model)",
-        fix="Draw intervals and subsets with the seed of the options.",
+        fix="Use the seed of the options for intervals and subsets.",
     ):
         again = ask(asked.plugin, asked.card, datasets, asked.options, model)
         inspection.require(dict(again.outcome.metrics) == dict(asked.outcome.metrics), "the metrics differ")
@@ -137,15 +154,17 @@ def check_same_again(inspection: Inspection, asked: Asked, datasets: Mapping[Rol
     promise = f"The order of the samples changes no metric ({what} model)"
     data = datasets["test"]
     if not isinstance(data, ToyImages):
-        inspection.skip(promise, "only toy data is put in another order")
+        inspection.skip(promise, "only toy data can be put in another order")
         return
-    with inspection.promise(promise, fix="Measure over all samples; break ties by content, not by position."):
+    with inspection.promise(
+        promise, fix="Compute metrics over all samples, and break ties by content, not by position."
+    ):
         order = np.random.default_rng(1).permutation(len(data.samples)).tolist()
         other = ask(asked.plugin, asked.card, {**datasets, "test": reordered(data, order)}, asked.options, model)
         for name, value in asked.outcome.metrics.items():
             found = other.outcome.metrics[name].value
             same = found == value.value or np.isclose(found or 0, value.value or 0, atol=_CLOSE)
-            inspection.require(same, f"{name} is {value.value} and in another order {found}")
+            inspection.require(same, f"{name} is {value.value}, but {found} in another order")
 
 
 def reordered(data: ToyImages, order: Sequence[int]) -> ToyImages:
@@ -162,7 +181,7 @@ def check_perfect(inspection: Inspection, asked: Asked) -> None:
     """Check the score of a model that answers everything correctly."""
     with inspection.promise(
         "A model that answers everything correctly has a perfect main metric",
-        fix="Score what the dataset says. If your data needs another model, give it as `perfect`.",
+        fix="Compare with the dataset's own targets. If your data needs another model, give it as `perfect`.",
     ):
         value = asked.outcome.metrics[asked.card.main_metric]
         number = math.nan if value.value is None else value.value
@@ -174,15 +193,16 @@ def check_perfect(inspection: Inspection, asked: Asked) -> None:
 
 
 def check_chance(inspection: Inspection, asked: Asked) -> None:
-    """Check the score of a model whose answers have nothing to do with the images."""
+    """Check the score of a model whose answers are unrelated to the images."""
     with inspection.promise(
-        "A model that knows nothing scores what `chance` states",
-        fix="Compute chance for this number of classes or candidates; None if it is unknown. Let no tie win.",
+        "A model that knows nothing has the score that `chance` states",
+        fix="Compute chance for this number of classes or candidates; None if unknown. A tie is not a right answer.",
     ):
         for name, value in asked.outcome.metrics.items():
             if value.value is None or value.chance is None:
                 continue
             room = _NEAR_CHANCE * (value.chance if value.unit == "rank" else 1)
             inspection.require(
-                abs(value.value - value.chance) <= room, f"{name} is {value.value:.3g}, and chance {value.chance:.3g}"
+                abs(value.value - value.chance) <= room,
+                f"{name} is {value.value:.3g}, but chance is {value.chance:.3g}",
             )

@@ -1,4 +1,7 @@
-"""Checks of models that answer about whole pictures by themselves: detectors and segmenters."""
+"""Checks two capabilities of models that answer about whole pictures: Detector and Segmenter.
+
+:func:`vlmbench.testing.check_model` calls them.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,29 @@ from vlmbench.models.base import Detections, Detector, Model, Segmenter
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart
 from vlmbench.testing.conformance import Inspection
+from vlmbench.wording import counted
 
 LABELS = ("a cat", "red", "a photo of a big dog")
 _BESIDE = 0.5
-"""The share of an image's side by which a box may stick out of it: regression is not exact."""
+"""How far a box may reach out of its image, as a share of the image's side. Regression is not exact."""
 _TINY = 2.0
-"""Boxes that all end within this many pixels of the corner are parts of the image (0 to 1), not pixels."""
+"""If all boxes end before this pixel, they are probably fractions of the image (0 to 1), not pixels."""
 
 
 def check_detector(inspection: Inspection, model: Model, detector: Detector, *, rounding: float) -> None:
     """Check the boxes that a detector finds."""
     pictures, found = inputs.images(4), list[Detections]()
     with inspection.promise(
-        "Detector: detect gives each image boxes (N, 4), scores (N,) and labels (N,) int64 that number the texts",
+        "Detector: detect gives each image boxes (N, 4), scores (N,) and labels (N,) int64, indices of the texts",
         fix="Return one Detections for each image, in the order of the images.",
     ):
         found = list(_detect(detector, pictures))
-        inspection.require(len(found) == len(pictures), f"{len(pictures)} images give {len(found)} answers")
+        inspection.require(len(found) == len(pictures), f"{len(pictures)} images give {counted(len(found), 'answer')}")
         for each in found:
             count = len(each.scores)
             inspection.require(
                 tuple(each.boxes.shape) == (count, 4) and tuple(each.labels.shape) == (count,),
-                f"{count} scores, boxes of shape {tuple(each.boxes.shape)}, labels of {tuple(each.labels.shape)}",
+                f"{counted(count, 'score')}, boxes {tuple(each.boxes.shape)}, labels {tuple(each.labels.shape)}",
             )
             inspection.require(each.labels.dtype == torch.int64, f"labels are {each.labels.dtype}")
             known = bool(((each.labels >= 0) & (each.labels < len(LABELS))).all())
@@ -42,7 +46,7 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
         return
     with inspection.promise(
         "Detector: boxes are left, top, right, bottom in the image's own pixels",
-        fix="Multiply parts of the image by its width and height, undo resizing and padding, turn centres to corners.",
+        fix="Multiply fractions by the image's sides, undo resizing and padding, turn centres into corners.",
     ):
         for each, picture in zip(found, pictures, strict=True):
             if not len(each.boxes):
@@ -56,7 +60,7 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
             for low, high, side in ((left, right, picture.width), (top, bottom, picture.height)):
                 inspection.require(
                     float(low.min()) >= -_BESIDE * side and float(high.max()) <= (1 + _BESIDE) * side,
-                    f"boxes reach from {float(low.min()):.4g} to {float(high.max()):.4g} on a side of {side} pixels",
+                    f"boxes reach from pixel {float(low.min()):.4g} to {float(high.max()):.4g}, but the side is {side}",
                 )
     with inspection.promise(
         "Detector: boxes are not filtered by score",
@@ -64,14 +68,14 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
     ):
         inspection.require(any(len(each.scores) for each in found), "images of noise give no box")
     with inspection.promise(
-        "Detector: an image has the same boxes alone, in a batch, and when it is asked again",
+        "Detector: an image has the same boxes alone, in a batch, and in a second call",
         fix="Resize each image by its own size, mask padding, and switch dropout off.",
     ):
         again, alone = _detect(detector, pictures), [_detect(detector, [picture])[0] for picture in pictures]
         for others in (again, alone):
             for first, other in zip(found, others, strict=True):
                 difference = apart(_sorted(first), _sorted(other))
-                # Boxes are pixels: their rounding is larger by the sides of the image.
+                # Boxes are in pixels, so their rounding is larger than that of features.
                 inspection.require(difference <= 100 * rounding, f"scores or boxes differ by up to {difference:.3g}")
 
 
@@ -81,7 +85,7 @@ def _detect(detector: Detector, pictures: list[PIL.Image.Image]) -> list[Detecti
 
 
 def _sorted(found: Detections) -> Tensor:
-    """(N, 5) scores and boxes, the surest first."""
+    """Scores and boxes (N, 5), sorted from the highest score."""
     rows = torch.cat([found.scores[:, None].float().cpu(), found.boxes.float().cpu()], dim=1)
     return rows[torch.argsort(rows[:, 0], descending=True, stable=True)]
 
@@ -90,12 +94,12 @@ def check_segmenter(inspection: Inspection, model: Model, segmenter: Segmenter, 
     """Check the scores that a segmenter gives each pixel."""
     pictures, found = inputs.images(4), list[Tensor]()
     with inspection.promise(
-        "Segmenter: segment gives each image finite scores (C, H, W) at its own size",
+        "Segmenter: segment gives each image finite scores (C, H, W) of the image's own height and width",
         fix="Resize the scores to the image's height and width, and keep one layer for each text.",
     ):
         with torch.inference_mode():
             found = list(segmenter.segment(pictures, list(LABELS)))
-        inspection.require(len(found) == len(pictures), f"{len(pictures)} images give {len(found)} answers")
+        inspection.require(len(found) == len(pictures), f"{len(pictures)} images give {counted(len(found), 'answer')}")
         for each, picture in zip(found, pictures, strict=True):
             wanted = (len(LABELS), picture.height, picture.width)
             inspection.require(tuple(each.shape) == wanted, f"the shape is {tuple(each.shape)}, not {wanted}")
@@ -105,7 +109,7 @@ def check_segmenter(inspection: Inspection, model: Model, segmenter: Segmenter, 
     with (
         torch.inference_mode(),
         inspection.promise(
-            "Segmenter: an image has the same scores alone, in a batch, and when it is asked again",
+            "Segmenter: an image has the same scores alone, in a batch, and in a second call",
             fix="Resize each image by its own size, mask padding, and switch dropout off.",
         ),
     ):

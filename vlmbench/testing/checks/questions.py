@@ -1,4 +1,4 @@
-"""Checks of a kind's question: the same for every model, and of the samples that were asked for."""
+"""Checks the question of a kind of task, before a model answers it. :func:`vlmbench.testing.check_task` calls it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ def check_question(
     datasets: Mapping[Role, ImageDataset],
     model: Model,
 ) -> None:
-    """Check the question before it is asked."""
+    """Check the question that the plugin makes of a card, its data and options."""
     options, samples = TaskOptions(), len(datasets["test"].samples)
     with inspection.promise(
         "ask gives a question with the card, the data, the indices and a hash of the prompts",
-        fix="Set card, dataset, indices (each a sample, none twice) and prompts_sha256 (64 hex digits).",
+        fix="Set card, dataset, indices (of samples, each once) and prompts_sha256 (64 hexadecimal digits).",
     ):
         question = plugin.ask(card, datasets, options)
-        inspection.require(question.card == card and question.dataset is datasets["test"], "card or dataset is another")
+        inspection.require(
+            question.card == card and question.dataset is datasets["test"], "card or dataset is not the given one"
+        )
         indices = list(question.indices)
         inspection.require(len(set(indices)) == len(indices), "an index is there twice")
         inspection.require(all(0 <= index < samples for index in indices), f"an index is not from 0 to {samples - 1}")
@@ -49,14 +51,14 @@ def check_question(
         )
     with inspection.promise(
         "The same card, data and options give the same question",
-        fix="Draw with the seed of the options, and hash nothing that changes from call to call.",
+        fix="Use the seed of the options, and hash nothing that changes from call to call.",
     ):
         first, second = (plugin.ask(card, datasets, options) for _ in range(2))
         inspection.require(list(first.indices) == list(second.indices), "the indices differ")
         inspection.require(first.prompts_sha256 == second.prompts_sha256, "prompts_sha256 differs")
         inspection.require(first.protocol(model) == second.protocol(model), "protocol() differs")
     with inspection.promise(
-        "options.limit chooses this number of samples by the seed",
+        "options.limit is the number of samples, which the seed chooses",
         fix="Use vlmbench.tasks.subset.choose(dataset.samples, options).",
     ):
         limited = replace(options, limit=_LIMIT)
@@ -66,22 +68,22 @@ def check_question(
         )
         inspection.require(chosen[0] == chosen[1], "the same seed chooses other samples")
     with inspection.promise(
-        "protocol gives plain values, with the metrics",
-        fix="Use texts, numbers, lists and mappings, for the JSON file.",
+        "protocol gives plain values, and one of them is the metrics",
+        fix="Use only texts, numbers, lists and mappings, because it is written as JSON.",
     ):
         protocol = dict(plugin.ask(card, datasets, options).protocol(model))
         inspection.require(json.loads(json.dumps(protocol)) == protocol, "it changes when it is written as JSON")
         inspection.require("metrics" in protocol, "it does not name the metrics")
-    promise = "Other class names or templates are other prompts"
+    promise = "Other templates give another prompts_sha256"
     if plugin.class_prompts:
-        with inspection.promise(promise, fix="Hash class names and templates into prompts_sha256."):
+        with inspection.promise(promise, fix="Make prompts_sha256 a hash of the class names and templates."):
             other = plugin.ask(card, datasets, replace(options, templates=("quite another {}",)))
             inspection.require(
                 other.prompts_sha256 != plugin.ask(card, datasets, options).prompts_sha256,
                 "another template gives the same prompts_sha256",
             )
     with inspection.promise(
-        "unsupported says why a model that can do nothing cannot be asked",
+        "unsupported gives the reason why a model without any capability cannot answer",
         fix="Use vlmbench.models.base.lacks_encoders, or look for the capability that you need.",
     ):
         reason = plugin.ask(card, datasets, options).unsupported(_Nothing())

@@ -39,9 +39,11 @@ from vlmbench.testing.one_entry import registered
 
 _THREADS = 4
 _MOST = 32
-"""Samples that are read."""
+"""At most this number of samples is read."""
+_MOST_FILES, _MOST_BYTES = 10_000, 2**30
+"""At most this much is copied beside a dataset's file."""
 _LATER_S = 10
-"""How much later the files of a copy are dated."""
+"""By how many seconds the files of a copy are made newer."""
 _UNREGISTERED = "source-under-test"
 
 
@@ -56,16 +58,16 @@ def check_source(
 ) -> Conformance:
     """Check everything that a source and its dataset promise, on a small dataset of yours.
 
-    If the location is a file or folder of this machine, copies of it are made in a temporary folder and changed there.
-    Your files stay as they are.
+    If the location is a file or folder of this machine, it is copied into a temporary folder, and the copies are
+    changed. Your own files are not changed.
 
     Args:
-        source: a registered name, a :class:`~vlmbench.data.base.Source`, or a function that opens.
-        location: what a card writes in ``location``.
-        target: what each sample's target is to be.
-        class_names: the card's class names, if it has them.
-        data_root: where a relative location is looked up.
-        fields: other fields of a card's entry, such as ``split`` or ``options``.
+        source: its registered name, a :class:`~vlmbench.data.base.Source`, or a function that opens a dataset.
+        location: the text that a card would have in ``location``.
+        target: the kind of target that each sample must have.
+        class_names: the card's class names, if it has some.
+        data_root: the folder in which a relative location is looked up.
+        fields: other fields that a card would have for the source, such as ``split`` or ``options``.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
@@ -87,7 +89,7 @@ def check_source(
 def _check(inspection: Inspection, spec: SourceSpec, context: SourceContext) -> None:
     opener, datasets = as_source(SOURCES.get(spec.kind)), list[ImageDataset]()
     with inspection.promise(
-        "It opens the dataset", fix="Return a dataset, or raise a DataError that says what is wrong."
+        "It opens the dataset", fix="Return a dataset. If you cannot, raise a DataError that says what is wrong."
     ):
         datasets.append(opener.open(spec, context))
     _check_refusals(inspection, opener, spec, context)
@@ -99,13 +101,13 @@ def _check(inspection: Inspection, spec: SourceSpec, context: SourceContext) -> 
         return
     _check_reading(inspection, dataset)
     with inspection.promise(
-        "Opened again, it has the same samples, classes and state",
-        fix="Sort what a folder lists, and leave times and random numbers out of ids and of state().",
+        "If it is opened again, it has the same samples, classes and state",
+        fix="Sort the names in a folder, and use no times and no random numbers in ids and in state().",
     ):
         again = opener.open(spec, context)
         inspection.require(list(again.samples) == list(dataset.samples), "the samples or their order differ")
-        inspection.require(again.classes == dataset.classes, f"classes are {again.classes}, then {dataset.classes}")
-        inspection.require(again.state() == dataset.state(), "state() differs, and no file has changed")
+        inspection.require(again.classes == dataset.classes, f"classes are {dataset.classes}, then {again.classes}")
+        inspection.require(again.state() == dataset.state(), "state() differs, though no file has changed")
     if isinstance(dataset, ClipDataset):
         check_clips(inspection, dataset)
     if context.target == "mask":
@@ -122,7 +124,7 @@ def _check_refusals(inspection: Inspection, opener: Source, spec: SourceSpec, co
     promise = "An unknown option is refused"
     wrong = spec.model_copy(update={"options": {**spec.options, "no_such_option": 1}})
     if opener.options is None:
-        inspection.skip(promise, "a bare function states no options; register a Source")
+        inspection.skip(promise, "a function states no options; register a Source instead")
     else:
         with (
             inspection.promise(promise, fix="List the names of the options in Source(options=…)."),
@@ -130,16 +132,16 @@ def _check_refusals(inspection: Inspection, opener: Source, spec: SourceSpec, co
         ):
             checked_source(wrong)
     with inspection.promise(
-        "The fields and options of the entry are among those that the source states",
-        fix="State in Source(…) what you read: options, folders, other_locations, split, revision.",
+        "The source states every field and option that the card uses",
+        fix="State in Source(…) what the source reads: options, folders, other_locations, split, revision.",
     ):
         checked_source(spec)
     with inspection.promise(
-        "A location that does not exist is a MissingDataError or a UsageError",
+        "A location that does not exist raises a MissingDataError or a UsageError",
         fix="Look for the data with vlmbench.data.location.find_local.",
     ):
         absent = spec.model_copy(update={"location": f"{spec.location}-that-is-not-there", "other_locations": []})
-        with inspection.require_error((MissingDataError, UsageError), "it opens"):
+        with inspection.require_error((MissingDataError, UsageError), "it opens without an error"):
             opener.open(absent, context)
 
 
@@ -149,14 +151,14 @@ def _check_samples(inspection: Inspection, dataset: ImageDataset, spec: SourceSp
     ):
         info = dataset.info
         inspection.require(isinstance(info, SourceInfo), f"info is {info!r}")
-        inspection.require(info.kind == spec.kind, f"info.kind is {info.kind!r}, and the source is {spec.kind!r}")
+        inspection.require(info.kind == spec.kind, f"info.kind is {info.kind!r}, but the source is {spec.kind!r}")
         inspection.require(isinstance(info.location, str) and info.location, f"info.location is {info.location!r}")
     with inspection.promise(
-        "samples is a sequence of Sample, each with an id of its own",
+        "samples is a sequence of Sample, and each has a different id",
         fix="Use the path relative to the dataset, a key or a row number as the id.",
     ):
         samples = dataset.samples
-        inspection.require(len(samples), "there is not one sample")
+        inspection.require(len(samples), "there are no samples")
         listed = list(samples)
         inspection.require(
             len(listed) == len(samples) and [samples[i] for i in range(len(samples))] == listed,
@@ -169,17 +171,19 @@ def _check_samples(inspection: Inspection, dataset: ImageDataset, spec: SourceSp
         twice = next((each for each in ids if ids.count(each) > 1), None) if len(set(ids)) < len(ids) else None
         inspection.require(twice is None, f"several samples have the id {twice!r}")
     with inspection.promise(
-        f"Targets are what was asked for ({context.target}), and every label is the index of a class",
-        fix="Look at SourceContext.target, and number classes from 0 in the order of `classes`.",
+        f"Targets are of the requested kind ({context.target}), and every label is the index of a class",
+        fix="Read SourceContext.target, and number classes from 0 in the order of `classes`.",
     ):
         check_dataset(dataset, context.class_names, target=context.target)
         if context.target == "classes":
             labels = {each.id: cast(tuple[int, ...], each.target) for each in dataset.samples}
             unsorted = next((name for name, each in labels.items() if list(each) != sorted(set(each))), None)
-            inspection.require(unsorted is None, f"the classes of {unsorted!r} are not sorted, or one is there twice")
+            inspection.require(
+                unsorted is None, f"the classes of sample {unsorted!r} are not sorted, or one is there twice"
+            )
     with inspection.promise(
         "classes and templates are tuples of texts, or None",
-        fix="Each class needs a name of its own, and each template a place for it: {} or {c}.",
+        fix="Give each class a different name, and each template a place for the name: {} or {c}.",
     ):
         for name in ("classes", "templates"):
             value = getattr(dataset, name)
@@ -191,7 +195,7 @@ def _check_samples(inspection: Inspection, dataset: ImageDataset, spec: SourceSp
 
 
 def _read(dataset: ImageDataset, index: int) -> bytes | None:
-    """The image of a sample; None: it cannot be read, which the protocol allows."""
+    """The image of a sample; None if it cannot be read, which the protocol allows."""
     try:
         return dataset.read(index)
     except BadSampleError:
@@ -199,14 +203,14 @@ def _read(dataset: ImageDataset, index: int) -> bytes | None:
 
 
 def _check_reading(inspection: Inspection, dataset: ImageDataset) -> None:
-    promise = "read gives the encoded image, the same each time, from several threads and in any order"
+    promise = "read gives the encoded image: the same each time, from several threads, and in any order"
     if isinstance(dataset, ClipDataset) and dataset.frames_per_clip > 1:
         inspection.skip(promise, "its samples are clips of several frames")
         return
-    with inspection.promise(promise, fix="Open the file in each call; hold no file position that two threads share."):
+    with inspection.promise(promise, fix="Open the file in each call. Threads must not share a position in a file."):
         indices = list(range(min(_MOST, len(dataset.samples))))
         found = [_read(dataset, index) for index in indices]
-        inspection.require(any(each is not None for each in found), "not one of the samples can be read")
+        inspection.require(any(each is not None for each in found), "none of the samples can be read")
         for index, data in zip(indices, found, strict=True):
             if data is not None:
                 inspection.require(isinstance(data, bytes), f"read({index}) gives a {type(data).__name__}")
@@ -231,7 +235,7 @@ def _is_image(data: bytes) -> bool:
 def _check_changes(
     inspection: Inspection, opener: Source, dataset: ImageDataset, spec: SourceSpec, context: SourceContext
 ) -> None:
-    state, bad = "state changes when files do", "A file that is gone is a BadSampleError"
+    state, bad = "state changes when files change", "A missing file raises a BadSampleError"
     places = [path for path in candidates(spec.location, context) if path.exists()]
     if not places:
         for promise in (state, bad):
@@ -243,12 +247,14 @@ def _check_changes(
         if places[0].is_dir():
             shutil.copytree(places[0], place)
         else:
-            shutil.copytree(places[0].parent, folder, dirs_exist_ok=True)
+            _copy_beside(places[0], folder)
         return spec.model_copy(update={"location": str(place)}), folder
 
     context = replace(context, data_root=None)
     with (
-        inspection.promise(state, fix="Make state() from names, sizes and times: vlmbench.data.location.files_state."),
+        inspection.promise(
+            state, fix="Make state() from names, sizes and times, as vlmbench.data.location.files_state does."
+        ),
         tempfile.TemporaryDirectory() as folder,
     ):
         there, root = copied(Path(folder))
@@ -258,9 +264,21 @@ def _check_changes(
                 now = path.stat().st_mtime + _LATER_S
                 os.utime(path, (now, now))
         inspection.require(
-            opener.open(there, context).state() != before, "all files are newer, and state() is the same"
+            opener.open(there, context).state() != before, "all files are newer, but state() is the same"
         )
     _check_gone(inspection, bad, opener, copied, context)
+
+
+def _copy_beside(file: Path, folder: Path) -> None:
+    """A file with what lies beside it, since an annotation file names images there; the file alone if that is much."""
+    beside = [path for path in file.parent.rglob("*") if path.is_file()] if file.parent.parent != file.parent else []
+    total = sum(path.stat().st_size for path in beside[:_MOST_FILES])
+    if len(beside) > _MOST_FILES or total > _MOST_BYTES or folder.is_relative_to(file.parent):
+        beside = [file]
+    for path in beside:
+        place = folder / path.relative_to(file.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
 
 
 def _check_gone(
@@ -279,12 +297,12 @@ def _check_gone(
             content = None
         files = [path for path in root.rglob("*") if content is not None and _holds(path, content)]
         if not files:
-            inspection.skip(promise, "no file of its own holds the first sample")
+            inspection.skip(promise, "no file contains exactly the first sample")
             return
-        with inspection.promise(promise, fix="Turn OSError into BadSampleError(sample.id, reason) in read()."):
+        with inspection.promise(promise, fix="Catch OSError in read(), and raise BadSampleError(sample.id, reason)."):
             for path in files:
                 path.unlink()
-            with inspection.require_error(BadSampleError, "the file is gone, and read() still gives an image"):
+            with inspection.require_error(BadSampleError, "the file is missing, but read() still gives an image"):
                 opened.read(0)
 
 

@@ -1,4 +1,7 @@
-"""Checks a kind of task against :mod:`vlmbench.kinds` and :mod:`vlmbench.tasks.base`; see :func:`check_task`."""
+"""Checks a kind of task against :mod:`vlmbench.kinds` and :mod:`vlmbench.tasks.base`.
+
+Authors of kinds of task call :func:`check_task`.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from vlmbench.testing.checks.noise import NoiseModel
 from vlmbench.testing.checks.outcomes import check_chance, check_outcome, check_perfect, check_same_again
 from vlmbench.testing.checks.questions import check_question
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.one_entry import registered
+from vlmbench.testing.one_entry import registered, require_entry
 from vlmbench.testing.toy_colours import ColourModel
 from vlmbench.testing.toy_data import toy_dataset
 
 _SAMPLES, _PICTURES = 96, 24
-"""How many samples of toy data; fewer if whole pictures are asked about, which takes longer."""
+"""The number of toy samples; the second one is for boxes and masks, which take longer."""
 
 
 def check_task(
@@ -34,18 +37,21 @@ def check_task(
     perfect: Model | None = None,
     random: Model | None = None,
 ) -> Conformance:
-    """Check everything that a kind of task promises, with toy data that two models answer.
+    """Check everything that a kind of task promises. Two models answer its questions: a perfect one and a random one.
 
     Args:
-        task: the name of a kind, a kind, or a card of one. A kind that names no metrics needs a card.
-        dataset: the data of every role; None: :func:`~vlmbench.testing.toy_dataset` of the plugin's target.
-        perfect: a model that answers all of it correctly; None: the toy that knows colours.
-        random: a model that knows nothing; None: one whose features are noise.
+        task: the name of a kind, a kind, or a card of a kind. If the kind names no metrics, give a card.
+        dataset: the data for every role; None: :func:`~vlmbench.testing.toy_dataset` with the plugin's target.
+        perfect: a model that answers all of this data correctly; None: a toy model that knows colours.
+        random: a model that knows nothing; None: a toy model whose features are noise.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
-        DataError: there is no toy data of this target, and none was given.
+        DataError: no data was given, and there is no toy data with this target.
+        UsageError: another kind has the name of the kind that was given.
     """
+    if isinstance(task, TaskKind):
+        require_entry(KINDS, task.name, task, "the kind of task")
     if isinstance(task, TaskKind) and task.name not in KINDS:
         with registered(KINDS, task.name, task):
             return check_task(task, dataset=dataset, perfect=perfect, random=random)
@@ -94,10 +100,10 @@ def _check_answers(
     for model, what in ((perfect, "perfect"), (random, "random")):
         reason = question.unsupported(model)
         if reason is not None:
-            inspection.skip(f"A {what} model is asked", reason)
+            inspection.skip(f"A {what} model answers", reason)
             continue
         with inspection.promise(
-            f"It measures a {what} model", fix="answer() must work on any model that is supported."
+            f"It measures a {what} model", fix="answer() must work with every model that is supported."
         ):
             answers.append((what, ask(plugin, card, datasets, options, model)))
     for what, asked in answers:
@@ -108,11 +114,11 @@ def _check_answers(
 
 
 def _check_kind(inspection: Inspection, kind: TaskKind) -> TaskPlugin | None:
-    """The kind's plugin; None where it cannot be used."""
+    """The kind's plugin; None if it cannot be used."""
     loaded: list[TaskPlugin] = []
     with inspection.promise(
-        "Its plugin is there, with version, class_prompts, protocol_fields, target, check and ask",
-        fix="Point TaskKind.plugin to an object with all parts of vlmbench.tasks.base.TaskPlugin.",
+        "Its plugin can be loaded, and has version, class_prompts, protocol_fields, target, check and ask",
+        fix="Let TaskKind.plugin name an object with all parts of vlmbench.tasks.base.TaskPlugin.",
     ):
         plugin = cast(TaskPlugin, kind.load_plugin())
         inspection.require(isinstance(plugin.version, int) and plugin.version > 0, f"version is {plugin.version!r}")
@@ -123,7 +129,7 @@ def _check_kind(inspection: Inspection, kind: TaskKind) -> TaskPlugin | None:
             inspection.require(callable(getattr(plugin, name, None)), f"{name} is not a method")
         loaded.append(plugin)
     with inspection.promise(
-        "Its title, metrics and truth are texts", fix="Write a title for people, and tuples of names."
+        "Its title is a text, and metrics, truth and sources are tuples of texts", fix="Write them so."
     ):
         inspection.require(isinstance(kind.title, str) and kind.title.strip(), f"title is {kind.title!r}")
         for name in ("metrics", "truth", "sources"):
@@ -133,11 +139,11 @@ def _check_kind(inspection: Inspection, kind: TaskKind) -> TaskPlugin | None:
                 f"{name} is {value!r}",
             )
         inspection.require(len(set(kind.metrics)) == len(kind.metrics), f"metrics has a name twice: {kind.metrics}")
-    promise = "Its Pairing is there, so that two runs can be compared sample by sample"
+    promise = "It has a Pairing, so that two runs can be compared sample by sample"
     if kind.paired is None:
-        inspection.skip(promise, "the kind has none")
+        inspection.skip(promise, "the kind states no Pairing")
     else:
-        with inspection.promise(promise, fix="Point TaskKind.paired to a vlmbench.answers.measured.Pairing."):
+        with inspection.promise(promise, fix="Let TaskKind.paired name a vlmbench.answers.measured.Pairing."):
             pairing = kind.load_paired()
             inspection.require(isinstance(pairing, Pairing), f"it is a {type(pairing).__name__}")
     return loaded[0] if loaded else None
@@ -145,11 +151,12 @@ def _check_kind(inspection: Inspection, kind: TaskKind) -> TaskPlugin | None:
 
 def _check_plugin(inspection: Inspection, plugin: TaskPlugin, card: TaskCard, options: TaskOptions) -> None:
     with inspection.promise(
-        "target names what each sample must have", fix=f"Return one of {', '.join(map(repr, get_args(TargetKind)))}."
+        "target names the kind of target that each sample must have",
+        fix=f"Return one of {', '.join(map(repr, get_args(TargetKind)))}.",
     ):
         target = plugin.target(card)
         inspection.require(target in get_args(TargetKind), f"it is {target!r}")
-    with inspection.promise("check accepts a card that can be asked", fix="Refuse only what can never work."):
+    with inspection.promise("check accepts a card that can be used", fix="Refuse only cards that can never work."):
         plugin.check(card, options)
     with (
         inspection.promise(

@@ -1,4 +1,7 @@
-"""Checks of what a text tower offers beside encode_text: cut batches, packed prompts, and counts of tokens."""
+"""Checks capabilities of text towers: PrefixTextEncoder (cut batches), PackedTextEncoder, TokenReader (token counts).
+
+:func:`vlmbench.testing.check_model` calls them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenRead
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart, require_features
 from vlmbench.testing.conformance import Inspection
+from vlmbench.wording import counted
 
 SHARING = (
     *inputs.TEXTS,
@@ -17,9 +21,9 @@ SHARING = (
     "a photo!",
     "a photo of a cat!",
 )
-"""Texts of which many begin alike."""
+"""Texts of which many have the same beginning."""
 _CAPACITIES = (1, 30, 10_000)
-"""Nodes a pack: each prompt alone, several packs, and all prompts in one."""
+"""The largest number of nodes in a pack. It gives a pack for each prompt, then several packs, then one pack."""
 _MANY_WORDS = 3
 
 
@@ -41,18 +45,19 @@ def _require_lengths(inspection: Inspection, lengths: Tensor, tokens: Tensor) ->
     )
     low, high = int(lengths.min()), int(lengths.max())
     inspection.require(
-        low >= 1 and high <= tokens.shape[1], f"lengths are from {low} to {high}, of {tokens.shape[1]} tokens a row"
+        low >= 1 and high <= tokens.shape[1],
+        f"lengths are from {low} to {high}, but a row has {counted(tokens.shape[1], 'token')}",
     )
 
 
 def check_prefix(
     inspection: Inspection, model: VisionLanguageModel, prefix: PrefixTextEncoder, *, rounding: float
 ) -> None:
-    """Check that texts can be cut to their length without a change of their features."""
+    """Check that texts can be cut to their length without changing their features."""
     texts, before = list(inputs.TEXTS), len(inspection.broken)
     with inspection.promise(
         "PrefixTextEncoder: tokenize gives (N, L) int64 on the CPU, and lengths (N,) int64 from 1 to L",
-        fix="Pad each row, count the tokens up to the one that is read, and count at least one.",
+        fix="Pad each row. Count the tokens up to the one whose feature is used, and at least one.",
     ):
         tokens = prefix.tokenize(texts)
         _require_tokens(inspection, tokens, len(texts))
@@ -62,8 +67,8 @@ def check_prefix(
     with (
         torch.inference_mode(),
         inspection.promise(
-            "PrefixTextEncoder: a batch that is cut to its longest text has the features of encode_text",
-            fix="Offer it only for causal towers and towers that mask their padding; let lengths count what is read.",
+            "PrefixTextEncoder: a batch that is cut to its longest text has the same features as in encode_text",
+            fix="Offer it only if the tower is causal or masks its padding. Count all tokens that are read.",
         ),
     ):
         plain = model.encode_text(texts)
@@ -72,7 +77,7 @@ def check_prefix(
         together = prefix.encode_tokens(tokens[:, : int(lengths.max())].to(model.device))
         require_features(inspection, together, tuple(plain.shape), model.device)
         difference = apart(together, plain)
-        inspection.require(difference <= rounding, f"cut to the longest, they differ by up to {difference:.3g}")
+        inspection.require(difference <= rounding, f"cut to the longest text, they differ by up to {difference:.3g}")
         rows = [tokens[row : row + 1, : int(length)].to(model.device) for row, length in enumerate(lengths)]
         difference = apart(torch.cat([prefix.encode_tokens(row) for row in rows]), plain)
         inspection.require(difference <= rounding, f"each cut to its own length, they differ by up to {difference:.3g}")
@@ -81,12 +86,12 @@ def check_prefix(
 def check_packs(
     inspection: Inspection, model: VisionLanguageModel, packed: PackedTextEncoder, *, rounding: float
 ) -> None:
-    """Check that prompts that share their beginning have the features of encode_text."""
+    """Check that packed prompts with the same beginning have the same features as in encode_text."""
     texts = list(SHARING)
     with (
         torch.inference_mode(),
         inspection.promise(
-            "PackedTextEncoder: packed prompts have the features of encode_text, pack by pack",
+            "PackedTextEncoder: packed prompts have the same features as in encode_text",
             fix="Use the mask and the positions of the packs, and read each prompt at its place in `ends`.",
         ),
     ):
@@ -107,21 +112,23 @@ def check_packs(
 
 
 def check_reader(inspection: Inspection, model: VisionLanguageModel, reader: TokenReader, *, rounding: float) -> None:
-    """Check that the model tells which texts it cuts."""
+    """Check that the counts of tokens show which texts the model cuts."""
     length = reader.context_length
     with inspection.promise(
-        "TokenReader: context_length is a number of tokens, and tokenize gives (N, L) int64, L at most this number",
+        "TokenReader: context_length is a number of tokens, and tokenize gives (N, L) int64 with L at most this number",
         fix="Cut and pad the rows as the model reads them.",
     ):
         inspection.require(isinstance(length, int) and length > 0, f"context_length is {length!r}")
         texts = [*inputs.TEXTS, "cat " * (_MANY_WORDS * length)]
         tokens = reader.tokenize(texts)
         _require_tokens(inspection, tokens, len(texts))
-        inspection.require(tokens.shape[1] <= length, f"a row has {tokens.shape[1]} tokens, of a context of {length}")
+        inspection.require(
+            tokens.shape[1] <= length, f"a row has {tokens.shape[1]} tokens, but the context has {length}"
+        )
         inspection.require(len(reader.tokenize([])) == 0, "tokenize([]) gives rows")
     with inspection.promise(
-        "TokenReader: a text has more tokens than the context exactly if the model cuts it",
-        fix="Count the tokens before the cut, with those that the tokenizer adds at both ends.",
+        "TokenReader: a text has more tokens than the context if and only if the model cuts it",
+        fix="Count the tokens before the text is cut, with those that the tokenizer adds at both ends.",
     ):
         numbers = range(1, length + 2)
         texts = [" ".join(["cat"] * number) for number in numbers]
@@ -129,7 +136,7 @@ def check_reader(inspection: Inspection, model: VisionLanguageModel, reader: Tok
         inspection.require(len(counts) == len(texts), f"{len(counts)} counts for {len(texts)} texts")
         inspection.require(len(reader.token_counts([])) == 0, "token_counts([]) is not empty")
         inspection.require(
-            counts[-1] > length, f"{length + 1} words have {counts[-1]} tokens, of a context of {length}"
+            counts[-1] > length, f"{length + 1} words have {counts[-1]} tokens, though the context has {length}"
         )
         alone = [next(iter(reader.token_counts([text]))) for text in texts]
         inspection.require(alone == counts, "a text has another number of tokens alone than in a list")
@@ -137,5 +144,5 @@ def check_reader(inspection: Inspection, model: VisionLanguageModel, reader: Tok
         for count, row, next_row in zip(counts, rows, longer, strict=True):
             unread = row.shape == next_row.shape and torch.equal(row, next_row)
             inspection.require(
-                unread or count <= length, f"a text of {count} tokens is not cut, of a context of {length}"
+                unread or count <= length, f"a text of {count} tokens is not cut, though the context has {length}"
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast, get_args
 
 import PIL.Image
@@ -14,10 +16,10 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
-from vlmbench.testing.checks.features import apart, stacked
+from vlmbench.testing.checks.features import apart, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
-from vlmbench.testing.toy_data import toy_dataset
+from vlmbench.testing.toy_data import ToyImages, toy_dataset
 from vlmbench.testing.toy_models import toy_model
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer import METHODS
@@ -35,9 +37,9 @@ def check_transfer(
     """Check everything that a transfer method promises, on a toy support set.
 
     Args:
-        method: a registered name, or the method.
-        model: the model that is adapted; None: a toy with patch features.
-        shots: images of each class in the support set; 0: none.
+        method: its registered name, or the method itself.
+        model: the model that is adapted; None: a toy model with patch features.
+        shots: the number of images of each class in the support set; with 0 the support set is empty.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
@@ -50,7 +52,7 @@ def check_transfer(
     ):
         inspection.require(isinstance(found.name, str) and found.name, f"name is {found.name!r}")
         registered = not isinstance(method, str) or found.name == method
-        inspection.require(registered, f"it is registered as {method!r} and calls itself {found.name!r}")
+        inspection.require(registered, f"it is registered as {method!r}, but its name is {found.name!r}")
         inspection.require(isinstance(found.version, int) and found.version > 0, f"version is {found.version!r}")
         inspection.require(isinstance(found.needs, frozenset), f"needs is {found.needs!r}, not a frozenset")
         inspection.require(found.reads in get_args(Reads), f"reads is {found.reads!r}")
@@ -78,29 +80,32 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
 
     inputs = _inputs(method, model, dataset)
     if inputs is None:
-        inspection.skip("It gives logits", f"the check has no images for a method that reads {method.reads}")
+        inspection.skip("It gives logits", f"this check has no input for a method that reads {method.reads}")
     classifiers, count = list[Classifier](), len(prompts.class_names)
-    with inspection.promise("It fits a classifier with its default options", fix="Let fit work with options={}."):
+    with inspection.promise(
+        "It fits a classifier with its default options", fix="Let fit work with an empty mapping of options."
+    ):
         classifiers.append(fit(support))
     if not classifiers:
         return
     classifier = classifiers[0]
-    with inspection.promise("The classifier's scale is a number above 0", fix="Write 1.0 if it has none."):
+    with inspection.promise("The classifier's scale is a number above 0", fix="Write 1.0 if it has no scale."):
         inspection.require(
             isinstance(classifier.scale, (int, float)) and classifier.scale > 0, f"it is {classifier.scale!r}"
         )
     if inputs is not None:
         _check_logits(inspection, classifier, inputs, count)
+        _check_classes(inspection, method, model, support, prompts, inputs)
         with inspection.promise(
             "The same support set and seed give the same classifier",
-            fix="Draw random numbers from torch.Generator().manual_seed(support.seed).",
+            fix="Take random numbers from torch.Generator().manual_seed(support.seed).",
         ):
-            torch.rand(7)  # so that another random state of the process shows
+            torch.rand(7)  # so that a use of the process's random state changes the result
             difference = apart(fit(support).logits(inputs), classifier.logits(inputs))
             torch.set_rng_state(torch.frombuffer(bytearray(before["the random state of torch"]), dtype=torch.uint8))
             inspection.require(difference <= _CLOSE, f"logits differ by up to {difference:.3g}")
     with inspection.promise(
-        "The model's weights are the same after fit", fix="Work on a copy, or on weights that you lay over the model."
+        "The model's weights are the same after fit", fix="Work on a copy of the model, or do not write to its weights."
     ):
         names = changed_weights(weights, weights_of(model))
         inspection.require(not names, f"{listed(names, most=3)} changed")
@@ -114,17 +119,57 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
 
 def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor, count: int) -> None:
     with inspection.promise(
-        "logits gives (B, C) finite float32, each image as it is alone",
-        fix="One column for each class of the prompts; let no image of a batch change another one's logits.",
+        "logits gives finite float32 (B, C), and an image has the same logits alone and in a batch",
+        fix="Return one column for each class of the prompts, and compute each image on its own.",
     ):
         logits = classifier.logits(inputs)
         wanted = (len(inputs), count)
         inspection.require(tuple(logits.shape) == wanted, f"the shape is {tuple(logits.shape)}, not {wanted}")
         inspection.require(logits.dtype == torch.float32, f"the type is {logits.dtype}")
-        inspection.require(bool(torch.isfinite(logits).all()), "some are NaN or infinite")
+        inspection.require(bool(torch.isfinite(logits).all()), "some logits are NaN or infinite")
         alone = torch.cat([classifier.logits(row[None]) for row in inputs])
         difference = apart(alone, logits)
         inspection.require(difference <= _CLOSE, f"alone they differ by up to {difference:.3g}")
+
+
+def _check_classes(
+    inspection: Inspection,
+    method: TransferMethod,
+    model: VisionLanguageModel,
+    support: FewShot,
+    prompts: PromptSet,
+    inputs: Tensor,
+) -> None:
+    with inspection.promise(
+        "Different images have different logits, and each class has its own column, in the order of the prompts",
+        fix="Use the images and the prompts: column c is the class of prompts.class_names[c].",
+    ):
+        turned = range(len(prompts.class_names))[::-1]
+        names = tuple(prompts.class_names[label] for label in turned)
+        engine = FeatureEngine(model, EngineSettings(batch_size=8))
+        logits = method.fit(engine, support, prompts, {}).logits(inputs)
+        inspection.require(different(logits, 0) > 1, "all images have the same logits")
+        inspection.require(different(logits.T, 0) > 1, "all classes have the same logits")
+        other = method.fit(engine, _relabelled(support, list(turned)), replace(prompts, class_names=names), {})
+        found = other.logits(inputs)
+        moved, stayed = ((each - logits).abs().mean() for each in (found[:, list(turned)], found))
+        # A method that begins with random weights need not find the same ones for another order.
+        inspection.require(bool(moved < stayed), "with the classes in another order, columns do not move with them")
+
+
+def _relabelled(support: FewShot, order: Sequence[int]) -> FewShot:
+    """The support set of the same classes in another order."""
+    place = {label: number for number, label in enumerate(order)}
+
+    def relabelled(chosen: Chosen | None) -> Chosen | None:
+        if chosen is None:
+            return None
+        data = cast(ToyImages, chosen.dataset)
+        samples = [replace(sample, target=place[cast(int, sample.target)]) for sample in data.samples]
+        classes = tuple((data.classes or ())[label] for label in order)
+        return Chosen(replace(data, samples=samples, classes=classes), chosen.indices)
+
+    return replace(support, train=relabelled(support.train), val=relabelled(support.val))
 
 
 def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
@@ -139,7 +184,7 @@ def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
 
 
 def _inputs(method: TransferMethod, model: VisionLanguageModel, dataset: ImageDataset) -> Tensor | None:
-    """Images as the method reads them; None: the check has no such input."""
+    """The images in the form that the method reads; None if this check cannot make it."""
     pictures = [PIL.Image.open(io.BytesIO(dataset.read(index))).convert("RGB") for index in range(8)]
     if method.reads == "features":
         return FeatureEngine(model, EngineSettings(batch_size=8)).pixels(pictures)

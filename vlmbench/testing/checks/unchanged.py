@@ -1,21 +1,28 @@
-"""What of the process and of an object must be the same after a call as before it."""
+"""Compares the process's settings and a model's weights before and after a call.
+
+The checks of models and of transfer methods use it.
+"""
 
 from __future__ import annotations
 
 import os
 import pickle
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from vlmbench.models.memory.held import modules_of
+from vlmbench.models.towers.weights import state_sha256
 
 
 def process_state() -> dict[str, Any]:
-    """The settings and random states of this process that a model or a method might change."""
+    """The settings and random states of this process that a model or a transfer method might change."""
     return {
         "the default dtype of torch": torch.get_default_dtype(),
         "whether torch records gradients": torch.is_grad_enabled(),
@@ -32,30 +39,12 @@ def process_state() -> dict[str, Any]:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that differ."""
+    """The names of the settings that differ before and after a call."""
     return [name for name, value in before.items() if value != after[name]]
 
 
-def modules_of(holder: object, depth: int = 3) -> Iterator[nn.Module]:
-    """The networks that an object holds: itself, its attributes, and theirs, as deep as stated."""
-    yield from _modules(holder, depth, set())
-
-
-def _modules(holder: object, depth: int, seen: set[int]) -> Iterator[nn.Module]:
-    if id(holder) in seen:
-        return
-    seen.add(id(holder))
-    if isinstance(holder, nn.Module):
-        yield holder
-    elif depth:
-        parts = list(holder.values()) if isinstance(holder, Mapping) else list(getattr(holder, "__dict__", {}).values())
-        for part in parts:
-            if not isinstance(part, (str, bytes, int, float, type)):
-                yield from _modules(part, depth - 1, seen)
-
-
 def weights_of(holder: object) -> dict[str, Tensor]:
-    """Copies of all weights that an object holds: parameters and buffers of its networks, and its own tensors."""
+    """Copies of all weights in an object: the parameters and buffers of its networks, and its own tensors."""
     found: dict[str, Tensor] = {}
     for number, module in enumerate(modules_of(holder)):
         tensors = {name: each for name, each in module.state_dict().items() if isinstance(each, Tensor)}
@@ -65,6 +54,15 @@ def weights_of(holder: object) -> dict[str, Tensor]:
 
 
 def changed_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """The names of the weights that differ, that are gone, or that are new."""
+    """The names of the weights that differ, are missing, or are new."""
     same = {name for name in before.keys() & after.keys() if torch.equal(before[name], after[name])}
     return sorted((before.keys() | after.keys()) - same)
+
+
+def hashes_of(holder: object) -> dict[str, str]:
+    """As :func:`weights_of`, with a hash in place of each network's weights: large ones are not copied."""
+    found = {f"network {number}": state_sha256(module) for number, module in enumerate(modules_of(holder))}
+    own = {name: each for name, each in getattr(holder, "__dict__", {}).items() if isinstance(each, Tensor)}
+    return found | {
+        name: sha256(each.detach().float().cpu().numpy().tobytes()).hexdigest() for name, each in own.items()
+    }

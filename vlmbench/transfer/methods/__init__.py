@@ -1,1 +1,1 @@
-"""Transfer methods, a file each."""
+"""Transfer methods, one file each. Their names are the values of ``vlmbench run --transfer``."""

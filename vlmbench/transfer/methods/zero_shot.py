@@ -1,4 +1,6 @@
-"""Zero-shot: the prompts of each class are its classifier, and nothing is learnt.
+"""The method ``zero-shot``: the prompts of each class are its classifier, and nothing is learnt.
+
+The classification task uses it unless the user names another method. The other tasks with classes always use it.
 
 Source: CLIP's prompt ensemble (Radford et al. 2021, section 3.1.4).
 """

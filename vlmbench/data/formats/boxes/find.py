@@ -1,4 +1,7 @@
-"""Finds the boxes at a source's location: a JSON file of COCO's form, or a folder of label files."""
+"""Finds the boxes at a source's location: a JSON file of COCO's form, or a folder of label files.
+
+The source :mod:`vlmbench.data.sources.coco` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Reads a folder of images with one label file per image, of VOC's, YOLO's or LabelMe's form.
 
-The result has the same type as that of a COCO file, so that one source reads all of them.
+The result has the same type as that of a COCO file, so that the source :mod:`vlmbench.data.sources.coco` reads all of
+them.
 """
 
 from __future__ import annotations

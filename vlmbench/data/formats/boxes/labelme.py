@@ -1,4 +1,7 @@
-"""Reads LabelMe's annotation files: one JSON file per image, with the points of each shape."""
+"""Reads LabelMe's annotation files: one JSON file per image, with the points of each shape.
+
+The reader of folders with label files uses it.
+"""
 
 from __future__ import annotations
 

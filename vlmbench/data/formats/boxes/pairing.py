@@ -1,4 +1,4 @@
-"""Finds the label file of each image in the folders that annotation tools export.
+"""Finds the label file of each image in the folders that annotation tools export. The reader of such folders uses it.
 
 An image and its label file have the same name, except the ending. They are in the same folder, or in two folders beside
 each other with usual names: ``images/val/a.jpg`` and ``labels/val/a.txt``, ``valid/a.jpg`` and ``valid/a.xml``,

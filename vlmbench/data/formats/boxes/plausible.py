@@ -1,8 +1,8 @@
-"""Checks whether boxes are read in the form in which they were written, by the sizes of their images.
+"""Checks by the sizes of the images whether boxes are read in the form in which they were written.
 
-Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form, many
-of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes
-leave their images, they were drawn carelessly: then it is a remark.
+The source :mod:`vlmbench.data.sources.coco` uses it. Four numbers can be corners, or a corner and a size, or a centre
+and a size. If a file is read in the wrong form, many of its boxes leave their images, and nearly all would fit in the
+right form: then it is refused. If only a few boxes leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def check_boxes_fit(
 
 
 def _of_other_files(images: Sequence[AnnotatedImage], folder: Path) -> bool:
-    """Whether the stated size of one of the first images is not that of its file, even with its sides exchanged."""
+    """Whether the stated size of one of the first images differs from its file's. Swapped sides count as equal."""
     stated = [image for image in images[:_COMPARED] if image.size is not None]
     there = [(image.size, upright_size(folder / image.file)) for image in stated]
     return any(size is not None and found is not None and sorted(found) != sorted(size) for size, found in there)

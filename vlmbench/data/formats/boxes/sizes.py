@@ -1,4 +1,4 @@
-"""The sizes of image files, read from their headers. Readers of boxes use it."""
+"""Reads the sizes of image files from their headers. Readers of boxes use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parses numbers, flags and sizes in annotation files, which may be numbers, texts or words."""
+"""Parses numbers, flags and sizes in annotation files, which may be numbers, texts or words.
+
+All readers of boxes use it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads PASCAL VOC's annotation files: one XML file per image, as the devkit, LabelImg, CVAT and Roboflow write it."""
+"""Reads PASCAL VOC's annotation files: one XML file per image, as the devkit, LabelImg, CVAT and Roboflow write it.
+
+The source ``voc`` uses it, and the reader of folders with label files.
+"""
 
 from __future__ import annotations
 

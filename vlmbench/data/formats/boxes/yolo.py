@@ -1,8 +1,8 @@
 """Reads YOLO's annotation files: one text file per image, one line per object, and a list of class names.
 
-A line is ``class x y width height``: the centre and the size as shares of the image's width and height. A polygon may
-replace the four numbers; then the box is the box around it. Source: the documentation of Ultralytics' detection and
-segmentation datasets, and of Darknet.
+The reader of folders with label files uses it. A line is ``class x y width height``: the centre and the size as shares
+of the image's width and height. A polygon may replace the four numbers; then the box is the box around it. Source: the
+documentation of Ultralytics' detection and segmentation datasets, and of Darknet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads a caption file into images with their captions, and checks it.
+"""Reads a caption file into images with their captions, and checks it. The source ``captions`` uses it.
 
 It knows the JSON files of COCO, Karpathy and BLIP, and tables and token files such as Flickr's.
 """

@@ -1,4 +1,4 @@
-"""Parses caption files into rows. :mod:`vlmbench.data.formats.captions.caption_files` checks the rows."""
+"""Parses caption files into rows. :mod:`vlmbench.data.formats.captions.caption_files` calls it and checks the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the columns of images, captions and splits in a table, by their headings."""
+"""Finds the columns of images, captions and splits in a table, by their headings. The source ``captions`` uses it."""
 
 from __future__ import annotations
 

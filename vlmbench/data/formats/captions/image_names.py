@@ -1,4 +1,7 @@
-"""Finds image files whose names in a caption file differ a little from their names on the disk."""
+"""Finds image files whose names in a caption file differ a little from their names on the disk.
+
+The source ``captions`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of caption files, before they are checked. The readers of JSON and of tables make them."""
+"""Defines the rows of caption files, before they are checked. The readers of JSON and of tables make them."""
 
 from __future__ import annotations
 

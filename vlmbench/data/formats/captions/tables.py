@@ -1,8 +1,8 @@
 """Parses tables of captions: with headings and any columns, or the usual forms without headings.
 
-Python's :mod:`csv` reads the lines. Many published tables do not quote captions that contain the separator or a
-quotation mark. So a line that is not valid CSV, or has more cells than there are headings, is split at every separator.
-If there is one column of captions, the additional cells become part of the caption.
+The source ``captions`` uses it. Python's :mod:`csv` reads the lines. Many published tables do not quote captions that
+contain the separator or a quotation mark. So a line that is not valid CSV, or has more cells than there are headings,
+is split at every separator. If there is one column of captions, the additional cells become part of the caption.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _list_of(cell: str) -> list[object] | None:
     try:
         words = json.loads(cell)
     except (ValueError, RecursionError):
-        if _NO_COMMA.search(cell):  # NumPy prints lists so, and Python would join the strings
+        if _NO_COMMA.search(cell):  # NumPy prints lists in this form, and Python would join the strings
             return None
         try:
             words = ast.literal_eval(cell)

@@ -1,4 +1,7 @@
-"""Finds the clips below a class folder: video files and folders of frames. Every other file is counted."""
+"""Finds the clips below a class folder: video files and folders of frames. Every other file is counted.
+
+The source ``frames`` uses it.
+"""
 
 from __future__ import annotations
 

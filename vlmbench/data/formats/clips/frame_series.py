@@ -1,8 +1,8 @@
 """Chooses the frames among the images of a clip's folder: others may be optical flow, depth or masks.
 
-Programs that extract frames and optical flow number their files (``img_00001.jpg``, ``flow_x_00001.jpg``). Names that
-differ only in their numbers are a *series*. The words in its names tell what a series is: TSN and MMAction write
-``img_`` beside ``flow_x_`` and ``flow_y_``, or ``image_`` beside ``x_`` and ``y_``.
+The source ``frames`` uses it. Programs that extract frames and optical flow number their files (``img_00001.jpg``,
+``flow_x_00001.jpg``). Names that differ only in their numbers are a *series*. The words in its names tell what a series
+is: TSN and MMAction write ``img_`` beside ``flow_x_`` and ``flow_y_``, or ``image_`` beside ``x_`` and ``y_``.
 """
 
 from __future__ import annotations
@@ -205,7 +205,11 @@ def _joined(by_suffix: Mapping[str, list[str]]) -> list[list[str]]:
 
 
 def _channels(names: list[str]) -> list[list[str]]:
-    """Split a series by the last number in its names, if every number before it occurs with the same last numbers."""
+    """Split a series by the last number in its names, as ``frame_0001_0.jpg`` and ``frame_0001_1.jpg``.
+
+    It is split only if each last number (0, 1) occurs with the same earlier numbers (0001, …), there are several
+    earlier numbers, and there are at most :data:`_MOST_CHANNELS` last numbers.
+    """
     if len(names) < 2 * 2 or len(_NUMBER.findall(os.path.splitext(names[0])[0])) < 2:
         return [names]
     numbers = [tuple(map(int, _NUMBER.findall(os.path.splitext(name)[0]))) for name in names]

@@ -1,5 +1,7 @@
 """Chooses the video stream of a container, and turns its frames into pictures as players show them.
 
+The reader of videos, :mod:`.video`, uses it.
+
 - A cover picture is not a video. If there are several video streams, the first one is read, with a remark.
 - A rotation by right angles that the file asks for (in its display matrix, as phones write it) is applied, also with a
   mirror image. The ``ffmpeg`` program and players do the same; the readers of torchvision and decord do not.

@@ -1,4 +1,4 @@
-"""Tells video files by their names, and lists the containers that may be opened.
+"""Tells video files by their names, and lists the containers that may be opened. The sources of clips use it.
 
 FFmpeg also recognises playlists and scripts, by their content and under any name. Such a file could make it open other
 files or network addresses. So only containers that hold their own frames are on the list.

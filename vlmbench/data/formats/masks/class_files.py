@@ -1,4 +1,7 @@
-"""Reads the files that state the classes of masks: their names and, in the files of some tools, colours or values."""
+"""Reads the files that state the classes of masks: their names and, in the files of some tools, colours or values.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Finds the images of a dataset and the mask of each image, and counts every other file."""
+"""Finds the images of a dataset and the mask of each image, and counts every other file.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Finds the folders of images and of masks in a dataset, by the names that people and tools usually give them."""
+"""Finds the folders of images and of masks in a dataset, by the names that people and tools usually give them.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Describes the content of a folder in words, for messages that refuse it because it has no images with masks."""
+"""Describes the content of a folder in words, for messages that refuse it because it has no images with masks.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

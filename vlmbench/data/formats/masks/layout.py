@@ -1,4 +1,7 @@
-"""Finds the layout of a dataset with masks: from the source's options, or by usual names of folders and lists."""
+"""Finds the layout of a dataset with masks: from the source's options, or by usual names of folders and lists.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

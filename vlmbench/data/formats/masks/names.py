@@ -1,4 +1,4 @@
-"""Pairs images with their masks by the names of the files."""
+"""Pairs images with their masks by the names of the files. The source ``masks`` uses it."""
 
 from __future__ import annotations
 

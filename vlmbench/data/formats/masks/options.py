@@ -1,4 +1,7 @@
-"""Reads the options of a source that say how the values or colours of masks become labels."""
+"""Reads the options of a source that say how the values or colours of masks become labels.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def _of_colours(spec: SourceSpec, classes: int | None, place: str) -> MaskValues
     for label, colour in enumerate(given):
         code = _colour(colour, f"{place}: `colours`")
         if code in colours:
-            raise UsageError(f"{place}: `colours` has {colour!r} for two classes, {colours[code]} and {label}")
+            raise UsageError(f"{place}: `colours` gives {colour!r} to two classes, {colours[code]} and {label}")
         colours[code] = label
     ignored = spec.options.get("ignore", [])
     if not isinstance(ignored, list):
@@ -116,7 +119,7 @@ def _mapping(given: Any, place: str) -> dict[int, int]:
     for label, of_class in enumerate(given):
         for value in _numbers(of_class, f"{place}: `values`"):
             if value in found:
-                raise UsageError(f"{place}: `values` has {value} for two classes, {found[value]} and {label}")
+                raise UsageError(f"{place}: `values` gives {value} to two classes, {found[value]} and {label}")
             found[value] = label
     return found
 

@@ -1,4 +1,7 @@
-"""Checks that the palettes of a dataset's masks agree: if they differ, the values may not be classes."""
+"""Checks that the palettes of a dataset's masks agree: if they differ, the values may not be classes.
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

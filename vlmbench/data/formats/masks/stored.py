@@ -1,4 +1,4 @@
-"""Decodes a mask file: an integer or a colour for every pixel, exactly as it was written.
+"""Decodes a mask file: an integer or a colour for every pixel, exactly as it was written. The source ``masks`` uses it.
 
 Decoding a mask as a picture would change its values: Pillow scales grey PNGs of 2 or 4 bits and PGMs to 0 … 255, and
 cuts colours of 16 bits to 8. A file is refused if its values may have been lost.

@@ -1,4 +1,7 @@
-"""Decides what 255 means in masks of two classes: the second class (a black and white mask), or not scored (VOC)."""
+"""Decides what 255 means in masks of two classes: the second class (a black and white mask), or not scored (VOC).
+
+The source ``masks`` uses it.
+"""
 
 from __future__ import annotations
 

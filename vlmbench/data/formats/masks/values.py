@@ -1,4 +1,4 @@
-"""Turns the values or colours of a mask into class indices.
+"""Turns the values or colours of a mask into class indices. The sources ``masks`` and ``demo`` use it.
 
 Every dataset has its own rule. A wrong rule raises no error and gives wrong numbers, so unknown values are refused.
 """

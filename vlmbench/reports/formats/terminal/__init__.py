@@ -1,1 +1,1 @@
-"""Tables as a terminal shows them."""
+"""Tables as a terminal shows them. Every command that shows a table uses this folder."""

@@ -1,4 +1,4 @@
-"""The layout of a table in a terminal: which columns stay, how wide they are, and where a wide table is split.
+"""Lays out a table for a terminal: which columns stay, how wide they are, and where a wide table is split.
 
 :mod:`.render` prints what is laid out here.
 """
